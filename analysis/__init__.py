@@ -85,6 +85,8 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name: str) -> Any:
     """Import a public name from the file it lives in, the first time it is asked for."""
+    if name == "plot":  # a room of figures, not one object
+        return import_module("scalinglab.analysis.plot")
     if name not in _HOME:
         raise AttributeError(
             f"module 'scalinglab.analysis' has no attribute {name!r}; it has {__all__}"

@@ -16,6 +16,7 @@ from scalinglab.scaling.fields import (
     ABOVE_0,
     AT_LEAST_0,
     AT_LEAST_1,
+    FRACTION,
     ConfigError,
     from_dict,
     one_of,
@@ -23,7 +24,12 @@ from scalinglab.scaling.fields import (
     unknown_key,
 )
 from scalinglab.scaling.model.counts import N_COUNTS
-from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.model.options import (
+    ModelConfig,
+    ModuleConfig,
+    NetworkConfig,
+    model_class,
+)
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
@@ -32,11 +38,14 @@ __all__ = [
     "DataConfig",
     "ExecutionConfig",
     "ModelConfig",
+    "ModuleConfig",
+    "NetworkConfig",
     "OptimizerConfig",
     "RuleConfig",
     "RulesConfig",
     "RunConfig",
     "ScheduleConfig",
+    "TokenizerConfig",
     "TrainerConfig",
     "check_study_name",
     "from_dict",
@@ -50,15 +59,65 @@ TRAINERS = ("engine", "command")
 
 
 @dataclass(frozen=True)
+class TokenizerConfig:
+    """What turns documents into tokens."""
+
+    name: str = "bytes"
+    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """One pool of several: a token source, and how often a token of it may be seen."""
+
+    source: str
+    options: dict[str, Any] = field(default_factory=dict)  # the source's own
+    unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
+    max_epochs: float | None = setting(None, ABOVE_0)  # None: data.max_epochs
+    noise: float = setting(0.0, FRACTION)  # share of its training tokens that are replaced
+
+
+@dataclass(frozen=True)
+class MixturePieceConfig:
+    """A stretch of a run and the shares in which its pools are drawn.
+
+    Attributes
+    ----------
+    weights : mapping or None
+        Pool -> share where it begins; None: as the piece before ended.
+    end : mapping or None
+        Shares where it ends, on a straight line; None: they stay.
+    tokens, fraction : int, float or None
+        Its length, or that over the run's; neither: what the others leave.
+    """
+
+    weights: dict[str, float] | None = None
+    end: dict[str, float] | None = None
+    tokens: int | None = setting(None, AT_LEAST_0)
+    fraction: float | None = setting(None, FRACTION)
+
+
+@dataclass(frozen=True)
 class DataConfig:
-    """A token source, what is cut off for validation, and how often a token may be seen."""
+    """Where tokens come from, what is cut off for validation, how often a token may be seen.
+
+    One source; or `pools`, drawn in the shares `weights`, or in those of the pieces of `mixture`
+    where they change during the run.
+    """
 
     source: str = "stdlib"
     options: dict[str, Any] = field(default_factory=dict)  # the source's own
+    tokenizer: TokenizerConfig | None = None  # of sources of documents; None: bytes
     validation_tokens: int = setting(65_536, AT_LEAST_1)
     unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
     max_epochs: float = setting(1.0, ABOVE_0)
     seed: int | None = None  # of the order; None: the run's seed
+    pools: dict[str, PoolConfig] = setting({}, historic={})
+    weights: dict[str, float] = setting({})
+    mixture: list[MixturePieceConfig] = setting([], historic={})
+    # D of a larger run: its pools are cut so that each token is seen as often as there.
+    match_repetition: int | None = setting(None, AT_LEAST_1)
+    noise: float = setting(0.0, FRACTION, historic=0.0)  # as a pool's
 
 
 @dataclass(frozen=True)
@@ -137,7 +196,7 @@ class ExecutionConfig:
 class RunConfig:
     """One training, as a person writes it down."""
 
-    model: ModelConfig
+    model: NetworkConfig
     data: DataConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
@@ -168,7 +227,8 @@ class RunConfig:
         """
         trainer = values.get("trainer")
         command = isinstance(trainer, Mapping) and trainer.get("kind") == "command"
-        return {"optimizer": program_optimizer()} if command else {}
+        model: dict[str, type] = {"model": model_class(values.get("model"))}
+        return model | ({"optimizer": program_optimizer()} if command else {})
 
 
 def is_study_name(name: str) -> bool:

@@ -25,6 +25,10 @@ EXTRAS = {
     "filelock": ("filelock", "wandb"),
     "transformers": ("transformers", "hf"),
     "accelerate": ("accelerate", "hf"),
+    "safetensors": ("safetensors", "hf"),
+    "datasets": ("datasets", "hf"),
+    "tokenizers": ("tokenizers", "data"),
+    "sentencepiece": ("sentencepiece", "data"),
 }
 
 

@@ -171,9 +171,12 @@ def _has_hook(cls: type[Any], name: str) -> bool:
 
 
 def check_ranges(options: Any, path: str = "") -> None:
-    """Raise `ConfigError` where a value of a dataclass is none that its field allows."""
+    """Raise `ConfigError` where a value of a dataclass, or of one in it, is none that is allowed."""
     for name, key in _keys(type(options)).items():
-        key.check(getattr(options, name), _join(path, name))
+        value = getattr(options, name)
+        if key.group is not None and value is not None:
+            check_ranges(value, _join(path, name))
+        key.check(value, _join(path, name))
 
 
 def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> type:
@@ -213,6 +216,7 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
     }
 
 
+@_once
 def historic_values(cls: type[Any]) -> dict[str, Any]:
     """Key -> the value that runs had before the key was a part of the identity."""
     return {
@@ -223,8 +227,8 @@ def historic_values(cls: type[Any]) -> dict[str, Any]:
 @_once
 def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
-    own = {cls.chooser} if hasattr(cls, "choices") else set()
-    return frozenset(own | {chooser for chooser, _ in _conditional(cls).values()})
+    its_chooser = {cls.chooser} if hasattr(cls, "choices") else set()
+    return frozenset(its_chooser | {chooser for chooser, _ in _conditional(cls).values()})
 
 
 def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None:
@@ -370,7 +374,7 @@ def _keys(cls: type[Any]) -> dict[str, _Key]:
     for f in dataclasses.fields(cls):
         hint = hints[f.name]
         kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-        optional = isinstance(hint, types.UnionType) and len(kinds) < len(typing.get_args(hint))
+        optional = _is_union(hint) and len(kinds) < len(typing.get_args(hint))
         if optional:
             hint = functools.reduce(operator.or_, kinds)
         keys[f.name] = _Key(
@@ -395,14 +399,19 @@ def _conditional(cls: type[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def _check_used(built: Any, name: str, path: str) -> None:
-    value = getattr(built, name)
-    if value == _defaults(type(built))[name] or is_used(built, name):
+    value, default = getattr(built, name), _defaults(type(built))[name]
+    if value == (default() if callable(default) else default) or is_used(built, name):
         return
     chooser, values = _conditional(type(built))[name]
     raise ConfigError(
         f"{_join(path, name)} = {value}: {_join(path, chooser)} = {getattr(built, chooser)!r} does "
         f"not use it; it is used with {', '.join(values)}"
     )
+
+
+def _is_union(hint: Any) -> bool:
+    """Whether a type is one of several, written ``int | None`` or ``Optional[int]``."""
+    return typing.get_origin(hint) in (types.UnionType, typing.Union)
 
 
 def _is_required(f: dataclasses.Field[Any]) -> bool:
@@ -417,7 +426,7 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return lambda value, path: value
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
-    if isinstance(hint, types.UnionType):  # of scalars
+    if _is_union(hint):  # of scalars
         return functools.partial(_any_scalar, typing.get_args(hint))
     if typing.get_origin(hint) is dict:
         return functools.partial(_group, _converter(typing.get_args(hint)[1]))

@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
+from scalinglab.completion import FLAG as COMPLETE
+from scalinglab.completion import complete
+from scalinglab.habits import read_flags
 from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
 from scalinglab.scaling.errors import UserError
@@ -34,11 +37,21 @@ if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
 GROUPS = {
-    "train": ("plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
-    "answer": ("fit", "report", "compare", "judge", "multiverse", "import"),
+    "train": ("new", "plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
+    "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
-    "utilities": ("parts", "coordcheck", "doctor", "collect", "gc", "sync"),
+    "utilities": (
+        "completion",
+        "parts",
+        "network",
+        "coordcheck",
+        "doctor",
+        "collect",
+        "export",
+        "gc",
+        "sync",
+    ),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
 # Errors of a machine that name no file.
@@ -48,7 +61,8 @@ _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _BELOW = (
     "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine. Every "
-    "verb prints one JSON object with --json. scaling --version names the version."
+    "verb prints one JSON object with --json; -q tells no progress; --cfg job prints what plan, launch, "
+    "train and data compose. scaling --version names the version."
 )
 _LONGEST = 1_200  # characters of an error
 
@@ -94,6 +108,9 @@ def _run(arguments: Sequence[str]) -> int:
         print(PROJECT, _version())
         return 0
     name, *rest = arguments
+    if name == COMPLETE:
+        print("\n".join(complete(" ".join(rest), VERBS)))
+        return 0
     if name not in VERBS:
         raise ConfigError(unknown_key(name, VERBS).replace("key", "verb", 1))
     verb = find_verb(name)
@@ -113,9 +130,16 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
             from scalinglab.scaling.extensions.loading import load
 
             load([name.strip() for name in named[-1].strip("[]").split(",")])
-    options: Any = read_arguments(verb.options, arguments)
+    flags = read_flags(arguments)
+    options: Any = read_arguments(verb.options, flags.rest)
     screen = _screen(sys.stderr if options.json else sys.stdout)
-    result = verb.run(options, screen)
+    if flags.show_config:
+        return _show_config(options)
+    if flags.quiet:
+        with open(os.devnull, "w") as nowhere:
+            result = verb.run(options, _screen(nowhere))
+    else:
+        result = verb.run(options, screen)
     if options.json:
         print_json(result.as_json())
     else:
@@ -123,6 +147,27 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     if (error := getattr(result, "unwritten", None)) is not None:
         raise error  # of a file beside the answer: only now, so that the answer is not lost
     return result.code
+
+
+def _show_config(options: Any) -> int:
+    """Print the configuration that a verb's overrides compose, as YAML or JSON, and do nothing."""
+    if not hasattr(options, OVERRIDES):
+        raise ConfigError(
+            "--cfg job shows what plan, launch, train and data compose; no other verb"
+        )
+    # Here, because other calls need neither, and both take a while to import.
+    import yaml
+
+    from scalinglab.prepare import compose_configuration
+
+    study = getattr(options, "study", None)
+    named = [f"study={study}"] if study else []
+    composed = compose_configuration([*named, *getattr(options, OVERRIDES)])
+    if options.json:
+        print_json(composed)
+    else:
+        print(yaml.safe_dump(composed, sort_keys=False), end="")
+    return 0
 
 
 def find_verb(name: str) -> Verb:

@@ -125,7 +125,7 @@ def end_of_launch(
 ) -> LaunchResult:
     """Look at a study after a launch: whether the runs that were asked for are done."""
     frame, plan = status(outputs, name), read_plan(outputs, name)
-    results = {run.folder.run_id: run.folder.result_damage() for run in plan.runs}
+    results = {run.run_id: run.folder.result_damage() for run in plan.runs}
     damaged = {**plan.damaged, **{run_id: error for run_id, error in results.items() if error}}
     left = frame[~frame["state"].isin(ENDED)]
     if config.runs is not None and (launches := read_launches(outputs, name)):

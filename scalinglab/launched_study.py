@@ -1,13 +1,23 @@
-"""What there is of a launched study: its state, its failures, its records."""
+"""What there is of a launched study: its state, its failures, its records.
+
+Nothing here plans or fits, so the verbs that look after a launched study start without what those
+need: `scalinglab.study.Study`, which does all, is twice as long to import.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.analysis.tables.runs import load, require
+from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.records.state import State
 from scalinglab.show import watch_study
 from scalinglab.sweeps.launch.remaining import given_up
+from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study
@@ -16,13 +26,27 @@ from scalinglab.sweeps.watch.collect import collect
 from scalinglab.sweeps.watch.progress import Progress, progress
 from scalinglab.terminal import Screen
 
+if TYPE_CHECKING:
+    from scalinglab.scaling.engine.export.export import Exported
 
+
+@dataclass(frozen=True)
 class LaunchedStudy:
-    """A study by its folder; see ``scalinglab.study``."""
+    """A study by its folder.
+
+    Attributes
+    ----------
+    name : str
+        Of the study, and of its folder below ``outputs/studies``.
+    outputs : Path
+        Where everything is written.
+    screen : Screen or None
+        Where progress is told; None is standard output.
+    """
 
     name: str
     outputs: Path
-    screen: Screen | None
+    screen: Screen | None = field(default=None, kw_only=True)
 
     def status(self) -> pd.DataFrame:
         """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.status``.
@@ -34,9 +58,9 @@ class LaunchedStudy:
         """
         return status(self.outputs, self.name)
 
-    def progress(self, found: pd.DataFrame | None = None) -> Progress:
+    def progress(self, status: pd.DataFrame | None = None) -> Progress:
         """How far the study is, from its status."""
-        return progress(self.outputs, self.name, self.status() if found is None else found)
+        return progress(self.outputs, self.name, self.status() if status is None else status)
 
     def causes(self) -> pd.DataFrame:
         """Failures that still stand, one row for each cause, the most frequent first."""
@@ -77,6 +101,38 @@ class LaunchedStudy:
     def collect(self) -> tuple[Path, Path]:
         """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
         return collect(self.outputs, self.name)
+
+    def export(
+        self, to: str | Path, runs: str = "done", form: str = "auto", step: int | None = None
+    ) -> list[Exported]:
+        """Write checkpoints for other tools, a folder a run; see ``scaling export --help``.
+
+        Parameters
+        ----------
+        to : path
+            The folder in which each run gets one of its own.
+        runs : str
+            A selection, as ``scaling logs`` takes it.
+        form : str
+            What they are to be: ``llama``, ``qwen3``, ``scaling_laboratory``, or ``auto``.
+        step : int, optional
+            Of the checkpoints; default: the last.
+
+        Raises
+        ------
+        ConfigError
+            If no run is selected, a network does not fit the form, or a checkpoint is gone.
+        """
+        stored = self.stored_plan().runs
+        if runs == State.DONE:  # says what there is instead, and the way on
+            require(load(self.outputs, study=self.name), self.outputs, self.name)
+        chosen = select(stored, runs)
+        # Here, because torch and safetensors belong to extras.
+        with needs_extra("exporting a checkpoint"):
+            from scalinglab.scaling.engine.export.export import check_exports, export
+        folders = [run.folder for run in chosen]
+        check_exports(folders, Path(to), form, step)
+        return [export(folder, Path(to), form, step) for folder in folders]
 
     def cancel(self, runs: str | None = None) -> list[str]:
         """Stop the study, or the runs that a selection names; everything is saved first.

@@ -6,7 +6,8 @@ without a YAML file: its keys and defaults are those of its dataclass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import yaml
 
 from scalinglab import register
 from scalinglab.own_groups import SHIPPED
-from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.config import ConfigError, DataConfig, ModuleConfig
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.model.module import MODELS
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.registry import Registry
@@ -83,15 +85,32 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
     Those that are not shipped, and all that fill a slot of the network, none of which has a file.
     """
     for slot, part in SLOTS.items():
-        for name, own in _choices(part).items():
-            yield f"model/{slot}", name, _keys(own) | {part.chooser: name}
+        for name, definition in _choices(part).items():
+            yield f"model/{slot}", name, _keys(definition) | {part.chooser: name}
     for group, registry in _GROUPS.items():
         for name, kind in registry.items():
             if not registry.is_shipped(name):
                 yield group, name, _keys(kind) | {kind.chooser: name}
+    for name in MODELS:
+        model = _keys(ModuleConfig) | {"target": name, "options": module_options(MODELS[name])}
+        yield "model", name, model
     for name, source in SOURCES.items():
         if not SOURCES.is_shipped(name):
             yield "data", name, asdict(DataConfig(source=name)) | {"options": _keys(source)}
+
+
+def module_options(make: Callable[..., Any]) -> dict[str, Any]:
+    """The options of a network that its constructor has plain defaults for."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if name not in ("vocab", "context")
+        and isinstance(parameter.default, int | float | str | list | dict | None)
+    }
 
 
 def _choices(kind: type[Any]) -> Mapping[str, type[Any]]:
@@ -110,6 +129,6 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 def _keys(cls: type[Any]) -> dict[str, Any]:
     """Keys of a dataclass at their defaults; one that must be given is missing."""
-    given = defaults(cls)
-    required = {f.name for f in fields(cls) if f.default is MISSING} - set(given)
-    return dict.fromkeys(required, "???") | given
+    values = defaults(cls)
+    required = {f.name for f in fields(cls) if f.default is MISSING} - set(values)
+    return dict.fromkeys(required, "???") | values

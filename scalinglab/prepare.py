@@ -27,6 +27,7 @@ from scalinglab.sweeps.plan.gpus import check_gpu_memory
 from scalinglab.sweeps.plan.make import make_plan, plan_run
 from scalinglab.sweeps.plan.places import check_places
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.selection import check_selections
 from scalinglab.sweeps.plan.timing import with_seconds
 from scalinglab.sweeps.study.study import StudyConfig, check_overrides, check_study
 
@@ -95,6 +96,7 @@ def prepare(
     _check_answer(study)
     plan = make_plan(composed, law=_fitted(study))
     check_overrides(composed, overrides)
+    check_selections(plan, config)
     check_places(config, plan.execution)
     if config.backend != "inline":
         for planned in plan.runs:

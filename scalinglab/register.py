@@ -37,6 +37,12 @@ class Kind:
 
 
 KINDS = {
+    "model": Kind(
+        "scalinglab.scaling.model.module",
+        "MODELS",
+        "a whole network: an nn.Module from tokens (B, T) to logits (B, T, V), made of the keywords"
+        " vocab, context and its options (torch)",
+    ),
     "optimizer": Kind(
         "scalinglab.scaling.optimizers.optimizer",
         "OPTIMIZERS",
@@ -79,6 +85,12 @@ KINDS = {
         "SOURCES",
         "a source of tokens: a frozen dataclass of its options, a subclass of Source",
     ),
+    "tokenizer": Kind(
+        "scalinglab.scaling.tokenizers.tokenizer",
+        "TOKENIZERS",
+        "what turns documents into tokens: a frozen dataclass of its options, a subclass of"
+        " Tokenizer",
+    ),
     "generator": Kind(
         "scalinglab.sweeps.study.generator",
         "GENERATORS",
@@ -93,6 +105,17 @@ KINDS = {
         "scalinglab.scaling.engine.steps.measurements",
         "MEASURED_BY",
         "the arithmetic of a measurement (torch)",
+    ),
+    "probe": Kind(
+        "scalinglab.scaling.probes.probe",
+        "PROBES",
+        "what can be asked of stored checkpoints, a dataclass of its options, a subclass of Probe;"
+        " its arithmetic registers beside it",
+    ),
+    "probed_by": Kind(
+        "scalinglab.scaling.engine.probes.reading",
+        "PROBED_BY",
+        "the arithmetic of a probe (torch)",
     ),
     "law": Kind("scalinglab.analysis.laws.registry", "LAWS", "a formula with parameters, a Law"),
     "verdict": Kind(
@@ -115,6 +138,7 @@ ARITHMETIC = {
     "mixer": "mixed_by",
     "feed_forward": "fed_by",
     "measurement": "measured_by",
+    "probe": "probed_by",
 }
 
 
@@ -127,10 +151,10 @@ def check_halves() -> None:
         Naming the part and the decorator that is missing.
     """
     for kind, other in ARITHMETIC.items():
-        own = [name for name in registry(kind) if not registry(kind).is_shipped(name)]
-        halves = registry(other) if own or KINDS[other].module in sys.modules else {}
+        own_names = [name for name in registry(kind) if not registry(kind).is_shipped(name)]
+        halves = registry(other) if own_names or KINDS[other].module in sys.modules else {}
         alone = [n for n in halves if n not in registry(kind)]
-        for names, has, lacks in ((own, kind, other), (alone, other, kind)):
+        for names, has, lacks in ((own_names, kind, other), (alone, other, kind)):
             for name in names:
                 if name not in registry(lacks):
                     raise ConfigError(

@@ -29,6 +29,7 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
+from scalinglab.probing import Probed, ProbeOptions, probe
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import argument
@@ -49,26 +50,19 @@ class Study(LaunchedStudy, StudyAnswers):
 
     Attributes
     ----------
-    name : str
-        Of the study, and of its folder below ``outputs/studies``.
+    name, outputs, screen
+        As of `LaunchedStudy`.
     overrides : tuple of str
         Hydra's, as on the command line, beside ``study=``.
-    outputs : Path
-        Where everything is written.
     file : str
         The study's file: a shipped one, or one of the person's own groups.
     config : Path or None
         A folder with groups of one's own, beside ``scaling_conf/`` in the current folder.
-    screen : Screen or None
-        Where progress is told; None is standard output.
     """
 
-    name: str
     overrides: tuple[str, ...]
-    outputs: Path
     file: str
     config: Path | None = None
-    screen: Screen | None = None
     _composed: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
@@ -85,7 +79,7 @@ class Study(LaunchedStudy, StudyAnswers):
         ('tokens=1e6',)
         """
         folder = None if config is None else Path(config).absolute()
-        return Study(name, overrides, Path(outputs).absolute(), name, folder, screen)
+        return Study(name, Path(outputs).absolute(), overrides, name, folder, screen=screen)
 
     @staticmethod
     def of(arguments: Sequence[str], screen: Screen | None = None) -> Study:
@@ -99,9 +93,15 @@ class Study(LaunchedStudy, StudyAnswers):
         composed = compose_configuration(arguments)
         name = check_study(composed).name
         file = [a.partition("=")[2] for a in arguments if a.startswith("study=")]
-        others = tuple(a for a in arguments if not a.startswith(("study=", "outputs=")))
-        outputs = Path(composed["outputs"]).absolute()
-        return Study(name, others, outputs, file[-1] if file else name, None, screen, composed)
+        overrides = tuple(a for a in arguments if not a.startswith(("study=", "outputs=")))
+        return Study(
+            name,
+            Path(composed["outputs"]).absolute(),
+            overrides,
+            file[-1] if file else name,
+            screen=screen,
+            _composed=composed,
+        )
 
     @staticmethod
     def of_file(
@@ -214,9 +214,23 @@ class Study(LaunchedStudy, StudyAnswers):
             add_block(self.outputs, self.name, name, BlockConfig(block["role"], block["grid"]))
 
     @keywords(ReachOptions)
-    def reach(self, asked: ReachOptions) -> ReachAnswer:
+    def reach(self, options: ReachOptions) -> ReachAnswer:
         """Choose runs, add and train them, and fit again, until a target is known."""
-        return reach(self, asked, self._screen)
+        return reach(self, options, self._screen)
+
+    @keywords(ProbeOptions)
+    def probe(self, options: ProbeOptions) -> Probed:
+        """Read checkpoints of the study's finished runs; what was found is not read again.
+
+        ``study.probe(probe="validation", options={"store": "text-ab12cd34"})``. Where it is done is
+        in the study's overrides: ``Study.open("mine", "launch.workers=2")``.
+
+        Raises
+        ------
+        ConfigError
+            On any mistake; nothing has been read by then.
+        """
+        return probe(self.compose(), self.name, self.outputs, options, self._screen)
 
     # ------------------------------------------------------------------ how
 
@@ -233,10 +247,10 @@ class Study(LaunchedStudy, StudyAnswers):
         composed = compose_configuration(
             [f"study={self.file}", *self._all(overrides)], self.outputs, self.config
         )
-        found = check_study(composed).name
-        if found != self.name:
+        name = check_study(composed).name
+        if name != self.name:
             raise ConfigError(
-                f"study.name = {found!r}: a study that is opened by name has "
+                f"study.name = {name!r}: a study that is opened by name has "
                 f"the name of its file, {self.name!r}"
             )
         return composed
@@ -258,12 +272,12 @@ class Study(LaunchedStudy, StudyAnswers):
         return finished
 
     def _detach(self, overrides: Sequence[str], prepared: Prepared) -> DetachedLaunch:
-        given = [a for a in self._all(overrides) if not a.startswith("launch.detach=")]
+        options = [a for a in self._all(overrides) if not a.startswith("launch.detach=")]
         if self.config is not None:
-            given.append(f"config={self.config}")
+            options.append(f"config={self.config}")
         if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
-            given.append("launch.measure=off")  # what could not be timed is not waited for twice
-        command = [f"study={self.file}", argument("outputs", self.outputs), *given]
+            options.append("launch.measure=off")  # what could not be timed is not waited for twice
+        command = [f"study={self.file}", argument("outputs", self.outputs), *options]
         return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
 
 

@@ -10,6 +10,7 @@ from scalinglab.scaling.fields import (
     AT_LEAST_0,
     AT_LEAST_1,
     ConfigError,
+    Within,
     check_ranges,
     from_dict,
     setting,
@@ -34,17 +35,17 @@ class SlurmConfig:
     ``setup`` are lines of shell before it; ``extra`` any other option of sbatch.
     """
 
-    minutes: int = 60
-    signal_seconds: int = 120  # SLURM's warning comes so long before the limit
+    minutes: int = setting(60, AT_LEAST_1)
+    signal_seconds: int = setting(120, Within(10))  # SLURM's warning comes so long before the limit
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
     exclude: str | None = None
-    nodes: int = 1
-    gpus: int = 0  # a node
-    cpus: int | None = None  # a task
-    memory_gb: float | None = None  # a node
+    nodes: int = setting(1, AT_LEAST_1)
+    gpus: int = setting(0, AT_LEAST_0)  # a node
+    cpus: int | None = setting(None, AT_LEAST_1)  # a task
+    memory_gb: float | None = setting(None, ABOVE_0)  # a node
     python: str | None = None
     setup: list[str] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +91,6 @@ class LaunchConfig:
 def check_launch(config: LaunchConfig) -> None:
     """Raise `ConfigError` if a value is not allowed, or two values contradict each other."""
     check_ranges(config, "launch")
-    check_ranges(config.budget, "launch.budget")
     _check_pack(config.pack)
     if config.measure == "target" and config.backend != "slurm":
         raise ConfigError(
@@ -101,11 +101,11 @@ def check_launch(config: LaunchConfig) -> None:
         check_selection("launch.runs", config.runs)
     if config.detach and config.backend == "inline":
         raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
-    for name, given in config.classes.items():
-        if not isinstance(given, dict) or "where" not in given:
-            raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
+    for name, group in config.classes.items():
+        if not isinstance(group, dict) or "where" not in group:
+            raise ConfigError(f"launch.classes.{name} = {group!r}: expected a group with 'where'")
         try:
-            parse(str(given["where"]))
+            parse(str(group["where"]))
         except ConditionError as error:
             raise ConfigError(f"launch.classes.{name}.where = {error}") from None
     for name in (DEFAULT_CLASS, *config.classes):
@@ -120,21 +120,16 @@ def _check_pack(pack: Any) -> None:
 
 def _check_slurm(name: str, slurm: SlurmConfig) -> None:
     where = group_of(name)
-    if slurm.minutes < 1 or slurm.nodes < 1 or slurm.gpus < 0:
-        raise ConfigError(
-            f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
-            "allowed are 1 or more, 1 or more, 0 or more"
-        )
     for key, value in (asdict(slurm) | slurm.extra).items():
         if key != "setup" and has_control_characters(f"{key}{value}"):
             raise ConfigError(
                 f"{where}.{key} = {value!r} has a line break or another control"
                 " character; allowed are those that stand in one line"
             )
-    if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
+    if slurm.signal_seconds >= slurm.minutes * 60:
         raise ConfigError(
-            f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
-            f"than the limit of {slurm.minutes} minutes"
+            f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is less than the limit of "
+            f"{slurm.minutes} minutes"
         )
 
 
@@ -145,10 +140,8 @@ def group_of(name: str) -> str:
 
 def resources(config: LaunchConfig, name: str) -> SlurmConfig:
     """The resources of a class of jobs."""
-    own = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
-    slurm: SlurmConfig = from_dict(
-        SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}"
-    )
+    changes = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
+    slurm: SlurmConfig = from_dict(SlurmConfig, asdict(config.slurm) | changes, group_of(name))
     return slurm
 
 

@@ -41,6 +41,11 @@ ONLY_BELOW = {
 }
 IN_ONE_FILE = ("lightning", "hydra", "omegaconf", "wandb", "submitit")
 PURE = "scaling/"  # all of it but the engine needs the standard library and numpy only
+# What reads files of other formats, in functions: nothing of it is loaded before such a file is read.
+READERS = {
+    "scaling/data/": {"pyarrow", "datasets"},
+    "scaling/tokenizers/": {"tokenizers", "sentencepiece"},
+}
 ENGINE = "scaling/engine/"
 # The parts of the engine that compute: they must not depend on how training is driven.
 COMPUTING = ("scaling/engine/network/", "scaling/engine/steps/", "scaling/engine/optimizers/")
@@ -153,7 +158,8 @@ def test_pure_by_place(file: str) -> None:
     """All but the engine is used on machines without torch; what computes needs torch alone."""
     others = top(imports(file)) - sys.stdlib_module_names - {"scalinglab"}
     if not file.startswith(ENGINE):
-        assert others <= {"numpy"}
+        readers = [names for room, names in READERS.items() if file.startswith(room)]
+        assert others <= {"numpy"}.union(*readers)
         assert not [used for used in arrows(file) if used.startswith(ENGINE)]
     elif file.startswith(COMPUTING):
         assert others <= {"numpy", "torch"}
@@ -182,7 +188,15 @@ def test_help_loads_no_torch() -> None:
 
 def test_planning_loads_no_torch() -> None:
     rooms = ", ".join(module(f) for f in python_files() if f.startswith("sweeps/"))
-    assert not loaded_by(f"import {rooms}") & {"torch", "lightning", "hydra", "rich"}
+    others = set().union(*READERS.values()) - {"pyarrow"}  # which pandas imports
+    assert not loaded_by(f"import {rooms}") & ({"torch", "lightning", "hydra", "rich"} | others)
+
+
+def test_listing_sources_and_tokenizers_loads_no_reader() -> None:
+    code = (
+        f"from {LAB} import register; [list(register.registry(k)) for k in ('source', 'tokenizer')]"
+    )
+    assert not loaded_by(code) & set().union(*READERS.values())
 
 
 def test_a_study_is_imported_on_first_use() -> None:

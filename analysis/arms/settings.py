@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.analysis.arms.pairs import pair_keys
+from scalinglab.analysis.arms.pairs import matched_sizes, pair_keys
 from scalinglab.analysis.tables.runs import FLOPS, load, require
 from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
+from scalinglab.scaling.text.flatten import flatten
+from scalinglab.scaling.text.nearest import nearest
 
 
 def runs_by_arm(
@@ -52,8 +53,17 @@ def runs_by_arm(
         return as_loss(pd.concat(tables, ignore_index=True), loss)
     table = as_loss(tables[0], loss).assign(arm=arm_values(outputs, tables[0], arm))
     if table["arm"].isna().all():
-        raise UserError(f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting")
+        names = {*tables[0], *_keys_of(outputs, tables[0])}
+        raise UserError(
+            f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting{nearest(arm, names)}"
+        )
     return table[table["arm"].notna()].reset_index(drop=True)
+
+
+def _keys_of(outputs: str | Path, runs: pd.DataFrame) -> set[str]:
+    """The keys of the configurations of runs."""
+    folders = (RunFolder(Path(outputs) / "runs" / run_id) for run_id in runs["run_id"])
+    return {key for one in folders if one.exists() for key in flatten(one.settings().config)}
 
 
 def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
@@ -93,16 +103,17 @@ def arm_settings(
         ``key, a, b, intended``: each key with the values of the first pair in which they differ.
     """
     runs = runs.assign(_arm=runs["arm"].astype(str))
-    keys = pair_keys(runs[runs["_arm"].isin(arms)])
+    runs = matched_sizes(runs[runs["_arm"].isin(arms)])
+    keys = pair_keys(runs)
     sides = [runs[runs["_arm"] == name].drop_duplicates(keys) for name in arms]
     both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
-    found: dict[str, tuple[Any, Any]] = {}
+    differing: dict[str, tuple[Any, Any]] = {}
     for pair in both.to_dict("records"):
         one, other = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
         for key in sorted(one | other):
             if one.get(key) != other.get(key):
-                found.setdefault(key, (one.get(key), other.get(key)))
-    rows = [(key, a, b, _belongs(key, intended)) for key, (a, b) in found.items()]
+                differing.setdefault(key, (one.get(key), other.get(key)))
+    rows = [(key, a, b, _belongs(key, intended)) for key, (a, b) in differing.items()]
     return pd.DataFrame(rows, columns=["key", "a", "b", "intended"])
 
 
@@ -114,7 +125,7 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     pieces = ", ".join(
         f"{p.shape} {p.steps} steps {p.start:.4g} to {p.end:.4g}" for p in run.pieces
     )
-    return dotted({**run.science, "schedule": pieces})
+    return flatten({**run.science, "schedule": pieces})
 
 
 def _belongs(key: str, intended: str | None) -> bool:

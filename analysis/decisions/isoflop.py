@@ -23,6 +23,8 @@ _LEAST_POINTS = 4  # one more than a parabola has parameters
 REACH = 8.0  # sizes this many times smaller or larger than the best still count
 _SAME_BUDGET = 0.1  # gap in log C between two budgets
 _SAME_COST = 1.25  # largest ratio of the costs of one curve
+_LINE = 40  # points of a parabola that is drawn
+_LINE_COLUMNS = ("C", "N", "loss", "loss_lower", "loss_upper")
 _CERTAIN = 0.9  # share of the resamples with a minimum inside the sizes
 
 
@@ -39,11 +41,15 @@ class Minima:
         log N of the minima: the best, then those that could have been.
     residual : float
         Root mean square error of the parabolas, relative to the loss.
+    lines : DataFrame
+        The parabolas as far as their points reach: ``C, N, loss`` with ``loss_lower`` and
+        ``loss_upper``, of the budgets with a minimum.
     """
 
     table: pd.DataFrame
     drawn: Array
     residual: float
+    lines: pd.DataFrame
 
     @property
     def found(self) -> pd.DataFrame:
@@ -86,23 +92,33 @@ def isoflop_minima(
             raise UserError(f"IsoFLOP minima need the column {column!r}")
     if not reach > 1:
         raise UserError(f"reach = {reach!r} must be a factor above 1")
-    curves = [_Curve(own, reach) for _, own in points.groupby(_budgets(points, budget))]
+    curves = [
+        _Curve(budget_points, reach)
+        for _, budget_points in points.groupby(_budgets(points, budget))
+    ]
     errors = _errors(curves)
     rng = np.random.default_rng(seed)
-    rows, drawn = [], []
+    rows, drawn, lines = [], [], []
     for curve in curves:
         tops, refused = np.empty(0), curve.refused
         if not refused:
             noise = rng.choice(errors, size=(resamples, len(curve.x)))
-            bent, tops = curve.vertices(np.vstack([curve.y, curve.fitted + noise]))
+            tried = np.vstack([curve.y, curve.fitted + noise])
+            bent, tops = curve.vertices(tried)
             inside = bent & (tops > curve.x.min()) & (tops < curve.x.max())
             tops = np.where(inside, tops, np.nan)
             refused = curve.uncertain(inside)
         if not refused:
             drawn.append(tops)
+            lines.append(curve.line(tried, level))
         rows.append(_row(curve, tops, refused, level))
     vertices = np.array(drawn).T if drawn else np.empty((1 + resamples, 0))
-    return Minima(pd.DataFrame(rows), vertices, float(np.sqrt(np.mean(errors**2))))
+    return Minima(
+        pd.DataFrame(rows),
+        vertices,
+        float(np.sqrt(np.mean(errors**2))),
+        pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=_LINE_COLUMNS),
+    )
 
 
 class _Curve:
@@ -128,6 +144,16 @@ class _Curve:
         _, slope, bend = self._solve @ y.T
         bent = bend > 0
         return bent, self.x.mean() - slope / (2 * np.where(bent, bend, np.nan))
+
+    def line(self, y: Array, level: float) -> pd.DataFrame:
+        """The parabola through the first row of `y`, and the interval of those through the rest."""
+        x = np.linspace(self.x.min(), self.x.max(), _LINE)
+        centred = x - self.x.mean()
+        basis = np.stack([np.ones_like(centred), centred, centred**2])
+        losses = np.exp((self._solve @ y.T).T @ basis)
+        low, high = quantiles(losses[1:], level)
+        values = (np.full(_LINE, self.budget), np.exp(x), losses[0], low, high)
+        return pd.DataFrame(dict(zip(_LINE_COLUMNS, values, strict=True)))
 
     @property
     def refused(self) -> str:

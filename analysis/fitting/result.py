@@ -110,6 +110,40 @@ class Result(FittedLaw):
             table["lower"], table["upper"], table["impossible"] = *ends, impossible
         return table
 
+    def band(self, data: pd.DataFrame, level: float) -> pd.DataFrame:
+        """The interval of the law itself at other points: that of `predict` without the noise of a run.
+
+        Parameters
+        ----------
+        data : DataFrame
+            As for `predict`.
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            ``lower`` and ``upper``, with the index of `data`.
+
+        Raises
+        ------
+        UserError
+            If the fit was made without resamples.
+        """
+        checked_level(level)
+        self.need_draws()
+        columns = self.columns_of(data)
+        table = self.predict(data)
+        doubt = self._doubt_of_law(columns, data, table, ())
+        drawn = self.scale.of(self.scale.possible(self.law.predict(self.draws.to_numpy(), columns)))
+        deviations = t_draws(len(self.draws), self.settings["seed"])
+        ends = quantiles(self.scale.back(drawn + np.outer(deviations, np.nan_to_num(doubt))), level)
+        ends[:, np.isnan(doubt)] = np.nan
+        if self.law.curve:
+            ends = self._on_unseen(table[self.law.response].to_numpy(), ends, level)
+        scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
+        lower, upper = np.clip(np.array(scaled), *self.law.span)
+        return pd.DataFrame({"lower": lower, "upper": upper}, index=data.index)
+
     def params_and_draws(self) -> Array:
         """The best parameters, then those of every resample that has some: (1 + draws, ...)."""
         best = np.array([list(self.params.values())])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.plot.labels import literal
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.records.atomic import save_atomic
 

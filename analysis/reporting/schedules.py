@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.schedule_areas import felt_drop, lr_area, without_warmup
-from scalinglab.analysis.reporting.labels import RATE, STEP, literal
+from scalinglab.analysis.plot.labels import RATE, STEP, literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum, repeats
-from scalinglab.analysis.reporting.labels import RATE
+from scalinglab.analysis.plot.labels import RATE
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.exponent import exponent, said

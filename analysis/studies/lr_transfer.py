@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
-from scalinglab.analysis.reporting.labels import LOSS
+from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import repeats
-from scalinglab.analysis.reporting.labels import LOSS
+from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, rows_of

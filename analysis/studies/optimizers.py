@@ -15,7 +15,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
-from scalinglab.analysis.reporting.labels import TOKENS
+from scalinglab.analysis.plot.labels import TOKENS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of

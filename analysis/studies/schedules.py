@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 from scalinglab.analysis.default_laws import CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
-from scalinglab.analysis.reporting.labels import LOSS, STEP
+from scalinglab.analysis.plot.labels import LOSS, STEP
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest

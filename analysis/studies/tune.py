@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum
-from scalinglab.analysis.reporting.labels import LOSS
+from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import with_role

@@ -6,8 +6,9 @@ files is needed.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,16 @@ from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     SET,
     as_loss,
+    pool_names,
     set_names,
+    with_pool_sets,
 )
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
+from scalinglab.scaling.probes.folder import columns_at, columns_by_step
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.plan_file import (
@@ -46,6 +50,7 @@ from scalinglab.scaling.records.plan_file import (
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
 
@@ -116,6 +121,8 @@ COUNTS_FROM = (
     "counts_from"  # column: the program that gave N or C itself, of the runs that have one
 )
 LEFT_OUT = "its run is left out"
+# Of tables of more than a hundred columns, as where each tensor is measured; they have few rows.
+warnings.filterwarnings("ignore", message="DataFrame is highly fragmented")
 
 
 def load(
@@ -164,7 +171,7 @@ def load(
     """
     if n_count not in COUNTS:
         raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
-    rows, architectures = [], []
+    rows, architectures, pools = [], [], []
     ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
     for folder, roles in ended:
         try:
@@ -172,18 +179,24 @@ def load(
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
-        row = _row(record, roles, study)
+        row = _columns(columns_at(folder, record.steps)) | _row(record, roles, study)
         counted, size = size_of(record.spec.counts, n_count)
         convention = stated_convention(record.spec.flops, flops)
         row |= {"N": size, "n_count": counted, "flops_convention": convention}
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
         architectures.append(record.spec.architecture)
-    rows = [known | row for known, row in zip(_of_parts(architectures), rows, strict=True)]
-    names = set_names(outputs, (row[SET] for row in rows))
-    rows = [row | {SET: names[row[SET][1]]} for row in rows]
+        pools.append({name: p.content for name, p in record.spec.data.pools.items()})
+    rows = [common | row for common, row in zip(_of_parts(architectures), rows, strict=True)]
+    called = pool_names(pools)
+    names = set_names(outputs, [*called, *(row[SET] for row in rows)])
+    rows = [
+        _renamed(row, own_pools, called) | {SET: names[row[SET][1]]}
+        for row, own_pools in zip(rows, pools, strict=True)
+    ]
     open_columns = dict.fromkeys(name for row in rows for name in row if name not in RUN_COLUMNS)
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *open_columns])
+    table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
     if brought:
         table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
@@ -215,15 +228,16 @@ def load_curves(
         were measured (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status,
         validation_set`` of the run.
     """
-    wanted = None if run_ids is None else set(run_ids)
+    wanted_ids = None if run_ids is None else set(run_ids)
     contents: dict[str, tuple[str, str]] = {}
+    pools: dict[str, dict[str, str]] = {}
     curves = []
     for manifest in manifests(outputs, study):
         curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
-        if wanted is not None and len(curves[-1]):
-            curves[-1] = curves[-1][curves[-1]["run"].isin(wanted)]
+        if wanted_ids is not None and len(curves[-1]):
+            curves[-1] = curves[-1][curves[-1]["run"].isin(wanted_ids)]
     for folder, roles in _ended_runs(outputs, study, "DONE"):
-        if wanted is not None and folder.run_id not in wanted:
+        if wanted_ids is not None and folder.run_id not in wanted_ids:
             continue
         if role is not None and not any(role in names for names in roles.values()):
             continue
@@ -234,7 +248,9 @@ def load_curves(
             continue
         curve.insert(0, "run", folder.run_id)
         curve = curve.join(_further_curves(record, curve["step"]))
+        curve = _with_probes(curve, folder)
         spec = record.spec
+        pools[folder.run_id] = {name: p.content for name, p in spec.data.pools.items()}
         contents[folder.run_id] = spec.data.source, spec.data.content
         constants: dict[str, Any] = {
             "N": size_of(spec.counts)[1],
@@ -245,15 +261,21 @@ def load_curves(
             "status": record.status,
         }
         curves.append(curve.assign(**constants))
-    curves = [curve for curve in curves if len(curve)]
+    called = pool_names(pools.values())
+    curves = [
+        curve.rename(columns=_renaming(pools.get(curve["run"].iloc[0], {}), called))
+        for curve in curves
+        if len(curve)
+    ]
     if not curves:
         return pd.DataFrame(columns=list(CURVE_COLUMNS))
     table = pd.concat(curves, ignore_index=True)
     if contents:
-        names = set_names(outputs, contents.values())
-        told = table[SET] if SET in table else pd.Series(None, table.index, object)
+        names = set_names(outputs, [*called, *contents.values()])
+        stored_sets = table[SET] if SET in table else pd.Series(None, table.index, object)
         ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
-        table = table.assign(**{SET: ours.where(ours.notna(), told)})
+        table = table.assign(**{SET: ours.where(ours.notna(), stored_sets)})
+        table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     return as_loss(table, loss)
 
 
@@ -277,7 +299,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
         return plan
     path = folder / MANIFEST
     if not path.exists():
-        known = sorted(
+        names = sorted(
             {
                 p.parent.name
                 for name in ("plan.json", MANIFEST)
@@ -285,7 +307,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
             }
         )
         raise UserError(
-            f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"there is no study {study!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
         )
     content = read_manifest(path)
@@ -336,7 +358,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
     spec, final = record.spec, record.final
     here = roles if study is None else {study: roles[study]}
     return {
-        **{name: _number(value) for name, value in record.columns.items()},
+        **_columns(record.columns),
         "run_id": record.run_id,
         "study": ",".join(here),
         "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
@@ -348,6 +370,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "bpb": _number(final.validation_bpb),
         "train_loss": _number(final.train_loss),
         "irreducible_loss": _number(final.irreducible_loss),
+        **_of_vocabulary(record),
         "lr": spec.lr_peak,
         "schedule": spec.schedule_kind,
         "batch": spec.batch,
@@ -361,15 +384,39 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "tokens_per_second": _number(record.throughput.tokens_per_second),
         "seconds": record.throughput.seconds,
         SET: (spec.data.source, spec.data.content),
+        **({"mixture": mixture_text(spec.data.mixture)} if spec.data.mixture else {}),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
 
 
-def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
+def _of_vocabulary(record: Record) -> dict[str, float]:
+    """What the law ``vocabulary`` reads, of a run on documents: losses of two vocabularies agree."""
+    final, shape = record.final, record.spec.shape
+    if final.unigram_entropy is None:
+        return {}
+    loss = _number(final.validation_loss) - final.unigram_entropy
+    return {"unigram_loss": loss, "N_vocab": float(shape.vocab * shape.width)}
+
+
+def _renaming(
+    own_pools: Mapping[str, str], called: Mapping[tuple[str, str], str]
+) -> dict[str, str]:
+    """Columns of a run's pools -> their names beside those of other runs."""
+    return {f"{FURTHER_LOSS}{p}": f"{FURTHER_LOSS}{called[p, c]}" for p, c in own_pools.items()}
+
+
+def _renamed(
+    row: dict[str, Any], own_pools: Mapping[str, str], called: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
+    new = _renaming(own_pools, called)
+    return {new.get(name, name): value for name, value in row.items()}
+
+
+def _of_parts(architectures: Iterable[Network]) -> list[dict[str, float]]:
     """Columns that some networks bring; of the others what is there without."""
     brought = [a.columns() for a in architectures]
-    without = {name: value for own in brought for name, (_, value) in own.items()}
-    return [without | {name: value for name, (value, _) in own.items()} for own in brought]
+    without = {name: value for columns in brought for name, (_, value) in columns.items()}
+    return [without | {name: value for name, (value, _) in columns.items()} for columns in brought]
 
 
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
@@ -379,6 +426,20 @@ def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
     index: Any = record.measured.get("step", [])
     table = pd.DataFrame(columns, index=index).astype(float)
     return table.reindex(steps.to_numpy()).set_index(steps.index)
+
+
+def _with_probes(curve: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
+    """A curve with what probes found at its steps; what training measured itself stays."""
+    by_step = columns_by_step(folder)
+    if not by_step:
+        return curve
+    table = pd.DataFrame.from_dict(by_step, orient="index").astype(float)
+    table = table.reindex(curve["step"].to_numpy()).set_index(curve.index)
+    return curve.combine_first(table)[[*curve, *(c for c in table if c not in curve)]]
+
+
+def _columns(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: float | None) -> float:
@@ -418,10 +479,10 @@ def require(
     """
     if len(table) and not (measured and table["status"].isin(CENSORED).all()):
         return table
-    wanted = "finished run" + (f" with the role {role!r}" if role else "")
+    finished = "finished run" + (f" with the role {role!r}" if role else "")
     plan = study_plan(outputs, study)
     if not (Path(outputs) / "studies" / study / "plan.json").exists():
-        raise UserError(f"study {study!r} was imported without a {wanted}: import one that has")
+        raise UserError(f"study {study!r} was imported without a {finished}: import one that has")
     folders = [
         RunFolder(Path(outputs) / "runs" / run.run_id)
         for run in plan.runs
@@ -433,10 +494,10 @@ def require(
             f"study {study!r} plans no run with the role {role!r}: scaling add"
             f" study={study} role={role} adds some"
         )
-    told = ", ".join(f"{states[state]} {state}" for state in State if state in states)
+    present = ", ".join(f"{states[state]} {state}" for state in State if state in states)
     ways = dict.fromkeys(
         _WAYS_ON[state].format(study=study)
         for state in State
         if state in states and state in _WAYS_ON
     )
-    raise UserError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))
+    raise UserError("; ".join([f"study {study!r} has no {finished}, only {present}", *ways]))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
+from scalinglab.scaling.text.flatten import flatten
 
 _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # in what a column is made of, `2 * model.width`
 
@@ -22,7 +22,7 @@ def setting(outputs: str | Path, run_id: str, key: str) -> Any:
     if not folder.exists():
         return None
     run = folder.settings()
-    for settings in (dotted(run.config), dotted(run.science)):
+    for settings in (flatten(run.config), flatten(run.science)):
         value = settings.get(key)
         if value is not None and not isinstance(value, list):
             return value
@@ -59,6 +59,6 @@ def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any
 def _numbers(key: str, values: list[Any], run_ids: Iterable[str]) -> list[float]:
     for value, run_id in zip(values, run_ids, strict=True):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            told = "has no such setting" if value is None else f"has {value!r}, which is no number"
-            raise UserError(f"columns: {key} is a setting, and run {run_id} {told}")
+            why = "has no such setting" if value is None else f"has {value!r}, which is no number"
+            raise UserError(f"columns: {key} is a setting, and run {run_id} {why}")
     return [float(value) for value in values]

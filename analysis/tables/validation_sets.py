@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +15,7 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
 SET = "validation_set"  # column: the set on which a run's own losses were measured
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
+TASK = "task."  # and the name of a task: a score of its items
 _MANIFEST: Shape = {"content_hash": str}
 OWN = ("loss", "bpb", "train_loss")  # columns measured on the run's own data
 
@@ -56,22 +57,68 @@ def _validation_hash(folder: Path) -> str | None:
         return None
 
 
-def with_common_sets(table: pd.DataFrame, asked: Iterable[str] = ()) -> pd.DataFrame:
+def with_common_sets(table: pd.DataFrame, names: Iterable[str] = ()) -> pd.DataFrame:
     """The table with ``loss.<store>`` also for runs whose own validation set that store is.
 
-    `asked` are further columns, of sets on which some run may have been validated as its own.
+    `names` are further columns, of sets on which some run may have been validated as its own.
     """
     if SET not in table or "loss" not in table:
         return table
     filled = {}
-    for name in dict.fromkeys([*table, *asked]):
+    for name in dict.fromkeys([*table, *names]):
         if not str(name).startswith(FURTHER_LOSS):
             continue
-        own = table[SET] == name.removeprefix(FURTHER_LOSS)
+        is_own = table[SET] == name.removeprefix(FURTHER_LOSS)
         if name in table:
-            filled[name] = table[name].mask(own & table[name].isna(), table["loss"])
-        elif own.any():
-            filled[name] = table["loss"].where(own)
+            filled[name] = table[name].mask(is_own & table[name].isna(), table["loss"])
+        elif is_own.any():
+            filled[name] = table["loss"].where(is_own)
+    return table.assign(**filled)
+
+
+def pool_names(pools: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    """(pool, hash of its content) -> its name in columns; with the hash where a name has several.
+
+    Parameters
+    ----------
+    pools : iterable of mapping of str to str
+        Of each run, pool -> hash of its content.
+    """
+    contents: dict[str, set[str]] = {}
+    for run_pools in pools:
+        for name, content in run_pools.items():
+            contents.setdefault(name, set()).add(content)
+    return {
+        (name, content): name if len(contents_of_name) == 1 else f"{name}-{content[:8]}"
+        for name, contents_of_name in contents.items()
+        for content in contents_of_name
+    }
+
+
+def with_pool_sets(table: pd.DataFrame, stores: Mapping[str, str]) -> pd.DataFrame:
+    """The table with one loss a validation set, by whichever name a run was validated on it.
+
+    A run of one source, or with ``execution.validate``, knows a set by its store; a run that draws
+    from several pools, by the pool.
+
+    Parameters
+    ----------
+    table : DataFrame
+    stores : mapping of str to str
+        Pool -> the name of its store.
+    """
+    if SET not in table or "loss" not in table:
+        return table
+    filled = {}
+    for pool, store in stores.items():
+        by_pool, by_store = f"{FURTHER_LOSS}{pool}", f"{FURTHER_LOSS}{store}"
+        if by_pool not in table:
+            continue
+        losses = table[by_pool].mask(table[by_pool].isna() & (table[SET] == store), table["loss"])
+        if by_store in table:
+            losses = losses.fillna(table[by_store])
+            filled[by_store] = table[by_store].fillna(losses)
+        filled[by_pool] = losses
     return table.assign(**filled)
 
 
@@ -87,16 +134,18 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
         return table
     table = with_common_sets(table, [column])
     if column not in table or table[column].isna().all():
-        there = [
+        columns = [
             c
             for c in names_of(table)
             if (c in OWN or c.startswith(FURTHER_LOSS)) and table[c].notna().any()
         ]
         raise UserError(
             f"columns.loss = {column!r}: no run has such a measured column; there are:"
-            f" {', '.join(there) or 'none'}"
+            f" {', '.join(columns) or 'none'}"
         )
     table = table.assign(loss=table[column])
+    if column.startswith(TASK) and SET in table:
+        table = table.assign(**{SET: column})  # of one set of items, whatever the runs trained on
     if column.startswith(FURTHER_LOSS) and SET in table:
         table = table.assign(**{SET: column.removeprefix(FURTHER_LOSS)})
     return table
@@ -131,9 +180,8 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
         f"columns.loss={common[0]} names one that all have"
         if common
         else (
-            f"runs that are trained with 'execution.validate=[{first}]' have that set in common"
-            f" (columns.loss={FURTHER_LOSS}{first}); finished runs are not measured again, so give"
-            " another outputs="
+            f"scaling probe probe=validation options.store={first} (with study=NAME of each) measures"
+            f" all of them on that set, then columns.loss={FURTHER_LOSS}{first} compares them"
         )
     )
     raise UserError(

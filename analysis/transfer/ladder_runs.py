@@ -15,6 +15,7 @@ from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError
+from scalinglab.scaling.text.nearest import nearest
 
 SIZE = "_size"  # number of the rung, the smallest first
 ARM = "_arm"
@@ -49,7 +50,7 @@ def ladder_runs(
     names = sorted(labels[data[arm].notna()].unique())
     for word, name in zip(("baseline", "candidate"), arms, strict=True):
         if name not in names:
-            raise UserError(f"{word} = {name!r} has no run; there are {', '.join(names) or 'none'}")
+            raise UserError(f"{word} = {name!r} has no run{nearest(name, names)}")
     runs = as_floats(data).assign(**{ARM: labels})[labels.isin(list(arms))]
     runs = _without(runs.reset_index(drop=True), exclude)
     if "status" in runs:

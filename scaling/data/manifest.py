@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,20 @@ _MANIFEST: Shape = {
     "content_hash": str,
     "facts": dict,
 }
+_LATER = ("documents", "excluded")  # keys that stores before them lack
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds; `content_hash` is part of the identity of every run trained on it."""
+    """What a store holds; `content_hash` is part of the identity of every run trained on it.
+
+    Attributes
+    ----------
+    documents : dict
+        Part -> documents in it, where their ends are stored beside the tokens; empty: they are not.
+    excluded : tuple of int
+        Tokens that are no text: as targets they count nothing in the loss.
+    """
 
     source: str
     options: dict[str, Any]
@@ -36,6 +45,13 @@ class Manifest:
     bytes_per_token: float
     content_hash: str
     facts: dict[str, Any]
+    documents: dict[str, int] = field(default_factory=dict)
+    excluded: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored: a store without documents says nothing of them."""
+        plain = asdict(self) | {"excluded": list(self.excluded)}
+        return {k: v for k, v in plain.items() if v or k not in _LATER}
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -50,4 +66,5 @@ def read_manifest(folder: Path) -> Manifest:
     content = read_json(path, _MANIFEST)
     if content["dtype"] not in DTYPES:
         raise DamagedFile(path, f"dtype = {content['dtype']!r} is not one of: {', '.join(DTYPES)}")
-    return Manifest(**{f.name: content[f.name] for f in fields(Manifest)})
+    known = {f.name: content[f.name] for f in fields(Manifest) if f.name in content}
+    return Manifest(**known | {"excluded": tuple(content.get("excluded", ()))})

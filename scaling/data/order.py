@@ -25,14 +25,14 @@ class DataOrder:
     ----------
     windows : int
         Windows in the training part of the store.
-    seed : int
-        Seed of the order.
+    seed : int or str
+        Seed of the order; of one of several pools, its name too.
     unique : int, optional
         Use only this many windows, the same ones for every seed: a random sample of the store,
         and a larger sample contains a smaller one. Default: all.
     """
 
-    def __init__(self, windows: int, seed: int, unique: int | None = None) -> None:
+    def __init__(self, windows: int, seed: int | str, unique: int | None = None) -> None:
         self.windows = windows
         self.seed = seed
         self.unique = windows if unique is None else unique
@@ -66,6 +66,12 @@ def permute(places: np.ndarray, n: int, key: str) -> np.ndarray:
         value[outside] = _feistel(value[outside], half, keys)
         outside = value >= n
     return value
+
+
+def uniform_bits(places: np.ndarray, key: str) -> np.ndarray:
+    """64 random bits of each place, a function of it and of `key`; uint64."""
+    salt = np.frombuffer(hashlib.sha256(key.encode()).digest(), dtype=np.uint64)
+    return _mix(_mix(places ^ salt[0]) + salt[1])
 
 
 def _feistel(value: np.ndarray, half: np.uint64, keys: np.ndarray) -> np.ndarray:

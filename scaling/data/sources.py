@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from scalinglab.scaling.config import DataConfig, from_dict
+from scalinglab.scaling.config import ConfigError, DataConfig, TokenizerConfig, from_dict
+from scalinglab.scaling.data.build import build_store
+from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import read_manifest
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.records.machine import cores
+from scalinglab.scaling.tokenizers.artefact import key_of, open_artefact
+from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Tokenizer
 
 
 def source_of(config: DataConfig) -> Source:
@@ -29,37 +37,129 @@ def source_of(config: DataConfig) -> Source:
     return found
 
 
-def open_store(config: DataConfig, outputs: Path) -> TokenStore:
-    """The store of a data configuration below `outputs`; made on first use."""
+def open_store(
+    config: DataConfig,
+    outputs: Path,
+    processes: int | None = None,
+    corpus: Sequence[DataConfig] = (),
+) -> TokenStore:
+    """The store of a data configuration below `outputs`; made on first use.
+
+    Parameters
+    ----------
+    config : DataConfig
+    outputs : Path
+    processes : int, optional
+        That turn documents into tokens; default: one a core.
+    corpus : sequence of DataConfig
+        Whose text a tokenizer is trained on; default: its own.
+    """
     source = source_of(config)
-    options = asdict(source)
-    made_from = {"source": config.source, "options": options}
-    own = extension_of(SOURCES.module_of(config.source))
-    if own is not None:
-        made_from["text"] = own.text  # a file that was edited makes other tokens
-    state = source.state()
-    if state is not None:
-        made_from["state"] = state
+    made_from = _made_from(config, source)
+    options, state = made_from["options"], made_from.get("state")
+    tokenizer = _tokenizer_of(config, source)
+    trained_on = [source_of(one) for one in corpus] or [source]
+    if tokenizer is not None:
+        text = [_training_text(c, s) for c, s in zip(corpus or [config], trained_on, strict=True)]
+        made_from["tokenizer"] = key_of(*tokenizer, text if corpus else text[0])
     key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
     there = folder.exists()  # asked first: a store is whole when it comes there
     if not (folder / "manifest.json").exists():
         if there:
             raise DamagedFile(folder / "manifest.json", "it is gone")
-        write_store(folder, config.source, options, source.corpus())
+        if tokenizer is None:
+            write_store(folder, config.source, options, source.corpus())
+        else:
+            assert isinstance(source, Documents)
+            source.check()
+            artefact = open_artefact(
+                made_from["tokenizer"],
+                tokenizer[1],
+                outputs,
+                partial(_sample, trained_on, tokenizer[1]),
+            )
+            build_store(
+                folder, config.source, options, source, state, artefact, processes or cores()
+            )
     return TokenStore(folder)
 
 
-def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
+def _said(source: Source) -> dict[str, Any]:
+    """The options of a source; those that joined it later are left out at their historic values.
+
+    So stores that were made before are found.
+    """
+    historic = historic_values(type(source))
+    return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
+
+
+def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] | None:
+    """Name and options of what turns documents into tokens; None where a source gives tokens."""
+    if not isinstance(source, Documents):
+        if config.tokenizer is not None:
+            raise ConfigError(
+                f"data.tokenizer.name = {config.tokenizer.name!r}: data.source = {config.source!r}"
+                " gives tokens itself; it is for sources of documents, as jsonl and folder"
+            )
+        return None
+    chosen = config.tokenizer or TokenizerConfig()
+    kind = TOKENIZERS.find(chosen.name)
+    return chosen.name, from_dict(kind, chosen.options, "data.tokenizer.options")
+
+
+def _made_from(config: DataConfig, source: Source) -> dict[str, Any]:
+    """What decides the tokens of a store, but for the tokenizer."""
+    made_from = {"source": config.source, "options": _said(source)}
+    own = extension_of(SOURCES.module_of(config.source))
+    if own is not None:
+        made_from["text"] = own.text  # a file that was edited makes other tokens
+    state = source.state()
+    if state is not None:
+        made_from["state"] = state
+    return made_from
+
+
+def _training_text(config: DataConfig, source: Source) -> dict[str, Any]:
+    """What decides the text that a tokenizer is trained on: limits of duplicates do not."""
+    made_from = _made_from(config, source)
+    options = {k: v for k, v in made_from["options"].items() if k != "max_overlap"}
+    return made_from | {"options": options}
+
+
+def _sample(sources: Sequence[Source], tokenizer: Tokenizer) -> Iterator[str]:
+    """Text of several sources, as much of each."""
+    for source in sources:
+        if isinstance(source, Documents):
+            yield from source.training_texts(tokenizer.sample // len(sources))
+
+
+def planned_store(
+    config: DataConfig,
+    wanted: str,
+    run_id: str,
+    outputs: Path,
+    corpus: Sequence[DataConfig] = (),
+) -> TokenStore:
     """The store that a run was planned on, by its content; made again where it is gone.
+
+    Parameters
+    ----------
+    config : DataConfig
+        Of one source.
+    wanted : str
+        Hash of its content.
+    run_id : str
+        For messages.
+    outputs : Path
+    corpus : sequence of DataConfig
+        See ``open_store``.
 
     Raises
     ------
     UserError
         If the source no longer holds what the run was planned on, or the store is damaged.
     """
-    config = from_dict(DataConfig, run.config["data"], "data")
-    wanted = run.data.content
     for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
         try:
             if read_manifest(manifest.parent).content_hash == wanted:
@@ -68,10 +168,10 @@ def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
             if error.path != manifest:
                 raise
             tell(error, "another store is looked for")
-    store = open_store(config, outputs)
+    store = open_store(config, outputs, corpus=corpus)
     if store.manifest.content_hash != wanted:
         raise UserError(
-            f"run {run.run_id} was planned on data {wanted}, but {store.folder} holds "
+            f"run {run_id} was planned on data {wanted}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )
     return store

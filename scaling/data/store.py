@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from numpy.lib.stride_tricks import as_strided
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.manifest import DTYPES, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
-from scalinglab.scaling.data.verify import check_tokens, head
+from scalinglab.scaling.data.overlap import overlap, refuse_overlap
+from scalinglab.scaling.data.verify import ENDS, PARTS, check_tokens, ends_file, head
+from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import (
     create_folder,
@@ -39,6 +41,7 @@ MAKER = "maker.json"  # who makes a store, in its folder until it is whole
 BEAT_SECONDS = 20.0
 SILENT_SECONDS = 900.0  # without a beat, and a maker of another host is dead
 UNSIGNED_SECONDS = 3600.0  # the same of a folder that does not say who makes it
+BUILDING = ".building"  # ends the name of the folder of a store that can be gone on with
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
@@ -79,6 +82,12 @@ class Corpus:
         byte, the loss that survives a change of tokenizer.
     facts : dict
         What else is known: numbers of files, or the exact entropy of a synthetic source.
+    ends : dict
+        Part -> where its documents end, int64, where that is known.
+    excluded : tuple of int
+        Tokens that are no text: as targets they count nothing in the loss.
+    max_overlap : float or None
+        Share of the validation part that the training part may hold as well; None: not looked at.
     """
 
     train: np.ndarray | Pieces
@@ -86,6 +95,9 @@ class Corpus:
     vocab: int
     bytes_per_token: float
     facts: dict[str, Any] = field(default_factory=dict)
+    ends: dict[str, np.ndarray] = field(default_factory=dict)
+    excluded: tuple[int, ...] = ()
+    max_overlap: float | None = None
 
 
 class TokenStore:
@@ -111,6 +123,19 @@ class TokenStore:
 
     def _map(self, name: str) -> np.ndarray:
         return np.memmap(self.folder / name, dtype=self.manifest.dtype, mode="r")
+
+    def document_ends(self, part: str) -> np.ndarray | None:
+        """Where each document of a part ends, int64, the last at its end; None: not known.
+
+        Document i has the tokens from the end before it up to its own, its separator the last.
+        """
+        if not self.manifest.documents.get(part):
+            return None
+        return np.memmap(self.folder / ends_file(part), dtype=ENDS, mode="r")
+
+    def vocabulary(self) -> Vocabulary:
+        """What is known of each token."""
+        return read_vocabulary(self.folder, self.manifest)
 
     def training_batches(
         self, orders: Sequence[DataOrder], step: int, steps: int, batch: int, context: int
@@ -180,7 +205,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     made: list[Manifest] = []
 
     def fill(aside: Path) -> None:
-        with _alive(aside):
+        with beating(aside):
             content = _write_tokens(aside, corpus)
         manifest = Manifest(
             source=source,
@@ -191,9 +216,11 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
             validation_tokens=len(corpus.validation),
             bytes_per_token=corpus.bytes_per_token,
             content_hash=content,
-            facts=corpus.facts,
+            facts=corpus.facts | _overlap(aside, source, corpus),
+            documents={part: len(ends) for part, ends in corpus.ends.items()},
+            excluded=corpus.excluded,
         )
-        write_json(aside / "manifest.json", asdict(manifest))
+        write_json(aside / "manifest.json", manifest.to_dict())
         (aside / MAKER).unlink(missing_ok=True)
         made.append(manifest)
 
@@ -252,11 +279,28 @@ def _write_tokens(folder: Path, corpus: Corpus) -> str:
                 )
 
         save_atomic(folder / f"{name}.bin", save)
+    for part, ends in sorted(corpus.ends.items()):
+        content.update(head(ends_file(part).removesuffix(".bin"), ENDS, len(ends)))
+        content.update(np.ascontiguousarray(ends, dtype=ENDS).data)
+        ends.astype(ENDS).tofile(folder / ends_file(part))
+    if corpus.excluded:
+        content.update(f"excluded {sorted(corpus.excluded)}\n".encode())
     return content.hexdigest()[:16]
 
 
+def _overlap(folder: Path, source: str, corpus: Corpus) -> dict[str, Any]:
+    """How much of the validation part the training part holds; refused where it is too much."""
+    if corpus.max_overlap is None:
+        return {}
+    parts = [np.memmap(folder / f"{part}.bin", corpus.train.dtype, "r") for part in PARTS]
+    ends = corpus.ends.get("validation")
+    found = overlap(parts[0], parts[1], corpus.bytes_per_token, ends)
+    refuse_overlap(source, found, found.share, corpus.max_overlap)
+    return {"overlap": round(found.share, 6)}
+
+
 @contextlib.contextmanager
-def _alive(aside: Path) -> Iterator[None]:
+def beating(aside: Path) -> Iterator[None]:
     """Say who makes a store, and again and again that it still does."""
     maker = aside / MAKER
     write_json(maker, machine.this_process().to_dict())
@@ -276,23 +320,34 @@ def _alive(aside: Path) -> Iterator[None]:
         thread.join()
 
 
-def abandoned_stores(stores: Path) -> list[Path]:
+def abandoned_stores(stores: Path, *, resumable: bool = False) -> list[Path]:
     """Folders of stores that were being made when their makers died.
 
     A maker of this host is asked for by its process; one of another is taken for dead when it has
     not beaten for a while, by the file server's clock.
+
+    Parameters
+    ----------
+    stores : Path
+        Where stores are.
+    resumable : bool
+        Those that the next command goes on with, instead of those that are of no use.
     """
-    folders = [p for p in stores.glob(".*") if _ASIDE.fullmatch(p.name) and p.is_dir()]
+    names = [p for p in stores.glob(".*") if p.is_dir()]
+    folders = [
+        p for p in names if (p.name.endswith(BUILDING) if resumable else _ASIDE.fullmatch(p.name))
+    ]
     now = server_time(stores) if folders else 0.0
     found = []
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):  # it is whole now, and elsewhere
-            if _is_abandoned(folder, now):
+            if is_abandoned(folder, now):
                 found.append(folder)
     return found
 
 
-def _is_abandoned(folder: Path, now: float) -> bool:
+def is_abandoned(folder: Path, now: float) -> bool:
+    """Whether who makes the store in a folder has died; `now` is the file server's time."""
     maker = folder / MAKER
     if not maker.exists():  # it has just begun, is just over, or was made by code of before
         last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))

@@ -6,20 +6,22 @@ and no corpus has to fit into memory.
 
 from __future__ import annotations
 
-import filecmp
 import glob
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.data.files import refuse_shared, state_of
 from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
+from scalinglab.scaling.data.shards import Shard, ends_of, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
-from scalinglab.scaling.data.store import Corpus, Pieces
+from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.fields import (
     AT_LEAST_0,
     AT_LEAST_1,
+    FRACTION,
     ConfigError,
     Within,
     check_ranges,
@@ -27,7 +29,8 @@ from scalinglab.scaling.fields import (
 )
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
-_PIECE = 1 << 24  # tokens in memory at once
+_LLMC = {20240520: "uint16", 20240801: "uint32"}  # first number of a header -> dtype
+_LLMC_HEADER = 1024  # bytes
 
 
 @SOURCES.register("tokens")
@@ -42,6 +45,10 @@ class TokensSource(Source):
     bytes_per_token: float = 0.0  # bytes of text that a token stands for, on average
     dtype: str = setting("uint16", DTYPES)  # of .bin files; .npy files say their own
     header_bytes: int = setting(0, AT_LEAST_0)  # at the beginning of each .bin file
+    # The token that ends documents; it counts nothing in the loss.
+    separator: int | None = setting(None, AT_LEAST_0, historic=None)
+    # Share of the validation part that the training part may hold, too.
+    max_overlap: float = setting(0.5, FRACTION, historic=0.5)
 
     def corpus(self) -> Corpus:
         """Look at the files; their tokens are checked as they are copied.
@@ -56,14 +63,17 @@ class TokensSource(Source):
         self._check()
         paths = _matching("train", self.train)
         others = _matching("validation", self.validation) if self.validation else []
-        _refuse_shared(paths, others)
-        train = [_File(path, self) for path in paths]
+        refuse_shared(paths, others, "data.options.train")
+        train = [_shard(path, self) for path in paths]
         total = sum(map(len, train))
         if self.validation:
-            held_out = [_File(path, self) for path in others]
+            held_out = [_shard(path, self) for path in others]
             files = len(train) + len(held_out)
             last = sum(map(len, held_out))
-            parts = self._pieces(train, 0, total), self._pieces(held_out, 0, last)
+            parts = (
+                pieces(train, 0, total, self.vocab),
+                pieces(held_out, 0, last, self.vocab),
+            )
         else:
             cut = total - self.held_out
             if cut < 1:
@@ -72,8 +82,30 @@ class TokensSource(Source):
                     f"have {total} tokens; allowed is 1 to {total - 1}"
                 )
             files = len(train)
-            parts = self._pieces(train, 0, cut), self._pieces(train, cut, total)
-        return Corpus(*parts, self.vocab, self.bytes_per_token, facts={"files": files})
+            parts = (
+                pieces(train, 0, cut, self.vocab),
+                pieces(train, cut, total, self.vocab),
+            )
+        more: dict[str, Any] = {}
+        if self.separator is not None:
+            if self.separator >= self.vocab:
+                raise ConfigError(
+                    f"data.options.separator = {self.separator}: data.options.vocab = {self.vocab}"
+                    f" allows 0 to {self.vocab - 1}"
+                )
+            more["excluded"] = (self.separator,)
+            more["ends"] = {
+                part: ends_of(tokens, self.separator)
+                for part, tokens in zip(("train", "validation"), parts, strict=True)
+            }
+        return Corpus(
+            *parts,
+            self.vocab,
+            self.bytes_per_token,
+            facts={"files": files},
+            max_overlap=self.max_overlap,
+            **more,
+        )
 
     def state(self) -> list[list[str | int]]:
         """What changes when the files do: a store is made again then."""
@@ -81,7 +113,7 @@ class TokensSource(Source):
         paths = _matching("train", self.train)
         if self.validation:
             paths += _matching("validation", self.validation)
-        return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in paths]
+        return state_of(paths)
 
     def _check(self) -> None:
         check_ranges(self, "data.options")
@@ -92,36 +124,21 @@ class TokensSource(Source):
                 "compared"
             )
 
-    def _pieces(self, files: Sequence[_File], first: int, last: int) -> Pieces:
-        """Tokens `first` to `last` - 1 of all files one after another."""
-        narrow = next(d for d in ("uint8", "uint16", "int32") if self.vocab - 1 <= np.iinfo(d).max)
 
-        def parts() -> Iterator[np.ndarray]:
-            start = 0
-            for file in files:
-                for tokens in file.between(first - start, last - start):
-                    yield tokens.astype(narrow)
-                start += len(file)
-
-        return Pieces(np.dtype(narrow), last - first, parts)
-
-
-class _File:
+def _shard(path: Path, source: TokensSource) -> Shard:
     """One file, looked at without reading it."""
-
-    def __init__(self, path: Path, source: TokensSource) -> None:
-        self.path, self.vocab = path, source.vocab
-        if path.suffix == ".npy":
-            try:
-                self._tokens = np.load(path, mmap_mode="r").reshape(-1)
-            except (ValueError, EOFError, OSError) as error:
-                raise ConfigError(f"{path} is no array of NumPy: {error}") from error
-            if self._tokens.dtype.kind not in "iu":
-                raise ConfigError(f"{path} holds {self._tokens.dtype}; tokens are whole numbers")
-            refuse_misread(path, self._tokens, source.vocab)
-            return
+    hint = " (wrong data.options.dtype or header_bytes?)"
+    if path.suffix == ".npy":
+        try:
+            tokens = np.load(path, mmap_mode="r").reshape(-1)
+        except (ValueError, EOFError, OSError) as error:
+            raise ConfigError(f"{path} is no array of NumPy: {error}") from error
+        if tokens.dtype.kind not in "iu":
+            raise ConfigError(f"{path} holds {tokens.dtype}; tokens are whole numbers")
+    else:
         if not source.header_bytes:
             refuse_format(path)
+        _check_header(path, source)
         item = np.dtype(source.dtype).itemsize
         size = path.stat().st_size - source.header_bytes
         if size <= 0 or size % item:
@@ -129,24 +146,32 @@ class _File:
                 f"{path} has {path.stat().st_size} bytes: after data.options.header_bytes = "
                 f"{source.header_bytes} no whole number of {source.dtype} (data.options.dtype)"
             )
-        self._tokens = np.memmap(path, source.dtype, "r", source.header_bytes)
-        refuse_misread(path, self._tokens, source.vocab)
+        tokens = np.memmap(path, source.dtype, "r", source.header_bytes)
+    refuse_misread(path, tokens, source.vocab)
+    return Shard(path, tokens, source.vocab, hint)
 
-    def __len__(self) -> int:
-        return len(self._tokens)
 
-    def between(self, first: int, last: int) -> Iterator[np.ndarray]:
-        """Its tokens from `first` up to `last`, of which some may lie outside it; in parts."""
-        for start in range(max(first, 0), min(last, len(self)), _PIECE):
-            part = self._tokens[start : min(start + _PIECE, last)]
-            low, high = int(part.min()), int(part.max())
-            if low < 0 or high >= self.vocab:
-                raise ConfigError(
-                    f"{self.path} has the token {low if low < 0 else high}: data.options.vocab = "
-                    f"{self.vocab} allows 0 to {self.vocab - 1} (wrong data.options.dtype or "
-                    "header_bytes?)"
-                )
-            yield part
+def _check_header(path: Path, source: TokensSource) -> None:
+    """What the header of llm.c's shards says of them: their dtype and how many tokens there are."""
+    with path.open("rb") as file:
+        first = file.read(12)
+    magic, _, count = np.frombuffer(first.ljust(12, b"\0"), "<i4").tolist()
+    dtype = _LLMC.get(magic)
+    if dtype is None or len(first) < 12:
+        return
+    size = path.stat().st_size - _LLMC_HEADER
+    if count < 0 or size != count * np.dtype(dtype).itemsize:
+        if source.header_bytes == _LLMC_HEADER:
+            raise ConfigError(
+                f"{path} says in its header that it has {count:,} tokens, and has {size:,} bytes of"
+                f" {dtype}: it was cut off; copy it again"
+            )
+        return  # tokens that begin as a header does
+    if (source.header_bytes, source.dtype) != (_LLMC_HEADER, dtype):
+        raise ConfigError(
+            f"{path} is a shard of llm.c: give data.options.header_bytes={_LLMC_HEADER}"
+            f" data.options.dtype={dtype}"
+        )
 
 
 def _matching(key: str, pattern: str) -> list[Path]:
@@ -162,18 +187,3 @@ def _matching(key: str, pattern: str) -> list[Path]:
     if not found:
         raise ConfigError(f"data.options.{key} = {pattern!r}: no such file")
     return found
-
-
-def _refuse_shared(train: Sequence[Path], validation: Sequence[Path]) -> None:
-    """A file that is trained on measures nothing: by whatever name, link or copy it comes twice."""
-    of_size: dict[int, list[Path]] = {}
-    for path in train:
-        of_size.setdefault(path.stat().st_size, []).append(path)
-    for held_out in validation:
-        for path in of_size.get(held_out.stat().st_size, []):
-            if path.samefile(held_out) or filecmp.cmp(path, held_out, shallow=False):
-                copy = "" if path.samefile(held_out) else f", as a copy of {path}"
-                raise ConfigError(
-                    f"{held_out} is in both parts{copy}: its tokens would be trained on and "
-                    "validated on; give data.options.train a pattern that leaves it out"
-                )

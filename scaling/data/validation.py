@@ -11,7 +11,12 @@ from scalinglab.scaling.records.atomic import folders_in
 
 
 def further_stores(
-    names: Sequence[str], outputs: Path, vocab: int, tokens: int, context: int
+    names: Sequence[str],
+    outputs: Path,
+    vocab: int,
+    tokens: int,
+    context: int,
+    key: str = "execution.validate",
 ) -> dict[str, TokenStore]:
     """The stores of ``execution.validate``, of each of which a run takes as much as of its own.
 
@@ -25,6 +30,8 @@ def further_stores(
         Of the model: it knows no other tokens.
     tokens, context : int
         ``data.validation_tokens`` and ``model.context``.
+    key : str
+        Where the names stand.
 
     Raises
     ------
@@ -32,10 +39,14 @@ def further_stores(
         If there is no such store, its alphabet is larger than the model's, or it has too few
         tokens.
     """
-    return {name: _store(name, outputs, vocab, tokens, context) for name in names}
+    return {
+        name: _store(f"{key} = {name!r}", name, outputs, vocab, tokens, context) for name in names
+    }
 
 
-def _store(name: str, outputs: Path, vocab: int, tokens: int, context: int) -> TokenStore:
+def _store(
+    said: str, name: str, outputs: Path, vocab: int, tokens: int, context: int
+) -> TokenStore:
     folder = outputs / "data" / name
     if not (folder / "manifest.json").exists():
         there = [
@@ -44,18 +55,18 @@ def _store(name: str, outputs: Path, vocab: int, tokens: int, context: int) -> T
             if (store / "manifest.json").exists()
         ]
         raise ConfigError(
-            f"execution.validate = {name!r}: there is no such store; there are "
+            f"{said}: there is no such store; there are "
             f"{', '.join(there) or 'none'} (scaling data data=... makes one)"
         )
     store = TokenStore(folder)
     if store.manifest.vocab > vocab:
         raise ConfigError(
-            f"execution.validate = {name!r} has {store.manifest.vocab} kinds of "
+            f"{said} has {store.manifest.vocab} kinds of "
             f"tokens, the model's data {vocab}; allowed are stores of one tokenizer"
         )
     if window_count(len(store.validation), context) < tokens // context:
         raise ConfigError(
-            f"execution.validate = {name!r} has {len(store.validation)} tokens for "
+            f"{said} has {len(store.validation)} tokens for "
             f"validation; data.validation_tokens = {tokens} takes as many of each"
         )
     return store

@@ -25,6 +25,7 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape
 BLOCK = 4 << 20  # bytes
 SAMPLE = 8  # blocks of each part that are compared at every opening
 PARTS = ("train", "validation")
+ENDS = "int64"  # of where documents end
 _FOUND: Shape = {"content_hash": str, "files": dict, "sums": dict}
 
 
@@ -36,10 +37,10 @@ def check_tokens(folder: Path, manifest: Manifest) -> None:
     DamagedFile
         If a file is gone, has another length, or holds other tokens.
     """
-    for part in PARTS:
-        _check_length(folder / f"{part}.bin", manifest, getattr(manifest, f"{part}_tokens"))
+    for file, dtype, count in files_of(manifest):
+        _check_length(folder / file, dtype, count)
     cache = folder / f"verified-{machine.host()}.json"
-    files = {part: _mark(folder / f"{part}.bin") for part in PARTS}
+    files = {file.removesuffix(".bin"): _mark(folder / file) for file, _, _ in files_of(manifest)}
     known = _known(cache)
     if (known.get("content_hash"), known.get("files")) == (manifest.content_hash, files):
         _check_sample(folder, known["sums"])
@@ -49,40 +50,64 @@ def check_tokens(folder: Path, manifest: Manifest) -> None:
         write_json(cache, {"content_hash": manifest.content_hash, "files": files, "sums": sums})
 
 
+def files_of(manifest: Manifest) -> list[tuple[str, str, int]]:
+    """Files of a store in the order in which they are hashed: name, dtype, how many numbers."""
+    tokens = [
+        (f"{part}.bin", manifest.dtype, getattr(manifest, f"{part}_tokens")) for part in PARTS
+    ]
+    ends = [(ends_file(part), ENDS, count) for part, count in sorted(manifest.documents.items())]
+    return tokens + ends
+
+
+def ends_file(part: str) -> str:
+    """The file of where the documents of a part end."""
+    return f"{part}_ends.bin"
+
+
 def head(part: str, dtype: Any, tokens: int) -> bytes:
     """What stands before the tokens of a part in the content that is hashed."""
     return f"{part} {dtype} {tokens}\n".encode()
 
 
-def _check_length(path: Path, manifest: Manifest, tokens: int) -> None:
+def _check_length(path: Path, dtype: str, tokens: int) -> None:
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         raise DamagedFile(path, "it is gone, though manifest.json tells of it") from None
-    wanted = tokens * np.dtype(manifest.dtype).itemsize
+    wanted = tokens * np.dtype(dtype).itemsize
     if size != wanted:
+        what = "ends of documents" if path.stem.endswith("_ends") else "tokens"
         raise DamagedFile(
-            path, f"it has {size:,} bytes; {tokens:,} tokens of {manifest.dtype} have {wanted:,}"
+            path, f"it has {size:,} bytes; {tokens:,} {what} of {dtype} have {wanted:,}"
         )
 
 
 def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
-    """Compare the hash of all tokens; the CRC-32 of each block of them."""
-    content = hashlib.sha256()
-    sums: dict[str, list[int]] = {}
-    for part in PARTS:
-        content.update(head(part, manifest.dtype, getattr(manifest, f"{part}_tokens")))
-        sums[part] = []
-        for block in _blocks(folder / f"{part}.bin"):
-            content.update(block)
-            sums[part].append(zlib.crc32(block))
-    if content.hexdigest()[: len(manifest.content_hash)] != manifest.content_hash:
+    """Compare the hash of all that is stored; the CRC-32 of each block of it."""
+    content, sums = content_of(folder, manifest)
+    if content[: len(manifest.content_hash)] != manifest.content_hash:
         raise DamagedFile(
             folder / "train.bin",
             "it or validation.bin beside it does not have the "
             "tokens whose hash is in manifest.json",
         )
     return sums
+
+
+def content_of(folder: Path, manifest: Manifest) -> tuple[str, dict[str, list[int]]]:
+    """The hash of what a store holds, and the CRC-32 of each block of its files."""
+    content = hashlib.sha256()
+    sums: dict[str, list[int]] = {}
+    for file, dtype, count in files_of(manifest):
+        name = file.removesuffix(".bin")
+        content.update(head(name, dtype, count))
+        sums[name] = []
+        for block in _blocks(folder / file):
+            content.update(block)
+            sums[name].append(zlib.crc32(block))
+    if manifest.excluded:
+        content.update(f"excluded {sorted(manifest.excluded)}\n".encode())
+    return content.hexdigest(), sums
 
 
 def _check_sample(folder: Path, sums: dict[str, list[int]]) -> None:

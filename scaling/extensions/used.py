@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.extensions.targets import check_workers_find, text_of
 from scalinglab.scaling.extensions.text import digest
 from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.model.module import CENSUS, MODELS
 from scalinglab.scaling.records.fingerprint import code_fingerprint, files_apart
 from scalinglab.scaling.registry import Registry
 
@@ -28,16 +30,27 @@ def used_by(science: Mapping[str, Any]) -> str:
     """
     texts = set()
     for registry in Registry.number_making:
-        name = _name_in(science, registry)
-        if name not in registry:
-            continue
-        if registry.is_shipped(name):
-            if apart := _files_apart(registry.halves_of(name)):
-                texts.add(f"{name}={digest(apart)}")
-        else:
-            extension = extension_of(registry.module_of(name))
-            texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
+        for name in _names_in(science, registry):
+            if registry.is_shipped(name):
+                if apart := _files_apart(registry.halves_of(name)):
+                    texts.add(f"{name}={digest(apart)}")
+            else:
+                extension = extension_of(registry.module_of(name))
+                texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
+    for target in _named_in(science, MODELS):
+        if target not in MODELS:
+            texts.add(f"{target}={text_of(target)}")
+        texts.add(f"module={digest(_files_apart((CENSUS,)))}")
     return "+".join(sorted(texts))
+
+
+def is_known(science: Mapping[str, Any]) -> bool:
+    """Whether this process has all parts that a run names; one that only looks may lack some."""
+    return all(
+        name in registry
+        for registry in Registry.number_making
+        for name in _named_in(science, registry)
+    )
 
 
 @functools.cache
@@ -54,21 +67,29 @@ def check_importable(science: Mapping[str, Any]) -> None:
         If one was registered in a notebook, or by a module that no extension names.
     """
     for registry in Registry.number_making:
-        name = _name_in(science, registry)
-        if name in registry and not registry.is_shipped(name):
+        for name in _names_in(science, registry):
             module = registry.module_of(name)
-            if extension_of(module) is None:
+            if not registry.is_shipped(name) and extension_of(module) is None:
                 raise ConfigError(
                     f"{registry.key} = {name!r} is registered by {module!r}, which workers do not "
                     "import: put it into a file, and name that in extend=[FILE.py]"
                 )
+    for target in _named_in(science, MODELS):
+        check_workers_find(target)
 
 
-def _name_in(science: Mapping[str, Any], registry: Registry[Any]) -> Any:
-    """What a science names of a registry."""
+def _names_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
+    """What a science names of a registry, as far as it is registered."""
+    return [name for name in _named_in(science, registry) if name in registry]
+
+
+def _named_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
+    """What a science names under the key of a registry; each of several pools has a source."""
     *groups, key = registry.key.split(".")
     node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
-    return node.get(key)
+    nodes = (node.get("pools") or {}).values() if groups == ["data"] else ()
+    names = [each.get(key) for each in (nodes or (node,))]
+    return [name for name in names if name is not None]
 
 
 def run_fingerprint(science: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 
 from scalinglab.scaling.model.architecture import Architecture, Norms
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.part import Part, Size, norm_sizes
 
 N_COUNTS = ("n_block", "n_matmul", "n_total", "n_active")
@@ -63,7 +64,7 @@ def count_role(name: str) -> str:
     return "attention" if ".attention." in name or ".mixer." in name else "mlp"
 
 
-def parameter_counts(architecture: Architecture) -> dict[str, int]:
+def parameter_counts(architecture: Network) -> dict[str, int]:
     """Count parameters by role, and the N that studies use.
 
     Returns
@@ -74,8 +75,11 @@ def parameter_counts(architecture: Architecture) -> dict[str, int]:
         in a matrix product), ``n_total``, every parameter once, and ``n_active``: the weights of
         ``n_matmul`` that one token is multiplied by, each time that it is, so that 6 n_active D are the FLOPs of matrix
         products. Gains and biases are in ``n_total`` only; a tied head is the embedding and the
-        unembedding.
+        unembedding. Of a network of anybody's (``ModuleNetwork``) matrices are ``hidden`` in place of
+        ``attention`` and ``mlp``, and ``other`` is what no product has.
     """
+    if isinstance(architecture, ModuleNetwork):
+        return dict(architecture.census.counts)
     roles = dict.fromkeys(ROLES, 0)
     before, after = _outside(architecture)
     for name, size in (before | after).items():

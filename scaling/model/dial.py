@@ -8,10 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scalinglab.scaling.fields import ConfigError, check_ranges, is_used, keys_of
+from scalinglab.scaling.fields import ConfigError, check_ranges, is_used, keys_of, one_of
 from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
-from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.model.module import ROLES, ModuleNetwork, Network
+from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig
 from scalinglab.scaling.model.part import Part
+
+
+def network_of(model: NetworkConfig, vocab: int) -> Network:
+    """Determine the network of any keys, or say what is wrong with them.
+
+    Raises
+    ------
+    ConfigError
+        As `architecture_of`; of a network of anybody's what its keys say, not what it computes.
+    """
+    if isinstance(model, ModuleConfig):
+        return _module_network(model, vocab)
+    assert isinstance(model, ModelConfig)
+    return architecture_of(model, vocab)
+
+
+def _module_network(model: ModuleConfig, vocab: int) -> ModuleNetwork:
+    check_ranges(model, "model")
+    if not model.target:
+        raise ConfigError(
+            "model.target is empty: expected the name of a registered network, or an import path "
+            "such as mine.MyNet"
+        )
+    for pattern, role in model.roles.items():
+        one_of(f"model.roles.{pattern}", role, ROLES)
+    if model.parametrization != "sp" and not model.base_options:
+        raise ConfigError(
+            f"model.parametrization = {model.parametrization!r} needs model.base_options, the options "
+            "that make the network wider at the values where its learning rate is tuned: "
+            "model.base_options.width=64"
+        )
+    unknown = sorted(set(model.base_options) - set(model.options))
+    if unknown:
+        raise ConfigError(
+            f"model.base_options has {', '.join(unknown)}, and model.options has not: they are those "
+            "of its keys that differ at the base"
+        )
+    return ModuleNetwork(**vars(model), vocab=vocab)
 
 
 def architecture_of(model: ModelConfig, vocab: int) -> Architecture:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.stated import WHOLE
 
 DEFAULT_CONVENTION = "causal"
 
 
-def flop_parts(architecture: Architecture) -> dict[str, int]:
+def flop_parts(architecture: Network) -> dict[str, int]:
     """FLOPs per trained token (forward and backward) by part.
 
     Returns
@@ -30,6 +30,8 @@ def flop_parts(architecture: Architecture) -> dict[str, int]:
         a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
         ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
+    if isinstance(architecture, ModuleNetwork):
+        return dict(architecture.census.flops)
     n = parameter_counts(architecture)
     L, pairs = architecture.passes, architecture.mixer.map_flops(architecture)
     block, unembedding = 6 * (n["n_active"] - n["unembedding"]), 6 * n["unembedding"]

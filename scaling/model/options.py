@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
-from scalinglab.scaling.model.architecture import NetworkOptions
+from scalinglab.scaling.model.architecture import DECAY_RULES, PARAMETRIZATIONS, NetworkOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(NetworkOptions):
+class NetworkConfig:
+    """What can be asked of every network.
+
+    Attributes
+    ----------
+    context : int
+        Tokens in one sequence.
+    parametrization, decay_rule : str
+        How rates and weight decay follow the shape.
+    """
+
+    context: int = setting(128, AT_LEAST_1)
+    parametrization: str = setting("sp", PARAMETRIZATIONS)
+    decay_rule: str = setting("product", DECAY_RULES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleConfig(NetworkConfig):
+    """A network of anybody's.
+
+    Attributes
+    ----------
+    target : str
+        The name under which a file registers it, or an import path: ``mine.MyNet``.
+    options : dict
+        Keywords of its constructor, beside the vocabulary and the context.
+    base_options : dict
+        Options at the base of ``mup``: those that make it wider, where the LR was tuned.
+    roles : dict
+        Pattern of parameter names -> role, where it is not guessed right.
+    """
+
+    target: str
+    options: dict[str, Any] = setting({})
+    parametrization: str = setting("sp", ("sp", "mup"))
+    base_options: dict[str, Any] = setting({}, used_with=("parametrization", ("mup",)))
+    decay_rule: str = setting("product", DECAY_RULES, used_with=("parametrization", ("mup",)))
+    roles: dict[str, str] = setting({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(NetworkOptions, NetworkConfig):
     """The shape dial: depth gives the width, width gives the heads; each can be set by hand.
 
     Attributes
@@ -38,3 +81,8 @@ class ModelConfig(NetworkOptions):
     context: int = setting(128, AT_LEAST_1)
     # A quarter, unlike an architecture's, which has none where no placement asks for it.
     post_fraction: float = setting(0.25, ABOVE_0, used_with=("placement", ("mix",)))
+
+
+def model_class(model: Mapping[str, Any] | None) -> type[NetworkConfig]:
+    """The class of some keys of a model: who names a target means that network."""
+    return ModuleConfig if isinstance(model, Mapping) and "target" in model else ModelConfig

@@ -42,6 +42,7 @@ from typing import Any
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import ALIGNED, Architecture
 from scalinglab.scaling.model.counts import Size, tensor_sizes
+from scalinglab.scaling.model.module import ModuleNetwork, Network, TensorCount
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 VECTORS = ("gain", "bias")
@@ -50,6 +51,8 @@ BRANCH_MATRICES = ("value.weight", "out.weight", "up.weight", "gate.weight", "do
 # Exponents of m_N of the learning rate, by parametrization, by what the size of an optimizer's
 # updates depends on (``OptimizerConfig.family``), and by role; 0 where left out.
 MATRICES_BY_FAN_IN = ("hidden", "router", "head")
+# Roles of tensors of networks that are built, and those whose rules they have.
+LIKE: Mapping[str, str] = {"kernel": "hidden", "other": "bias"}
 _INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
 WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "ntk": {
@@ -95,12 +98,12 @@ class TensorRule:
     epsilon: float = 1.0
 
 
-def tensor_rules(architecture: Architecture, optimizer: OptimizerConfig) -> dict[str, TensorRule]:
-    """The rule of every parameter by name, in the order of ``Transformer.named_parameters``.
+def tensor_rules(architecture: Network, optimizer: OptimizerConfig) -> dict[str, TensorRule]:
+    """The rule of every parameter by name, in the order of the module's ``named_parameters``.
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : Network
         With a base shape unless its parametrization is ``sp``.
     optimizer : OptimizerConfig
         ``sp`` takes any.
@@ -111,6 +114,11 @@ def tensor_rules(architecture: Architecture, optimizer: OptimizerConfig) -> dict
         If the parametrization has no rule for the optimizer.
     """
     check_optimizer(architecture.parametrization, optimizer)
+    if isinstance(architecture, ModuleNetwork):
+        return {
+            name: _module_rule(architecture, optimizer.family, tensor)
+            for name, tensor in architecture.census.tensors.items()
+        }
     sizes, base = tensor_sizes(architecture), tensor_sizes(_base(architecture))
     return {
         name: _rule(architecture, optimizer.family, name, size, _growth(size, base[name]))
@@ -168,6 +176,31 @@ def _base(architecture: Architecture) -> Architecture:
 def _growth(size: Size, base: Size) -> float:
     """How many times longer a tensor is than at the base."""
     return float(Fraction(size[0]) / base[0])
+
+
+def _module_rule(network: ModuleNetwork, family: str | None, tensor: TensorCount) -> TensorRule:
+    """The rule of a tensor of a network that was built; its initial scale is the module's own.
+
+    A head of its own has the factor 1 / m_N in its weights and its rate, as a router has.
+    """
+    role = LIKE.get(tensor.role, tensor.role)
+    if role == "head":
+        role = "router"
+    decayed = float(role in MATRICES_BY_FAN_IN)
+    if network.parametrization == "sp":
+        return TensorRule(tensor.role, 0.0, weight_decay=decayed)
+    assert family is not None  # checked above
+    if family.startswith("muon") and tensor.role != "hidden":
+        family = "adaptive"
+    lr = tensor.growth ** WIDTH_LR["mup"][family].get(role, 0.0)
+    decay = {"product": 1 / lr, "sqrt": math.sqrt(tensor.growth) if role == "hidden" else 1.0}
+    return TensorRule(
+        tensor.role,
+        0.0,
+        lr=lr,
+        weight_decay=decayed and decay.get(network.decay_rule, 1.0),
+        epsilon=tensor.growth ** WIDTH_EPSILON["mup"].get(role, 0.0),
+    )
 
 
 def _rule(

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from typing import Any, ClassVar
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, check_ranges, defaults, keys_of, setting
+from scalinglab.scaling.fields import (
+    ABOVE_0,
+    AT_LEAST_0,
+    check_ranges,
+    defaults,
+    historic_values,
+    keys_of,
+    setting,
+)
 from scalinglab.scaling.registry import Registry, subclass_of
 
 # Roles of tensors (``scalinglab.scaling.model.parametrization``).
@@ -85,7 +93,13 @@ def optimizer_science(config: OptimizerConfig) -> dict[str, Any]:
         If a value, maybe a rule's, is out of its range.
     """
     check_ranges(config, "optimizer")
-    return {key: value for key, value in vars(config).items() if key != "lr"}
+    # Left out here, too: a program that has not imported an extension can still tell the id.
+    historic = historic_values(type(config))
+    return {
+        key: value
+        for key, value in vars(config).items()
+        if key != "lr" and not (key in historic and value == historic[key])
+    }
 
 
 def member_settings(name: str, settings: Mapping[str, Any]) -> OptimizerConfig:

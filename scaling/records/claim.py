@@ -103,6 +103,10 @@ class Claim:
         self._progress = progress
         self._try_to_beat()
 
+    def report_end(self, step: int) -> None:
+        """Add the step at which the attempt broke off to what it last reported."""
+        self.report({**self._progress, "step": step})
+
     def finish(self, status: State, steps: int, files: dict[str, str]) -> bool:
         """Write DONE, naming this attempt's files; False if another attempt was first.
 

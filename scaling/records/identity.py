@@ -5,7 +5,8 @@ run happens, paths, devices and logging are not science and never reach this fil
 
 Science is a plain dictionary (``scalinglab.scaling.run.resolve`` builds it) with the keys ``model, data,
 optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule`` is
-the list of the pieces over the whole history.
+the list of the pieces over the whole history. Where a run draws from several pools ``data.mixture``
+holds the pieces of each pool's share in the same form, and is cut as the schedule is.
 """
 
 from __future__ import annotations
@@ -27,20 +28,26 @@ from scalinglab.scaling.schedule.pieces import Piece, prefix
 IDENTITY_VERSION = 1
 
 
-def _declared_historic() -> dict[str, Any]:
-    groups = [("", RunConfig), ("model.", NetworkOptions), ("data.", DataConfig)]
-    groups += [("optimizer.", kind) for kind in OPTIMIZERS.values()]
+def historic_of(science: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys that joined the science after runs had been recorded, with the value of those runs.
+
+    At this value a key is left out of the hash, so old runs keep their ids. Each key declares its
+    own (``scalinglab.scaling.fields.setting``); those of an optimizer are read from the class that
+    has its name now, as an extension may have registered it a moment ago.
+    """
+    groups: list[tuple[str, type]] = [
+        ("", RunConfig),
+        ("model.", NetworkOptions),
+        ("data.", DataConfig),
+    ]
+    name = science.get("optimizer", {}).get("name")
+    if name in OPTIMIZERS:
+        groups.append(("optimizer.", OPTIMIZERS[name]))
     return {
         f"{group}{key}": value
         for group, cls in groups
         for key, value in historic_values(cls).items()
     }
-
-
-# Keys that joined the science after runs had been recorded, with the value that those runs had
-# without saying so: at this value a key is left out of the hash, and old runs keep their ids. Each
-# key declares its own (``scalinglab.scaling.fields.setting``).
-HISTORIC: Mapping[str, Any] = _declared_historic()
 
 
 def canonical_json(value: Any) -> str:
@@ -79,35 +86,51 @@ def digest(value: Any, length: int = 10) -> str:
     return base64.b32encode(raw).decode().lower()[:length]
 
 
-def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -> str:
-    """Short hash of a run's science: same id, same run."""
-    pieces = prefix(science_pieces(science), total_steps(science))
-    return digest(without_historic(dict(science) | {"schedule": pieces}, historic))
+def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
+    """Short hash of a run's science: same id, same run; `historic` is `historic_of` it."""
+    whole = dict(science) | {"schedule": prefix(science_pieces(science), total_steps(science))}
+    if mixture := _mixture_prefix(science, total_steps(science)):
+        whole["data"] = dict(science["data"]) | {"mixture": mixture}
+    return digest(without_historic(whole, historic))
 
 
-def prefix_id(science: Mapping[str, Any], step: int, historic: Mapping[str, Any] = HISTORIC) -> str:
+def prefix_id(
+    science: Mapping[str, Any], step: int, historic: Mapping[str, Any] | None = None
+) -> str:
     """Short hash of a training up to `step`; runs of any length that agree so far share it."""
     so_far = {
         "family": family_id(science, historic),
         "schedule": prefix(science_pieces(science), step),
         "step": step,
     }
+    if mixture := _mixture_prefix(science, step):
+        so_far["mixture"] = mixture
     return digest(so_far, 16)
 
 
-def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -> str:
-    """Short hash of the science without its schedule and length.
+def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
+    """Short hash of the science without schedule, mixture and length.
 
-    Runs of one family have the same initial weights and see the same tokens in the same order:
-    their losses are not independent, and the analysis resamples them together.
+    Runs of one family have the same initial weights and see the same tokens of each pool in the same
+    order: their losses are not independent, and the analysis resamples them together.
     """
-    rest = {k: v for k, v in science.items() if k not in ("schedule", "steps")}
+    rest = without(science, ("schedule", "steps", "data.mixture"))
     return digest(without_historic(rest, historic), 16)
 
 
 def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
     """The schedule of a science dictionary as pieces."""
     return [Piece(**piece) for piece in science["schedule"]]
+
+
+def mixture_pieces(science: Mapping[str, Any]) -> dict[str, list[Piece]]:
+    """Pool -> pieces of its share; empty for a run that draws from one pool."""
+    mixture = science.get("data", {}).get("mixture") or {}
+    return {pool: [Piece(**piece) for piece in pieces] for pool, pieces in mixture.items()}
+
+
+def _mixture_prefix(science: Mapping[str, Any], step: int) -> dict[str, list[dict[str, Any]]]:
+    return {pool: prefix(pieces, step) for pool, pieces in mixture_pieces(science).items()}
 
 
 def total_steps(science: Mapping[str, Any]) -> int:
@@ -117,11 +140,11 @@ def total_steps(science: Mapping[str, Any]) -> int:
 
 
 def without_historic(
-    science: dict[str, Any], historic: Mapping[str, Any] = HISTORIC
+    science: Mapping[str, Any], historic: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """A copy without the keys that have the value that older runs had without saying so."""
     rest = _copied(science)
-    for path, value in historic.items():
+    for path, value in (historic_of(science) if historic is None else historic).items():
         *groups, key = path.split(".")
         node = functools.reduce(lambda node, group: node.get(group, {}), groups, rest)
         if key in node and node[key] == value and type(node[key]) is type(value):
@@ -131,26 +154,22 @@ def without_historic(
 
 def with_historic(science: Mapping[str, Any]) -> dict[str, Any]:
     """A copy in which every key that joined later stands, at the value that older runs had."""
-    full = _copied(dict(science))
-    for path, value in HISTORIC.items():
+    full = _copied(science)
+    for path, value in historic_of(science).items():
         *groups, key = path.split(".")
-        if groups != ["optimizer"]:  # each has keys of its own
-            node = functools.reduce(lambda node, group: node.setdefault(group, {}), groups, full)
-            node.setdefault(key, value)
-    optimizer = full["optimizer"]
-    if optimizer["name"] in OPTIMIZERS:
-        full["optimizer"] = historic_values(OPTIMIZERS[optimizer["name"]]) | optimizer
+        node = functools.reduce(lambda node, group: node.setdefault(group, {}), groups, full)
+        node.setdefault(key, value)
     return full
 
 
 def without(science: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
     """A copy without some dotted keys."""
-    rest = _copied(dict(science))
+    rest = _copied(science)
     for path in keys:
         *groups, key = path.split(".")
         functools.reduce(lambda node, group: node.get(group, {}), groups, rest).pop(key, None)
     return rest
 
 
-def _copied(node: dict[str, Any]) -> dict[str, Any]:
+def _copied(node: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _copied(v) if isinstance(v, dict) else v for k, v in node.items()}

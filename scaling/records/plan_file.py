@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.fields import ABOVE_0, setting
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, reading, tell
 from scalinglab.scaling.records.spec import known_fields
@@ -22,7 +23,7 @@ class AnswerConfig:
     kind: str = "law"  # or a verdict: the files of analysis/studies
     options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
     law: str = "chinchilla"
-    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
+    budgets: list[float] = setting([], ABOVE_0)  # C in FLOPs, to allocate
     # What a plan promises: the interval at the target (or the largest held-out run) if the law is
     # near the reference (else the published one) and losses scatter by the noise.
     target: dict[str, float] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class StudyConfig:
     question: str
     blocks: dict[str, Any]
     answer: AnswerConfig = field(default_factory=AnswerConfig)
+    checkpoints: Any = None  # which steps keep one: {log: 8}, {every: 500} or a list
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class PlanEntry:
         Step from which there was work left.
     given : mapping
         Hyperparameters that a rule gave, with the rule and the value that is used.
+    kept : tuple of int
+        Steps whose checkpoints stay for probes.
+    varies : str
+        The settings that tell it from the study's other runs, beside its size, tokens and seed.
     """
 
     run_id: str
@@ -78,14 +84,16 @@ class PlanEntry:
     kind: str | None = None
     pack: int = 1
     start: int = 0
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kept: tuple[int, ...] = ()
+    varies: str = ""
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:
         """Read a run of a plan.json; those of older plans have no time of the whole run."""
         tuples = {
             key: None if run.get(key) is None else tuple(run[key])
-            for key in ("roles", "blocks", "needs", "pins")
+            for key in ("roles", "blocks", "needs", "pins", "kept")
             if key in run
         }
         whole = run.get("seconds_whole", run.get("seconds"))

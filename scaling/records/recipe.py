@@ -7,16 +7,17 @@ from typing import Any
 
 from scalinglab.scaling.config import RulesConfig
 from scalinglab.scaling.fields import defaults, keys_of
-from scalinglab.scaling.records.identity import without_historic
+from scalinglab.scaling.records.identity import without, without_historic
 from scalinglab.scaling.schedule.schedule import SCHEDULES
 from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS
 
 # What may differ between the rungs of one ladder; anything else is another recipe.
 _RUNGS = {
     "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
-    "data": {"seed"},
+    "data": {"seed", "mixture"},  # by what was written, below
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
+_OWN = "model.options"  # of a network of anybody's, in which whole numbers are sizes
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
@@ -32,8 +33,8 @@ def recipe(
     science, config, shape : dict
         As ``run.json`` and the record have them.
     """
-    asked = RulesConfig.older(config.get("rule") or {})
-    rules = {name: rule for name, rule in asked.items() if rule}
+    all_rules = RulesConfig.older(config.get("rule") or {})
+    rules = {name: rule for name, rule in all_rules.items() if rule}
     science = without_historic(dict(science))
     common = {
         key: value
@@ -47,16 +48,37 @@ def recipe(
             for key, value in groups[group].items()
             if key not in _RUNGS[group]
         }
+    if _OWN in common:
+        common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
+    data = config["data"]
+    target = data.get("match_repetition")
+    if target:  # the pools of each rung follow from its tokens
+        common.pop("data.unique_tokens")
+        common["data.match_repetition"] = target
+    if pools := groups["data"].get("pools"):
+        if target:
+            pools = {name: without(pool, ["unique_tokens"]) for name, pool in pools.items()}
+        common["data.pools"] = pools
+        common["data.mixture"] = data["mixture"] or data["weights"]
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)
     return common | {
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
-        "model.head_dim": shape["width"] / shape["heads"],
-        "model.mlp_ratio": shape["mlp_width"] / shape["width"],
+        **_proportions(shape),
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
         "schedule": schedule,
         **{f"the rule of {name}": rules.get(name) for name in _GOVERNED},
+    }
+
+
+def _proportions(shape: Mapping[str, Any]) -> dict[str, float]:
+    """What all sizes of the shipped network have in common; of others nothing is known."""
+    if not shape["heads"]:
+        return {}
+    return {
+        "model.head_dim": shape["width"] / shape["heads"],
+        "model.mlp_ratio": shape["mlp_width"] / shape["width"],
     }
 
 

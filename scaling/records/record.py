@@ -143,11 +143,13 @@ def build_record(run: RunSpec, curve: Curve, **facts: Any) -> dict[str, Any]:
         "tokens": tokens,
         "unique_tokens": run.unique_tokens,
         "epochs": tokens / run.unique_tokens,
+        **({"pools": drawn} if (drawn := run.drawn(steps)) else {}),
         "final": {
             "train_loss": _plain(curve.loss[-1]) if steps else None,
             "validation_loss": final,
             "validation_bpb": None if final is None else bits_per_byte(final, run.bytes_per_token),
             "irreducible_loss": run.irreducible_loss,
+            **({"unigram_entropy": run.unigram_entropy} if run.unigram_entropy is not None else {}),
         },
         "measured": measured_columns(curve.measured),
         "stability": stability(curve.loss, curve.grad_norm),
@@ -168,6 +170,7 @@ class Final:
     validation_loss: float | None = None
     validation_bpb: float | None = None
     irreducible_loss: float | None = None
+    unigram_entropy: float | None = None  # of a model that knows how often each token is
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,8 @@ class Record:
     final : Final
     measured : mapping of str to list
         Measurements on the way: name -> values, ``step`` the first; None what is not there.
+    pools : mapping
+        Pool -> tokens, share, unique tokens and epochs, of a run that draws from several.
     extra : mapping of str to float
         Open columns: numbers that whoever trained or probed the run left, by their names.
     counts_from : str or None
@@ -268,6 +273,7 @@ class Record:
     epochs: float
     final: Final
     measured: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    pools: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
     counts_from: str | None = None
     attempt: int = 0
@@ -289,7 +295,8 @@ class Record:
         steps = self.measured.get("step", ())
         ended = bool(steps) and steps[-1] == self.steps
         at_end = {n: v[-1] for n, v in self.measured.items() if n != "step"} if ended else {}
-        return {**at_end, **self.extra}
+        drawn = {f"{key}.{p}": v for p, values in self.pools.items() for key, v in values.items()}
+        return {**at_end, **drawn, **self.extra}
 
 
 def read_record(path: Path, record: Any) -> Record:

@@ -7,22 +7,26 @@ its historic value, or younger than this code, which then keeps what it does not
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scalinglab.scaling.config import TrainerConfig
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.model.module import Network, network_from_science
 from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.identity import (
     IDENTITY_VERSION,
+    mixture_pieces,
     run_id,
     science_pieces,
     with_historic,
 )
 from scalinglab.scaling.schedule.pieces import Piece
+from scalinglab.scaling.schedule.shares import Shares
+from scalinglab.scaling.text.flatten import flatten
 
 T = TypeVar("T")
 _NUMBER = (int, float)
@@ -49,17 +53,43 @@ _RUN: FileShape = {
 
 
 @dataclass(frozen=True)
+class PoolSpec:
+    """One pool of several.
+
+    Attributes
+    ----------
+    source, content : str
+        Name of the source, and the hash of its tokens.
+    unique_tokens : int
+    noise : float
+        Share of its training tokens that are replaced.
+    """
+
+    source: str
+    content: str
+    unique_tokens: int
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
 class DataSpec:
     """What a run is trained on.
 
     Attributes
     ----------
     source, content : str
-        Name of the source, and the hash of its tokens.
+        Name of the source, and the hash of its tokens; of several pools, their names joined by
+        pluses, and the hash of all.
     validation_tokens, unique_tokens : int
-        Tokens of the validation set, and of the pool.
+        Tokens of the validation set (of each pool's), and of the pool (of all pools).
     seed : int
         Of the order.
+    noise : float
+        As a pool's.
+    pools : mapping of str to PoolSpec
+        Empty where there is one.
+    mixture : mapping of str to tuple of Piece
+        Pool -> its share over the steps.
     """
 
     source: str
@@ -67,6 +97,22 @@ class DataSpec:
     validation_tokens: int
     unique_tokens: int
     seed: int
+    noise: float = 0.0
+    pools: Mapping[str, PoolSpec] = field(default_factory=dict)
+    mixture: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
+        """Read what a science says of the data; it has every key that joined later."""
+        data = science["data"]
+        own = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
+        pools = {name: known_fields(PoolSpec, pool) for name, pool in data["pools"].items()}
+        mixture = {name: tuple(pieces) for name, pieces in mixture_pieces(science).items()}
+        return cls(**own, pools=pools, mixture=mixture)
+
+    def shares(self, batch: int) -> Shares:
+        """Which of its pools each sequence is drawn from, with so many sequences a step."""
+        return Shares(self.mixture, batch)
 
 
 @dataclass(frozen=True)
@@ -85,7 +131,7 @@ class RunSpec:
     ----------
     run_id, family_id : str
         Identity, and the identity without schedule and length.
-    architecture : Architecture
+    architecture : Network
         The network.
     data : DataSpec
     optimizer : OptimizerSpec
@@ -113,6 +159,11 @@ class RunSpec:
         NaN where the run is read from its record, which does not say.
     irreducible_loss : float or None
         Where the source knows it.
+    excluded : tuple of int
+        Targets that count nothing in the loss, as what ends a document.
+    unigram_entropy : float or None
+        Loss, on the validation windows, of a model that knows how often each token is; None where
+        the store does not tell.
     config : mapping
         What a person asked for, as plain values.
     science : mapping
@@ -121,7 +172,7 @@ class RunSpec:
 
     run_id: str
     family_id: str
-    architecture: Architecture
+    architecture: Network
     data: DataSpec
     optimizer: OptimizerSpec
     pieces: tuple[Piece, ...]
@@ -141,6 +192,8 @@ class RunSpec:
     unique_tokens: int
     bytes_per_token: float
     irreducible_loss: float | None
+    excluded: tuple[int, ...]
+    unigram_entropy: float | None
     config: Mapping[str, Any]
     science: Mapping[str, Any]
 
@@ -154,13 +207,13 @@ class RunSpec:
             If it describes no run.
         """
         science = with_historic(run["science"])
-        data, optimizer = science["data"], dict(science["optimizer"])
+        optimizer = dict(science["optimizer"])
         steps, tokens_per_step = science["steps"], run["tokens_per_step"]
         return cls(
             run_id=run["run_id"],
             family_id=run["family_id"],
-            architecture=Architecture.from_science(science["model"]),
-            data=DataSpec(**{f.name: data[f.name] for f in fields(DataSpec)}),
+            architecture=network_from_science(science["model"]),
+            data=DataSpec.from_science(science),
             optimizer=OptimizerSpec(optimizer.pop("name"), optimizer),
             pieces=tuple(science_pieces(science)),
             schedule_kind=run["config"]["schedule"]["kind"],
@@ -179,6 +232,8 @@ class RunSpec:
             unique_tokens=run["unique_tokens"],
             bytes_per_token=run["bytes_per_token"],
             irreducible_loss=run["irreducible_loss"],
+            excluded=tuple(run.get("excluded") or ()),
+            unigram_entropy=run.get("unigram_entropy"),
             config=run["config"],
             science=run["science"],
         )
@@ -200,6 +255,7 @@ class RunSpec:
                 "tokens_per_step": science["batch"] * science["model"]["context"],
                 "bytes_per_token": math.nan,
                 "irreducible_loss": record["final"].get("irreducible_loss"),
+                "unigram_entropy": record["final"].get("unigram_entropy"),
             }
         )
 
@@ -220,6 +276,9 @@ class RunSpec:
             "unique_tokens": self.unique_tokens,
             "bytes_per_token": self.bytes_per_token,
             "irreducible_loss": self.irreducible_loss,
+            # What runs of before, and data without documents, do not say.
+            **({"excluded": list(self.excluded)} if self.excluded else {}),
+            **({} if self.unigram_entropy is None else {"unigram_entropy": self.unigram_entropy}),
         }
 
     @property
@@ -227,10 +286,41 @@ class RunSpec:
         """Whether a program that is not ours trains the run."""
         return self.trainer.kind == "command"
 
+    @property
+    def all_pieces(self) -> list[Sequence[Piece]]:
+        """What changes over the steps: the schedule first, then the share of each pool."""
+        return [self.pieces, *self.data.mixture.values()]
+
+    def drawn(self, steps: int) -> dict[str, dict[str, float]]:
+        """Pool -> what the first `steps` steps draw of it; empty where there is one pool."""
+        if not self.data.pools or not steps:
+            return {}
+        counts = self.data.shares(self.batch).drawn(steps * self.batch)
+        context = self.shape.context
+        return {
+            pool: {
+                "tokens": count * context,
+                "share": count / (steps * self.batch),
+                "unique_tokens": self.data.pools[pool].unique_tokens,
+                "epochs": count * context / self.data.pools[pool].unique_tokens,
+            }
+            for pool, count in counts.items()
+        }
+
     def settings(self) -> dict[str, Any]:
         """Dotted key -> value of the configuration, the sizes of the model determined."""
         model = {**self.config["model"], **vars(self.shape)}
-        return dotted({**self.config, "model": model})
+        return flatten({**self.config, "model": model})
+
+
+def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
+    """The shares of the pools in a line, "web 0.7, code 0.3"; of one that moves, from and to."""
+    texts = []
+    for pool, pieces in sorted(mixture.items()):
+        first, last = pieces[0].start, pieces[-1].end
+        moved = "" if first == last else f" to {last:.4g}"
+        texts.append(f"{pool} {first:.4g}{moved}")
+    return ", ".join(texts)
 
 
 def read_spec(path: Path, run: Any) -> RunSpec:
@@ -260,11 +350,11 @@ def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
     if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
         return  # ids of another version are made in another way
     with reading(path, "its science makes no id"):
-        found = run_id(science)
-    if not found == run["run_id"] == name:
+        made_id = run_id(science)
+    if not made_id == run["run_id"] == name:
         raise DamagedFile(
             path,
-            f"its science is that of the run {found}, but its folder is that "
+            f"its science is that of the run {made_id}, but its folder is that "
             f"of {name} and its run_id {run['run_id']}",
         )
 
@@ -273,14 +363,3 @@ def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
     """A dataclass from the keys that it knows; keys that are absent have its defaults."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: values[name] for name in names if name in values})
-
-
-def dotted(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
-    """Groups of groups as one, with dots in the names; lists stay whole."""
-    found: dict[str, Any] = {}
-    for key, value in group.items():
-        if isinstance(value, Mapping):
-            found |= dotted(value, f"{parent}{key}.")
-        else:
-            found[f"{parent}{key}"] = value
-    return found

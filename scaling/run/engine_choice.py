@@ -9,11 +9,11 @@ from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.engines import AUTO
 
-# Compiling a shape takes about a minute. An H200 trained 0.2M parameters at 11 million tokens a
-# second and 25M at 1.5 million when steps were compiled and captured; if captured ones that are
-# not compiled take half as long again, the minute comes back from 6e14 and from 1e16 FLOPs on. Not
-# measured since.
-COMPILED_FROM = 3e15  # FLOPs of a run
+# An estimate of whether compiling pays, no measurement of this project: compiling a shape takes
+# about a minute; if compiled and captured steps train 0.2M parameters at 11 million tokens a second
+# and 25M at 1.5 million (a feasibility study on an H200), and captured steps that are not compiled
+# take half as long again, the minute comes back from 6e14 and from 1e16 FLOPs on.
+COMPILED_FROM = 3e15  # FLOPs of a run, between the two
 
 
 def choose_engine(execution: ExecutionConfig, flops: float) -> str:

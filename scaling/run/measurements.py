@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.registry import Registry, instance_of
 
 
@@ -38,7 +38,7 @@ MEASUREMENTS.register("singular_values")(Measurement(("top_singular_value.*",)))
 MEASUREMENTS.register("parts")(Measurement(("*",)))
 
 
-def measured(execution: ExecutionConfig, architecture: Architecture) -> list[str]:
+def measured(execution: ExecutionConfig, architecture: Network) -> list[str]:
     """What is measured of a run at its validations: what is asked for, and what its parts tell."""
     tells = any(part.told for part in architecture.parts)
     alone = execution.processes == 1 and "parts" not in execution.measure

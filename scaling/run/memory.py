@@ -9,6 +9,7 @@ from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.step_options import StepOptions
@@ -27,7 +28,7 @@ IN_PASSING = 1.25  # gradients of what is kept, while they live
 
 
 def training_bytes(
-    architecture: Architecture,
+    architecture: Network,
     batch: int,
     members: int = 1,
     optimizer: str = OptimizerConfig.name,
@@ -40,7 +41,7 @@ def training_bytes(
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : Network
         The model.
     batch : int
         Sequences of a member in one forward and backward pass.
@@ -55,7 +56,7 @@ def training_bytes(
     """
     counts = parameter_counts(architecture)
     passes = activation_floats(architecture, batch, options)
-    if shards > 1:
+    if shards > 1 and isinstance(architecture, Architecture):
         block = counts["n_block"] / architecture.shape.depth
         outside = counts["n_total"] - counts["n_block"]
         passes += BLOCKS_GATHERED * block + OUTSIDE_GATHERED * outside
@@ -66,7 +67,7 @@ def training_bytes(
 
 
 def least_bytes(
-    architecture: Architecture, optimizer: str, options: StepOptions, shards: int = 1
+    architecture: Network, optimizer: str, options: StepOptions, shards: int = 1
 ) -> float:
     """What no smaller micro-batch saves: `training_bytes` of one sequence, in bf16 less.
 
@@ -89,8 +90,10 @@ def state_floats(counts: Mapping[str, int], optimizer: str, shards: int = 1) -> 
     return state / shards
 
 
-def activation_floats(architecture: Architecture, batch: int, options: StepOptions) -> float:
+def activation_floats(architecture: Network, batch: int, options: StepOptions) -> float:
     """Floats kept of a batch for the backward pass, and of its logits."""
+    if isinstance(architecture, ModuleNetwork):
+        return IN_PASSING * batch * architecture.context * architecture.census.kept_floats
     shape = architecture.shape
     tokens = batch * shape.context
     block = IN_PASSING * _block_floats(architecture)
@@ -114,7 +117,7 @@ def _block_floats(architecture: Architecture) -> float:
     return width * architecture.shape.width + hidden + kept
 
 
-def process_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
+def process_bytes(architecture: Network, config: RunConfig, members: int = 1) -> int:
     """Peak bytes of one process that trains a run, or a pack of such runs: `training_bytes`.
 
     With the copy that is being saved (``scalinglab.scaling.training.saver``), which rank 0 alone has.
@@ -131,7 +134,7 @@ def process_bytes(architecture: Architecture, config: RunConfig, members: int = 
     )
 
 
-def copy_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
+def copy_bytes(architecture: Network, config: RunConfig, members: int = 1) -> int:
     """Bytes of the copy of a state while it is saved, where it takes the training's own memory.
 
     That of a GPU is on the host, and parts of a model are written before the training goes on.
@@ -149,13 +152,13 @@ def checkpoint_floats(counts: Mapping[str, int], optimizer: str) -> float:
 
 
 def check_memory(
-    architecture: Architecture, config: RunConfig, nodes: int = 1, memory: float | None = None
+    architecture: Network, config: RunConfig, nodes: int = 1, memory: float | None = None
 ) -> None:
     """Refuse a run that its machines cannot hold; other devices and programs are not ours to know.
 
     Parameters
     ----------
-    architecture, config : Architecture, RunConfig
+    architecture, config : Network, RunConfig
         The run, determined.
     nodes : int
         Machines among which its processes are divided.
@@ -175,7 +178,6 @@ def check_memory(
     memory = machine.memory_bytes() if memory is None else memory
     needed = here * each - (here - 1) * copy_bytes(architecture, config)
     if needed > memory:
-        shape = architecture.shape
         together = (
             ""
             if here == 1
@@ -185,7 +187,16 @@ def check_memory(
             )
         )
         raise ConfigError(
-            f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "
+            f"{size_in_words(architecture)}, batch = {config.batch}: "
             f"training takes about {needed / 1e9:.3g} GB{together}; the machine has "
             f"{memory / 1e9:.3g} GB"
         )
+
+
+def size_in_words(architecture: Network) -> str:
+    """Which network it is, for messages: by the keys that make it large."""
+    if isinstance(architecture, ModuleNetwork):
+        options = ", ".join(f"{k} = {v}" for k, v in architecture.options.items())
+        return f"model.target = {architecture.target!r} ({options})"
+    shape = architecture.shape
+    return f"model.width = {shape.width}, model.depth = {shape.depth}"

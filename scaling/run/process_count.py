@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.config import ConfigError, ModelConfig, RunConfig
 from scalinglab.scaling.run.engines import allowed_engines, engine_definition
 
 
@@ -32,9 +32,15 @@ def check_processes(config: RunConfig) -> None:
 def _check_shard(config: RunConfig) -> None:
     """Each process holds some rows of every tensor, and all must run in step."""
     execution = config.execution
-    if config.model.loops > 1:
+    model = config.model
+    if not isinstance(model, ModelConfig):
         raise ConfigError(
-            f"execution.shard = True clashes with model.loops = {config.model.loops}: what the rows "
+            "execution.shard = True clashes with model.target: which rows of it are gathered when is "
+            "known of the shipped network alone"
+        )
+    if model.loops > 1:
+        raise ConfigError(
+            f"execution.shard = True clashes with model.loops = {model.loops}: what the rows "
             "of a block get is gathered after one pass of it"
         )
     if execution.processes == 1:

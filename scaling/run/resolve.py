@@ -8,22 +8,25 @@ identity. Nothing is derived later than here.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, RunConfig, one_of
 from scalinglab.scaling.data.manifest import Manifest
-from scalinglab.scaling.data.store import window_count
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.data.mixed import data_of_one
+from scalinglab.scaling.model.architecture import Shape
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import check_optimizer
 from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scalinglab.scaling.run.command_line import check_command
+from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
 from scalinglab.scaling.run.measurements import MEASUREMENTS
+from scalinglab.scaling.run.module_checks import check_module
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -51,28 +54,31 @@ class Run:
         What the person wrote.
     given : dict
         Hyper-parameter -> what its rule gave.
-    architecture : Architecture
+    architecture : Network
         The network.
     counts, flops : dict
         Parameter counts by role, FLOPs a token by part.
     pieces : list of Piece
         The schedule.
+    mixture : dict of str to list of Piece
+        Pool -> its share over the steps; empty where there is one.
     lr : float
         Peak LR.
     steps, tokens : int
         Updates, and D = steps * batch * context.
     unique_tokens : int
-        Tokens of the pool that the run draws from.
+        Tokens of the pool that the run draws from, or of all its pools.
     """
 
     run_id: str
     family_id: str
     science: dict[str, Any]
     config: RunConfig
-    architecture: Architecture
+    architecture: Network
     counts: dict[str, int]
     flops: dict[str, int]
     pieces: list[Piece]
+    mixture: dict[str, list[Piece]]
     lr: float
     steps: int
     tokens: int
@@ -89,6 +95,11 @@ class Run:
     def C(self) -> float:
         """Training FLOPs in the default convention."""
         return flops_per_token(self.flops) * self.tokens
+
+    @property
+    def all_pieces(self) -> list[list[Piece]]:
+        """What changes over the steps: the schedule first, then the share of each pool."""
+        return [self.pieces, *self.mixture.values()]
 
     @property
     def is_command(self) -> bool:
@@ -115,36 +126,34 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         On any value or combination that cannot be trained; names the key and what is allowed.
     """
     written = config
-    architecture = architecture_of(config.model, manifest.vocab)
+    config = replace(config, data=data_of_one(config.data))
+    architecture = network_of(config.model, manifest.vocab)
     shape = architecture.shape
     counts = parameter_counts(architecture)
     determined = determine(config, counts, shape.context)
     config, lr = determined.config, determined.lr
     _check_trainer(config)
     if config.trainer.kind == "engine":
+        if isinstance(architecture, ModuleNetwork):
+            check_module(architecture, config)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
     tokens = steps * tokens_per_step
-    unique = _unique_tokens(config, shape, manifest, tokens)
     if steps > MAX_STEPS:
         raise ConfigError(
             f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
             f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
             "larger batch"
         )
+    length = Length(config.tokens, steps, config.sequences, shape.context)
+    data = run_data(config.data, manifest, length, config.seed)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
     science = {
         "identity_version": IDENTITY_VERSION,
         "model": architecture.science(),
-        "data": {
-            "source": config.data.source,
-            "content": manifest.content_hash,
-            "validation_tokens": config.data.validation_tokens // shape.context * shape.context,
-            "unique_tokens": unique,
-            "seed": config.seed if config.data.seed is None else config.data.seed,
-        },
+        "data": data.science,
         "optimizer": _optimizer(config),
         "schedule": [plain(piece) for piece in pieces],
         "batch": config.batch,
@@ -166,7 +175,8 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         lr=top_rate(pieces),
         steps=steps,
         tokens=tokens,
-        unique_tokens=unique,
+        mixture=data.mixture,
+        unique_tokens=data.unique_tokens,
         written=written,
         given=determined.given,
     )
@@ -208,6 +218,12 @@ def _check_trainer(config: RunConfig) -> None:
                 f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
                 "program computes is its own to say (trainer.options)"
             )
+    for key in ("pools", "noise"):
+        if getattr(config.data, key):
+            raise ConfigError(
+                f"data.{key} is for trainer.kind = 'engine': a program is told of one store, "
+                "which it reads itself"
+            )
     if not trainer.program:
         raise ConfigError(
             "trainer.kind = 'command' needs trainer.program, the name of the program "
@@ -222,40 +238,3 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
     if config.trainer.kind == "command":
         return program_science(config.optimizer)
     return optimizer_science(config.optimizer)
-
-
-def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: int) -> int:
-    """Tokens of the pool, after checking that pool and validation are long enough."""
-    windows = window_count(manifest.train_tokens, shape.context)
-    if windows < 1:
-        raise ConfigError(
-            f"model.context = {shape.context}: the source {config.data.source!r} has "
-            f"{manifest.train_tokens} training tokens; allowed is less than that"
-        )
-    pool = windows * shape.context
-    data = config.data
-    if data.unique_tokens is not None:
-        if data.unique_tokens > pool:
-            raise ConfigError(
-                f"data.unique_tokens = {data.unique_tokens}: the source {data.source!r} has "
-                f"{pool} training tokens"
-            )
-        pool = max(1, data.unique_tokens // shape.context) * shape.context
-    if tokens > data.max_epochs * pool:
-        raise ConfigError(
-            f"tokens = {config.tokens} is {tokens / pool:.2f} epochs of the {pool} tokens of "
-            f"{data.source!r}; data.max_epochs = {data.max_epochs:g} allows "
-            f"{int(data.max_epochs * pool)} tokens"
-        )
-    windows = window_count(manifest.validation_tokens, shape.context)
-    if data.validation_tokens > windows * shape.context:
-        raise ConfigError(
-            f"data.validation_tokens = {data.validation_tokens}: the source {data.source!r} has "
-            f"{windows * shape.context} validation tokens"
-        )
-    if data.validation_tokens < shape.context:
-        raise ConfigError(
-            f"data.validation_tokens = {data.validation_tokens} is less than one sequence of "
-            f"model.context = {shape.context} tokens"
-        )
-    return pool

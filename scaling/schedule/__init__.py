@@ -1,1 +1,1 @@
-"""Learning rates as pure functions of the step."""
+"""Learning rates, and shares of pools, as pure functions of the step."""

@@ -147,6 +147,11 @@ def shared_steps(one: Sequence[Piece], other: Sequence[Piece]) -> int:
     return shared
 
 
+def shared_by_all(one: Sequence[Sequence[Piece]], other: Sequence[Sequence[Piece]]) -> int:
+    """How many first updates two runs have in common, by all that changes over the steps."""
+    return min(shared_steps(a, b) for a, b in zip(one, other, strict=True))
+
+
 def branch_points(pieces: Sequence[Piece]) -> list[int]:
     """Steps at which a stretch of no fixed length ends: where other runs may branch off."""
     points, step = [], 0

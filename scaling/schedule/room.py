@@ -39,6 +39,35 @@ class Room:
             )
         return steps
 
+    def lengths_of(self, key: str, written: Sequence[tuple[int | None, float | None]]) -> list[int]:
+        """Steps of each piece: by its tokens, its fraction of the run, or what the others leave.
+
+        Parameters
+        ----------
+        key : str
+            Of the pieces, for messages.
+        written : sequence of (int or None, float or None)
+            Tokens and fraction of each piece.
+        """
+        steps: list[int | None] = []
+        for i, (tokens, fraction) in enumerate(written):
+            if tokens is not None and fraction is not None:
+                raise ConfigError(f"{key}[{i}] has tokens and a fraction: allowed is one of them")
+            if tokens is not None:
+                steps.append(self.steps_of(f"{key}[{i}].tokens", tokens, self.steps))
+            elif fraction is not None:
+                steps.append(round(fraction * self.steps))
+            else:
+                steps.append(None)
+        rest = self.steps - sum(s for s in steps if s is not None)
+        if steps.count(None) > 1 or rest < 0 or (rest and None not in steps):
+            raise ConfigError(
+                f"{key} leave {rest} of the run's {self.steps} steps to "
+                f"{steps.count(None)} pieces without tokens or fraction; allowed is that exactly "
+                "one takes the rest, or that nothing is left"
+            )
+        return [rest if s is None else s for s in steps]
+
 
 def shaped(
     key: str,

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.options import SELECTION, Options, option
-from scalinglab.study import Study
+from scalinglab.launched_study import LaunchedStudy
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-@dataclass(frozen=True)
-class CancelOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class CancelOptions(OutputsOptions):
     """Options of ``scaling cancel``."""
 
     study: str = option("the study that is stopped")
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str | None = option(f"only these runs: {SELECTION}", None)
 
 
@@ -43,7 +42,7 @@ def run(options: CancelOptions, screen: Screen) -> Cancelled:
 
     The next launch goes on with what was cancelled.
     """
-    study = Study.open(options.study, outputs=options.outputs, screen=screen)
+    study = LaunchedStudy(options.study, options.outputs_path, screen=screen)
     return Cancelled(options.study, study.cancel(options.runs))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ import pandas as pd
 
 from scalinglab.analysis.reporting.coordinate_check import growth, write_coordinate_check
 from scalinglab.destination import Beside, Unwritten, check_destination
-from scalinglab.options import Options, option
-from scalinglab.scaling.config import ModelConfig, OptimizerConfig, from_dict
+from scalinglab.options import Options, option, overrides
+from scalinglab.prepare import compose_configuration
+from scalinglab.scaling.config import ConfigError, ModuleConfig, OptimizerConfig, from_dict
 from scalinglab.scaling.fields import Within
+from scalinglab.scaling.model.options import model_class
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
+
+TINY = ("model.context=16", "optimizer.lr=0.01")
+OF_SHIPPED = "model.head_dim=16"
+USED = ("model", "optimizer", "config", "extend", "hydra")  # where an override may begin
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,11 @@ class CoordcheckOptions(Options):
     parametrizations: list[str] = option("a line each", ["sp", "mup", "completep"])
     steps: int = option("training steps", 4, Within(1, 10_000))
     seeds: int = option("seeds that are averaged", 3, Within(1, 1_000))
-    model: dict[str, Any] = option("any key of the model: model.placement=peri", {})
-    optimizer: dict[str, Any] = option(
-        "any key of the optimizer: optimizer.lr=0.01 is the peak at the base", {}
-    )
     to: str = option("the picture: a .png, .svg or .pdf file", "coordcheck.png")
+    overrides: list[str] = overrides(
+        "any key or group of the model and the optimizer: model/feed_forward=moe optimizer=lion "
+        "optimizer.lr=0.01, the peak at the base"
+    )
 
 
 @dataclass(frozen=True)
@@ -89,21 +96,26 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
     Trains tiny models of each parametrization on tokens without structure, the widths at the first
     depth and the depths at the first width. Where the movement grows with size, the best learning
     rate falls with it; where it stays, one learning rate serves all sizes. The last hidden state is
-    shown at each size, and against width the tensor whose movement changes most. Any key of the
-    model and of the optimizer may be set: model.placement=peri optimizer.name=lion
-    optimizer.lr=0.003.
+    shown at each size, and against width the tensor whose movement changes most. Any key and group
+    of the model and of the optimizer may be set: model=llama model.placement=peri optimizer=lion
+    optimizer.lr=0.003. Of a network of your own (model.target) model.base_options names the options
+    that make it wider; widths are values of the first of them, the others go in proportion.
     """
     check_destination("to", options.to, "picture", ".png", ".svg", ".pdf")
     # Here, because torch is an extra and takes seconds to load.
     from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 
-    tiny = {"context": 16, "head_dim": 16}
-    optimizer = from_dict(OptimizerConfig, {"lr": 0.01} | options.optimizer, "optimizer")
+    composed = _compose(options.overrides)
+    depths, parametrizations, model = options.depths, options.parametrizations, composed["model"]
+    if model_class(model) is ModuleConfig:
+        depths, parametrizations = _of_module(options)
+        model = {**model, "parametrization": "mup"}  # with which it has a base
+    optimizer = from_dict(OptimizerConfig, composed["optimizer"], "optimizer")
     check = CoordinateCheck(
         widths=options.widths,
-        depths=options.depths,
-        parametrizations=options.parametrizations,
-        model=from_dict(ModelConfig, tiny | options.model, "model"),
+        depths=depths,
+        parametrizations=parametrizations,
+        model=from_dict(model_class(model), model, "model"),
         optimizer=optimizer,
         steps=options.steps,
         seeds=options.seeds,
@@ -113,6 +125,32 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
     return CoordinateChecked(
         movement, growth(movement), check.steps, check.seeds, optimizer.lr, picture, beside.error
     )
+
+
+def _compose(overrides: list[str]) -> dict[str, Any]:
+    """The model and the optimizer, tiny where nothing else is asked for."""
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if re.split(r"[./@]", key)[0] not in USED:
+            raise ConfigError(
+                f"{override!r}: a coordinate check takes keys of the model and the optimizer, beside "
+                "its own; it trains on tokens without structure, by a constant learning rate"
+            )
+    composed = compose_configuration([*TINY, *overrides])
+    if model_class(composed["model"]) is ModuleConfig:
+        return composed
+    return compose_configuration([*TINY, OF_SHIPPED, *overrides])
+
+
+def _of_module(options: CoordcheckOptions) -> tuple[list[int], list[str]]:
+    """Depths and parametrizations of a network of one's own: it grows in width alone."""
+    usual = CoordcheckOptions()
+    if options.depths not in (usual.depths, options.depths[:1]):
+        raise ConfigError(
+            f"depths = {options.depths}: how model.target grows deeper is not known; allowed is one"
+        )
+    named = options.parametrizations
+    return options.depths[:1], ["sp", "mup"] if named == usual.parametrizations else named
 
 
 VERB = Verb(

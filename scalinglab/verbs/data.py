@@ -12,8 +12,8 @@ from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration
 from scalinglab.scaling.config import DataConfig, from_dict
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
+from scalinglab.scaling.data.mixed import open_data
 from scalinglab.scaling.data.source import SOURCES
-from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.records.atomic import folders_in
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.terminal import Screen
@@ -63,7 +63,7 @@ def run(options: DataOptions, screen: Screen) -> Data:
     """Show all token sources and stores; make the store of the chosen source first (data=markov)."""
     composed = compose_configuration(options.overrides)
     outputs = Path(composed["outputs"]).absolute()
-    open_store(from_dict(DataConfig, composed["data"], "data"), outputs)
+    open_data(from_dict(DataConfig, composed["data"], "data"), outputs)
     stores: dict[str, Manifest] = {}
     for folder in folders_in(outputs / "data"):
         try:

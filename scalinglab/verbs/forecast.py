@@ -41,13 +41,15 @@ class ForecastResult:
 
     def show(self, screen: Screen) -> None:
         """A row a run, how many forecasts were kept, and which runs were stopped."""
-        found = self.found
-        show_forecasts(screen, found)
-        if found.kept:
-            screen.say(f"{found.kept} forecasts were kept; scaling track shows how they come out")
-        for line in found.stopped_lines():
+        forecasts = self.found
+        show_forecasts(screen, forecasts)
+        if forecasts.kept:
+            screen.say(
+                f"{forecasts.kept} forecasts were kept; scaling track shows how they come out"
+            )
+        for line in forecasts.stopped_lines():
             screen.say(line)
-        if found.stopped is not None and found.stopped.empty:
+        if forecasts.stopped is not None and forecasts.stopped.empty:
             screen.say("no run is stopped: each may still become the best at its N and D")
 
 
@@ -125,6 +127,12 @@ def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenU
     if options.take_up is not None:
         return TakenUp(take_up(source, options.take_up))
     return ForecastResult(forecast(source, options))
+
+
+def forecasts(options: ForecastVerbOptions) -> ForecastResult:
+    """Forecast the runs of a study that have not ended."""
+    assert isinstance(options.source, StudySource)
+    return ForecastResult(forecast(options.source, options))
 
 
 VERB = Verb(

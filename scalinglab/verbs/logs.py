@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.options import SELECTION, Options, option
+from scalinglab.launched_study import LaunchedStudy
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import State
-from scalinglab.study import Study
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredRun
@@ -21,12 +21,11 @@ from scalinglab.verb import Verb
 _POLL_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class LogsOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class LogsOptions(OutputsOptions):
     """Options of ``scaling logs``."""
 
     study: str = option("the study whose runs are shown")
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str = option(f"which runs: {SELECTION}", State.FAILED.value)
     follow: bool = option("go on showing the log of the first run", False)
 
@@ -53,7 +52,7 @@ class Logs:
         """The history of each run, as text."""
         runs = [
             {
-                "run_id": r.folder.run_id,
+                "run_id": r.run_id,
                 "log": log_file(r.folder),
                 "history": history(r.folder).split("\n"),
             }
@@ -92,7 +91,7 @@ def run(options: LogsOptions, screen: Screen) -> Logs:
     """
     if options.follow and options.json:
         raise ConfigError("follow=true shows a log while it grows; --json needs follow=false")
-    runs = Study.open(options.study, outputs=options.outputs, screen=screen).stored_plan().runs
+    runs = LaunchedStudy(options.study, options.outputs_path, screen=screen).stored_plan().runs
     if options.runs == State.FAILED and State.FAILED not in states(runs).values():
         return Logs(options.study, [])
     return Logs(options.study, select(runs, options.runs), options.follow)

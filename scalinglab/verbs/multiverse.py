@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
-from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
 from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import option
@@ -57,9 +57,9 @@ def run(options: MultiverseVerbOptions, screen: Screen) -> MultiverseResult:
     scaling next. to=FILE.svg draws it.
     """
     check_destination("to", options.to, "figure", ".svg")
-    found, beside = multiverse(options.source, options), Beside()
-    written = beside.write(options.to, lambda to: write_figure(found, to))
-    return MultiverseResult(found, written, beside.error)
+    answer, beside = multiverse(options.source, options), Beside()
+    written = beside.write(options.to, lambda to: write_figure(answer, to))
+    return MultiverseResult(answer, written, beside.error)
 
 
 VERB = Verb(

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scalinglab.answers.forecast import Forecasts
-from scalinglab.options import SELECTION, Options, option
+from scalinglab.launched_study import LaunchedStudy
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
-from scalinglab.show_forecasts import show_forecasts
-from scalinglab.study import Study
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import IMPORTED
 from scalinglab.sweeps.watch.progress import Progress
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
+if TYPE_CHECKING:
+    from scalinglab.verbs.forecast import ForecastResult
 
-@dataclass(frozen=True)
-class StatusOptions(Options):
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(OutputsOptions):
     """Options of ``scaling status``."""
 
     study: str | None = option("one study; all if not given", None)
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str | None = option(f"only these runs: {SELECTION}", None)
     why: bool = option("failures by cause, each with its last traceback", False)
     watch: bool = option("go on until every run has ended", False)
@@ -48,7 +47,7 @@ class StudyStatus:
     progress : Progress
     gone : tuple of str
         Runs whose folder somebody removed.
-    forecasts : Forecasts or None
+    forecasts : ForecastResult or None
         Of the runs that have not ended, if they were asked for.
     """
 
@@ -57,12 +56,12 @@ class StudyStatus:
     runs: pd.DataFrame
     progress: Progress
     gone: tuple[str, ...]
-    forecasts: Forecasts | None = None
+    forecasts: ForecastResult | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The table, how many runs are in each state, and the progress."""
         states = self.whole["state"].value_counts()
-        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.table}
+        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.found.table}
         return {
             "study": self.name,
             "states": {str(state): int(count) for state, count in states.items()},
@@ -80,8 +79,8 @@ class StudyStatus:
             text="note",
             title=f"{self.name}: {counts(self.whole['state'])}",
         )
-        if told := progress_text(self.progress):
-            screen.say(told)
+        if text := progress_text(self.progress):
+            screen.say(text)
         if self.gone:
             screen.say(
                 f"! the folder of {', '.join(self.gone[:8])}{' ...' * (len(self.gone) > 8)} is"
@@ -89,7 +88,7 @@ class StudyStatus:
                 style="yellow",
             )
         if self.forecasts is not None:
-            show_forecasts(screen, self.forecasts)
+            self.forecasts.show(screen)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,8 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
     if options.watch and options.json:
         raise ConfigError("watch=true shows a study while it trains; --json needs watch=false")
     names, imported = _names(options)
-    studies = [Study.open(name, outputs=options.outputs, screen=screen) for name in names]
+    outputs = options.outputs_path
+    studies = [LaunchedStudy(name, outputs, screen=screen) for name in names]
     if options.why:
         return StatusResult(
             [StudyCauses(s.name, s.causes(), s.given_up()) for s in studies], imported
@@ -174,7 +174,7 @@ def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
     """The studies that are asked for, and those that were imported."""
     if options.study:
         return [options.study], []
-    outputs = Path(options.outputs).absolute()
+    outputs = options.outputs_path
     names, imported = (
         sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
         for file in ("plan.json", IMPORTED)
@@ -186,14 +186,23 @@ def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
     return names, imported
 
 
-def _status(study: Study, options: StatusOptions) -> StudyStatus:
+def _status(study: LaunchedStudy, options: StatusOptions) -> StudyStatus:
     whole, plan = study.status(), study.stored_plan()
     runs = whole
     if options.runs is not None:
-        chosen = {r.folder.run_id for r in select(plan.runs, options.runs)}
+        chosen = {r.run_id for r in select(plan.runs, options.runs)}
         runs = whole[whole["run_id"].isin(chosen)]
-    forecasts = study.forecast(keep=False) if options.forecast else None
+    forecasts = _forecasts(study) if options.forecast else None
     return StudyStatus(study.name, whole, runs, study.progress(whole), plan.gone, forecasts)
+
+
+def _forecasts(study: LaunchedStudy) -> ForecastResult:
+    """What ``scaling forecast keep=false`` answers."""
+    # Here: laws take longer to import than a status to read, and most calls ask for no forecast.
+    from scalinglab.verbs import forecast
+
+    options = forecast.ForecastVerbOptions(study=study.name, outputs=str(study.outputs), keep=False)
+    return forecast.forecasts(options)
 
 
 VERB = Verb(

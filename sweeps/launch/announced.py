@@ -35,7 +35,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
         yield
         return
     folder = study_folder(outputs, name)
-    made = [path for path in (folder, folder.parent, outputs) if not path.exists()]
+    new_folders = [path for path in (folder, folder.parent, outputs) if not path.exists()]
     file = folder / f"planning-{secrets.token_hex(4)}.json"
     write_json(file, machine.this_process().to_dict())
     try:
@@ -43,7 +43,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
     finally:
         file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it is not empty: something was stored
-            for path in made:
+            for path in new_folders:
                 path.rmdir()
 
 

@@ -129,8 +129,8 @@ def _wait(answers: Path, job: str, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
         if time.monotonic() > look:
             queue = scheduler.jobs(NAME)
-            there = queue is None or job in [one.job for one in queue]  # not known is not gone
-            gone = 0 if there else gone + 1
+            is_queued = queue is None or job in [one.job for one in queue]  # not known is not gone
+            gone = 0 if is_queued else gone + 1
             look = time.monotonic() + QUEUE_SECONDS
 
 

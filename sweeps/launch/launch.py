@@ -13,13 +13,13 @@ from pathlib import Path
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, check_launch
 from scalinglab.sweeps.launch.freeze import freeze
 from scalinglab.sweeps.launch.pool import Pool
-from scalinglab.sweeps.launch.remaining import is_over
+from scalinglab.sweeps.launch.remaining import LaunchLook
 from scalinglab.sweeps.launch.slurm import check_cluster, continued, run_on_slurm
 from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.sweeps.launch.worker import Worker
-from scalinglab.sweeps.store.launch_record import new_launch, store_launch
+from scalinglab.sweeps.store.launch_record import Launch, new_launch, store_launch
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 
 
 def launch(
@@ -51,11 +51,17 @@ def launch(
     """
     check_backend(config)
     plan = read_plan(outputs, study)
-    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs)
-    begun = new_launch(outputs, study, config, chosen, freeze(outputs))
+    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs, "launch.runs")
+    launch_record = new_launch(outputs, study, config, chosen, freeze(outputs))
     if config.backend == "slurm":
-        begun = continued(begun)
-    store_launch(begun)
+        launch_record = continued(launch_record)
+    return carry_out(launch_record, plan, on_tick)
+
+
+def carry_out(launch_record: Launch, plan: StoredPlan, on_tick: Callable[[], None]) -> bool:
+    """Do what a launch is for, with the workers of its backend; False if it was interrupted."""
+    config = launch_record.config
+    store_launch(launch_record)
     stop = StopFlag()
     stop.install()
     try:
@@ -65,15 +71,17 @@ def launch(
                 on_tick()
                 return stop()
 
-            Worker(begun, DEFAULT_CLASS, should_stop).work()
+            Worker(launch_record, DEFAULT_CLASS, should_stop).work()
         elif config.backend == "local":
-            Pool(begun, plan).run(stop, on_tick, lambda: is_over(begun))
+            Pool(launch_record, plan).run(
+                stop, on_tick, lambda: LaunchLook(launch_record, launch_record.plan()).is_over()
+            )
         else:
-            run_on_slurm(begun, stop, on_tick)
+            run_on_slurm(launch_record, stop, on_tick)
     finally:
         stop.uninstall()
         with contextlib.suppress(OSError):  # a full disk has been told of by then
-            store_launch(begun, returned=True)
+            store_launch(launch_record, returned=True)
     return not stop.raised
 
 

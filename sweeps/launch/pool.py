@@ -39,16 +39,14 @@ class _Silent:
 class Pool:
     """Workers of one launch; one that dies, or hangs, is replaced, a few times."""
 
-    def __init__(self, begun: Launch, plan: StoredPlan) -> None:
+    def __init__(self, launch: Launch, plan: StoredPlan) -> None:
         execution = plan.execution
-        self.launch = begun
-        left = [
-            r for r in plan.runs if r.folder.run_id in begun.classes and r.folder.done() is None
-        ]
+        self.launch = launch
+        left = [r for r in plan.runs if r.run_id in launch.classes and r.folder.done() is None]
         self.runs = left
         self.lease_seconds = execution.lease_seconds
-        packs = form_packs(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
-        places = worker_devices(begun.config, execution)
+        packs = form_packs(left, lambda r: r.kind, lambda r: pack_size(launch.config, r))
+        places = worker_devices(launch.config, execution)
         self.places = places[: max(1, min(len(places), len(packs)))]
         self.respawns = RESPAWNS_A_WORKER * len(self.places)
         self.threads = execution.threads
@@ -172,7 +170,7 @@ class Pool:
 
     def _silent_pids(self) -> set[int]:
         """Processes of this host that hold a run of the launch and whose lease has ended."""
-        found = set()
+        pids = set()
         for run in self.runs:
             attempt = None if run.folder.done_file.exists() else run.folder.latest_attempt()
             if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
@@ -180,8 +178,8 @@ class Pool:
             owner = attempt.owner
             here = (owner.host, owner.process_space) == (machine.host(), machine.process_space())
             if here and not owner.has_ended:  # its number may be another's by now
-                found.add(owner.pid)
-        return found
+                pids.add(owner.pid)
+        return pids
 
     def _end(self) -> None:
         """Ask the workers that are left to save and leave; kill what does not."""

@@ -63,8 +63,8 @@ def _flags(slurm: SlurmConfig) -> dict[str, tuple[str, Any]]:
     """Key of the configuration -> option of sbatch and its value, of all that are given."""
     values = {key: getattr(slurm, key) for key in _OPTIONS}
     values |= {"gpus": slurm.gpus or None, "memory_gb": memory(slurm)}
-    found = {key: (_OPTIONS[key], value) for key, value in values.items() if value is not None}
-    return found | {f"extra.{name}": (name, value) for name, value in slurm.extra.items()}
+    flags = {key: (_OPTIONS[key], value) for key, value in values.items() if value is not None}
+    return flags | {f"extra.{name}": (name, value) for name, value in slurm.extra.items()}
 
 
 def _given(flags: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
@@ -75,30 +75,30 @@ def _about(slurm: SlurmConfig, flags: Mapping[str, tuple[str, Any]], where: str)
     """ "; it is about launch.slurm.gpus = 9: a node of the partition gpu has at most 4 GPUs"."""
     keys = _to_blame(flags)
     if not keys:  # or SLURM was too slow to be asked
-        asked = ", ".join(f"--{name}={value}" for name, value in flags.values())
-        return f"; the job asks for {asked}"
+        request = ", ".join(f"--{name}={value}" for name, value in flags.values())
+        return f"; the job asks for {request}"
     partitions = scheduler.partitions()
-    said = []
+    settings = []
     for key in keys:
         value = slurm.extra[key[6:]] if key.startswith("extra.") else getattr(slurm, key)
         allowed = _allowed(key, slurm, partitions)
-        said.append(f"{where}.{key} = {value}" + (f" ({allowed})" if allowed else ""))
-    return f"; it is about {' or '.join(said)}"
+        settings.append(f"{where}.{key} = {value}" + (f" ({allowed})" if allowed else ""))
+    return f"; it is about {' or '.join(settings)}"
 
 
 def _to_blame(flags: Mapping[str, tuple[str, Any]]) -> list[str]:
     """Keys without which SLURM takes the job; else those that it refuses by themselves."""
     deadline = time.monotonic() + PROBE_SECONDS
 
-    def takes(kept: Collection[str]) -> bool | None:
+    def takes(keys: Collection[str]) -> bool | None:
         if time.monotonic() > deadline:
             return None
         return (
-            scheduler.refusal(_given({k: flag for k, flag in flags.items() if k in kept})) is None
+            scheduler.refusal(_given({k: flag for k, flag in flags.items() if k in keys})) is None
         )
 
-    found = [key for key in flags if takes(set(flags) - {key})]
-    return found or [
+    to_blame = [key for key in flags if takes(set(flags) - {key})]
+    return to_blame or [
         key for key in flags if takes({key} if key in _PLACE else {key, *_PLACE}) is False
     ]
 

@@ -12,44 +12,71 @@ from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan
 
 
-def remaining_runs(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
-    """How many runs of a launch are still to be trained, and why it must not go on, if so."""
-    mine = [r for r in plan.runs if r.folder.run_id in begun.classes]
+class LaunchLook:
+    """A launch at one moment: the state of each run, and which the launch tries no more, read once.
 
-    def gave_up(run: StoredRun) -> bool:
-        return verdict(run.folder, begun.launched).when == Retry.NEVER
+    Parameters
+    ----------
+    launch : Launch
+    plan : StoredPlan
+        What it trains.
+    """
 
-    current = states(plan.runs, gave_up)
-    left = [r for r in mine if current[r.folder.run_id] in (*WAITING, State.RUNNING, State.BLOCKED)]
-    why = tripped(mine, begun.launched, bool(begun.config.canary))
-    return len(left), why or (overspent(begun, plan) if left else None)
+    def __init__(self, launch: Launch, plan: StoredPlan) -> None:
+        self.launch, self.plan = launch, plan
+        self.runs = [r for r in plan.runs if r.run_id in launch.classes]
+        self._gave_up: dict[str, bool] = {}
+        self._states = states(plan.runs, self.gave_up)
 
+    def state(self, run: StoredRun) -> State:
+        """The state of a run as the launch sees it (`scalinglab.sweeps.store.state`)."""
+        return self._states[run.run_id]
 
-def is_over(begun: Launch) -> bool:
-    """Whether no worker has anything more to do in a launch."""
-    left, why = remaining_runs(begun, begun.plan())
-    return not left or why is not None
+    def gave_up(self, run: StoredRun) -> bool:
+        """Whether the launch tries a run no more, or was never asked to train it."""
+        run_id = run.run_id
+        if run_id not in self._gave_up:
+            self._gave_up[run_id] = (
+                run_id not in self.launch.classes
+                or verdict(run.folder, self.launch.launched).when == Retry.NEVER
+            )
+        return self._gave_up[run_id]
+
+    def left(self) -> int:
+        """How many runs are still to be trained."""
+        unfinished = (*WAITING, State.RUNNING, State.BLOCKED)
+        return sum(self.state(run) in unfinished for run in self.runs)
+
+    def why_stopped(self) -> str | None:
+        """Why the launch must not go on; None if nothing speaks against it."""
+        why = tripped(self.runs, self.launch.launched, bool(self.launch.config.canary))
+        return why or (overspent(self.launch, self.plan) if self.left() else None)
+
+    def is_over(self) -> bool:
+        """Whether no worker has anything more to do."""
+        return not self.left() or self.why_stopped() is not None
 
 
 def why_stopped(outputs: Path, study: str) -> str | None:
     """Why the latest launch of a study must not go on; None if nothing speaks against it."""
-    begun = read_launches(outputs, study)
-    if not begun:
+    launches = read_launches(outputs, study)
+    if not launches:
         return None
-    if begun[-1].is_cancelled():
+    if launches[-1].is_cancelled():
         return Outcome.CANCELLED
-    return remaining_runs(begun[-1], read_plan(outputs, study))[1]
+    return LaunchLook(launches[-1], read_plan(outputs, study)).why_stopped()
 
 
 def given_up(outputs: Path, study: str) -> dict[str, str]:
     """run_id -> why the latest launch of a study tries it no more."""
-    begun = read_launches(outputs, study)
-    if not begun:
+    launches = read_launches(outputs, study)
+    if not launches:
         return {}
+    latest = launches[-1]
     open_runs = [
         r
         for r in read_plan(outputs, study).runs
-        if r.folder.run_id in begun[-1].classes and not r.folder.done_file.exists()
+        if r.run_id in latest.classes and not r.folder.done_file.exists()
     ]
-    verdicts = {r.folder.run_id: verdict(r.folder, begun[-1].launched) for r in open_runs}
-    return {run_id: found.why for run_id, found in verdicts.items() if found.when == Retry.NEVER}
+    verdicts = {r.run_id: verdict(r.folder, latest.launched) for r in open_runs}
+    return {run_id: v.why for run_id, v in verdicts.items() if v.when == Retry.NEVER}

@@ -119,7 +119,7 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
         attempts = since(run.folder, launched)
         end = attempts[-1].end if attempts else None
         if end is not None and end.failure == FailureClass.USER_ERROR:
-            run_id = run.folder.run_id
+            run_id = run.run_id
             failed[end.signature].setdefault(end.pack or run_id, run_id)
             errors[end.signature] = end.error
     strict = bool(failed) and canary and not got_somewhere(runs, launched)
@@ -165,8 +165,8 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
             if _step(run.folder, attempt) > _start(run.folder, attempt):
                 well.add(node)
             elif vanished or attempt.failure == FailureClass.INFRA:
-                said = run.folder.progress(attempt.number)
-                broken[node].add(said.pack or run.folder.run_id)  # a pack is one bad end
+                progress = run.folder.progress(attempt.number)
+                broken[node].add(progress.pack or run.run_id)  # a pack is one bad end
     named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
     return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 

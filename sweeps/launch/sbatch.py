@@ -51,8 +51,8 @@ def submit_workers(launch: Launch, submission: Submission, at_once: int, exclude
     arguments = [str(launch.folder), submission.kind, str(seconds)]
     _calls.take()
     with executor.batch():
-        asked = [executor.submit(worker.main, arguments) for _ in range(submission.tasks)]
-    return asked[0].job_id.partition("_")[0]
+        jobs = [executor.submit(worker.main, arguments) for _ in range(submission.tasks)]
+    return jobs[0].job_id.partition("_")[0]
 
 
 def submit_one(
@@ -142,7 +142,7 @@ def _options(slurm: SlurmConfig) -> dict[str, Any]:
 
 def refused_job(error: BaseException, slurm: SlurmConfig, where: str) -> ConfigError:
     """What sbatch said of a job, on either of its streams; submitit passes on one."""
-    said = f"{error}\n{getattr(error.__cause__, 'output', None) or ''}"
+    output = f"{error}\n{getattr(error.__cause__, 'output', None) or ''}"
     return ConfigError(
-        f"SLURM refused the job: {scheduler.sentences(said)}{refusals.about(slurm, where)}"
+        f"SLURM refused the job: {scheduler.sentences(output)}{refusals.about(slurm, where)}"
     )

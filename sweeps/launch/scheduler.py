@@ -70,8 +70,8 @@ def jobs(prefix: str) -> list[Job] | None:
     answer = _ask(["squeue", "--me", "--array", "--noheader", "--format=%i|%T|%r|%N|%j"])
     if answer is None:
         return None
-    found = [Job(*line.split("|", 4)) for line in answer.splitlines() if line.count("|") >= 4]
-    return [job for job in found if job.name.startswith(prefix)]
+    queue = [Job(*line.split("|", 4)) for line in answer.splitlines() if line.count("|") >= 4]
+    return [job for job in queue if job.name.startswith(prefix)]
 
 
 def state_of(job: str) -> str | None:
@@ -94,14 +94,14 @@ def cancel(names: Sequence[str]) -> bool:
 
 def refusal(options: Mapping[str, Any]) -> str | None:
     """Why SLURM would refuse a job with some options of sbatch; None if it would take it."""
-    given = [
+    flags = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
         for name, value in options.items()
         if value is not None
     ]
     try:
         tested = subprocess.run(
-            ["sbatch", "--test-only", *given, "--wrap=true"],
+            ["sbatch", "--test-only", *flags, "--wrap=true"],
             capture_output=True,
             text=True,
             check=False,
@@ -112,11 +112,11 @@ def refusal(options: Mapping[str, Any]) -> str | None:
     return sentences(f"{tested.stderr}\n{tested.stdout}") if tested.returncode else None
 
 
-def sentences(said: str) -> str:
+def sentences(output: str) -> str:
     """What a refused sbatch said, in one line: each of its lines once, without its own name."""
-    lines = [_SPEAKER.sub("", line.strip()) for line in said.splitlines()]
-    told = [line for line in dict.fromkeys(lines) if line and not line.startswith("Try ")]
-    return "; ".join(told[-MOST_LINES:]) or "no reason given"
+    lines = [_SPEAKER.sub("", line.strip()) for line in output.splitlines()]
+    reasons = [line for line in dict.fromkeys(lines) if line and not line.startswith("Try ")]
+    return "; ".join(reasons[-MOST_LINES:]) or "no reason given"
 
 
 def partitions() -> list[Partition]:
@@ -150,8 +150,8 @@ def max_array_size() -> int:
 def setting(name: str) -> str | None:
     """A line of SLURM's configuration; None if it does not say."""
     answer = _ask(["scontrol", "show", "config"])
-    found = re.search(rf"^{name}\s*=\s*(.*)$", answer or "", re.MULTILINE)
-    return found.group(1).strip() if found else None
+    match = re.search(rf"^{name}\s*=\s*(.*)$", answer or "", re.MULTILINE)
+    return match.group(1).strip() if match else None
 
 
 def version() -> str | None:
@@ -164,7 +164,7 @@ def version() -> str | None:
 def why_silent() -> str:
     """What ``sinfo`` says where SLURM does not answer."""
     try:
-        asked = subprocess.run(
+        process = subprocess.run(
             ["sinfo", "--noheader", "--format=%P"],
             capture_output=True,
             text=True,
@@ -173,7 +173,7 @@ def why_silent() -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"sinfo: {error}"
-    return f"sinfo: {sentences(asked.stderr)}"
+    return f"sinfo: {sentences(process.stderr)}"
 
 
 def _ask(command: Sequence[str]) -> str | None:

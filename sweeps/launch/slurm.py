@@ -6,6 +6,7 @@ never tied to runs, a task that dies leaves nothing behind, and short runs share
 
 from __future__ import annotations
 
+import itertools
 import math
 import secrets
 import time
@@ -23,8 +24,8 @@ from scalinglab.sweeps.config import (
     resources,
 )
 from scalinglab.sweeps.launch import refusals, scheduler
-from scalinglab.sweeps.launch.remaining import remaining_runs
-from scalinglab.sweeps.launch.retry import bad_nodes, got_somewhere, verdict
+from scalinglab.sweeps.launch.remaining import LaunchLook
+from scalinglab.sweeps.launch.retry import bad_nodes, got_somewhere
 from scalinglab.sweeps.launch.sbatch import (
     load_submitit,
     refused_job,
@@ -38,16 +39,16 @@ from scalinglab.sweeps.launch.submissions import (
     reconcile,
     store_submission,
 )
-from scalinglab.sweeps.store.launch_record import Launch, read_launches
+from scalinglab.sweeps.store.launch_record import Launch, launches_in
 from scalinglab.sweeps.store.packs import form_packs, pack_size
-from scalinglab.sweeps.store.state import states
-from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 # Work of one task: much more than its start-up and its wait in the queue.
 SECONDS_A_TASK = 20 * 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
-CHECKS_A_SUBMISSION = 10  # a launcher looks at the folders this much more often than it asks SLURM
+POLLS_A_SUBMISSION = 10  # SLURM is asked so much more rarely than the folders
 
 
 def check_cluster(launch_config: LaunchConfig) -> None:
@@ -64,39 +65,36 @@ def check_cluster(launch_config: LaunchConfig) -> None:
             raise ConfigError(f"{group_of(kind)}: SLURM refuses such a job: {why}")
 
 
-def top_up(launch: Launch, plan: StoredPlan) -> int | None:
+def top_up(look: LaunchLook) -> int | None:
     """Submit workers for the work that nobody takes; called again and again while it lasts.
+
+    Parameters
+    ----------
+    look : LaunchLook
+        The launch as it is now.
 
     Returns
     -------
     int or None
         Tasks that are queued or running now; None if SLURM does not say: nothing was done then.
     """
+    launch = look.launch
     alive = reconcile(launch)
     if alive is None:
         return None
-    current = states(plan.runs, lambda r: _gave_up(r, launch))
     for kind in sorted(set(launch.classes.values())):
-        runs = [r for r in plan.runs if launch.classes.get(r.folder.run_id) == kind]
-        wanted = tasks_wanted(
-            launch,
-            kind,
-            [
-                r
-                for r in runs
-                if current[r.folder.run_id] in (*WAITING, State.FAILED, State.RUNNING)
-                and not _gave_up(r, launch)
-            ],
-        )
-        if launch.config.canary and not got_somewhere(runs, launch.launched):
-            wanted = min(wanted, launch.config.canary)  # the others would wait, on idle devices
-        missing = wanted - sum(s.kind == kind for s, _ in alive)
-        if missing > 0 and any(
-            current[r.folder.run_id] in (*WAITING, State.FAILED)
+        runs = [r for r in look.runs if launch.classes[r.run_id] == kind]
+        unfinished = [
+            r
             for r in runs
-            if not _gave_up(r, launch)
-        ):
-            _submit(launch, kind, missing, wanted, bad_nodes(runs, launch.launched))
+            if look.state(r) in (*WAITING, State.FAILED, State.RUNNING) and not look.gave_up(r)
+        ]
+        tasks = tasks_wanted(launch, kind, unfinished)
+        if launch.config.canary and not got_somewhere(runs, launch.launched):
+            tasks = min(tasks, launch.config.canary)  # the others would wait, on idle devices
+        missing = tasks - sum(s.kind == kind for s, _ in alive)
+        if missing > 0 and any(look.state(r) != State.RUNNING for r in unfinished):
+            _submit(launch, kind, missing, tasks, bad_nodes(runs, launch.launched))
     again = reconcile(launch)
     return None if again is None else len(again)
 
@@ -106,7 +104,7 @@ def continued(launch: Launch) -> Launch:
 
     The same command given again adds no second set of workers: it watches those that are there.
     """
-    for earlier in reversed(read_launches(launch.outputs, launch.study)):
+    for earlier in reversed(launches_in(launch.folder.parent)):
         equal = (_lasting(earlier), earlier.classes, earlier.code) == (
             _lasting(launch),
             launch.classes,
@@ -152,13 +150,6 @@ def _pack_seconds(pack: list[StoredRun], unknown: float) -> float:
     return sum(seconds) if len(seconds) == len(pack) else unknown
 
 
-def _gave_up(run: StoredRun, launch: Launch) -> bool:
-    return (
-        run.folder.run_id not in launch.classes
-        or verdict(run.folder, launch.launched).when == "never"
-    )
-
-
 def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[str]) -> None:
     """Ask for `tasks` workers, in as few arrays as the cluster allows."""
     largest = scheduler.max_array_size()
@@ -187,22 +178,27 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
         store_submission(submission, job)
 
 
-def run_on_slurm(begun: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
+def run_on_slurm(launch: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
     """Submit workers, and as long as somebody watches, replace those that are lost."""
-    checks = 0
-    while True:
-        plan = begun.plan()
-        left, why = remaining_runs(begun, plan)
-        if not left or why is not None or begun.is_cancelled():
+    next_look = 0.0  # at all runs, by time.monotonic: of a large study it takes a while
+    next_question = 0  # to SLURM, in polls
+    for poll in itertools.count():
+        if launch.is_cancelled():
             return
-        if checks % CHECKS_A_SUBMISSION == 0:
-            silent = top_up(begun, plan) is None
-            if silent and checks == 0 and not read_submissions(begun):
-                raise ConfigError("SLURM does not answer (squeue): nothing was submitted")
-        checks += 1
-        if not begun.config.watch:
+        if time.monotonic() >= next_look:
+            began = time.monotonic()
+            look = LaunchLook(launch, launch.plan())
+            if look.is_over():
+                return
+            next_look = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
+            if poll >= next_question:
+                silent = top_up(look) is None
+                if silent and poll == 0 and not read_submissions(launch):
+                    raise ConfigError("SLURM does not answer (squeue): nothing was submitted")
+                next_question = poll + POLLS_A_SUBMISSION
+        if not launch.config.watch:
             return
-        time.sleep(begun.config.poll_seconds)
+        time.sleep(launch.config.poll_seconds)
         on_tick()
         if stop():
             return

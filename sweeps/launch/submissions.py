@@ -54,25 +54,25 @@ def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
     queue = scheduler.jobs(name_prefix(launch))
     if queue is None:
         return None
-    found = []
+    alive = []
     for submission in read_submissions(launch):
-        own = [job for job in queue if job.name == submission.name]
-        if submission.job is None and not settle_submission(launch, submission, own):
+        jobs = [job for job in queue if job.name == submission.name]
+        if submission.job is None and not settle_submission(launch, submission, jobs):
             return None
-        found += [(submission, job) for job in own if submission.file.exists()]
-    return found
+        alive += [(submission, job) for job in jobs if submission.file.exists()]
+    return alive
 
 
-def settle_submission(launch: Launch, submission: Submission, own: list[scheduler.Job]) -> bool:
+def settle_submission(launch: Launch, submission: Submission, jobs: list[scheduler.Job]) -> bool:
     """Whether it is known what became of a submission whose answer was lost; mends it if so."""
     lost = server_time(launch.outputs) - submission.submitted > UNSEEN_SECONDS
-    if own:
-        job = own[0].job.partition("_")[0]
+    if jobs:
+        job = jobs[0].job.partition("_")[0]
         # submitit gives a job its pickle after the answer: without it the tasks cannot start.
         if list((launch.folder / "slurm").glob(f"{job}*_submitted.pkl")):
             store_submission(submission, job)
             return True
-        if not lost or not scheduler.cancel([one.job for one in own]):
+        if not lost or not scheduler.cancel([one.job for one in jobs]):
             return False
     if lost:
         submission.file.unlink()
@@ -81,14 +81,14 @@ def settle_submission(launch: Launch, submission: Submission, own: list[schedule
 
 def read_submissions(launch: Launch) -> list[Submission]:
     """What SLURM was asked for, in order."""
-    found = []
+    submissions = []
     for file in launch.folder.glob("submit-*.json"):
         try:
             stored = read_json(file, _SUBMISSION)
-            found.append(known_fields(Submission, {**stored, "file": file}))
+            submissions.append(known_fields(Submission, {**stored, "file": file}))
         except DamagedFile as error:
             tell(error, "its jobs are not counted")
-    return sorted(found, key=lambda submission: submission.submitted)
+    return sorted(submissions, key=lambda submission: submission.submitted)
 
 
 def cancel_jobs(launch: Launch) -> bool:

@@ -62,7 +62,7 @@ class WorkList:
         if stamps != self._stamps:
             self.launch = read_launch(self.launch.folder)
             self.plan: StoredPlan = self.launch.plan()
-            self._runs = {r.folder.run_id: r for r in self.plan.runs}
+            self._runs = {r.run_id: r for r in self.plan.runs}
             self._limits = MemoryLimits(self.plan.execution.device)
             self._stamps = stamps
             self.look_at_all()
@@ -98,10 +98,10 @@ class WorkList:
         verdicts: dict[str, Retry] = {}
 
         def gave_up(run: StoredRun) -> bool:
-            run_id = run.folder.run_id
+            run_id = run.run_id
             # A run that this launch was not asked to train will not come: nothing waits for it.
-            asked = run_id in self.launch.classes
-            when = verdict(run.folder, self.launch.launched).when if asked else Retry.NEVER
+            is_ours = run_id in self.launch.classes
+            when = verdict(run.folder, self.launch.launched).when if is_ours else Retry.NEVER
             verdicts[run_id] = when
             return when == Retry.NEVER
 
@@ -113,11 +113,11 @@ class WorkList:
         for run in self._unfinished():
             state = reader.state(run)
             if state in FINISHED:
-                self._finished.add(run.folder.run_id)
+                self._finished.add(run.run_id)
             elif state == State.RUNNING:
                 running.append(run)
                 waits.add(state)
-            elif state in WAITING and verdicts[run.folder.run_id] == Retry.NOW:
+            elif state in WAITING and verdicts[run.run_id] == Retry.NOW:
                 if run.folder.exists():  # somebody may have removed it since the plan was read
                     ready.append(run)
                     vanished = vanished or vanished_pack(run.folder) is not None
@@ -148,15 +148,16 @@ class WorkList:
     def size(self, run: StoredRun) -> int:
         """How many runs are at most to train together with one of these."""
         size = pack_size(self.launch.config, run)
-        return size if size == 1 else int(min(size, self.limit(run.folder.run_id).members))
+        return size if size == 1 else int(min(size, self.limit(run.run_id).members))
 
     def limit(self, run_id: str) -> Limit:
         """What memory is known to hold of a run, by those of its shape in this launch."""
         return self._limits.of(self._runs[run_id])
 
     def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Steps of some runs whose checkpoints others start from."""
-        return {run_id: self._runs[run_id].pins for run_id in run_ids}
+        """Steps of some runs whose checkpoints stay: others start from them, or probes read them."""
+        runs = {run_id: self._runs[run_id] for run_id in run_ids}
+        return {run_id: tuple(sorted({*r.pins, *r.kept})) for run_id, r in runs.items()}
 
     def _most(self, ready: list[StoredRun]) -> float:
         return max(LEAST_LOOK, PACKS_LOOK * self.size(ready[0])) if ready else float("inf")
@@ -164,12 +165,12 @@ class WorkList:
     def _unfinished(self) -> Iterator[StoredRun]:
         """Runs of this class that were not finished when they were last looked at."""
         for run in self.plan.runs:
-            run_id = run.folder.run_id
+            run_id = run.run_id
             if run_id not in self._finished and self.launch.classes.get(run_id) == self.kind:
                 yield run
 
     def _mine(self) -> list[StoredRun]:
-        return [r for r in self.plan.runs if r.folder.run_id in self.launch.classes]
+        return [r for r in self.plan.runs if r.run_id in self.launch.classes]
 
 
 def without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[StoredRun]:
@@ -177,17 +178,17 @@ def without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[
 
     One process beats for all: what one of its leases says of it, the others will say soon.
     """
-    vanished = {r.folder.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
+    vanished = {r.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
     if not any(vanished.values()):
         return ready
-    held = {pack_of(r.folder) for r in running}
-    return [r for r in ready if vanished.get(r.folder.run_id) not in held]
+    running_packs = {pack_of(r.folder) for r in running}
+    return [r for r in ready if vanished.get(r.run_id) not in running_packs]
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
     """Changes when a file is replaced; empty where there is none."""
     try:
-        found = os.stat(file)
+        status = os.stat(file)
     except FileNotFoundError:
         return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -28,7 +28,6 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import FINISHED, Outcome, State
-from scalinglab.scaling.run.describe import trainer_of
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.retry import most_members
 from scalinglab.sweeps.launch.stop_flag import StopFlag
@@ -148,7 +147,7 @@ class Worker:
         self.say(f"trains {names}")
         self.trained += 1
         try:
-            train = _trainer(trainer_of(claims[0].folder.spec(), execution))
+            train = _trainer(self.list.launch.trainer(claims[0].folder, execution))
         except Exception as error:  # a library that is missing is a failure of the run: it is told
             for claim in claims:
                 claim.release(Outcome.FAILED, error)

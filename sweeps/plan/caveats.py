@@ -13,19 +13,18 @@ from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.run.rules import MAX_ROUNDING
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.plan.plan import PlannedRun
-from scalinglab.sweeps.store.flatten import flatten
 
 
 def rounded(runs: list[PlannedRun]) -> list[str]:
     """A sentence if whole sequences are far from the batches that a rule gives."""
     batches = [p.run.given["batch"] for p in runs if "batch" in p.run.given]
-    far = [given for given in batches if abs(given.rounding) > MAX_ROUNDING]
+    far = [batch for batch in batches if abs(batch.rounding) > MAX_ROUNDING]
     if not far:
         return []
-    worst = max(far, key=lambda given: abs(given.rounding))
+    worst = max(far, key=lambda batch: abs(batch.rounding))
     return [
         f"the batch of {len(far)} runs is rounded to whole sequences by more than "
         f"{MAX_ROUNDING:.0%}, at most {worst.rounding:+.1%} ({worst.value:,.0f} tokens by the rule "
@@ -49,15 +48,15 @@ def rates_of_adamw(runs: list[PlannedRun]) -> list[str]:
     ]
 
 
-def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
+def other_code(runs: list[PlannedRun]) -> list[str]:
     """A sentence if finished runs were trained by code that makes other numbers."""
     now = {p.run.run_id: same_numbers(run_fingerprint(p.run.science)) for p in runs}
     other = [
         p.run.run_id
         for p in runs
-        if p.state in FINISHED
+        if p.record is not None
         and not p.run.is_command
-        and same_numbers(_code_of(outputs, p.run.run_id)) != now[p.run.run_id]
+        and same_numbers(p.record.code.fingerprint or "unknown") != now[p.run.run_id]
     ]
     if not other:
         return []
@@ -69,36 +68,29 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
     ]
 
 
-def _code_of(outputs: Path, run_id: str) -> str:
-    """The fingerprint of the code that trained a finished run."""
-    return RunFolder(outputs / "runs" / run_id).record().code.fingerprint or "unknown"
-
-
-def program_sizes(runs: list[PlannedRun], outputs: Path) -> list[str]:
+def program_sizes(runs: list[PlannedRun]) -> list[str]:
     """For each program a sentence on N and C of its runs: what it trains it says at the end."""
-    ours: dict[str, list[PlannedRun]] = defaultdict(list)
+    by_program: dict[str, list[PlannedRun]] = defaultdict(list)
     for p in runs:
         if p.run.is_command:
-            ours[p.run.config.trainer.program or ""].append(p)
-    return [text for name, own in ours.items() if (text := _program_size(name, own, outputs))]
+            by_program[p.run.config.trainer.program or ""].append(p)
+    return [text for name, group in by_program.items() if (text := _program_size(name, group))]
 
 
-def _program_size(program: str, runs: list[PlannedRun], outputs: Path) -> str:
-    ended = [p for p in runs if p.state in FINISHED]
+def _program_size(program: str, runs: list[PlannedRun]) -> str:
+    ended = [(p.record, p.run) for p in runs if p.record is not None]
     left = len(runs) - len(ended)
-    records = [RunFolder(outputs / "runs" / p.run.run_id).record() for p in ended]
     of_plan = "N, C and what follows from them (budgets, D/N) are those of model.*"
-    if not any(record.counts_from for record in records):
+    if not any(record.counts_from for record, _ in ended):
         if ended or not left:  # it trains that network: it said nothing else
             return ""
         return (
             f"what network the program {program!r} trains is not known before a run has ended and "
             f"its final.json may give counts and flops_per_token: until then {of_plan}"
         )
-    ratios = [size(r.spec.counts) / size(p.run.counts) for r, p in zip(records, ended, strict=True)]
+    ratios = [size(record.spec.counts) / size(run.counts) for record, run in ended]
     work = [
-        flops_per_token(r.spec.flops) / flops_per_token(p.run.flops)
-        for r, p in zip(records, ended, strict=True)
+        flops_per_token(record.spec.flops) / flops_per_token(run.flops) for record, run in ended
     ]
     return (
         f"{len(ended)} finished runs of the program {program!r} gave N {_range(ratios)} and C "
@@ -131,10 +123,12 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
 def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     """Which science keys differ between a former run and the nearest one of the plan."""
     try:
-        old = flatten(folder.spec().science)
+        old = flatten(folder.spec().science, lists=True)
     except (FileNotFoundError, DamagedFile):
         return ""
-    nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))
+    nearest = min(
+        (flatten(p.run.science, lists=True) for p in runs), key=lambda new: len(_unequal(old, new))
+    )
     changed = [f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)]
     return f" Nearest now, for {folder.run_id}: {'; '.join(changed[:6])}"
 

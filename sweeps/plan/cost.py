@@ -52,7 +52,9 @@ def cost(plan: Plan) -> Cost:
     devices = plan.execution.processes
     seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # NaN: another program
     parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
-    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
+    checkpoints = sum(
+        (len({*p.pins, *p.kept}) + 2) * parameters[p.run.run_id] for p in left if p.new_steps
+    )
     return Cost(
         spent_hours=spent_hours(map(plan.run_folder, plan.runs), devices),
         new_hours=sum(seconds) * devices / 3600,
@@ -87,7 +89,7 @@ def used_bytes(folder: Path) -> int:
     return total
 
 
-def check_budget(found: Cost, budget: LaunchBudget, outputs: Path) -> None:
+def check_budget(costs: Cost, budget: LaunchBudget, outputs: Path) -> None:
     """Refuse a launch that would cost more than it may.
 
     Raises
@@ -95,25 +97,25 @@ def check_budget(found: Cost, budget: LaunchBudget, outputs: Path) -> None:
     ConfigError
         Naming the limit and what the plan would come to.
     """
-    hours = found.spent_hours + found.new_hours
+    hours = costs.spent_hours + costs.new_hours
     if budget.device_hours is not None and hours > budget.device_hours:
         raise ConfigError(
             f"launch.budget.device_hours = {budget.device_hours:g}: the study would come to "
-            f"{hours:.3g} device-hours ({found.spent_hours:.3g} spent, {found.new_hours:.3g} to "
+            f"{hours:.3g} device-hours ({costs.spent_hours:.3g} spent, {costs.new_hours:.3g} to "
             "go); raise the budget or plan less"
         )
-    disk = found.disk_gb + found.new_disk_gb
+    disk = costs.disk_gb + costs.new_disk_gb
     if budget.disk_gb is not None and disk > budget.disk_gb:
         raise ConfigError(
             f"launch.budget.disk_gb = {budget.disk_gb:g}: outputs would come to {disk:.3g} GB "
-            f"({found.disk_gb:.3g} are used); scaling gc removes what nothing needs"
+            f"({costs.disk_gb:.3g} are used); scaling gc removes what nothing needs"
         )
-    there = outputs
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free / 1e9
-    if found.new_disk_gb > free:
+    folder = outputs
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    if costs.new_disk_gb > free:
         raise ConfigError(
-            f"outputs = {outputs}: checkpoints will take {found.new_disk_gb:.3g} GB and "
+            f"outputs = {outputs}: checkpoints will take {costs.new_disk_gb:.3g} GB and "
             f"{free:.3g} GB are free"
         )

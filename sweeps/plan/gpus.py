@@ -6,7 +6,7 @@ from collections import Counter
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.run.memory import least_bytes
+from scalinglab.scaling.run.memory import least_bytes, size_in_words
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
 from scalinglab.sweeps.config import LaunchConfig
@@ -22,22 +22,22 @@ def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
     left = _left(plan)
     if plan.execution.device == "cpu" or not left:
         return []
-    said = []
+    sentences = []
     plain = [p for p in left if p.run.config.precision == "fp32"]
     if plain:
         device = None if config.backend == "slurm" else machine.device_name("cuda")
         largest = max(plain, key=lambda p: p.run.C / p.run.steps)
-        said.append(_about_precision(largest, device, plan.execution.processes))
+        sentences.append(_about_precision(largest, device, plan.execution.processes))
     sizes = {p.run.shape.vocab for p in left}
     uneven = sorted(v for v in sizes if v >= SMALL_VOCABULARY and v % ALIGNED)
     for vocab in uneven:
         more = -(-vocab // ALIGNED) * ALIGNED
-        said.append(
+        sentences.append(
             f"a vocabulary of {vocab:,} is no multiple of {ALIGNED}, which makes products with the "
             f"head slow: data.options.vocab={more} (data=tokens) adds {more - vocab} symbols that "
             "never occur; they count in N, and the runs are others"
         )
-    return said
+    return sentences
 
 
 def _about_precision(planned: PlannedRun, device: str | None, processes: int) -> str:
@@ -77,26 +77,25 @@ def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
     if config.backend == "inline":
         places = places[:1]
     workers = Counter(name for names in places if names for name in names.split(","))
-    known = machine.gpu_memory()
+    memory = machine.gpu_memory()
     need, run = max(((_least(p, plan), p) for p in left), key=lambda pair: pair[0])
     for name, count in workers.items():
-        free, total = known.get(name, (float("inf"),) * 2)
+        free, total = memory.get(name, (float("inf"),) * 2)
         if count * need <= free:
             continue
-        shape = run.run.shape
         each = "" if count == 1 else f", {count} at once (launch.workers_a_gpu)"
-        said = (
-            f"model.width = {shape.width}, model.depth = {shape.depth}: training takes "
+        sentence = (
+            f"{size_in_words(run.run.architecture)}: training takes "
             f"{need / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
             f"{free / 1e9:.3g} GB free of {total / 1e9:.3g}"
         )
         if count * need <= total:
             raise ConfigError(
-                f"{said}: other processes hold the rest. Wait for them, or choose "
+                f"{sentence}: other processes hold the rest. Wait for them, or choose "
                 "other GPUs with CUDA_VISIBLE_DEVICES"
             )
         raise ConfigError(
-            f"{said}; execution.recompute=true and execution.loss_chunk=4096 take "
+            f"{sentence}; execution.recompute=true and execution.loss_chunk=4096 take "
             "less, execution.processes=2 execution.shard=true divide it"
         )
 

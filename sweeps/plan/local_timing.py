@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.training.child import child_environment, python_command
 
 SHAPE_SECONDS = 30.0  # limit for one shape, compiling included
@@ -39,23 +39,23 @@ def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
     CannotMeasure
         With its last words, if the process fails.
     """
-    found: list[Timing | None] = []
+    timings: list[Timing | None] = []
     guesses: dict[int, Timing] = {}
-    while len(found) < len(requests):
-        measured, guess = _measured(requests[len(found) :])
-        found += measured
-        if len(found) < len(requests):  # patience has ended with the next
+    while len(timings) < len(requests):
+        measured, guess = _measured(requests[len(timings) :])
+        timings += measured
+        if len(timings) < len(requests):  # patience has ended with the next
             if guess is not None:
-                guesses[len(found)] = guess
-            found.append(None)
+                guesses[len(timings)] = guess
+            timings.append(None)
     rates = [
         _flops(request) / timing["step"]
-        for request, timing in zip(requests, found, strict=True)
+        for request, timing in zip(requests, timings, strict=True)
         if timing is not None
     ]
     return [
         _estimated(request, guesses.get(i), max(rates, default=None)) if timing is None else timing
-        for i, (request, timing) in enumerate(zip(requests, found, strict=True))
+        for i, (request, timing) in enumerate(zip(requests, timings, strict=True))
     ]
 
 
@@ -69,19 +69,19 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    asked, said, failed = process.stdin, process.stdout, process.stderr
-    assert asked is not None and said is not None and failed is not None  # pipes
+    stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+    assert stdin is not None and stdout is not None and stderr is not None  # pipes
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     errors: list[str] = []
     readers = [
-        threading.Thread(target=_pass_on, args=(said, lines), daemon=True),
-        threading.Thread(target=lambda: errors.extend(failed), daemon=True),
+        threading.Thread(target=_pass_on, args=(stdout, lines), daemon=True),
+        threading.Thread(target=lambda: errors.extend(stderr), daemon=True),
     ]
     for reader in readers:
         reader.start()
     try:
-        with asked:
-            json.dump(list(requests), asked)
+        with stdin:
+            json.dump(list(requests), stdin)
         return _heard(lines, len(requests))
     except (EOFError, BrokenPipeError):
         process.wait()
@@ -91,20 +91,20 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
     finally:
         process.kill()
         process.wait()
-        for reader, stream in zip(readers, (said, failed), strict=True):
+        for reader, stream in zip(readers, (stdout, stderr), strict=True):
             reader.join()
             stream.close()
 
 
 def _heard(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:
     """The timings that the process reports, until it takes too long for one shape."""
-    found: list[Timing] = []
+    timings: list[Timing] = []
     guess, deadline = None, time.monotonic() + START_SECONDS
-    while len(found) < count:
+    while len(timings) < count:
         try:
             line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            return found, guess
+            return timings, guess
         if not line:
             raise EOFError
         kind, timing = json.loads(line)
@@ -112,9 +112,9 @@ def _heard(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Tim
             guess = timing
             continue
         if kind == "measured":
-            found.append(timing)
+            timings.append(timing)
         guess, deadline = None, time.monotonic() + SHAPE_SECONDS
-    return found, None
+    return timings, None
 
 
 def _pass_on(stream: Any, lines: queue.SimpleQueue[str]) -> None:
@@ -127,8 +127,10 @@ def _pass_on(stream: Any, lines: queue.SimpleQueue[str]) -> None:
 def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None) -> Timing:
     """A timing from the first guess for a shape, else from the FLOP/s of other shapes."""
     if guess is None:
-        known = RATES[request["device"]] * (request["threads"] if request["device"] == "cpu" else 1)
-        seconds = _flops(request) / (rate or known)
+        usual_rate = RATES[request["device"]] * (
+            request["threads"] if request["device"] == "cpu" else 1
+        )
+        seconds = _flops(request) / (rate or usual_rate)
         tokens = request["batch"] * request["model"]["context"]
         guess = {"step": seconds, "token": seconds / tokens / 3}  # a forward pass of three
     return guess | {"packed": {}, "estimated": True}
@@ -136,6 +138,6 @@ def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None
 
 def _flops(request: dict[str, Any]) -> float:
     """Training FLOPs of a step."""
-    architecture = Architecture.from_science(request["model"])
+    architecture = network_from_science(request["model"])
     tokens = request["batch"] * architecture.shape.context
     return float(flops_per_token(flop_parts(architecture)) * tokens)

@@ -6,21 +6,24 @@ Nothing is composed later, and nothing has been trained by the time a mistake is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ConfigError, DataConfig, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.data.mixed import Store, open_data
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.state import FINISHED, State
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.scaling.text.flatten import flatten
+from scalinglab.scaling.training.starts import starts
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
 from scalinglab.sweeps.plan.caveats import (
     changed_default,
@@ -30,12 +33,14 @@ from scalinglab.sweeps.plan.caveats import (
     rounded,
 )
 from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
+from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
+from scalinglab.sweeps.plan.varying import varying
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import RequestedRun, read_study
+from scalinglab.sweeps.study.study import RequestedRun, read_study, set_by
 
 
 def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = SURFACE) -> Plan:
@@ -57,10 +62,11 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
     outputs = outputs_folder(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     resolver = _Resolver(outputs, from_dict(LaunchConfig, composed.get("launch") or {}, "launch"))
+    stored = _StoredRuns(outputs)
 
     def final_loss(config: RunConfig) -> float | None:
         run, _ = resolver.resolve(RequestedRun("tune", "sweep", config))
-        return _final_loss(RunFolder(outputs / "runs" / run.run_id))
+        return stored.final_loss(run.run_id)
 
     composed = with_added(composed) if added else composed
     study, requested = read_study(composed, final_loss=final_loss)
@@ -75,15 +81,13 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
             blocks=_union(planned.blocks, request.block),
             roles=_union(planned.roles, request.role),
         )
-    runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
-    warnings = [
-        f"{error}; until then the run is left out"
-        for p in runs
-        if p.state == State.DAMAGED and (error := _damage(p, outputs)) is not None
-    ]
+    named = _named(list(merged.values()), composed)
+    runs = share_prefixes([stored.with_state(p) for p in named])
+    runs = with_kept(runs, study.checkpoints)
+    warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
-    warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs, outputs)
-    warnings += program_sizes(runs, outputs)
+    warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs)
+    warnings += program_sizes(runs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
     extend = tuple(composed.get("extend") or ())
     return Plan(study, outputs, execution, runs, warnings, extend)
@@ -103,20 +107,27 @@ class _Resolver:
         self.outputs, self.nodes = outputs, _nodes(launch)
         self._stores: dict[str, TokenStore] = {}
 
-    def resolve(self, request: RequestedRun) -> tuple[Run, TokenStore]:
+    def resolve(self, request: RequestedRun) -> tuple[Run, Store]:
         """A run that can be trained, with its data."""
         config = request.config
-        key = repr((config.data.source, sorted(config.data.options.items())))
-        if key not in self._stores:
-            self._stores[key] = open_store(config.data, self.outputs)
-        store = self._stores[key]
         try:
+            store = open_data(config.data, self.outputs, self._open)
             return _resolve(config, self.outputs, store, self.nodes), store
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
 
+    def _open(
+        self, data: DataConfig, outputs: Path, corpus: Sequence[DataConfig] = ()
+    ) -> TokenStore:
+        """The store of one source."""
+        made_from = [(d.source, sorted(d.options.items()), d.tokenizer) for d in (data, *corpus)]
+        key = repr(made_from)
+        if key not in self._stores:
+            self._stores[key] = open_store(data, outputs, corpus=corpus)
+        return self._stores[key]
 
-def _resolve(config: RunConfig, outputs: Path, store: TokenStore, nodes: Mapping[str, Any]) -> Run:
+
+def _resolve(config: RunConfig, outputs: Path, store: Store, nodes: Mapping[str, Any]) -> Run:
     """Resolve a run, and check that its data and its memory are there."""
     run = resolve(config, store.manifest)
     check_memory(run.architecture, run.config, **nodes)
@@ -139,9 +150,23 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
         On any mistake in it.
     """
     folder = outputs_folder(outputs)
-    store = open_store(config.data, folder)
+    store = open_data(config.data, folder)
     run = _resolve(config, folder, store, {"nodes": nodes})
-    return folder, _with_state(PlannedRun(run, store), folder)
+    return folder, _StoredRuns(folder).with_state(PlannedRun(run, store))
+
+
+def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedRun]:
+    """The runs, each with the settings that tell it from the others."""
+    blocks = composed["study"]["blocks"]
+    set_keys = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
+    table_columns = [
+        (p.run.counts["n_matmul"], p.run.tokens, p.run.lr, p.run.config.schedule.kind) for p in runs
+    ]
+    settings = [flatten(asdict(p.run.config)) for p in runs]
+    return [
+        replace(p, varies=varies)
+        for p, varies in zip(runs, varying(settings, table_columns, set_keys), strict=True)
+    ]
 
 
 def _nodes(launch: LaunchConfig) -> dict[str, Any]:
@@ -153,46 +178,59 @@ def _nodes(launch: LaunchConfig) -> dict[str, Any]:
         return {}
     jobs = [resources(launch, name) for name in (DEFAULT_CLASS, *launch.classes)]
     memory = [job.memory_gb for job in jobs]
-    known = [gigabytes for gigabytes in memory if gigabytes is not None]
+    gigabytes_stated = [gigabytes for gigabytes in memory if gigabytes is not None]
     return {
         "nodes": max(job.nodes for job in jobs),
-        "memory": 1e9 * max(known) if len(known) == len(jobs) else math.inf,
+        "memory": 1e9 * max(gigabytes_stated) if len(gigabytes_stated) == len(jobs) else math.inf,
     }
 
 
-def _final_loss(folder: RunFolder) -> float | None:
-    """The last validation loss of a finished run, infinite if it diverged."""
-    if folder.state() not in FINISHED:
-        return None
-    try:
-        record = folder.record()
-    except DamagedFile as error:
-        tell(error, "the search goes on without it")
-        return None
-    loss = record.final.validation_loss
-    return math.inf if record.status == State.DIVERGED or loss is None else loss
+class _StoredRuns:
+    """What there is of runs on the disk, each read once a plan.
+
+    Parameters
+    ----------
+    outputs : Path
+    """
+
+    def __init__(self, outputs: Path) -> None:
+        self.outputs = outputs
+        self._read: dict[str, tuple[State, Record | None, DamagedFile | None]] = {}
+
+    def final_loss(self, run_id: str) -> float | None:
+        """The last validation loss of a finished run, infinite if it diverged."""
+        _, record, damage = self._of(run_id)
+        if damage is not None:
+            tell(damage, "the search goes on without it")
+        if record is None:
+            return None
+        loss = record.final.validation_loss
+        return math.inf if record.status == State.DIVERGED or loss is None else loss
+
+    def with_state(self, planned: PlannedRun) -> PlannedRun:
+        """A run with its state, its record, and the step from which there is work left."""
+        state, record, damage = self._of(planned.run.run_id)
+        start = max(starts(self.outputs, planned.run.science, planned.run.pieces), default=0)
+        return replace(planned, state=state, record=record, damage=damage, start=start)
+
+    def _of(self, run_id: str) -> tuple[State, Record | None, DamagedFile | None]:
+        if run_id not in self._read:
+            self._read[run_id] = self._look(RunFolder(self.outputs / "runs" / run_id))
+        return self._read[run_id]
+
+    def _look(self, folder: RunFolder) -> tuple[State, Record | None, DamagedFile | None]:
+        """The state of a run, its record if it is finished, and what is damaged of its files."""
+        state = folder.state()
+        if not folder.exists():
+            return state, None, None
+        damage, record = folder.state_damage(), None
+        if damage is None and folder.done() is not None:
+            try:
+                record = folder.record()
+            except DamagedFile as error:
+                damage = error
+        return State.DAMAGED if damage is not None else state, record, damage
 
 
 def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     return names if name in names else (*names, name)
-
-
-def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
-    state = RunFolder(outputs / "runs" / planned.run.run_id).state()
-    found = candidates(outputs, planned.run.science)
-    planned = replace(planned, state=state, start=found[0][0] if found else 0)
-    return replace(planned, state=State.DAMAGED) if _damage(planned, outputs) else planned
-
-
-def _damage(planned: PlannedRun, outputs: Path) -> DamagedFile | None:
-    """What is damaged of the files of a run, its record among them."""
-    folder = RunFolder(outputs / "runs" / planned.run.run_id)
-    if not folder.exists():
-        return None
-    error = folder.state_damage()
-    if error is None and folder.done() is not None:
-        try:
-            folder.record()
-        except DamagedFile as found:
-            return found
-    return error

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.memory import process_bytes
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
@@ -25,8 +25,10 @@ from scalinglab.sweeps.store.packs import unpackable_reason
 
 MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
 MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
-# FLOPs of a pack's step. On an H200 captured steps of 2e10 FLOPs became 1.8 times as fast in packs
-# of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12 1.07 and 1.07.
+# FLOPs of a pack's step beyond which a pack is said to gain nothing: an estimate, no measurement of
+# this project. In a feasibility study on an H200 captured steps of 2e10 FLOPs became 1.8 times as
+# fast in packs of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12
+# 1.07 and 1.07.
 FULL_STEP = 1e12
 
 
@@ -39,19 +41,19 @@ def place(planned: PlannedRun) -> Hashable | None:
 
 def groups(plan: Plan) -> list[list[PlannedRun]]:
     """Groups of two or more packable runs."""
-    found: dict[Hashable, list[PlannedRun]] = {}
+    by_place: dict[Hashable, list[PlannedRun]] = {}
     for planned in plan.runs:
         at = place(planned)
         if at is not None:
-            found.setdefault(at, []).append(planned)
-    return [group for group in found.values() if len(group) > 1]
+            by_place.setdefault(at, []).append(planned)
+    return [group for group in by_place.values() if len(group) > 1]
 
 
 def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
     """run_id -> members of a full pack, for runs that can share one."""
     if config.pack in PACKS_OFF or (config.pack == "auto" and plan.execution.device == "cpu"):
         return {}
-    found: dict[str, int] = {}
+    size_by_run: dict[str, int] = {}
     # Those that wait for a trunk's checkpoint occupy no worker while it is trained.
     for waits in (False, True):
         together = [g for g in groups(plan) if (g[0].needs is not None) == waits]
@@ -64,8 +66,8 @@ def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
             sizes = [math.ceil(n / math.ceil(n / s)) for n, s in zip(counts, sizes, strict=True)]
         else:
             sizes = [min(config.pack, n) for n in counts]
-        found |= {p.run.run_id: s for g, s in zip(together, sizes, strict=True) for p in g}
-    return found
+        size_by_run |= {p.run.run_id: s for g, s in zip(together, sizes, strict=True) for p in g}
+    return size_by_run
 
 
 def _filling(planned: PlannedRun) -> int:
@@ -102,15 +104,15 @@ def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
     """Members whose state and activations fit into the memory of a worker."""
     run = planned.run
     each = process_bytes(run.architecture, run.config)
-    there = MEMORY_SHARE * _memory_bytes(plan, config)
-    return int(min(MOST, max(1.0, there // each)))
+    available = MEMORY_SHARE * _memory_bytes(plan, config)
+    return int(min(MOST, max(1.0, available // each)))
 
 
 def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
     """Memory of one worker; infinite where unknown: a pack that is too large is split when it fails."""
     if config.backend == "slurm":
-        given = config.slurm.memory_gb if plan.execution.device == "cpu" else None
-        return math.inf if given is None else 1e9 * given
+        gigabytes = config.slurm.memory_gb if plan.execution.device == "cpu" else None
+        return math.inf if gigabytes is None else 1e9 * gigabytes
     if plan.execution.device == "cpu":
         return machine.memory_bytes() / _workers(plan, config)
     return machine.gpu_memory_bytes() / config.workers_a_gpu
@@ -132,45 +134,47 @@ def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
     largest = max(times)
     if members > largest:
         return float(times[largest] * members / largest)
-    known = sorted(times)
-    return float(np.interp(members, known, [times[k] for k in known]))
+    timed_members = sorted(times)
+    return float(np.interp(members, timed_members, [times[k] for k in timed_members]))
 
 
 def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
     """Sentences: which runs share packs, how many packs there are, and which runs do not."""
     if config.pack in PACKS_OFF:
         return []
-    said, could = [], 0
+    sentences, packable = [], 0
     for group in groups(plan):
         first, n = group[0], len(group)
         if first.pack == 1:
-            could += n
+            packable += n
             continue
-        said.append(
+        sentences.append(
             f"packs: {n} runs of width {first.run.shape.width}, depth {first.run.shape.depth}, "
             f"{first.run.steps:,} steps from step {first.start:,} in "
             f"{math.ceil(n / first.pack)} of up to {first.pack}; they differ in {_differ(group)}"
         )
         if sum(p.seconds for p in group) > sum(p.seconds_alone for p in group):
-            said[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
-    if could:
+            sentences[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
+    if packable:
         why = (
             "it is not faster on a CPU"
             if plan.execution.device == "cpu"
             else "each run fills a GPU, or packs would leave workers idle or memory short"
         )
-        said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
+        sentences.append(
+            f"{_runs(packable)} could train together, but {why}; launch.pack=4 forces it"
+        )
     alone = Counter(unpackable_reason(p.run, plan.execution) for p in plan.runs if p.new_steps)
-    said += [
+    sentences += [
         f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
     ]
     lonely = alone[None] - sum(map(len, groups(plan)))
-    if lonely and said:
-        said.append(
+    if lonely and sentences:
+        sentences.append(
             f"{_runs(lonely)} will train individually: no other has the same shape, batch, "
             "data, length and start"
         )
-    return said
+    return sentences
 
 
 def _runs(count: int) -> str:
@@ -179,7 +183,7 @@ def _runs(count: int) -> str:
 
 def _differ(group: list[PlannedRun]) -> str:
     """Names of the settings in which members differ."""
-    science = [dotted(p.run.science) for p in group]
+    science = [flatten(p.run.science) for p in group]
     values: dict[str, set[Any]] = {
         "LR": {p.run.lr for p in group},
         "schedule": {repr(p.run.config.schedule) for p in group},
@@ -189,4 +193,4 @@ def _differ(group: list[PlannedRun]) -> str:
     for key, value in science[0].items():
         if key.startswith("optimizer.") and isinstance(value, float):
             values[key.removeprefix("optimizer.")] = {s[key] for s in science}
-    return ", ".join(name for name, found in values.items() if len(found) > 1)
+    return ", ".join(name for name, distinct in values.items() if len(distinct) > 1)

@@ -29,16 +29,16 @@ def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
         _check_here(execution, len(machine.gpus()))
 
 
-def _check_here(execution: ExecutionConfig, found: int) -> None:
-    if not found:
+def _check_here(execution: ExecutionConfig, gpus: int) -> None:
+    if not gpus:
         raise ConfigError(
             f"execution.device = {execution.device!r}: this machine shows no CUDA "
             "device; allowed is cpu"
         )
-    if found < execution.processes:
+    if gpus < execution.processes:
         raise ConfigError(
             f"execution.device = {execution.device} and execution.processes = "
-            f"{execution.processes}: a run takes one GPU a process; this machine shows {found}"
+            f"{execution.processes}: a run takes one GPU a process; this machine shows {gpus}"
         )
 
 
@@ -71,22 +71,22 @@ def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[st
     """Sentences about GPUs that jobs ask for and no process uses, one per class of jobs."""
     if config.backend != "slurm" or execution.command:
         return []
-    said = []
+    sentences = []
     for name in (DEFAULT_CLASS, *config.classes):
         slurm = resources(config, name)
         used = 0 if execution.device == "cpu" else execution.processes // slurm.nodes
         if slurm.gpus > used:
-            said.append(
+            sentences.append(
                 f"{group_of(name)}.gpus = {slurm.gpus}: a job trains one run, or pack, at "
                 f"a time, on {used} of them; the others stand idle (execution.processes "
                 f"= {execution.processes} is what a run takes)"
             )
         if not used and any(key in slurm.extra for key in OTHER_GPU_REQUESTS):
-            said.append(
+            sentences.append(
                 f"{group_of(name)}.extra asks for GPUs, which stand idle: "
                 "execution.device = cpu trains on the CPU; execution.device=cuda uses them"
             )
-    return said
+    return sentences
 
 
 def worker_devices(config: LaunchConfig, execution: ExecutionConfig) -> list[str | None]:

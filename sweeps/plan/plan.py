@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.mixed import Store
+from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.plan_file import StudyConfig
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.scaling.run.resolve import Run
@@ -25,7 +27,7 @@ class PlannedRun:
     ----------
     run : Run
         Resolved.
-    store : TokenStore
+    store : Store
         The data it is trained on.
     blocks, roles : tuple of str
         The study's blocks that asked for it, and what for.
@@ -37,6 +39,10 @@ class PlannedRun:
         Step from which there is work left: of a checkpoint on disk, or of `needs`.
     state : State
         Its state when the plan was made.
+    record : Record or None
+        What a finished run left.
+    damage : DamagedFile or None
+        Which of its files cannot be read, and why.
     seconds : float
         Predicted time of the work left, of a member its share of the pack's; NaN before
         ``scalinglab.sweeps.plan.timing`` has measured.
@@ -48,21 +54,29 @@ class PlannedRun:
         As `seconds`, if every run trained individually.
     estimated : bool
         Whether both are estimates, because a step took too long to be timed.
+    kept : tuple of int
+        Steps whose checkpoints stay for probes (``scalinglab.sweeps.plan.kept``).
+    varies : str
+        The settings that tell it from the others (``scalinglab.sweeps.plan.varying``).
     """
 
     run: Run
-    store: TokenStore
+    store: Store
     blocks: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     needs: tuple[str, int] | None = None
     pins: tuple[int, ...] = ()
     start: int = 0
     state: State = State.PLANNED
+    record: Record | None = None
+    damage: DamagedFile | None = None
     seconds: float = float("nan")
     kind: str | None = None
     pack: int = 1
     seconds_alone: float = float("nan")
     estimated: bool = False
+    kept: tuple[int, ...] = ()
+    varies: str = ""
 
     @property
     def is_unfinished(self) -> bool:

@@ -32,33 +32,35 @@ class _Finished:
 
 def with_program_times(plan: Plan) -> Plan:
     """The plan with predicted seconds for the runs of programs, and sentences about them."""
-    wanted = [p for p in plan.runs if p.new_steps and p.run.is_command]
-    if not wanted:
+    unfinished = [p for p in plan.runs if p.new_steps and p.run.is_command]
+    if not unfinished:
         return plan
-    known = _finished(plan, {_program(p) for p in wanted})
-    seconds = {p.run.run_id: _predict(p, known[_program(p)]) for p in wanted if known[_program(p)]}
+    trained = _finished(plan, {_program(p) for p in unfinished})
+    seconds = {
+        p.run.run_id: _predict(p, trained[_program(p)]) for p in unfinished if trained[_program(p)]
+    }
     runs = [
         replace(p, seconds=seconds[p.run.run_id], seconds_alone=seconds[p.run.run_id])
         if p.run.run_id in seconds
         else p
         for p in plan.runs
     ]
-    said = []
-    for program, count in Counter(map(_program, wanted)).items():
-        if finished := known[program]:
+    sentences = []
+    for program, count in Counter(map(_program, unfinished)).items():
+        if finished := trained[program]:
             places = ", ".join(dict.fromkeys(str(one.processor) for one in finished))
-            said.append(
+            sentences.append(
                 f"times of {count} runs of the program {program!r} are predicted from "
                 f"those that have finished ({len(finished)}, on {places}), by FLOPs a step"
             )
         else:
-            said.append(
+            sentences.append(
                 f"how long {count} runs of the program {program!r} take is not known: none "
                 f"has finished in {plan.outputs} with execution.device = "
                 f"{plan.execution.device}, execution.processes = "
                 f"{plan.execution.processes}; train one of them first (launch.runs=ID)"
             )
-    return replace(plan, runs=runs, warnings=[*plan.warnings, *said])
+    return replace(plan, runs=runs, warnings=[*plan.warnings, *sentences])
 
 
 def _program(planned: PlannedRun) -> str:
@@ -67,13 +69,13 @@ def _program(planned: PlannedRun) -> str:
 
 def _finished(plan: Plan, programs: set[str]) -> dict[str, list[_Finished]]:
     """Program -> its latest finished runs that were executed as the plan's will be."""
-    found: dict[str, list[_Finished]] = {program: [] for program in programs}
+    by_program: dict[str, list[_Finished]] = {program: [] for program in programs}
     done = [(path.stat().st_mtime, path.parent) for path in plan.outputs.glob("runs/*/DONE")]
     for _, folder in sorted(done, reverse=True)[:MOST_RECORDS]:
         one = _read(folder, plan, programs)
         if one is not None:
-            found[one[0]].append(one[1])
-    return found
+            by_program[one[0]].append(one[1])
+    return by_program
 
 
 def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished] | None:
@@ -89,8 +91,8 @@ def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished]
         plan.execution.processes,
     )
     seconds, steps = record.throughput.seconds, record.steps  # as the program says
-    told = math.isfinite(seconds) and seconds > 0 and steps > 0
-    if not (run.is_command and program in programs and as_here and told):
+    is_timed = math.isfinite(seconds) and seconds > 0 and steps > 0
+    if not (run.is_command and program in programs and as_here and is_timed):
         return None
     # As the plan counts them, whatever the program says that it trained.
     flops = run.tokens_per_step * flops_per_token(planned_flops)

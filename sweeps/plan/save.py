@@ -53,6 +53,8 @@ def _entry(planned: PlannedRun, before: dict[str, float | None]) -> PlanEntry:
         kind=planned.kind,
         pack=planned.pack,
         start=planned.start,
+        kept=planned.kept,
+        varies=planned.varies,
         given={name: asdict(given) for name, given in planned.run.given.items()},
     )
 

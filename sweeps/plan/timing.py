@@ -178,22 +178,26 @@ def about_processes(plan: Plan) -> list[str]:
 
 def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
     """A member's share of its pack's time."""
-    validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
-    sets = 1 + len(planned.run.config.execution.validate)
-    tokens = len(validations) * sets * planned.run.config.data.validation_tokens
+    run = planned.run
+    validations = [
+        s for s in validation_steps(run.pieces, run.mixture.values()) if s > planned.start
+    ]
+    sets = max(1, len(run.mixture)) + len(run.config.execution.validate)
+    tokens = len(validations) * sets * run.config.data.validation_tokens
     steps = planned.new_steps * seconds_of(timing, "step", members)
     return (steps + tokens * seconds_of(timing, "token", members)) / members
 
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
-    options = StepOptions.of(run.config, execution)
+    options = asdict(StepOptions.of(run.config, execution))
+    del options["excluded"]  # which targets count takes no time
     extensions = used_by(run.science)
     return {
         **({"extensions": extensions} if extensions else {}),
         "model": run.architecture.science(),
         # Numbers of the optimizer take no time; whether there is a z-loss does.
         "optimizer": run.config.optimizer.name,
-        "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
+        "options": options | {"z_loss": float(options["z_loss"] > 0)},
         "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
         "engine": choose_engine(execution, run.C),
@@ -213,7 +217,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
     And why some are missing, if so.
     """
     path = plan.outputs / "measurements.json"
-    known = _known_timings(path)
+    timings = _known_timings(path)
     timed = [p for p in plan.runs if p.new_steps > 0 and not p.run.is_command]
     requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
     sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
@@ -221,28 +225,28 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
         sizes[digest(requests[planned.run.run_id])].update({planned.pack} - {1})
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
-    missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
+    missing = {keys[i]: r for i, r in requests.items() if keys[i] not in timings}
     why = ""
     if missing:
         try:
-            known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
-            write_json(path, known)
+            timings |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
+            write_json(path, timings)
         except CannotMeasure as error:
             if target.required:
                 raise
             why = str(error)
-    return {run_id: known[key] for run_id, key in keys.items() if key in known}, why
+    return {run_id: timings[key] for run_id, key in keys.items() if key in timings}, why
 
 
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
     """Earlier measurements; an unreadable file is set aside, and everything is measured again."""
     try:
-        known: dict[str, dict[str, Any]] = read_json(path, {})
-        for key in known:
-            check_shape(path, known, {key: _TIMING})
+        timings: dict[str, dict[str, Any]] = read_json(path, {})
+        for key in timings:
+            check_shape(path, timings, {key: _TIMING})
     except FileNotFoundError:
         return {}
     except DamagedFile as error:
         set_aside(error, "step times are measured again")
         return {}
-    return known
+    return timings

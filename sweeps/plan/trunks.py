@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scalinglab.scaling.schedule.pieces import shared_steps
+from scalinglab.scaling.schedule.pieces import shared_by_all
 from scalinglab.sweeps.plan.plan import PlannedRun
 
 # A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
@@ -41,7 +41,7 @@ def _best_prefix(planned: PlannedRun, earlier: list[PlannedRun]) -> tuple[Planne
     """The earlier run of its family that shares the most steps, and how many."""
     best, steps = None, 0
     for other in earlier:
-        common = shared_steps(planned.run.pieces, other.run.pieces)
+        common = shared_by_all(planned.run.all_pieces, other.run.all_pieces)
         if common > steps and common > other.start:
             best, steps = other, common
     return best, steps

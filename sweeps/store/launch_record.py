@@ -12,20 +12,24 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell
 from scalinglab.scaling.records.machine import Process
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
+from scalinglab.scaling.run.describe import trainer_of
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig
+from scalinglab.sweeps.store.asked import asked_folders, asks_folder
 from scalinglab.sweeps.store.select import facts, that_meet
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan, study_folder
 
+PROBER = "scalinglab.scaling.engine.probes.read:read"  # takes what trainers take
 _LAUNCH: Shape = {
     "launched": (int, float),
     "config": dict,
@@ -83,9 +87,56 @@ class Launch:
         """The study's stored plan."""
         return read_plan(self.outputs, self.study)
 
+    def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:
+        """``module:function`` that does what the launch is for, of a run."""
+        return trainer_of(run.spec(), execution)
+
     def is_cancelled(self) -> bool:
         """Whether a person wants it to end."""
         return (self.folder / "cancelled").exists()
+
+
+@dataclass(frozen=True)
+class ProbeLaunch(Launch):
+    """One stored launch of probes: its runs are what is asked of runs (`ProbeFolder`).
+
+    Its folder is ``<outputs>/studies/<name>/probes/launches/<token>``.
+
+    Attributes
+    ----------
+    execution : ExecutionConfig
+        How checkpoints are read.
+    """
+
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.folder.parents[2].name
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that holds everything."""
+        return self.folder.parents[4]
+
+    @property
+    def plan_file(self) -> Path:
+        """What changes when more is asked for."""
+        return asks_folder(self.outputs, self.study)
+
+    def plan(self) -> StoredPlan:
+        """All that was asked of the study's runs."""
+        study = read_plan(self.outputs, self.study).study
+        folders = asked_folders(self.outputs, self.study)
+        runs = [
+            StoredRun(folder.run_id, (), folder=folder) for folder in folders if folder.exists()
+        ]
+        return StoredPlan(study, self.execution, runs)
+
+    def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:
+        """What reads the checkpoints of a run."""
+        return PROBER
 
 
 def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]:
@@ -97,18 +148,18 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
         If a ``where`` names what a run has not.
     """
     if not config.classes or config.backend != "slurm":
-        return {r.folder.run_id: DEFAULT_CLASS for r in runs}
-    known = [facts(run, State.PLANNED) for run in runs]
-    found: dict[str, str] = {}
-    for name, given in config.classes.items():
+        return {r.run_id: DEFAULT_CLASS for r in runs}
+    rows = [facts(run, State.PLANNED) for run in runs]
+    classes: dict[str, str] = {}
+    for name, group in config.classes.items():
         try:
-            chosen = that_meet(known, parse(str(given["where"])))
+            chosen = that_meet(rows, parse(str(group["where"])))
         except ConditionError as error:
             raise ConfigError(f"launch.classes.{name}.where = {error}") from None
         for run, meets in zip(runs, chosen, strict=True):
             if meets:
-                found.setdefault(run.folder.run_id, name)
-    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
+                classes.setdefault(run.run_id, name)
+    return {r.run_id: classes.get(r.run_id, DEFAULT_CLASS) for r in runs}
 
 
 def new_launch(
@@ -118,6 +169,20 @@ def new_launch(
     folder = launches_folder(outputs, study) / secrets.token_hex(4)
     classes = classify_runs(config, runs)
     return Launch(folder, server_time(outputs), config, classes, str(code))
+
+
+def new_probe_launch(
+    outputs: Path,
+    study: str,
+    config: LaunchConfig,
+    runs: list[StoredRun],
+    code: Path,
+    execution: ExecutionConfig,
+) -> ProbeLaunch:
+    """A launch of what is asked of some runs, not yet stored; nothing has started by then."""
+    folder = asks_folder(outputs, study) / "launches" / secrets.token_hex(4)
+    classes = classify_runs(config, runs)
+    return ProbeLaunch(folder, server_time(outputs), config, classes, str(code), execution)
 
 
 def store_launch(launch: Launch, *, returned: bool = False) -> None:
@@ -134,6 +199,7 @@ def store_launch(launch: Launch, *, returned: bool = False) -> None:
             "classes": launch.classes,
             "code": launch.code,
             "launcher": None if returned else machine.this_process().to_dict(),
+            **({"execution": asdict(launch.execution)} if isinstance(launch, ProbeLaunch) else {}),
         },
     )
 
@@ -149,7 +215,10 @@ def read_launch(folder: Path) -> Launch:
     stored = read_json(folder / "launch.json", _LAUNCH)
     with reading(folder / "launch.json", "it tells no launch"):
         config = from_dict(LaunchConfig, stored["config"], "launch")
-    return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
+        values = (folder, stored["launched"], config, stored["classes"], stored["code"])
+        if "execution" not in stored:
+            return Launch(*values)
+        return ProbeLaunch(*values, from_dict(ExecutionConfig, stored["execution"], "execution"))
 
 
 def launcher_of(folder: Path) -> Process | None:
@@ -181,13 +250,23 @@ def launched_by(outputs: Path, study: str, pid: int) -> bool:
 
 def read_launches(outputs: Path, study: str) -> list[Launch]:
     """All launches of a study, the earliest first; of those that are damaged is told."""
-    found = []
-    for file in launches_folder(outputs, study).glob("*/launch.json"):
+    return launches_in(launches_folder(outputs, study))
+
+
+def read_probe_launches(outputs: Path, study: str) -> list[Launch]:
+    """All launches of probes of a study, as `read_launches`."""
+    return launches_in(asks_folder(outputs, study) / "launches")
+
+
+def launches_in(folder: Path) -> list[Launch]:
+    """The launches in a folder, as `read_launches`."""
+    launches = []
+    for file in folder.glob("*/launch.json"):
         try:
-            found.append(read_launch(file.parent))
+            launches.append(read_launch(file.parent))
         except DamagedFile as error:
             tell(error, "its launch is left out")
-    return sorted(found, key=lambda launch: launch.launched)
+    return sorted(launches, key=lambda launch: launch.launched)
 
 
 def launches_folder(outputs: Path, study: str) -> Path:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import unpackable_execution
+from scalinglab.scaling.text.flatten import flatten
+from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Members of a pack may differ in these and in the optimizer's numbers. All other science decides
 # the stacked model or its batches.
-OWN = ("seed", "schedule", "data.seed")
+OWN = ("seed", "schedule", "data.seed", "data.mixture")
 
 
 def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
@@ -39,7 +40,7 @@ def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
         return None
     numbers = [
         key
-        for key, value in dotted(run.science).items()
+        for key, value in flatten(run.science).items()
         if key.startswith("optimizer.") and isinstance(value, float)
     ]
     return digest(without(run.science, (*OWN, *numbers)))
@@ -51,7 +52,8 @@ def unpackable_reason(run: Run, execution: ExecutionConfig) -> str | None:
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
-    return unpackable_execution(execution)
+    alone = run.architecture.rehearsed.alone if isinstance(run.architecture, ModuleNetwork) else ""
+    return alone or unpackable_execution(execution)
 
 
 def form_packs(
@@ -90,8 +92,10 @@ def companions(ready: Sequence[StoredRun], size: int) -> list[StoredRun]:
     if size == 1 or first.kind is None:
         return [first]
     same = {r: starts(r.folder) for r in ready if r.kind == first.kind}
-    start = max(same[first], key=lambda s: (min(size, sum(s in own for own in same.values())), s))
-    return [run for run, own in same.items() if start in own]
+    start = max(
+        same[first], key=lambda s: (min(size, sum(s in steps for steps in same.values())), s)
+    )
+    return [run for run, steps in same.items() if start in steps]
 
 
 def starts(folder: RunFolder) -> set[int]:
@@ -99,7 +103,7 @@ def starts(folder: RunFolder) -> set[int]:
 
     Its furthest checkpoint, and where the whole pack of its latest attempt was last saved.
     """
-    steps = [s for s, _ in candidates(folder.outputs, folder.spec().science)] + [0]
+    steps = [*starts_of(folder.outputs, folder.spec()), 0]
     saved = last_said(folder).saved
     return {steps[0], saved} if saved in steps else {steps[0]}
 

@@ -24,8 +24,15 @@ from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
-def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
+def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[StoredRun]:
     """The runs that a selection names, in their order.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+    text : str
+    key : str
+        Where a person wrote it.
 
     Raises
     ------
@@ -35,36 +42,36 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
     runs = list(runs)
     try:
         word = text.strip()
-        found = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
+        chosen = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
     except ConditionError as error:
-        raise ConfigError(f"runs = {error}") from None
-    if not found:
+        raise ConfigError(f"{key} = {error}") from None
+    if not chosen:
         raise ConfigError(
-            f"runs = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
+            f"{key} = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
             f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
-    return found
+    return chosen
 
 
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
     if word in tuple(State):
         current = states(runs)
-        return [r for r in runs if current[r.folder.run_id] == word]
+        return [r for r in runs if current[r.run_id] == word]
     if word in tuple(FailureClass):
         return [r for r in runs if _failure(r) == word]
-    return [r for r in runs if r.folder.run_id.startswith(word)]
+    return [r for r in runs if r.run_id.startswith(word)]
 
 
 def _by_expression(runs: list[StoredRun], text: str) -> list[StoredRun]:
     condition = parse(text)
     current = states(runs)
-    known = [facts(run, current[run.folder.run_id]) for run in runs]
-    chosen = that_meet(known, condition)
+    rows = [facts(run, current[run.run_id]) for run in runs]
+    chosen = that_meet(rows, condition)
     return [run for run, meets in zip(runs, chosen, strict=True) if meets]
 
 
-def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[bool]:
+def that_meet(rows: Sequence[Mapping[str, Any]], condition: Condition) -> list[bool]:
     """For each of some runs, by its facts, whether it meets a condition.
 
     Raises
@@ -72,17 +79,17 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
     ConfigError
         If the condition names what no run has.
     """
-    columns = dict.fromkeys(name for one in known for name in one)
-    used = {name: [one.get(name) for one in known] for name in condition.names if name in columns}
-    return [bool(meets) for meets in condition.holds(columns | used, len(known))]
+    columns = dict.fromkeys(name for one in rows for name in one)
+    used = {name: [one.get(name) for one in rows] for name in condition.names if name in columns}
+    return [bool(meets) for meets in condition.holds(columns | used, len(rows))]
 
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:
     """What a condition may name: the configuration (``model.width``), and what status shows."""
-    spec = run.folder.spec()
+    spec = run.spec()
     return {
         **spec.settings(),
-        "run_id": run.folder.run_id,
+        "run_id": run.run_id,
         "state": state,
         "failure": _failure(run),
         "role": ",".join(run.roles),

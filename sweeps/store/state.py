@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.state import WAITING, State
+from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 # A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
@@ -33,31 +33,31 @@ class StateReader:
         given_up: Callable[[StoredRun], bool] | None = None,
         finished: Collection[str] = (),
     ) -> None:
-        self._runs = {r.folder.run_id: r for r in runs}
+        self._runs = {r.run_id: r for r in runs}
         self._given_up, self._finished = given_up, finished
         self._unblocked: dict[str, State] = {}
         self._states: dict[str, State] = {}
 
     def state(self, run: StoredRun) -> State:
         """State of a run; blocked is a waiting one whose trunk's checkpoint is still to come."""
-        run_id = run.folder.run_id
+        run_id = run.run_id
         if run_id not in self._states:
-            found = self._alone(run)
-            blocked = found in WAITING and self._is_blocked(run)
-            self._states[run_id] = State.BLOCKED if blocked else found
+            unblocked = self._alone(run)
+            blocked = unblocked in WAITING and self._is_blocked(run)
+            self._states[run_id] = State.BLOCKED if blocked else unblocked
         return self._states[run_id]
 
     def _alone(self, run: StoredRun) -> State:
         """State of a run, whatever it may wait for."""
-        run_id = run.folder.run_id
+        run_id = run.run_id
         if run_id not in self._unblocked:
-            found = State.DONE if run_id in self._finished else run.folder.state()
-            if self._given_up is not None and found in (*WAITING, State.FAILED):
+            state = State.DONE if run_id in self._finished else run.folder.state()
+            if self._given_up is not None and state in (*WAITING, State.FAILED):
                 if self._given_up(run):
-                    found = State.FAILED
-                elif found == State.FAILED:
-                    found = State.INTERRUPTED
-            self._unblocked[run_id] = found
+                    state = State.FAILED
+                elif state == State.FAILED:
+                    state = State.INTERRUPTED
+            self._unblocked[run_id] = state
         return self._unblocked[run_id]
 
     def _is_blocked(self, run: StoredRun) -> bool:
@@ -67,8 +67,7 @@ class StateReader:
         trunk, step = self._runs.get(run.needs[0]), run.needs[1]
         if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
-        furthest = candidates(run.folder.outputs, run.folder.spec().science)
-        return not furthest or furthest[0][0] < step
+        return max(starts_of(run.folder.outputs, run.spec()), default=0) < step
 
 
 def states(
@@ -77,4 +76,4 @@ def states(
     """run_id -> state of runs of one plan (`StateReader`)."""
     runs = list(runs)
     reader = StateReader(runs, given_up)
-    return {r.folder.run_id: reader.state(r) for r in runs}
+    return {r.run_id: reader.state(r) for r in runs}

@@ -20,6 +20,7 @@ from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 COLUMNS = (
     "run_id",
     "role",
+    "varies",
     "N",
     "D",
     "lr",
@@ -53,26 +54,26 @@ def status(
     Returns
     -------
     DataFrame
-        With ``COLUMNS``. `loss` is the final validation loss of a finished run and the latest
+        With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final validation loss of a finished run and the latest
         training loss of any other. `seconds` and `tokens_per_second` are the run's share of its
         pack's; `pack` is the pack's name while it trains.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
-    current = states([r for r in plan.runs if r.folder.run_id not in rows])
+    current = states([r for r in plan.runs if r.run_id not in rows])
     new = {}
     for run in plan.runs:
-        if run.folder.run_id in current:
+        if run.run_id in current:
             try:
-                new[run.folder.run_id] = _row(run, current[run.folder.run_id])
+                new[run.run_id] = _row(run, current[run.run_id])
             except DamagedFile as error:  # a record: all the others are shown
                 tell(error, "its run counts as damaged")
-                new[run.folder.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
+                new[run.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
                     "note": error.why
                 }
     rows |= {i: row for i, row in new.items() if row["state"] in FINISHED}
     every = rows | new
-    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
+    return pd.DataFrame([every[r.run_id] for r in plan.runs], columns=list(COLUMNS))
 
 
 def _row(run: StoredRun, state: State) -> dict[str, Any]:
@@ -91,8 +92,9 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
 def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
     """The row of a run that has not started, from its description."""
     return {
-        "run_id": run.folder.run_id,
+        "run_id": run.run_id,
         "role": ",".join(run.roles),
+        "varies": run.varies,
         "N": size(spec.counts),
         "D": spec.tokens,
         "lr": spec.lr_peak,
@@ -129,11 +131,11 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     if attempt is None:
         return {}
     progress = folder.progress(attempt.number)
-    known = ("loss", "tokens_per_second", "pack")
-    said = {k: v for k in known if (v := getattr(progress, k)) is not None}
+    shown_fields = ("loss", "tokens_per_second", "pack")
+    reported = {k: v for k in shown_fields if (v := getattr(progress, k)) is not None}
     note = f"one of {progress.members} in a pack" if progress.members > 1 else ""
     if attempt.end is not None:
         note = printable(attempt.end.error)  # a table cannot hold half a character
     # Before its first report it stands where it began.
     step = progress.start if progress.step is None else progress.step
-    return {**said, "step": step, "attempt": attempt.number, "note": note}
+    return {**reported, "step": step, "attempt": attempt.number, "note": note}

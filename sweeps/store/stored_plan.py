@@ -9,14 +9,15 @@ from pathlib import Path
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import StudyConfig, read_plan_file
+from scalinglab.scaling.records.plan_file import PlanEntry, StudyConfig, read_plan_file
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.text.shell import has_control_characters, override
 
 PLAN_VERSION = 1
 
 
-def outputs_folder(given: str) -> Path:
+def outputs_folder(name: str) -> Path:
     """The folder of all runs.
 
     Raises
@@ -24,7 +25,7 @@ def outputs_folder(given: str) -> Path:
     ConfigError
         If its name would break lists of folders and scripts.
     """
-    outputs = Path(given).absolute()
+    outputs = Path(name).absolute()
     if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
         raise ConfigError(
             f"outputs = {str(outputs)!r} has a {os.pathsep!r} or a line break, at which the search"
@@ -39,35 +40,19 @@ def study_folder(outputs: Path, name: str) -> Path:
 
 
 @dataclass(frozen=True)
-class StoredRun:
-    """One run of a stored plan.
+class StoredRun(PlanEntry):
+    """One run of a stored plan, with its folder.
 
     Attributes
     ----------
     folder : RunFolder
-    roles : tuple of str
-    needs : tuple or None
-        (run_id, step): the checkpoint from which it is to start.
-    pins : tuple of int
-        Steps whose checkpoints others start from.
-    seconds : float or None
-        Predicted time of the remaining work; a pack member's share of the pack's time.
-    kind : str or None
-        Kind of pack (``scalinglab.sweeps.store.packs.pack_kind``); None: not packable.
-    pack : int
-        Members of a full pack of this kind, where ``launch.pack`` is auto.
-    seconds_whole : float or None
-        Predicted time of the whole run.
     """
 
-    folder: RunFolder
-    roles: tuple[str, ...]
-    needs: tuple[str, int] | None
-    pins: tuple[int, ...]
-    seconds: float | None
-    kind: str | None = None
-    pack: int = 1
-    seconds_whole: float | None = None
+    folder: RunFolder = field(kw_only=True)
+
+    def spec(self) -> RunSpec:
+        """What is trained."""
+        return self.folder.spec()
 
 
 IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
@@ -105,9 +90,9 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"scaling fit study={name} and scaling report study={name} read it"
         )
     if not path.exists():
-        known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
+        names = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
-            f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"there is no study {name!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
             f"scaling launch {override('study', name)} trains it"
         )
     stored = read_plan_file(path)
@@ -116,27 +101,18 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"{path} has version {stored.version}; this code reads {PLAN_VERSION}: plan again"
         )
     runs = [
-        StoredRun(
-            folder=RunFolder(outputs / "runs" / r.run_id),
-            roles=r.roles,
-            needs=r.needs,
-            pins=r.pins,
-            seconds=r.seconds,
-            kind=r.kind,
-            pack=r.pack,
-            seconds_whole=r.seconds_whole,
-        )
-        for r in stored.runs
+        StoredRun(**vars(entry), folder=RunFolder(outputs / "runs" / entry.run_id))
+        for entry in stored.runs
     ]
-    gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
+    gone = tuple(r.run_id for r in runs if not r.folder.exists())
     damaged = {
-        r.folder.run_id: error
+        r.run_id: error
         for r in runs
-        if r.folder.run_id not in gone and (error := r.folder.state_damage()) is not None
+        if r.run_id not in gone and (error := r.folder.state_damage()) is not None
     }
     for error in damaged.values():
         tell(error, "its run is left out")
-    there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
+    readable = [r for r in runs if r.run_id not in (*gone, *damaged)]
     return StoredPlan(
-        stored.study, from_dict(ExecutionConfig, stored.execution), there, gone, damaged
+        stored.study, from_dict(ExecutionConfig, stored.execution), readable, gone, damaged
     )

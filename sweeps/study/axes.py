@@ -33,12 +33,12 @@ def combinations(grid: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]
         yield {key: value for step in combination for key, value in step.items()}
 
 
-def _groups(given: Any, path: str) -> list[dict[str, list[Any]]]:
+def _groups(value: Any, path: str) -> list[dict[str, list[Any]]]:
     """Axes that go together: one group, or a list of groups."""
-    groups = given if isinstance(given, list) else [given]
+    groups = value if isinstance(value, list) else [value]
     if not all(isinstance(group, Mapping) and group for group in groups):
         raise ConfigError(
-            f"{path}.grid.{ZIP} = {given!r}: expected are axes that go together, as"
+            f"{path}.grid.{ZIP} = {value!r}: expected are axes that go together, as"
             " in {model.width: [64, 128], optimizer.lr: [0.01, 0.005]}"
         )
     return [axes(group) for group in groups]
@@ -48,9 +48,9 @@ def _paired(group: dict[str, list[Any]], path: str) -> list[dict[str, Any]]:
     """The first values of all axes of a group, the second ones, and so on."""
     lengths = {key: len(values) for key, values in group.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
         raise ConfigError(
-            f"{path}.grid.{ZIP}: axes that go together have as many values each; {told}"
+            f"{path}.grid.{ZIP}: axes that go together have as many values each; {counts}"
         )
     return [dict(zip(group, row, strict=True)) for row in zip(*group.values(), strict=True)]
 

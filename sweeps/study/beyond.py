@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.config import ConfigError, ModelConfig
 from scalinglab.sweeps.study.study import read_study
 
 _WIDER = 1.4  # one step in width: about twice the parameters
@@ -31,15 +31,21 @@ def axes_beyond(composed: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         If the widths of the study follow its depths.
     """
-    fitted = [wanted.config for wanted in read_study(composed)[1] if wanted.role == "fit"]
-    widths = sorted({config.model.width for config in fitted if config.model.width})
+    fitted = [request.config for request in read_study(composed)[1] if request.role == "fit"]
+    models = [config.model for config in fitted if isinstance(config.model, ModelConfig)]
+    if len(models) < len(fitted):
+        raise ConfigError(
+            "sizes of model.target are options of its own: give the candidates' axes, as in "
+            "'grid.model.options.width=[96]' 'grid.tokens=[4194304]'"
+        )
+    widths = sorted({model.width for model in models if model.width})
     tokens = sorted({config.tokens for config in fitted})
     if not widths:
         raise ConfigError(
             "the study's widths follow its depths: give the candidates' axes, as in "
             "'grid.model.depth=[2,4]' 'grid.tokens=[4194304]'"
         )
-    head = max(config.model.head_dim for config in fitted)
+    head = max(model.head_dim for model in models)
     wider = round(widths[-1] * _WIDER / head) * head
     return {
         "model": {"width": sorted({*widths, wider})},

@@ -33,8 +33,8 @@ class BlockConfig:
     grid : dict
         Axes whose combinations are crossed with the points.
     base : dict
-        Whole groups of the configuration in place of those that the study starts from, such as the
-        optimizer.
+        Groups of the configuration, such as the optimizer, whose keys replace those that the study
+        starts from.
     """
 
     role: str = setting(allowed=ROLES)

@@ -8,7 +8,7 @@ from itertools import count, islice
 
 import numpy as np
 
-from scalinglab.scaling.config import ModelConfig
+from scalinglab.scaling.config import ModelConfig, NetworkConfig
 from scalinglab.scaling.fields import ConfigError, Within
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of, divides_evenly
@@ -33,12 +33,12 @@ class Rung:
         return keys | {"tokens": round(tokens), "seed": seed}
 
 
-def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung]:
+def candidates(model: NetworkConfig, vocab: int, grow: str, key: str) -> list[Rung]:
     """All sizes of a recipe, small to large: context and head width stay as they are.
 
     Parameters
     ----------
-    model : ModelConfig
+    model : NetworkConfig
         The study's model; its depth is kept where only the width grows.
     vocab : int
         Vocabulary of the data.
@@ -47,6 +47,11 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
     key : str
         Configuration key of the options, for messages.
     """
+    if not isinstance(model, ModelConfig):
+        raise ConfigError(
+            f"{key}: a ladder is of the shipped network; sizes of model.target are axes of a grid, "
+            "model.options.width: [64, 128]"
+        )
     if model.heads is not None:
         raise ConfigError(
             f"model.heads = {model.heads} and {key}: a ladder keeps model.head_dim; "

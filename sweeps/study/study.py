@@ -19,11 +19,12 @@ from scalinglab.scaling.config import (
     check_study_name,
     from_dict,
 )
-from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data.mixed import open_data
 from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.axes import axes
+from scalinglab.sweeps.study.checkpoints import check_checkpoints
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
-from scalinglab.sweeps.study.values import with_values
+from scalinglab.sweeps.study.values import with_groups, with_values
 
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
 
@@ -63,12 +64,12 @@ def read_study(
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
-        own = base | block.base
-        run = partial(_run_at, own, f"{path}.grid")
+        block_base = with_groups(base, block.base, f"{path}.base")
+        run = partial(_run_at, block_base, f"{path}.grid")
         points = expand(
             block,
             path,
-            own,
+            block_base,
             vocab or _vocab_of_store(composed),
             partial(_loss_at, run, final_loss),
         )
@@ -82,9 +83,9 @@ def read_study(
     return study, requested
 
 
-def _run_at(own: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
+def _run_at(base: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
     """The run of a block at a point of its axes."""
-    config: RunConfig = from_dict(RunConfig, with_values(own, point, path))
+    config: RunConfig = from_dict(RunConfig, with_values(base, point, path))
     return config
 
 
@@ -114,12 +115,13 @@ def check_study(composed: Mapping[str, Any]) -> StudyConfig:
         )
     study = from_dict(StudyConfig, composed["study"], "study")
     check_study_name("study.name", study.name)
+    check_checkpoints(study.checkpoints)
     return study
 
 
 def _vocab_of_store(composed: Mapping[str, Any]) -> Callable[[DataConfig], int]:
     outputs = Path(composed.get("outputs", "outputs")).absolute()
-    return lambda data: open_store(data, outputs).manifest.vocab
+    return lambda data: open_data(data, outputs).manifest.vocab
 
 
 def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -131,10 +133,10 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         Naming the key and where to set it instead.
     """
     blocks = composed["study"]["blocks"]
-    keys = {name: _set_by(name, block, composed) for name, block in blocks.items()}
+    keys = {name: set_by(name, block, composed) for name, block in blocks.items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
-        if not blocks or not all(key in own for own in keys.values()):
+        if not blocks or not all(key in set_keys for set_keys in keys.values()):
             continue
         name = next(iter(blocks))
         part, place = (
@@ -148,19 +150,16 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         )
 
 
-def _set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
+def set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
     """The keys that a block sets for each of its runs: by its grid and its generator."""
     path = f"study.blocks.{name}"
     block = from_dict(BlockConfig, values, path)
-    optimizer = optimizer_of({**composed, **block.base})
+    optimizer = optimizer_of(with_groups(composed, block.base, f"{path}.base"))
     return {*axes(block.grid), *generator_of(block, path).sets(optimizer)}
 
 
 def _check_answer(study: StudyConfig, requested: list[RequestedRun]) -> None:
     """What the analysis is asked for must make sense before anything is trained for it."""
-    for budget in study.answer.budgets:
-        if budget <= 0:
-            raise ConfigError(f"study.answer.budgets has {budget:g}: allowed is above 0 (FLOPs)")
     held_out = study.answer.curve_held_out
     kinds = sorted({w.config.schedule.kind for w in requested if w.role == "curve"})
     if held_out is not None and held_out not in kinds:

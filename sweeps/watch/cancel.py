@@ -13,7 +13,12 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.sweeps.launch.submissions import cancel_jobs, reconcile
-from scalinglab.sweeps.store.launch_record import Launch, launcher_of, read_launches
+from scalinglab.sweeps.store.launch_record import (
+    Launch,
+    launcher_of,
+    read_launches,
+    read_probe_launches,
+)
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 
@@ -29,7 +34,8 @@ def cancel_study(outputs: Path, study: str) -> list[str]:
         What was done, a sentence a launch.
     """
     read_plan(outputs, study)
-    return [_cancel_launch(launch) for launch in open_launches(outputs, study)]
+    probing = filter(_is_open, read_probe_launches(outputs, study))
+    return [_cancel_launch(launch) for launch in (*open_launches(outputs, study), *probing)]
 
 
 def open_launches(outputs: Path, study: str) -> list[Launch]:
@@ -59,14 +65,14 @@ def _is_alive(launcher: Process | None) -> bool | None:
 def _cancel_launch(launch: Launch) -> str:
     # The file first: whoever starts later sees it, and no worker goes back into the queue.
     write_atomic(launch.folder / "cancelled", "")
-    said = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
+    sentence = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
     if launch.config.backend == "slurm":
         if not cancel_jobs(launch):
-            said += "; SLURM does not answer, so its jobs leave when they next look"
+            sentence += "; SLURM does not answer, so its jobs leave when they next look"
     elif (launcher := launcher_of(launch.folder)) is not None and _is_alive(launcher):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(launcher.pid, signal.SIGTERM)
-    return said
+    return sentence
 
 
 def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:
@@ -87,9 +93,9 @@ def _cancel_run(run: StoredRun) -> str:
     claim = Claim.acquire(run.folder, CANCEL_LEASE_SECONDS)
     if claim is not None:  # nobody trains it: the attempt says why nobody should
         claim.release(Outcome.CANCELLED)
-        return f"{run.folder.run_id} will not be begun"
+        return f"{run.run_id} will not be begun"
     attempt = run.folder.latest_attempt()
     if attempt is None:
-        return f"{run.folder.run_id} was finished meanwhile"
+        return f"{run.run_id} was finished meanwhile"
     write_atomic(run.folder.attempt_file(attempt.number, "cancel"), "")
-    return f"{run.folder.run_id} saves and leaves (attempt {attempt.number})"
+    return f"{run.run_id} saves and leaves (attempt {attempt.number})"

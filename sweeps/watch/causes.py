@@ -73,12 +73,12 @@ def history(folder: RunFolder) -> str:
     lines = [f"run {folder.run_id}: {folder.state()}"]
     for number in folder.attempt_numbers():
         attempt = folder.attempt(number)
-        said = folder.progress(number)
+        progress = folder.progress(number)
         started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.owner.started))
         job = attempt.owner.job
         lines.append(
             f"attempt {number}: {started}, {attempt.owner.place}{f', job {job[0]}' if job else ''}, process "
-            f"{attempt.owner.pid}; steps {said.start} to {'?' if said.step is None else said.step}; "
+            f"{attempt.owner.pid}; steps {progress.start} to {'?' if progress.step is None else progress.step}; "
             f"{_ended(folder, attempt)}"
         )
         if attempt.end is not None and attempt.end.traceback:

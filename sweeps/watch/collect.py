@@ -23,13 +23,14 @@ import pyarrow.parquet as pq
 
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.model.stated import size
+from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
 from scalinglab.scaling.schedule.pieces import plain
-from scalinglab.sweeps.store.flatten import flatten
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
@@ -63,16 +64,16 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
     """
     results = study_folder(outputs, name) / "results"
     finished = [
-        found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
+        ended for run in read_plan(outputs, name).runs if (ended := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
-    hashes = {r.folder.run_id: done.curve_hash for r, _, done in finished}
+    hashes = {r.run_id: done.curve_hash for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
-        same = {i for i, known in before.items() if hashes.get(i) == known}
-        new = [r.folder for r, _, _ in finished if r.folder.run_id not in same]
-        kept = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
-        curves = pa.concat_tables([kept, *_curves(new)])
+        same = {i for i, curve_hash in before.items() if hashes.get(i) == curve_hash}
+        new = [r.folder for r, _, _ in finished if r.run_id not in same]
+        unchanged = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
+        curves = pa.concat_tables([unchanged, *_curves(new)])
         curves = curves.replace_schema_metadata({HASHES: json.dumps(hashes)})
         save_atomic(results / "curves.parquet", lambda aside: pq.write_table(curves, aside))
         write_json(
@@ -101,7 +102,10 @@ def _row(run: StoredRun) -> dict[str, Any]:
     spec, final = record.spec, record.final
     # The pieces are a list of any length: they stand in one column.
     pieces = json.dumps([plain(piece) for piece in spec.pieces])
-    everything = flatten({**record.plain, "science": {**spec.science, "schedule": pieces}})
+    probed = columns_at(run.folder, record.steps)
+    everything = probed | flatten(
+        {**record.plain, "science": {**spec.science, "schedule": pieces}}, lists=True
+    )
     return {
         "run_id": record.run_id,
         "role": ",".join(run.roles),

@@ -35,23 +35,23 @@ def examine(outputs: Path) -> list[Finding]:
 
 def _software() -> list[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    found = [Finding("Python", "ok" if sys.version_info < (3, 14) else "warning", version)]
-    found.append(Finding("numpy", "ok", machine.version("numpy")))
+    findings = [Finding("Python", "ok" if sys.version_info < (3, 14) else "warning", version)]
+    findings.append(Finding("numpy", "ok", machine.version("numpy")))
     for package, extra in EXTRAS.values():
         number = machine.version(package)
         if number == "absent":
-            found.append(Finding(package, "warning", f"absent: {install_command(extra)}"))
+            findings.append(Finding(package, "warning", f"absent: {install_command(extra)}"))
         else:
-            found.append(Finding(package, "ok", number))
-    return found
+            findings.append(Finding(package, "ok", number))
+    return findings
 
 
 def _hardware() -> list[Finding]:
     gpus = machine.gpus()
-    seen = f"{len(gpus)}: {', '.join(gpus)}" if gpus else "none here; execution.device=cpu"
+    devices = f"{len(gpus)}: {', '.join(gpus)}" if gpus else "none here; execution.device=cpu"
     return [
         Finding("processor cores", "ok", f"{machine.cores()} of {machine.processor()}"),
-        Finding("GPUs", "ok", seen),
+        Finding("GPUs", "ok", devices),
     ]
 
 

@@ -32,6 +32,7 @@ from scalinglab.scaling.records.prefixes import SUFFIXES
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import branch_points
+from scalinglab.sweeps.store.asked import still_read
 
 KEEP = ("weights", "branch", "needed")
 TEMPORARY_SECONDS = 3600.0
@@ -43,6 +44,8 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "latest": ("an unfinished run goes on from it", KEEP),
     "needed": ("an unfinished run may start from it", KEEP),
     "in use": ("a run of its family is being trained", KEEP),
+    "to be probed": ("a probe that was asked for has yet to read it", KEEP),
+    "kept": ("its study keeps it for probes", ("weights", "branch")),
     "branch point": ("a longer run or another cooldown may start from it", ("weights", "branch")),
     "final weights": ("the model that a run ended with", ("weights",)),
     "unknown": ("no run here has this prefix", ("weights", "branch")),
@@ -62,12 +65,14 @@ class _Known:
     folder: RunFolder
     spec: RunSpec
     pins: tuple[int, ...]
+    kept: tuple[int, ...]
+    asked: frozenset[int]
     planned: bool
 
     def is_unfinished(self) -> bool:
         """Whether there is something left to train that a plan or a person has asked for."""
-        begun = self.planned or bool(self.folder.attempt_numbers())
-        return begun and self.folder.done() is None
+        is_begun = self.planned or bool(self.folder.attempt_numbers())
+        return is_begun and self.folder.done() is None
 
     def is_running(self) -> bool:
         attempt = self.folder.latest_attempt()
@@ -95,20 +100,24 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
     """
     one_of("keep", keep, KEEP)
     rows = []
-    stores = [(path, "half a store") for path in abandoned_stores(outputs / "data")]
+    stores = [
+        (path, "half a store")
+        for resumable in (False, True)
+        for path in abandoned_stores(outputs / "data", resumable=resumable)
+    ]
     for path, kind in (*_checkpoints(outputs, keep), *stores, *_temporary(outputs)):
         with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
             goes = keep not in KINDS[kind][1]
             files = path.iterdir() if path.is_dir() else (path, *parts_of(path))
-            held = sum(p.stat().st_size for p in files)
-            rows.append({"path": path, "kind": kind, "bytes": held, "goes": goes})
-    found = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
-    return found.astype({"bytes": int, "goes": bool})
+            size = sum(p.stat().st_size for p in files)
+            rows.append({"path": path, "kind": kind, "bytes": size, "goes": goes})
+    table = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
+    return table.astype({"bytes": int, "goes": bool})
 
 
-def remove(found: pd.DataFrame) -> int:
-    """Remove what `survey` said may go; how many went before their owners removed them."""
-    return sum([_remove(path) for path in found.loc[found["goes"], "path"]])
+def remove(table: pd.DataFrame) -> int:
+    """Remove what `table` said may go; how many went before their owners removed them."""
+    return sum([_remove(path) for path in table.loc[table["goes"], "path"]])
 
 
 def _remove(path: Path) -> bool:
@@ -132,17 +141,25 @@ def _checkpoints(outputs: Path, keep: str) -> Iterator[tuple[Path, str]]:
             yield path, kind if stays else "undecided"
 
 
-def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
+def _families(outputs: Path, names: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
     """family_id -> the runs of it that any run.json tells of; and whether all could be read."""
     pins: dict[str, tuple[int, ...]] = {}
+    pins_kept: dict[str, tuple[int, ...]] = {}
+    probed: dict[str, set[int]] = defaultdict(set)
     damage: list[DamagedFile] = []
+    for one in still_read(outputs):
+        if isinstance(one, DamagedFile):
+            damage.append(one)
+        else:
+            probed[one[0]].add(one[1])
     for path in outputs.glob("studies/*/plan.json"):
         try:
             for run in read_plan_file(path).runs:
                 pins[run.run_id] = (*pins.get(run.run_id, ()), *run.pins)
+                pins_kept[run.run_id] = (*pins_kept.get(run.run_id, ()), *run.kept)
         except DamagedFile as error:
             damage.append(error)
-    families: dict[str, list[_Known]] = {family: [] for family in wanted}
+    families: dict[str, list[_Known]] = {family: [] for family in names}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
         if (damaged := folder.state_damage()) is not None:
@@ -150,8 +167,16 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
             continue
         spec = folder.spec()
         if spec.family_id in families:
-            known = _Known(folder, spec, pins.get(folder.run_id, ()), folder.run_id in pins)
-            families[spec.family_id].append(known)
+            run_id = folder.run_id
+            entry = _Known(
+                folder,
+                spec,
+                pins.get(run_id, ()),
+                pins_kept.get(run_id, ()),
+                frozenset(probed.get(run_id, ())),
+                run_id in pins,
+            )
+            families[spec.family_id].append(entry)
     for one in damage:
         tell(one, _UNREAD)
     return families, not damage
@@ -165,7 +190,12 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
     branches = {
         (step, prefix_id(run.spec.science, step))
         for run in runs
-        for step in (*run.pins, *branch_points(run.spec.pieces))
+        for step in (*run.pins, *(s for p in run.spec.all_pieces for s in branch_points(p)))
+    }
+
+    probed = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.asked}
+    pins_kept = {
+        (s, prefix_id(r.spec.science, s)) for r in runs for s in r.kept if s <= r.spec.steps
     }
 
     @functools.cache
@@ -184,8 +214,12 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
             yield path, "needed"
         elif busy:
             yield path, "in use"
+        elif (step, prefix) in probed:
+            yield path, "to be probed"
         elif (step, prefix) in branches:
             yield path, "branch point"
+        elif (step, prefix) in pins_kept:
+            yield path, "kept"
         else:
             yield path, "final weights" if (step, prefix) in ends else "unknown"
 
@@ -214,11 +248,11 @@ def _nobodys_parts(outputs: Path) -> set[Path]:
     return parts
 
 
-def summary(found: pd.DataFrame) -> pd.DataFrame:
+def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row a kind: files, bytes, whether they go, and why they are there."""
     rows = []
     for kind, (why, _) in KINDS.items():
-        of_kind = found[found["kind"] == kind]
+        of_kind = table[table["kind"] == kind]
         if len(of_kind):
             rows.append(
                 {

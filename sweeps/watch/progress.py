@@ -40,20 +40,20 @@ class Progress:
     queue: dict[str, int] | None
 
 
-def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
+def progress(outputs: Path, study: str, status: pd.DataFrame) -> Progress:
     """Progress of a study, from the table of ``scalinglab.sweeps.store.status.status``."""
-    predicted = found["predicted_seconds"].astype(float).fillna(0.0)
-    finished = found["state"].isin(ENDED)
-    part = (found["step"] / found["steps"]).where(~finished, 1.0)
+    predicted = status["predicted_seconds"].astype(float).fillna(0.0)
+    finished = status["state"].isin(ENDED)
+    part = (status["step"] / status["steps"]).where(~finished, 1.0)
     share = float((predicted * part).sum() / predicted.sum()) if predicted.sum() > 0 else math.nan
-    trained = finished & found["seconds"].gt(0) & predicted.gt(0)
+    trained = finished & status["seconds"].gt(0) & predicted.gt(0)
     ratio = (
-        float(found["seconds"][trained].sum() / predicted[trained].sum())
+        float(status["seconds"][trained].sum() / predicted[trained].sum())
         if trained.any()
         else math.nan
     )
     left = predicted * (1 - part)
-    running = found[found["state"] == State.RUNNING]
+    running = status[status["state"] == State.RUNNING]
     # A pack ends as one: its members' shares of the time come one after another.
     places = (
         left[running.index]
@@ -81,9 +81,9 @@ def _queue(outputs: Path, study: str) -> dict[str, int] | None:
     if jobs is None:
         return None
     prefixes = tuple(name_prefix(one) for one in launches)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for job in jobs:
         if job.name.startswith(prefixes):
             state = "requeued" if job.reason == "BeginTime" else job.state.lower()
-            found[state] = found.get(state, 0) + 1
-    return found
+            counts[state] = counts.get(state, 0) + 1
+    return counts

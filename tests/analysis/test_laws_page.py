@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalinglab.analysis import fit
 from scalinglab.analysis.laws import LAWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "laws.md").read_text()
@@ -22,9 +23,8 @@ def test_the_law_of_ones_own_is_fitted():
     runs = pd.DataFrame({"D": D, "loss": 2 + 3 / (1 + D / 3e8)})
     examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     example = next(code for code in examples if "Law(" in code)
-    names = {"runs": runs}
     try:
-        exec(example, names)
-        assert names["result"].params["middle"] == pytest.approx(3e8, rel=1e-4)
+        exec(example, {})
+        assert fit("saturating", runs).params["middle"] == pytest.approx(3e8, rel=1e-4)
     finally:
         del LAWS["saturating"]

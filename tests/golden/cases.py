@@ -165,13 +165,46 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "depth_exponent": [_COMPLETEP | {"model.depth": 2, "model.depth_exponent": 0.5}],
     "decay_rule": [_MUP | {"model.decay_rule": name} for name in ("sqrt", "constant")],
 }
+_POOLS = {
+    "data.pools": {
+        "a": {"source": "markov", "options": TINY["data"]["options"]},
+        "b": {
+            "source": "markov",
+            "options": TINY["data"]["options"] | {"seed": 1},
+            "unique_tokens": 640,
+            "max_epochs": 4,
+            "noise": 0.125,
+        },
+    },
+    "data.source": "stdlib",
+    "data.options": {},
+}
 DATA: dict[str, list[dict[str, Any]]] = {
     "source": [{"data.source": name, "data.options": {}} for name in ("stdlib", "text", "tokens")],
+    "tokenizer": [
+        {"data.source": "jsonl", "data.options": {}, "data.tokenizer": {"name": "bpe"}}
+    ],  # what it makes is in the content hash, too
     "options": [{"data.options": {"vocab": 16}}],  # what they make is in the content hash
     "validation_tokens": [{"data.validation_tokens": 256}],
     "unique_tokens": [{"data.unique_tokens": 2560}],
     "max_epochs": [{"data.unique_tokens": 640, "data.max_epochs": 4}],
     "seed": [{"data.seed": 3}],
+    "pools": [_POOLS | {"data.weights": {"a": 0.25, "b": 0.75}}],
+    "weights": [_POOLS | {"data.weights": {"a": 1.0}}],
+    "mixture": [
+        _POOLS
+        | {
+            "data.mixture": [
+                {"weights": {"a": 0.5, "b": 0.5}, "tokens": 640},
+                {"end": {"b": 1.0}, "fraction": 0.25},
+                {},
+            ]
+        }
+    ],
+    "match_repetition": [
+        {"data.unique_tokens": 2560, "data.match_repetition": 64 * 80, "data.max_epochs": 2}
+    ],
+    "noise": [{"data.noise": 0.25}],
 }
 RUN: dict[str, list[dict[str, Any]]] = {
     "tokens": [{"tokens": 64 * 80}],
@@ -260,6 +293,7 @@ STUDIES = (
     "lr_sweep",
     "lr_transfer",
     "markov",
+    "mixture",
     "nd_grid",
     "norm_depth",
     "optimizers",

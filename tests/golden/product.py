@@ -23,6 +23,7 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.mixed import pool_data, pooled_manifest
 from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
@@ -160,6 +161,8 @@ def _resolve(run: config.RunConfig) -> Run:
 
 
 def _manifest(data: config.DataConfig) -> Manifest:
+    if len(data.pools) > 1:
+        return pooled_manifest({name: _manifest(pool_data(data, name)) for name in data.pools})
     return Manifest(**MANIFEST | {"vocab": data.options.get("vocab", MANIFEST["vocab"])})
 
 

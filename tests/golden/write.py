@@ -20,13 +20,25 @@ from tests.golden import cases, curves, early, fits, lab, product, schemas
 def ids() -> dict[str, Any]:
     """Run id, family, steps and the prefix ids after a quarter, half and all of them."""
     return {
-        "variants": {name: product.identity(case) for name, case in cases.variants().items()},
-        "groups": {
-            " ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
-            for group in cases.GROUPS
-        },
+        "variants": variants(),
+        "groups": groups(),
         "studies": {name: product.identities_of_study(name) for name in cases.STUDIES},
     }
+
+
+def variants() -> dict[str, Any]:
+    """Ids of every variant; one that is refused today has those of the run that it was."""
+    ids = {name: product.identity(case) for name, case in cases.variants().items()}
+    return ids | {name: ids[same] for name, (_, same) in cases.REFUSED_VARIANTS.items()}
+
+
+def groups() -> dict[str, Any]:
+    """Ids of what conf ships; a line that is refused today has those of its run."""
+    ids = {
+        " ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
+        for group in cases.GROUPS
+    }
+    return ids | {line: ids[same] for line, same in cases.REFUSED_GROUPS.items()}
 
 
 def write_lab() -> dict[str, Any]:

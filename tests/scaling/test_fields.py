@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Optional, Union
 
 import pytest
 
@@ -48,6 +48,37 @@ class Ladder:
 
     classes: int = 3
     older: str = "no"
+
+
+@dataclass(frozen=True)
+class OfSeveralTypes:
+    either: str | float = 1.0
+    any_of_three: str | float | None = None
+    spelled_out: Optional[int] = None  # noqa: UP045 - as an extension may write it
+    one_of: Union[str, float] = "x"  # noqa: UP007
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        ({"either": "x"}, "x"),
+        ({"either": 2}, 2.0),
+        ({"any_of_three": None}, None),
+        ({"any_of_three": 2}, 2.0),
+        ({"spelled_out": None}, None),
+        ({"spelled_out": 3}, 3),
+        ({"one_of": 0.5}, 0.5),
+    ],
+)
+def test_an_option_may_be_of_several_types(values, read) -> None:
+    (key,) = values
+    assert getattr(from_dict(OfSeveralTypes, values), key) == read
+
+
+@pytest.mark.parametrize("values", [{"either": None}, {"one_of": None}, {"spelled_out": "x"}])
+def test_none_is_read_only_where_the_type_has_it(values) -> None:
+    with pytest.raises(ConfigError, match="expected a"):
+        from_dict(OfSeveralTypes, values)
 
 
 def test_an_option_may_have_any_name() -> None:

@@ -46,6 +46,16 @@ def test_help_says_what_each_option_is_on_a_narrow_terminal(run, verb, monkeypat
     assert fields <= named
 
 
+def test_verbs_that_look_after_a_launched_study_start_without_laws() -> None:
+    verbs = [f"scalinglab.verbs.{name}" for name in ("status", "logs", "cancel", "collect")]
+    code = f"import sys, {', '.join(verbs)}; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "scalinglab.launched_study" in modules
+    assert not {"scipy", "scalinglab.analysis.laws", "scalinglab.prepare"} & set(modules)
+
+
 def test_a_reader_that_goes_away_is_no_error(finished) -> None:
     scaling = [sys.executable, "-m", "scalinglab.cli"]
     for arguments in (["--help"], ["status", f"outputs={finished}"]):

@@ -58,13 +58,13 @@ def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> 
     )
     save_plan(plan)
     runs = read_plan(plan.outputs, "tiny").runs
-    done = {r.folder.run_id for r in select(runs, "seed <= 2")}
+    done = {r.run_id for r in select(runs, "seed <= 2")}
     monkeypatch.setattr(
         "scalinglab.launch_result.status",
         lambda outputs, name: pd.DataFrame(
             [
                 {"run_id": i, "state": "done" if i in done else "planned", "note": ""}
-                for i in (r.folder.run_id for r in runs)
+                for i in (r.run_id for r in runs)
             ]
         ),
     )

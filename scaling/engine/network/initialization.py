@@ -21,9 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scalinglab.scaling.engine.network.module import module_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import Size, tensor_sizes
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import initial_deviations, role_of
 
 Weights = dict[str, Tensor]
@@ -33,12 +35,15 @@ LSUV_TOKENS = 2_048
 ROWS_AT_ONCE = 256  # numpy draws in float64, which for all rows would take twice a tensor's room
 
 
-def initial_weights(architecture: Architecture, seed: int) -> Iterator[tuple[str, Tensor]]:
+def initial_weights(architecture: Network, seed: int) -> Iterator[tuple[str, Tensor]]:
     """The parameters of a fresh model, float32 by name, in the order of ``named_parameters``.
 
     Each is drawn when it is asked for: who drops one before the next never holds the whole model.
-    Under ``mimetic`` the attention of a layer comes at once, under ``lsuv`` all of the model.
+    Under ``mimetic`` the attention of a layer comes at once, under ``lsuv`` all of the model, and of
+    a network of anybody's all, as its own code has drawn it.
     """
+    if isinstance(architecture, ModuleNetwork):
+        return module_weights(architecture, seed)
     deviations = initial_deviations(architecture)
     sizes = tensor_sizes(architecture)
     drawn = ((name, _draw(name, size, deviations[name], seed)) for name, size in sizes.items())

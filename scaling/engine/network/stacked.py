@@ -47,9 +47,11 @@ class StackedParameters(nn.Module):
 
     def lend(self, model: nn.Module) -> None:
         """Make the parameters of the one member those of a model."""
-        for name, parameter in self._parameters_by_name.items():
+        shared: dict[int, str] = {}
+        for name, parameter in [*model.named_parameters(remove_duplicate=False)]:
+            first = shared.setdefault(id(parameter), name)
             owner, _, own = name.rpartition(".")
-            setattr(model.get_submodule(owner), own, parameter)
+            setattr(model.get_submodule(owner), own, self._parameters_by_name[first])
 
 
 def split(buffer: Tensor, names: Mapping[str, torch.Size]) -> dict[str, Tensor]:

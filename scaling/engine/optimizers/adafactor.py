@@ -36,7 +36,7 @@ class Adafactor(Optimizer):
 
     def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
         """See ``Optimizer.update``."""
-        fresh = count**self.beta2_decay  # the paper's section 7: 1 - beta2 falls with the steps
+        fresh = count**self.beta2_decay  # 1804.04235 section 7.2: 1 - beta2 falls with the steps
         weight_by_name = split(weights, self.sizes)
         for name, grad in split(gradient, self.sizes).items():
             weight, rule = weight_by_name[name], self.rules[name]
@@ -44,9 +44,9 @@ class Adafactor(Optimizer):
             size = rate.clamp(max=count**-0.5) * torch.maximum(_rms(weight), self.scale_floor)
             weight.mul_(_like(1 - rate * self.weight_decay.float() * rule.weight_decay, weight))
             variance = self._variance(name, grad, _like(fresh.float(), weight))
-            # torch takes the root of the squared machine epsilon for the floor of the root
+            # As torch.optim.Adafactor: its floor is that of the root, so squared below it.
             step = variance.clamp_(min=torch.finfo(torch.float32).eps ** 2).rsqrt_().mul_(grad)
-            # Section 6: an old second moment makes a step too long just where gradients grow.
+            # 1804.04235 section 6: an old second moment makes a step too long where gradients grow.
             size = size / (_rms(step) / self.update_clip).clamp(min=1.0)
             weight.addcmul_(step, -_like(size, weight))
 
@@ -58,7 +58,7 @@ class Adafactor(Optimizer):
         row, column = self.row[name], self.column_[name]
         row.lerp_(square.mean(dim=-1, keepdim=True), fresh)
         column.lerp_(square.mean(dim=-2, keepdim=True), fresh)
-        # Section 3: the rank-one matrix with these row and column sums.
+        # 1804.04235 section 3: the rank-one matrix with these row and column sums.
         floor = torch.finfo(torch.float32).eps
         return row * column / row.mean(dim=-2, keepdim=True).clamp(min=floor)
 

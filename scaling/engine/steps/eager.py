@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -22,14 +23,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
+from scalinglab.scaling.engine.network.dropout import key_of
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.network.loss import ModelLoss
+from scalinglab.scaling.engine.network.loss import ModelLoss, build_loss
+from scalinglab.scaling.engine.network.module import ModuleLoss, draw_seed, persistent_buffers
 from scalinglab.scaling.engine.network.stacked import StackedParameters, split
 from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.run.engines import ENGINES as DEFINED
@@ -123,7 +127,7 @@ class EagerEngine:
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : Network
         The network that all members share.
     members : sequence of Member
         One or more; each starts from its own initial weights.
@@ -138,7 +142,7 @@ class EagerEngine:
 
     def __init__(
         self,
-        architecture: Architecture,
+        architecture: Network,
         members: Sequence[Member],
         device: str = "cpu",
         micro_batch: int | None = None,
@@ -154,7 +158,14 @@ class EagerEngine:
         self._before: Tensor | None = None
         self.steps_done = 0
         self.options = options
-        self._loss = self._built(architecture, options)
+        # A network of anybody's may draw in its forward pass: from the seed and the step.
+        self._drawn_by = members[0].seed if isinstance(architecture, ModuleNetwork) else None
+        # Of each member, where a share is dropped; and the keys of the step that is made.
+        seeds = [draw_seed(m.seed, "dropout") for m in members]
+        drops = isinstance(architecture, Architecture) and architecture.dropout > 0
+        self._drop_k = torch.tensor(seeds, device=device) if drops else None
+        self._keys_k: tuple[Tensor, ...] = ()
+        self._loss = self._built(architecture, options, members[0].seed)
         self.module = self._parameters(device)
         self._names = self.module.names
         settings = [m.optimizer for m in members]
@@ -172,9 +183,11 @@ class EagerEngine:
         """See ``Engine.ran``."""
         return Ran("eager")
 
-    def _built(self, architecture: Architecture, options: StepOptions) -> ModelLoss:
+    def _built(
+        self, architecture: Network, options: StepOptions, seed: int
+    ) -> ModelLoss | ModuleLoss:
         """What computes, before it has its parameters."""
-        return ModelLoss(architecture, options)
+        return build_loss(architecture, options, seed)
 
     def _parameters(self, device: str) -> StackedParameters:
         """The parameters of all members, in place of those of the one model."""
@@ -192,10 +205,17 @@ class EagerEngine:
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """See ``Engine.step``."""
         self.module.clear_gradient()
+        if self._drawn_by is not None:
+            torch.manual_seed(draw_seed(self._drawn_by, f"step {self.steps_done}"))
+        self._keys_k = self._keys(self.steps_done + 1)
         losses_k = self._accumulate(tokens_kBT, backward)
         self.reduce.finish(self.module.gradient)
         self.steps_done += 1
         return losses_k, self._update(lr_k, self.steps_done)
+
+    def _keys(self, count: Tensor | int) -> tuple[Tensor, ...]:
+        """What the members drop by in a step, (k,); nothing where they drop nothing."""
+        return () if self._drop_k is None else (key_of(self._drop_k, count),)
 
     def _update(self, lr_k: Tensor, count: int | Tensor) -> Tensor:
         """Take the gradient into the weights; its norms, (k,)."""
@@ -209,7 +229,7 @@ class EagerEngine:
         with matrix_products(self.options.precision):
             for i, part in enumerate(parts):
                 share = part.shape[1] / batch  # the last part may be smaller
-                losses_k, penalties_k = self._losses(part)
+                losses_k, penalties_k = self._losses(part, *self._keys_k)
                 if i == len(parts) - 1:
                     self.reduce.begin()
                 # The sum's gradient is, for each member, that of its own loss: members never mix.
@@ -242,7 +262,7 @@ class EagerEngine:
         device = self.module.weights.device
         total_k = torch.zeros(self.members, dtype=torch.float64, device=device)
         size = self._windows_at_once(windows_WT.shape[1])
-        with matrix_products(self.options.precision):
+        with matrix_products(self.options.precision), self._untouched(training=False):
             for start in range(0, len(windows_WT), size):
                 part = self._moved(windows_WT[start : start + size]).long()
                 losses_k, _ = losses_at(part.expand(self.members, *part.shape))
@@ -261,7 +281,7 @@ class EagerEngine:
 
     def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
         """See ``Engine.measure``."""
-        with matrix_products(self.options.precision):
+        with matrix_products(self.options.precision), self._untouched(training=True):
             return measure(
                 names,
                 Subject(
@@ -273,6 +293,26 @@ class EagerEngine:
                     gradients=self._gradients,
                 ),
             )
+
+    @contextmanager
+    def _untouched(self, training: bool) -> Iterator[None]:
+        """Look at a network of anybody's and leave what its passes change as it was."""
+        if self._drawn_by is None:
+            yield
+            return
+        before = {key: buffer.clone() for key, buffer in self._held_buffers()}
+        self._loss.train(training)
+        try:
+            yield
+        finally:
+            self._loss.train()
+            for key, buffer in self._held_buffers():
+                buffer.copy_(before[key])
+
+    def _held_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """What a checkpoint holds beside parameters and moments: state of the network's own."""
+        for name, buffer in persistent_buffers(self._loss.model).items():
+            yield f"buffer/{name}", buffer[None]
 
     def _gradients(self, tokens_kBT: Tensor) -> Tensor:
         """Gradients of the members' objectives as they are, (k, P)."""
@@ -298,29 +338,33 @@ class EagerEngine:
             tensors = split(held, self._names) if isinstance(held, Tensor) else held
             for name, view in tensors.items():
                 yield f"{part}/{name}", view
+        if self._drawn_by is not None:
+            yield from self._held_buffers()
 
-    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, tokens_kBT: Tensor, *keys_k: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss of each member on its own tokens and what its objective adds, both (k,)."""
         if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
-            loss, penalty = self._loss(tokens_kBT[0])
+            loss, penalty = self._loss(tokens_kBT[0], *(key_k[0] for key_k in keys_k))
             return loss[None], penalty[None]
-        return self._with(self.module.named(), tokens_kBT)
+        return self._with(self.module.named(), tokens_kBT, *keys_k)
 
     def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """The same as a function, at other weights (k, P) than those that are trained."""
         return partial(self._with, self.module.by_name(weights, self._names))
 
-    def _with(self, named: Mapping[str, Tensor], tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+    def _with(
+        self, named: Mapping[str, Tensor], tokens_kBT: Tensor, *keys_k: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The same with parameters by name."""
         parameters = {f"model.{name}": p for name, p in named.items()}
         if self.members == 1:
             loss, penalty = functional_call(self._loss, parameters, (tokens_kBT[0],))
             return loss[None], penalty[None]
 
-        def of_member(own: State, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-            return functional_call(self._loss, own, (tokens_BT,))
+        def of_member(own: State, *given: Tensor) -> tuple[Tensor, Tensor]:
+            return functional_call(self._loss, own, given)
 
-        return vmap(of_member)(parameters, tokens_kBT)
+        return vmap(of_member)(parameters, tokens_kBT, *keys_k)
 
 
 def check_device(device: str) -> None:

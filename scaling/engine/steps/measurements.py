@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from scalinglab.scaling.engine.network.module import logits_of
 from scalinglab.scaling.registry import Registry, function
 
 Columns = dict[str, Tensor]  # name -> (k,)
@@ -219,7 +220,7 @@ def _logits(subject: Subject) -> Iterator[Tensor]:
         outputs = []
         for i, tokens_bT in enumerate(part_kbT):
             own = {name: weight[i] for name, weight in subject.weights.items()}
-            outputs.append(functional_call(subject.model, own, (tokens_bT[:, :-1],)))
+            outputs.append(logits_of(functional_call(subject.model, own, (tokens_bT[:, :-1],))))
         yield torch.stack(outputs)
 
 

@@ -33,6 +33,7 @@ from scalinglab.scaling.engine.steps.eager import (
 from scalinglab.scaling.engine.steps.owned_tensors import OwnedTensors, rows_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.run.step_options import StepOptions
 
@@ -125,7 +126,7 @@ class ShardedEngine(EagerEngine):
 
     def __init__(
         self,
-        architecture: Architecture,
+        architecture: Network,
         members: Sequence[Member],
         *arguments: Any,
         compiled: bool = False,
@@ -141,9 +142,10 @@ class ShardedEngine(EagerEngine):
         self._optimizer.norm = norms_of_all
         self.module.hand_over(self.module.weights)
 
-    def _built(self, architecture: Architecture, options: StepOptions) -> ModelLoss:
+    def _built(self, architecture: Network, options: StepOptions, seed: int) -> ModelLoss:
+        assert isinstance(architecture, Architecture)  # checked when it was planned
         with torch.device("meta"):  # no rank shall hold all of it
-            return super()._built(architecture, options)
+            return ModelLoss(architecture, options)
 
     def _parameters(self, device: str) -> ShardedParameters:  # type: ignore[override]
         kind = torch.device(device).type

@@ -1,7 +1,7 @@
 """What a checkpoint holds: ``{part/name: tensor}`` for weights and moments, the step, the curve.
 
 No scheduler and no random state: both are functions of the step. Where checkpoints lie and which
-one a run may start from is in ``scalinglab.scaling.records.prefixes``.
+one a run may start from is in ``scalinglab.scaling.training.starts``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.training.starts import Head, why_passed_over
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -55,6 +55,12 @@ class Checkpoint:
     state: Mapping[str, Tensor]
     curve: Curve
     extensions: str = ""
+
+    @property
+    def head(self) -> Head:
+        """What it says of itself, without its tensors."""
+        validated = frozenset(self.curve.validation)
+        return Head(self.step, self.prefix_id, validated, self.extensions)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -196,7 +202,6 @@ def furthest_checkpoint(
     at_most : int, optional
         Pass over checkpoints of later steps.
     """
-    extensions = used_by(science)
     for step, path in candidates(outputs, science):
         if at_most is not None and step > at_most:
             continue
@@ -212,13 +217,10 @@ def furthest_checkpoint(
         except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
             log.warning("passing over the unreadable checkpoint %s: %s", path, error)
             continue
-        if found.extensions != extensions:
-            log.warning("passing over %s: extensions of another text made it", path)
+        if (why := why_passed_over(found.head, science, step, validation)) is not None:
+            log.warning("passing over %s: %s", path, why)
             continue
-        needed = {s for s in validation if s < found.step}
-        if needed <= set(found.curve.validation):
-            kept = {s: v for s, v in found.curve.validation.items() if s in validation}
-            measured = {s: v for s, v in found.curve.measured.items() if s in validation}
-            curve = replace(found.curve, validation=kept, measured=measured)
-            return replace(found, curve=curve)
+        kept = {s: v for s, v in found.curve.validation.items() if s in validation}
+        measured = {s: v for s, v in found.curve.measured.items() if s in validation}
+        return replace(found, curve=replace(found.curve, validation=kept, measured=measured))
     return None

@@ -105,7 +105,7 @@ class Training:
             context=self.context,
         )
         self._feed = Feed(self._tokens)
-        self._windows, self._further = self.members[0].validation_sets(self.store, execution)
+        self._own, self._further = self.members[0].validation_sets(self.store, execution)
         self._measured = measured(execution, self.members[0].spec.architecture)
         self._chunk_steps = 1
         self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
@@ -186,6 +186,8 @@ class Training:
                 "device": machine.device_name(self.execution.device),
             }
             for member in self._running():
+                if self.step > self.start:  # it may have broken off in the middle of a chunk
+                    member.claim.report_end(self.step)
                 member.claim.release(reason, error, **facts)
 
     def _micro_batch(self) -> int:
@@ -217,15 +219,18 @@ class Training:
         ]
         if due:
             start = time.perf_counter()
-            losses = self.engine.evaluate(self._windows)
-            further = {f"loss.{n}": self.engine.evaluate(w) for n, w in self._further.items()}
+            own = {name: self.engine.evaluate(w) for name, w in self._own.items()}
+            losses = sum(own.values()) / len(own)  # a mean over pools, whatever their shares
+            pools = {name: values for name, values in own.items() if name}
+            further = pools | {n: self.engine.evaluate(w) for n, w in self._further.items()}
             self._seconds["validation"] += time.perf_counter() - start
             found: list[dict[str, float]] = [{} for _ in self.members]
             if self._measured and self.step > self.start:
                 found = self.engine.measure(self._measured, self._tokens(self.step, 1)[0])
             for i, member in due:
                 member.curve.validation[self.step] = float(losses[i])
-                if columns := {n: float(values[i]) for n, values in further.items()} | found[i]:
+                columns = {f"loss.{name}": float(v[i]) for name, v in further.items()} | found[i]
+                if columns:
                     member.curve.measured[self.step] = columns
 
     def _cancel(self, member: MemberRun) -> None:

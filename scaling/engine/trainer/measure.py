@@ -23,7 +23,7 @@ import torch
 
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
 from scalinglab.scaling.extensions.loading import load_inherited
-from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.engines import ENGINES as DEFINED
@@ -102,7 +102,7 @@ def _measure(
     members: int = 1,
     so_far: Callable[[Timing], None] = lambda timing: None,
 ) -> dict[str, float]:
-    architecture = Architecture.from_science(request["model"])
+    architecture = network_from_science(request["model"])
     shape = architecture.shape
     settings = OPTIMIZERS[request["optimizer"]]()
     engine = ENGINES[request["engine"]](

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.data.mixed import Store, open_planned, order_of, own_sets
 from scalinglab.scaling.data.order import DataOrder
-from scalinglab.scaling.data.sources import open_planned
-from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.data.pools import MixedOrder
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, furthest_checkpoint
 from scalinglab.scaling.records.claim import Claim
@@ -42,9 +42,10 @@ class MemberRun:
         self.steps = self.spec.steps
         pieces = self.spec.pieces
         self.lr = lr_array(pieces)
-        self.validation = validation_steps(pieces)
+        self.validation = validation_steps(pieces, self.spec.data.mixture.values())
         # Branch points and the end are kept, so that later runs may start from them.
-        self.pins = sorted({*pins, *branch_points(pieces), self.steps})
+        branches = (s for part in self.spec.all_pieces for s in branch_points(part))
+        self.pins = sorted({*pins, *branches, self.steps})
         self.curve = Curve.empty()
         self.finished = False
         # Of attempts before this one, as they last said of themselves.
@@ -69,29 +70,27 @@ class MemberRun:
             grad_norm=np.concatenate([self.curve.grad_norm, grad_norm]),
         )
 
-    def open_store(self) -> TokenStore:
+    def open_store(self) -> Store:
         """The data it is trained on."""
         return open_planned(self.spec, self.outputs)
 
     def validation_sets(
-        self, store: TokenStore, execution: ExecutionConfig
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Fixed windows of its own data, and of the other stores that are asked for by name."""
+        self, store: Store, execution: ExecutionConfig
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Fixed windows of its own data, by pool, and of other stores, as asked for by name.
+
+        Its loss is the mean over its own sets, which have one size.
+        """
         tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
         further = further_stores(
             execution.validate, self.outputs, store.manifest.vocab, tokens, context
         )
         sets = {name: other.validation_batch(tokens, context) for name, other in further.items()}
-        return store.validation_batch(tokens, context), sets
+        return own_sets(store, tokens, context), sets
 
-    def order(self, store: TokenStore) -> DataOrder:
-        """The order in which it sees the windows of a store."""
-        data, context = self.spec.data, self.spec.shape.context
-        return DataOrder(
-            windows=window_count(store.manifest.train_tokens, context),
-            seed=data.seed,
-            unique=data.unique_tokens // context,
-        )
+    def order(self, store: Store) -> DataOrder | MixedOrder:
+        """The order in which it sees the windows of its data."""
+        return order_of(self.spec, store)
 
     def lr_of(self, first: int, last: int) -> np.ndarray:
         """LR of some updates; nothing once it is finished: in a pack it stands still from then."""

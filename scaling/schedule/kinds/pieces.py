@@ -38,8 +38,9 @@ class PiecesConfig(ScheduleConfig):
                 "schedule.pieces is empty: schedule.kind = 'pieces' needs at least one, "
                 "as {shape: linear, tokens: 65536, start: 0, end: 1}"
             )
+        lengths = room.lengths_of("schedule.pieces", [(p.tokens, p.fraction) for p in self.pieces])
         pieces: list[Piece] = []
-        for i, (written, steps) in enumerate(zip(self.pieces, self._lengths(room), strict=True)):
+        for i, (written, steps) in enumerate(zip(self.pieces, lengths, strict=True)):
             key = f"schedule.pieces[{i}]"
             before = pieces[-1].end if pieces else 0.0
             start = before if written.start is None else written.start * room.peak
@@ -48,25 +49,3 @@ class PiecesConfig(ScheduleConfig):
                 raise ConfigError(f"{key}.shape = 'exponential' needs a start above 0")
             pieces.append(shaped(f"{key}.shape", written.shape, steps, start, end, FREE_SHAPES))
         return [replace(p, end=p.start) if p.shape == "constant" else p for p in pieces]
-
-    def _lengths(self, room: Room) -> list[int]:
-        """Steps of each piece: by its tokens, its fraction of the run, or what the others leave."""
-        steps: list[int | None] = []
-        for i, piece in enumerate(self.pieces):
-            key = f"schedule.pieces[{i}]"
-            if piece.tokens is not None and piece.fraction is not None:
-                raise ConfigError(f"{key} has tokens and a fraction: allowed is one of them")
-            if piece.tokens is not None:
-                steps.append(room.steps_of(f"{key}.tokens", piece.tokens, room.steps))
-            elif piece.fraction is not None:
-                steps.append(round(piece.fraction * room.steps))
-            else:
-                steps.append(None)
-        rest = room.steps - sum(s for s in steps if s is not None)
-        if steps.count(None) > 1 or rest < 0 or (rest and None not in steps):
-            raise ConfigError(
-                f"schedule.pieces leave {rest} of the run's {room.steps} steps to "
-                f"{steps.count(None)} pieces without tokens or fraction; allowed is that exactly "
-                "one takes the rest, or that nothing is left"
-            )
-        return [rest if s is None else s for s in steps]

@@ -57,8 +57,8 @@ class Tune(Generator):
                 return block.finished({**other, **setting})
 
             tokens = other.get("tokens", block.config.tokens)
-            for wanted in settings(self, space, tokens, loss, block.key):
-                yield {**other, **wanted}
+            for values in settings(self, space, tokens, loss, block.key):
+                yield {**other, **values}
 
     def sets(self, optimizer: str) -> Iterable[str]:
         """See ``Generator.sets``."""
@@ -72,8 +72,8 @@ class Tune(Generator):
         ConfigError
             If there is no default for the optimizer, or an axis has fewer than two values.
         """
-        own = axes(self.space)
-        space = {name: list(v) for name, v in (own or _usual_space(optimizer)).items()}
+        space_axes = axes(self.space)
+        space = {name: list(v) for name, v in (space_axes or _usual_space(optimizer)).items()}
         if not space:
             usual = [name for name, kind in OPTIMIZERS.items() if kind.search_space]
             raise ConfigError(
@@ -137,22 +137,22 @@ def _coordinate(space: Mapping[str, Sequence[Any]], budget: int, loss: Loss) -> 
     How arXiv 2509.02046 tuned ten optimizers alike. It begins in the middle of every axis.
     """
     now = {name: values[len(values) // 2] for name, values in space.items()}
-    wanted = [now]
+    runs = [now]
     while True:
         before = now
         for name, values in space.items():
             line = [now | {name: value} for value in values]
             line.sort(key=lambda s: abs(values.index(s[name]) - values.index(now[name])))
             for tried in line:
-                if tried not in wanted and len(wanted) < budget:
-                    wanted.append(tried)
-            known = [(loss(s), s) for s in line if s in wanted]
-            measured = [(value, s) for value, s in known if value is not None]
-            if len(measured) < len(known):
-                return wanted
+                if tried not in runs and len(runs) < budget:
+                    runs.append(tried)
+            losses = [(loss(s), s) for s in line if s in runs]
+            measured = [(value, s) for value, s in losses if value is not None]
+            if len(measured) < len(losses):
+                return runs
             now = min(measured, key=itemgetter(0))[1]
         if now == before:
-            return wanted
+            return runs
 
 
 def _halving(
@@ -161,7 +161,7 @@ def _halving(
     """All settings on few tokens, the best of them on more, one at last on all (1603.06560)."""
     left = _product(space)
     rounds = math.ceil(math.log(len(left), options.factor) - 1e-9)
-    wanted: list[Setting] = []
+    requested: list[Setting] = []
     spent = 0.0
     for r in range(rounds + 1):
         part = options.factor ** (r - rounds)
@@ -173,10 +173,10 @@ def _halving(
                 "settings, a larger factor or a larger budget"
             )
         runs = [s | {"tokens": max(1, round(tokens * part))} for s in left]
-        wanted += runs
+        requested += runs
         losses = [value for value in map(loss, runs) if value is not None]
         if len(losses) < len(runs):
-            return wanted
+            return requested
         order = sorted(range(len(left)), key=losses.__getitem__)
         left = [left[i] for i in order[: max(1, math.ceil(len(left) / options.factor))]]
-    return wanted
+    return requested

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from scalinglab.scaling.config import ConfigError, DataConfig
-from scalinglab.scaling.data.sources import open_planned, open_store
+from scalinglab.scaling.data.mixed import open_planned
+from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import write_store
 from scalinglab.scaling.data.text import TextSource
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.data import shards as shard_files
 from scalinglab.scaling.data import tokens
 from scalinglab.scaling.data.sources import open_store
 
@@ -34,7 +35,7 @@ def store(outputs, **options):
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     """So that files are read in several."""
-    monkeypatch.setattr(tokens, "_PIECE", 1_024)
+    monkeypatch.setattr(shard_files, "_PIECE", 1_024)
 
 
 def test_files_follow_each_other_by_name(shards, tmp_path):
@@ -210,3 +211,60 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
     TOKENS.astype(np.uint16).tofile(tmp_path / "train [v2]*.bin")
     found = store(tmp_path, train=f"{tmp_path}/train [v2]*.bin", held_out=1_000)
     assert np.array_equal(found.train, TOKENS[:9_000])
+
+
+# ---------------------------------------------------------------------- documents, llm.c
+
+
+def test_a_separator_tells_where_documents_end(shards, tmp_path):
+    named = {"train": f"{shards}/train_*.bin", "validation": f"{shards}/validation.bin"}
+    found = store(tmp_path, separator=7, **named)
+    for part, ids in (("train", TOKENS[:9_000]), ("validation", TOKENS[9_000:])):
+        wanted = np.union1d(np.flatnonzero(ids == 7) + 1, [len(ids)])
+        assert np.array_equal(found.document_ends(part), wanted)
+        assert found.manifest.documents[part] == len(wanted)
+    assert found.manifest.excluded == (7,)
+    plain = store(tmp_path, **named)
+    assert plain.document_ends("train") is None and plain.manifest.excluded == ()
+    assert plain.manifest.content_hash != found.manifest.content_hash  # another loss
+    with pytest.raises(ConfigError, match="separator = 300: data.options.vocab = 300 allows 0"):
+        store(tmp_path, separator=300, **named)
+
+
+def test_tokens_that_are_copied_into_the_training_files_are_refused(shards, tmp_path):
+    """By no name and no file of their own: found by long stretches of them."""
+    both = np.concatenate([TOKENS[:100], TOKENS[9_000:9_900]])
+    both.astype(np.uint16).tofile(shards / "train_c.bin")
+    named = {"train": f"{shards}/train_*.bin", "validation": f"{shards}/validation.bin"}
+    with pytest.raises(ConfigError, match=r"9\d% of the validation text is in the training text;"):
+        store(tmp_path, **named)
+    assert 0.8 < store(tmp_path, max_overlap=1, **named).manifest.facts["overlap"] < 1
+
+
+def write_llmc(path, ids, dtype="uint16", count=None):
+    header = np.zeros(256, "<i4")
+    header[:3] = (
+        {"uint16": 20240520, "uint32": 20240801}[dtype],
+        1,
+        len(ids) if count is None else count,
+    )
+    path.write_bytes(header.tobytes() + ids.astype(dtype).tobytes())
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_shards_of_llmc(dtype, tmp_path):
+    write_llmc(tmp_path / "train.bin", TOKENS, dtype)
+    train = str(tmp_path / "train.bin")
+    with pytest.raises(ConfigError, match=f"of llm.c: give .*header_bytes=1024 .*dtype={dtype}"):
+        store(tmp_path, train=train, held_out=1_000)
+    found = store(tmp_path, train=train, held_out=1_000, header_bytes=1024, dtype=dtype)
+    assert np.array_equal(found.train, TOKENS[:9_000])
+    write_llmc(tmp_path / "train.bin", TOKENS, dtype, count=20_000)
+    with pytest.raises(ConfigError, match="says in its header that it has 20,000 tokens.*cut off"):
+        store(tmp_path, train=train, held_out=1_000, header_bytes=1024, dtype=dtype)
+
+
+def test_shards_of_two_dtypes_are_refused(shards, tmp_path):
+    TOKENS[:5_000].astype(np.uint32).tofile(shards / "train_c.bin")
+    with pytest.raises(ConfigError, match="train_c.bin holds integers of 32 bits, not uint16"):
+        store(tmp_path, train=f"{shards}/train_*.bin", held_out=1_000)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalinglab.scaling.config import ExecutionConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.fields import setting
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, optimizer_science
 from scalinglab.scaling.records import identity
 from scalinglab.scaling.records.identity import canonical_json, digest, family_id, prefix_id, run_id
 from scalinglab.scaling.run.resolve import resolve
@@ -213,7 +215,7 @@ def test_a_changed_default_is_another_run(tiny_run):
 def test_a_key_at_its_historic_value_leaves_all_ids_as_they_were(tiny_run, path, value):
     old = tiny_run().science
     new = with_key(old, path, value)
-    historic = {**identity.HISTORIC, path: value}
+    historic = {**identity.historic_of(new), path: value}
     assert run_id(new, historic) == run_id(old)
     assert prefix_id(new, 3, historic) == prefix_id(old, 3)
     assert family_id(new, historic) == family_id(old)
@@ -251,7 +253,7 @@ def test_leaving_a_key_out_does_not_touch_the_science_itself(tiny_run):
     assert science == before
 
 
-def test_the_historic_values_are_those_that_were_declared_when_they_joined():
+def test_the_historic_values_are_those_that_were_declared_when_they_joined(tiny_run):
     """Every id of a recorded run rests on them, types included."""
     model = {
         "activation": "relu2",
@@ -275,15 +277,38 @@ def test_the_historic_values_are_those_that_were_declared_when_they_joined():
     first = {"trainer": {"kind": "engine", "program": None, "options": {}}, "z_loss": 0.0} | {
         f"model.{key}": value for key, value in model.items()
     }
-    joined = {key: identity.HISTORIC[key] for key in first}
+    declared = identity.historic_of(tiny_run().science)
+    joined = {key: declared[key] for key in first}
     assert canonical_json(joined) == canonical_json(first)
 
 
 def test_every_historic_key_is_one_of_the_science(tiny_run):
-    for path in identity.HISTORIC:
+    for path in identity.historic_of(tiny_run().science):
         node = tiny_run().science
         for key in path.split("."):
             node = node[key]
+
+
+def test_an_optimizer_that_is_registered_later_has_historic_values_of_its_own(
+    tiny_run, monkeypatch
+):
+    """Also where another optimizer has a key of that name, and where its file is not imported."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Late(OPTIMIZERS["adamw"]):
+        name: str = "late"
+        beta1: float = setting(0.9, historic=0.9)
+
+    adamw = tiny_run().science
+    late = adamw | {"optimizer": adamw["optimizer"] | {"name": "late"}}
+    without_key = copy.deepcopy(late)
+    del without_key["optimizer"]["beta1"]
+    before = run_id(without_key)
+    assert run_id(late) != before  # nobody knows yet that the key joined later
+    monkeypatch.setattr(OPTIMIZERS, "_definitions", {**OPTIMIZERS, "late": Late})
+    assert run_id(late) == run_id(without_key) == before
+    assert identity.with_historic(without_key)["optimizer"]["beta1"] == 0.9
+    assert "beta1" not in optimizer_science(Late()) and run_id(adamw) == tiny_run().run_id
 
 
 def with_key(science, path, value):

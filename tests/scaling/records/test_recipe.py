@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from scalinglab.scaling.records.identity import HISTORIC
+from scalinglab.scaling.records.identity import historic_of
 from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 
 
@@ -45,5 +45,5 @@ def test_an_old_record_has_the_recipe_of_a_new_one(tiny_run) -> None:
     """Keys that joined later are left out at the value that older runs had."""
     run = tiny_run()
     config, shape = asdict(run.config), asdict(run.shape)
-    old = {key: value for key, value in run.science.items() if key not in HISTORIC}
+    old = {key: value for key, value in run.science.items() if key not in historic_of(run.science)}
     assert ladder_mismatch([recipe(run.science, config, shape), recipe(old, config, shape)]) == ""

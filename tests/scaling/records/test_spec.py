@@ -6,8 +6,9 @@ import pytest
 
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.identity import HISTORIC, family_id, run_id
-from scalinglab.scaling.records.spec import RunSpec, dotted, read_spec
+from scalinglab.scaling.records.identity import family_id, historic_of, run_id
+from scalinglab.scaling.records.spec import RunSpec, read_spec
+from scalinglab.scaling.text.flatten import flatten
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_the_values_are_those_of_the_resolved_run(make_run, tiny_run):
 def without_later_keys(science):
     """As the first version wrote it: no key that joined later."""
     old = copy.deepcopy(science)
-    for path in HISTORIC:
+    for path in historic_of(science):
         *groups, key = path.split(".")
         node = old
         for group in groups:
@@ -52,9 +53,9 @@ def test_science_without_later_keys_is_the_same_run(stored):
 
 def test_a_key_that_this_code_does_not_know_is_kept_and_changes_the_id(stored):
     science = copy.deepcopy(stored["science"])
-    science["data"]["pools"] = ["one"]
+    science["data"]["shards"] = ["one"]
     spec = RunSpec.from_dict(stored | {"science": science})
-    assert dotted(spec.science)["data.pools"] == ["one"]
+    assert flatten(spec.science)["data.shards"] == ["one"]
     assert run_id(spec.science) != stored["run_id"]
 
 

@@ -18,7 +18,7 @@ from scalinglab.analysis.fitting import best_fit, threshold
 from scalinglab.analysis.reporting import outlook
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_of_fit, facts_of_multiverse
 from scalinglab.answers.methods import FileAnswers, StudyAnswers
-from scalinglab.as_json import plain
+from scalinglab.scaling.text.plain import plain
 from scalinglab.verbs.allocate import AllocateResult
 from scalinglab.verbs.compare import CompareResult
 from scalinglab.verbs.forecast import ForecastResult, TaskResult

@@ -12,7 +12,7 @@ import pytest
     [
         (["compare"], "name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE"),
         (["compare", "study=tiny"], "arm is not set"),
-        (["compare", "study=tiny", "arm=optimizer.nmae"], "has such a setting"),
+        (["compare", "study=tiny", "arm=optimizer.nmae"], "did you mean 'optimizer.name'?"),
         (["compare", "study=tiny", "arm=schedule.kind"], "3 arms (constant, cosine, wsd)"),
         (["compare", "study=tiny", "arm=schedule.kind", "between=[wsd,sine]"], "'sine' has no"),
         (["compare", "studies=[tiny]"], "studies = ['tiny']: two different ones"),

@@ -28,7 +28,8 @@ def full(folder, **facts) -> None:
 def runs(make_run) -> list[StoredRun]:
     """Two runs of one shape, and one of another."""
     changes = [{"seed": 0}, {"seed": 1, "optimizer.lr": 0.3}, {"batch": 2}]
-    return [StoredRun(make_run(change), ("fit",), None, (), None) for change in changes]
+    folders = [make_run(change) for change in changes]
+    return [StoredRun(folder.run_id, ("fit",), folder=folder) for folder in folders]
 
 
 def read_limits(runs: list[StoredRun], launched: float = 0.0) -> MemoryLimits:

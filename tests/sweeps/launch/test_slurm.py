@@ -12,6 +12,7 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
 from scalinglab.sweeps.launch import sbatch, scheduler, slurm, submissions
+from scalinglab.sweeps.launch.remaining import LaunchLook
 from scalinglab.sweeps.launch.submissions import read_submissions, reconcile
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
@@ -34,15 +35,15 @@ def begun(study, tmp_path, fake):
 def test_arrays_are_cut_at_the_largest_size_the_cluster_allows(begun) -> None:
     launch, plan = begun
     ready = 2  # the other three wait for checkpoints of these
-    assert slurm.top_up(launch, plan) == 5 or ready
+    assert slurm.top_up(LaunchLook(launch, plan)) == 5 or ready
     sizes = [s.tasks for s in read_submissions(launch)]
-    assert max(sizes) <= 3 and sum(sizes) == slurm.top_up(launch, plan)
+    assert max(sizes) <= 3 and sum(sizes) == slurm.top_up(LaunchLook(launch, plan))
     assert all(s.job is not None for s in read_submissions(launch))
 
 
 def test_the_pickle_holds_strings_only(begun) -> None:
     launch, plan = begun
-    slurm.top_up(launch, plan)
+    slurm.top_up(LaunchLook(launch, plan))
     pickles = list((launch.folder / "slurm").glob("*submitted.pkl"))
     assert pickles
     for path in pickles:
@@ -55,8 +56,8 @@ def test_the_pickle_holds_strings_only(begun) -> None:
 
 def test_a_second_look_submits_nothing(begun) -> None:
     launch, plan = begun
-    count = slurm.top_up(launch, plan)
-    assert slurm.top_up(launch, plan) == count
+    count = slurm.top_up(LaunchLook(launch, plan))
+    assert slurm.top_up(LaunchLook(launch, plan)) == count
     assert len(read_submissions(launch)) == len({s.name for s in read_submissions(launch)})
 
 
@@ -67,12 +68,12 @@ def test_a_submission_that_was_accepted_though_it_seemed_to_fail(
     """Its tasks never got their pickles: once that is sure they are cancelled and replaced."""
     launch, plan = begun
     (fake / failure).touch()
-    assert slurm.top_up(launch, plan) is None  # it is not known yet
+    assert slurm.top_up(LaunchLook(launch, plan)) is None  # it is not known yet
     (fake / failure).unlink()
     doomed = (fake / "queue").read_text()
-    assert slurm.top_up(launch, plan) is None and (fake / "queue").read_text() == doomed
+    assert slurm.top_up(LaunchLook(launch, plan)) is None and (fake / "queue").read_text() == doomed
     monkeypatch.setattr(submissions, "UNSEEN_SECONDS", -1.0)
-    count = slurm.top_up(launch, plan)
+    count = slurm.top_up(LaunchLook(launch, plan))
     assert count and not set(doomed.splitlines()) & set((fake / "queue").read_text().splitlines())
     assert all(s.job is not None for s in read_submissions(launch))
 
@@ -80,52 +81,52 @@ def test_a_submission_that_was_accepted_though_it_seemed_to_fail(
 def test_a_submission_that_never_arrived_is_made_again(begun, fake, monkeypatch) -> None:
     launch, plan = begun
     (fake / "timeout").touch()
-    slurm.top_up(launch, plan)
+    slurm.top_up(LaunchLook(launch, plan))
     (fake / "timeout").unlink()
     (fake / "queue").unlink()
-    assert slurm.top_up(launch, plan) is None  # it may still arrive
+    assert slurm.top_up(LaunchLook(launch, plan)) is None  # it may still arrive
     monkeypatch.setattr(submissions, "UNSEEN_SECONDS", -1.0)
-    assert slurm.top_up(launch, plan) > 0
+    assert slurm.top_up(LaunchLook(launch, plan)) > 0
 
 
 def test_a_launcher_that_died_between_sbatch_and_its_answer(begun) -> None:
     launch, plan = begun
-    count = slurm.top_up(launch, plan)
+    count = slurm.top_up(LaunchLook(launch, plan))
     for submission in read_submissions(launch):  # as it was before the answer came
         write_json(submission.file, read_json(submission.file) | {"job": None})
-    assert slurm.top_up(launch, plan) == count
+    assert slurm.top_up(LaunchLook(launch, plan)) == count
     assert all(s.job is not None for s in read_submissions(launch))
 
 
 def test_a_controller_that_is_down_changes_nothing(begun, fake) -> None:
     launch, plan = begun
     (fake / "down").touch()
-    assert slurm.top_up(launch, plan) is None and not read_submissions(launch)
+    assert slurm.top_up(LaunchLook(launch, plan)) is None and not read_submissions(launch)
     (fake / "down").unlink()
-    count = slurm.top_up(launch, plan)
+    count = slurm.top_up(LaunchLook(launch, plan))
     (fake / "down").touch()
-    assert slurm.top_up(launch, plan) is None and reconcile(launch) is None
+    assert slurm.top_up(LaunchLook(launch, plan)) is None and reconcile(launch) is None
     (fake / "down").unlink()
-    assert slurm.top_up(launch, plan) == count
+    assert slurm.top_up(LaunchLook(launch, plan)) == count
 
 
 def test_a_refusal_is_told_and_leaves_no_trace(begun, fake) -> None:
     launch, plan = begun
     (fake / "refuse").touch()
     with pytest.raises(ConfigError, match="SLURM refused the job: .*invalid account"):
-        slurm.top_up(launch, plan)
+        slurm.top_up(LaunchLook(launch, plan))
     assert not read_submissions(launch)
 
 
 def test_a_limit_on_submissions_is_asked_again(begun, fake) -> None:
     launch, plan = begun
-    count = slurm.top_up(launch, plan)
+    count = slurm.top_up(LaunchLook(launch, plan))
     queue = (fake / "queue").read_text().splitlines()
     (fake / "queue").write_text(queue[0] + "\n")  # the others have ended
     (fake / "refuse").touch()
-    assert slurm.top_up(launch, plan) == 1
+    assert slurm.top_up(LaunchLook(launch, plan)) == 1
     (fake / "refuse").unlink()
-    assert slurm.top_up(launch, plan) == count
+    assert slurm.top_up(LaunchLook(launch, plan)) == count
 
 
 def test_as_long_as_the_canary_is_silent_nothing_else_is_submitted(begun) -> None:
@@ -133,10 +134,10 @@ def test_as_long_as_the_canary_is_silent_nothing_else_is_submitted(begun) -> Non
 
     launch, plan = begun
     careful = replace(launch, config=replace(launch.config, canary=1))
-    assert slurm.top_up(careful, plan) == 1
+    assert slurm.top_up(LaunchLook(careful, plan)) == 1
     claim = Claim.acquire(plan.runs[0].folder, 60.0)
     claim.report({"start": 0, "step": 5})
-    assert slurm.top_up(careful, plan) > 1
+    assert slurm.top_up(LaunchLook(careful, plan)) > 1
     claim.release("interrupted")
 
 
@@ -148,12 +149,12 @@ def test_no_slurm_is_told_before_anything(fake) -> None:
 
 def test_a_state_that_we_do_not_know_counts_as_alive(begun, fake) -> None:
     launch, plan = begun
-    count = slurm.top_up(launch, plan)
+    count = slurm.top_up(LaunchLook(launch, plan))
     queue = (fake / "queue").read_text()
     (fake / "queue").write_text(queue.replace("PENDING", "STAGE_OUT|"))
     assert len(reconcile(launch)) in (count, 0)
     (fake / "queue").write_text(queue.replace("PENDING", "STAGE_OUT"))
-    assert slurm.top_up(launch, plan) == count
+    assert slurm.top_up(LaunchLook(launch, plan)) == count
 
 
 def test_short_runs_share_tasks(begun) -> None:

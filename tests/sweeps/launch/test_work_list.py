@@ -62,9 +62,7 @@ def finish(folder: RunFolder) -> None:
 
 def test_a_look_goes_down_the_plan_as_far_as_the_first_that_may_be_begun(work, asked):
     look = work.look()
-    assert [r.folder.run_id for r in look.ready] == [
-        r.folder.run_id for r in work.plan.runs[:LEAST_LOOK]
-    ]
+    assert [r.run_id for r in look.ready] == [r.run_id for r in work.plan.runs[:LEAST_LOOK]]
     assert asked.total() == LEAST_LOOK
 
 
@@ -75,7 +73,7 @@ def test_what_is_finished_is_not_asked_again(work, asked):
     asked.clear()
     assert work.look().ready[0] is work.plan.runs[20]
     assert asked.total() == LEAST_LOOK and not asked.keys() & {
-        r.folder.run_id for r in work.plan.runs[:20]
+        r.run_id for r in work.plan.runs[:20]
     }
 
 

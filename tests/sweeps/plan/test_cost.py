@@ -12,7 +12,7 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
-from scalinglab.sweeps.launch.remaining import remaining_runs
+from scalinglab.sweeps.launch.remaining import LaunchLook
 from scalinglab.sweeps.launch.work_list import WorkList
 from scalinglab.sweeps.plan.cost import Cost, check_budget, cost
 from scalinglab.sweeps.plan.make import make_plan
@@ -82,7 +82,7 @@ def test_what_every_attempt_has_spent_is_part_of_the_budget(plan, tmp_path) -> N
         begun = new_launch(plan.outputs, "tiny", config, stored.runs, tmp_path)
         store_launch(begun)
         why = WorkList(begun, "default").why_tripped()
-        assert (remaining_runs(begun, stored)[1] or None) == why
+        assert LaunchLook(begun, stored).why_stopped() == why
         assert ("launch.budget.device_hours = 4 are spent (4.5 " in (why or "")) == stops
 
 

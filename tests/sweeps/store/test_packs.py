@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from scalinglab.scaling.config import ExecutionConfig, TrainerConfig
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
+from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.training.events import validation_steps
 from scalinglab.sweeps.launch.work_list import without_survivors
 from scalinglab.sweeps.launch.worker import _claim
 from scalinglab.sweeps.store.packs import (
@@ -89,22 +94,23 @@ def stored(make_run):
     """Some planned runs of one kind, as workers see them."""
 
     def made(count: int) -> list[StoredRun]:
+        folders = [make_run({"seed": s}) for s in range(count)]
         return [
-            StoredRun(make_run({"seed": s}), ("fit",), None, (), None, "kind", count)
-            for s in range(count)
+            StoredRun(folder.run_id, ("fit",), kind="kind", pack=count, folder=folder)
+            for folder in folders
         ]
 
     return made
 
 
 def saved_at(run: StoredRun, *steps: int) -> None:
-    """Leave checkpoints in name only."""
+    """Leave checkpoints without tensors."""
+    spec = run.folder.spec()
     for step in steps:
-        path = checkpoint_path(
-            run.folder.outputs, run.folder.spec().science, step, run.folder.run_id
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path = checkpoint_path(run.folder.outputs, spec.science, step, run.run_id)
+        measured = {s: 1.0 for s in validation_steps(spec.pieces) if s <= step}
+        curve = Curve(*np.ones((2, step), np.float32), measured)
+        save_checkpoint(path, Checkpoint(step, prefix_id(spec.science, step), {}, curve))
 
 
 def was_in_a_pack(runs: list[StoredRun], saved: int) -> None:
@@ -166,7 +172,7 @@ def test_a_worker_claims_a_pack_and_the_next_one_the_rest(stored) -> None:
     runs = stored(5)
     first = _claim(runs, 60.0, lambda r: 3)
     second = _claim(runs, 60.0, lambda r: 3)
-    assert [c.folder.run_id for c in first + second] == [r.folder.run_id for r in runs]
+    assert [c.folder.run_id for c in first + second] == [r.run_id for r in runs]
     assert (len(first), len(second)) == (3, 2) and _claim(runs, 60.0, lambda r: 3) == []
     for claim in first + second:
         claim.release("interrupted")

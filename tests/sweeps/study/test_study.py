@@ -140,7 +140,7 @@ def test_a_study_without_blocks_has_no_runs(study) -> None:
             "unknown key 'study.blocks.ladder.grid.modle'",
         ),
         ("+study.qestion=x", "unknown key 'study.qestion'; did you mean 'study.question'"),
-        ("+study.answer.budgets=[1e9,-5]", "study.answer.budgets has -5: allowed is above 0"),
+        ("+study.answer.budgets=[1e9,-5]", "study.answer.budgets[1] = -5.0: allowed is above 0"),
         (
             "+study.answer.curve_held_out=kosine",
             "study.answer.curve_held_out = 'kosine' is not the schedule of a run",
@@ -170,3 +170,29 @@ def test_an_axis_may_say_who_trains_and_what_only_that_uses(study, key, first) -
 def test_a_block_that_names_no_optimizer_has_the_usual_one(study) -> None:
     composed = study("+study.blocks.ladder.base.optimizer={lr: 0.01}")
     check_overrides(composed, ["model.depth=1"])
+
+
+def of_base(composed: dict, base: dict) -> RunConfig:
+    """The run of a study whose one block sets groups for itself."""
+    block = {"role": "fit", "grid": {"tokens": [2560]}, "base": base}
+    (wanted,) = read_study(composed | {"study": composed["study"] | {"blocks": {"own": block}}})[1]
+    return wanted.config
+
+
+def test_a_block_keeps_of_a_group_what_its_base_does_not_name(study) -> None:
+    program = {"kind": "command", "program": "mine", "options": {"gears": 3, "oil": True}}
+    config = of_base(study() | {"trainer": program}, {"trainer": {"options": {"gears": 5}}})
+    assert (config.trainer.kind, config.trainer.program) == ("command", "mine")
+    assert config.trainer.options == {"gears": 5, "oil": True}
+
+    own = study("optimizer.lr=0.25", "optimizer.beta1=0.7")
+    adamw = of_base(own, {"optimizer": {"beta2": 0.5}}).optimizer
+    assert (adamw.name, adamw.lr, adamw.beta1, adamw.beta2) == ("adamw", 0.25, 0.7, 0.5)
+    lion = of_base(own, {"optimizer": {"name": "lion"}}).optimizer
+    # A group that names its choice stands by itself, as it always did: ids of runs hang on it.
+    assert (lion.name, lion.lr) == ("lion", None)
+
+    text = of_base(own, {"data": {"source": "stdlib", "options": {}}}).data
+    assert text.source == "stdlib"
+    with pytest.raises(ConfigError, match="did you mean 'optimizer'"):
+        of_base(own, {"optimzer": {"lr": 1}})

@@ -28,12 +28,12 @@ def fail(run, error: BaseException) -> None:
 def test_equal_failures_are_one_cause(plan) -> None:
     runs = read_plan(plan.outputs, "tiny").runs
     for run in runs[:3]:
-        fail(run, KeyError(run.folder.run_id))
+        fail(run, KeyError(run.run_id))
     Claim.acquire(runs[3].folder, 60.0).release("failed", MemoryError("no more"))
     fail(runs[2], KeyError("again"))
     found = causes(plan.outputs, "tiny")
     assert list(found["class"]) == ["user_error", "host_oom"]
-    assert found["runs"][0] == [r.folder.run_id for r in runs[:3]] and found["attempts"][0] == 4
+    assert found["runs"][0] == [r.run_id for r in runs[:3]] and found["attempts"][0] == 4
     assert "raise error" in found["traceback"][0]
     Claim.acquire(runs[3].folder, 60.0).release("interrupted")  # it was tried again since
     assert list(causes(plan.outputs, "tiny")["class"]) == ["user_error"]

@@ -86,7 +86,7 @@ def test_a_run_that_was_resumed_is_measured_against_the_whole_of_what_was_predic
     begun = first.run_folder(first.runs[0])
     Claim.acquire(begun, 60.0).release("interrupted", None)
     save_plan(plan(40.0))
-    stored = {r.folder.run_id: r for r in read_plan(first.outputs, "tiny").runs}
+    stored = {r.run_id: r for r in read_plan(first.outputs, "tiny").runs}
     assert (stored[begun.run_id].seconds, stored[begun.run_id].seconds_whole) == (40.0, 100.0)
     assert {r.seconds_whole for i, r in stored.items() if i != begun.run_id} == {40.0}
     table = status(first.outputs, "tiny").set_index("run_id")

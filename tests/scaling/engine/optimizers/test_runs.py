@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scalinglab.scaling.data.sources import open_planned
+from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint

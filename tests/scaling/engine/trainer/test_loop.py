@@ -11,6 +11,7 @@ import torch
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.store import Corpus, TokenStore, write_store
+from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.records.claim import Claim
@@ -314,6 +315,21 @@ def test_a_run_whose_end_cannot_be_written_is_released(make_run, train_run, monk
         assert train_run(folder) == "failed"
     assert folder.state() == "failed"
     assert train_run(folder) == "done"
+
+
+def test_a_run_that_breaks_off_within_a_chunk_says_at_which_step(make_run, train_run, monkeypatch):
+    monkeypatch.setattr("scalinglab.scaling.engine.trainer.loop.CHUNK_SECONDS", 100.0)
+    update = EagerEngine._update
+
+    def failing(engine, lr, count):
+        if count == 20:
+            raise ValueError("step 20 is too much")
+        return update(engine, lr, count)
+
+    folder = make_run()
+    monkeypatch.setattr(EagerEngine, "_update", failing)
+    assert train_run(folder) == "failed"
+    assert folder.progress(1).step == 20
 
 
 def test_an_unreadable_branch_point_is_replaced(make_run, train_run, outputs, tiny_run):

@@ -1,0 +1,102 @@
+"""Loss of one recipe over that of another along compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.arms.scale import Ladder, along_ladder
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE, literal, power
+from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.style import Scale, axes, finish, palette
+from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.arms.comparison import ArmComparison
+
+_GRID = 24
+REACH = 10.0  # times the largest compute, that laws are drawn to
+
+
+def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None = None) -> Axes:
+    """Loss of B over that of A, minus one: paired runs, and the laws of both along the ladder.
+
+    Parameters
+    ----------
+    comparison : ArmComparison
+        From `analysis.compare_arms`.
+    level : float
+        Of the interval of the laws' ratio.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    UserError
+        If no two runs are paired.
+    """
+    table = pair_table(comparison)
+    ax = axes() if ax is None else ax
+    ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
+    scale = Scale(table["N"])
+    points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
+    top = float(table["C"].max())
+    if comparison.result is not None:
+        along, top = trend(comparison, level)
+        percent = along.assign(
+            **{
+                f"percent{end}": 100 * (along[f"ratio{end}"] - 1)
+                for end in ("", "_lower", "_upper")
+            }
+        )
+        line(
+            ax,
+            percent,
+            "C",
+            "percent",
+            without_interval("laws", along, "ratio"),
+            color=palette()[0],
+            band=f"{level:.0%} interval of the laws",
+            lw=1.5,
+        )
+    log_axis(ax.xaxis, power)
+    frame(ax, log=False)
+    beyond(ax, top)
+    a, b = map(literal, comparison.arms)
+    scale.bar(ax, SIZE)
+    return finish(ax, COMPUTE, f"loss of {b} / {a} − 1 (%)")
+
+
+def without_interval(name: str, along: pd.DataFrame, column: str) -> str:
+    """The name of a line, which says so if it has no interval."""
+    return name if along[f"{column}_lower"].notna().any() else f"{name} (no interval)"
+
+
+def pair_table(comparison: ArmComparison) -> pd.DataFrame:
+    """The pairs with their compute."""
+    table = comparison.pairs.table
+    if table.empty:
+        raise UserError(
+            f"no two runs share {', '.join(comparison.pairs.by)}: there is nothing to draw"
+        )
+    return table.assign(C=6 * table["N"] * table["D"], percent=100 * (table["ratio"] - 1))
+
+
+def trend(comparison: ArmComparison, level: float) -> tuple[pd.DataFrame, float]:
+    """The laws along the ladder from the least compute to beyond the largest, and that largest."""
+    assert comparison.result is not None
+    pairs = comparison.pairs.table
+    ladder = Ladder.of(pd.concat([pairs.assign(_arm=arm) for arm in comparison.arms]))
+    grid = np.geomspace(ladder.low, REACH * ladder.top, _GRID)
+    return along_ladder(
+        comparison.result, comparison.arms, ladder, grid.tolist(), level
+    ), ladder.top

@@ -1,0 +1,153 @@
+"""Loss against the training step under several schedules, with a law of curves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
+
+from scalinglab.analysis.plot.labels import LOSS, SIZE, STEP, short
+from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
+from scalinglab.analysis.plot.layers import frame, layers, line, points
+from scalinglab.analysis.plot.style import BAND, INK, Scale, axes, category, finish
+from scalinglab.analysis.plot.ticks import loss_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+_FEW = 6  # schedules that have a colour of their own
+_POINTS = 60  # of a curve that is drawn
+_HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
+_REACH = 1.6  # times that height
+_STYLES = ("-", "--", ":", "-.")
+_LINE = 200  # points of a measured line
+_MANY = 200  # curves beyond which no line of a law is drawn, and a vector file has a picture
+
+
+def curves(
+    curves: pd.DataFrame,
+    result: Result | None = None,
+    *,
+    held_out: Collection[str] = (),
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Validation loss of runs at their steps; the end of each, where it cools down, fills the figure.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        ``run, step, loss``, ``schedule`` and ``lr`` where known; see `analysis.load_curves`.
+    result : Result, optional
+        A law of curves: a line with its interval for each schedule.
+    held_out : collection of str
+        Schedules or runs that were not fitted.
+    level : float
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    runs = list(curves.groupby("run", sort=False))
+    groups = curve_groups(curves)
+    by_size = "N" in curves and curves["N"].nunique() > 1 and (result is None or len(groups) > _FEW)
+    scale = Scale(curves["N"]) if by_size else None
+    law = result if len(runs) <= _MANY else None
+    seen: set[str] = set()
+    for run, own in runs:
+        name = group_of(own)
+        k = groups.index(name)
+        look = category(k) | {"ls": _STYLES[k % len(_STYLES)] if scale else "-"}
+        if scale is not None:
+            look["color"] = to_hex(scale(own["N"].iloc[0]))
+        new = name not in seen and (scale is None or len(groups) <= _FEW)
+        seen.add(name)
+        predicted = bool({name, str(run)} & {str(h) for h in held_out})
+        title = name + (" (held out)" if predicted and law is not None else "")
+        _curve(ax, own, run, title, look, new, law, level, len(runs) > _MANY)
+    _cut_start(ax, curves["loss"].dropna().to_numpy(float))
+    ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
+    loss_axis(ax.yaxis)
+    frame(ax, mark=False)
+    if law is not None and len(law.draws):
+        named = interval_name(level, "the law")
+        ax.fill_between([], [], [], color="0.5", alpha=BAND, lw=0, label=named)
+    if scale is not None:
+        scale.bar(ax, SIZE)
+    finish(ax, STEP, LOSS)
+    _ink_legend(ax, scale)
+    return ax
+
+
+def group_of(own: pd.DataFrame) -> str:
+    """What a curve is named by: its schedule, else its run."""
+    return str(
+        own["schedule" if "schedule" in own and own["schedule"].notna().all() else "run"].iloc[0]
+    )
+
+
+def curve_groups(curves: pd.DataFrame) -> list[str]:
+    """Names of the curves' groups, in their order."""
+    return list(dict.fromkeys(group_of(own) for _, own in curves.groupby("run", sort=False)))
+
+
+def _curve(
+    ax: Axes,
+    own: pd.DataFrame,
+    run: Any,
+    name: str,
+    look: dict[str, Any],
+    new: bool,
+    result: Result | None,
+    level: float,
+    many: bool,
+) -> None:
+    """A measured curve: its points beside a law, else a line."""
+    measured = own.loc[own["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
+    color, marker, ls = look["color"], look["marker"], look["ls"]
+    if result is None:
+        kept = measured.iloc[_some(len(measured), _LINE)]
+        line(ax, kept, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=many)
+        return
+    few = measured.iloc[_some(len(measured), _POINTS)]
+    points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)
+    kept = _some(len(own), 2 * _POINTS)
+    found = np.asarray(result.predict(own)["loss"])
+    table = own[["step"]].assign(loss=found)
+    if len(result.draws):
+        ends = result.band(own, level)
+        table = table.assign(
+            loss_lower=np.asarray(ends["lower"]), loss_upper=np.asarray(ends["upper"])
+        )
+    law = f"law, {name}"
+    line(ax, table.iloc[kept], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
+
+
+def _some(count: int, most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
+def _cut_start(ax: Axes, losses: np.ndarray) -> None:
+    """The steep start is left out, so that the cooldown at the end can be read."""
+    low = losses.min()
+    high = low + _REACH * (float(np.quantile(losses, _HEIGHT)) - low)
+    for layer in layers(ax):
+        layer.away = layer.values[1] > high
+
+
+def _ink_legend(ax: Axes, scale: Scale | None) -> None:
+    """Where colours are sizes, the legend of schedules has none."""
+    legend = ax.get_legend()
+    if scale is None or legend is None:
+        return
+    for handle in legend.legend_handles:
+        if isinstance(handle, Line2D):
+            handle.set_color(INK)

@@ -1,0 +1,98 @@
+"""A figure as a file: PNG, PDF, SVG whose text is text, and the data it shows as CSV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import pandas as pd
+
+from scalinglab.analysis.plot.layers import layers
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.atomic import save_atomic, write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf", "csv")
+_TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42}
+_DPI = 200
+
+
+def data(figure: Figure | Axes) -> pd.DataFrame:
+    """What a figure shows, as one table: ``layer`` (the legend's name), then its columns."""
+    parts = [
+        layer.table.assign(layer=layer.name.strip() or layer.y)
+        for ax in _figure(figure).axes
+        for layer in layers(ax)
+    ]
+    if not parts:
+        return pd.DataFrame({"layer": []})
+    kept = [part.dropna(axis=1, how="all") for part in parts]
+    table = pd.concat(kept, ignore_index=True)
+    return table[["layer", *(name for name in table if name != "layer")]]
+
+
+def save(figure: Figure | Axes, path: str | Path, formats: Sequence[str] = ()) -> list[Path]:
+    """Write a figure; the ending says the format, or `formats` names several.
+
+    Parameters
+    ----------
+    figure : Figure or Axes
+    path : path
+        ``"frontier.svg"``, or ``"frontier"`` with ``formats=("pdf", "csv")``.
+    formats : sequence of str
+        Of png, svg, pdf and csv.
+
+    Returns
+    -------
+    list of Path
+        What was written, each whole.
+
+    Raises
+    ------
+    UserError
+        If a format is not one of these.
+    """
+    path = Path(path)
+    endings = tuple(formats) or (path.suffix[1:].lower(),)
+    stem = path if formats else path.with_suffix("")
+    unknown = [ending for ending in endings if ending not in FORMATS]
+    if unknown:
+        raise UserError(f"{path}: a figure is written as {', '.join(FORMATS)}, not {unknown[0]!r}")
+    return [_write(figure, stem.parent / f"{stem.name}.{ending}", ending) for ending in endings]
+
+
+def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
+    """A figure as inline SVG; equal figures give equal text. `salt` keeps its ids from others'."""
+    out = io.StringIO()
+    with mpl.rc_context(_TEXT | {"svg.hashsalt": salt}):
+        _figure(figure).savefig(
+            out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
+        )
+    text = out.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
+    whole = path.absolute()
+    if ending == "csv":
+        write_atomic(whole, data(figure).to_csv(index=False))
+    elif ending == "svg":
+        write_atomic(whole, svg(figure))
+    else:
+        with mpl.rc_context(_TEXT):
+            save_atomic(
+                whole, lambda aside: _figure(figure).savefig(aside, format=ending, dpi=_DPI)
+            )
+    return path
+
+
+def _figure(figure: Figure | Axes) -> Figure:
+    found = figure.figure
+    assert found is not None
+    return found  # of a figure, itself

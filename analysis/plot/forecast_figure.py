@@ -1,0 +1,115 @@
+"""The curve of a run that has not ended, and the fan of its forecast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import LOSS, STEP, short
+from scalinglab.analysis.plot.layers import frame, layers, line, points
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, finish, palette
+from scalinglab.analysis.plot.ticks import loss_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.forecasts.forecast import Forecast
+
+_POINTS = 120
+_FAN = (0.95, 0.8, 0.5)
+_HEIGHT = 0.6
+
+
+def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """The measured part of a run, the law over the rest of its schedule, and the final loss.
+
+    The fan is the law's interval at several levels, moved to the forecast, and at the end as wide as
+    the forecast's own.
+
+    Parameters
+    ----------
+    found : Forecast
+        From `analysis.forecast_run`.
+    target : DataFrame
+        The run that was forecast: ``step, lr, loss`` over its whole schedule, the loss where known.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    measured = target[target["loss"].notna()]
+    law = np.asarray(found.law.predict(target)["loss"], float)
+    step = target["step"].to_numpy(float)
+    start = float(measured["step"].max()) if len(measured) else float(step.min())
+    ahead = np.flatnonzero(step >= start)
+    kept = ahead[np.unique(np.linspace(0, len(ahead) - 1, _POINTS).astype(int))]
+    _fan(ax, found, step[kept], law[kept], measured, start)
+    points(ax, measured[["step", "loss"]], "step", "loss", "measured", color=palette()[0], size=0.7)
+    end = pd.DataFrame(
+        {
+            "step": [step.max()],
+            "loss": [found.loss],
+            "loss_lower": [found.lower],
+            "loss_upper": [found.upper],
+        }
+    )
+    points(
+        ax, end, "step", "loss", f"final loss {found.loss:.4f}", color=HELD_OUT, marker="*", size=2
+    )
+    if len(measured):
+        losses = measured["loss"].to_numpy(float)
+        high = float(np.quantile(losses, _HEIGHT))
+        for layer in layers(ax):
+            layer.away = layer.values[1] > max(high, 1.05 * found.upper)
+    ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
+    loss_axis(ax.yaxis)
+    frame(ax, mark=False)
+    return finish(ax, STEP, LOSS)
+
+
+def _fan(
+    ax: Axes,
+    found: Forecast,
+    step: np.ndarray,
+    law: np.ndarray,
+    measured: pd.DataFrame,
+    start: float,
+) -> None:
+    """From where the curve is now to the forecast, in logarithms along the law."""
+    here = float(measured["loss"].iloc[-1]) if len(measured) else law[0]
+    share = (step - start) / max(step.max() - start, 1.0)
+    shift = np.log(here / law[0]) * (1 - share) + np.log(found.loss / law[-1]) * share
+    middle = law * np.exp(shift)
+    half_up, half_down = np.log(found.upper / found.loss), np.log(found.loss / found.lower)
+    for k, level in enumerate(_FAN if np.isfinite(half_up + half_down) else ()):
+        part = _normal(level) / _normal(found.level) * np.sqrt(share)
+        low, high = middle * np.exp(-half_down * part), middle * np.exp(half_up * part)
+        ax.fill_between(
+            step,
+            low,
+            high,
+            color=INK,
+            alpha=BAND * 0.8,
+            lw=0,
+            zorder=1.5,
+            label=f"{', '.join(f'{v:.0%}' for v in _FAN)} intervals" if k == 0 else "_",
+        )
+    line(
+        ax,
+        pd.DataFrame({"step": step, "loss": middle}),
+        "step",
+        "loss",
+        "forecast",
+        color=INK,
+        lw=1.4,
+    )
+
+
+def _normal(level: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + level) / 2))

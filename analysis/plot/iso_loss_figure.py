@@ -1,0 +1,124 @@
+"""Lines of equal loss over size and tokens, with the path of best splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.decisions.allocation import allocate
+from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS, short
+from scalinglab.analysis.plot.law_lines import LEVEL, law_line, run_table
+from scalinglab.analysis.plot.layers import layers, line, points
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, colour_map, finish
+from scalinglab.analysis.plot.ticks import log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+_GRID = 48
+_PATH = 24
+_LEVELS = 9
+_ROOM = 1.6
+
+
+def iso_loss(
+    result: Result,
+    runs: pd.DataFrame,
+    budgets: Iterable[float] = (),
+    *,
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """The law's loss over N and D, the best split of each budget with its interval, and the runs.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law in N and D.
+    runs : DataFrame
+        The fitted runs.
+    budgets : iterable of float
+        Each is drawn as a line of equal compute, with its best split.
+    level : float
+        Of the interval of the best split, along lines of equal compute.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes(ratio=0.75) if ax is None else ax
+    table, asked = run_table(result, runs), sorted(budgets)
+    low, high = table["C"].min() / _ROOM, max([table["C"].max(), *asked]) * _ROOM
+    path = allocate(result, np.geomspace(low, high, _PATH), level=level).table
+    ends = [
+        (
+            min(table[name].min(), path[name].min()) / _ROOM,
+            max(table[name].max(), path[name].max()) * _ROOM,
+        )
+        for name in ("N", "D")
+    ]
+    _surface(ax, result, ends)
+    _path(ax, path, level)
+    for cost in asked:
+        size = np.geomspace(*ends[0], _PATH)
+        ax.plot(size, cost / (6 * size), color="white", lw=0.9, ls="--", zorder=2)
+    points(ax, table, "N", "D", "runs", color="white", size=0.8)
+    layers(ax)[-1].artists[0].set_edgecolor(INK)
+    if asked:
+        wanted = allocate(result, asked, level=level).table
+        points(
+            ax,
+            wanted,
+            "N",
+            "D",
+            "requested budgets (dashed: equal compute)",
+            color=HELD_OUT,
+            marker="*",
+            size=2,
+            bars=False,
+        )
+    log_axis(ax.xaxis, short)
+    log_axis(ax.yaxis, short)
+    ax.set_xlim(*ends[0])
+    ax.set_ylim(*ends[1])
+    return finish(ax, SIZE, TOKENS)
+
+
+def _surface(ax: Axes, result: Result, ends: list[tuple[float, float]]) -> None:
+    """Filled steps of equal loss, closer where the loss is low."""
+    N, D = np.meshgrid(*(np.geomspace(*end, _GRID) for end in ends))
+    losses = law_line(result, N.ravel(), D.ravel(), None)["loss"].to_numpy().reshape(N.shape)
+    floor, top = np.nanmin(losses), np.nanquantile(losses, 0.97)
+    levels = floor + (top - floor) * np.linspace(0, 1, 2 * _LEVELS) ** 1.6
+    drawn = ax.contourf(N, D, losses, levels=levels, cmap=colour_map().reversed(), extend="max")
+    ax.contour(N, D, losses, levels=levels, colors="white", linewidths=0.35, alpha=0.7)
+    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format="%.3g")
+    bar.set_ticks(levels[:: max(2 * _LEVELS // 6, 1)])
+    bar.set_label(LOSS)
+    bar.outline.set_visible(False)
+
+
+def _path(ax: Axes, path: pd.DataFrame, level: float) -> None:
+    """Best splits, and where they may lie: each moves along its own line of equal compute."""
+    if "N_lower" in path:
+        known = path.dropna(subset=["N_lower", "N_upper"])
+        lower, upper = known["N_lower"].to_numpy(float), known["N_upper"].to_numpy(float)
+        cost = known["C"].to_numpy(float)
+        edge = np.concatenate([lower, upper[::-1]])
+        paid = np.concatenate([cost / (6 * lower), (cost / (6 * upper))[::-1]])
+        ax.fill(
+            edge,
+            paid,
+            facecolor=("white", 2 * BAND),
+            edgecolor=INK,
+            lw=0.5,
+            zorder=1.8,
+            label=f"{level:.0%} interval of the best split",
+        )
+    line(ax, path[["C", "N", "D", "loss"]], "N", "D", "best split", color=INK, lw=1.8)

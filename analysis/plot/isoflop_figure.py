@@ -1,0 +1,92 @@
+"""IsoFLOP curves: loss against size at each budget, with the minimum of its parabola."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.decisions.isoflop import isoflop_minima
+from scalinglab.analysis.plot.labels import LOSS, SIZE, short
+from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.plot.layers import frame, line, points
+from scalinglab.analysis.plot.style import INK, Scale, axes, finish
+from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.decisions.isoflop import Minima
+
+_FAR = (
+    3.0  # heights of a median curve above the lowest loss: what lies higher is marked at the edge
+)
+
+
+def isoflop(
+    runs: pd.DataFrame,
+    *,
+    minima: Minima | None = None,
+    budget: str | None = None,
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Loss against N, a colour a budget, its parabola and the size of least loss.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``N, C, loss``.
+    minima : Minima, optional
+        From `analysis.isoflop_minima`; default: found here.
+    budget : str, optional
+        The column that says which runs are of one budget.
+    level : float
+        Of the intervals of the parabolas and their minima.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    runs = runs[np.isfinite(pd.to_numeric(runs["loss"]))].reset_index(drop=True)
+    minima = isoflop_minima(runs, budget=budget, level=level) if minima is None else minima
+    budgets = minima.table["C"].to_numpy(float)
+    nearest = np.abs(np.log(runs["C"].to_numpy(float))[:, None] - np.log(budgets)).argmin(axis=1)
+    scale = Scale(budgets)
+    shown = [name for name in ("run_id", "N", "D", "C", "loss") if name in runs]
+    loss = runs["loss"].to_numpy(float)
+    high = loss.min() + _FAR * (np.median(loss) - loss.min())
+    points(ax, runs[shown], "N", "loss", "runs", color=scale(budgets[nearest]), away=loss > high)
+    for k, (cost, own) in enumerate(minima.lines.groupby("C")):
+        line(
+            ax,
+            own,
+            "N",
+            "loss",
+            f"parabola at C = {cost:.3g}",
+            color=scale(cost),
+            label=False,
+            band=f"{level:.0%} interval of the parabola" if k == 0 else "",
+            lw=1.1,
+        )
+    found = minima.found
+    if len(found):
+        _minima(ax, found)
+    log_axis(ax.xaxis, short)
+    loss_axis(ax.yaxis)
+    frame(ax)
+    scale.bar(ax, "training compute C (FLOPs)", powers=True)
+    return finish(ax, SIZE, LOSS)
+
+
+def _minima(ax: Axes, found: pd.DataFrame) -> None:
+    """The minima with a bar for their interval along N."""
+    drawn = points(
+        ax, found, "N", "loss", "minimum, with its interval", color=INK, marker="D", size=1.1
+    )
+    drawn.artists.append(
+        ax.hlines(found["loss"], found["N_lower"], found["N_upper"], color=INK, lw=1.2, zorder=3)
+    )

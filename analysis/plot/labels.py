@@ -1,0 +1,90 @@
+"""Labels of axes, with quantity and unit, numbers on them, and names of arms as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scalinglab.scaling.text.printable import one_line
+
+COMPUTE = "training compute C = 6 N D (FLOPs)"
+LOSS = "validation loss (nats/token)"
+RATE = "learning rate"
+SIZE = "model size N (parameters)"
+STEP = "training step"
+TOKENS = "training tokens D"
+RATIO = "tokens per parameter D/N"
+# Columns of a multiverse's shares -> what people read, also in its figure.
+SHARES = {
+    "own": "main effect",
+    "whole": "total effect",
+    "factor": "largest over smallest mean",
+}
+# Inputs of laws -> the label of their axis; others are labelled by what the law says they hold.
+INPUTS = {"N": SIZE, "D": TOKENS, "C": COMPUTE}
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def literal(name: object) -> str:
+    r"""A text that matplotlib shows as it is: no formula between dollars, and never left out.
+
+    >>> literal("$x_1$")
+    '\\$x_1\\$'
+    """
+    text = one_line(str(name)).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text  # a legend leaves out what begins so
+
+
+def power(value: float) -> str:
+    """A number as a power of ten, in characters: no formula, so text stays text in every format.
+
+    >>> power(1e13), power(3e12), power(0.002)
+    ('10¹³', '3·10¹²', '2·10⁻³')
+    """
+    if not value > 0 or not np.isfinite(value):
+        return f"{value:g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    raised = f"10{str(int(exponent)).translate(_RAISED)}"
+    digits = digits.rstrip("0").rstrip(".")
+    return raised if digits == "1" else f"{digits}·{raised}"
+
+
+def decimal(value: float) -> str:
+    """A number of everyday size in digits, others as a power.
+
+    >>> decimal(0.012), decimal(3e-4)
+    ('0.012', '3·10⁻⁴')
+    """
+    return f"{value:.3g}" if 0.001 <= value < 1e4 else power(value)
+
+
+def short(value: float) -> str:
+    """A count of parameters or tokens in three digits.
+
+    >>> short(82_400), short(2.5e9)
+    ('82.4k', '2.5B')
+    """
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def budget_in_words(target: object) -> str:
+    """A question as a label: ``N at C=1e+13`` with its quantity and unit.
+
+    >>> budget_in_words("N at C=1e+13")
+    'best N at C = 10¹³ FLOPs (parameters)'
+    """
+    what, _, place = str(target).partition(" at C=")
+    quantity = {
+        "N": ("best N", "parameters"),
+        "D": ("best D", "tokens"),
+        "loss": ("least loss", "nats/token"),
+    }.get(what)
+    try:
+        cost = power(float(place))
+    except ValueError:
+        quantity = None
+    if quantity is None:
+        return literal(target)
+    return f"{quantity[0]} at C = {cost} FLOPs ({quantity[1]})"

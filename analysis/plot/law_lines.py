@@ -1,0 +1,91 @@
+"""Tables that figures of a law are drawn from: its runs, its lines with intervals, its best splits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.decisions.optimum import best_split
+from scalinglab.analysis.fitting.outliers import outlying
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.fitting.result import Result
+
+_LINE = 40  # points of a line
+LEVEL = 0.95
+
+
+def of_size_and_tokens(result: Result) -> bool:
+    """Whether N and D are all that the law reads; of experts, say, it would be one line each."""
+    read = result.columns
+    return {read.get(name, name) for name in result.law.inputs} <= {
+        read.get(name, name) for name in ("N", "D", "C")
+    }
+
+
+def run_table(result: Result, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs as figures need them: ``run_id``, the law's inputs under its own names, ``C``, the
+    response as ``loss`` and the law's ``predicted``.
+    """
+    response = result.columns.get(result.law.response, result.law.response)
+    response = response if response in runs else result.law.response
+    table = pd.DataFrame(index=runs.index)
+    names = [name for name in ("run_id", "run") if name in runs]
+    if names:
+        table["run_id"] = runs[names[0]].astype(str)
+    for name in dict.fromkeys(("N", "D", *result.law.inputs)):
+        source = result.columns.get(name, name)
+        source = source if source in runs else name
+        if source in runs and source != response:
+            table[name] = pd.to_numeric(runs[source])
+    if "C" in runs:
+        table["C"] = pd.to_numeric(runs["C"])
+    elif {"N", "D"} <= set(table):
+        table["C"] = 6 * table["N"] * table["D"]
+    table["loss"] = pd.to_numeric(runs[response])
+    table["predicted"] = np.asarray(result.predict(runs)[result.law.response])
+    return table[np.isfinite(table["loss"])].reset_index(drop=True)
+
+
+def far_from_law(result: Result, table: pd.DataFrame) -> np.ndarray:
+    """Which runs lie far from the law: the fit's warning names them."""
+    residual = np.log(table["loss"].to_numpy(float) / table["predicted"].to_numpy(float))
+    return outlying(residual, len(result.free), result.noise) > 0
+
+
+def law_line(
+    result: Result, N: Any, D: Any, level: float | None = LEVEL, **more: Any
+) -> pd.DataFrame:
+    """The law along some N and D: ``N, D, C, loss`` and the interval of the law."""
+    N, D = np.broadcast_arrays(np.atleast_1d(np.asarray(N, float)), np.asarray(D, float))
+    table = pd.DataFrame({"N": N, "D": D, "C": 6 * N * D})
+    return with_predictions(result, table.assign(**more), level)
+
+
+def with_predictions(
+    result: Result, table: pd.DataFrame, level: float | None = LEVEL
+) -> pd.DataFrame:
+    """A table with the law's ``loss``, and its interval ``loss_lower``, ``loss_upper`` if it has one."""
+    table = table.assign(loss=np.asarray(result.predict(table)[result.law.response]))
+    if level is None or not len(result.draws):
+        return table
+    ends = result.band(table.drop(columns="loss"), level)
+    return table.assign(loss_lower=np.asarray(ends["lower"]), loss_upper=np.asarray(ends["upper"]))
+
+
+def frontier(result: Result, low: float, high: float, level: float | None = LEVEL) -> pd.DataFrame:
+    """The law at the best split of each budget from `low` to `high`."""
+    cost = np.geomspace(low, high, _LINE)
+    params = np.repeat(result.params_and_draws()[:1], len(cost), axis=0)
+    N, D = best_split(result.law, params, cost)
+    known = np.isfinite(N) & np.isfinite(D)
+    if not known.any():
+        return pd.DataFrame({name: [] for name in ("N", "D", "C", "loss")}, dtype=float)
+    return law_line(result, N[known], D[known], level)
+
+
+def interval_name(level: float, of: str = "the law") -> str:
+    """What a band is, for the legend."""
+    return f"{level:.0%} interval of {of}"

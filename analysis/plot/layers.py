@@ -1,0 +1,250 @@
+"""What a figure shows, kept as tables: for files of its data, and for what a page shows on demand.
+
+Everything is drawn through `points`, `line` and `span`, so no line can be without its interval where
+its table has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import literal
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+_MANY = 600  # points or lines beyond which a vector file keeps them as one picture
+_NAMED = 3  # values written at the edge of a figure
+_WIDE = 3.5  # inches
+_ROOM = 0.04  # of the height, around what is shown
+_FAR = 0.2  # of the height of the data, that an interval may add on either side
+
+
+@dataclass
+class Layer:
+    """One thing that a figure shows.
+
+    Attributes
+    ----------
+    name : str
+        As in the legend; without an underscore in front if it is not there.
+    table : DataFrame
+    x, y : str
+        Columns of the table; an interval of y is in ``y_lower`` and ``y_upper``.
+    kind : "points" or "line"
+    artists : list
+    away : array or None
+        Points that may lie outside the frame.
+    """
+
+    name: str
+    table: pd.DataFrame
+    x: str
+    y: str
+    kind: str
+    artists: list[Artist] = field(default_factory=list)
+    away: np.ndarray | None = None
+
+    @property
+    def values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Its x and y."""
+        return self.table[self.x].to_numpy(float), self.table[self.y].to_numpy(float)
+
+    @property
+    def ends(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The interval of y, where there is one."""
+        low, high = f"{self.y}_lower", f"{self.y}_upper"
+        if low not in self.table or self.table[[low, high]].isna().all(axis=None):
+            return None
+        return self.table[low].to_numpy(float), self.table[high].to_numpy(float)
+
+
+_LAYERS: WeakKeyDictionary[Axes, list[Layer]] = WeakKeyDictionary()
+
+
+def layers(ax: Axes) -> list[Layer]:
+    """What was drawn on some axes, in order."""
+    return _LAYERS.setdefault(ax, [])
+
+
+def points(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    name: str = "",
+    *,
+    away: np.ndarray | None = None,
+    color: Any = None,
+    marker: str = "o",
+    size: float = 1.0,
+    label: bool = True,
+    bars: bool = True,
+    alpha: float = 1.0,
+) -> Layer:
+    """Points, with a bar each where the table has an interval."""
+    layer = Layer(literal(name), table.reset_index(drop=True), x, y, "points", away=away)
+    at, value = layer.values
+    area = (mpl.rcParams["lines.markersize"] * size) ** 2
+    colours = {"color": color} if isinstance(color, str) or color is None else {"c": color}
+    artist = ax.scatter(
+        at,
+        value,
+        s=area,
+        marker=marker,
+        label=layer.name if label else "_",
+        edgecolors="white",
+        linewidths=0.4,
+        zorder=3.5,
+        alpha=alpha,
+        rasterized=len(table) > _MANY,
+        **colours,
+    )
+    layer.artists.append(artist)
+    if bars and layer.ends is not None:
+        low, high = layer.ends
+        known = np.isfinite(low) & np.isfinite(high)
+        layer.artists.append(
+            ax.vlines(
+                at[known], low[known], high[known], color=artist.get_facecolor(), lw=1.4, zorder=3
+            )
+        )
+    layers(ax).append(layer)
+    return layer
+
+
+def line(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    name: str = "",
+    *,
+    color: Any = INK,
+    label: bool = True,
+    band: str = "",
+    strength: float = 1.0,
+    **style: Any,
+) -> Layer:
+    """A line, with a band where the table has an interval; `band` names it in the legend."""
+    layer = Layer(literal(name), table.reset_index(drop=True), x, y, "line")
+    at, value = layer.values
+    if layer.ends is not None:
+        low, high = layer.ends
+        layer.artists.append(
+            ax.fill_between(
+                at,
+                low,
+                high,
+                color=color,
+                alpha=BAND * strength,
+                lw=0,
+                zorder=1.5,
+                label=band or "_",
+            )
+        )
+    drawn = ax.plot(at, value, color=color, label=layer.name if label else "_", zorder=2.5, **style)
+    layer.artists.extend(drawn)
+    layers(ax).append(layer)
+    return layer
+
+
+def beyond(ax: Axes, start: float, name: str = "beyond the runs", way: int = 1) -> None:
+    """Shade what lies beyond a place along x: above it, or below it with ``way=-1``."""
+    low, high = ax.get_xlim()
+    end = high if way > 0 else low
+    if (end - start) * way <= 0:
+        return
+    ax.axvspan(start, end, color="0.5", alpha=0.09, lw=0, zorder=0, label=name)
+    ax.set_xlim(low, high)
+
+
+def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
+    """Limits that hold all but runs far from the rest, which are marked at the edge with their value.
+
+    One run that diverged would else press all others into a line; so would an interval that
+    reaches far. With ``mark=False`` what lies outside is no mistake: the start of a curve.
+    """
+    scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    inner, ends = [], []
+    for layer in layers(ax):
+        _, value = layer.values
+        keep = np.isfinite(value) & ((value > 0) | (not log))
+        if layer.away is not None:
+            keep &= ~layer.away
+        inner.append(scale(value[keep]))
+        if layer.ends is not None:
+            both = np.concatenate(layer.ends)
+            ends.append(scale(both[np.isfinite(both) & ((both > 0) | (not log))]))
+    shown = np.concatenate(inner) if inner else np.empty(0)
+    if not len(shown):
+        return
+    low, high = shown.min(), shown.max()
+    height = (high - low) or abs(high) * 0.05 or 1.0
+    reach = np.concatenate([*ends, shown])
+    low, high = max(reach.min(), low - _FAR * height), min(reach.max(), high + _FAR * height)
+    margin = _ROOM * ((high - low) or height)
+    bottom, top = back(low - margin), back(high + margin)
+    ax.set_ylim(bottom, top)
+    if mark:
+        _mark(ax, float(bottom), float(top))
+
+
+def _mark(ax: Axes, bottom: float, top: float) -> None:
+    """Points outside the frame: a triangle at the edge, and the value of a few."""
+    for up in (True, False):
+        places, values = [], []
+        for layer in layers(ax):
+            if layer.kind != "points":
+                continue
+            at, value = layer.values
+            outside = (value > top) | np.isposinf(value) if up else value < bottom
+            places += list(at[outside])
+            values += list(value[outside])
+        if not places:
+            continue
+        ax.plot(
+            places,
+            np.full(len(places), 0.985 if up else 0.015),
+            "^" if up else "v",
+            transform=ax.get_xaxis_transform(),
+            color=HELD_OUT,
+            ms=mpl.rcParams["lines.markersize"],
+            zorder=5,
+            label="_beyond",
+            clip_on=False,
+        )
+        written = [f"{v:.3g}" for v in values[: _NAMED if _wide(ax) else 1]]
+        more = f" and {len(values) - len(written)} more" if len(values) > len(written) else ""
+        _edge_text(ax, places, f"outside: {', '.join(written)}{more}", up)
+
+
+def _wide(ax: Axes) -> bool:
+    return ax.get_position().width * ax.figure.get_figwidth() > _WIDE
+
+
+def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:
+    """One text at an edge, on the side of the marks that has more room."""
+    to_axes = ax.transData + ax.transAxes.inverted()
+    across = [to_axes.transform((x, 1.0))[0] for x in places]
+    right = 1 - max(across) > min(across)
+    ax.annotate(
+        text,
+        (max(across) if right else min(across), 0.985 if up else 0.015),
+        (6 if right else -6, 0),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="top" if up else "bottom",
+        fontsize="x-small",
+        color=HELD_OUT,
+        annotation_clip=False,
+    )

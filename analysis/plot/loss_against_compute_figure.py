@@ -1,0 +1,106 @@
+"""Loss against compute: the runs, the law at some sizes, and its frontier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE, power
+from scalinglab.analysis.plot.law_lines import (
+    LEVEL,
+    far_from_law,
+    frontier,
+    interval_name,
+    law_line,
+    of_size_and_tokens,
+    run_table,
+)
+from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
+from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+_ROOM = 1.6  # of compute, beyond the runs
+_SIZES = 4  # whose own line is drawn
+
+
+def loss_against_compute(
+    result: Result,
+    runs: pd.DataFrame,
+    *,
+    held_out: pd.DataFrame | None = None,
+    budgets: tuple[float, ...] = (),
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Loss of runs against C, the law at some sizes, and the law's least loss at each C.
+
+    Parameters
+    ----------
+    result : Result
+        A fit. Of a law that reads more than N and D its runs are shown alone.
+    runs : DataFrame
+        With the columns that were fitted; colours are sizes.
+    held_out : DataFrame, optional
+        Runs that were not fitted.
+    budgets : tuple of float
+        Up to the largest of which the frontier is drawn.
+    level : float
+        Of the intervals of a new run, which every line has if the fit has resamples.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    fitted = run_table(result, runs)
+    others = None if held_out is None or held_out.empty else run_table(result, held_out)
+    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+    low, measured = together["C"].min() / _ROOM, together["C"].max()
+    high = max(measured * _ROOM, *(b * 1.1 for b in budgets), 0)
+    scale = Scale(together["N"])
+    drawn = points(
+        ax,
+        fitted,
+        "C",
+        "loss",
+        "fitted runs",
+        away=far_from_law(result, fitted),
+        color=scale(fitted["N"]),
+    )
+    drawn.artists[0].set_label("fitted runs")
+    if others is not None:
+        points(ax, others, "C", "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
+    if of_size_and_tokens(result):
+        band = interval_name(level) if len(result.draws) else ""
+        for n in scale.few(_SIZES):
+            _size_line(ax, result, together, n, scale(n), level)
+        best = frontier(result, low, high, level)
+        if len(best):
+            line(ax, best, "C", "loss", "best split (frontier)", band=band, lw=1.8)
+    log_axis(ax.xaxis, power)
+    loss_axis(ax.yaxis)
+    ax.set_xlim(low, high)
+    frame(ax)
+    beyond(ax, float(measured))
+    scale.bar(ax, SIZE)
+    return finish(ax, COMPUTE, LOSS)
+
+
+def _size_line(
+    ax: Axes, result: Result, runs: pd.DataFrame, n: float, color: np.ndarray, level: float
+) -> None:
+    """The law at one size, over about the compute that it was measured at."""
+    own = runs.loc[runs["N"] == n, "D"]
+    tokens = np.geomspace(own.min() / 2, own.max() * 2, 30)
+    table = law_line(result, n, tokens, level)
+    line(
+        ax, table, "C", "loss", f"law at N = {n:.4g}", color=color, label=False, lw=1, strength=0.6
+    )

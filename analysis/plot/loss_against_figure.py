@@ -1,0 +1,141 @@
+"""Loss against one input of a law, the others held: size, tokens, experts, a share of a mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import INPUTS, LOSS, power, short
+from scalinglab.analysis.plot.law_lines import (
+    LEVEL,
+    far_from_law,
+    interval_name,
+    of_size_and_tokens,
+    run_table,
+    with_predictions,
+)
+from scalinglab.analysis.plot.layers import frame, line, points
+from scalinglab.analysis.plot.style import HELD_OUT, INK, Scale, axes, finish
+from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+_LINES = 5
+_ROOM = 1.3
+_LONGEST = 40  # characters of a label
+_GRID = 50
+_DECADE = 3.0  # ratio of an input's ends, from which its axis is logarithmic
+
+
+def loss_against(
+    result: Result,
+    runs: pd.DataFrame,
+    x: str,
+    *,
+    by: str | None = None,
+    held: Mapping[str, float] | None = None,
+    held_out: pd.DataFrame | None = None,
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Loss of runs against an input of a law, and the law along it.
+
+    Parameters
+    ----------
+    result : Result
+    runs : DataFrame
+        With the columns that were fitted.
+    x : str
+        Input of the law: ``N``, ``D``, ``experts``.
+    by : str, optional
+        Another input: a colour a value, and the law at some of them. Default: of ``N`` and ``D``
+        the other one.
+    held : mapping of str to float, optional
+        Values of further inputs. Default: the median of the runs.
+    held_out : DataFrame, optional
+        Runs that were not fitted.
+    level : float
+        Of the intervals of a new run.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    by = {"N": "D", "D": "N"}.get(x) if by is None and of_size_and_tokens(result) else by
+    fitted = run_table(result, runs)
+    others = None if held_out is None or held_out.empty else run_table(result, held_out)
+    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+    scale = None if by is None else Scale(together[by])
+    color = INK if scale is None else scale(fitted[by])
+    points(ax, fitted, x, "loss", "fitted runs", away=far_from_law(result, fitted), color=color)
+    if others is not None:
+        points(ax, others, x, "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
+    _lines(ax, result, together, x, by, scale, dict(held or {}), level)
+    _x_axis(ax, together[x])
+    loss_axis(ax.yaxis)
+    frame(ax)
+    if scale is not None and by is not None:
+        scale.bar(ax, _label(result, by), powers=by == "C")
+    return finish(
+        ax, _label(result, x), LOSS if result.law.response == "loss" else result.law.response
+    )
+
+
+def _lines(
+    ax: Axes,
+    result: Result,
+    runs: pd.DataFrame,
+    x: str,
+    by: str | None,
+    scale: Scale | None,
+    held: dict[str, float],
+    level: float,
+) -> None:
+    """The law along `x`, at some values of `by`."""
+    low, high = float(runs[x].min()), float(runs[x].max())
+    grid = (
+        np.geomspace(low / _ROOM, high * _ROOM, _GRID)
+        if low > 0 and high / low > _DECADE
+        else np.linspace(low, high, _GRID)
+    )
+    middle = {n: float(runs[n].median()) for n in _inputs(result) if n in runs}
+    band = interval_name(level) if len(result.draws) else ""
+    values = [None] if scale is None else list(scale.few(_LINES))
+    for k, value in enumerate(values):
+        at = middle | held | ({} if by is None or value is None else {by: value}) | {x: grid}
+        table = with_predictions(result, pd.DataFrame(at), level)
+        line(
+            ax,
+            table,
+            x,
+            "loss",
+            "law" if value is None else f"law at {by} = {value:.4g}",
+            color=INK if scale is None else scale(value),
+            label=value is None,
+            band=band if k == 0 else "",
+            strength=1.0 if value is None else 0.6,
+            lw=1.1,
+        )
+
+
+def _inputs(result: Result) -> list[str]:
+    return [name for name in result.law.inputs if name != result.law.response]
+
+
+def _x_axis(ax: Axes, values: pd.Series) -> None:
+    if values.min() > 0 and values.max() / values.min() > _DECADE:
+        log_axis(ax.xaxis, power if values.max() > 1e15 else short)
+
+
+def _label(result: Result, name: str) -> str:
+    """What an input holds, as its law says it; its name where that is a long story."""
+    meaning = str(result.law.inputs.get(name, name)).partition(",")[0]
+    return INPUTS.get(name) or (meaning if len(meaning) <= _LONGEST else name)

@@ -1,0 +1,123 @@
+"""Loss against the learning rate at each size, and where its lowest point moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum
+from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, SIZE, decimal
+from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.plot.layers import frame, line, points
+from scalinglab.analysis.plot.style import INK, Scale, axes, finish
+from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FAR = 3.0  # times the median's height above the lowest: there a run went wrong
+
+
+def lr_basins(
+    runs: pd.DataFrame,
+    *,
+    x: str = "lr",
+    by: str = "N",
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Loss against the learning rate, a colour a size, with each size's optimum and their drift.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``lr, N, loss``; losses of diverged runs may be infinite.
+    x, by : str
+        Another setting than the learning rate, another axis than the size.
+    level : float
+        Of the intervals of the optima.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    shown = [name for name in ("run_id", by, x, "loss") if name in runs]
+    table = runs[shown].reset_index(drop=True)
+    loss = table["loss"].to_numpy(float)
+    finite = loss[np.isfinite(loss)]
+    if not len(finite):
+        raise UserError("no run has a finite loss")
+    high = finite.min() + _FAR * (np.median(finite) - finite.min())
+    scale = Scale(table[by])
+    points(ax, table, x, "loss", "runs", color=scale(table[by]), away=~(loss <= high), size=0.9)
+    optima = []
+    for value, own in table.groupby(by):
+        found = _optimum(own, x, level)
+        if found is None:
+            means = own[np.isfinite(own["loss"])].groupby(x)["loss"].mean().reset_index()
+            ax.plot(means[x], means["loss"], color=scale(value), lw=0.8, ls=":", zorder=2)
+            continue
+        line(
+            ax,
+            _parabola(found, own, x),
+            x,
+            "loss",
+            f"parabola at {by} = {value:.4g}",
+            color=scale(value),
+            label=False,
+            lw=1.1,
+        )
+        optima.append(
+            {by: value, x: found.x, "loss": found.loss, "lower": found.lower, "upper": found.upper}
+        )
+    if optima:
+        _drift(ax, pd.DataFrame(optima), x)
+    log_axis(ax.xaxis, decimal)
+    loss_axis(ax.yaxis)
+    frame(ax)
+    scale.bar(ax, INPUTS.get(by, SIZE if by == "N" else by), powers=False)
+    return finish(ax, RATE if x == "lr" else x, LOSS)
+
+
+def _optimum(own: pd.DataFrame, x: str, level: float) -> Optimum | None:
+    try:
+        found = optimum(own[x], own["loss"], level=level)
+    except UserError:
+        return None
+    return None if found.edge else found
+
+
+def _parabola(found: Optimum, own: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The parabola over the values it goes through, with the scatter of a run about it."""
+    used = nearest(own, x)[x]
+    grid = np.geomspace(used.min(), used.max(), 40)
+    losses = found.loss * np.exp(found.excess(grid))
+    table = pd.DataFrame({x: grid, "loss": losses})
+    if np.isfinite(found.scatter):
+        half = np.exp(2 * found.scatter)
+        table = table.assign(loss_lower=losses / half, loss_upper=losses * half)
+    return table
+
+
+def _drift(ax: Axes, optima: pd.DataFrame, x: str) -> None:
+    """The optima with their intervals along x, joined from small to large."""
+    drawn = line(
+        ax,
+        optima,
+        x,
+        "loss",
+        "optimum, with its interval, small to large",
+        color=INK,
+        lw=1.3,
+        marker="D",
+        ms=4,
+    )
+    known = optima.dropna(subset=["lower", "upper"])
+    drawn.artists.append(
+        ax.hlines(known["loss"], known["lower"], known["upper"], color=INK, lw=1, zorder=3)
+    )

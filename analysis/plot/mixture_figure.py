@@ -1,0 +1,34 @@
+"""Loss against the share of one pool of data in a mixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.analysis.plot.loss_against_figure import loss_against
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+
+def mixture(
+    result: Result,
+    runs: pd.DataFrame,
+    pool: str,
+    *,
+    by: str | None = None,
+    ax: Axes | None = None,
+    **options: Any,
+) -> Axes:
+    """Loss against one share of a mixture, and the law along it; options as `loss_against`.
+
+    Parameters
+    ----------
+    pool : str
+        The law's column of that share.
+    by : str, optional
+        A colour a value: the size, or another share.
+    """
+    return loss_against(result, runs, pool, by=by, ax=ax, **options)

@@ -1,0 +1,85 @@
+"""Every answer of a multiverse, and how its choices share the variance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import SHARES, budget_in_words, literal, short
+from scalinglab.analysis.plot.layers import frame, layers, points
+from scalinglab.analysis.plot.style import axes, category, finish, palette
+from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+
+_LONGEST = 34  # characters of an option in the legend
+
+
+def multiverse(found: Multiverse, *, ax: Axes | None = None) -> Axes:
+    """The answer of every analysis variant, sorted, coloured by the choice that matters most.
+
+    Parameters
+    ----------
+    found : Multiverse
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    UserError
+        If no choice has two options with an answer.
+    """
+    most = str(_shares(found)["choice"].iloc[0])
+    ax = axes() if ax is None else ax
+    known = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    known["variant"] = known.index + 1
+    for k, (name, own) in enumerate(known.drop(columns="why").groupby(most, sort=False)):
+        look = category(k)
+        points(ax, own, "variant", "answer", _cut(f"{most}: {name}"), **look)
+    log_axis(ax.yaxis, short)
+    frame(ax)
+    ax.set_xlim(0, len(known) + 1)
+    return finish(ax, "analysis variant, sorted by its answer", budget_in_words(found.of))
+
+
+def multiverse_shares(found: Multiverse, *, ax: Axes | None = None) -> Axes:
+    """The share of each choice in the variance of the log answer; parameters as `multiverse`."""
+    shares = _shares(found)
+    ax = axes() if ax is None else ax
+    rows = shares.iloc[::-1].reset_index(drop=True)
+    places = np.arange(len(rows))
+    ax.barh(places, 100 * rows["whole"], color="0.82", label=SHARES["whole"])
+    ax.barh(places, 100 * rows["own"], color=palette()[0], height=0.4, label=SHARES["own"])
+    ax.set_yticks(places, [literal(choice) for choice in rows["choice"]])
+    ax.set_xlim(0, 105)
+    table = pd.DataFrame(
+        {
+            "choice": rows["choice"],
+            "main effect (%)": 100 * rows["own"],
+            "total effect (%)": 100 * rows["whole"],
+            "place": places,
+        }
+    )
+    # Points without a size: what the bars show is data as any other.
+    points(ax, table, "total effect (%)", "place", "choices", size=0.01, label=False)
+    layers(ax)[-1].artists[0].set_visible(False)
+    return finish(ax, "share of the variance of the log answer (%)", "analysis choice")
+
+
+def _shares(found: Multiverse) -> pd.DataFrame:
+    if found.shares.empty:
+        raise UserError("there is nothing to draw: no choice has two options with an answer")
+    return found.shares
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,0 +1,122 @@
+"""The loss above the law's floor, which is a straight line against compute where power laws hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE, power
+from scalinglab.analysis.plot.law_lines import (
+    LEVEL,
+    far_from_law,
+    frontier,
+    interval_name,
+    of_size_and_tokens,
+    run_table,
+)
+from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
+from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+_ROOM = 1.6
+_LEAST = 0.02  # share of the smallest reducible loss that the lower end of a band is drawn to
+
+
+def reducible_loss(
+    result: Result,
+    runs: pd.DataFrame,
+    *,
+    held_out: pd.DataFrame | None = None,
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Loss minus the fitted floor against C, both logarithmic, and the law's frontier.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law in N and D with a floor, as E of chinchilla.
+    runs, held_out : DataFrame
+        With the columns that were fitted; `held_out` runs were not.
+    level : float
+        Of the interval of a new run, less the best floor. The floor's own doubt bends the line.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    UserError
+        If the law has no floor, or reads more than N and D.
+    """
+    floors = result.law.parameters_with_role("floor")
+    if len(floors) != 1 or not of_size_and_tokens(result):
+        raise UserError(
+            f"reducible loss: needs a law in N and D with one floor; {result.law.name} is none"
+        )
+    ax = axes() if ax is None else ax
+    floor = result.params[floors[0]]
+    fitted = run_table(result, runs)
+    others = None if held_out is None or held_out.empty else run_table(result, held_out)
+    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+    scale = Scale(together["N"])
+    away = far_from_law(result, fitted) | (fitted["loss"].to_numpy(float) <= floor)
+    points(
+        ax,
+        _above(fitted, floor),
+        "C",
+        "reducible",
+        "fitted runs",
+        away=away,
+        color=scale(fitted["N"]),
+    )
+    if others is not None:
+        points(
+            ax,
+            _above(others, floor),
+            "C",
+            "reducible",
+            "held-out runs",
+            color=HELD_OUT,
+            marker="*",
+            size=1.9,
+        )
+    low, measured = together["C"].min() / _ROOM, together["C"].max()
+    best = _above(frontier(result, low, measured * _ROOM, level), floor)
+    if "reducible_lower" in best:
+        best["reducible_lower"] = best["reducible_lower"].clip(
+            lower=_LEAST * best["reducible"].min()
+        )
+    band = interval_name(level) if len(result.draws) else ""
+    line(ax, best, "C", "reducible", "best split (frontier)", band=band, lw=1.8)
+    log_axis(ax.xaxis, power)
+    log_axis(ax.yaxis, lambda value: f"{value:.3g}")
+    ax.set_xlim(low, measured * _ROOM)
+    frame(ax)
+    beyond(ax, float(measured))
+    scale.bar(ax, SIZE)
+    ax.annotate(
+        f"{floors[0]} = {floor:.3f}",
+        (0.03, 0.04),
+        xycoords="axes fraction",
+        fontsize="small",
+    )
+    return finish(ax, COMPUTE, f"loss − {floors[0]} (nats/token)")
+
+
+def _above(table: pd.DataFrame, floor: float) -> pd.DataFrame:
+    """With the loss above the floor, and the ends of its interval."""
+    ends = [end for end in ("", "_lower", "_upper") if f"loss{end}" in table]
+    return table.assign(
+        **{f"reducible{end}": np.asarray(table[f"loss{end}"]) - floor for end in ends}
+    )

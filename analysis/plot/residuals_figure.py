@@ -1,0 +1,142 @@
+"""What a law misses at each run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import INPUTS, SIZE, power, short
+from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_name, run_table
+from scalinglab.analysis.plot.layers import frame, points
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, finish, palette
+from scalinglab.analysis.plot.ticks import log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+_ROOM = 1.4
+
+
+def residuals(
+    result: Result,
+    runs: pd.DataFrame,
+    *,
+    held_out: pd.DataFrame | None = None,
+    x: str = "C",
+    level: float = LEVEL,
+    ax: Axes | None = None,
+) -> Axes:
+    """Measured over predicted loss, minus one, with the interval of the law; held-out runs with the interval of
+    their prediction.
+
+    Parameters
+    ----------
+    result : Result
+    runs, held_out : DataFrame
+        With the columns that were fitted; `held_out` runs were not.
+    x : str
+        ``C``, or an input of the law.
+    level : float
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes() if ax is None else ax
+    fitted = _relative(run_table(result, runs))
+    color = Scale(fitted["N"]) if "N" in fitted else None
+    level_known = len(result.draws) > 0
+    if level_known:
+        _interval(ax, result, fitted, x, level)
+    ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
+    points(
+        ax,
+        fitted,
+        x,
+        "residual",
+        "fitted runs",
+        away=far_from_law(result, fitted),
+        color=palette()[0] if color is None else color(fitted["N"]),
+    )
+    if held_out is not None and len(held_out):
+        others = _relative(run_table(result, held_out))
+        if level_known:
+            others = _around_zero(result, others, level)
+        points(
+            ax,
+            others,
+            x,
+            "residual",
+            "held-out runs",
+            color=HELD_OUT,
+            marker="*",
+            size=1.9,
+            bars=False,
+        )
+        if level_known:
+            _bars(ax, others, x)
+    if fitted[x].min() > 0:
+        log_axis(ax.xaxis, power if x == "C" else short)
+    frame(ax, log=False)
+    if color is not None:
+        color.bar(ax, SIZE)
+    return finish(
+        ax, INPUTS.get(x) or result.law.columns.get(x, x), "measured / predicted loss − 1 (%)"
+    )
+
+
+def _relative(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(residual=100 * (table["loss"] / table["predicted"] - 1))
+
+
+def _around_zero(result: Result, table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """With the interval that a new run falls in, seen from the prediction."""
+    found = result.predict(table.drop(columns=["loss", "predicted"]), level=level)
+    for end in ("lower", "upper"):
+        table[f"interval_{end}"] = 100 * (np.asarray(found[end]) / table["predicted"] - 1)
+    return table
+
+
+def _interval(ax: Axes, result: Result, fitted: pd.DataFrame, x: str, level: float) -> None:
+    """The interval over all fitted runs, as steps along x: it depends on more than x."""
+    ends = result.band(fitted.drop(columns=["loss", "predicted"]), level)
+    table = fitted.assign(
+        interval_lower=100 * (ends["lower"] / fitted["predicted"] - 1),
+        interval_upper=100 * (ends["upper"] / fitted["predicted"] - 1),
+    ).sort_values(x)
+    at = table[x].to_numpy(float)
+    size = max(1, len(at) // 12)
+    parts = np.array_split(np.arange(len(at)), max(1, len(at) // size))
+    places = [at[part].mean() for part in parts]
+    low = [table["interval_lower"].iloc[part].mean() for part in parts]
+    high = [table["interval_upper"].iloc[part].mean() for part in parts]
+    places = [at[0] / _ROOM**0.3, *places, at[-1] * _ROOM**0.3]
+    ax.fill_between(
+        places,
+        [low[0], *low, low[-1]],
+        [high[0], *high, high[-1]],
+        color="0.4",
+        alpha=BAND,
+        lw=0,
+        label=interval_name(level),
+    )
+
+
+def _bars(ax: Axes, table: pd.DataFrame, x: str) -> None:
+    """One bar a place: the widest ends of the runs there."""
+    ends = table.groupby(x).agg({"interval_lower": "min", "interval_upper": "max"})
+    ax.vlines(
+        ends.index,
+        ends["interval_lower"],
+        ends["interval_upper"],
+        color=HELD_OUT,
+        alpha=0.35,
+        lw=4,
+        zorder=2,
+        label="interval of the held-out run",
+    )

@@ -1,0 +1,77 @@
+"""What the compute of one recipe is worth in that of another, and its trend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
+from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
+from scalinglab.analysis.plot.labels import COMPUTE, literal, power
+from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.style import MARKERS, axes, finish, palette
+from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.arms.comparison import ArmComparison
+
+_FLOORS = {OWN: ", own floors", ONE: ", one floor", NONE: ""}
+
+
+def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None = None) -> Axes:
+    """Compute that A needs for B's loss, over B's compute: above 1 B saves compute.
+
+    Parameters
+    ----------
+    comparison : ArmComparison
+        From `analysis.compare_arms`, with laws of both arms.
+    level : float
+        Of the intervals of the trend; those of the multipliers are the comparison's.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    UserError
+        If an arm has too few runs for a law.
+    """
+    if comparison.result is None:
+        raise UserError("speed-up: an arm has too few runs for a law of its own")
+    ax = axes() if ax is None else ax
+    along, top = trend(comparison, level)
+    shown = along[np.isfinite(along["speed_up"])]
+    ax.axhline(1, color="0.45", lw=0.8, zorder=1.6)
+    line(
+        ax,
+        shown[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
+        "C",
+        "speed_up",
+        without_interval("along the ladder", shown, "speed_up"),
+        color=palette()[0],
+        band=f"{level:.0%} interval",
+        lw=1.5,
+    )
+    table = comparison.multipliers
+    for k, (floor, own) in enumerate(
+        table[np.isfinite(table["multiplier"])].groupby("floor", sort=False)
+    ):
+        best = (own["split"] == BEST).all()
+        name = ("best splits" if best else "multiplier") + _FLOORS.get(str(floor), "")
+        color = palette()[(1 + k) % len(palette())]
+        # Beside each other: both stand at the same budgets.
+        own = own.assign(C=own["C"] * 1.06 ** (k - 0.5))
+        points(ax, own, "C", "multiplier", name, color=color, marker=MARKERS[1 + k], size=1.2)
+    log_axis(ax.xaxis, power)
+    log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
+    frame(ax)
+    beyond(ax, top)
+    a, b = map(literal, comparison.arms)
+    return finish(ax, COMPUTE, f"compute of {a} / {b}, equal loss")

@@ -1,0 +1,201 @@
+"""How figures look: colours that colour-blind readers tell apart, axes, legends, colour bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
+from matplotlib.figure import Figure
+
+from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.plot.ticks import LogTicks, log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMN = 3.25  # inches: a column of ICML, ACL or NeurIPS' two-column kin
+PAGE = 6.75  # and their whole width
+_RATIO = 0.68  # height over width of a figure of one panel
+# rcParams for print: `with matplotlib.rc_context(plot.PAPER)`.
+PAPER: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "svg.fonttype": "none",  # text is text
+    "pdf.fonttype": 42,
+}
+# Okabe and Ito 2008, the order chosen so that the first ones differ most, also in grey.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = "osD^vP"
+HELD_OUT = "#D55E00"
+INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
+BAND = 0.18  # opacity of an interval
+_DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
+_HEIGHT = 0.68  # of a figure's, that its axes have
+_EM = 0.6  # width of a character in sizes of the font, on average
+_LABEL_EMS, _BAR_EMS = 5.0, 7.0  # that labels beside the axes take, and a colour bar
+_WITH_BAR: WeakSet[Axes] = WeakSet()
+_MANY = 6  # different values, up to which a colour bar marks each
+
+
+def palette() -> Sequence[str]:
+    """Colours of categories: those of rcParams where somebody chose some."""
+    cycle = [to_hex(c) for c in mpl.rcParams["axes.prop_cycle"].by_key().get("color", [])]
+    return PALETTE if not cycle or cycle[:5] == _DEFAULT_CYCLE else cycle
+
+
+def category(k: int) -> dict[str, Any]:
+    """Colour and marker of the k-th category: told apart without colour, too."""
+    colours = palette()
+    return {"color": colours[k % len(colours)], "marker": MARKERS[k % len(MARKERS)]}
+
+
+def colour_map() -> Colormap:
+    """Viridis without its darkest and its palest part: legible as a line on white."""
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.85, 256)))
+
+
+def axes(width: float | None = None, ratio: float = _RATIO, columns: int = 1) -> Any:
+    """Axes of a new figure that is `width` inches wide: ``plot.COLUMN`` or ``plot.PAGE``.
+
+    Parameters
+    ----------
+    width : float, optional
+        Default: that of rcParams.
+    ratio : float
+        Height over width of a panel.
+    columns : int
+        Panels beside each other.
+
+    Returns
+    -------
+    Axes, or array of Axes if there are several
+    """
+    # pyplot shows figures in notebooks; whoever passes axes of their own never loads it.
+    from matplotlib import pyplot
+
+    size = None if width is None else (width, width * ratio / columns)
+    return pyplot.subplots(1, columns, figsize=size, layout="constrained")[1]
+
+
+def panels(width: float, ratio: float = _RATIO, columns: int = 1) -> list[Axes]:
+    """Axes of a figure that no window shows."""
+    figure = Figure(figsize=(width, width * ratio / columns), layout="constrained")
+    return list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+class Scale:
+    """Colours of a quantity on a logarithmic scale."""
+
+    def __init__(self, values: Any) -> None:
+        values = np.unique(np.asarray(values, float))
+        values = values[np.isfinite(values)]
+        self.values = values
+        low, high = (values.min(), values.max()) if len(values) else (1.0, 1.0)
+        if low == high:
+            low, high = (low / 2, high * 2) if low > 0 else (low - 1, high + 1)
+        self.norm: Normalize = LogNorm(low, high) if low > 0 else Normalize(low, high)
+        self.map = colour_map()
+
+    def __call__(self, values: Any) -> Any:
+        """Colours of values."""
+        return self.map(self.norm(np.asarray(values, float)))
+
+    def few(self, most: int = 5) -> np.ndarray:
+        """Some of the values, evenly apart in logarithms: those whose lines are drawn."""
+        if len(self.values) <= most:
+            return self.values
+        wanted = np.geomspace(self.values[0], self.values[-1], most)
+        near = np.abs(np.log(self.values)[:, None] - np.log(wanted)).argmin(axis=0)
+        return self.values[np.unique(near)]
+
+    def bar(self, ax: Axes, label: str, powers: bool = False) -> None:
+        """A colour bar beside the axes; few values are marked each."""
+        if len(self.values) < 2:
+            return
+        mappable = ScalarMappable(self.norm, self.map)
+        bar = ax.figure.colorbar(mappable, ax=ax, pad=0.02, aspect=28)
+        form = power if powers else short
+        log_axis(bar.ax.yaxis, form) if isinstance(self.norm, LogNorm) else None
+        if len(self.values) <= _MANY and self._apart():
+            bar.set_ticks(list(self.values), labels=[form(v) for v in self.values])
+        elif isinstance(self.norm, LogNorm):
+            bar.locator = LogTicks()
+            bar.update_ticks()
+        bar.ax.minorticks_off()
+        bar.outline.set_visible(False)
+        bar.set_label(_along(ax, label))
+        _WITH_BAR.add(ax)
+
+    def _apart(self) -> bool:
+        places = self.norm(self.values)
+        return bool(np.diff(places).min() > 0.07)
+
+
+def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
+    """Labels, a faint grid, and a legend above the data, where it hides nothing."""
+    ax.set_xlabel(x)
+    ax.set_ylabel(_along(ax, y))
+    ax.grid(alpha=0.25, lw=0.5)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    handles, names = ax.get_legend_handles_labels()
+    if legend and len(handles):
+        _legend_above(ax, handles, names)
+    return ax
+
+
+def _along(ax: Axes, text: str) -> str:
+    """A label of a vertical axis, in two lines where it is longer than the axis."""
+    room = ax.figure.get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
+    return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
+
+
+def _legend_above(ax: Axes, handles: list, names: list[str]) -> None:
+    """In as many columns as there is room for."""
+    size = mpl.rcParams["font.size"] * 0.83
+    columns = len(names)
+    while columns > 1 and _legend_width(names, columns) * size > _room_above(ax):
+        columns -= 1
+    ax.legend(
+        handles,
+        names,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.2,
+        ncols=columns,
+        fontsize=size,
+        frameon=False,
+        handlelength=1.6,
+        columnspacing=1.2,
+        labelspacing=0.3,
+    )
+
+
+def _room_above(ax: Axes) -> float:
+    """Points from end to end of the axes: a wider legend would push the colour bar away."""
+    specification = ax.get_subplotspec()
+    panels = 1 if specification is None else specification.get_gridspec().ncols
+    beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
+    return float(ax.figure.get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
+
+
+def _legend_width(names: list[str], columns: int) -> float:
+    """In sizes of the font; matplotlib fills columns from above."""
+    rows, more = divmod(len(names), columns)
+    width, at = 0.0, 0
+    for k in range(columns):
+        count = rows + (k < more)
+        width += _EM * max(len(name) for name in names[at : at + count]) + 3.6
+        at += count
+    return width

@@ -1,0 +1,84 @@
+"""Ticks of logarithmic axes: as many labels as there is room for, whatever part of a decade is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import (
+    FuncFormatter,
+    Locator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
+_SUBS = ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,))
+_EVERY = (2, 3, 4, 5, 6, 8, 10)  # decades apart, where one each is too many
+_EMS = 3.0  # of the font, which matplotlib counts for a tick along x
+_LABEL_EMS = {"x": 4.2, "y": 2.5}  # that a label as 3·10¹² takes, with its gap
+_FEWEST = 2
+
+
+class LogTicks(Locator):
+    """The densest round numbers whose labels fit."""
+
+    def __call__(self) -> np.ndarray:
+        """Places of the ticks within the limits shown."""
+        low, high = sorted(self.axis.get_view_interval())
+        return self.tick_values(low, high)
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Places of the ticks between two limits."""
+        if not 0 < vmin < vmax:
+            return np.empty(0)
+        room = self._room()
+        first, last = int(np.floor(np.log10(vmin))), int(np.ceil(np.log10(vmax)))
+        sets = [[m * 10.0**k for k in range(first, last + 1) for m in subs] for subs in _SUBS]
+        sets += [[10.0**k for k in range(first, last + 1) if k % n == 0] for n in _EVERY]
+        fallback = np.empty(0)
+        for values in sets:
+            inside = np.array([v for v in values if vmin * 0.999 <= v <= vmax * 1.001])
+            if len(inside) <= room and self._apart(inside, vmin, vmax, room):
+                if len(inside) >= _FEWEST:
+                    return inside
+                fallback = fallback if len(fallback) else inside
+        linear = MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax)
+        inside = linear[(linear >= vmin) & (linear <= vmax)]
+        return inside if len(inside) > len(fallback) else fallback
+
+    def _room(self) -> int:
+        name = getattr(self.axis, "axis_name", "x")
+        space = self.axis.get_tick_space()
+        per = _EMS if name == "x" else 2.0
+        return int(max(_FEWEST, min(8, space * per / _LABEL_EMS.get(name, 5.0))))
+
+    @staticmethod
+    def _apart(values: np.ndarray, low: float, high: float, room: int) -> bool:
+        """Whether neighbours are at least a label apart: multiples crowd before a decade."""
+        if len(values) < 2:
+            return True
+        gaps = np.diff(np.log(values)) / np.log(high / low)
+        return bool(gaps.min() >= 0.8 / (room + 1))
+
+
+def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
+    """A logarithmic axis whose ticks are written by `form`."""
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_locator(LogTicks())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def loss_axis(axis: Axis) -> None:
+    """A logarithmic axis of losses: within a decade, so its ticks are evenly spaced numbers."""
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,239 @@
+"""The store of a source of documents: read, encoded and written chunk after chunk.
+
+What is written is noted every few seconds, so a build that was killed goes on from there; chunks are
+encoded by several processes and written in their order, so the store does not depend on how many
+there are. No more than a few chunks are in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import logging
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.data.documents import Chunk, Documents
+from scalinglab.scaling.data.encode import Counts, Encoded, encode_chunk
+from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.processes import mapped
+from scalinglab.scaling.data.store import BUILDING, MAKER, beating, is_abandoned
+from scalinglab.scaling.data.summary import hashes_file, summarize
+from scalinglab.scaling.data.verify import ENDS, PARTS, ends_file
+from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import (
+    create_exclusive,
+    read_json,
+    server_time,
+    write_json,
+)
+from scalinglab.scaling.records.damage import DamagedFile, Shape, sealed
+from scalinglab.scaling.tokenizers.artefact import Artefact
+from scalinglab.scaling.tokenizers.tokenizer import Encoder
+
+log = logging.getLogger(__name__)
+NOTE = "progress.json"  # how far it is
+NOTE_SECONDS = 5.0
+TELL_SECONDS = 15.0
+SMALL = 8 << 20  # bytes: a smaller source is done before other processes have started
+_NOTE: Shape = {"chunks": int, "counts": dict, "sizes": dict}
+
+
+@dataclass
+class _Written:
+    """The files of a build, and how far they are."""
+
+    folder: Path
+    chunks: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+    def __enter__(self) -> _Written:
+        note = self._read_note()
+        self._files = {name: (self.folder / name).open("ab") for name in self.names()}
+        for name, file in self._files.items():
+            size = note["sizes"].get(name, 0)
+            if file.tell() < size:
+                raise DamagedFile(self.folder / name, "it is shorter than it was", "remove it")
+            file.truncate(size)
+            file.seek(size)
+        self.chunks, self.counts = note["chunks"], Counts(**note["counts"])
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    @staticmethod
+    def names() -> list[str]:
+        """The files: tokens, ends of documents, hashes of documents."""
+        return [name for p in PARTS for name in (f"{p}.bin", ends_file(p), hashes_file(p))]
+
+    def _read_note(self) -> dict[str, Any]:
+        try:
+            note: dict[str, Any] = read_json(self.folder / NOTE, _NOTE)
+        except (FileNotFoundError, DamagedFile):
+            return {"chunks": 0, "counts": asdict(Counts()), "sizes": {}}
+        return note
+
+    def add(self, encoded: Encoded) -> None:
+        """Append a chunk."""
+        for part in PARTS:
+            before = self._files[f"{part}.bin"].tell() // encoded.tokens[part].dtype.itemsize
+            encoded.tokens[part].tofile(self._files[f"{part}.bin"])
+            ends = before + np.cumsum(encoded.lengths[part], dtype=ENDS)
+            ends.tofile(self._files[ends_file(part)])
+            encoded.hashes[part].tofile(self._files[hashes_file(part)])
+        self.counts.add(encoded.counts)
+        self.chunks += 1
+
+    def note(self) -> None:
+        """Flush all to the disk, and note how far it is."""
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        sizes = {name: file.tell() for name, file in self._files.items()}
+        note = {"chunks": self.chunks, "counts": asdict(self.counts), "sizes": sizes}
+        write_json(self.folder / NOTE, note)
+
+
+def build_store(
+    folder: Path,
+    name: str,
+    options: dict[str, Any],
+    source: Documents,
+    state: Any,
+    artefact: Artefact,
+    processes: int,
+) -> None:
+    """Make the store of a source of documents, or go on with one that was begun.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the store.
+    name, options : str, dict
+        The source and its options, for the manifest.
+    source : Documents
+    state : any
+        What its files were when the folder was named.
+    artefact : Artefact
+        The tokenizer.
+    processes : int
+        That encode.
+
+    Raises
+    ------
+    ConfigError
+        If a document cannot be read, a part would be empty, files changed meanwhile, or the
+        training part holds what the validation part does.
+    """
+    aside = folder.with_name(f".{folder.name}{BUILDING}")
+    if not _claim(aside, folder):
+        return
+    with beating(aside):
+        try:
+            manifest = _built(aside, name, options, source, state, artefact, processes)
+        except ConfigError:
+            shutil.rmtree(aside, ignore_errors=True)  # to go on would give the same
+            raise
+        write_json(aside / "manifest.json", manifest.to_dict())
+        for left in (NOTE, *map(hashes_file, PARTS)):
+            (aside / left).unlink(missing_ok=True)
+    (aside / MAKER).unlink(missing_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.rename(aside, folder)
+
+
+def _built(
+    aside: Path,
+    name: str,
+    options: dict[str, Any],
+    source: Documents,
+    state: Any,
+    artefact: Artefact,
+    processes: int,
+) -> Manifest:
+    encoder = _encoder(artefact)
+    with _Written(aside) as written:
+        _encode(written, source, artefact, processes)
+    if source.state() != state:
+        raise ConfigError(
+            f"data.source = {name!r}: its files were changed while they were read; give the"
+            " command again"
+        )
+    return summarize(aside, name, options, source, artefact, encoder, written.counts)
+
+
+def _claim(aside: Path, folder: Path) -> bool:
+    """Become the one that builds; False once another has built it."""
+    me = sealed(machine.this_process().to_dict())
+    told = False
+    while True:
+        aside.mkdir(parents=True, exist_ok=True)
+        if (folder / "manifest.json").exists():
+            with contextlib.suppress(OSError):
+                aside.rmdir()
+            return False
+        if create_exclusive(aside / MAKER, me):
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            if is_abandoned(aside, server_time(folder.parent)):
+                left = aside / f"{MAKER}.{os.getpid()}"
+                os.rename(aside / MAKER, left)  # one of those who find it abandoned succeeds
+                left.unlink()
+                continue
+        if not told:
+            log.warning("%s is being built by another process; waiting for it", folder.name)
+            told = True
+        time.sleep(0.5)
+
+
+def _encode(written: _Written, source: Documents, artefact: Artefact, processes: int) -> None:
+    size = source.size
+    if size is not None and size < SMALL:
+        processes = 1
+    if written.chunks:
+        log.warning("going on after %s bytes of text", f"{_text_bytes(written.counts):,}")
+    remaining = itertools.islice(source.chunks(), written.chunks, None)
+    noted = told = began = time.monotonic()
+    before = _text_bytes(written.counts)
+    for encoded in mapped(_encoded, (source, artefact), remaining, processes):
+        written.add(encoded)
+        now = time.monotonic()
+        if now - noted > NOTE_SECONDS:
+            written.note()
+            noted = time.monotonic()
+        if now - told > TELL_SECONDS:
+            _tell(written.counts, before, now - began, size)
+            told = now
+    written.note()
+
+
+def _encoded(shared: tuple[Documents, Artefact], chunk: Chunk) -> Encoded:
+    source, artefact = shared
+    return encode_chunk(source, _encoder(artefact), chunk)
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(artefact: Artefact) -> Encoder:
+    """Each process reads its own: what a library pickles of one may not be all of it."""
+    return artefact.encoder()
+
+
+def _tell(counts: Counts, before: int, seconds: float, size: int | None) -> None:
+    done = _text_bytes(counts)
+    rate = (done - before) / seconds
+    of = "" if size is None else f" (files of {size / 1e6:,.0f} MB)"
+    log.warning("%.0f MB of text are tokens%s, %.1f MB/s", done / 1e6, of, rate / 1e6)
+
+
+def _text_bytes(counts: Counts) -> int:
+    return sum(counts.bytes.values())

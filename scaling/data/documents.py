@@ -1,0 +1,290 @@
+"""Sources of documents: text that a tokenizer turns into one store.
+
+A source reads chunks of about a megabyte, one at a time and in any process; ``scaling/data/build.py``
+makes the store of them. What all of them share stands here: the column of the text, the condition
+that chooses rows, and the cut of the validation part.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
+from scalinglab.scaling.data.source import Source
+from scalinglab.scaling.data.store import Corpus
+from scalinglab.scaling.fields import ConfigError, Within, check_ranges, setting
+from scalinglab.scaling.text import conditions
+
+CHUNK = 1 << 20  # bytes of text that are read and encoded at once
+LONGEST = 64 << 20  # bytes that one document may have
+TRAIN, VALIDATION = "train", "validation"
+REFUSE, SKIP = "refuse", "skip"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A stretch of a source.
+
+    Attributes
+    ----------
+    part : str or None
+        The part that its documents belong to; None: each document's own hash decides.
+    content : any
+        What the source needs to read it; it may go to another process.
+    """
+
+    part: str | None
+    content: Any
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that were read.
+
+    Attributes
+    ----------
+    columns : dict
+        Name -> values, a list a column, None where a row has none. A column that no row has is
+        absent.
+    place : callable
+        Where a row stands, for messages: "corpus.jsonl, line 7".
+    unreadable : int
+        Rows that were passed over.
+    """
+
+    columns: dict[str, list[Any]]
+    place: Callable[[int], str]
+    unreadable: int = 0
+
+    def __len__(self) -> int:
+        return max(map(len, self.columns.values()), default=0)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Documents of a chunk, and how many rows were none."""
+
+    texts: list[str]
+    empty: int
+    filtered: int
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class Documents(Source):
+    """A source of documents. Subclasses say how chunks are found and read."""
+
+    text: str = "text"  # the column that holds the text
+    where: str = ""  # a condition on columns (docs/conditions.md); the rows that meet it are taken
+    validation_share: int = setting(16, Within(2))  # one document in this many is validation
+    max_overlap: float = setting(0.5, Within(0, 1))  # share of validation that training may hold
+
+    @abstractmethod
+    def chunks(self) -> Iterator[Chunk]:
+        """All chunks, in an order that is the same on every machine; reading none where possible."""
+
+    @abstractmethod
+    def rows(self, content: Any) -> Rows:
+        """The rows of a chunk, with at least the columns of ``names``."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes that will be read, for the progress; None: not known."""
+        return None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are needed."""
+        condition = self.condition
+        return tuple(dict.fromkeys((self.text, *(condition.names if condition else ()))))
+
+    @property
+    def condition(self) -> conditions.Condition | None:
+        """The condition that chooses rows.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be read.
+        """
+        if not self.where:
+            return None
+        try:
+            return _parsed(self.where)
+        except conditions.ConditionError as error:
+            raise ConfigError(f"data.options.where = {error}") from None
+
+    def check(self) -> None:
+        """Refuse options out of their range, and columns that no document has.
+
+        Raises
+        ------
+        ConfigError
+            Naming the option.
+        """
+        check_ranges(self, "data.options")
+        if not self.text:
+            raise ConfigError("data.options.text is not set: the column that holds the text")
+        missing = set(self.names)
+        there: dict[str, None] = {}
+        looked: set[Any] = set()
+        for chunk in self.chunks():
+            # The first chunk tells; where it lacks a column, the first ones of the other files.
+            if (origin := self.origin(chunk.content)) in looked:
+                continue
+            looked.add(origin)
+            columns = self.rows(chunk.content).columns
+            missing -= {name for name in columns if any(v is not None for v in columns[name])}
+            there |= dict.fromkeys(columns) | dict.fromkeys(self.column_names(chunk.content))
+            if not missing:
+                return
+        if not looked:
+            raise ConfigError("data.options: the source has no documents")
+        name = self.text if self.text in missing else min(missing)
+        key = "text" if name == self.text else "where"
+        listed = conditions.listed(sorted(n for n in there if n not in missing))
+        raise ConfigError(
+            f"data.options.{key}: no document has the column {name!r}; there are: {listed}"
+        )
+
+    def origin(self, content: Any) -> Any:
+        """What chunks of one file, or of one table, have in common."""
+        return None
+
+    def column_names(self, content: Any) -> Sequence[str]:
+        """The columns of a chunk, for messages."""
+        return ()
+
+    def select(self, rows: Rows) -> Selected:
+        """The texts of the rows that are wanted.
+
+        Raises
+        ------
+        ConfigError
+            If a row has no text that is a string, or the condition makes no sense of its columns.
+        """
+        texts = rows.columns.get(self.text, [None] * len(rows))
+        condition = self.condition
+        taken: Sequence[bool] = [True] * len(texts)
+        if condition is not None and texts:
+            columns = {
+                name: rows.columns.get(name, [None] * len(texts)) for name in condition.names
+            }
+            try:
+                taken = condition.holds(columns, len(texts)).tolist()
+            except conditions.ConditionError as error:
+                raise ConfigError(f"data.options.where = {error} ({rows.place(0)} on)") from None
+        kept = []
+        empty = 0
+        for i, (text, wanted) in enumerate(zip(texts, taken, strict=True)):
+            if not wanted:
+                continue
+            if text is not None and not isinstance(text, str):
+                raise ConfigError(
+                    f"{rows.place(i)}: the column {self.text!r} (data.options.text) holds"
+                    f" {str(text)[:40]!r}, which is no string"
+                )
+            if text:
+                kept.append(text)
+            else:
+                empty += 1
+        return Selected(kept, empty, len(texts) - sum(taken), rows.unreadable)
+
+    def part_of(self, text: bytes, part: str | None) -> tuple[str, int]:
+        """The part that a document belongs to, and its hash.
+
+        The hash is that of the text: the same documents are held out for every tokenizer, and
+        copies of one document are in one part.
+        """
+        key = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+        return part or (VALIDATION if key % self.validation_share == 0 else TRAIN), key
+
+    def training_texts(self, size: int) -> Iterator[str]:
+        """Documents of the training part, about so many bytes of text, from chunks far apart.
+
+        A pure function of the source: a tokenizer that is trained on them is the same everywhere.
+        """
+        total = self.size
+        every = 1 if total is None else max(1, total // max(1, size))
+        given = 0
+        for chunk in itertools.islice(self.chunks(), 0, None, every):
+            if chunk.part == VALIDATION:
+                continue
+            for text in self.select(self.rows(chunk.content)).texts:
+                data = text.encode()
+                if self.part_of(data, chunk.part)[0] == TRAIN:
+                    yield text
+                    given += len(data)
+                    if given >= size:
+                        return
+
+    def corpus(self) -> Corpus:
+        """Not used: documents are turned into a store by ``scaling/data/build.py``."""
+        raise NotImplementedError("documents are streamed, by build_store")
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(text: str) -> conditions.Condition:
+    return conditions.parse(text)
+
+
+@dataclass(frozen=True)
+class FileDocuments(Documents):
+    """Documents in files: data.options.path is a file, a folder with pattern in it, or a pattern."""
+
+    path: str = ""
+    pattern: str = "*"  # of the files in a folder and below it; several, separated by commas
+    validation: str = ""  # files of the validation part, as path; "": one document in some by hash
+    unreadable: str = setting(REFUSE, (REFUSE, SKIP))  # what is done with a row that is no document
+
+    def files(self) -> list[Path]:
+        """The training files, in order."""
+        return files_of("data.options.path", self.path, self.pattern, self.kind())
+
+    def validation_files(self) -> list[Path]:
+        """The files of the validation part, where it has its own."""
+        if not self.validation:
+            return []
+        return files_of("data.options.validation", self.validation, self.pattern, self.kind())
+
+    @classmethod
+    def kind(cls) -> str:
+        """What the files are, for messages."""
+        return "documents"
+
+    def check(self) -> None:
+        """Refuse also files that are in both parts."""
+        refuse_shared(self.files(), self.validation_files(), "data.options.path")
+        super().check()
+
+    def state(self) -> list[list[str | int]]:
+        """What changes when the files do: a store is made again then."""
+        return state_of([*self.validation_files(), *self.files()])
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks of the validation files, if there are any, and of the training files."""
+        for path in self.validation_files():
+            yield from (Chunk(VALIDATION, content) for content in self.chunks_of(path))
+        own = TRAIN if self.validation else None
+        for path in self.files():
+            yield from (Chunk(own, content) for content in self.chunks_of(path))
+
+    @abstractmethod
+    def chunks_of(self, path: Path) -> Iterator[Any]:
+        """The chunks of a file: what ``rows`` takes; the path is first in each."""
+
+    def origin(self, content: Any) -> Any:
+        """Its file."""
+        return content[0]
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the files."""
+        return sum(p.stat().st_size for p in [*self.validation_files(), *self.files()])

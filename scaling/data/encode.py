@@ -1,0 +1,135 @@
+"""One chunk of documents to tokens: what every process of a build does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Chunk, Documents
+from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.tokenizers.tokenizer import Encoder
+
+PIECE = 1 << 18  # characters of one document that are encoded together; a longer one is cut
+_PARTS = (TRAIN, VALIDATION)
+
+
+@dataclass
+class Counts:
+    """What was met on the way, by name: additive."""
+
+    rows: int = 0
+    empty: int = 0
+    filtered: int = 0
+    unreadable: int = 0
+    bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0))
+    documents: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0))
+
+    def add(self, other: Counts) -> None:
+        """Add what another chunk met."""
+        for name in ("rows", "empty", "filtered", "unreadable"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for part in _PARTS:
+            self.bytes[part] += other.bytes[part]
+            self.documents[part] += other.documents[part]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The tokens of a chunk.
+
+    Attributes
+    ----------
+    tokens : dict
+        Part -> ids, the separator after each document.
+    lengths : dict
+        Part -> tokens of each document, int64, its separator among them.
+    hashes : dict
+        Part -> hash of the text of each document, uint64.
+    counts : Counts
+    """
+
+    tokens: dict[str, np.ndarray]
+    lengths: dict[str, np.ndarray]
+    hashes: dict[str, np.ndarray]
+    counts: Counts
+
+
+def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
+    """Read, choose, cut and encode the documents of a chunk.
+
+    Raises
+    ------
+    ConfigError
+        If a row is no document.
+    """
+    selected = source.select(source.rows(chunk.content))
+    texts: dict[str, list[str]] = {part: [] for part in _PARTS}
+    hashes: dict[str, list[int]] = {part: [] for part in _PARTS}
+    counts = Counts(
+        rows=len(selected.texts) + selected.empty + selected.filtered + selected.unreadable,
+        empty=selected.empty,
+        filtered=selected.filtered,
+        unreadable=selected.unreadable,
+    )
+    for text in selected.texts:
+        data = text.encode()
+        part, key = source.part_of(data, chunk.part)
+        texts[part].append(text)
+        hashes[part].append(key)
+        counts.bytes[part] += len(data)
+        counts.documents[part] += 1
+    tokens, lengths = {}, {}
+    for part in _PARTS:
+        tokens[part], lengths[part] = _encoded(texts[part], encoder)
+    keys = {part: np.array(hashes[part], dtype=np.uint64) for part in _PARTS}
+    return Encoded(tokens, lengths, keys, counts)
+
+
+def _encoded(texts: Sequence[str], encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of documents one after another, and how many each has."""
+    pieces = [(i, piece) for i, text in enumerate(texts) for piece in cut(text)]
+    ids = [i for batch in _batches([p for _, p in pieces]) for i in encoder.encode(batch)]
+    end = [] if encoder.separator is None else [np.array([encoder.separator], encoder.dtype)]
+    parts: list[np.ndarray] = []
+    lengths = np.full(len(texts), len(end), dtype=np.int64)
+    highest = max((int(tokens.max()) for tokens in ids if len(tokens)), default=0)
+    if highest >= encoder.vocab:
+        raise ConfigError(
+            f"the tokenizer gave the id {highest}; its vocabulary has {encoder.vocab}, so 0 to"
+            f" {encoder.vocab - 1} are allowed"
+        )
+    for number, ((document, _), tokens) in enumerate(zip(pieces, ids, strict=True)):
+        parts.append(tokens)
+        lengths[document] += len(tokens)
+        if number + 1 == len(pieces) or pieces[number + 1][0] != document:
+            parts += end
+    joined = np.concatenate(parts) if parts else np.zeros(0, encoder.dtype)
+    return joined.astype(encoder.dtype, copy=False), lengths
+
+
+def cut(text: str) -> Iterator[str]:
+    """A document in pieces, cut at the end of a line or word where there is one."""
+    start = 0
+    while len(text) - start > PIECE:
+        end = start + PIECE
+        places = (text.rfind(mark, start + PIECE // 2, end) for mark in ("\n", " "))
+        end = next((place + 1 for place in places if place >= 0), end)
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _batches(pieces: Sequence[str]) -> Iterator[list[str]]:
+    """Pieces in groups, as a tokenizer's own objects take far more memory than text."""
+    batch: list[str] = []
+    held = 0
+    for piece in pieces:
+        batch.append(piece)
+        held += len(piece)
+        if held >= PIECE:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch

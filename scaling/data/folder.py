@@ -1,0 +1,128 @@
+"""Text and code in files: each file is a document, with its path as a column.
+
+A file of more than a megabyte is several documents, cut at ends of lines: so a part of one large
+file can be held out, and none has to fit into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.data.documents import (
+    CHUNK,
+    LONGEST,
+    REFUSE,
+    Chunk,
+    FileDocuments,
+    Rows,
+)
+from scalinglab.scaling.data.files import line_of
+from scalinglab.scaling.data.kinds import refuse_binary
+from scalinglab.scaling.data.lines import LineTooLong, lines_between
+from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.fields import ConfigError, setting
+
+ENCODINGS = ("utf-8", "latin-1", "cp1252")
+_TOGETHER = 256  # small files of one chunk, at most
+
+
+@SOURCES.register("folder")
+@dataclass(frozen=True)
+class Folder(FileDocuments):
+    """Documents in text files: data.options.path, and pattern, as in '*.py,*.md'.
+
+    Conditions read the columns ``path``, ``name`` and ``bytes``.
+    """
+
+    pattern: str = "*.txt"
+    encoding: str = setting("utf-8", ENCODINGS)
+
+    @classmethod
+    def kind(cls) -> str:
+        """For messages."""
+        return "text"
+
+    def chunks(self) -> Iterator[Any]:
+        """Small files that follow each other go together."""
+        held: list[Any] = []
+        part, size = None, 0
+        for chunk in super().chunks():
+            _, start, end = chunk.content
+            if held and (
+                chunk.part != part or size + end - start > CHUNK or len(held) >= _TOGETHER
+            ):
+                yield Chunk(part, held)
+                held, size = [], 0
+            held.append(chunk.content)
+            part, size = chunk.part, size + end - start
+        if held:
+            yield Chunk(part, held)
+
+    def chunks_of(self, path: Path) -> Iterator[Any]:
+        """Ranges of about a megabyte."""
+        size = path.stat().st_size
+        if size:
+            refuse_binary(path)
+        for start in range(0, max(size, 1), CHUNK):
+            yield path, start, min(start + CHUNK, size)
+
+    def origin(self, content: Any) -> Any:
+        """All files are of one kind."""
+        return None
+
+    def rows(self, content: Any) -> Rows:
+        """Read the files of a chunk.
+
+        Raises
+        ------
+        ConfigError
+            If one is no text in its encoding, and is not to be passed over.
+        """
+        texts: list[Any] = []
+        paths: list[Path] = []
+        unreadable = 0
+        for path, start, end in content:
+            try:
+                texts.append(self._read(path, start, end))
+            except UnicodeDecodeError as error:
+                if self.unreadable == REFUSE:
+                    raise ConfigError(
+                        f"{path}: byte {error.object[error.start]:#04x} is no {self.encoding}:"
+                        " convert the file, give data.options.encoding (one of"
+                        f" {', '.join(ENCODINGS)}), or pass over such files with"
+                        " data.options.unreadable=skip"
+                    ) from None
+                unreadable += 1
+                continue
+            paths.append(path)
+        columns = {
+            self.text: texts,
+            "path": [path.as_posix() for path in paths],
+            "name": [path.name for path in paths],
+            "bytes": [None if t is None else len(t.encode()) for t in texts],
+        }
+        return Rows(columns, lambda i: str(paths[i]), unreadable)
+
+    def column_names(self, content: Any) -> Sequence[str]:
+        """What is known of a file."""
+        return (self.text, "path", "name", "bytes")
+
+    def _read(self, path: Path, start: int, end: int) -> str:
+        whole = start == 0 and end < CHUNK
+        try:
+            data = (
+                path.read_bytes()
+                if whole
+                else b"".join(line for _, line in lines_between(path, start, end))
+            )
+        except LineTooLong as error:
+            raise ConfigError(
+                f"{path}, line {line_of(path, error.place):,}, has more than {LONGEST:,} bytes: one"
+                " document may have as many; break the line"
+            ) from None
+        if start == 0 and self.encoding == "utf-8":
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        return data.decode(self.encoding)

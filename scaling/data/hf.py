@@ -1,0 +1,140 @@
+"""Datasets of Hugging Face: a local folder, or one of the Hub at a stated commit.
+
+A branch or a tag moves, so runs on it could not be told apart: a dataset of the Hub is named with a
+commit. Streaming downloads no more than is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Chunk, Documents, Rows
+from scalinglab.scaling.data.files import state_of
+from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data.tables import inner, top_columns
+from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.fields import ConfigError
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_ROWS = 64  # that are read and encoded together
+_SAVED = ("state.json", "dataset_dict.json")  # what save_to_disk writes
+
+
+@SOURCES.register("hf")
+@dataclass(frozen=True)
+class HuggingFace(Documents):
+    """Documents of a dataset of Hugging Face: data.options.path, and text, the column."""
+
+    path: str = ""  # a folder (of save_to_disk, or of data files), or a name on the Hub
+    name: str = ""  # of its configuration, where it has several
+    split: str = "train"
+    validation_split: str = ""  # "": one document in validation_share, by hash
+    revision: str = ""  # commit, 40 digits; a dataset of the Hub needs one
+    streaming: bool = True  # of the Hub: read while it comes, or download it first
+
+    def state(self) -> Any:
+        """Files of a local folder; a commit does not change."""
+        if not self.path:
+            raise ConfigError(
+                "data.options.path is not set: a folder of a dataset, or its name on the Hub"
+            )
+        if self._is_local:
+            return state_of(sorted(p for p in Path(self.path).rglob("*") if p.is_file()))
+        if not _COMMIT.fullmatch(self.revision):
+            stated = repr(self.revision) if self.revision else "not set"
+            raise ConfigError(
+                f"data.options.revision is {stated}: {self.path!r} is no folder here, and what a"
+                " branch or a tag of the Hub names may change; give the commit, 40 hexadecimal"
+                f" digits (https://huggingface.co/datasets/{self.path}/commits)"
+            )
+        return None
+
+    @property
+    def _is_local(self) -> bool:
+        return Path(self.path).is_dir()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Rows, a few at a time, in the order of the dataset."""
+        if self.validation_split:
+            if self.validation_split == self.split:
+                raise ConfigError(
+                    f"data.options.validation_split = {self.split!r} is data.options.split: its"
+                    " documents would be trained on and validated on"
+                )
+            yield from self._chunks_of(self.validation_split, VALIDATION)
+        yield from self._chunks_of(self.split, TRAIN if self.validation_split else None)
+
+    def _chunks_of(self, split: str, part: str | None) -> Iterator[Chunk]:
+        rows = self._opened(split)
+        there = rows.column_names  # None: a stream tells by its rows
+        if there is not None:
+            if self.text not in there:
+                listed = ", ".join(there)
+                raise ConfigError(
+                    f"data.options.text: {self.path!r} has no column {self.text!r}; there are:"
+                    f" {listed}"
+                )
+            rows = rows.select_columns(top_columns(self.names, there))
+        first = 0
+        for columns in _reading(self.path, rows.iter(_ROWS)):
+            yield Chunk(part, (split, first, columns))
+            first += len(next(iter(columns.values())))
+
+    def rows(self, content: Any) -> Rows:
+        """They were read already."""
+        split, first, columns = content
+        wanted = {}
+        for name in self.names:
+            top, _, rest = name.partition(".")
+            if name in columns:
+                wanted[name] = columns[name]
+            elif top in columns:
+                wanted[name] = [inner(value, rest.split(".")) for value in columns[top]]
+        return Rows(wanted, lambda i: f"{self.path}, row {first + i + 1} of {split}")
+
+    def origin(self, content: Any) -> Any:
+        """Its split."""
+        return content[0]
+
+    def column_names(self, content: Any) -> Sequence[str]:
+        """The columns that were read."""
+        return list(content[2])
+
+    def _opened(self, split: str) -> Any:
+        with needs_extra("data=hf"):
+            import datasets
+
+        datasets.disable_progress_bars()
+        folder = Path(self.path)
+        try:
+            if any((folder / name).exists() for name in _SAVED):
+                saved = datasets.load_from_disk(self.path)
+                return saved[split] if isinstance(saved, datasets.DatasetDict) else saved
+            return datasets.load_dataset(
+                self.path,
+                self.name or None,
+                split=split,
+                revision=self.revision or None,
+                streaming=self.streaming,
+            )
+        except Exception as error:  # of files, of the net, of the library: it has no common class
+            raise ConfigError(_refused(self.path, split, error)) from error
+
+
+def _reading(path: str, batches: Iterator[dict[str, list[Any]]]) -> Iterator[dict[str, list[Any]]]:
+    try:
+        yield from batches
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(_refused(path, "", error)) from error
+
+
+def _refused(path: str, split: str, error: Exception) -> str:
+    of = f", split {split!r}," if split else ""
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"data.options.path = {path!r}{of} cannot be read: {said}"

@@ -1,0 +1,188 @@
+"""JSON Lines, plain or compressed by gzip or Zstandard: one object a line, its text in a column.
+
+A plain file is read in ranges, by several processes at once. A compressed one is read from its
+beginning; what it holds is then parsed and encoded by several.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from scalinglab.scaling.data.documents import CHUNK, LONGEST, REFUSE, FileDocuments, Rows
+from scalinglab.scaling.data.files import line_of
+from scalinglab.scaling.data.kinds import refuse_format
+from scalinglab.scaling.data.lines import LineTooLong, lines_between
+from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data.tables import inner
+from scalinglab.scaling.fields import ConfigError
+
+_GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+
+
+@SOURCES.register("jsonl")
+@dataclass(frozen=True)
+class JsonLines(FileDocuments):
+    """Documents in JSON Lines (.jsonl, .gz, .zst): data.options.path, and text, the column."""
+
+    pattern: str = "*.jsonl,*.jsonl.gz,*.jsonl.zst,*.ndjson,*.json.gz,*.json.zst"
+
+    @classmethod
+    def kind(cls) -> str:
+        """For messages."""
+        return "JSON Lines"
+
+    def chunks_of(self, path: Path) -> Iterator[Any]:
+        """Ranges of a plain file; the lines themselves of a compressed one."""
+        if _compression(path) is None:
+            refuse_format(path)
+            size = path.stat().st_size
+            for start in range(0, size, CHUNK):
+                yield path, start, min(start + CHUNK, size)
+            return
+        with _opened(path) as file:
+            number, lines, held = 1, [], 0
+            while line := file.readline(LONGEST + 1):
+                if len(line) > LONGEST:
+                    raise ConfigError(_too_long(path, number + len(lines)))
+                lines.append(line)
+                held += len(line)
+                if held >= CHUNK:
+                    yield path, number, lines
+                    number, lines, held = number + len(lines), [], 0
+            if lines:
+                yield path, number, lines
+
+    def rows(self, content: Any) -> Rows:
+        """Parse the lines of a chunk.
+
+        Raises
+        ------
+        ConfigError
+            If a line is no object in UTF-8, and is not to be passed over; it names file and line.
+        """
+        path, first, more = content
+        columns: dict[str, list[Any]] = {name: [] for name in self.names}
+        places: list[int] = []
+        unreadable = 0
+        for place, line in _lines(path, first, more):
+            try:
+                row = _parsed(line)
+            except ValueError as error:
+                if self.unreadable == REFUSE:
+                    number = _line_number(path, place, more)
+                    raise ConfigError(
+                        f"{path}, line {number:,}: {error}; mend the line, or pass over such lines"
+                        " with data.options.unreadable=skip"
+                    ) from None
+                unreadable += 1
+                continue
+            if row is None:
+                continue
+            places.append(place)
+            for name, values in columns.items():
+                values.append(_value(row, name))
+        return Rows(
+            columns,
+            lambda i: f"{path}, line {_line_number(path, places[i], more):,}",
+            unreadable,
+        )
+
+    def column_names(self, content: Any) -> Sequence[str]:
+        """The keys of the first object."""
+        for _, line in _lines(*content):
+            try:
+                row = _parsed(line)
+            except ValueError:
+                continue
+            if row is not None:
+                return list(row)
+        return ()
+
+
+def _lines(path: Path, first: int, more: Any) -> Iterator[tuple[int, bytes]]:
+    """Lines of a chunk, each with its place: a byte of the file, or the number of the line."""
+    if not isinstance(more, int):
+        yield from enumerate(more, first)
+        return
+    try:
+        yield from lines_between(path, first, more)
+    except LineTooLong as error:
+        raise ConfigError(_too_long(path, line_of(path, error.place))) from None
+
+
+def _line_number(path: Path, place: int, more: Any) -> int:
+    return line_of(path, place) if isinstance(more, int) else place
+
+
+def _too_long(path: Path, number: int) -> str:
+    return (
+        f"{path}, line {number:,}, has more than {LONGEST:,} bytes: one document may have as many;"
+        " split it, and see whether the file is JSON Lines, one object a line"
+    )
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """The object of a line; None of an empty one."""
+    try:
+        text = line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {line[error.start]:#04x} is no UTF-8") from None
+    if text.isspace() or not text:
+        return None
+    try:
+        row = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except ValueError as error:
+        hint = " (an array over several lines is not JSON Lines)" if text[:1] == "[" else ""
+        raise ValueError(f"it is no JSON: {error}{hint}") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"it holds a {type(row).__name__}, an object is wanted")
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half of a surrogate pair, which is no Unicode") from None
+    return row
+
+
+def _value(row: dict[str, Any], name: str) -> Any:
+    """A value by its key, or by keys with dots between: ``meta.lang``."""
+    return row[name] if name in row else inner(row, name.split("."))
+
+
+def _compression(path: Path) -> str | None:
+    with path.open("rb") as file:
+        first = file.read(4)
+    return "gzip" if first.startswith(_GZIP) else "zstd" if first == _ZSTD else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A compressed file, decompressed as it is read.
+
+    Raises
+    ------
+    ConfigError
+        If it ends early or is damaged.
+    """
+    try:
+        if _compression(path) == "gzip":
+            with gzip.open(path, "rb") as file:
+                yield file
+        else:
+            import pyarrow as pa
+
+            with pa.OSFile(str(path)) as raw, pa.CompressedInputStream(raw, "zstd") as stream:
+                yield io.BufferedReader(stream, 1 << 20)
+    except (EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ConfigError(f"{path} cannot be decompressed: {error}") from error

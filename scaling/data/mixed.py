@@ -1,0 +1,229 @@
+"""The data of a run, of one source or of several pools: opened, made on first use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
+from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.order import DataOrder
+from scalinglab.scaling.data.pools import MixedOrder, Pool, PooledStore
+from scalinglab.scaling.data.sources import irreducible_loss, open_store, planned_store
+from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.schedule.pieces import Piece
+from scalinglab.scaling.schedule.shares import Shares
+
+Store = TokenStore | PooledStore
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_OF_ONE = ("source", "options", "unique_tokens", "noise")  # keys of data that pools have themselves
+
+
+@dataclass(frozen=True)
+class PooledManifest(Manifest):
+    """What several pools hold together, and each of them."""
+
+    pools: Mapping[str, Manifest] = field(default_factory=dict)
+
+
+def data_of_one(config: DataConfig) -> DataConfig:
+    """The configuration as it was before there were pools, where there is one pool.
+
+    Raises
+    ------
+    ConfigError
+        If keys that pools have themselves are given beside them, or keys of pools without any.
+    """
+    if not config.pools:
+        for key in ("weights", "mixture"):
+            if value := getattr(config, key):
+                raise ConfigError(f"data.{key} = {value}: there are no data.pools to draw from")
+        return config
+    for key in _OF_ONE:
+        if (value := getattr(config, key)) != defaults(DataConfig)[key]:
+            raise ConfigError(
+                f"data.{key} = {value!r} and data.pools: each pool has its own; allowed is "
+                f"data.pools.NAME.{key} (data=pools has no other)"
+            )
+    for name in config.pools:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"data.pools has {name!r}: a pool's name has letters, digits, '_' and '-', and "
+                "begins with a letter or digit"
+            )
+    if len(config.pools) > 1:
+        return config
+    (name,) = config.pools
+    written = [config.weights, *(w for p in config.mixture for w in (p.weights, p.end))]
+    for weights in written:
+        if weights and weights != {name: 1.0}:
+            raise ConfigError(
+                f"data.pools has one pool, of which the share is 1: weights = {weights}"
+            )
+    return replace(pool_data(config, name), weights={}, mixture=[])
+
+
+def pool_data(config: DataConfig, name: str) -> DataConfig:
+    """The configuration of one of several pools, as that of a run of its own."""
+    pool = config.pools[name]
+    most = config.max_epochs if pool.max_epochs is None else pool.max_epochs
+    own = {key: getattr(pool, key) for key in _OF_ONE}
+    return replace(config, **own, max_epochs=most, pools={}, weights={}, mixture=[])
+
+
+def _of_pools(config: DataConfig) -> dict[str, DataConfig]:
+    """Pool -> its configuration; a tokenizer is trained on the text of all."""
+    return {name: pool_data(config, name) for name in sorted(config.pools)}
+
+
+def open_data(
+    config: DataConfig,
+    outputs: Path,
+    open_one: Callable[..., TokenStore] = open_store,
+) -> Store:
+    """The store of a data configuration, or those of its pools; made on first use.
+
+    Raises
+    ------
+    ConfigError
+        If a source or an option is unknown, or pools have different tokenizers.
+    """
+    config = data_of_one(config)
+    data = _of_pools(config)
+    every = list(data.values())
+    stores = {name: open_one(own, outputs, corpus=every) for name, own in data.items()}
+    if not stores:
+        store = open_one(config, outputs)
+        if not config.noise:
+            return store
+        return PooledStore({"": Pool(store, config.noise)}, store.manifest)
+    manifest = pooled_manifest({name: store.manifest for name, store in stores.items()})
+    pools = {name: Pool(store, config.pools[name].noise) for name, store in stores.items()}
+    return PooledStore(pools, manifest)
+
+
+def open_planned(run: RunSpec, outputs: Path) -> Store:
+    """The data that a run was planned on, by its content; made again where it is gone.
+
+    Raises
+    ------
+    UserError
+        If a source no longer holds what the run was planned on, or a store is damaged.
+    """
+    config = from_dict(DataConfig, run.config["data"], "data")
+    if not run.data.pools:
+        store = planned_store(config, run.data.content, run.run_id, outputs)
+        if not run.data.noise:
+            return store
+        return PooledStore({"": Pool(store, run.data.noise)}, store.manifest)
+    data = _of_pools(config)
+    every = list(data.values())
+    pools = {
+        name: Pool(planned_store(data[name], pool.content, run.run_id, outputs, every), pool.noise)
+        for name, pool in run.data.pools.items()
+    }
+    return PooledStore(pools, pooled_manifest({n: p.store.manifest for n, p in pools.items()}))
+
+
+def pooled_manifest(pools: Mapping[str, Manifest]) -> PooledManifest:
+    """What some pools hold together.
+
+    Raises
+    ------
+    ConfigError
+        If they have different tokenizers.
+    """
+    first, *others = pools
+    for name in others:
+        _check_one_tokenizer(first, pools[first], name, pools[name])
+    every = list(pools.values())
+    return PooledManifest(
+        source="+".join(pools),
+        options={},
+        vocab=every[0].vocab,
+        dtype=str(np.result_type(*(m.dtype for m in every))),
+        train_tokens=sum(m.train_tokens for m in every),
+        validation_tokens=min(m.validation_tokens for m in every),
+        # Each pool gives as many tokens to the validation.
+        bytes_per_token=sum(m.bytes_per_token for m in every) / len(every),
+        content_hash=digest({name: m.content_hash for name, m in pools.items()}, 16),
+        facts={},
+        excluded=every[0].excluded,
+        pools=pools,
+    )
+
+
+def _check_one_tokenizer(name: str, one: Manifest, other_name: str, other: Manifest) -> None:
+    if one.vocab != other.vocab:
+        raise ConfigError(
+            f"data.pools: {name} has {one.vocab} kinds of tokens and {other_name} {other.vocab}; "
+            "the pools of a run have one tokenizer: make both with the same"
+        )
+    hashes = [m.facts.get("tokenizer_hash") for m in (one, other)]
+    if hashes[0] != hashes[1] or one.excluded != other.excluded:
+        raise ConfigError(
+            f"data.pools: {name} and {other_name} have different tokenizers ({hashes[0]},"
+            f" {hashes[1]}); the pools of a run have one: make both with the same"
+        )
+
+
+def order_of(run: RunSpec, store: Store) -> DataOrder | MixedOrder:
+    """The order in which a run sees the windows of its data."""
+    data, context = run.data, run.shape.context
+    if isinstance(store, TokenStore):
+        return _order(store, data.seed, data.unique_tokens, context)
+    if not data.pools:  # one store, with noise
+        (name,), ones = store.pools, Piece("constant", run.steps, 1.0, 1.0)
+        order = _order(store.pools[name].store, data.seed, data.unique_tokens, context)
+        return MixedOrder(Shares({name: [ones]}, run.batch), {name: order})
+    orders = {
+        name: _order(
+            store.pools[name].store, f"{data.seed} of pool {name}", pool.unique_tokens, context
+        )
+        for name, pool in data.pools.items()
+    }
+    return MixedOrder(data.shares(run.batch), orders)
+
+
+def _order(store: TokenStore, seed: int | str, unique_tokens: int, context: int) -> DataOrder:
+    windows = window_count(store.manifest.train_tokens, context)
+    return DataOrder(windows=windows, seed=seed, unique=unique_tokens // context)
+
+
+def own_sets(store: Store, tokens: int, context: int) -> dict[str, np.ndarray]:
+    """The fixed validation windows of each pool, without noise; of one store under no name."""
+    if isinstance(store, TokenStore):
+        return {"": store.validation_batch(tokens, context)}
+    return {name: p.store.validation_batch(tokens, context) for name, p in store.pools.items()}
+
+
+def known_loss(store: Store, tokens: int, context: int) -> float | None:
+    """Loss of the perfect predictor on the validation windows, where every pool knows its own."""
+    return _mean(store, lambda one: irreducible_loss(one, tokens, context))
+
+
+def unigram_entropy(store: Store, tokens: int, context: int) -> float | None:
+    """Loss on the validation windows of a model that knows how often each token is."""
+    return _mean(store, lambda one: one.vocabulary().unigram_entropy(one, tokens, context))
+
+
+def bytes_per_token(store: Store, tokens: int, context: int) -> float:
+    """Bytes of text that a target of the validation windows stands for, on average."""
+    found = _mean(store, lambda one: one.vocabulary().bytes_per_token(one, tokens, context))
+    return store.manifest.bytes_per_token if found is None else found
+
+
+def _mean(store: Store, of_one: Callable[[TokenStore], float | None]) -> float | None:
+    """A number of a store, or the mean of those of its pools; None where one has none."""
+    if isinstance(store, TokenStore):
+        return of_one(store)
+    known = [of_one(pool.store) for pool in store.pools.values()]
+    every = [value for value in known if value is not None]
+    return sum(every) / len(known) if len(every) == len(known) else None

@@ -1,0 +1,147 @@
+"""Processes that encode chunks: what one gives does not depend on how many there are.
+
+Each is a Python of its own, started with our code and with the extensions that this process has
+imported; it ends when its pipe does, so none outlives a build that was killed.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from threading import local
+from typing import Any
+
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions.loading import inherited, load_inherited
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+    "from scalinglab.scaling.data.processes import serve; serve(int(sys.argv[2]))"
+)
+# One thread a process: they share the cores among themselves.
+_ONE_THREAD = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "RAYON_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+_AHEAD = 2  # chunks a process that may be under way or wait for their turn
+
+
+def mapped(
+    function: Callable[[Any, Any], Any], shared: Any, items: Iterable[Any], processes: int
+) -> Iterator[Any]:
+    """``function(shared, item)`` of each item, in order; few are in memory at once.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, so that another process finds it.
+    shared, items : any
+        They can be pickled.
+    processes : int
+        1: in this process.
+    """
+    if processes <= 1:
+        yield from (function(shared, item) for item in items)
+        return
+    own = local()
+    children: list[_Child] = []
+
+    def call(item: Any) -> Any:
+        if not hasattr(own, "child"):
+            own.child = _Child(function, shared)
+            children.append(own.child)
+        return own.child.call(item)
+
+    threads = ThreadPoolExecutor(processes, "encode")
+    waiting: collections.deque[Future[Any]] = collections.deque()
+    try:
+        for item in items:
+            waiting.append(threads.submit(call, item))
+            if len(waiting) >= _AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        for child in children:
+            child.kill()  # a thread that waits for it sees the end of its pipe
+        threads.shutdown(cancel_futures=True)
+        for child in children:
+            child.close()
+
+
+class _Child:
+    """Another Python, which answers one question at a time."""
+
+    def __init__(self, function: Callable[[Any, Any], Any], shared: Any) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [
+                sys.executable,
+                "-P",
+                "-c",
+                _START,
+                json.dumps(sys.path),
+                str(theirs.fileno()),
+            ]
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | inherited() | _ONE_THREAD,
+                stdin=subprocess.DEVNULL,
+            )
+        self._pipe = Connection(ours.detach())
+        self._pipe.send((function, shared))
+
+    def call(self, item: Any) -> Any:
+        """What it gives for an item."""
+        try:
+            self._pipe.send(item)
+            given, error = self._pipe.recv()
+        except (EOFError, OSError) as lost:
+            code = self._process.wait()
+            raise UserError(
+                f"a process that turns text into tokens ended (code {code}), as when memory is"
+                " short; run the command again, it goes on from there, with fewer processes"
+            ) from lost
+        if error is not None:
+            raise error
+        return given
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Close the pipe, once nobody waits at it."""
+        self._pipe.close()
+
+
+def serve(descriptor: int) -> None:
+    """The other process: answer until the pipe ends."""
+    pipe = Connection(descriptor)
+    try:
+        load_inherited()
+        function, shared = pipe.recv()
+        while True:
+            item = pipe.recv()
+            try:
+                answer = function(shared, item), None
+            except UserError as error:
+                answer = None, error
+            except Exception:
+                answer = None, RuntimeError(f"in a process of its own:\n{traceback.format_exc()}")
+            pipe.send(answer)
+    except (EOFError, OSError, KeyboardInterrupt):
+        return  # the build is over, or was killed

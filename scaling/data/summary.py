@@ -1,0 +1,122 @@
+"""What a finished build says of itself: counts, duplicates between the parts, and its hash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Documents
+from scalinglab.scaling.data.encode import Counts
+from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.overlap import overlap, refuse_overlap
+from scalinglab.scaling.data.verify import ENDS, PARTS, content_of, ends_file
+from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
+from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.tokenizers.artefact import Artefact
+from scalinglab.scaling.tokenizers.tokenizer import Encoder
+
+_BLOCK = 1 << 24  # tokens that are counted at once
+
+
+def hashes_file(part: str) -> str:
+    """The file of the hashes of a part's documents, while a store is built."""
+    return f"{part}_hashes.bin"
+
+
+def summarize(
+    folder: Path,
+    name: str,
+    options: dict[str, Any],
+    source: Documents,
+    artefact: Artefact,
+    encoder: Encoder,
+    counts: Counts,
+) -> Manifest:
+    """The manifest of a store whose files are written.
+
+    Raises
+    ------
+    ConfigError
+        If a part is empty, or the training part holds too much of the validation part.
+    """
+    for part in PARTS:
+        if not counts.documents[part]:
+            raise ConfigError(_no_documents(name, part, source, counts))
+    tokens = {p: np.memmap(folder / f"{p}.bin", encoder.dtype, "r") for p in PARTS}
+    per_token = counts.bytes[VALIDATION] / len(tokens[VALIDATION])
+    facts = {
+        "tokenizer": artefact.name,
+        "tokenizer_hash": artefact.hash,
+        "rows": counts.rows,
+        "empty": counts.empty,
+        "filtered": counts.filtered,
+        "unreadable": counts.unreadable,
+        **{f"{p}_bytes": counts.bytes[p] for p in PARTS},
+        **_duplicates(folder, name, source, tokens, per_token),
+        "special_tokens": len(encoder.special),
+        "unused_tokens": encoder.unused,
+    }
+    _write_vocabulary(folder, tokens, encoder)
+    manifest = Manifest(
+        source=name,
+        options=options,
+        vocab=encoder.vocab,
+        dtype=str(encoder.dtype),
+        train_tokens=len(tokens[TRAIN]),
+        validation_tokens=len(tokens[VALIDATION]),
+        bytes_per_token=per_token,
+        content_hash="",
+        facts=facts,
+        documents={p: counts.documents[p] for p in PARTS},
+        excluded=() if encoder.separator is None else (encoder.separator,),
+    )
+    content, _ = content_of(folder, manifest)
+    return replace(manifest, content_hash=content[:16])
+
+
+def _no_documents(name: str, part: str, source: Documents, counts: Counts) -> str:
+    other = sum(counts.documents.values())
+    if not other:
+        return (
+            f"data.source = {name!r}: of {counts.rows:,} rows none is a document: {counts.empty:,}"
+            f" are empty, {counts.filtered:,} are left out by data.options.where,"
+            f" {counts.unreadable:,} cannot be read"
+        )
+    return (
+        f"data.source = {name!r}: the {part} part has none of its {other:,} documents: give more,"
+        f" or another data.options.validation_share (it is {source.validation_share})"
+    )
+
+
+def _duplicates(
+    folder: Path, name: str, source: Documents, tokens: dict[str, np.ndarray], per_token: float
+) -> dict[str, Any]:
+    """Documents that come twice, and how much of the validation part is in the training part."""
+    hashes = {p: np.fromfile(folder / hashes_file(p), np.uint64) for p in PARTS}
+    copies = int(np.isin(hashes[VALIDATION], hashes[TRAIN]).sum())
+    ends = np.memmap(folder / ends_file(VALIDATION), ENDS, "r")
+    found = overlap(tokens[TRAIN], tokens[VALIDATION], per_token, ends)
+    share = max(found.share, copies / len(hashes[VALIDATION]))
+    refuse_overlap(name, found, share, source.max_overlap, copies)
+    return {
+        "train_duplicates": len(hashes[TRAIN]) - len(np.unique(hashes[TRAIN])),
+        "validation_duplicates": len(hashes[VALIDATION]) - len(np.unique(hashes[VALIDATION])),
+        "validation_in_train": copies,
+        "validation_nearly_in_train": found.documents,
+        "overlap": round(found.share, 6),
+    }
+
+
+def _write_vocabulary(folder: Path, tokens: dict[str, np.ndarray], encoder: Encoder) -> None:
+    """What is known of each token: its bytes, and how often it is."""
+    sizes = encoder.token_bytes()
+    if sizes is not None:
+        sizes.astype(np.int32).tofile(folder / BYTES)
+    counts = np.zeros(encoder.vocab, dtype=np.int64)
+    for values in tokens.values():
+        for i in range(0, len(values), _BLOCK):
+            counts += np.bincount(values[i : i + _BLOCK], minlength=encoder.vocab)
+    counts.tofile(folder / COUNTS)

@@ -1,0 +1,1 @@
+"""Checkpoints for other tools: weights by their names, a configuration, a tokenizer."""

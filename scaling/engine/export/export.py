@@ -1,0 +1,199 @@
+"""A checkpoint as a folder that other tools load: safetensors, config.json, a tokenizer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from scalinglab.scaling.engine.export.form import FORMS
+from scalinglab.scaling.engine.export.tokenizer import BYTES, byte_tokenizer
+from scalinglab.scaling.engine.export.weights import evaluation_weights
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkpoint
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import ModuleNetwork, Network
+from scalinglab.scaling.records.atomic import create_folder
+from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One exported checkpoint.
+
+    Attributes
+    ----------
+    run_id : str
+    step : int
+    form : str
+        In which form.
+    folder : Path
+    tokenizer : bool
+        Whether there is one beside the weights.
+    new : bool
+        Whether it was written now; else it was there.
+    """
+
+    run_id: str
+    step: int
+    form: str
+    folder: Path
+    tokenizer: bool
+    new: bool
+
+
+def chosen_form(architecture: Network, name: str) -> str:
+    """The form of a network: the one of that name, or the first that fits where it is ``auto``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such form, or the network is not equal to it.
+    """
+    if not isinstance(architecture, Architecture):
+        raise ConfigError(
+            "form: a network of one's own (model=module) has none; its checkpoints hold its weights by"
+            " its own names"
+        )
+    if name != AUTO:
+        wrong = FORMS.find(name).misfit(architecture)
+        if wrong is not None:
+            raise ConfigError(f"form = {name!r} has no {wrong}; form=auto takes one that fits")
+        return name
+    by_name = sorted(FORMS.items(), key=lambda item: (item[1].general, item[0]))
+    misfits = {name: form.misfit(architecture) for name, form in by_name}
+    fitting = [name for name, wrong in misfits.items() if wrong is None]
+    if not fitting:
+        reasons = "; ".join(f"{name} has no {wrong}" for name, wrong in misfits.items())
+        raise ConfigError(f"no form fits the network: {reasons}")
+    return fitting[0]
+
+
+def check_exports(
+    folders: Sequence[RunFolder], to: Path, form: str = AUTO, step: int | None = None
+) -> None:
+    """Refuse what `export` would refuse of any of some runs, before the first is written.
+
+    Raises
+    ------
+    ConfigError, UserError
+        As `export`.
+    """
+    if to.exists() and not to.is_dir():
+        raise ConfigError(f"to = {str(to)!r} is no folder; name another")
+    for folder in folders:
+        run, _, at = _asked(folder, form, step)
+        _path(folder.outputs, run, at)
+
+
+def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = None) -> Exported:
+    """Write a checkpoint of a run as a folder of its own below `to`, named by run and step.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    to : Path
+        The folder is made aside and moved into place whole; what is there already is kept.
+    form : str
+        A name of ``FORMS``, or ``auto``.
+    step : int, optional
+        Of the checkpoint. Default: the run's last.
+
+    Raises
+    ------
+    ConfigError
+        If no form fits, or there is no checkpoint of that step; it names those that there are.
+    UserError
+        If another program trained the run.
+    """
+    run, name, at = _asked(folder, form, step)
+    place = to / f"{run.run_id}-{at}-{name}"
+    checkpoint = _checkpoint(folder.outputs, run, at)
+    assert isinstance(run.architecture, Architecture)  # see `chosen_form`
+    tensors = FORMS[name].tensors(run.architecture, evaluation_weights(run, checkpoint))
+    texts = _texts(run, checkpoint, name)
+
+    def fill(aside: Path) -> None:
+        whole = {key: tensor.float().contiguous() for key, tensor in tensors.items()}
+        save_file(whole, aside / "model.safetensors", metadata={"format": "pt"})
+        for file, text in texts.items():
+            (aside / file).write_text(text, encoding="utf-8")
+        shutil.copymode(
+            aside / "config.json", aside / "model.safetensors"
+        )  # it is the writer's alone
+
+    to.mkdir(parents=True, exist_ok=True)
+    new = create_folder(place, fill)
+    return Exported(run.run_id, checkpoint.step, name, place, "tokenizer.json" in texts, new)
+
+
+def _asked(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str, int]:
+    """A run, its form, and the step that is wanted of it."""
+    run = folder.spec()
+    if run.is_command:
+        raise UserError(f"run {run.run_id} was trained by another program, which has its weights")
+    if isinstance(run.architecture, ModuleNetwork):
+        raise UserError(
+            f"run {run.run_id} is of {run.architecture.target}, and forms are of the shipped network: "
+            "its checkpoint holds its weights by name, below outputs/checkpoints"
+        )
+    return run, chosen_form(run.architecture, form), run.steps if step is None else step
+
+
+def _path(outputs: Path, run: RunSpec, step: int) -> Path:
+    """Where the checkpoint of a run at a step lies."""
+    there = dict(reversed(candidates(outputs, run.science)))
+    if step not in there:
+        steps = ", ".join(map(str, there)) or "none"
+        raise ConfigError(
+            f"step = {step}: run {run.run_id} has no checkpoint of that step; there are: {steps}"
+        )
+    return there[step]
+
+
+def _checkpoint(outputs: Path, run: RunSpec, step: int) -> Checkpoint:
+    return load_checkpoint(_path(outputs, run, step))
+
+
+def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:
+    """All that is written beside the weights."""
+    architecture = run.architecture
+    assert isinstance(architecture, Architecture)  # see `chosen_form`
+    config = FORMS[form].config(architecture)
+    texts = FORMS[form].files()
+    if architecture.shape.vocab == BYTES and run.bytes_per_token == 1:
+        texts |= byte_tokenizer(architecture.shape.context)
+        config |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    provenance = {"run_id": run.run_id, "step": checkpoint.step, "science": run.science}
+    return texts | {
+        "config.json": json.dumps(config, indent=1),
+        "scaling_run.json": json.dumps(provenance, indent=1),
+        "README.md": _card(run, checkpoint, form),
+    }
+
+
+def _card(run: RunSpec, checkpoint: Checkpoint, form: str) -> str:
+    """What the folder holds, for people."""
+    loss = checkpoint.curve.validation.get(checkpoint.step)
+    measured = "" if loss is None else f", validation loss {loss:.4f} nats/token"
+    code = ", trust_remote_code=True" if FORMS[form].general else ""
+    tokens = checkpoint.step * run.tokens_per_step
+    return f"""# Run {run.run_id} after {checkpoint.step} steps
+
+A language model of {run.counts["n_total"]:,} parameters after {tokens:,} training tokens
+({run.data.source}){measured}.
+
+    from transformers import AutoModelForCausalLM
+    model = AutoModelForCausalLM.from_pretrained("."{code})
+
+`scaling_run.json` has every setting of its training. Its context is {run.shape.context} tokens.
+"""

@@ -1,0 +1,1 @@
+"""Checkpoints read as models, and the numbers of each probe."""

@@ -1,0 +1,50 @@
+"""Outliers of the residual stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
+from scalinglab.scaling.probes.kinds.activations import Activations
+
+
+@PROBED_BY.register("activations")
+def activations(probe: Activations, reading: Reading) -> dict[str, float]:
+    """``kurtosis.<layer>``, ``max.<layer>``, and the largest of each: ``kurtosis``, ``max``, ``max_over_median``."""
+    model = reading.model()
+    streams: list[list[Tensor]] = [[] for _ in model.blocks]
+
+    def keep(place: int, out: Tensor | tuple[Tensor, ...]) -> None:
+        stream = out[0] if isinstance(out, tuple) else out
+        streams[place].append(stream.detach().double().flatten(0, -2).cpu())
+
+    def hook(place: int) -> Any:
+        return lambda module, given, out: keep(place, out)
+
+    handles = [block.register_forward_hook(hook(i)) for i, block in enumerate(model.blocks)]
+    try:
+        for _ in model.logits(reading.windows()[: probe.windows]):
+            reading.go_on()
+    finally:
+        for handle in handles:
+            handle.remove()
+    numbers: dict[str, float] = {}
+    ratios = []
+    for layer, parts in enumerate(streams):
+        x_ND = torch.cat(parts)
+        size = x_ND.abs()
+        numbers[f"kurtosis.{layer}"] = kurtosis(x_ND)
+        numbers[f"max.{layer}"] = float(size.max())
+        ratios.append(float(size.max() / size.median()))
+    for name in ("kurtosis", "max"):
+        numbers[name] = max(v for key, v in numbers.items() if key.startswith(f"{name}."))
+    return numbers | {"max_over_median": max(ratios)}
+
+
+def kurtosis(x_ND: Tensor) -> float:
+    """Of the features' mean squares: 1 where all features are alike, D where one has all."""
+    squares_D = x_ND.square().mean(0)
+    return float(squares_D.square().mean() / squares_D.mean().square())

@@ -1,0 +1,104 @@
+"""What each layer is good for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scalinglab.scaling.engine.probes.model import Model
+from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
+from scalinglab.scaling.probes.kinds.layers import REMOVE, SKIP, Layers
+
+ANGLE_WINDOWS = 8  # of the validation set, for the angles
+
+
+@PROBED_BY.register("layers")
+def layers(probe: Layers, reading: Reading) -> dict[str, float]:
+    """``rise.<layer>`` of the loss, the least and the mean; with ``remove`` also where and the angle."""
+    model = reading.model()
+    whole = reading.loss(model)
+    depth = len(model.blocks)
+
+    def rise(forwards: Mapping[int, Any]) -> float:
+        reading.go_on()
+        with changed(model, forwards):
+            return reading.loss(model) - whole
+
+    if probe.do == REMOVE:
+        angles = angular_distances(model, reading.windows()[:ANGLE_WINDOWS])
+        numbers = {}
+        for count in range(1, min(probe.most, depth - 1) + 1):
+            first = int(np.nanargmin(angles[count]))
+            removed = dict.fromkeys(range(first, first + count), _pass_on)
+            numbers[f"rise.{count}"] = rise(removed)
+            numbers[f"first.{count}"] = first
+            numbers[f"angle.{count}"] = float(angles[count][first])
+        return numbers
+    if probe.do == SKIP:
+        rises = [rise({i: _pass_on}) for i in range(depth)]
+    else:
+        forwards = [block.forward for block in model.blocks]
+        rises = [rise({i: forwards[i + 1], i + 1: forwards[i]}) for i in range(depth - 1)]
+    named = {f"rise.{i}": value for i, value in enumerate(rises)}
+    return named | {"rise_min": min(rises), "rise_mean": sum(rises) / len(rises)}
+
+
+def _pass_on(x: Tensor, *_: Tensor) -> Tensor:
+    """What a layer does that is left out."""
+    return x
+
+
+@contextlib.contextmanager
+def changed(model: Model, forwards: Mapping[int, Any]) -> Iterator[None]:
+    """Within it some blocks compute something else."""
+    blocks: list[Any] = model.blocks
+    for place, forward in forwards.items():
+        blocks[place].forward = forward
+    try:
+        yield
+    finally:
+        for place in forwards:
+            del blocks[place].forward
+
+
+@torch.no_grad()
+def angular_distances(model: Model, windows: np.ndarray) -> dict[int, np.ndarray]:
+    """n -> angle / pi between the stream before block i and after block i + n - 1, at each i.
+
+    Of the last token of each window, the mean over windows, as in the paper.
+    """
+    streams: list[list[Tensor]] = [[] for _ in range(len(model.blocks) + 1)]
+
+    def hook(place: int) -> Any:
+        def keep(_: nn.Module, given: tuple[Any, ...], out: Any) -> None:
+            after = out[0] if isinstance(out, tuple) else out
+            if place == 0:
+                streams[0].append(given[0][..., -1, :].double().cpu())
+            streams[place + 1].append(after[..., -1, :].double().cpu())
+
+        return keep
+
+    handles = [block.register_forward_hook(hook(i)) for i, block in enumerate(model.blocks)]
+    try:
+        for _ in model.logits(windows):
+            pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    x_LND = [torch.cat(parts) for parts in streams]
+    depth = len(x_LND) - 1
+    return {
+        n: np.array([_angle(x_LND[i], x_LND[i + n]) for i in range(depth - n + 1)])
+        for n in range(1, depth + 1)
+    }
+
+
+def _angle(one_ND: Tensor, other_ND: Tensor) -> float:
+    cosine = torch.cosine_similarity(one_ND, other_ND, dim=-1).clamp(-1, 1)
+    return float(cosine.arccos().mean()) / math.pi

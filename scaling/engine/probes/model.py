@@ -1,0 +1,173 @@
+"""A stored training as a model: the weights at which its run is evaluated, and what they give."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.export.weights import evaluation_weights
+from scalinglab.scaling.engine.network.arithmetic import matrix_products
+from scalinglab.scaling.engine.network.initialization import initial_weights
+from scalinglab.scaling.engine.network.loss import build_loss
+from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
+from scalinglab.scaling.engine.steps.eager import (
+    EVALUATION_BYTES,
+    EVALUATION_TOKENS,
+    check_device,
+)
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkpoint
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.damage import DamagedFile, set_aside
+from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.run.step_options import StepOptions
+
+Weights = dict[str, Tensor]  # by name, on the CPU
+
+
+class Model:
+    """A network with given weights.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run whose network it is.
+    weights : mapping of str to Tensor
+        All of its parameters.
+    execution : ExecutionConfig
+        Device, and what trades time for memory.
+    part : int
+        Sequences at once in what takes memory.
+    """
+
+    def __init__(
+        self, spec: RunSpec, weights: Mapping[str, Tensor], execution: ExecutionConfig, part: int
+    ) -> None:
+        check_device(execution.device)
+        self.spec, self.part, self.device = spec, part, execution.device
+        self.options = replace(StepOptions.of(spec, execution), recompute=False)
+        whole = build_loss(spec.architecture, self.options, spec.seed).eval()
+        self._whole: nn.Module = whole.to(execution.device)
+        self._multiplier: float = getattr(whole, "multiplier", 1.0)
+        self.network: nn.Module = self._whole.model
+        self.take(weights)
+
+    @torch.no_grad()
+    def take(self, weights: Mapping[str, Tensor]) -> None:
+        """Replace the weights, and the buffers that a checkpoint holds."""
+        for name, parameter in self.network.named_parameters():
+            parameter.copy_(weights[name])
+            parameter.grad = None
+        for name, buffer in persistent_buffers(self.network).items():
+            if name in weights:
+                buffer.copy_(weights[name])
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks of the network, first to last.
+
+        Raises
+        ------
+        UserError
+            If it is made of none.
+        """
+        found = dict(self.network.named_children()).get("blocks")
+        if found is None:
+            raise UserError(
+                f"run {self.spec.run_id}: its network has no list of blocks, which this probe reads"
+            )
+        return list(found.children())
+
+    @torch.no_grad()
+    def loss(self, windows_WT: np.ndarray) -> float:
+        """Mean loss on windows: the very operations of the run's own validation."""
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        size = self._windows_at_once(windows_WT.shape[1])
+        with matrix_products(self.options.precision):
+            for start in range(0, len(windows_WT), size):
+                part = self._moved(windows_WT[start : start + size])
+                loss, _ = self._whole(part)
+                total += loss.double() * len(part)
+        return float(total / len(windows_WT))
+
+    @torch.no_grad()
+    def logits(self, windows_WT: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        """Float32 logits (b, T, V) and their targets (b, T), part after part of the windows."""
+        size = self._windows_at_once(windows_WT.shape[1])
+        for start in range(0, len(windows_WT), size):
+            part = self._moved(windows_WT[start : start + size])
+            yield self.of_tokens(part[:, :-1]), part[:, 1:]
+
+    @torch.no_grad()
+    def of_tokens(self, tokens_BT: Tensor) -> Tensor:
+        """Float32 logits (B, T, V) of tokens."""
+        half = self.options.precision == "bf16"
+        with (
+            matrix_products(self.options.precision),
+            torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False),
+        ):
+            logits_BTV: Tensor = logits_of(self.network(tokens_BT))
+        return logits_BTV.float() * self._multiplier
+
+    def gradients(self, tokens_BT: np.ndarray) -> Weights:
+        """Gradients of the run's objective on sequences with their targets, by name."""
+        for parameter in self.network.parameters():
+            parameter.grad = None
+        with matrix_products(self.options.precision):
+            for start in range(0, len(tokens_BT), self.part):
+                part = self._moved(tokens_BT[start : start + self.part])
+                loss, penalty = self._whole(part)
+                ((loss + penalty) * (len(part) / len(tokens_BT))).backward()
+        return {
+            name: torch.zeros_like(p) if p.grad is None else p.grad
+            for name, p in self.network.named_parameters()
+        }
+
+    def _moved(self, tokens: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device).long()
+
+    def _windows_at_once(self, length: int) -> int:
+        """As the engine's, so that sums have one order."""
+        tokens, chunk = EVALUATION_TOKENS, self.options.loss_chunk
+        if chunk is None or chunk > tokens:
+            tokens = min(tokens, EVALUATION_BYTES // (4 * self.spec.shape.vocab))
+        size = max(1, tokens // length)
+        return max(size, self.part) if self.device != "cpu" else size
+
+
+def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
+    """The weights at which a run is evaluated after some updates.
+
+    Raises
+    ------
+    UserError
+        If no checkpoint of that step can be read.
+    """
+    if step == 0:
+        return dict(initial_weights(spec.architecture, spec.seed))
+    return evaluation_weights(spec, _checkpoint(outputs, spec, step))
+
+
+def _checkpoint(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
+    paths = [path for at, path in candidates(outputs, spec.science) if at == step]
+    for path in paths:
+        try:
+            found = load_checkpoint(path)
+            if (found.step, found.prefix_id) != (step, prefix_id(spec.science, step)):
+                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
+            return found
+        except FileNotFoundError:
+            continue
+        except DamagedFile as error:
+            set_aside(error, "no probe reads it")
+        except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise UserError(f"{path} cannot be read ({error})") from error
+    raise UserError(f"run {spec.run_id} has no readable checkpoint of step {step}")

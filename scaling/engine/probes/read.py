@@ -1,0 +1,128 @@
+"""Reads the checkpoints that probes are asked about: what a worker calls, as it calls a trainer."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.probes.reading import PROBED_BY, AtLeast, AtMost, Reading, Stopped
+from scalinglab.scaling.engine.steps.determinism import determinism
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.probes.folder import ProbeFolder, Wanted
+from scalinglab.scaling.probes.probe import Probe, probe_of
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome
+from scalinglab.scaling.training.endings import outcome, reason
+from scalinglab.scaling.training.micro_batch import micro_batch
+
+log = logging.getLogger(__name__)
+
+
+def read(
+    claims: Sequence[Claim],
+    pins: Mapping[str, Sequence[int]],
+    execution: ExecutionConfig,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Find what is asked of one run, step after step; what was found stays, however it ends.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        One, of a `ProbeFolder`.
+    pins : mapping
+        Unused: nothing starts from what a probe does.
+    execution : ExecutionConfig
+        Device, threads, how much at once.
+    should_stop : callable
+        Asked between parts of the work.
+    """
+    (claim,) = claims
+    assert isinstance(claim.folder, ProbeFolder)
+    torch.set_num_threads(execution.threads)
+    claim.expect_reports(execution.hang_seconds)
+    part = 1
+    try:
+        part = micro_batch(claim, execution.micro_batch, claim.folder.spec().batch)
+        with determinism(execution.deterministic):
+            ended = _all(claim, claim.folder, execution, part, should_stop)
+        claim.release(ended)
+    except Stopped:
+        claim.release(Outcome.INTERRUPTED)
+        ended = Outcome.INTERRUPTED
+    except BaseException as error:
+        device = machine.device_name(execution.device)
+        claim.release(reason(error), error, micro_batch=part, device=device)
+        ended = outcome(error)
+    gc.collect()
+    return ended
+
+
+def _all(
+    claim: Claim,
+    folder: ProbeFolder,
+    execution: ExecutionConfig,
+    part: int,
+    should_stop: Callable[[], bool],
+) -> Outcome:
+    probe = probe_of(folder.probe, dict(folder.options))
+    missing = folder.missing()
+    for done, wanted in enumerate(missing):
+        if claim.is_cancelled():
+            return Outcome.CANCELLED
+        if should_stop():
+            return Outcome.INTERRUPTED
+        claim.report({"start": 0, "step": done, "steps": len(missing)})
+        result = _result(folder, probe, wanted, execution, part, should_stop)
+        claim.check()
+        folder.store(wanted, result)
+        claim.report({"start": 0, "step": done + 1, "steps": len(missing)})
+    return Outcome.DONE
+
+
+def _result(
+    folder: ProbeFolder,
+    probe: Probe,
+    wanted: Wanted,
+    execution: ExecutionConfig,
+    part: int,
+    should_stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """The content of a result's file."""
+    began = time.perf_counter()
+    places = [
+        (RunFolder(folder.outputs / "runs" / run_id).spec(), step) for run_id, step in wanted.reads
+    ]
+    reading = Reading(
+        folder.outputs, folder.spec(), wanted.step, places, execution, part, should_stop
+    )
+    numbers = PROBED_BY[folder.probe](probe, reading)
+    named = {probe.column(folder.probe, name): value for name, value in numbers.items()}
+    if not named:
+        raise UserError(f"probe = {folder.probe!r} gave no number of run {folder.spec().run_id}")
+    bounds = {AtMost: "at_most", AtLeast: "at_least"}
+    return {
+        "probe": folder.probe,
+        "options": dict(folder.options),
+        "step": wanted.step,
+        "of_start": probe.of_start,
+        "columns": {name: _plain(float(value)) for name, value in named.items()},
+        "censored": {n: bounds[type(v)] for n, v in named.items() if type(v) in bounds},
+        "reads": [list(place) for place in wanted.reads],
+        "seconds": time.perf_counter() - began,
+        "machine": {"host": machine.host(), "device": machine.device_name(execution.device)},
+        "commit": machine.code_commit(),
+    }
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None

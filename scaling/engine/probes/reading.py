@@ -1,0 +1,127 @@
+"""What the arithmetic of a probe is given: checkpoints as models, and the data to ask them about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.data.mixed import Store, open_planned, order_of, own_sets
+from scalinglab.scaling.data.validation import further_stores
+from scalinglab.scaling.engine.probes.model import Model, Weights, weights_at
+from scalinglab.scaling.records.record import bits_per_byte
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.registry import Registry, function
+
+
+class AtMost(float):
+    """A number of which it is known only that the true one is no larger."""
+
+
+class AtLeast(float):
+    """A number of which it is known only that the true one is no smaller."""
+
+
+class Stopped(Exception):
+    """A probe was asked to end in the middle of its work."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Checkpoints, and what a probe may want to know of them.
+
+    Attributes
+    ----------
+    outputs : Path
+        The folder of all runs.
+    spec : RunSpec
+        The run beside which the numbers are stored.
+    step : int
+        Where they belong.
+    places : sequence of (RunSpec, int)
+        The checkpoints that are read, as ``Probe.reads`` chose them.
+    execution : ExecutionConfig
+    part : int
+        Sequences at once in what takes memory.
+    should_stop : callable
+        Whether to end.
+    """
+
+    outputs: Path
+    spec: RunSpec
+    step: int
+    places: Sequence[tuple[RunSpec, int]]
+    execution: ExecutionConfig
+    part: int
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+
+    def go_on(self) -> None:
+        """Raise `Stopped` if the process was asked to end; called between parts of long work."""
+        if self.should_stop():
+            raise Stopped
+
+    def weights(self, place: int = -1) -> Weights:
+        """The weights of a checkpoint by name; by default of the last."""
+        spec, step = self.places[place]
+        self.go_on()
+        return weights_at(self.outputs, spec, step)
+
+    def initial(self) -> Weights:
+        """The weights that the run began with."""
+        return weights_at(self.outputs, self.spec, 0)
+
+    def model(self, place: int = -1) -> Model:
+        """A checkpoint as a model; by default the last."""
+        return self.model_of(self.weights(place))
+
+    def model_of(self, weights: Weights) -> Model:
+        """The run's network with other weights."""
+        return Model(self.spec, weights, self.execution, self.part)
+
+    @cached_property
+    def store(self) -> Store:
+        """The data that the run was trained on."""
+        return open_planned(self.spec, self.outputs)
+
+    def windows(self, store: str | None = None, tokens: int | None = None) -> np.ndarray:
+        """Fixed validation windows: of the run's own data, or of a store by its name.
+
+        As many tokens as the run validates on, unless others are asked for; of each of its pools.
+        """
+        count, context = tokens or self.spec.data.validation_tokens, self.spec.shape.context
+        return np.concatenate(list(own_sets(self.store_of(store, count), count, context).values()))
+
+    def loss(self, model: Model) -> float:
+        """Loss on the run's own validation set, of several pools their mean, as training measures it."""
+        tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
+        own = own_sets(self.store, tokens, context).values()
+        return sum(model.loss(windows) for windows in own) / len(own)
+
+    def store_of(self, name: str | None, tokens: int) -> Store:
+        """A store by its name; None is the run's own."""
+        if name is None:
+            return self.store
+        vocab, context = self.store.manifest.vocab, self.spec.shape.context
+        return further_stores([name], self.outputs, vocab, tokens, context)[name]
+
+    def next_batch(self) -> np.ndarray:
+        """The sequences, with their targets, of the update after the step, (batch, context + 1)."""
+        store, batch, context = self.store, self.spec.batch, self.spec.shape.context
+        order: Any = order_of(self.spec, store)  # of the store's own kind
+        return store.training_batches([order], self.step, 1, batch, context)[0, 0]
+
+    def losses(self, loss: float, store: Store | None = None) -> dict[str, float]:
+        """A loss in nats per token, also in bits per byte."""
+        per_token = (store or self.store).manifest.bytes_per_token
+        return {"loss": loss, "bpb": bits_per_byte(loss, per_token)}
+
+
+# Probe -> its arithmetic; each is described in ``scalinglab.scaling.probes.kinds`` under its name.
+Reads = Callable[[Any, Reading], Mapping[str, float]]
+PROBED_BY: Registry[Reads] = Registry("probe", f"{__package__}.kinds")
+PROBED_BY.wants(function)

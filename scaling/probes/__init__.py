@@ -1,0 +1,1 @@
+"""What can be asked of stored checkpoints, and where the answers lie; without torch."""

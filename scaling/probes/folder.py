@@ -1,0 +1,176 @@
+"""Results of probes beside the run that they read: what is asked for, claimed, and found.
+
+<outputs>/runs/<run_id>/probes/<probe>-<key>/
+    attempts/           claims, as of a run (``scalinglab.scaling.records.claim``)
+    00000040.json       the numbers at step 40; created once
+    00000040-1f3a.json  the same of a probe that reads other checkpoints too: which, as a hash
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.records.atomic import create_exclusive, folders_in, read_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, sealed, tell
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.run_folder import Done, RunFolder
+from scalinglab.scaling.records.spec import RunSpec, known_fields
+from scalinglab.scaling.records.state import State
+
+FOLDER = "probes"
+_RESULT: Shape = {"probe": str, "step": int, "columns": dict, "reads": list}
+Place = tuple[str, int]  # a checkpoint: run_id, step
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Numbers that are asked for: the step where they belong, and the checkpoints they read."""
+
+    step: int
+    reads: tuple[Place, ...]
+
+    def file(self, run_id: str) -> str:
+        """Name of their file beside a run."""
+        if self.reads == ((run_id, self.step),):
+            return f"{self.step:08d}.json"
+        return f"{self.step:08d}-{digest([list(place) for place in self.reads], 6)}.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Numbers that a probe gave of a run at a step.
+
+    Attributes
+    ----------
+    probe : str
+    step : int
+    columns : mapping of str to float or None
+        By the name of their column; None: not finite.
+    reads : sequence of (str, int)
+        The checkpoints: run and step.
+    key : str
+        Name of the folder: the probe with its options.
+    of_start : bool
+        Whether they are of the initial weights, whatever the step.
+    censored : mapping of str to str
+        Columns whose value is a bound, and which: ``at_most``, ``at_least``.
+    """
+
+    probe: str
+    step: int
+    columns: Mapping[str, float | None]
+    reads: Sequence[Sequence[Any]]
+    key: str = ""
+    of_start: bool = False
+    censored: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[str, float | None]:
+        """Columns for tables, where a bound stands in a column of its own: ``NAME_at_most``."""
+        bounds = {f"{n}_{which}": self.columns.get(n) for n, which in self.censored.items()}
+        return {**self.columns, **dict.fromkeys(self.censored), **bounds}
+
+
+class ProbeFolder(RunFolder):
+    """What one probe, with its options, is asked about one run: claimed as a run is.
+
+    Parameters
+    ----------
+    path : Path
+        ``<outputs>/runs/<run_id>/probes/<probe>-<key>``.
+    probe : str
+        Name of the probe.
+    options : mapping
+        As plain values.
+    wanted : sequence of Wanted
+        What it is asked for, by step.
+    """
+
+    def __init__(
+        self, path: Path, probe: str, options: Mapping[str, Any], wanted: Sequence[Wanted]
+    ) -> None:
+        self.path, self.attempts = path, path / "attempts"
+        self.run = RunFolder(path.parent.parent)
+        self.run_id = f"{self.run.run_id}/{path.name}"
+        self.probe, self.options = probe, options
+        self.wanted = sorted(wanted, key=lambda w: w.step)
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that holds all runs, stores, checkpoints and studies."""
+        return self.run.outputs
+
+    @property
+    def done_file(self) -> Path:  # type: ignore[override]
+        """The first result that lacks; where none does, the last."""
+        files = [self.file(wanted) for wanted in self.wanted]
+        return next((file for file in files if not file.exists()), files[-1])
+
+    def file(self, wanted: Wanted) -> Path:
+        """Where some numbers belong."""
+        return self.path / wanted.file(self.run.run_id)
+
+    def missing(self) -> list[Wanted]:
+        """What is still to be found, by step."""
+        return [wanted for wanted in self.wanted if not self.file(wanted).exists()]
+
+    def store(self, wanted: Wanted, result: Mapping[str, Any]) -> bool:
+        """Write numbers down; False if another process was first."""
+        return create_exclusive(self.file(wanted), sealed(dict(result)))
+
+    def exists(self) -> bool:
+        """Whether the run is there: its folder may have been removed by hand."""
+        return self.run.exists()
+
+    def spec(self) -> RunSpec:
+        """The run that is read."""
+        return self.run.spec()
+
+    def done(self) -> Done | None:
+        """Something if all that is asked for was found."""
+        return None if self.missing() else Done(0, State.DONE, len(self.wanted), "", "", {})
+
+
+def results(run: RunFolder) -> Iterator[Found]:
+    """All that probes found of a run; of damaged files is told, and they are left out.
+
+    Where a probe was asked again for a step, with other checkpoints, the later one counts.
+    """
+    for folder in folders_in(run.path / FOLDER):
+        files = sorted(folder.glob("[0-9]*.json"), key=lambda file: (file.name[:8], _time(file)))
+        for file in files:
+            try:
+                stored = read_json(file, _RESULT)
+                with reading(file, "it is no result of a probe"):
+                    yield known_fields(Found, {**stored, "key": folder.name})
+            except FileNotFoundError:
+                continue
+            except DamagedFile as error:
+                tell(error, "its numbers are left out")
+
+
+def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:
+    """The columns of a run that ended after so many steps: what was found there, or of its start."""
+    found: dict[str, float | None] = {}
+    for result in results(run):
+        if result.of_start or result.step == steps:
+            found |= result.known
+    return found
+
+
+def columns_by_step(run: RunFolder) -> dict[int, dict[str, float | None]]:
+    """Step -> columns that were found there."""
+    found: dict[int, dict[str, float | None]] = {}
+    for result in results(run):
+        found.setdefault(result.step, {}).update(result.known)
+    return dict(sorted(found.items()))
+
+
+def _time(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

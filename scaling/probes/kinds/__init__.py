@@ -1,0 +1,1 @@
+"""The shipped probes: one file each, registered by its name."""

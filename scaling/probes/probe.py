@@ -1,0 +1,149 @@
+"""What every probe says of itself: its options, and which checkpoints it reads.
+
+A probe reads one or several checkpoints and gives named numbers. To add one, write a file in
+``scalinglab.scaling.probes.kinds`` with a class of its options, and one of the same name in
+``scalinglab.scaling.engine.probes.kinds`` with its arithmetic; both register by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.registry import Registry, subclass_of
+
+if TYPE_CHECKING:
+    from scalinglab.scaling.records.spec import RunSpec
+
+COLUMN = "probe."  # how the columns of probes begin
+_NO_NAME = re.compile(r"[^\w-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """The options of a probe.
+
+    Attributes
+    ----------
+    version : int
+        Another one for a probe that gives other numbers than before: what it gave is asked anew.
+    of_start : bool
+        Whether it reads initial weights alone; they are a column of the run all the same.
+    of_seeds : bool
+        Whether it reads the runs together that differ in their seeds alone.
+    """
+
+    version: ClassVar[int] = 1
+    of_start: ClassVar[bool] = False
+    of_seeds: ClassVar[bool] = False
+
+    def check(self, run: RunSpec, outputs: Path) -> None:
+        """Refuse a run that cannot be read with these options.
+
+        Raises
+        ------
+        ConfigError
+            Naming the option, its value and what is allowed.
+        """
+
+    def reads(self, step: int, kept: Sequence[int]) -> list[int]:
+        """The steps that are read for the numbers at one.
+
+        Parameters
+        ----------
+        step : int
+            Where the numbers belong.
+        kept : sequence of int
+            Steps of the run that have a checkpoint, ascending.
+
+        Raises
+        ------
+        ConfigError
+            If too few are kept.
+        """
+        return [step]
+
+    def state(self, outputs: Path) -> Any:
+        """What the options do not say, as the content of files that they name; None: they say all."""
+        return None
+
+    def prepared(self, outputs: Path) -> Self:
+        """The probe as it is stored: one that names files keeps copies of them."""
+        return self
+
+    def words(self) -> str:
+        """The options that are not at their defaults, as a part of column names."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        usual = {f.name: _default(f) for f in dataclasses.fields(self)}
+        return ".".join(
+            name if value is True else f"{name}_{_word(value)}"
+            for name, value in values.items()
+            if value != usual[name]
+        )
+
+    def column(self, name: str, number: str) -> str:
+        """The column of one of its numbers, in tables of runs and of curves."""
+        return ".".join(filter(None, (f"{COLUMN}{name}", self.words(), number)))
+
+
+PROBES: Registry[type[Probe]] = Registry("probe", f"{__package__}.kinds")
+PROBES.wants(subclass_of(Probe))
+
+
+def probe_of(name: str, options: dict[str, Any]) -> Probe:
+    """A probe by its name, with its options checked.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such probe or option, or a value is not allowed.
+    """
+    found: Probe = from_dict(PROBES.find(name), options, "options")
+    return found
+
+
+def key_of(name: str, probe: Probe, outputs: Path) -> str:
+    """A short name of all that decides what a probe gives of a checkpoint.
+
+    An option that joined later is left out at the value that older results had without saying so.
+    """
+    historic = historic_values(type(probe))
+    options = {k: v for k, v in asdict(probe).items() if k not in historic or v != historic[k]}
+    said: dict[str, Any] = {"probe": name, "options": options}
+    if probe.version != 1:
+        said["version"] = probe.version
+    if (state := probe.state(outputs)) is not None:
+        said["state"] = state
+    own = extension_of(PROBES.module_of(name))
+    if own is not None:
+        said["text"] = own.text  # a file that was edited gives other numbers
+    elif not PROBES.is_shipped(name):
+        raise ConfigError(
+            f"probe = {name!r} is registered by {PROBES.module_of(name)!r}, which workers do not"
+            " import: put it into a file, and name that in extend=[FILE.py]"
+        )
+    return digest(said, 8)
+
+
+def _word(value: Any) -> str:
+    """A value as a part of a name: 'tasks/sum.jsonl' is sum."""
+    if isinstance(value, list | tuple):
+        return "_".join(map(_word, value))
+    text = str(value)
+    if text.endswith(".jsonl"):
+        text = Path(text).stem
+    return _NO_NAME.sub("_", text).strip("_")
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    if f.default_factory is not dataclasses.MISSING:
+        return f.default_factory()
+    return f.default

@@ -1,0 +1,130 @@
+"""Problems with checkable answers, made by rule: of any number, in several difficulties.
+
+A problem is a line of text, prompt and answer: ``17+25=42``. Whether it is one of training or of
+test is decided by a hash of its prompt, so the two are disjoint by content whatever the seeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalinglab.scaling.fields import ConfigError, one_of
+
+TEST_SHARE = 16  # one prompt in so many is of the test
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_OPEN, _CLOSE = "([{<", ")]}>"
+_NOISE = 4  # brackets beside those of the answer, about
+_TRIES = 1_000  # draws that gave nothing new, after which a task has no further problems
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A prompt and its only right answer, which a line break ends."""
+
+    prompt: str
+    answer: str
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is of the test."""
+        mark = hashlib.sha256(self.prompt.encode()).digest()
+        return int.from_bytes(mark[:4], "little") % TEST_SHARE == 0
+
+
+def _copy(draw: np.random.Generator, difficulty: int) -> Problem:
+    word = _word(draw, difficulty)
+    return Problem(f"c:{word}=", word)
+
+
+def _reverse(draw: np.random.Generator, difficulty: int) -> Problem:
+    word = _word(draw, difficulty)
+    return Problem(f"r:{word}=", word[::-1])
+
+
+def _addition(draw: np.random.Generator, difficulty: int) -> Problem:
+    one, other = (int(n) for n in draw.integers(10**difficulty, size=2))
+    return Problem(f"{one}+{other}=", str(one + other))
+
+
+def _brackets(draw: np.random.Generator, difficulty: int) -> Problem:
+    """Opened brackets, some of them closed: the answer closes the rest."""
+    open_now: list[int] = []
+    text = ""
+    while len(open_now) < difficulty or len(text) < 2 * difficulty + _NOISE:
+        if len(open_now) == difficulty or (open_now and draw.random() < 0.3):
+            text += _CLOSE[open_now.pop()]
+        else:
+            open_now.append(int(draw.integers(len(_OPEN))))
+            text += _OPEN[open_now[-1]]
+    return Problem(f"b:{text}=", "".join(_CLOSE[kind] for kind in reversed(open_now)))
+
+
+def _recall(draw: np.random.Generator, difficulty: int) -> Problem:
+    """Keys with values, and one key: the answer is its value."""
+    keys = draw.permutation(len(LETTERS))[:difficulty]
+    values = draw.integers(10, size=difficulty)
+    pairs = "".join(f"{LETTERS[k]}{v}" for k, v in zip(keys, values, strict=True))
+    asked = int(draw.integers(difficulty))
+    return Problem(f"k:{pairs}?{LETTERS[keys[asked]]}=", str(values[asked]))
+
+
+def _word(draw: np.random.Generator, length: int) -> str:
+    return "".join(LETTERS[i] for i in draw.integers(len(LETTERS), size=length))
+
+
+# Task -> (a problem of a difficulty, the largest difficulty); difficulty counts letters, digits,
+# open brackets, pairs.
+TASKS: Mapping[str, tuple[Callable[[np.random.Generator, int], Problem], int]] = {
+    "copy": (_copy, 64),
+    "reverse": (_reverse, 64),
+    "addition": (_addition, 18),
+    "brackets": (_brackets, 64),
+    "recall": (_recall, len(LETTERS)),
+}
+
+
+def check_task(key: str, name: str, difficulty: int, key_of_difficulty: str) -> None:
+    """Refuse a task that is not there, or a difficulty that it has not; keys are for messages.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, the value and what is allowed.
+    """
+    one_of(key, name, TASKS)
+    most = TASKS[name][1]
+    if not 1 <= difficulty <= most:
+        raise ConfigError(f"{key_of_difficulty} = {difficulty}: the task {name!r} has 1 to {most}")
+
+
+def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterator[Problem]:
+    """Problems without end, of training or of test; the same ones for a seed."""
+    make, draw = TASKS[name][0], _generator(name, difficulty, test, seed)
+    while True:
+        problem = make(draw, difficulty)
+        if problem.is_test == test:
+            yield problem
+
+
+def distinct(name: str, difficulty: int, count: int, *, seed: int = 0) -> list[Problem]:
+    """So many different problems of the test; fewer where the task has no more."""
+    found: dict[str, Problem] = {}
+    make, draw = TASKS[name][0], _generator(name, difficulty, True, seed)
+    idle = 0
+    while len(found) < count and idle < _TRIES * TEST_SHARE:
+        problem = make(draw, difficulty)
+        idle += 1
+        if problem.is_test and problem.prompt not in found:
+            found[problem.prompt], idle = problem, 0
+    return list(found.values())
+
+
+def _generator(name: str, difficulty: int, test: bool, seed: int) -> np.random.Generator:
+    said = f"{name}:{difficulty}:{test}:{seed}".encode()
+    return np.random.Generator(
+        np.random.Philox(key=int.from_bytes(hashlib.sha256(said).digest()[:16], "little"))
+    )

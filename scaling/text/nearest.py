@@ -1,0 +1,36 @@
+"""What a person may have meant by a name that is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_SHOWN = 30
+
+
+def nearest(name: str, allowed: Iterable[object], have: str = "there are") -> str:
+    """The end of a sentence that refuses a name: the nearest one that there is, or all.
+
+    Parameters
+    ----------
+    name : str
+    allowed : iterable
+    have : str
+        What introduces all of them.
+
+    Examples
+    --------
+    >>> nearest("optimizer.nam", ["optimizer.name", "seed"])
+    "; did you mean 'optimizer.name'?"
+    >>> nearest("x", ["seed"], "it has")
+    '; it has seed'
+    """
+    names = sorted({str(one) for one in allowed})
+    # The end of a dotted name may be all that somebody typed, or mistyped.
+    ends = {one.rpartition(".")[2]: one for one in reversed(names)}
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    near = near or [ends[end] for end in difflib.get_close_matches(name, ends, n=1, cutoff=0.7)]
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"; {have} {', '.join(names[:_SHOWN]) or 'none'}{more}"

@@ -1,0 +1,124 @@
+"""From which checkpoints a run may start, asked alike by the engine, plans and workers.
+
+A plan counts the steps that a run needs not train, so it must pass over what the engine passes
+over. What that hangs on stands in the head of a checkpoint, which is read here without its
+tensors and without torch: a checkpoint of torch is a ZIP archive with one pickled dictionary.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.extensions.used import is_known, used_by
+from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.records.parts import parts_of
+from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.schedule.pieces import Piece
+from scalinglab.scaling.training.events import validation_steps
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a checkpoint says of itself.
+
+    Attributes
+    ----------
+    step : int
+    prefix_id : str
+    validated : frozenset of int
+        Steps at which the validation loss was measured.
+    extensions : str
+        Hash of the extensions whose code made it; empty where none did.
+    """
+
+    step: int
+    prefix_id: str
+    validated: frozenset[int]
+    extensions: str
+
+
+def why_passed_over(
+    head: Head, science: Mapping[str, Any], step: int, validation: Collection[int]
+) -> str | None:
+    """Why a run does not start from a checkpoint at this step of its way; None if it may.
+
+    Parameters
+    ----------
+    head : Head
+    science : mapping
+        Of the run.
+    step : int
+    validation : collection of int
+        Steps at which the run plans to measure validation.
+    """
+    if (head.step, head.prefix_id) != (step, prefix_id(science, step)):
+        return f"it holds step {head.step} of {head.prefix_id}"
+    if is_known(science) and head.extensions != used_by(science):
+        return "extensions of another text made it"
+    if not {s for s in validation if s < step} <= head.validated:
+        return "it lacks validations that the run plans"
+    return None
+
+
+def starts(outputs: Path, science: Mapping[str, Any], pieces: Sequence[Piece]) -> Iterator[int]:
+    """Steps at which a run finds a checkpoint to start from, the furthest first.
+
+    Parameters
+    ----------
+    outputs : Path
+    science : mapping
+        Of the run.
+    pieces : sequence of Piece
+        Its schedule.
+    """
+    validation = validation_steps(pieces)
+    for step, path in candidates(outputs, science):
+        head = read_head(path)
+        if head is not None and why_passed_over(head, science, step, validation) is None:
+            yield step
+
+
+def starts_of(outputs: Path, spec: RunSpec) -> Iterator[int]:
+    """The same, of a run that is written down."""
+    return starts(outputs, spec.science, spec.pieces)
+
+
+def read_head(checkpoint: Path) -> Head | None:
+    """The head of a checkpoint; None if it is gone or cannot be read."""
+    try:
+        file = checkpoint if checkpoint.suffix == ".pt" else parts_of(checkpoint)[0]
+        with zipfile.ZipFile(file) as archive:
+            name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+            content = _WithoutTensors(io.BytesIO(archive.read(name))).load()
+        return Head(
+            int(content["step"]),
+            str(content["prefix_id"]),
+            frozenset(content["validation"]),
+            str(content.get("extensions", "")),
+        )
+    except Exception:  # whatever bytes may raise in a pickle; the engine says what is wrong
+        return None
+
+
+class _Skipped(dict[Any, Any]):
+    """Stands for a tensor, or for what one is made of."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+
+class _WithoutTensors(pickle.Unpickler):
+    """Reads plain values; nothing that a pickle names is imported or run."""
+
+    def find_class(self, *_: str) -> Any:
+        return _Skipped
+
+    def persistent_load(self, _: object) -> None:
+        return None

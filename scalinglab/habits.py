@@ -1,0 +1,75 @@
+"""Flags that people know from other programs, most of them from Hydra: what we do in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scalinglab.scaling.config import ConfigError
+
+QUIET = ("-q", "--quiet")
+CONFIG = ("-c", "--cfg")
+_AXES = (
+    "one command trains one configuration or one study; the values of an axis stand in a study:"
+    " study.blocks.NAME.grid, as in `scaling new NAME`"
+)
+_ANSWERS = {
+    "-m": _AXES,
+    "--multirun": _AXES,
+    "-r": "a finished command is run again by the same words: what is trained already is kept",
+    "-v": "there are no levels of detail; `scaling logs study=NAME` shows what workers wrote",
+    "--verbose": "there are no levels of detail; `scaling logs study=NAME` shows what workers wrote",
+    "--config-name": "the configuration is one; studies and groups of yours are files of"
+    " scaling_conf/, as scaling_conf/study/mine.yaml, and are chosen by study=mine",
+    "--config-path": "folders with groups of your own are named by config=DIR, or called scaling_conf/",
+    "--config-dir": "folders with groups of your own are named by config=DIR, or called scaling_conf/",
+    "--resolve": "references are resolved always: --cfg job shows the values",
+    "--info": "--cfg job shows the configuration, `scaling parts` what can be chosen",
+}
+
+
+class Flags(NamedTuple):
+    """What the flags among some arguments ask for.
+
+    Attributes
+    ----------
+    quiet : bool
+        Whether progress is not told.
+    show_config : bool
+        Whether the composed configuration is wanted, and nothing else.
+    rest : list of str
+        The other arguments.
+    """
+
+    quiet: bool
+    show_config: bool
+    rest: list[str]
+
+
+def read_flags(arguments: Sequence[str]) -> Flags:
+    """Take known flags out of a verb's arguments.
+
+    Raises
+    ------
+    ConfigError
+        On one that has no meaning here; it says what has.
+    """
+    quiet = show_config = False
+    rest = []
+    words = iter(arguments)
+    for word in words:
+        flag = word.partition("=")[0]
+        if word in QUIET:
+            quiet = True
+        elif flag in CONFIG:
+            config_kind = word.partition("=")[2] or next(words, "job")
+            if config_kind != "job":
+                raise ConfigError(
+                    f"{flag} {config_kind}: no Hydra job is run; allowed is {flag} job"
+                )
+            show_config = True
+        elif flag in _ANSWERS:
+            raise ConfigError(f"{flag}: {_ANSWERS[flag]}")
+        else:
+            rest.append(word)
+    return Flags(quiet, show_config, rest)

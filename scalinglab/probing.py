@@ -1,0 +1,233 @@
+"""Probes of a study's checkpoints: asked for, carried out, and what they found."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.options import SELECTION, option
+from scalinglab.prepare import launch_config
+from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.probes.folder import ProbeFolder, results
+from scalinglab.scaling.records.state import State
+from scalinglab.scaling.text.printable import excerpt
+from scalinglab.sweeps.launch.asking import ALL, END, Asked, ask
+from scalinglab.sweeps.launch.launch import check_backend
+from scalinglab.sweeps.launch.probes import launch_probes, unanswered
+from scalinglab.sweeps.plan.places import check_places
+from scalinglab.sweeps.store.asked import Ask, read_asks, store_ask
+from scalinglab.verb import INTERRUPTED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.terminal import Screen
+
+_TELL_SECONDS = 2.0
+_SHOWN = 10  # failures, by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions:
+    """What is asked of the checkpoints of a study."""
+
+    probe: str | None = option(
+        "the probe (scaling parts kind=probe lists them); without one, all that was asked of the"
+        " study before is gone on with",
+        None,
+    )
+    options: dict[str, Any] = option("the probe's own: options.store=text-ab12cd34", {})
+    steps: list[Any] = option(
+        "where: end, all (every step that has a checkpoint), or steps, as in [100,1000]", [END]
+    )
+    runs: str | None = option(f"which runs: {SELECTION}; by default all that are finished", None)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What probes found of a study.
+
+    Attributes
+    ----------
+    study : str
+    frame : DataFrame
+        One row a run and step: ``run_id, step`` and the numbers, by the names of their columns.
+    left : mapping of str to str
+        Run and probe -> why numbers lack; empty text where nobody has come to it.
+    left_out : tuple of str
+        Why runs were not read.
+    interrupted, submitted : bool
+        Whether the person stopped it; whether it was given to SLURM and nobody waited.
+    """
+
+    study: str
+    frame: pd.DataFrame
+    left: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    interrupted: bool = False
+    submitted: bool = False
+
+    @property
+    def code(self) -> int:
+        """0 if all that was asked for is there, or on its way."""
+        if self.interrupted:
+            return INTERRUPTED
+        return 0 if self.submitted else int(bool(self.left))
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers, and what lacks."""
+        return {
+            "study": self.study,
+            "numbers": self.frame,
+            "left": dict(self.left),
+            "left_out": list(self.left_out),
+            "interrupted": self.interrupted,
+            "submitted": self.submitted,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """A row a run and step, and what lacks."""
+        import pandas as pd
+
+        for line in self.left_out:
+            screen.say(f"left out: {line}")
+        if len(self.frame):
+            cells = self.frame.map(_shown).astype(object)
+            screen.table(cells.where(pd.notna(cells), ""))
+        for name, why in list(self.left.items())[:_SHOWN]:
+            screen.say(f"{name}: {excerpt(why) or 'not yet'}")
+        if len(self.left) > _SHOWN:
+            screen.say(f"and {len(self.left) - _SHOWN} more")
+        if self.left and not self.submitted:
+            screen.say(f"scaling probe study={self.study} goes on with all that was asked for")
+
+
+def probe(
+    composed: Mapping[str, Any], study: str, outputs: Path, options: ProbeOptions, screen: Screen
+) -> Probed:
+    """Find the numbers that are asked for, and lack.
+
+    Parameters
+    ----------
+    composed : mapping
+        The configuration of the study: of it, how and where checkpoints are read.
+    study, outputs
+        Where the study lies.
+    options : ProbeOptions
+    screen : Screen
+        Told how far it is.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake, in one sentence; nothing was read or stored by then.
+    """
+    config = launch_config(composed)
+    execution = from_dict(ExecutionConfig, composed["execution"], "execution")
+    check_backend(config)
+    if config.detach:
+        raise ConfigError(
+            "launch.detach = true: probes are not detached; launch=slurm launch.watch=false"
+            " submits them and returns"
+        )
+    execution = replace(execution, processes=1, shard=False)
+    check_places(config, execution)
+    if options.probe is not None:
+        question = ask(
+            outputs, study, options.probe, options.options, _steps(options), options.runs
+        )
+        store_ask(outputs, study, question.ask)
+        asks = [question.ask]
+    else:
+        question, asks = Asked(Ask("", "", {}, {}), ()), _before(outputs, study, options)
+    watch = _Watch(outputs, asks, screen)
+    finished = launch_probes(outputs, study, asks, config, execution, watch.tick)
+    watch.tick(at_once=True)
+    left = {folder.run_id: _why(folder) for folder in unanswered(outputs, asks)}
+    submitted = config.backend == "slurm" and not config.watch
+    frame = numbers(outputs, asks)
+    return Probed(study, frame, left, question.left_out, not finished, submitted)
+
+
+def _before(outputs: Path, study: str, options: ProbeOptions) -> list[Ask]:
+    """The questions that were stored before."""
+    if options != ProbeOptions():
+        raise ConfigError("probe is not set; options, steps and runs are of one: probe=validation")
+    asks = read_asks(outputs, study)
+    if not asks:
+        raise ConfigError(
+            f"nothing was asked of the checkpoints of study {study!r} yet: probe=validation asks for"
+            " their loss, scaling parts kind=probe lists the probes"
+        )
+    return asks
+
+
+def _steps(options: ProbeOptions) -> str | list[int]:
+    words = options.steps
+    if words in ([END], [ALL]):
+        return words[0]
+    try:
+        steps = [float(word) for word in words]
+    except ValueError:
+        steps = []
+    if not steps or any(s < 0 or not s.is_integer() for s in steps):
+        text = words[0] if len(words) == 1 else f"[{','.join(map(str, words))}]"
+        raise ConfigError(f"steps = {text}: allowed are end, all and steps, as in [100,1000]")
+    return [int(step) for step in steps]
+
+
+def numbers(outputs: Path, asks: Sequence[Ask]) -> pd.DataFrame:
+    """What was found of some questions: one row a run and step."""
+    import pandas as pd
+
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for question in asks:
+        for folder in question.folders(outputs):
+            steps = {ask.step for ask in folder.wanted}
+            for result in results(folder.run):
+                if result.key == question.folder_name and result.step in steps:
+                    place = (folder.run.run_id, result.step)
+                    rows.setdefault(place, {"run_id": place[0], "step": place[1]})
+                    rows[place] |= {
+                        name: math.nan if value is None else value
+                        for name, value in result.known.items()
+                    }
+    return pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
+
+
+def _why(folder: ProbeFolder) -> str:
+    """Why something is not found, by the last attempt."""
+    attempt = folder.latest_attempt()
+    if attempt is None:
+        return ""
+    if attempt.end is None:
+        return State.RUNNING if folder.is_alive(attempt) else "its process was killed"
+    return attempt.end.error or str(attempt.end.reason)
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.5g}" if isinstance(value, float) else value
+
+
+class _Watch:
+    """Tells how many numbers are there, while workers work."""
+
+    def __init__(self, outputs: Path, asks: Sequence[Ask], screen: Screen) -> None:
+        self._folders: list[ProbeFolder] = [f for a in asks for f in a.folders(outputs)]
+        self._all = sum(len(f.wanted) for f in self._folders)
+        self._screen, self._next, self._before = screen, 0.0, -1
+        self._clock: Callable[[], float] = time.monotonic
+
+    def tick(self, at_once: bool = False) -> None:
+        """Say how far it is, if that has changed."""
+        if not at_once and self._clock() < self._next:
+            return
+        self._next = self._clock() + _TELL_SECONDS
+        read_count = self._all - sum(len(f.missing()) for f in self._folders)
+        if read_count != self._before:
+            self._before = read_count
+            self._screen.say(f"{read_count} of {self._all} checkpoints are read")

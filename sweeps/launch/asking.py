@@ -1,0 +1,188 @@
+"""From what a person asks of a study's checkpoints to a stored question, with every refusal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.probes.folder import Wanted
+from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
+from scalinglab.scaling.records.identity import digest, without
+from scalinglab.scaling.records.prefixes import candidates, owner_of
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.records.state import State
+from scalinglab.sweeps.store.asked import Ask
+from scalinglab.sweeps.store.select import select
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
+
+END, ALL = "end", "all"
+_SEEDS = ("seed", "data.seed")  # what runs may differ in that are read together
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, and what a person should know of it.
+
+    Attributes
+    ----------
+    ask : Ask
+    left_out : tuple of str
+        A sentence for each reason why runs are not read.
+    """
+
+    ask: Ask
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that can be read: its description, and its steps that have a checkpoint."""
+
+    run_id: str
+    spec: RunSpec
+    kept: list[int]
+
+
+def ask(
+    outputs: Path,
+    study: str,
+    probe: str,
+    options: dict[str, Any],
+    steps: str | Sequence[int] = END,
+    runs: str | None = None,
+) -> Asked:
+    """Determine which numbers a probe shall give of a study's finished runs.
+
+    Parameters
+    ----------
+    outputs, study
+        Where the study's plan lies.
+    probe : str
+        Name of the probe.
+    options : dict
+        Its options.
+    steps : str or sequence of int
+        "end", "all" (every step that has a checkpoint), or steps.
+    runs : str, optional
+        A selection of runs.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake, in one sentence; nothing was read or written by then.
+    """
+    question = probe_of(probe, options)
+    plan = read_plan(outputs, study)
+    chosen = plan.runs if runs is None else select(plan.runs, runs)
+    readable, left_out = _readable(chosen, outputs)
+    if not readable:
+        why = "; ".join(left_out) or "it has none"
+        raise ConfigError(f"study {study!r} has no run that a probe can read: {why}")
+    for run in readable:
+        question.check(run.spec, outputs)
+    wanted_steps = (
+        _of_seeds(question, readable, steps)
+        if question.of_seeds
+        else _each(question, readable, steps)
+    )
+    question = question.prepared(outputs)
+    key = key_of(probe, question, outputs)
+    return Asked(Ask(probe, key, asdict(question), wanted_steps), tuple(left_out))
+
+
+def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], list[str]]:
+    """The runs whose checkpoints can be read, and why others are left out."""
+    readable, reasons = [], defaultdict(int)
+    for run in chosen:
+        state, spec = run.folder.state(), run.folder.spec()
+        if spec.is_command:
+            reasons["trained by another program, whose checkpoints are its own"] += 1
+        elif state != State.DONE:
+            reasons[str(state)] += 1
+        else:
+            kept_steps = {
+                at for at, path in candidates(outputs, spec.science) if not owner_of(path)
+            }
+            readable.append(_Run(run.folder.run_id, spec, sorted(kept_steps)))
+    return readable, [f"{count} of {len(chosen)} runs: {why}" for why, count in reasons.items()]
+
+
+def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
+    return {
+        run.run_id: [
+            Wanted(step, tuple((run.run_id, at) for at in _reads(probe, run, step)))
+            for step in _steps(probe, run, steps)
+        ]
+        for run in runs
+    }
+
+
+def _of_seeds(
+    probe: Probe, runs: list[_Run], steps: str | Sequence[int]
+) -> dict[str, list[Wanted]]:
+    """The question for each recipe that several seeds trained, beside the run of the lowest seed."""
+    groups: dict[str, list[_Run]] = defaultdict(list)
+    for run in runs:
+        groups[digest(without(run.spec.science, _SEEDS))].append(run)
+    by_run = {}
+    for group in groups.values():
+        members = sorted(group, key=lambda run: (run.spec.seed, run.run_id))
+        if len(members) > 1:
+            by_run[members[0].run_id] = [
+                Wanted(
+                    step, tuple((m.run_id, at) for m in members for at in _reads(probe, m, step))
+                )
+                for step in _steps(probe, members[0], steps)
+            ]
+    if not by_run:
+        raise ConfigError(
+            f"the probe reads runs together that differ in their seeds alone, and none of these "
+            f"{len(runs)} do: give the study several seeds, as in grid.seed=[0,1,2]"
+        )
+    return by_run
+
+
+def _steps(probe: Probe, run: _Run, steps: str | Sequence[int]) -> list[int]:
+    """The steps at which numbers of a run are asked for."""
+    if probe.of_start:
+        if steps not in (END, [0], (0,)):
+            raise ConfigError(
+                f"steps = {steps}: this probe reads initial weights alone; leave steps out"
+            )
+        return [0]
+    if steps == END:
+        return [run.spec.steps]
+    if steps == ALL:
+        return sorted({*run.kept, run.spec.steps})
+    if isinstance(steps, str) or any(isinstance(s, bool) or s != int(s) for s in steps):
+        raise ConfigError(f"steps = {steps!r}: allowed are end, all and steps, as in [100, 1000]")
+    return sorted({int(step) for step in steps})
+
+
+def _reads(probe: Probe, run: _Run, step: int) -> list[int]:
+    """The steps that are read for one, each of which has a checkpoint."""
+    if step != 0 and step not in run.kept:
+        raise ConfigError(_not_kept(run, step))
+    reads = probe.reads(step, [at for at in run.kept if at <= step])
+    for at in reads:
+        if at != 0 and at not in run.kept:
+            raise ConfigError(_not_kept(run, at))
+    return reads
+
+
+def _not_kept(run: _Run, step: int) -> str:
+    kept_steps = ", ".join(map(str, [0, *run.kept]))
+    if step == run.spec.steps:
+        way = "gc has removed it; move the run's folder away and launch again to train it once more"
+    elif step > run.spec.steps:
+        way = f"it ended after {run.spec.steps}"
+    else:
+        way = (
+            f"study.checkpoints={{log: 8}} or [{step}] keeps more of runs that are still to be"
+            " trained"
+        )
+    return f"steps: run {run.run_id} has no checkpoint of step {step}, only of {kept_steps}; {way}"

@@ -1,0 +1,50 @@
+"""Runs chosen by a few words before their plan is stored: a choice that cannot be made is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.run.describe import describe
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.store.launch_record import classify_runs
+from scalinglab.sweeps.store.select import select
+from scalinglab.sweeps.store.stored_plan import StoredRun
+
+
+@dataclass(frozen=True)
+class _ToStore(StoredRun):
+    """A run as it will be stored; its folder may not be there yet."""
+
+    described: RunSpec | None = None
+
+    def spec(self) -> RunSpec:
+        assert self.described is not None
+        return self.described
+
+
+def check_selections(plan: Plan, config: LaunchConfig) -> None:
+    """Refuse a launch of a plan that would choose no run, or chooses by what no run has.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key and what is allowed.
+    """
+    if config.runs is None and not config.classes:
+        return
+    runs: list[StoredRun] = [
+        _ToStore(
+            p.run.run_id,
+            p.roles,
+            needs=p.needs,
+            pins=p.pins,
+            folder=plan.run_folder(p),
+            described=describe(p.run, p.store),
+        )
+        for p in plan.runs
+    ]
+    if config.runs is not None:
+        select(runs, config.runs, "launch.runs")
+    classify_runs(config, runs)

@@ -1,0 +1,67 @@
+"""What a probe says of itself: its options, the name of what it gives, and what makes it another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.probes.folder import Wanted
+from scalinglab.scaling.probes.probe import PROBES, key_of, probe_of
+
+NOWHERE = Path("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("averag", {}, "probe = 'averag' is not one of: .*did you mean 'average'"),
+        ("average", {"number": 3}, "unknown key 'options.number'"),
+        ("average", {"count": 1}, r"options.count = 1: allowed is 2 or more"),
+        ("average", {"decay": 0.9}, "options.decay"),
+        ("quantized", {"bits": 40}, "options.bits = 40: allowed is 2 to 16"),
+        ("layers", {"do": "jump"}, "options.do = 'jump' is not one of: skip, swap, remove"),
+    ],
+)
+def test_what_is_not_known_or_allowed_is_refused(name, options, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        probe_of(name, options)
+
+
+def test_columns_name_the_options_that_are_not_usual() -> None:
+    assert probe_of("average", {}).column("average", "loss") == "probe.average.loss"
+    other = probe_of("average", {"kind": "ema", "count": 4})
+    assert other.column("average", "loss") == "probe.average.kind_ema.count_4.loss"
+    assert probe_of("rank", {"each": True}).column("rank", "stable") == "probe.rank.each.stable"
+    further = probe_of("validation", {"store": "text-ab12"})
+    assert further.column("validation", "loss") == "loss.text-ab12"  # as in training
+    fewer = probe_of("validation", {"store": "text-ab12", "tokens": 64})
+    assert fewer.column("validation", "loss").startswith(
+        "probe.validation.store_text-ab12.tokens_64"
+    )
+
+
+def test_a_key_holds_name_options_and_version(monkeypatch) -> None:
+    plain = key_of("average", probe_of("average", {}), NOWHERE)
+    assert plain == key_of("average", probe_of("average", {"count": 3}), NOWHERE)
+    others = {
+        key_of("average", probe_of("average", {"count": 4}), NOWHERE),
+        key_of("rank", probe_of("rank", {}), NOWHERE),
+    }
+    monkeypatch.setattr(PROBES["average"], "version", 2)
+    others.add(key_of("average", probe_of("average", {}), NOWHERE))
+    assert len(others | {plain}) == 4
+
+
+def test_an_average_reads_the_last_that_are_kept() -> None:
+    probe = probe_of("average", {"count": 2})
+    assert probe.reads(8, [2, 4, 8]) == [4, 8]
+    with pytest.raises(ConfigError, match="only 1 checkpoints are kept up to step 2"):
+        probe.reads(2, [2])
+
+
+def test_a_result_of_other_checkpoints_has_another_file() -> None:
+    alone = Wanted(8, (("run", 8),)).file("run")
+    several = {Wanted(8, (("run", s), ("run", 8))).file("run") for s in (2, 4)}
+    assert alone == "00000008.json" and len(several) == 2

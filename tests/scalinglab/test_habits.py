@@ -1,0 +1,47 @@
+"""Flags known from other programs do what is expected, or say what does it here."""
+
+import json
+
+import pytest
+import yaml
+
+from scalinglab.compose import compose
+from scalinglab.scaling.config import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("-m", "study.blocks.NAME.grid"),
+        ("--multirun", "study.blocks.NAME.grid"),
+        ("--config-name=mine", "scaling_conf/study/mine.yaml"),
+        ("--config-dir", "config=DIR"),
+        ("-v", "scaling logs"),
+        ("--cfg hydra", "allowed is --cfg job"),
+    ],
+)
+def test_a_flag_without_a_meaning_names_what_has_it(run, flag, words):
+    code, _, err = run("plan", "study=tiny", *flag.split())
+    assert code == 2 and words in err
+
+
+def test_the_composed_configuration_is_shown_and_nothing_else_happens(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("train", "model.width=32", "--cfg", "job")
+    assert code == 0 and yaml.safe_load(out) == compose(["model.width=32"])
+    code, out, _ = run("train", "model.width=32", "-c", "job", "--json")
+    assert code == 0 and json.loads(out)["model"]["width"] == 32
+    assert not list(tmp_path.iterdir())
+    code, _, err = run("status", "study=tiny", "--cfg", "job")
+    assert code == 2 and "plan, launch, train and data" in err
+
+
+def test_quietly_the_answer_alone_is_shown(run):
+    loud = run("fit", "study=tiny", "resamples=0")
+    quiet = run("fit", "study=tiny", "resamples=0", "-q")
+    assert quiet[0] == 0 and quiet[1] and quiet[1] in loud[1]
+
+
+def test_an_experiment_is_a_study():
+    with pytest.raises(ConfigError, match="study=NAME"):
+        compose(["+experiment=mine"])

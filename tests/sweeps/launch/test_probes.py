@@ -1,0 +1,246 @@
+"""Probes of a study: found once, whoever is killed and however many ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scalinglab import Study
+from scalinglab.analysis.tables.runs import load, load_curves
+from scalinglab.cli import main
+from scalinglab.compose import compose
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.engine.probes.reading import PROBED_BY
+from scalinglab.scaling.extensions import loading
+from scalinglab.scaling.probes.probe import PROBES
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.asking import ask
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.asked import store_ask
+from scalinglab.sweeps.watch.gc import remove, survey
+
+STUDY = """
+# @package _global_
+defaults:
+  - override /data: markov
+study:
+  name: probed
+  question: What do its checkpoints say?
+  checkpoints: {log: 3}
+  blocks:
+    ladder: {role: fit, grid: {model: {width: [8, 16]}, tokens: [2560], seed: [0, 1]}}
+model: {depth: 2, head_dim: 8, context: 16}
+data:
+  options: {vocab: 8, successors: 4, tokens: 20001, validation_tokens: 1025}
+  validation_tokens: 512
+schedule: {warmup_tokens: 256}
+batch: 4
+"""
+SLOW = """
+import time
+from dataclasses import dataclass
+from scalinglab import register
+from scalinglab.scaling.probes.probe import Probe
+
+@register.probe("slow")
+@dataclass(frozen=True, kw_only=True)
+class Slow(Probe):
+    seconds: float = 1.0
+
+@register.probed_by("slow")
+def slow(probe, reading):
+    end = time.monotonic() + probe.seconds
+    while time.monotonic() < end:
+        reading.go_on()
+        time.sleep(0.02)
+    return {"step": reading.step}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a person with the finished study."""
+    folder = tmp_path_factory.mktemp("probed")
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "probed.yaml").write_text(STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        plan = make_plan(compose(["study=probed"]))
+        save_plan(plan)
+        assert launch(plan.outputs, "probed", LaunchConfig("inline"))
+    return folder
+
+
+@pytest.fixture
+def person(trained, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of it, as the current folder."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "_loaded", {})
+    yield tmp_path
+    for registry in (PROBES, PROBED_BY):
+        for name in [n for n in registry if not registry.is_shipped(n)]:
+            del registry[name]
+
+
+def opened(*overrides: str) -> Study:
+    return Study.open("probed", "launch=inline", *overrides)
+
+
+def test_numbers_are_columns_of_runs_and_curves_and_are_found_once(person) -> None:
+    found = opened().probe(probe="validation", steps="all")
+    assert found.code == 0 and len(found.frame) == 4 * 4  # steps 1, 6, 32 (the cooldown) and 40
+    runs = load("outputs", study="probed")
+    assert (runs["probe.validation.loss"] == runs["loss"]).all()
+    curves = load_curves("outputs", study="probed")
+    both = curves.dropna(subset=["probe.validation.loss", "loss"])
+    assert len(both) >= 8 and (both["probe.validation.loss"] == both["loss"]).all()
+    times = {f: f.stat().st_mtime_ns for f in person.glob("outputs/runs/*/probes/*/*.json")}
+    again = opened().probe(probe="validation", steps="all")
+    assert again.frame.equals(found.frame)
+    assert times == {f: f.stat().st_mtime_ns for f in times}
+    assert len([*person.glob("outputs/runs/*/probes/*/attempts/*.json")]) == 4
+    assert "probe.validation.loss" in opened().results()
+
+
+def test_a_probe_is_the_target_of_laws_and_comparisons(person, capsys) -> None:
+    opened().probe(probe="quantized")
+    target = "columns.loss=probe.quantized.loss"
+    main_ok("fit", "study=probed", "law=power", "x=N", "resamples=0", target)
+    main_ok("compare", "study=probed", "arm=seed", "resamples=0", target)
+    assert load("outputs", study="probed", loss="probe.quantized.loss")["loss"].notna().all()
+
+
+def main_ok(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 0
+
+
+def test_an_ensemble_is_read_beside_the_run_of_the_lowest_seed(person) -> None:
+    frame = opened().probe(probe="ensemble").frame
+    assert len(frame) == 2 and (frame["probe.ensemble.members"] == 2).all()
+    seeds = load("outputs", study="probed").set_index("run_id")["seed"]
+    assert (seeds[frame["run_id"]] == 0).all()
+    with pytest.raises(ConfigError, match="differ in their seeds alone, and none"):
+        opened().probe(probe="ensemble", runs="seed == 0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"probe": "validaton"}, "did you mean 'validation'"),
+        (
+            {"probe": "validation", "steps": 7},
+            "has no checkpoint of step 7, only of 0, 1, 6, 32, 40",
+        ),
+        ({"probe": "validation", "steps": 99}, "it ended after 40"),
+        ({"probe": "validation", "steps": "later"}, "steps = later: allowed are end, all"),
+        (
+            {"probe": "validation", "options": {"store": "x"}},
+            "options.store = 'x': there is no such",
+        ),
+        ({"probe": "proxies", "steps": 6}, "reads initial weights alone"),
+        (
+            {"probe": "average", "options": {"count": 9}},
+            "only 4 checkpoints are kept up to step 40",
+        ),
+        ({"steps": "all"}, "probe is not set"),
+        ({}, "nothing was asked of the checkpoints"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_stored(person, asked, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        opened().probe(**asked)
+    assert not [*person.glob("outputs/studies/probed/probes/*")]
+    assert not [*person.glob("outputs/runs/*/probes")]
+
+
+def test_gc_keeps_what_a_question_has_yet_to_read(person) -> None:
+    outputs = person / "outputs"
+    assert survey(outputs, "needed")["goes"].all()
+    asked = ask(outputs, "probed", "validation", {}, [6]).ask
+    store_ask(outputs, "probed", asked)
+    found = survey(outputs, "needed")
+    assert sorted(found.loc[~found["goes"], "kind"]) == ["to be probed"] * 4
+    remove(found)
+    assert opened().probe().code == 0
+    assert survey(outputs, "needed")["goes"].all()
+    with pytest.raises(ConfigError, match="gc has removed it"):
+        opened().probe(probe="rank")
+
+
+def test_kept_steps_stay_unless_only_what_is_needed_does(person) -> None:
+    kinds = dict(survey(person / "outputs", "branch")[["kind", "goes"]].itertuples(index=False))
+    assert kinds["kept"] is False and kinds["final weights"] is True
+
+
+def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
+    text = SLOW.replace("    return", "    raise ValueError('no')\n    return").replace(
+        "1.0", "0.0"
+    )
+    (person / "mine.py").write_text(text)
+    found = opened("extend=[mine.py]").probe(probe="slow")
+    assert found.code == 1 and "ValueError: no" in found.left.values()
+    (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
+    fixed = opened("extend=[mine.py]").probe(probe="slow")
+    assert fixed.code == 0 and (fixed.frame["probe.slow.step"] == 40).all()
+
+
+def test_killed_workers_and_two_launchers_find_every_number_once(person) -> None:
+    (person / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "scalinglab", "probe", "study=probed", "extend=[slow.py]"]
+    command += ["probe=slow", "steps=all", "launch.workers=1"]
+    launchers = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    deadline = time.monotonic() + 120
+    while not (held := _holders(person)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(held[0], signal.SIGKILL)
+    assert [launcher.wait(timeout=240) for launcher in launchers] == [0, 0]
+    files = [*person.glob("outputs/runs/*/probes/slow-*/*.json")]
+    assert len(files) == 16
+    runs = load("outputs", study="probed")
+    assert (runs["probe.slow.step"] == 40).all()
+
+
+def _holders(folder: Path) -> list[int]:
+    """Processes that read something now."""
+    found = []
+    for path in folder.glob("outputs/runs/*/probes/slow-*"):
+        attempts = RunFolder(path)
+        for number in attempts.attempt_numbers():
+            attempt = attempts.attempt(number)
+            if attempt.end is None:
+                found.append(attempt.owner.pid)
+    return found
+
+
+def test_an_interrupt_keeps_what_was_found(person) -> None:
+    """Ctrl-C comes while the first number is being found."""
+    text = SLOW.replace("1.0", "0.0").replace(
+        "    return", "    interrupt_once()\n    reading.go_on()\n    return"
+    )
+    once = """
+def interrupt_once():
+    import os, pathlib, signal
+    if not pathlib.Path("once").exists():
+        pathlib.Path("once").touch()
+        os.kill(os.getpid(), signal.SIGINT)
+"""
+    (person / "slow.py").write_text(text + once)
+    study = opened("extend=[slow.py]")
+    found = study.probe(probe="slow", steps="all")
+    assert found.interrupted and len(found.left) == 4
+    rest = study.probe()
+    assert rest.code == 0 and len(rest.frame) == 16
