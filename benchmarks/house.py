@@ -2,8 +2,9 @@
 
     python benchmarks/house.py
 
-Also how long ``scaling --help`` takes. What must hold of the arrows is in
-``tests/test_architecture.py``, whose reading of the imports this uses.
+Also what an argument passes through on its way from a verb to where it acts, and how long
+``scaling --help`` takes. What must hold of the arrows is in ``tests/test_architecture.py``, whose
+reading of the imports this uses.
 """
 
 from __future__ import annotations
@@ -13,10 +14,20 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 STARTS = 5
+# What is followed: the verb, the file where it acts, and the names or types of parameters.
+FOLLOWED = {
+    "the law of a fit": ("scalinglab/verbs/fit.py", "analysis/fitting/best_fit.py", ("law", "Law")),
+    "what a launch is asked for": (
+        "scalinglab/verbs/launch.py",
+        "sweeps/launch/worker.py",
+        ("LaunchConfig", "Launch", "Prepared"),
+    ),
+}
 
 
 def main() -> None:
@@ -39,7 +50,42 @@ def main() -> None:
         f"{len(rooms)} rooms, {between} arrows between them; circles of files: "
         f"{len(house.circles(arrows))}, of rooms: {len(house.circles(rooms))}"
     )
+    for what, (start, end, names) in FOLLOWED.items():
+        files = passed(arrows, start, end, names)
+        through = {house.room(file) for file in files}
+        print(f"{what}: through {len(files)} files in {len(through)} rooms")
     print(f"scaling --help: {help_seconds():.2f} s of the processor (median of {STARTS})")
+
+
+def passed(arrows: Mapping[str, set[str]], start: str, end: str, names: Sequence[str]) -> list[str]:
+    """Files on a way of imports from one to another in which a function takes such a parameter."""
+    users: dict[str, set[str]] = {}
+    for file, used in arrows.items():
+        for one in used:
+            users.setdefault(one, set()).add(file)
+    between = reached(start, arrows) & reached(end, users)
+    return [f for f in sorted(between) if f in (start, end) or takes(ROOT / f, names)]
+
+
+def reached(start: str, arrows: Mapping[str, set[str]]) -> set[str]:
+    """All to which arrows lead from one file."""
+    files, left = {start}, [start]
+    while left:
+        new = arrows.get(left.pop(), set()) - files
+        files |= new
+        left += new
+    return files
+
+
+def takes(file: Path, names: Sequence[str]) -> bool:
+    """Whether a function has a parameter of one of some names or types."""
+    parameters = [
+        node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.arg)
+    ]
+    return any(
+        p.arg in names or (p.annotation is not None and ast.unparse(p.annotation) in names)
+        for p in parameters
+    )
 
 
 def imports_in_functions(file: Path) -> int:

@@ -227,8 +227,8 @@ def historic_values(cls: type[Any]) -> dict[str, Any]:
 @_once
 def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
-    own = {cls.chooser} if hasattr(cls, "choices") else set()
-    return frozenset(own | {chooser for chooser, _ in _conditional(cls).values()})
+    its_chooser = {cls.chooser} if hasattr(cls, "choices") else set()
+    return frozenset(its_chooser | {chooser for chooser, _ in _conditional(cls).values()})
 
 
 def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None:

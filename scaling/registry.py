@@ -88,9 +88,9 @@ class Registry(Mapping[str, T]):
                 raise UserError(f"{self._key} = {name!r} of {_file_of(place)}: {lacks}")
             if not place.startswith(_SHIPPED):
                 self._loaded()  # the shipped ones come first, so that none of them is replaced
-            there = self._definitions.setdefault(name, entry)
+            registered = self._definitions.setdefault(name, entry)
             before = self._modules.setdefault(name, place)
-            if there is not entry and (place != before or place.startswith(_SHIPPED)):
+            if registered is not entry and (place != before or place.startswith(_SHIPPED)):
                 raise UserError(
                     f"{self._key} = {name!r} is defined twice, in {_file_of(before)} and in "
                     f"{_file_of(place)}: give one of them another name"
@@ -196,10 +196,10 @@ def _file_of(module: str) -> str:
 
 def _misnamed(definition: Any, name: str) -> str | None:
     chooser = getattr(definition, "chooser", "")
-    own = getattr(definition, chooser, name)
-    if own == name:
+    said_name = getattr(definition, chooser, name)
+    if said_name == name:
         return None
-    return f"its class says {chooser} = {own!r}: give it the field {chooser}: str = {name!r}"
+    return f"its class says {chooser} = {said_name!r}: give it the field {chooser}: str = {name!r}"
 
 
 def subclass_of(base: type, *needed: str) -> Callable[[Any], str | None]:

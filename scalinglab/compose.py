@@ -38,7 +38,7 @@ from scalinglab.scaling.model.part import SLOTS
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
-_OF_A_MODULE = ("model.options.", "model.base_options.", "model.roles.")
+_OF_A_MODULE = re.compile(r"model\.(options|base_options|roles)[.=]")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -118,7 +118,7 @@ def _opened(override: str) -> str:
 
     What a network of somebody's own takes is checked when it is built.
     """
-    return f"++{override}" if override.startswith(_OF_A_MODULE) else override
+    return f"++{override}" if _OF_A_MODULE.match(override) else override
 
 
 def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -156,12 +156,12 @@ def _refuse_overruled(
     of_file = name.replace(".", "/")
     if of_file not in keys or f"{name}.{chooser}" in keys:
         return
-    wanted = _file_of(name, overrides).get(chooser)
-    if wanted is not None and wanted != group.get(chooser):
+    choice = _file_of(name, overrides).get(chooser)
+    if choice is not None and choice != group.get(chooser):
         typed = overrides[len(keys) - 1 - keys[::-1].index(of_file)]
         raise ConfigError(
             f"{typed} changes nothing: the study sets {name}.{chooser} = {group.get(chooser)!r};"
-            f" say {name}.{chooser}={wanted}"
+            f" say {name}.{chooser}={choice}"
         )
 
 
@@ -173,8 +173,8 @@ def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
         of_file = group.replace(".", "/")
         choice = f"{of_file}={whole.hydra.runtime.choices[of_file]}"
         keys: Any = OmegaConf.select(_read([*search, choice]), group)
-        found: Any = OmegaConf.to_container(keys, resolve=True)
-        return dict(found)
+        plain: Any = OmegaConf.to_container(keys, resolve=True)
+        return dict(plain)
 
 
 def _read(overrides: Sequence[str]) -> DictConfig:
@@ -257,10 +257,10 @@ def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
 
 
 def _first_line(error: HydraException) -> str:
-    said = str(error).splitlines()[0]
-    if "@study." in said:  # its overrides were looked for inside of it
-        return f"{said} A study's file begins with the line '# @package _global_'"
-    return said
+    line = str(error).splitlines()[0]
+    if "@study." in line:  # its overrides were looked for inside of it
+        return f"{line} A study's file begins with the line '# @package _global_'"
+    return line
 
 
 def _below_a_value(key: str) -> str:
@@ -319,9 +319,9 @@ def _refuse_in(path: str, value: Any) -> None:
     elif isinstance(value, list):
         for i, item in enumerate(value):
             _refuse_in(f"{path}[{i}]", item)
-    elif isinstance(value, str) and (found := RESOLVER.search(value)):
+    elif isinstance(value, str) and (match := RESOLVER.search(value)):
         raise ConfigError(
-            f"{path} = {value!r} calls the resolver '{found[1]}': what makes a run's numbers must "
+            f"{path} = {value!r} calls the resolver '{match[1]}': what makes a run's numbers must "
             f"not depend on the environment or the time; resolvers are allowed in "
             f"{', '.join(NOT_SCIENCE)} only, plain references such as ${{seed}} everywhere"
         )

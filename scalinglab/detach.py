@@ -65,5 +65,5 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
     except KeyboardInterrupt:  # whoever stops us before it has begun wants no launch
         process.terminate()
         raise
-    said = log.read_bytes()[before:].decode(errors="replace").splitlines()
-    return Detached(process.pid, log, process.poll(), said[-DETACH_LINES:])
+    new_lines = log.read_bytes()[before:].decode(errors="replace").splitlines()
+    return Detached(process.pid, log, process.poll(), new_lines[-DETACH_LINES:])

@@ -62,9 +62,11 @@ def read_flags(arguments: Sequence[str]) -> Flags:
         if word in QUIET:
             quiet = True
         elif flag in CONFIG:
-            wanted = word.partition("=")[2] or next(words, "job")
-            if wanted != "job":
-                raise ConfigError(f"{flag} {wanted}: no Hydra job is run; allowed is {flag} job")
+            config_kind = word.partition("=")[2] or next(words, "job")
+            if config_kind != "job":
+                raise ConfigError(
+                    f"{flag} {config_kind}: no Hydra job is run; allowed is {flag} job"
+                )
             show_config = True
         elif flag in _ANSWERS:
             raise ConfigError(f"{flag}: {_ANSWERS[flag]}")

@@ -58,9 +58,9 @@ class LaunchedStudy:
         """
         return status(self.outputs, self.name)
 
-    def progress(self, found: pd.DataFrame | None = None) -> Progress:
+    def progress(self, status: pd.DataFrame | None = None) -> Progress:
         """How far the study is, from its status."""
-        return progress(self.outputs, self.name, self.status() if found is None else found)
+        return progress(self.outputs, self.name, self.status() if status is None else status)
 
     def causes(self) -> pd.DataFrame:
         """Failures that still stand, one row for each cause, the most frequent first."""

@@ -8,6 +8,7 @@ import textwrap
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from scalinglab.scaling.fields import ConfigError, Within, from_dict
@@ -70,6 +71,42 @@ class Options:
     json: bool = option("print one JSON object; --json says the same", False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputsOptions(Options):
+    """Options of the verbs that read or write runs."""
+
+    outputs: str = option("the folder of all runs", "outputs")
+
+    @property
+    def outputs_path(self) -> Path:
+        """That folder, from anywhere."""
+        return Path(self.outputs).absolute()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapOptions:
+    """Options of the intervals of a fit."""
+
+    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalOptions(BootstrapOptions):
+    """Options of intervals whose level can be chosen."""
+
+    level: float = option("confidence level of the intervals", 0.95, LEVEL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionOptions:
+    """Which runs are fitted together."""
+
+    mix_fingerprints: bool = option(
+        "fit runs of several versions of the training code together", False
+    )
+
+
 OVERRIDES = "overrides"
 
 
@@ -89,10 +126,10 @@ def explain(cls: type, width: int) -> list[str]:
     hints = typing.get_type_hints(cls)
     last = (OVERRIDES, *Options.__dataclass_fields__)
     fields = sorted(nearest_first(cls), key=lambda f: (f.name in last, not _is_required(f)))
-    shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
-    column = min(_LONGEST, max(map(len, shown))) + 4
+    texts = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
+    column = min(_LONGEST, max(map(len, texts))) + 4
     lines = []
-    for key, says in shown.items():
+    for key, says in texts.items():
         first, *more = textwrap.wrap(says, max(width - column, 20), **WHOLE_WORDS) or [""]
         head = f"  {key:<{column - 2}}"
         lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
@@ -136,15 +173,15 @@ def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
     """
     kind: type[Any] = cls  # a dataclass
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    given: dict[str, list[str]] = {}
+    words_of: dict[str, list[str]] = {}
     for name, f in fields.items():
         if f.metadata.get("bare"):
-            given[name] = [a for a in arguments if "=" not in a and not a.startswith("--")]
-            arguments = [a for a in arguments if a not in given[name]]
+            words_of[name] = [a for a in arguments if "=" not in a and not a.startswith("--")]
+            arguments = [a for a in arguments if a not in words_of[name]]
     if OVERRIDES in fields:
-        arguments, given[OVERRIDES] = split_options(cls, arguments)
+        arguments, words_of[OVERRIDES] = split_options(cls, arguments)
     options = read_options(cls, arguments)
-    for name, words in given.items():
+    for name, words in words_of.items():
         words = [*words, *getattr(options, name)]
         options = dataclasses.replace(options, **{name: words})  # type: ignore[type-var]
     return options
@@ -196,14 +233,14 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
     ``grid.seed=[1]`` is of the option ``grid``, a group; ``study.blocks...`` is not of ``study``.
     """
     hints = {k: v for k, v in typing.get_type_hints(cls).items() if k != OVERRIDES}
-    mine = []
+    option_words = []
     for argument in arguments:
         first, dot, _ = argument.partition("=")[0].partition(".")
         if argument.startswith("--") or (
             first in hints and (not dot or typing.get_origin(hints[first]) is dict)
         ):
-            mine.append(argument)
-    return mine, [a for a in arguments if a not in mine]
+            option_words.append(argument)
+    return option_words, [a for a in arguments if a not in option_words]
 
 
 def _is_required(f: dataclasses.Field) -> bool:

@@ -13,19 +13,19 @@ SHIPPED = Path(conf.__file__).parent
 OWN, SHARED = "scaling_conf", "conf"  # folders in the current one: ours alone, perhaps others'
 
 
-def own_folders(given: Sequence[str], config: Path | None) -> list[Path]:
+def own_folders(overrides: Sequence[str], config: Path | None) -> list[Path]:
     """Folders whose groups join the shipped ones, in the order in which a file is looked for."""
-    chosen = [Path(text.partition("=")[2]) for text in given] or ([config] if config else [])
+    chosen = [Path(text.partition("=")[2]) for text in overrides] or ([config] if config else [])
     for folder in chosen:
         if not folder.is_dir() or folder == Path():
             raise ConfigError(f"config = {str(folder)!r}: there is no such folder")
-    mine = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
-    found: list[Path] = []
-    for folder in (*mine, Path.cwd() / SHARED):
-        if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *found]:
-            _check_own(folder, is_ours=folder in mine)
-            found.append(folder.resolve())
-    return found
+    own_places = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
+    folders: list[Path] = []
+    for folder in (*own_places, Path.cwd() / SHARED):
+        if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *folders]:
+            _check_own(folder, is_ours=folder in own_places)
+            folders.append(folder.resolve())
+    return folders
 
 
 def quoted(folder: Path) -> str:

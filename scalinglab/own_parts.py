@@ -85,8 +85,8 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
     Those that are not shipped, and all that fill a slot of the network, none of which has a file.
     """
     for slot, part in SLOTS.items():
-        for name, own in _choices(part).items():
-            yield f"model/{slot}", name, _keys(own) | {part.chooser: name}
+        for name, definition in _choices(part).items():
+            yield f"model/{slot}", name, _keys(definition) | {part.chooser: name}
     for group, registry in _GROUPS.items():
         for name, kind in registry.items():
             if not registry.is_shipped(name):
@@ -129,6 +129,6 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 def _keys(cls: type[Any]) -> dict[str, Any]:
     """Keys of a dataclass at their defaults; one that must be given is missing."""
-    given = defaults(cls)
-    required = {f.name for f in fields(cls) if f.default is MISSING} - set(given)
-    return dict.fromkeys(required, "???") | given
+    values = defaults(cls)
+    required = {f.name for f in fields(cls) if f.default is MISSING} - set(values)
+    return dict.fromkeys(required, "???") | values

@@ -67,7 +67,7 @@ def totals_of(prepared: Prepared) -> Totals:
     left = [p for p in plan.runs if p.is_unfinished]
     seconds = [p.seconds for p in left]
     timed = [s for s in seconds if not math.isnan(s)]
-    found = cost(plan)
+    costs = cost(plan)
     new = sum(p.new_steps for p in plan.runs)
     states = pd.Series([p.state for p in plan.runs]).value_counts()
     return Totals(
@@ -81,12 +81,12 @@ def totals_of(prepared: Prepared) -> Totals:
         finish_seconds=finish_seconds(plan, workers) if left else 0.0,
         workers=workers,
         untimed=len(seconds) - len(timed),
-        longest_hours=found.longest_hours,
-        new_hours=found.new_hours,
-        spent_hours=found.spent_hours,
-        money=None if config.rate is None else config.rate * found.new_hours,
-        memory_gb=found.memory_gb,
-        new_disk_gb=found.new_disk_gb,
+        longest_hours=costs.longest_hours,
+        new_hours=costs.new_hours,
+        spent_hours=costs.spent_hours,
+        money=None if config.rate is None else config.rate * costs.new_hours,
+        memory_gb=costs.memory_gb,
+        new_disk_gb=costs.new_disk_gb,
     )
 
 

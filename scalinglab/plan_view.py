@@ -12,12 +12,17 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
+from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
+from scalinglab.analysis.reporting.verdict import design_of_study
 from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.identity import without
+from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.show import blank
 from scalinglab.sweeps.plan.gpus import about_gpus
 from scalinglab.sweeps.plan.pack_sizes import about_packs
@@ -72,7 +77,8 @@ class PlanView:
     @property
     def warnings(self) -> list[str]:
         """What is missing in the design, or confounded."""
-        return self.plan.warnings
+        design = [] if self.design is None else self.design.warnings
+        return [*self.plan.warnings, *design]
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -91,6 +97,22 @@ class PlanView:
         return expect_of_plan(self.plan.study.answer, points)
 
     @cached_property
+    def design(self) -> Design | None:
+        """What the study's comparison of arms can tell; None where it compares none."""
+        rows = [
+            {
+                "block": ",".join(p.blocks),
+                "N": p.run.counts["n_matmul"],
+                "D": p.run.tokens,
+                "lr": p.run.lr,
+                "mixture": mixture_text(p.run.mixture),
+                **flatten(without(p.run.science, ["schedule"])),
+            }
+            for p in self.plan.runs
+        ]
+        return design_of_study(self.plan.study.answer, pd.DataFrame(rows))
+
+    @cached_property
     def totals(self) -> Totals:
         """What the plan comes to."""
         return totals_of(self.prepared)
@@ -105,6 +127,7 @@ class PlanView:
             *about_estimates(plan),
             *about_gpus(plan, config),
             *about_idle_gpus(config, plan.execution),
+            *([] if self.design is None else [self.design.sentence()]),
         ]
 
     def schedules(self) -> tuple[pd.DataFrame, Path]:
@@ -126,6 +149,7 @@ class PlanView:
             "totals": asdict(self.totals),
             "notes": self.notes,
             "warnings": self.warnings,
+            "least_effect": None if self.design is None else self.design.least,
             "expected": None
             if expected is None
             else {
@@ -182,6 +206,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
     names = {name for p in plan.runs for name in p.run.given}
     by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
     varies = any(p.varies for p in plan.runs)
+    mixed = any(p.run.mixture for p in plan.runs)
     packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
     return pd.DataFrame(
         {
@@ -196,6 +221,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "LR": f"{p.run.lr:.4g}",
             **{column: form(p.run) for column, form in by_rule.items()},
             "schedule": p.run.config.schedule.kind,
+            **({"mixture": mixture_text(p.run.mixture)} if mixed else {}),
             "seed": p.run.config.seed,
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
@@ -215,12 +241,12 @@ def _start(planned: PlannedRun) -> str:
 
 def distinct_schedules(plan: Plan) -> dict[str, Run]:
     """A run for each different schedule of a plan, by a name that tells them apart."""
-    found: dict[str, Run] = {}
+    by_name: dict[str, Run] = {}
     for planned in plan.runs:
         run = planned.run
-        if all(run.pieces != other.pieces for other in found.values()):
+        if all(run.pieces != other.pieces for other in by_name.values()):
             kinds = dict.fromkeys((run.config.schedule.kind, run.pieces[-1].shape))
             name = f"{' '.join(kinds)}, {run.steps} steps, {run.lr:.3g}"
-            same = sum(n.partition(" #")[0] == name for n in found)
-            found[f"{name} #{same + 1}" if same else name] = run
-    return found
+            same = sum(n.partition(" #")[0] == name for n in by_name)
+            by_name[f"{name} #{same + 1}" if same else name] = run
+    return by_name

@@ -120,7 +120,7 @@ class Probed:
 
 
 def probe(
-    composed: Mapping[str, Any], study: str, outputs: Path, asked: ProbeOptions, screen: Screen
+    composed: Mapping[str, Any], study: str, outputs: Path, options: ProbeOptions, screen: Screen
 ) -> Probed:
     """Find the numbers that are asked for, and lack.
 
@@ -130,7 +130,7 @@ def probe(
         The configuration of the study: of it, how and where checkpoints are read.
     study, outputs
         Where the study lies.
-    asked : ProbeOptions
+    options : ProbeOptions
     screen : Screen
         Told how far it is.
 
@@ -149,12 +149,14 @@ def probe(
         )
     execution = replace(execution, processes=1, shard=False)
     check_places(config, execution)
-    if asked.probe is not None:
-        question = ask(outputs, study, asked.probe, asked.options, _steps(asked), asked.runs)
+    if options.probe is not None:
+        question = ask(
+            outputs, study, options.probe, options.options, _steps(options), options.runs
+        )
         store_ask(outputs, study, question.ask)
         asks = [question.ask]
     else:
-        question, asks = Asked(Ask("", "", {}, {}), ()), _before(outputs, study, asked)
+        question, asks = Asked(Ask("", "", {}, {}), ()), _before(outputs, study, options)
     watch = _Watch(outputs, asks, screen)
     finished = launch_probes(outputs, study, asks, config, execution, watch.tick)
     watch.tick(at_once=True)
@@ -164,9 +166,9 @@ def probe(
     return Probed(study, frame, left, question.left_out, not finished, submitted)
 
 
-def _before(outputs: Path, study: str, asked: ProbeOptions) -> list[Ask]:
+def _before(outputs: Path, study: str, options: ProbeOptions) -> list[Ask]:
     """The questions that were stored before."""
-    if asked != ProbeOptions():
+    if options != ProbeOptions():
         raise ConfigError("probe is not set; options, steps and runs are of one: probe=validation")
     asks = read_asks(outputs, study)
     if not asks:
@@ -177,8 +179,8 @@ def _before(outputs: Path, study: str, asked: ProbeOptions) -> list[Ask]:
     return asks
 
 
-def _steps(asked: ProbeOptions) -> str | list[int]:
-    words = asked.steps
+def _steps(options: ProbeOptions) -> str | list[int]:
+    words = options.steps
     if words in ([END], [ALL]):
         return words[0]
     try:
@@ -186,8 +188,8 @@ def _steps(asked: ProbeOptions) -> str | list[int]:
     except ValueError:
         steps = []
     if not steps or any(s < 0 or not s.is_integer() for s in steps):
-        given = words[0] if len(words) == 1 else f"[{','.join(map(str, words))}]"
-        raise ConfigError(f"steps = {given}: allowed are end, all and steps, as in [100,1000]")
+        text = words[0] if len(words) == 1 else f"[{','.join(map(str, words))}]"
+        raise ConfigError(f"steps = {text}: allowed are end, all and steps, as in [100,1000]")
     return [int(step) for step in steps]
 
 
@@ -198,17 +200,17 @@ def numbers(outputs: Path, asks: Sequence[Ask]) -> pd.DataFrame:
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for question in asks:
         for folder in question.folders(outputs):
-            steps = {wanted.step for wanted in folder.wanted}
-            for found in results(folder.run):
-                if found.key == question.folder_name and found.step in steps:
-                    place = (folder.run.run_id, found.step)
+            steps = {ask.step for ask in folder.wanted}
+            for result in results(folder.run):
+                if result.key == question.folder_name and result.step in steps:
+                    place = (folder.run.run_id, result.step)
                     rows.setdefault(place, {"run_id": place[0], "step": place[1]})
                     rows[place] |= {
                         name: math.nan if value is None else value
-                        for name, value in found.known.items()
+                        for name, value in result.known.items()
                     }
-    found = pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
-    return found.sort_values(["run_id", "step"], ignore_index=True)
+    frame = pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
+    return frame.sort_values(["run_id", "step"], ignore_index=True)
 
 
 def _why(folder: ProbeFolder) -> str:
@@ -241,7 +243,7 @@ class _Watch:
         if not at_once and self._clock() < self._next:
             return
         self._next = self._clock() + _TELL_SECONDS
-        found = self._all - sum(len(f.missing()) for f in self._folders)
-        if found != self._before:
-            self._before = found
-            self._screen.say(f"{found} of {self._all} checkpoints are read")
+        read_count = self._all - sum(len(f.missing()) for f in self._folders)
+        if read_count != self._before:
+            self._before = read_count
+            self._screen.say(f"{read_count} of {self._all} checkpoints are read")

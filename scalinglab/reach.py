@@ -125,7 +125,7 @@ class _Interrupted(Exception):
     """A launch was interrupted, and said so."""
 
 
-def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachAnswer:
+def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAnswer:
     """Choose runs, add and train them, and fit again, until a target is known.
 
     Raises
@@ -133,40 +133,42 @@ def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachAnsw
     ConfigError
         If the target says not how well it is to be known; else as `Study.launch`.
     """
-    target = analysis.read_target(asked.target)
+    target = analysis.read_target(options.target)
     if target.within is None:
-        raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
+        raise ConfigError(
+            f"target = {options.target!r} says not how well: end it with 'within 0.5%'"
+        )
     composed = study.compose()
     _refuse_unwatched(launch_config(composed))
-    known, law = known_runs(study.source, asked.law)
+    runs, law = known_runs(study.source, options.law)
     factor = (
-        track.calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+        track.calibration_factor(study.outputs, study.name, options.level) if options.widen else 1.0
     )
-    could = candidates(composed, asked.grid)
-    if could.note:
-        screen.say(could.note)
-    rounds = _Rounds(study, asked, target, screen)
+    planned = candidates(composed, options.grid)
+    if planned.note:
+        screen.say(planned.note)
+    rounds = _Rounds(study, options, target, screen)
     try:
-        found = analysis.reach_target(
-            known,
-            could.table,
+        reached = analysis.reach_target(
+            runs,
+            planned.table,
             rounds.train,
             target,
             law=law,
-            budget=asked.budget,
-            each=asked.runs,
+            budget=options.budget,
+            each=options.runs,
             tell=rounds.tell,
-            level=asked.level,
+            level=options.level,
             calibration_factor=factor,
-            resamples=asked.resamples,
-            seed=asked.seed,
+            resamples=options.resamples,
+            seed=options.seed,
             delta=study.source.delta,
-            mix_fingerprints=asked.mix_fingerprints,
+            mix_fingerprints=options.mix_fingerprints,
         )
     except _Interrupted:
-        return ReachAnswer(asked.target, None, history=rounds.history)
-    factor = target.calibration_factor(found.result)
-    return ReachAnswer(asked.target, found, factor, found.history.to_dict("records"))
+        return ReachAnswer(options.target, None, history=rounds.history)
+    factor = target.calibration_factor(reached.result)
+    return ReachAnswer(options.target, reached, factor, reached.history.to_dict("records"))
 
 
 def _refuse_unwatched(config: LaunchConfig) -> None:
@@ -183,9 +185,9 @@ class _Rounds:
     """What is trained in each round, and what is told of it."""
 
     def __init__(
-        self, study: GrowingStudy, asked: ReachOptions, target: Target, screen: Screen
+        self, study: GrowingStudy, options: ReachOptions, target: Target, screen: Screen
     ) -> None:
-        self.study, self.asked, self.target, self.screen = study, asked, target, screen
+        self.study, self.asked, self.target, self.screen = study, options, target, screen
         self.begun = 0
         self.history: list[dict[str, Any]] = []
 
@@ -193,10 +195,12 @@ class _Rounds:
         """How well the target is known, what is wanted, and what is spent."""
         self.history.append(row)
         of = "" if self.asked.hours is None else f" of {self.asked.hours:.3g}"
-        told = f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
+        interval = (
+            f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
+        )
         self.screen.say(
             f"{row['runs']} runs: {self.target.in_words} = {row['value']:.4g}"
-            f"{', without interval' if math.isnan(row['half_width']) else told},"
+            f"{', without interval' if math.isnan(row['half_width']) else interval},"
             f" wanted {self._wanted(row['tolerance'])}; {row['spent']:.3g}{of}"
             " device-hours spent"
         )

@@ -151,10 +151,10 @@ def check_halves() -> None:
         Naming the part and the decorator that is missing.
     """
     for kind, other in ARITHMETIC.items():
-        own = [name for name in registry(kind) if not registry(kind).is_shipped(name)]
-        halves = registry(other) if own or KINDS[other].module in sys.modules else {}
+        own_names = [name for name in registry(kind) if not registry(kind).is_shipped(name)]
+        halves = registry(other) if own_names or KINDS[other].module in sys.modules else {}
         alone = [n for n in halves if n not in registry(kind)]
-        for names, has, lacks in ((own, kind, other), (alone, other, kind)):
+        for names, has, lacks in ((own_names, kind, other), (alone, other, kind)):
             for name in names:
                 if name not in registry(lacks):
                     raise ConfigError(

@@ -42,48 +42,48 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def status_frame(found: pd.DataFrame) -> pd.DataFrame:
+def status_frame(status: pd.DataFrame) -> pd.DataFrame:
     """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
     return pd.DataFrame(
         {
-            "run": found["run_id"],
-            "role": found["role"],
-            **({"varies": found["varies"]} if found["varies"].any() else {}),
-            "N": [f"{n:,}" for n in found["N"]],
-            "D": [f"{d:,}" for d in found["D"]],
-            "LR": [f"{lr:.4g}" for lr in found["lr"]],
-            "schedule": found["schedule"],
-            "seed": found["seed"],
-            "state": found["state"],
-            "step": [f"{a:,}/{b:,}" for a, b in zip(found["step"], found["steps"], strict=True)],
-            "loss": [blank(v, ".4f") for v in found["loss"]],
-            "tok/s": [blank(v, ",.0f") for v in found["tokens_per_second"]],
-            "attempt": found["attempt"],
-            "seconds": [blank(v, ".1f") for v in found["seconds"]],
-            "predicted": [blank(v, ".1f") for v in found["predicted_seconds"]],
-            "note": [excerpt(note) for note in found["note"]],
+            "run": status["run_id"],
+            "role": status["role"],
+            **({"varies": status["varies"]} if status["varies"].any() else {}),
+            "N": [f"{n:,}" for n in status["N"]],
+            "D": [f"{d:,}" for d in status["D"]],
+            "LR": [f"{lr:.4g}" for lr in status["lr"]],
+            "schedule": status["schedule"],
+            "seed": status["seed"],
+            "state": status["state"],
+            "step": [f"{a:,}/{b:,}" for a, b in zip(status["step"], status["steps"], strict=True)],
+            "loss": [blank(v, ".4f") for v in status["loss"]],
+            "tok/s": [blank(v, ",.0f") for v in status["tokens_per_second"]],
+            "attempt": status["attempt"],
+            "seconds": [blank(v, ".1f") for v in status["seconds"]],
+            "predicted": [blank(v, ".1f") for v in status["predicted_seconds"]],
+            "note": [excerpt(note) for note in status["note"]],
         }
     )
 
 
-def progress_text(found: Progress) -> str:
+def progress_text(progress: Progress) -> str:
     """ "61 % of the training is done, 41 min left; ..."."""
     parts = []
-    if not math.isnan(found.share):
-        parts.append(f"{found.share:.0%} of the training is done")
-    if not math.isnan(found.seconds_left):
-        parts.append(f"about {duration(found.seconds_left)} left at the present pace")
-    if not math.isnan(found.against_plan):
-        more = found.against_plan - 1
+    if not math.isnan(progress.share):
+        parts.append(f"{progress.share:.0%} of the training is done")
+    if not math.isnan(progress.seconds_left):
+        parts.append(f"about {duration(progress.seconds_left)} left at the present pace")
+    if not math.isnan(progress.against_plan):
+        more = progress.against_plan - 1
         parts.append(
             f"finished runs took {abs(more):.0%} {'longer' if more >= 0 else 'less'} than predicted"
         )
-    if found.packs:
-        parts.append("one pack trains" if found.packs == 1 else f"{found.packs} packs train")
-    if found.queue is None:
+    if progress.packs:
+        parts.append("one pack trains" if progress.packs == 1 else f"{progress.packs} packs train")
+    if progress.queue is None:
         parts.append("SLURM does not answer")
-    elif found.queue:
-        tasks = ", ".join(f"{n} {state}" for state, n in sorted(found.queue.items()))
+    elif progress.queue:
+        tasks = ", ".join(f"{n} {state}" for state, n in sorted(progress.queue.items()))
         parts.append(f"tasks in SLURM's queue: {tasks}")
     return "; ".join(parts)
 
@@ -95,8 +95,11 @@ def blank(value: float, form: str) -> str:
 
 def counts(states: pd.Series) -> str:
     """ "12 done, 2 running, 9 planned"."""
-    found = states.value_counts()
-    return ", ".join(f"{found[state]} {state}" for state in State if state in found) or "no run"
+    count_by_state = states.value_counts()
+    return (
+        ", ".join(f"{count_by_state[state]} {state}" for state in State if state in count_by_state)
+        or "no run"
+    )
 
 
 class Watch:
@@ -137,45 +140,45 @@ class Watch:
         self._next = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
 
     def _look(self) -> None:
-        found = status(self.outputs, self.study, self._finished)
-        for row in records_of(found):
+        table = status(self.outputs, self.study, self._finished)
+        for row in records_of(table):
             before = self._before.get(row["run_id"])
             if before is not None and before != row["state"]:
-                self._say(row, found)
+                self._say(row, table)
             self._before[row["run_id"]] = row["state"]
         if self.screen.is_live:
             self.screen.console.width = int(self.screen.width)  # it may have changed
-            self._live.update(self._picture(found))
+            self._live.update(self._picture(table))
 
-    def _say(self, row: dict[str, Any], found: pd.DataFrame) -> None:
+    def _say(self, row: dict[str, Any], table: pd.DataFrame) -> None:
         """A line for a run that has come to an end or was interrupted."""
         if row["state"] in (State.RUNNING, State.BLOCKED, State.PLANNED):
             return
-        finished = found["state"].isin(FINISHED).sum()
+        finished = table["state"].isin(FINISHED).sum()
         # As wide as the study's longest: lines stand below each other, and fit into 100 columns.
-        outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(found)))
-        size = f"{row['N']:,}".rjust(len(f"{found['N'].max():,}"))
-        tokens = f"{row['D']:,}".rjust(len(f"{found['D'].max():,}"))
-        longest = max(map(len, found["varies"]))
-        schedule = row["schedule"].ljust(max(map(len, found["schedule"])))
+        outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(table)))
+        size = f"{row['N']:,}".rjust(len(f"{table['N'].max():,}"))
+        tokens = f"{row['D']:,}".rjust(len(f"{table['D'].max():,}"))
+        longest = max(map(len, table["varies"]))
+        schedule = row["schedule"].ljust(max(map(len, table["schedule"])))
         varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
         self.screen.say(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}{varies}"
+            f"{finished:3d}/{len(table)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}{varies}"
             f"  seed {row['seed']}  after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 
-    def _picture(self, found: pd.DataFrame) -> Group:
-        done = found["step"].clip(upper=found["steps"]).sum()
-        running = status_frame(found[found["state"] == State.RUNNING])
+    def _picture(self, table: pd.DataFrame) -> Group:
+        done = table["step"].clip(upper=table["steps"]).sum()
+        running = status_frame(table[table["state"] == State.RUNNING])
         width = self.screen.width
         heading = (
-            f"{self.study}: {counts(found['state'])}   {duration(time.monotonic() - self.began)}"
+            f"{self.study}: {counts(table['state'])}   {duration(time.monotonic() - self.began)}"
         )
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(
             ProgressBar(
-                total=float(found["steps"].sum()), completed=float(done), width=min(60, int(width))
+                total=float(table["steps"].sum()), completed=float(done), width=min(60, int(width))
             )
         )
         rows = table_lines(
@@ -188,8 +191,8 @@ class Watch:
 
 def _outcome(row: dict[str, Any]) -> str:
     """ "done, loss 1.1938"; of an unfinished run the state alone: its loss is that of some step."""
-    known = row["state"] in FINISHED and not pd.isna(row["loss"])
-    return f"{row['state']}, loss {row['loss']:.4f}" if known else str(row["state"])
+    has_loss = row["state"] in FINISHED and not pd.isna(row["loss"])
+    return f"{row['state']}, loss {row['loss']:.4f}" if has_loss else str(row["state"])
 
 
 def watch_study(screen: Screen, outputs: Path, name: str) -> None:

@@ -14,36 +14,36 @@ if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
 
-def show_forecasts(screen: Screen, found: Forecasts) -> None:
+def show_forecasts(screen: Screen, forecasts: Forecasts) -> None:
     """Print forecasts as a table, and by what earlier ones widened their intervals."""
-    if found.table.empty:
-        screen.say(f"{found.study}: every run has ended")
+    if forecasts.table.empty:
+        screen.say(f"{forecasts.study}: every run has ended")
         return
     screen.table(
-        _forecasts_frame(found.table),
+        _forecasts_frame(forecasts.table),
         optional=("role", "seed", "schedule", "law"),
         text="note",
-        title=f"{found.study}: forecast of final losses",
+        title=f"{forecasts.study}: forecast of final losses",
     )
-    if found.calibration_factor > 1:
-        screen.say(f"intervals are {calibration_in_words(found.calibration_factor)}")
+    if forecasts.calibration_factor > 1:
+        screen.say(f"intervals are {calibration_in_words(forecasts.calibration_factor)}")
 
 
 def show_record(screen: Screen, record: TrackRecord) -> None:
     """Print kept forecasts with what was measured."""
-    shown = track.as_texts(record.table)
-    screen.table(shown, optional=("law", "study", "made"), text="outcome")
+    texts = track.as_texts(record.table)
+    screen.table(texts, optional=("law", "study", "made"), text="outcome")
 
 
 def _forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
-    known = table["loss"].notna()
+    is_known = table["loss"].notna()
     intervals = [
         f"{a:.4f} to {b:.4f}" if ok else ""
-        for a, b, ok in zip(table["lower"], table["upper"], known, strict=True)
+        for a, b, ok in zip(table["lower"], table["upper"], is_known, strict=True)
     ]
     inside = [
         ("yes" if b <= 1 + 1e-9 else f"{b:.2g}x beyond") if ok else ""
-        for b, ok in zip(table["beyond"], known, strict=True)
+        for b, ok in zip(table["beyond"], is_known, strict=True)
     ]
     return pd.DataFrame(
         {

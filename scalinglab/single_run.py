@@ -157,12 +157,12 @@ def train_in_process(screen: Screen, folder: RunFolder, execution: ExecutionConf
 def _between_chunks(screen: Screen, claim: Claim, stop: StopFlag) -> Callable[[], bool]:
     """Tells the progress now and then; true once the training is to stop."""
     interval = _DRAWN_SECONDS if screen.is_live else _TOLD_SECONDS
-    told = time.monotonic()
+    last_told = time.monotonic()
 
     def between_chunks() -> bool:
-        nonlocal told
-        if time.monotonic() - told >= interval:
-            told = time.monotonic()
+        nonlocal last_told
+        if time.monotonic() - last_told >= interval:
+            last_told = time.monotonic()
             now = claim.folder.progress(claim.number)
             if now.step is not None:
                 screen.fleeting(

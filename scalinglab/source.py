@@ -14,7 +14,7 @@ from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.judgement import multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
@@ -29,7 +29,7 @@ CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
+class ReadOptions(VersionOptions):
     """How the runs of a study or of a file are read."""
 
     columns: dict[str, str | float] = option(
@@ -40,9 +40,6 @@ class ReadOptions:
     )
     unit: str | None = option(
         "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
-    )
-    mix_fingerprints: bool = option(
-        "fit runs of several versions of the training code together", False
     )
 
 
@@ -63,13 +60,13 @@ class Source(ABC):
 
     @abstractmethod
     def runs(
-        self, asked: CountOptions, law: str | None = None, x: str | None = None
+        self, options: CountOptions, law: str | None = None, x: str | None = None
     ) -> tuple[pd.DataFrame, str]:
         """The table that a law is fitted to, and the name of the law.
 
         Parameters
         ----------
-        asked : CountOptions
+        options : CountOptions
         law : str, optional
             Default: the source's own.
         x : str, optional
@@ -77,12 +74,12 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def sweep(self, asked: CountOptions) -> pd.DataFrame:
+    def sweep(self, options: CountOptions) -> pd.DataFrame:
         """Runs at several learning rates and batches; the batch in tokens."""
 
     @abstractmethod
     def counted(
-        self, asked: ReadOptions, law: str, n_columns: Sequence[str]
+        self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
         """The runs with N counted in several ways: count -> table."""
 
@@ -123,30 +120,30 @@ class FileSource(Source):
     path: str
 
     def runs(
-        self, asked: CountOptions, law: str | None = None, x: str | None = None
+        self, options: CountOptions, law: str | None = None, x: str | None = None
     ) -> tuple[pd.DataFrame, str]:
         """As `Source.runs`."""
-        if asked.n_count:
+        if options.n_count:
             raise ConfigError(
                 "n_count says what N counts in a study; in a file columns.N=NAME does"
             )
-        if asked.flops:
+        if options.flops:
             raise ConfigError("flops says what C counts in a study; in a file columns.C=NAME does")
         law = law or self.law
-        return self._table(asked, law, x), law
+        return self._table(options, law, x), law
 
-    def sweep(self, asked: CountOptions) -> pd.DataFrame:
+    def sweep(self, options: CountOptions) -> pd.DataFrame:
         """As `Source.sweep`."""
-        return self.runs(asked)[0]
+        return self.runs(options)[0]
 
     def counted(
-        self, asked: ReadOptions, law: str, n_columns: Sequence[str]
+        self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
         """As `Source.counted`: by the columns that are named."""
-        return multiverse.counted_points(self._table(asked, law), n_columns)
+        return multiverse.counted_points(self._table(options, law), n_columns)
 
-    def _table(self, asked: ReadOptions, law: str, x: str | None = None) -> pd.DataFrame:
-        return analysis.read_table(self.path, law, columns=asked.columns, unit=asked.unit, x=x)
+    def _table(self, options: ReadOptions, law: str, x: str | None = None) -> pd.DataFrame:
+        return analysis.read_table(self.path, law, columns=options.columns, unit=options.unit, x=x)
 
     @property
     def law(self) -> str:
@@ -193,43 +190,43 @@ class StudySource(Source):
         return analysis.study_plan(self.outputs, self.name).study.answer
 
     def runs(
-        self, asked: CountOptions, law: str | None = None, x: str | None = None
+        self, options: CountOptions, law: str | None = None, x: str | None = None
     ) -> tuple[pd.DataFrame, str]:
         """As `Source.runs`."""
-        self._check_unit(asked)
+        self._check_unit(options)
         table, law = fitted_runs(
             self.outputs,
             self.name,
             law,
-            n_count=asked.n_count,
-            flops=asked.flops or DEFAULT_CONVENTION,
+            n_count=options.n_count,
+            flops=options.flops or DEFAULT_CONVENTION,
         )
         if "run_id" not in table:  # curves
             return table, law
-        return with_settings(self.outputs, table, asked.columns.values()), law
+        return with_settings(self.outputs, table, options.columns.values()), law
 
-    def sweep(self, asked: CountOptions) -> pd.DataFrame:
+    def sweep(self, options: CountOptions) -> pd.DataFrame:
         """As `Source.sweep`; records count a batch in sequences."""
-        runs, _ = self.runs(asked)
+        runs, _ = self.runs(options)
         runs = runs[runs["status"] == State.DONE]
         return runs.assign(batch=runs["batch"] * runs["context"])
 
     def counted(
-        self, asked: ReadOptions, law: str, n_columns: Sequence[str]
+        self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
         """As `Source.counted`: all counts that the records have."""
-        self._check_unit(asked)
+        self._check_unit(options)
         if n_columns:
             raise ConfigError(
                 "n_columns names columns of a file; a study is counted as n_block, n_matmul,"
                 " n_total and n_active"
             )
-        return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(asked.columns))
+        return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(options.columns))
 
-    def _check_unit(self, asked: ReadOptions) -> None:
-        if asked.unit:
+    def _check_unit(self, options: ReadOptions) -> None:
+        if options.unit:
             raise ConfigError(
-                f"unit = {asked.unit!r} is for data=FILE: the losses of a study are in nats per"
+                f"unit = {options.unit!r} is for data=FILE: the losses of a study are in nats per"
                 " token"
             )
 
@@ -259,27 +256,25 @@ class StudySource(Source):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyOptions(Options):
+class StudyOptions(OutputsOptions):
     """Options of the verbs that ask something of a study."""
 
     study: str = option("the study whose runs are read")
-    outputs: str = option("the folder of all runs", "outputs")
 
     @property
     def source(self) -> StudySource:
         """The study that is named."""
-        return StudySource(self.study, Path(self.outputs).absolute())
+        return StudySource(self.study, self.outputs_path)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceOptions(Options):
+class SourceOptions(OutputsOptions):
     """Options of the verbs that read a study or a file."""
 
     study: str | None = option("the study whose runs are read", None)
     data: str | None = option(
         "instead of a study: a file or folder made elsewhere, read as by scaling import", None
     )
-    outputs: str = option("the folder of all runs", "outputs")
 
     @property
     def source(self) -> Source:
@@ -287,7 +282,7 @@ class SourceOptions(Options):
         if (self.data is None) == (self.study is None):
             raise ConfigError("name what is fitted: either data=FILE or study=NAME")
         if self.study is not None:
-            return StudySource(self.study, Path(self.outputs).absolute())
+            return StudySource(self.study, self.outputs_path)
         assert self.data is not None
         return FileSource(self.data)
 

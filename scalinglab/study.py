@@ -214,12 +214,12 @@ class Study(LaunchedStudy, StudyAnswers):
             add_block(self.outputs, self.name, name, BlockConfig(block["role"], block["grid"]))
 
     @keywords(ReachOptions)
-    def reach(self, asked: ReachOptions) -> ReachAnswer:
+    def reach(self, options: ReachOptions) -> ReachAnswer:
         """Choose runs, add and train them, and fit again, until a target is known."""
-        return reach(self, asked, self._screen)
+        return reach(self, options, self._screen)
 
     @keywords(ProbeOptions)
-    def probe(self, asked: ProbeOptions) -> Probed:
+    def probe(self, options: ProbeOptions) -> Probed:
         """Read checkpoints of the study's finished runs; what was found is not read again.
 
         ``study.probe(probe="validation", options={"store": "text-ab12cd34"})``. Where it is done is
@@ -230,7 +230,7 @@ class Study(LaunchedStudy, StudyAnswers):
         ConfigError
             On any mistake; nothing has been read by then.
         """
-        return probe(self.compose(), self.name, self.outputs, asked, self._screen)
+        return probe(self.compose(), self.name, self.outputs, options, self._screen)
 
     # ------------------------------------------------------------------ how
 
@@ -247,10 +247,10 @@ class Study(LaunchedStudy, StudyAnswers):
         composed = compose_configuration(
             [f"study={self.file}", *self._all(overrides)], self.outputs, self.config
         )
-        found = check_study(composed).name
-        if found != self.name:
+        name = check_study(composed).name
+        if name != self.name:
             raise ConfigError(
-                f"study.name = {found!r}: a study that is opened by name has "
+                f"study.name = {name!r}: a study that is opened by name has "
                 f"the name of its file, {self.name!r}"
             )
         return composed
@@ -272,12 +272,12 @@ class Study(LaunchedStudy, StudyAnswers):
         return finished
 
     def _detach(self, overrides: Sequence[str], prepared: Prepared) -> DetachedLaunch:
-        given = [a for a in self._all(overrides) if not a.startswith("launch.detach=")]
+        options = [a for a in self._all(overrides) if not a.startswith("launch.detach=")]
         if self.config is not None:
-            given.append(f"config={self.config}")
+            options.append(f"config={self.config}")
         if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
-            given.append("launch.measure=off")  # what could not be timed is not waited for twice
-        command = [f"study={self.file}", argument("outputs", self.outputs), *given]
+            options.append("launch.measure=off")  # what could not be timed is not waited for twice
+        command = [f"study={self.file}", argument("outputs", self.outputs), *options]
         return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, option
 from scalinglab.scaling.config import ConfigError, one_of
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MODES = ("offline", "online")
 
 
-@dataclass(frozen=True)
-class SyncOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class SyncOptions(OutputsOptions):
     """Options of ``scaling sync``."""
 
     study: str = option("the study whose runs are pushed")
@@ -33,7 +33,6 @@ class SyncOptions(Options):
     project: str = option("the project on wandb", "scaling")
     entity: str | None = option("the user or team on wandb", None)
     dir: str | None = option("where wandb writes; OUTPUTS/dashboard if not given", None)
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class SyncResult:
             )
 
 
-def sync(asked: SyncOptions, screen: Screen) -> SyncResult:
+def sync(options: SyncOptions, screen: Screen) -> SyncResult:
     """Push what is new of every run of a study; with watch=true until every run has ended.
 
     Raises
@@ -88,31 +87,31 @@ def sync(asked: SyncOptions, screen: Screen) -> SyncResult:
     MirrorError
         If wandb cannot be reached or refuses; the runs are untouched.
     """
-    one_of("mode", asked.mode, MODES)
-    if not asked.seconds > 0:
-        raise ConfigError(f"seconds = {asked.seconds}: allowed is above 0")
-    outputs = Path(asked.outputs).absolute()
-    read_plan(outputs, asked.study)  # a wrong name is refused before wandb is loaded
+    one_of("mode", options.mode, MODES)
+    if not options.seconds > 0:
+        raise ConfigError(f"seconds = {options.seconds}: allowed is above 0")
+    outputs = options.outputs_path
+    read_plan(outputs, options.study)  # a wrong name is refused before wandb is loaded
     # Here, because wandb is an extra.
     with needs_extra("a mirror on wandb"):
         from scalinglab.wandb_mirror import WandbMirror, upload_command
 
-    folder = Path(asked.dir).absolute() if asked.dir else outputs / "dashboard"
+    folder = Path(options.dir).absolute() if options.dir else outputs / "dashboard"
     runs = points = uploaded = 0
-    with WandbMirror(folder, asked.project, asked.entity, asked.mode) as mirror:
-        if asked.mode == "online" and (uploaded := mirror.upload()):
+    with WandbMirror(folder, options.project, options.entity, options.mode) as mirror:
+        if options.mode == "online" and (uploaded := mirror.upload()):
             screen.say(f"uploaded {uploaded} folders that were written offline")
         while True:
-            pushed = _push(mirror, outputs, asked, screen)
+            pushed = _push(mirror, outputs, options, screen)
             runs, points = runs + pushed.runs, points + pushed.points
-            if pushed.is_last or not asked.watch:
+            if pushed.is_last or not options.watch:
                 break
             if pushed.runs:
-                screen.say(f"{asked.study}: {pushed.points} points of {pushed.runs} runs")
-            time.sleep(asked.seconds)
-    waiting = mirror.waiting() if asked.mode == "offline" else []
+                screen.say(f"{options.study}: {pushed.points} points of {pushed.runs} runs")
+            time.sleep(options.seconds)
+    waiting = mirror.waiting() if options.mode == "offline" else []
     command = upload_command(waiting) if waiting else None
-    return SyncResult(asked.study, runs, points, uploaded, waiting, command)
+    return SyncResult(options.study, runs, points, uploaded, waiting, command)
 
 
 @dataclass(frozen=True)
@@ -124,14 +123,14 @@ class _Pushed:
     is_last: bool
 
 
-def _push(mirror: WandbMirror, outputs: Path, asked: SyncOptions, screen: Screen) -> _Pushed:
-    plan = read_plan(outputs, asked.study)
+def _push(mirror: WandbMirror, outputs: Path, options: SyncOptions, screen: Screen) -> _Pushed:
+    plan = read_plan(outputs, options.study)
     current = states(plan.runs)
     runs = points = 0
     for run in plan.runs:
         state, roles = current[run.run_id], ",".join(run.roles)
         try:
-            pushed = mirror.push(run.folder, asked.study, roles, state, keep_open=asked.watch)
+            pushed = mirror.push(run.folder, options.study, roles, state, keep_open=options.watch)
         except DamagedFile as error:
             tell(error, "its run is not pushed")
             continue

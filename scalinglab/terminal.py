@@ -186,8 +186,8 @@ def table_lines(
     for line in lines:
         line.rstrip()
     if left_out:
-        said = f"left out at this width: {', '.join(left_out)}"
-        lines += [Text(part, "dim") for part in wrap(said, width)]
+        note = f"left out at this width: {', '.join(left_out)}"
+        lines += [Text(part, "dim") for part in wrap(note, width)]
     return lines
 
 

@@ -26,7 +26,7 @@ class Result(Protocol):
         ...
 
     def as_json(self) -> Mapping[str, Any]:
-        """Plain data for programs; `scalinglab.as_json.plain` makes it JSON."""
+        """Plain data for programs; `scalinglab.scaling.text.plain` makes it JSON."""
         ...
 
     def show(self, screen: Screen) -> None:

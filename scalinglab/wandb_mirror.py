@@ -284,20 +284,20 @@ def wandb_runs(
     ConfigError
         If wandb cannot be reached, does not know this machine, or has no such project.
     """
-    asked = filters(sweep, tags, state)
+    conditions = filters(sweep, tags, state)
     try:
-        return list(wandb.Api(timeout=30).runs(path, filters=asked))
+        return list(wandb.Api(timeout=30).runs(path, filters=conditions))
     except (wandb.errors.Error, ValueError, OSError) as error:
         raise ConfigError(f"wandb:{path}: {str(error).splitlines()[0]}") from None
 
 
 def filters(sweep: str | None, tags: Sequence[str], state: Sequence[str]) -> dict[str, Any]:
     """What is asked of wandb's API, in its language; empty for all runs."""
-    asked: dict[str, Any] = {}
+    conditions: dict[str, Any] = {}
     if sweep:
-        asked["sweep"] = sweep
+        conditions["sweep"] = sweep
     if tags:
-        asked["tags"] = {"$in": list(tags)}
+        conditions["tags"] = {"$in": list(tags)}
     if state:
-        asked["state"] = {"$in": list(state)}
-    return asked
+        conditions["state"] = {"$in": list(state)}
+    return conditions

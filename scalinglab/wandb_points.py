@@ -47,19 +47,19 @@ def points_of(
 def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float | None]]]:
     """The latest heartbeat, if it is further than what was pushed."""
     attempt = folder.latest_attempt()
-    said = Progress() if attempt is None else folder.progress(attempt.number)
-    if said.reached <= last:
+    progress = Progress() if attempt is None else folder.progress(attempt.number)
+    if progress.reached <= last:
         return []
     run = folder.spec()
-    tokens = said.reached * run.tokens_per_step
+    tokens = progress.reached * run.tokens_per_step
     return [
         (
-            said.reached,
+            progress.reached,
             {
                 "tokens": tokens,
                 "flops": tokens * flops_per_token(run.flops),
-                "progress/loss": said.loss,
-                "progress/tokens_per_second": said.tokens_per_second,
+                "progress/loss": progress.loss,
+                "progress/tokens_per_second": progress.tokens_per_second,
             },
         )
     ]

@@ -33,8 +33,8 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
     runs : DataFrame
         ``N, D, loss, _arm``.
     """
-    own = measured_by_arm(runs, runs["_arm"].unique())
-    result = replace(result, measured=reduce(Measured.common, own))
+    by_arm = measured_by_arm(runs, runs["_arm"].unique())
+    result = replace(result, measured=reduce(Measured.common, by_arm))
     origins = result.origins
     if not len(origins):
         return result
@@ -60,8 +60,8 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
 def measured_by_arm(runs: pd.DataFrame, arms: Iterable[str]) -> tuple[Measured, ...]:
     """What each arm measured, of a table with ``N, D, _arm``."""
     return tuple(
-        Measured.of({name: own[name].to_numpy(float) for name in ("N", "D")}, ("N", "D"))
-        for own in (runs[runs["_arm"] == arm] for arm in arms)
+        Measured.of({name: rows[name].to_numpy(float) for name in ("N", "D")}, ("N", "D"))
+        for rows in (runs[runs["_arm"] == arm] for arm in arms)
     )
 
 
@@ -82,12 +82,12 @@ def _missed_ratios(result: Result, runs: pd.DataFrame, at: Array) -> Array:
     paired = (count > 0).all(axis=1)
     free = len(result.free) / shape[1]
     missed = np.full(len(origins), np.nan)
-    for k, own in enumerate(error):
+    for k, arm_error in enumerate(error):
         total, outermost = np.zeros(shape), np.full(shape[0], -np.inf)
-        np.add.at(total, (pair, arm), own)
+        np.add.at(total, (pair, arm), arm_error)
         np.maximum.at(outermost, pair, at[k])
         mean = total[paired] / count[paired]
-        squares, kept = (mean[:, 1] - mean[:, 0]) ** 2, outermost[paired] <= origins.cut[k]
-        if kept.sum() > free and not kept.all():
-            missed[k] = squares[~kept].mean() - squares[kept].sum() / (kept.sum() - free)
+        squares, inside = (mean[:, 1] - mean[:, 0]) ** 2, outermost[paired] <= origins.cut[k]
+        if inside.sum() > free and not inside.all():
+            missed[k] = squares[~inside].mean() - squares[inside].sum() / (inside.sum() - free)
     return missed

@@ -114,8 +114,8 @@ def compare_arms(
         raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
     runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
     refuse_different_sets(runs)
-    known = pd.DataFrame() if differences is None else differences
-    found = ArmComparison(
+    settings = pd.DataFrame() if differences is None else differences
+    comparison = ArmComparison(
         arms=arms,
         result=None,
         pairs=pair_runs(runs, arms, level),
@@ -125,18 +125,18 @@ def compare_arms(
         verdicts=pd.DataFrame(),
         crossover={},
         censored=censored,
-        differences=known,
+        differences=settings,
         ended=_count(runs["_arm"], arms),
-        warnings=(*_of_sets(runs, arms), *_of_settings(known)),
+        warnings=(*_of_sets(runs, arms), *_of_settings(settings)),
     )
     if lacking := _too_few(law, runs, arms, shared):
-        return replace(found, warnings=(*found.warnings, lacking))
+        return replace(comparison, warnings=(*comparison.warnings, lacking))
     how = {"arm": "_arm", "mix_fingerprints": True, **options}
-    asked: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
+    fit_options: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
     cluster = pair_label(runs).to_numpy()
     fits = []
     for floor, together in floors_to_fit(law, shared):
-        one = fit(law, runs, cluster=cluster, shared=list(together), **asked, **how)
+        one = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **how)
         fits.append((floor, of_both_arms(one, runs)))
     result, ladder = fits[0][1], Ladder.of(runs)
     top = largest_measured(result, ladder)
@@ -144,26 +144,26 @@ def compare_arms(
     scales = along_ladder(result, arms, ladder, at, level)
     worth = multipliers(fits, arms, runs, at, level, measured=not budgets)
     return replace(
-        found,
+        comparison,
         result=result,
         sharing=sharing_tests(law, runs, how),
         scales=scales,
         multipliers=worth,
         verdicts=verdicts(worth),
         crossover=crossing(result, arms, ladder, level),
-        warnings=(*result.warnings, *found.warnings),
+        warnings=(*result.warnings, *comparison.warnings),
     )
 
 
 def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence[str]) -> str:
     """Why no law is fitted, if an arm cannot tell parameters of its own."""
-    own = [name for name in law.names if name not in shared]
+    free = [name for name in law.names if name not in shared]
     points = runs.drop_duplicates(["_arm", "N", "D"])["_arm"].value_counts()
     for arm in arms:
-        if points.get(arm, 0) <= len(own):
+        if points.get(arm, 0) <= len(free):
             return (
                 f"arm {arm!r} has {points.get(arm, 0)} runs of different N and D, and"
-                f" {len(own)} parameters of its own ({', '.join(own)}) take more: no law is"
+                f" {len(free)} parameters of its own ({', '.join(free)}) take more: no law is"
                 " fitted; shared=[...] names what the arms have in common"
             )
     return ""

@@ -87,40 +87,46 @@ class ArmComparison:
         return "\n".join([*lines, *_warnings(self)])
 
 
-def _warnings(found: ArmComparison) -> list[str]:
-    return ["[[Warnings]]", *(f"    ! {text}" for text in found.warnings)] if found.warnings else []
+def _warnings(comparison: ArmComparison) -> list[str]:
+    return (
+        ["[[Warnings]]", *(f"    ! {text}" for text in comparison.warnings)]
+        if comparison.warnings
+        else []
+    )
 
 
-def _settings(found: ArmComparison) -> list[str]:
+def _settings(comparison: ArmComparison) -> list[str]:
     return [
         f"{row.key}: {row.a} (A), {row.b} (B)" + ("" if row.intended else " (also differs)")
-        for row in found.differences.itertuples()
+        for row in comparison.differences.itertuples()
     ]
 
 
-def _runs(found: ArmComparison) -> list[str]:
-    lost = [f"{count} of {arm}" for arm, count in found.censored.items() if count]
+def _runs(comparison: ArmComparison) -> list[str]:
+    lost = [f"{count} of {arm}" for arm, count in comparison.censored.items() if count]
     sentences = [
         ", ".join(
-            f"{count} ended run{'s' * (count != 1)} of {arm}" for arm, count in found.ended.items()
+            f"{count} ended run{'s' * (count != 1)} of {arm}"
+            for arm, count in comparison.ended.items()
         )
     ]
     return sentences + ([f"left out (diverged or stopped): {', '.join(lost)}"] if lost else [])
 
 
-def paired(found: ArmComparison) -> str:
+def paired(comparison: ArmComparison) -> str:
     """The mean ratio over pairs, in a sentence."""
-    pairs = found.pairs
+    pairs = comparison.pairs
     if not len(pairs.table):
         return f"no pairs: no two runs share {', '.join(pairs.by)}"
     many = "pair" if len(pairs.table) == 1 else "pairs"
-    a, b = found.arms
+    a, b = comparison.arms
     text = f"{b}'s loss is {_than(pairs.ratio)} than {a}'s"
     if np.isfinite(pairs.lower):
         text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
     better = (pairs.table["ratio"] < 1).mean()
     count = f"{len(pairs.table)} {many} with the same {', '.join(pairs.by)}"
-    return f"{text} over {count}, and lower in {better:.0%} of them"
+    near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
+    return f"{text} over {count}{near}, and lower in {better:.0%} of them"
 
 
 def _than(ratio: float) -> str:
@@ -182,20 +188,22 @@ def _times(row: dict[str, Any], name: str) -> str:
     return f"{one(row[name])}x" + ("" if np.isnan(row[f"{name}_lower"]) else between)
 
 
-def worth(found: ArmComparison) -> list[str]:
+def worth(comparison: ArmComparison) -> list[str]:
     """The compute multiplier at each scale, in a sentence each; how budgets are split before."""
-    table, b = found.multipliers, found.arms[1]
+    table, b = comparison.multipliers, comparison.arms[1]
     best = (table["split"] == BEST).all()
     lines = ["At the best split of each compute:" if best else _NO_SPLIT]
-    for verdict in records_of(found.verdicts):
-        own = table[table["C"] == verdict["C"]]
-        each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(own)]
+    for verdict in records_of(comparison.verdicts):
+        rows = table[table["C"] == verdict["C"]]
+        each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(rows)]
         # Also in size and tokens, and of each recipe at its own place.
-        where = "" if own["inside"].all() else ", where not both were measured"
-        said = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(verdict["verdict"])
+        where = "" if rows["inside"].all() else ", where not both were measured"
+        conclusion = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(
+            verdict["verdict"]
+        )
         why = "" if verdict["agree"] else ": it depends on the floor"
         lines.append(
-            f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {said or f'cannot tell{why}'}"
+            f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {conclusion or f'cannot tell{why}'}"
         )
     return lines
 
@@ -208,13 +216,15 @@ def _multiplier(row: dict[str, Any]) -> str:
     return f"{text}, unbounded in {share:.{0 if share >= 0.01 else 2}%} of the resamples"
 
 
-def crossover(found: ArmComparison) -> str:
+def crossover(comparison: ArmComparison) -> str:
     """Where the laws cross, in a sentence."""
-    crossed, (a, b) = found.crossover, found.arms
+    crossed, (a, b) = comparison.crossover, comparison.arms
     share = crossed["share"]
     if np.isnan(crossed["C"]):
         rest = f" (they cross in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
-        return f"the laws do not cross in the range searched: {_better_everywhere(found)}{rest}"
+        return (
+            f"the laws do not cross in the range searched: {_better_everywhere(comparison)}{rest}"
+        )
     where = "inside" if crossed["inside"] else "outside"
     name = b if crossed["towards"] == "B" else a
     interval = (
@@ -230,5 +240,5 @@ def crossover(found: ArmComparison) -> str:
     )
 
 
-def _better_everywhere(found: ArmComparison) -> str:
-    return f"{found.arms[1] if found.crossover['towards'] == 'B' else found.arms[0]} is better throughout"
+def _better_everywhere(comparison: ArmComparison) -> str:
+    return f"{comparison.arms[1] if comparison.crossover['towards'] == 'B' else comparison.arms[0]} is better throughout"

@@ -105,8 +105,10 @@ def _pairs(
     ):
         curves = curves.drop(columns="seed")  # the arms are told apart by it
     for name in between:
-        own = curves[curves[arm].astype(str) == str(name)]
-        sides.append([rows.sort_values("step") for _, rows in own.groupby("run", sort=False)])
+        arm_curves = curves[curves[arm].astype(str) == str(name)]
+        sides.append(
+            [rows.sort_values("step") for _, rows in arm_curves.groupby("run", sort=False)]
+        )
     for one in sides[0]:
         for k, other in enumerate(sides[1]):
             if _alike(one, other):
@@ -176,9 +178,9 @@ def curves_in_words(curves: pd.DataFrame) -> str:
         f"    in the second half B's loss is {late['ratio'].mean() - 1:+.2%} relative to A's, and"
         f" lower at {below:.0%} of the steps",
     ]
-    known = late["speed_up"].dropna()
-    if len(known):
+    speed_ups = late["speed_up"].dropna()
+    if len(speed_ups):
         lines.append(
-            f"    before the cooldown B reaches A's loss in {1 / known.median():.3g}x the steps"
+            f"    before the cooldown B reaches A's loss in {1 / speed_ups.median():.3g}x the steps"
         )
     return "\n".join(lines)

@@ -86,12 +86,12 @@ def multipliers(
         compared.
     """
     way = Way.of(fits, arms, runs, budgets)
-    asked = sorted({*way.measured(fits, arms), *budgets}) if measured else budgets
+    costs = sorted({*way.measured(fits, arms), *budgets}) if measured else budgets
     rows: list[dict[str, Any]] = []
-    for cost in asked:
+    for cost in costs:
         for floor, result in fits:
-            found, places = _found(result, arms, way, cost)
-            low, high = quantiles(found[1:], level)
+            ratios, places = _found(result, arms, way, cost)
+            low, high = quantiles(ratios[1:], level)
             rows.append(
                 {
                     "C": cost,
@@ -100,10 +100,10 @@ def multipliers(
                     "share": np.nan if way.best else way.ladder.share,
                     "N": float(places[1]["N"][0]),
                     "D": float(places[1]["D"][0]),
-                    "multiplier": float(found[0]),
+                    "multiplier": float(ratios[0]),
                     "multiplier_lower": float(low),
                     "multiplier_upper": float(high),
-                    "censored": float(np.isinf(found[1:]).mean()) if len(found) > 1 else np.nan,
+                    "censored": float(np.isinf(ratios[1:]).mean()) if len(ratios) > 1 else np.nan,
                     "inside": way.inside(places),
                 }
             )
@@ -120,8 +120,8 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
         interval says so, else ``cannot tell``; ``agree``: whether the fits say the same.
     """
     rows = []
-    for cost, own in table.groupby("C", sort=False):
-        records: list[Any] = own.to_dict("records")
+    for cost, at_cost in table.groupby("C", sort=False):
+        records: list[Any] = at_cost.to_dict("records")
         each = {_verdict(row) for row in records}
         rows.append(
             {"C": cost, "verdict": each.pop() if len(each) == 1 else UNKNOWN, "agree": not each}
@@ -139,21 +139,21 @@ def _found(
     result: Result, arms: Arms, way: Way, cost: float
 ) -> tuple[Array, tuple[Columns, Columns]]:
     """The best fit's multiplier and each resample's; where the baseline and the candidate are."""
-    there = way.place(result, arms[1], np.array([cost]))
+    candidate_place = way.place(result, arms[1], np.array([cost]))
     if not way.best:
-        found = compute_along_ladder(result, arms, way.ladder, cost) / cost
-        at = found[0] * cost if np.isfinite(found[0]) else cost
-        return found, (way.place(result, arms[0], np.array([at])), there)
+        ratios = compute_along_ladder(result, arms, way.ladder, cost) / cost
+        at = ratios[0] * cost if np.isfinite(ratios[0]) else cost
+        return ratios, (way.place(result, arms[0], np.array([at])), candidate_place)
     (base, base_params), (candidate, params) = (law_of_arm(result, arm) for arm in arms)
     N, D = best_split(candidate, params, cost)
-    wanted = RELATIVE.possible(loss_at(candidate, params, N[:, None], D[:, None])[:, 0])
-    best = compute_multiplier(base, base_params[:1], wanted[:1], cost)[0]
+    losses = RELATIVE.possible(loss_at(candidate, params, N[:, None], D[:, None])[:, 0])
+    best = compute_multiplier(base, base_params[:1], losses[:1], cost)[0]
     at = best * cost if np.isfinite(best) else cost
     here = way.place(result, arms[0], np.array([at]))
-    if len(wanted) > 1:
-        doubt = _doubt(result, arms, here, there)
-        wanted[1:] *= np.exp(t_draws(len(wanted) - 1, result.settings["seed"]) * doubt)
-    return compute_multiplier(base, base_params, wanted, cost), (here, there)
+    if len(losses) > 1:
+        doubt = _doubt(result, arms, here, candidate_place)
+        losses[1:] *= np.exp(t_draws(len(losses) - 1, result.settings["seed"]) * doubt)
+    return compute_multiplier(base, base_params, losses, cost), (here, candidate_place)
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ class _Gap:
     def predict(self, params: Array, columns: Columns) -> Array:
         losses = []
         for arm, place in zip(self.arms, self.places, strict=True):
-            law, own = law_of_arm(self.result, arm, params)
-            losses.append(RELATIVE.possible(law.predict(own, place)))
+            law, arm_params = law_of_arm(self.result, arm, params)
+            losses.append(RELATIVE.possible(law.predict(arm_params, place)))
         return losses[1] / losses[0]
 
 

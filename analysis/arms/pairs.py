@@ -1,4 +1,8 @@
-"""Runs of two arms that differ in nothing but the arm: same size, tokens, seed and data order."""
+"""Runs of two arms that differ in nothing but the arm: same size, tokens, seed and data order.
+
+Sizes that a part of one arm sets apart by a few per cent are the same: a mixture of experts has the
+active parameters of a dense model and a router's.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 _KEYS = ("N", "D", "seed", "data_seed", "schedule", "batch")
+_NEAR = 0.05  # as much larger or smaller, in N, a model of the other arm may be
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class Pairs:
         Mean ratio (of logarithms) over pairs and its Student interval; NaN below two pairs.
     by : tuple of str
         The columns in which the runs of a pair agree.
+    apart : float
+        The most by which the N of a pair differ, relative.
     """
 
     table: pd.DataFrame
@@ -32,6 +39,26 @@ class Pairs:
     lower: float
     upper: float
     by: tuple[str, ...]
+    apart: float = 0.0
+
+
+def matched_sizes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with one N for those sizes of two arms that are each other's nearest, and near.
+
+    A size that both arms have stays as it is.
+    """
+    arms = [np.unique(rows["N"].to_numpy(float)) for _, rows in runs.groupby("_arm")]
+    if len(arms) != 2:
+        return runs
+    a, b = (np.setdiff1d(one, other) for one, other in (arms, arms[::-1]))
+    if not len(a) or not len(b):
+        return runs
+    apart = np.abs(np.log(b[:, None] / a))
+    nearest, back = apart.argmin(1), apart.argmin(0)
+    same = {
+        b[i]: a[j] for i, j in enumerate(nearest) if back[j] == i and apart[i, j] <= np.log1p(_NEAR)
+    }
+    return runs.assign(N=runs["N"].astype(float).replace(same)) if same else runs
 
 
 def pair_keys(runs: pd.DataFrame) -> list[str]:
@@ -52,6 +79,7 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
     Where the table says that runs of one size and seed share their start (``cluster``), these are
     one label whatever their length.
     """
+    runs = matched_sizes(runs)
     keys = [k for k in pair_keys(runs) if k in _KEYS[:4]]
     if "cluster" in runs and runs["cluster"].notna().all() and "seed" in runs:
         shared = runs.groupby("cluster")["N"].transform("size").max() > 1
@@ -61,6 +89,7 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
 
 def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     """Pair the runs of two arms; runs of one arm with equal keys are averaged."""
+    own, runs = runs, matched_sizes(runs)
     keys = pair_keys(runs)
     log = runs.assign(_log=np.log(runs["loss"].astype(float)))
     wide = log.pivot_table(index=keys, columns="_arm", values="_log", aggfunc="mean")
@@ -69,12 +98,16 @@ def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     table: pd.DataFrame = np.exp(logs).reset_index()
     table["ratio"] = table["b"] / table["a"]
     table = table.rename_axis(columns=None)
+    spread = own["N"].astype(float).groupby([runs["N"], runs["D"]])
+    both = spread.max() / spread.min() - 1
+    apart = float(both[both.index.isin(list(zip(table["N"], table["D"], strict=True)))].max())
+    apart = apart if np.isfinite(apart) else 0.0
     difference = (wide[arms[1]] - wide[arms[0]]).to_numpy()
     if len(difference) < 2:
         ratio = float(np.exp(difference.mean())) if len(difference) else np.nan
-        return Pairs(table, ratio, np.nan, np.nan, tuple(keys))
+        return Pairs(table, ratio, np.nan, np.nan, tuple(keys), apart)
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     half = stdtrit(len(difference) - 1, (1 + level) / 2) * error
     middle = difference.mean()
     ratio, lower, upper = (float(np.exp(middle + sign * half)) for sign in (0, -1, 1))
-    return Pairs(table, ratio, lower, upper, tuple(keys))
+    return Pairs(table, ratio, lower, upper, tuple(keys), apart)

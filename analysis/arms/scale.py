@@ -81,13 +81,13 @@ def along_ladder(
         ratios, best = ratio_beyond(result, arms, np.array([size]), np.array([tokens]))
         tries = ratios[:, 0]
         row |= _with_ends("ratio", best[0], tries, level)
-        told = len(tries) and np.isfinite(tries).all()
-        row["better"] = float(np.mean(tries < 1)) if told else np.nan
-        for name, found in (
+        is_finite = len(tries) and np.isfinite(tries).all()
+        row["better"] = float(np.mean(tries < 1)) if is_finite else np.nan
+        for name, values in (
             ("speed_up", compute_along_ladder(result, arms, ladder, cost) / cost),
             ("equivalent_data", equivalent_tokens(result, arms, size, tokens)),
         ):
-            row |= _with_ends(name, found[0], found[1:], level)
+            row |= _with_ends(name, values[0], values[1:], level)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -110,8 +110,8 @@ def law_of_arm(result: Result, arm: str, params: Array | None = None) -> tuple[L
 
 def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
     """Losses of one arm."""
-    law, own = law_of_arm(result, arm, params)
-    return law.predict(own, columns)
+    law, arm_params = law_of_arm(result, arm, params)
+    return law.predict(arm_params, columns)
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ def _needed(
 ) -> Array:
     """Where on a grid, of some N and D, A comes to the loss that B has here: (1 + resamples,)."""
     params, place = result.params_and_draws(), dict(zip("ND", here, strict=True))
-    wanted = _losses(result, arms[1], params, place)[:, 0].copy()
-    wanted[1:] *= _extrapolation_factors(result, arms, place)[:, 0]
+    target_losses = _losses(result, arms[1], params, place)[:, 0].copy()
+    target_losses[1:] *= _extrapolation_factors(result, arms, place)[:, 0]
     losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
     losses = np.minimum.accumulate(losses, axis=1)
     return np.array(
@@ -184,7 +184,7 @@ def _needed(
             else np.inf
             if loss < line[-1]
             else np.exp(np.interp(-loss, -line, np.log(grid)))
-            for loss, line in zip(wanted, losses, strict=True)
+            for loss, line in zip(target_losses, losses, strict=True)
         ]
     )
 
@@ -200,15 +200,15 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
     gap = RELATIVE.of(_Ratio(result, arms).predict(result.params_and_draws(), columns))
     gap[1:] += np.log(_extrapolation_factors(result, arms, columns))
     places = np.array([_first_zero(line, np.log(grid)) for line in gap])
-    found = np.exp(places[1:][np.isfinite(places[1:])])
+    crossings = np.exp(places[1:][np.isfinite(places[1:])])
     tail = (1 - level) / 2
-    lower, upper = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
+    lower, upper = np.quantile(crossings, [tail, 1 - tail]) if len(crossings) else (np.nan, np.nan)
     best = float(np.exp(places[0]))
     return {
         "C": best,
         "lower": float(lower),
         "upper": float(upper),
-        "share": float(len(found) / len(places[1:])) if len(places) > 1 else np.nan,
+        "share": float(len(crossings) / len(places[1:])) if len(places) > 1 else np.nan,
         "inside": bool(_both_measured(result, ladder, best)[0]),
         "towards": "B" if gap[0, -1] < 0 else "A",
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.analysis.arms.pairs import pair_keys
+from scalinglab.analysis.arms.pairs import matched_sizes, pair_keys
 from scalinglab.analysis.tables.runs import FLOPS, load, require
 from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.validation_sets import as_loss
@@ -53,9 +53,9 @@ def runs_by_arm(
         return as_loss(pd.concat(tables, ignore_index=True), loss)
     table = as_loss(tables[0], loss).assign(arm=arm_values(outputs, tables[0], arm))
     if table["arm"].isna().all():
-        known = {*tables[0], *_keys_of(outputs, tables[0])}
+        names = {*tables[0], *_keys_of(outputs, tables[0])}
         raise UserError(
-            f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting{nearest(arm, known)}"
+            f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting{nearest(arm, names)}"
         )
     return table[table["arm"].notna()].reset_index(drop=True)
 
@@ -103,16 +103,17 @@ def arm_settings(
         ``key, a, b, intended``: each key with the values of the first pair in which they differ.
     """
     runs = runs.assign(_arm=runs["arm"].astype(str))
-    keys = pair_keys(runs[runs["_arm"].isin(arms)])
+    runs = matched_sizes(runs[runs["_arm"].isin(arms)])
+    keys = pair_keys(runs)
     sides = [runs[runs["_arm"] == name].drop_duplicates(keys) for name in arms]
     both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
-    found: dict[str, tuple[Any, Any]] = {}
+    differing: dict[str, tuple[Any, Any]] = {}
     for pair in both.to_dict("records"):
         one, other = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
         for key in sorted(one | other):
             if one.get(key) != other.get(key):
-                found.setdefault(key, (one.get(key), other.get(key)))
-    rows = [(key, a, b, _belongs(key, intended)) for key, (a, b) in found.items()]
+                differing.setdefault(key, (one.get(key), other.get(key)))
+    rows = [(key, a, b, _belongs(key, intended)) for key, (a, b) in differing.items()]
     return pd.DataFrame(rows, columns=["key", "a", "b", "intended"])
 
 

@@ -30,12 +30,12 @@ def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.Da
         ``shared`` (words), ``parameters``, ``ratio`` (chi-squared if the hypothesis holds),
         ``degrees``, ``p`` and ``held_out``; the first row shares nothing.
     """
-    own = {"starts": _STARTS} | {k: v for k, v in how.items() if k != "shared"}
-    free = best_fit(law, runs, FitOptions(**own, shared=[]))
+    options = {"starts": _STARTS} | {k: v for k, v in how.items() if k != "shared"}
+    free = best_fit(law, runs, FitOptions(**options, shared=[]))
     rows = []
     for words, names in _hypotheses(law):
         row: dict[str, Any] = {"shared": words, "parameters": names}
-        tied = free if not names else best_fit(law, runs, FitOptions(**own, shared=list(names)))
+        tied = free if not names else best_fit(law, runs, FitOptions(**options, shared=list(names)))
         rise = float(tied.best.value[0] - free.best.value[0])
         degrees = len(free.misfit.space.free) - len(tied.misfit.space.free)
         ratio = max(2 * free.information * rise, 0.0)
@@ -44,7 +44,7 @@ def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.Da
             "degrees": degrees,
             "p": float(chdtrc(degrees, ratio)) if degrees else np.nan,
         }
-        row["held_out"] = _held_out(law, runs, FitOptions(**own, shared=list(names)))
+        row["held_out"] = _held_out(law, runs, FitOptions(**options, shared=list(names)))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -57,18 +57,18 @@ def _held_out(law: Law, runs: pd.DataFrame, options: FitOptions) -> float:
     except UserError:
         return np.nan
     space = fitted.misfit.space
-    known = space.law.read(runs[top].rename(columns={options.arm or "": "arm"}))
-    predicted = space.law.predict(space.expand(fitted.best.coordinates), known)[0]
+    columns = space.law.read(runs[top].rename(columns={options.arm or "": "arm"}))
+    predicted = space.law.predict(space.expand(fitted.best.coordinates), columns)[0]
     return float(np.mean(np.abs(predicted / runs.loc[top, "loss"].to_numpy(float) - 1)))
 
 
 def _hypotheses(law: Law) -> list[tuple[str, tuple[str, ...]]]:
     floor, exponents = law.parameters_with_role("floor"), law.parameters_with_role("exponent")
-    found: list[tuple[str, tuple[str, ...]]] = [("nothing", ())]
+    hypotheses: list[tuple[str, tuple[str, ...]]] = [("nothing", ())]
     if floor:
-        found.append((" and ".join(floor), floor))
+        hypotheses.append((" and ".join(floor), floor))
     if exponents:
-        found.append(("the exponents", exponents))
+        hypotheses.append(("the exponents", exponents))
     if floor and exponents:
-        found.append((f"{' and '.join(floor)} and the exponents", (*floor, *exponents)))
-    return [*found, ("everything: one recipe", tuple(law.names))]
+        hypotheses.append((f"{' and '.join(floor)} and the exponents", (*floor, *exponents)))
+    return [*hypotheses, ("everything: one recipe", tuple(law.names))]

@@ -60,7 +60,8 @@ class Way:
     def inside(self, places: Sequence[Columns]) -> bool:
         """Whether each arm was measured around its place."""
         return all(
-            bool(own.inside(place).all()) for place, own in zip(places, self.arms, strict=True)
+            bool(measured.inside(place).all())
+            for place, measured in zip(places, self.arms, strict=True)
         )
 
     def measured(self, fits: Sequence[tuple[str, Result]], arms: Arms) -> list[float]:
@@ -68,19 +69,22 @@ class Way:
         grid = np.geomspace(self.ladder.low, self.ladder.top, _GRID)
         ok = np.ones(len(grid), bool)
         for _, result in fits:
-            there = self.place(result, arms[1], grid)
-            both = (self.place(result, arms[0], self._worth(result, arms, there) * grid), there)
+            candidate_place = self.place(result, arms[1], grid)
+            both = (
+                self.place(result, arms[0], self._worth(result, arms, candidate_place) * grid),
+                candidate_place,
+            )
             ok &= [self.inside([_row(place, k) for place in both]) for k in range(len(grid))]
         return [float(grid[k]) for k in np.flatnonzero(ok)[[0, -1]]] if ok.any() else []
 
-    def _worth(self, result: Result, arms: Arms, there: Columns) -> Array:
+    def _worth(self, result: Result, arms: Arms, place: Columns) -> Array:
         """The best fit's multiplier where the candidate is at some places; 1 along the ladder."""
         if not self.best:
-            return np.ones(len(there["N"]))
-        (base, params), (candidate, own) = (law_of_arm(result, arm) for arm in arms)
-        loss = candidate.predict(own[:1], there)[0]
+            return np.ones(len(place["N"]))
+        (base, params), (candidate, candidate_params) = (law_of_arm(result, arm) for arm in arms)
+        loss = candidate.predict(candidate_params[:1], place)[0]
         params = np.repeat(params[:1], len(loss), axis=0)
-        return compute_multiplier(base, params, loss, 6 * there["N"] * there["D"])
+        return compute_multiplier(base, params, loss, 6 * place["N"] * place["D"])
 
 
 def _row(place: Columns, k: int) -> Columns:
@@ -92,8 +96,8 @@ def _tells_splits(
 ) -> bool:
     """Whether both arms' runs say how a budget is split best."""
     for arm in arms:
-        own = runs[runs["_arm"] == arm]
-        log_N, log_D = (np.log(own[name].to_numpy(float)) for name in ("N", "D"))
+        arm_runs = runs[runs["_arm"] == arm]
+        log_N, log_D = (np.log(arm_runs[name].to_numpy(float)) for name in ("N", "D"))
         if np.ptp(log_N) == 0 or _off_line(log_N, log_D) < _VARIED:
             return False
         low = np.exp((log_D - log_N).min()) / _BEYOND_RATIOS

@@ -118,13 +118,13 @@ def compare_approaches(
     budgets = np.atleast_1d(np.asarray(budgets, float))
     third = allocate(surface, budgets, cost=cost, level=level)
     N, D = (points[name].to_numpy(float) for name in ("N", "D"))
-    known = points.assign(C=cost(N, D))
-    asked: dict[str, Any] = {"resamples": resamples, "seed": seed}
-    level_points, moved = _to_one_cost(known, surface, cost, budget)
-    minima = isoflop_minima(level_points, budget=budget, level=level, **asked)
-    found = envelope(points if curves is None else curves, cost=cost, **asked)
+    costed = points.assign(C=cost(N, D))
+    bootstrap: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    level_points, moved = _to_one_cost(costed, surface, cost, budget)
+    minima = isoflop_minima(level_points, budget=budget, level=level, **bootstrap)
+    by_envelope = envelope(points if curves is None else curves, cost=cost, **bootstrap)
     lines, without = {}, []
-    for approach, power in ((1, found.power), (2, _power(minima))):
+    for approach, power in ((1, by_envelope.power), (2, _power(minima))):
         lines[approach], lost = _with_line(power)
         without += (
             [
@@ -134,8 +134,8 @@ def compare_approaches(
             if lost > _MAY_LACK
             else []
         )
-    rows, exponents, refused = [], [], _refused(minima, found)
-    seen = {1: found.sizes, 2: len(minima.found)}
+    rows, exponents, refused = [], [], _refused(minima, by_envelope)
+    counts = {1: by_envelope.sizes, 2: len(minima.found)}
     for approach, power in lines.items():
         if np.isfinite(power[0]).all():
             drawn = _drawn(power, budgets, cost)
@@ -144,7 +144,7 @@ def compare_approaches(
                 {
                     "approach": NAMES[approach],
                     **_exponents(power, budgets, cost, level, resamples),
-                    "seen": seen[approach],
+                    "seen": counts[approach],
                 }
             )
     rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
@@ -156,7 +156,7 @@ def compare_approaches(
         pd.DataFrame(exponents),
         refused,
         minima,
-        found,
+        by_envelope,
         surface,
         third,
         cost_in_words(cost),
@@ -185,10 +185,10 @@ def approaches_of_fit(
     **asked
         ``cost, budget, resamples, seed, level`` of `compare_approaches`.
     """
-    kept = read_points(
+    row_numbers = read_points(
         law.law, table, columns=columns, exclude=exclude, mix_fingerprints=mix_fingerprints
     ).rows
-    points = rename(with_multiples(table.iloc[kept], columns), columns or {})
+    points = rename(with_multiples(table.iloc[row_numbers], columns), columns or {})
     surface = replace(law, columns={name: name for name in law.columns})
     return compare_approaches(points, budgets, surface=surface, **asked)
 
@@ -198,10 +198,10 @@ def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> A
     if not budgets:
         return None
     done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
-    found = compare_approaches(
+    approaches = compare_approaches(
         done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
     )
-    return found if len(found.exponents) > 1 else None
+    return approaches if len(approaches.exponents) > 1 else None
 
 
 def _to_one_cost(
@@ -218,8 +218,8 @@ def _to_one_cost(
     if not _SAME_COST < apart <= _FAR_APART:
         return points, []
     C = np.exp(log_C.transform("mean")).to_numpy(float)
-    there = points.assign(D=tokens_for_budget(cost, points["N"].to_numpy(float), C))
-    moved = _surface_at(surface, there) / _surface_at(surface, points)
+    at_one_cost = points.assign(D=tokens_for_budget(cost, points["N"].to_numpy(float), C))
+    moved = _surface_at(surface, at_one_cost) / _surface_at(surface, points)
     return points.assign(C=C, loss=points["loss"] * moved), [
         f"approach 2: the points of one budget differ up to {apart:.2g}-fold in this cost; their"
         " losses were brought to one cost along the surface"
@@ -239,9 +239,9 @@ def _power(minima: Minima) -> Array:
     if len(C) < 2:
         return np.full((len(minima.drawn), 2), np.nan)
     slope = log_log_slope(C, np.exp(minima.drawn.T))
-    known = np.isfinite(minima.drawn)
-    middle = (known * np.log(C)).sum(1) / np.maximum(known.sum(1), 1)
-    height = np.where(known, minima.drawn, 0).sum(1) / np.maximum(known.sum(1), 1)
+    is_found = np.isfinite(minima.drawn)
+    middle = (is_found * np.log(C)).sum(1) / np.maximum(is_found.sum(1), 1)
+    height = np.where(is_found, minima.drawn, 0).sum(1) / np.maximum(is_found.sum(1), 1)
     return np.stack([height - slope * middle, slope], axis=1)
 
 
@@ -250,9 +250,9 @@ def _with_line(power: Array) -> tuple[Array, float]:
 
     Whether sizes drawn again lie around a best one is chance, and says nothing of where it is.
     """
-    known = np.isfinite(power).all(axis=1)
-    lost = float(np.mean(~known[1:])) if known[0] and len(known) > 1 else 0.0
-    return np.concatenate([power[:1], power[1:][known[1:]]]), lost
+    has_line = np.isfinite(power).all(axis=1)
+    lost = float(np.mean(~has_line[1:])) if has_line[0] and len(has_line) > 1 else 0.0
+    return np.concatenate([power[:1], power[1:][has_line[1:]]]), lost
 
 
 def _drawn(power: Array, budgets: Array, cost: Cost) -> tuple[Array, Array]:
@@ -291,12 +291,14 @@ def _of_surface(exponents: pd.DataFrame) -> Mapping[str, float]:
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    kept = ("N", "D", "tokens_per_parameter")
-    ends = [c for c in names_of(table) if any(c in (k, f"{k}_lower", f"{k}_upper") for k in kept)]
+    quantities = ("N", "D", "tokens_per_parameter")
+    ends = [
+        c for c in names_of(table) if any(c in (k, f"{k}_lower", f"{k}_upper") for k in quantities)
+    ]
     return ["approach", "C", *ends]
 
 
-def _refused(minima: Minima, found: Envelope) -> pd.DataFrame:
+def _refused(minima: Minima, by_envelope: Envelope) -> pd.DataFrame:
     rows = [
         {"approach": NAMES[2], "C": row["C"], "why": row["refused"]}
         for row in minima.table[minima.table["refused"] != ""].to_dict("records")
@@ -304,8 +306,8 @@ def _refused(minima: Minima, found: Envelope) -> pd.DataFrame:
     if len(minima.found) < 2:
         why = f"{len(minima.found)} budgets with a minimum: a power law needs two"
         rows.append({"approach": NAMES[2], "C": np.nan, "why": why})
-    if found.refused:
-        rows.insert(0, {"approach": NAMES[1], "C": np.nan, "why": found.refused})
+    if by_envelope.refused:
+        rows.insert(0, {"approach": NAMES[1], "C": np.nan, "why": by_envelope.refused})
     return pd.DataFrame(rows, columns=["approach", "C", "why"])
 
 
@@ -313,8 +315,8 @@ def _bias(
     surface: Result, points: pd.DataFrame, minima: Minima, cost: Cost, budget: str | None
 ) -> list[str]:
     """What the parabola alone gets wrong, had the surface made these points without noise."""
-    made = points.assign(loss=_surface_at(surface, points))
-    without = isoflop_minima(made, budget=budget, resamples=0).table
+    predicted_points = points.assign(loss=_surface_at(surface, points))
+    without = isoflop_minima(predicted_points, budget=budget, resamples=0).table
     both = (minima.table["refused"] == "").to_numpy() & (without["refused"] == "").to_numpy()
     if both.sum() < 2:
         return []
@@ -336,13 +338,13 @@ def _bias(
 def refusals_in_words(refused: pd.DataFrame) -> list[str]:
     """What no approach could be made of, a sentence for each reason."""
     sentences = []
-    for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
-        low, high = own["C"].min(), own["C"].max()
-        between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
+    for (approach, why), rows in refused.groupby(["approach", "why"], sort=False):
+        low, high = rows["C"].min(), rows["C"].max()
+        between = f"C = {low:.3g}" if len(rows) == 1 else f"C = {low:.3g} to {high:.3g}"
         budgets = (
             ""
             if np.isnan(low)
-            else (f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
+            else (f"{len(rows)} budget{'s' if len(rows) > 1 else ''} ({between}) ")
         )
         sentences.append(f"approach {approach}, {budgets}refused: {why}")
     return sentences

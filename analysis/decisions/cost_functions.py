@@ -95,10 +95,10 @@ def shape_of_runs(runs: pd.DataFrame) -> Callable[[Array], Array]:
     log_N, log_at = np.log(sizes.index.to_numpy(float)), np.log(sizes.to_numpy(float))
 
     def depth_width(N: Array) -> Array:
-        wanted = np.log(N)
-        piece = np.clip(np.searchsorted(log_N, wanted) - 1, 0, len(log_N) - 2)
+        log_size = np.log(N)
+        piece = np.clip(np.searchsorted(log_N, log_size) - 1, 0, len(log_N) - 2)
         slope = np.diff(log_at)[piece] / np.diff(log_N)[piece]
-        return np.exp(log_at[piece] + slope * (wanted - log_N[piece]))
+        return np.exp(log_at[piece] + slope * (log_size - log_N[piece]))
 
     return depth_width
 
@@ -118,14 +118,14 @@ def measured_hours(runs: pd.DataFrame) -> CostFunction:
     from scipy.optimize import nnls
 
     _need(runs, ("N", "tokens_per_second"))
-    known = runs[runs["tokens_per_second"] > 0]
-    if known["N"].nunique() < 2:
+    timed = runs[runs["tokens_per_second"] > 0]
+    if timed["N"].nunique() < 2:
         raise UserError(
             "measured hours need tokens_per_second of two sizes; the runs have"
-            f" {known['N'].nunique()}"
+            f" {timed['N'].nunique()}"
         )
-    N = known["N"].to_numpy(float)
-    seconds = 1 / known["tokens_per_second"].to_numpy(float)
+    N = timed["N"].to_numpy(float)
+    seconds = 1 / timed["tokens_per_second"].to_numpy(float)
     unit = N.max()
     basis = np.stack([np.ones_like(N), N / unit], axis=1) / seconds[:, None]
     (a, b), _ = nnls(basis, np.ones_like(N))

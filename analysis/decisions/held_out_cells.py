@@ -49,20 +49,20 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
     constant = _regret_of_pairs(sweep)
     rows = []
     for cell in cells:
-        own = sweep[sweep["cell"] == cell]
+        cell_runs = sweep[sweep["cell"] == cell]
         others = lr_batch(
             sweep[sweep["cell"] != cell], within=laws.within, **{"resamples": 0, **options}
         )
-        chosen = others.predict(own)
-        kept = constant.drop(index=cell).mean().idxmin()
+        chosen = others.predict(cell_runs)
+        best_constant = constant.drop(index=cell).mean().idxmin()
         rows.append(
             {
-                "N": own["N"].iloc[0],
-                "D": own["D"].iloc[0],
+                "N": cell_runs["N"].iloc[0],
+                "D": cell_runs["D"].iloc[0],
                 "lr": chosen["lr"].iloc[0],
                 "batch": chosen["batch"].iloc[0],
-                "regret": regret(own, chosen["lr"], chosen["batch"]).iloc[0],
-                "constant": constant.loc[cell, kept],
+                "regret": regret(cell_runs, chosen["lr"], chosen["batch"]).iloc[0],
+                "constant": constant.loc[cell, best_constant],
             }
         )
     return pd.DataFrame(rows).sort_values(["N", "D"], ignore_index=True)
@@ -72,10 +72,10 @@ def _regret_of_pairs(sweep: pd.DataFrame) -> pd.DataFrame:
     """Regret in each cell (rows) of every pair of learning rate and batch tried (columns)."""
     pairs = np.log(sweep[["lr", "batch"]].drop_duplicates().to_numpy())
     rows = {}
-    for cell, own in sweep.groupby("cell"):
-        tried = np.log(own[["lr", "batch"]].to_numpy())
+    for cell, cell_runs in sweep.groupby("cell"):
+        tried = np.log(cell_runs[["lr", "batch"]].to_numpy())
         away = ((pairs[:, None] - tried) ** 2).sum(-1)
-        rows[cell] = own["excess"].to_numpy()[away.argmin(1)]
+        rows[cell] = cell_runs["excess"].to_numpy()[away.argmin(1)]
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

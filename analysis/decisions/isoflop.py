@@ -92,7 +92,10 @@ def isoflop_minima(
             raise UserError(f"IsoFLOP minima need the column {column!r}")
     if not reach > 1:
         raise UserError(f"reach = {reach!r} must be a factor above 1")
-    curves = [_Curve(own, reach) for _, own in points.groupby(_budgets(points, budget))]
+    curves = [
+        _Curve(budget_points, reach)
+        for _, budget_points in points.groupby(_budgets(points, budget))
+    ]
     errors = _errors(curves)
     rng = np.random.default_rng(seed)
     rows, drawn, lines = [], [], []

@@ -213,22 +213,22 @@ def _after(shared: Array, k: int, noise: float) -> Array:
 def _told(shared: Array, noise: float) -> Array:
     """Logarithm of the target's variance that each run takes away, shape (runs,)."""
     along, target = shared[-1, :-1], max(shared[-1, -1], 1e-300)
-    own = np.maximum(np.diag(shared)[:-1] + noise, 1e-300)  # zero where exact runs are known
-    return -np.log1p(-np.clip(along**2 / own / target, 0, 1 - 1e-12))
+    variance = np.maximum(np.diag(shared)[:-1] + noise, 1e-300)  # zero where exact runs are known
+    return -np.log1p(-np.clip(along**2 / variance / target, 0, 1 - 1e-12))
 
 
 def _best(shared: Array, noise: float, price: Array, affordable: Array) -> int | None:
     """The run that tells most per cost, alone or with the best one after it."""
-    told = np.where(affordable, _told(shared, noise), -np.inf)
-    if not (told > _WORTHLESS).any():
+    information = np.where(affordable, _told(shared, noise), -np.inf)
+    if not (information > _WORTHLESS).any():
         return None
-    rate = told / price
-    tried = [k for k in np.argsort(-rate)[:_LOOKED_AHEAD] if np.isfinite(told[k])]
+    rate = information / price
+    tried = [k for k in np.argsort(-rate)[:_LOOKED_AHEAD] if np.isfinite(information[k])]
     ahead = {}
     for k in tried:
         others = affordable & (np.arange(len(price)) != k)
         then = np.where(others, _told(_after(shared, k, noise), noise), -np.inf)
         with np.errstate(invalid="ignore"):
-            pairs = (told[k] + then) / (price[k] + price)
+            pairs = (information[k] + then) / (price[k] + price)
         ahead[k] = max(rate[k], pairs.max(initial=-np.inf))
     return max(ahead, key=lambda k: ahead[k])

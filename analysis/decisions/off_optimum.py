@@ -154,16 +154,16 @@ def critical_batch(
     DataFrame
         ``loss``, ``critical_batch`` with its interval, in the unit of the fitted batches.
     """
-    wanted = CRITICAL_BATCH_AT_LOSS.names
-    if not set(wanted) <= set(result.params):
-        laws = [law.name for law in LAWS.values() if set(wanted) <= set(law.names)]
+    needed = CRITICAL_BATCH_AT_LOSS.names
+    if not set(needed) <= set(result.params):
+        laws = [law.name for law in LAWS.values() if set(needed) <= set(law.names)]
         raise UserError(
-            f"a critical batch needs a law with {' and '.join(wanted)} ({', '.join(laws)});"
+            f"a critical batch needs a law with {' and '.join(needed)} ({', '.join(laws)});"
             f" {result.law.name} has {', '.join(result.params)}"
         )
     params = result.params_and_draws()
     names = result.law.names
-    drawn = {name: params[:, names.index(name)] for name in wanted}
+    drawn = {name: params[:, names.index(name)] for name in needed}
     rows = []
     for loss in np.atleast_1d(np.asarray(losses, float)):
         if not loss > 0:

@@ -73,9 +73,9 @@ def compute_multiplier(
         Infinite where no compute is enough; NaN where the loss, or the law's best split, is not
         known.
     """
-    known = np.isfinite(loss) & np.isfinite(best_split(law, params, spent, cost)[0])
-    enough = least_budget(law, params, np.where(known, loss, np.inf), cost)
-    return np.where(known, np.where(np.isnan(enough), np.inf, enough), np.nan) / spent
+    is_known = np.isfinite(loss) & np.isfinite(best_split(law, params, spent, cost)[0])
+    enough = least_budget(law, params, np.where(is_known, loss, np.inf), cost)
+    return np.where(is_known, np.where(np.isnan(enough), np.inf, enough), np.nan) / spent
 
 
 def tokens_for_loss(law: Law, params: Array, N: float, loss: float) -> Array:

@@ -133,10 +133,12 @@ def optimum(
     middle = values[best]
     design = np.stack([np.ones(inside.sum()), u[inside] - middle, (u[inside] - middle) ** 2], 1)
     coefficients, *_ = np.linalg.lstsq(design, y[inside], rcond=None)
-    known, spare = _scatter(u, y, design, coefficients, inside) if scatter is None else (scatter, 0)
+    noise_level, spare = (
+        _scatter(u, y, design, coefficients, inside) if scatter is None else (scatter, 0)
+    )
     place, height = _lowest(coefficients, values[near] - middle)
     lower, upper, noise = _doubt(
-        coefficients, design, known, spare, values[near] - middle, level, seed
+        coefficients, design, noise_level, spare, values[near] - middle, level, seed
     )
     return Optimum(
         x=float(np.exp(middle + place)),
@@ -148,7 +150,7 @@ def optimum(
         edge="",
         values=len(values),
         dropped=int((~finite).sum()),
-        scatter=known,
+        scatter=noise_level,
         span=(float(np.exp(values[near][0])), float(np.exp(values[near][-1]))),
     )
 
@@ -257,17 +259,17 @@ def tuned(
     scatter = repeats(table, [*by, x])
     rows = []
     for cell, runs in table.groupby(list(by)):
-        found = optimum(runs[x], runs["loss"], scatter=scatter, level=level)
+        minimum = optimum(runs[x], runs["loss"], scatter=scatter, level=level)
         rows.append(
             dict(zip(by, cell, strict=True))
             | {
-                x: found.x,
-                f"{x}_lower": found.lower,
-                f"{x}_upper": found.upper,
-                "loss": found.loss,
-                "noise": found.noise,
-                "curvature": found.curvature,
-                "edge": found.edge,
+                x: minimum.x,
+                f"{x}_lower": minimum.lower,
+                f"{x}_upper": minimum.upper,
+                "loss": minimum.loss,
+                "noise": minimum.noise,
+                "curvature": minimum.curvature,
+                "edge": minimum.edge,
             }
         )
     return pd.DataFrame(rows)

@@ -50,7 +50,7 @@ class ReachResult:
 
 
 def reach_target(
-    known: pd.DataFrame,
+    runs: pd.DataFrame,
     candidates: pd.DataFrame,
     measure: Callable[[pd.DataFrame], pd.DataFrame],
     target: Target,
@@ -71,12 +71,12 @@ def reach_target(
 
     Parameters
     ----------
-    known : DataFrame
+    runs : DataFrame
         ``N, D, loss`` of the runs that there are.
     candidates : DataFrame
         ``N, D, cost`` of those that could be made.
     measure : callable
-        Makes the runs of some candidates' rows: all runs then known, `known` included.
+        Makes the runs of some candidates' rows: all runs then known, `runs` included.
     target : Target
         With ``within``.
     law, options
@@ -105,12 +105,12 @@ def reach_target(
     history: list[dict[str, Any]] = []
     spent, left = 0.0, candidates
     while True:
-        beyond = times_beyond(known, target.compute)
-        result = fit(law, known, level=level, beyond=beyond, **options)
+        beyond = times_beyond(runs, target.compute)
+        result = fit(law, runs, level=level, beyond=beyond, **options)
         result = result.calibrated(calibration_factor)
         known_now = target.estimate(result, level, cost)
         tolerance = target.tolerance(result, cost)
-        row = {"runs": len(known), "spent": spent, **known_now, "tolerance": tolerance}
+        row = {"runs": len(runs), "spent": spent, **known_now, "tolerance": tolerance}
         history.append(row)
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
@@ -123,7 +123,7 @@ def reach_target(
             why = "" if len(chosen) else _why_not(left, budget - spent)
         if why:
             return ReachResult(pd.DataFrame(history), result, why)
-        known = measure(chosen)
+        runs = measure(chosen)
         spent, left = spent + float(chosen["cost"].sum()), left.drop(index=chosen.index)
 
 

@@ -123,8 +123,8 @@ def best_schedule(
     if (N is not None) != ("N" in result.law.inputs):
         reads = "does not read it" if N is not None else "needs the size of the model"
         raise UserError(f"N = {N}: the law {result.law.name!r} {reads}")
-    course, given = Course.of(steps, warmup), {} if N is None else {"N": N}
-    values = _search(result, course, peak, final_ratio, monotone, given)
+    course, size = Course.of(steps, warmup), {} if N is None else {"N": N}
+    values = _search(result, course, peak, final_ratio, monotone, size)
     seconds = time.process_time() - began
     usual = usual_shapes(course, peak, final_ratio)
     judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
@@ -154,33 +154,33 @@ def usual_shapes(course: Course, peak: float, final_ratio: float) -> dict[str, A
 
 
 def _search(
-    result: Result, course: Course, peak: float, final_ratio: float, monotone: bool, given: Mapping
+    result: Result, course: Course, peak: float, final_ratio: float, monotone: bool, size: Mapping
 ) -> Array:
     params = np.array([list(result.params.values())])
     floor, knots = final_ratio * peak, len(course.knots)
     of = _falling(peak, floor) if monotone else _free(peak, floor)
     usual = list(usual_shapes(course, peak, final_ratio).values())
-    found = list(usual)
+    candidates = list(usual)
     for start in usual:
         answer = minimize(
-            _objective(result.law, params, course, given, of.from_unconstrained),
+            _objective(result.law, params, course, size, of.from_unconstrained),
             of.to_unconstrained(start),
             jac=True,
             method="L-BFGS-B",
             bounds=of.bounds(knots),
             options={"maxiter": _ITERATIONS},
         )
-        found.append(of.from_unconstrained(answer.x[:, None])[:, 0])
-    judged = {str(k): course.rates(values) for k, values in enumerate(found)}
-    last = _last_losses(result, params, judged, given.get("N"))
-    return found[int(min(last, key=lambda k: last[k][0]))]
+        candidates.append(of.from_unconstrained(answer.x[:, None])[:, 0])
+    judged = {str(k): course.rates(values) for k, values in enumerate(candidates)}
+    last = _last_losses(result, params, judged, size.get("N"))
+    return candidates[int(min(last, key=lambda k: last[k][0]))]
 
 
 def _objective(
     law: Law,
     params: Array,
     course: Course,
-    given: Mapping,
+    size: Mapping,
     from_unconstrained: Callable[[Array], Array],
 ) -> Callable[[Array], tuple[float, Array]]:
     """Last loss and its derivatives, by a complex step in all coordinates at once."""
@@ -189,7 +189,7 @@ def _objective(
         step = 1e-30
         moved = x[:, None] + 1j * step * np.eye(len(x))
         with np.errstate(all="ignore"):
-            loss = law.predict(params, course.columns(law, from_unconstrained(moved), given))[0]
+            loss = law.predict(params, course.columns(law, from_unconstrained(moved), size))[0]
         return float(loss[0].real), loss.imag / step
 
     return value
@@ -235,13 +235,13 @@ def _last_losses(
     result: Result, params: Array, rates: Mapping[str, Array], N: float | None
 ) -> dict[str, Array]:
     """Predicted last loss of whole schedules, from all their steps; shape (params,) each."""
-    found = {}
+    losses = {}
     for name, lr in rates.items():
         frame = _frame(name, lr, N)
-        wanted = np.zeros(len(frame), bool)
-        wanted[-1] = True
-        found[name] = result.law.predict(params, result.law.read(frame, wanted))[:, 0]
-    return found
+        is_last = np.zeros(len(frame), bool)
+        is_last[-1] = True
+        losses[name] = result.law.predict(params, result.law.read(frame, is_last))[:, 0]
+    return losses
 
 
 def _frame(name: str, lr: Array, N: float | None) -> pd.DataFrame:
@@ -252,9 +252,11 @@ def _frame(name: str, lr: Array, N: float | None) -> pd.DataFrame:
 def _loss(result: Result, lr: Array, N: float | None, level: float) -> dict[str, float]:
     """Last loss of a schedule, with the interval of a measurement if the fit has resamples."""
     frame = thin_curves(_frame("best", lr, N).assign(loss=np.nan))
-    said = result.predict(frame.drop(columns="loss"), level if len(result.draws) else None).iloc[-1]
-    ends = {f"loss_{end}": said[end] for end in ("lower", "upper") if end in said}
-    return {name: float(value) for name, value in ({"loss": said["loss"]} | ends).items()}
+    prediction = result.predict(
+        frame.drop(columns="loss"), level if len(result.draws) else None
+    ).iloc[-1]
+    ends = {f"loss_{end}": prediction[end] for end in ("lower", "upper") if end in prediction}
+    return {name: float(value) for name, value in ({"loss": prediction["loss"]} | ends).items()}
 
 
 def _gain(

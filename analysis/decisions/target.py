@@ -133,17 +133,17 @@ class Target:
             return self.within
         best = np.array([list(result.params.values())])
         more = 1 + self.within
-        found = (
+        tolerance = (
             _loss_of_compute(result, best, self.draws(result, cost)[:1], more, cost)
             if self.of == "loss"
             else _split_of_compute(result, best, self.of, self.at["C"], more, cost)
         )
-        if not found > 0:
+        if not tolerance > 0:
             raise UserError(
                 f"{self.in_words}: under the fitted law no budget is worth {self.within:.3g} of the"
                 " compute more or less there; say 'within 0.5%' of the value itself"
             )
-        return found
+        return tolerance
 
     def calibration_factor(self, result: Result) -> float:
         """By what the interval of `estimate` is widened: the fit's, of a loss, else 1."""
@@ -182,19 +182,19 @@ def _split_of_compute(
 ) -> float:
     """How far off N or D may be, relative: the smaller of both sides."""
     N, D = best_split(result.law, best, budget, cost)
-    wanted = loss_at(result.law, best, N[:, None], D[:, None])[0, 0]
+    target_loss = loss_at(result.law, best, N[:, None], D[:, None])[0, 0]
     times = np.geomspace(1, _FARTHEST, _STEPS)
     off = []
     for sizes in (N[0] * times, N[0] / times):
         tokens = tokens_for_budget(cost, sizes, np.full(_STEPS, budget * more))
         with np.errstate(all="ignore"):
-            lost = loss_at(result.law, best, sizes[None], tokens[None])[0] > wanted
+            lost = loss_at(result.law, best, sizes[None], tokens[None])[0] > target_loss
         last = int(lost.argmax()) if lost.any() else _STEPS
         if last == 0:
             return np.nan
         # Of D, what the budget itself pays for at the size that is as far off.
-        known = sizes if of == "N" else tokens_for_budget(cost, sizes, np.full(_STEPS, budget))
-        off.append(abs(float(known[last - 1] / known[0]) - 1))
+        axis = sizes if of == "N" else tokens_for_budget(cost, sizes, np.full(_STEPS, budget))
+        off.append(abs(float(axis[last - 1] / axis[0]) - 1))
     return min(off)
 
 
@@ -220,10 +220,10 @@ def read_target(text: str) -> Target:
     UserError
         If it cannot be read.
     """
-    found = _WORDS.fullmatch(text.strip())
-    if found is None:
+    match = _WORDS.fullmatch(text.strip())
+    if match is None:
         raise UserError(f"target = {text!r} cannot be read; {_FORM}")
-    of, where, within, percent, of_compute = found.groups()
+    of, where, within, percent, of_compute = match.groups()
     at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
     whole = where is None or _PAIRS.fullmatch(where)
     if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):

@@ -70,8 +70,8 @@ def envelope(
     if len(N) < _LEAST_SIZES:
         why = f"{len(N)} sizes have a curve (two or more D); an envelope needs {_LEAST_SIZES}"
         return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, why)
-    kept = np.ones((1, len(N)), bool)
-    best = _least(losses, kept)[0]
+    all_points = np.ones((1, len(N)), bool)
+    best = _least(losses, all_points)[0]
     inside = best >= 0
     table = pd.DataFrame(
         {
@@ -89,7 +89,7 @@ def envelope(
         return Envelope(table, on_it, nothing, why)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(N), np.full(len(N), 1 / len(N)), size=resamples) > 0
-    power = _line(np.log(N), log_C, _least(losses, np.vstack([kept, drawn])))
+    power = _line(np.log(N), log_C, _least(losses, np.vstack([all_points, drawn])))
     return Envelope(table, on_it, power, "")
 
 
@@ -102,24 +102,26 @@ def _curves(points: pd.DataFrame, cost: Cost) -> tuple[Array, Array, Array]:
     at = np.log(cost(points["N"].to_numpy(float), points["D"].to_numpy(float)))
     grid, sizes, losses = np.linspace(at.min(), at.max(), _GRID), [], []
     for k in range(size.max() + 1):
-        own = size == k
-        curve = pd.Series(np.log(points["loss"].to_numpy(float)[own])).groupby(at[own]).mean()
+        of_size = size == k
+        curve = (
+            pd.Series(np.log(points["loss"].to_numpy(float)[of_size])).groupby(at[of_size]).mean()
+        )
         if len(curve) < 2:
             continue
-        sizes.append(float(np.exp(np.log(points["N"].to_numpy(float)[own]).mean())))
+        sizes.append(float(np.exp(np.log(points["N"].to_numpy(float)[of_size]).mean())))
         here = np.interp(grid, curve.index, curve, left=np.nan, right=np.nan)
         losses.append(np.exp(here))
     return np.array(sizes), grid, np.array(losses).reshape(len(sizes), len(grid))
 
 
-def _least(losses: Array, kept: Array) -> Array:
+def _least(losses: Array, curve_mask: Array) -> Array:
     """Index of the best kept size at each C, shape (b, g); -1 where it is at an end, or unknown."""
-    known = np.isfinite(losses) & kept[:, :, None]
-    shown = np.where(known, losses, np.inf)
-    best = shown.argmin(axis=1)
-    first = known.argmax(axis=1)
-    last = losses.shape[0] - 1 - known[:, ::-1].argmax(axis=1)
-    inside = (known.sum(axis=1) >= _LEAST_SIZES) & (best > first) & (best < last)
+    is_known = np.isfinite(losses) & curve_mask[:, :, None]
+    finite_losses = np.where(is_known, losses, np.inf)
+    best = finite_losses.argmin(axis=1)
+    first = is_known.argmax(axis=1)
+    last = losses.shape[0] - 1 - is_known[:, ::-1].argmax(axis=1)
+    inside = (is_known.sum(axis=1) >= _LEAST_SIZES) & (best > first) & (best < last)
     return np.where(inside, best, -1)
 
 

@@ -92,10 +92,10 @@ def asymptotes(
     fits: dict[Any, Result] = {}
     settings = {"resamples": resamples, "seed": seed, "level": level}
     for step, name in enumerate(along):
-        held = [*along[step + 1 :], by]
-        given = {**settings, "columns": {"loss": loss}, **(options if spread is None else {})}
-        points, spread, found = _limits(points, spread, name, held, given)
-        fits |= found
+        grouping = [*along[step + 1 :], by]
+        fit_options = {**settings, "columns": {"loss": loss}, **(options if spread is None else {})}
+        points, spread, step_fits = _limits(points, spread, name, grouping, fit_options)
+        fits |= step_fits
         loss = "limit"
     assert spread is not None  # there is a column to go along
     low, high = quantiles(spread, level)
@@ -107,12 +107,12 @@ def asymptotes(
 
 
 def _limits(
-    points: pd.DataFrame, spread: Array | None, x: str, held: list[str], options: dict[str, Any]
+    points: pd.DataFrame, spread: Array | None, x: str, grouping: list[str], options: dict[str, Any]
 ) -> tuple[pd.DataFrame, Array, dict[tuple, Result]]:
     """The limit in `x` at each combination of the held columns, with draws and fits."""
     rows, draws, fits = [], [], {}
-    for values, part in points.groupby(held):
-        where = ", ".join(f"{c}={v:g}" for c, v in zip(held, values, strict=True))
+    for values, part in points.groupby(grouping):
+        where = ", ".join(f"{c}={v:g}" for c, v in zip(grouping, values, strict=True))
         if len(part) < 4:
             raise UserError(f"{len(part)} points at {where}: a limit in {x} needs four or more")
         if spread is None:
@@ -123,7 +123,7 @@ def _limits(
         draws.append(result.draws[_LIMIT].to_numpy())
         rows.append(
             {
-                **dict(zip(held, values, strict=True)),
+                **dict(zip(grouping, values, strict=True)),
                 "limit": result.params[_LIMIT],
                 "standard_error": draws[-1].std(),
                 "identified": _LIMIT not in result.diagnosis.unidentified,

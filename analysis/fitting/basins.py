@@ -27,11 +27,11 @@ def basin_warnings(fitted: BestFit) -> list[str]:
     columns = {name: c for name, c in fitted.misfit.columns.items() if c.ndim == 1}
     if not len(likely) or len(columns) < len(fitted.misfit.columns):
         return []  # of whole curves every second place is a valley: their schedules are asked
-    asked = _ahead(columns)
+    questions = _ahead(columns)
     params = space.expand(np.concatenate([best, places[likely]]))
     with np.errstate(all="ignore"):
-        said = scale.of(scale.possible(space.law.predict(params, asked)))
-    apart = np.abs(scale.error(said[1:] - said[0]))
+        predictions = scale.of(scale.possible(space.law.predict(params, questions)))
+    apart = np.abs(scale.error(predictions[1:] - predictions[0]))
     apart = np.where(np.isnan(apart), 0.0, apart).max(axis=1)
     if not (apart > _APART).any():
         return []

@@ -56,12 +56,12 @@ class FitOptions:
 
     def of_rows(self, rows: Array) -> FitOptions:
         """The same for some rows of the table, an array of bool."""
-        own = {
-            name: np.asarray(given)[rows]
+        per_row = {
+            name: np.asarray(value)[rows]
             for name in ("weights", "noise", "cluster")
-            if np.ndim(given := getattr(self, name))
+            if np.ndim(value := getattr(self, name))
         }
-        return replace(self, **own)
+        return replace(self, **per_row)
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class BestFit:
         u = self.best.coordinates[0]
         moves = (low < u) & (u < high)
         jacobian = self.misfit.residual_jacobian(self.best.coordinates)[moves]
-        told = None
+        prior_rows = None
         if self.misfit.prior is not None:
             noise = np.sqrt(np.mean((self.residuals * self.misfit.sharpness) ** 2))
-            told = np.diag(noise / self.misfit.prior.width)[moves]
-        return freedom(jacobian, self.points.group, told)
+            prior_rows = np.diag(noise / self.misfit.prior.width)[moves]
+        return freedom(jacobian, self.points.group, prior_rows)
 
     @property
     def sample(self) -> Sample:
@@ -185,15 +185,15 @@ def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
     refits = [from_expansion(fitted.misfit, tied, some) for some in draws]
     left = [some.some(~holds) for some, (_, holds) in zip(draws, refits, strict=True)]
     if any(map(len, left)):
-        found = _refit_each(fitted.misfit, tied, left)
-        for (coordinates, holds), own in zip(refits, found, strict=True):
-            coordinates[~holds] = own
+        solutions = _refit_each(fitted.misfit, tied, left)
+        for (coordinates, holds), solution in zip(refits, solutions, strict=True):
+            coordinates[~holds] = solution
     return [coordinates for coordinates, _ in refits]
 
 
 def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array]:
     counts = [len(some) for some in draws]
-    found = minimise(
+    solutions = minimise(
         replace(misfit, draws=tuple(draws)),
         np.concatenate([np.resize(places, (count, places.shape[1])) for count in counts]),
         *misfit.space.limits,
@@ -202,14 +202,14 @@ def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array
         tolerance=1e-7,
         patience=1,
     ).coordinates
-    return np.split(found, np.cumsum(counts)[:-1])
+    return np.split(solutions, np.cumsum(counts)[:-1])
 
 
 def _best(misfit: Misfit, points: Points, starts: Array, scouts: Array | None = None) -> BestFit:
-    found = search(misfit, starts, scouts)
+    solutions = search(misfit, starts, scouts)
     limits = misfit.space.limits
-    best = minimise(misfit, found.best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
-    return BestFit(misfit, points, found, best)
+    best = minimise(misfit, solutions.best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
+    return BestFit(misfit, points, solutions, best)
 
 
 def _with_priors(fitted: BestFit, priors: Mapping[str, tuple[float, float]]) -> Misfit:
@@ -250,24 +250,24 @@ def _with_x(
 
 
 def priors_in_force(
-    law: Law, given: Mapping[str, tuple[float, float]] | str, free: Sequence[str]
+    law: Law, priors: Mapping[str, tuple[float, float]] | str, free: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """The law's own priors on its free parameters, with those that were given in their place.
 
     Raises
     ------
     UserError
-        If `given` is a word other than `NO_PRIORS`.
+        If `priors` is a word other than `NO_PRIORS`.
     """
-    if isinstance(given, str):
-        if given != NO_PRIORS:
+    if isinstance(priors, str):
+        if priors != NO_PRIORS:
             raise UserError(
-                f"priors={given!r}: allowed are {NO_PRIORS!r} and a mapping of parameters to"
+                f"priors={priors!r}: allowed are {NO_PRIORS!r} and a mapping of parameters to"
                 " (value, deviation)"
             )
         return {}
-    own = {p.name: p.prior for p in law.parameters if p.prior and p.name in free}
-    return {**own, **given}
+    law_priors = {p.name: p.prior for p in law.parameters if p.prior and p.name in free}
+    return {**law_priors, **priors}
 
 
 def _starts(law: Law, points: Points, starts: int | pd.DataFrame | None) -> Array:

@@ -194,10 +194,10 @@ def _mixed_measures(points: Points, data: pd.DataFrame, arm: str | None) -> list
     for column, why in _MEASURES.items():
         if column not in data or column == arm or (column == SET and named):
             continue
-        seen = sorted({_word(value) for value in data[column].dropna().unique()})
-        if len(seen) > 1:
-            few = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
-            sentences.append(f"column {column!r} has {len(seen)} values ({few}): {why}")
+        words = sorted({_word(value) for value in data[column].dropna().unique()})
+        if len(words) > 1:
+            few = ", ".join(words[:3]) + (" ..." if len(words) > 3 else "")
+            sentences.append(f"column {column!r} has {len(words)} values ({few}): {why}")
     return sentences
 
 

@@ -60,7 +60,7 @@ class Diagnosis:
 
 
 def diagnose(
-    misfit: Misfit, found: Search, best: Solution, draws: Array, degrees: float
+    misfit: Misfit, solutions: Search, best: Solution, draws: Array, degrees: float
 ) -> Diagnosis:
     """Diagnose a fit from its search, best solution (one row), resampled coordinates and least
     degrees of freedom.
@@ -69,11 +69,11 @@ def diagnose(
     low, high = misfit.space.limits
     u = best.coordinates[0]
     bound = (u <= low) | (u >= high)
-    basins = _basins(found, float(best.value[0]), misfit.objective.unit)
+    basins = _basins(solutions, float(best.value[0]), misfit.objective.unit)
     return Diagnosis(
-        starts=len(found.place),
-        full_searches=len(found.unscouted.value),
-        searched=found.rows,
+        starts=len(solutions.place),
+        full_searches=len(solutions.unscouted.value),
+        searched=solutions.rows,
         agree=basins[0][1],
         basins=basins,
         gradient=_gradient(best),
@@ -81,16 +81,16 @@ def diagnose(
         degrees=degrees,
         correlations=_correlations(misfit.space.free, jacobian, draws),
         at_bound=tuple(np.array(misfit.space.free)[bound].tolist()),
-        unidentified=_unidentified(misfit, found, best, draws),
+        unidentified=_unidentified(misfit, solutions, best, draws),
     )
 
 
-def _basins(found: Search, best: float, unit: float) -> tuple[tuple[float, float], ...]:
+def _basins(solutions: Search, best: float, unit: float) -> tuple[tuple[float, float], ...]:
     basins: list[list[float]] = [[best, 0.0]]
-    for value in np.sort(found.unscouted.value).tolist():
+    for value in np.sort(solutions.unscouted.value).tolist():
         if not value - basins[-1][0] <= SAME_BASIN * abs(basins[-1][0]) + 1e-12:
             basins.append([value, 0.0])
-        basins[-1][1] += 1 / len(found.unscouted.value)
+        basins[-1][1] += 1 / len(solutions.unscouted.value)
     return tuple((value * unit, round(part, 6)) for value, part in basins)
 
 
@@ -122,11 +122,13 @@ def _correlations(
     }
 
 
-def _unidentified(misfit: Misfit, found: Search, best: Solution, draws: Array) -> dict[str, str]:
+def _unidentified(
+    misfit: Misfit, solutions: Search, best: Solution, draws: Array
+) -> dict[str, str]:
     """Parameters whose value the points do not settle, and how that shows."""
     space, reasons = misfit.space, {}
     low, high = space.limits
-    allowed = _bound_allowed(misfit, found, best)
+    allowed = _bound_allowed(misfit, solutions, best)
     for j, name in enumerate(space.free):
         if best.coordinates[0, j] <= low[j] or best.coordinates[0, j] >= high[j]:
             reasons[name] = "its best value is on its bound"
@@ -148,7 +150,7 @@ def _loose(misfit: Misfit, j: int, draws: Array) -> str:
     return "its interval is wider than its value" if upper - lower > abs(middle) else ""
 
 
-def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, float]:
+def _bound_allowed(misfit: Misfit, solutions: Search, best: Solution) -> dict[str, float]:
     """Parameters that may as well be at their lower bound, by a likelihood ratio: name -> bound.
 
     Each is held at the bound while the others adjust; all of them in one batch. They begin at that
@@ -156,19 +158,19 @@ def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, f
     any other may be too long.
     """
     low, high = misfit.space.limits
-    held = [
+    at_zero = [
         j
         for j, name in enumerate(misfit.space.free)
         if misfit.space.law.parameters[misfit.space.law.names.index(name)].scale == "linear"
         and np.isfinite(low[j])
     ]
-    if not held or len(misfit.space.free) == 1:
+    if not at_zero or len(misfit.space.free) == 1:
         return {}
-    places = np.concatenate([best.coordinates, found.tied()])
-    start = places[places[:, held].argmin(axis=0)]
+    places = np.concatenate([best.coordinates, solutions.tied()])
+    start = places[places[:, at_zero].argmin(axis=0)]
     frozen = np.zeros(start.shape, bool)
-    start[np.arange(len(held)), held] = low[held]
-    frozen[np.arange(len(held)), held] = True
+    start[np.arange(len(at_zero)), at_zero] = low[at_zero]
+    frozen[np.arange(len(at_zero)), at_zero] = True
     bounded = minimise(
         misfit,
         start,
@@ -185,6 +187,6 @@ def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, f
     ratio = 2 * information * (bounded.value - best.value)
     return {
         misfit.space.free[j]: float(low[j])
-        for j, statistic in zip(held, ratio, strict=True)
+        for j, statistic in zip(at_zero, ratio, strict=True)
         if statistic < _CHI2_95
     }

@@ -103,11 +103,11 @@ class _Expansion:
             sums += slope @ self.features[rows]
         bends = np.empty((len(z), free, free))
         bends[:, one, other] = bends[:, other, one] = sums[:, free:]
-        found = sums[:, :free] + (bends @ z[:, :, None])[:, :, 0]
+        gradient = sums[:, :free] + (bends @ z[:, :, None])[:, :, 0]
         if misfit.prior is None:
-            return found
+            return gradient
         centres = misfit.prior.centre if draws.centres is None else draws.centres
-        return found + (misfit.prior.strength * (self.coordinates(z) - centres)) @ self.axes
+        return gradient + (misfit.prior.strength * (self.coordinates(z) - centres)) @ self.axes
 
     def coordinates(self, z: Array) -> Array:
         """Coordinates of places along the axes, shape (draws, free)."""
@@ -141,10 +141,10 @@ def _axes(misfit: Misfit, residual: Array, jacobian: Array, draws: Draws) -> tup
     """Curvature, and standard errors as directions: its inverse times a root of the covariance of
     the gradients of what is drawn together.
     """
-    own = jacobian * misfit.objective.slope(residual) * misfit.weight
+    scores = jacobian * misfit.objective.slope(residual) * misfit.weight
     if draws.counts is not None and draws.group is not None:
-        own = np.stack([np.bincount(draws.group, row, draws.counts.shape[1]) for row in own])
-    scattered = own @ own.T
+        scores = np.stack([np.bincount(draws.group, row, draws.counts.shape[1]) for row in scores])
+    scattered = scores @ scores.T
     bend = misfit.objective.curvature(residual, 0.0) * misfit.weight
     curvature = (jacobian * bend) @ jacobian.T
     if misfit.prior is not None:  # its centre is drawn as far away as it is wide
@@ -160,7 +160,7 @@ def _derivatives(misfit: Misfit, u: Array) -> tuple[Array, Array]:
     """Residuals and their derivatives at coordinates (free,), shapes (n,) and (free, n)."""
     space = misfit.space
     params = space.expand(u[None])
-    predicted, jacobian = (found[0] for found in space.law.jacobian(params, misfit.columns))
+    predicted, jacobian = (row[0] for row in space.law.jacobian(params, misfit.columns))
     residual = (misfit.scale.of(predicted) - misfit.target) * misfit.sharpness
     chain = space.slopes(params)[0][:, None] * space.select
     return residual, chain.T @ jacobian * (misfit.sharpness * misfit.scale.slope(predicted))
@@ -178,16 +178,16 @@ def _solve(expansion: _Expansion, draws: Draws) -> tuple[Array, Array]:
     for at in range(0, len(z), _DRAWS):
         part = slice(at, at + _DRAWS)
         some = draws.some(part)
-        own = np.repeat(answer[None], len(some), axis=0)
+        inverse = np.repeat(answer[None], len(some), axis=0)
         slope = expansion.gradient(z[part], some)
         for _ in range(_ROUNDS):
-            step = -(own @ slope[:, :, None])[:, :, 0]
+            step = -(inverse @ slope[:, :, None])[:, :, 0]
             z[part] += step
             rests[part] = (np.abs(step) < _SETTLED).all(axis=1)
             if rests[part].all():
                 break
             before, slope = slope, expansion.gradient(z[part], some)
-            own += _correction(own, step, slope - before)
+            inverse += _correction(inverse, step, slope - before)
     return z, rests
 
 
@@ -207,11 +207,13 @@ def _confirmed(expansion: _Expansion, z: Array, rests: Array, draws: Draws) -> A
     farthest = np.argsort(-(z**2).sum(axis=1))
     farthest = farthest[holds[farthest]]
     for at in range(0, len(farthest), _ASKED):
-        asked = farthest[at : at + _ASKED]
-        there = replace(expansion.misfit, draws=(draws.some(asked),))
-        _, gradient, curvature = there(u[asked], np.arange(len(asked)), np.zeros(len(asked)))
+        checked = farthest[at : at + _ASKED]
+        problem = replace(expansion.misfit, draws=(draws.some(checked),))
+        _, gradient, curvature = problem(
+            u[checked], np.arange(len(checked)), np.zeros(len(checked))
+        )
         step = np.linalg.solve(expansion.axes, np.linalg.solve(curvature, gradient[:, :, None]))
-        holds[asked] = (np.abs(step[:, :, 0]) < NEAR).all(axis=1)
-        if holds[asked].all():
+        holds[checked] = (np.abs(step[:, :, 0]) < NEAR).all(axis=1)
+        if holds[checked].all():
             break
     return holds

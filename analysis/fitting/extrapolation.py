@@ -52,15 +52,15 @@ def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
     if not columns:
         return None
     name, column = next(iter(columns.items()))
-    found = _refit_and_judge(misfit, name, column, best, group)
-    if found is None:
+    account = _refit_and_judge(misfit, name, column, best, group)
+    if account is None:
         return None
     positive = {n: c for n, c in columns.items() if (c > 0).all()}
     budget = None
     if len(positive) > 1:
         product = np.exp(np.sum([np.log(c) for c in positive.values()], axis=0))
         budget = _refit_and_judge(misfit, " ".join(positive), product, best, group)
-    return found | {"budget": budget}
+    return account | {"budget": budget}
 
 
 def _refit_and_judge(
@@ -98,10 +98,15 @@ def _expected_error(
     n, residual = len(rest.target), rest.residual(best)[0]
     spare = n - len(rest.space.free)
     middle = np.median(np.abs(residual)) / 0.6745  # a normal's median size, in its deviations
-    seen, carried = rest.residual_jacobian(best), above.residual_jacobian(best).mean(axis=1)
-    basis, singular, _ = np.linalg.svd(seen.T, full_matrices=False)
+    rest_jacobian, carried = (
+        rest.residual_jacobian(best),
+        above.residual_jacobian(best).mean(axis=1),
+    )
+    basis, singular, _ = np.linalg.svd(rest_jacobian.T, full_matrices=False)
     basis = basis[:, singular > 1e-9 * singular[0]]
-    pull = np.linalg.pinv(seen) @ carried  # what the error of each row does to the mean above
+    pull = (
+        np.linalg.pinv(rest_jacobian) @ carried
+    )  # what the error of each row does to the mean above
     if len(np.unique(group)) == n:
         variance = middle**2 * n / spare
         return float(np.sqrt(variance * (np.pi / 2 * pull @ pull + 1 / len(above.target))))
@@ -112,7 +117,9 @@ def _expected_error(
     mean_above = np.bincount(group_above) / len(above.target)
     variance = alone * (np.pi / 2 * pull @ pull + 1 / len(above.target))
     variance += shared * (np.pi / 2 * _squares(pull, group) + mean_above @ mean_above)
-    few = stdtrit(freedom(seen, np.unique(group, return_inverse=True)[1]).degrees.min(), _RARE)
+    few = stdtrit(
+        freedom(rest_jacobian, np.unique(group, return_inverse=True)[1]).degrees.min(), _RARE
+    )
     return float(np.sqrt(variance) * few / ndtri(_RARE))
 
 
@@ -128,11 +135,11 @@ def _parts(residual: Array, basis: Array, group: Array) -> tuple[float, float]:
     per_row = len(residual) - basis.shape[1]
     per_group = float(size.sum() - np.trace(squared))
     both = float(size @ size - 2 * size @ (sums**2).sum(axis=1) + np.sum(squared**2))
-    seen = np.array([residual @ residual, _squares(residual, group)])
+    observed = np.array([residual @ residual, _squares(residual, group)])
     moments = np.array([[per_row, per_group], [per_group, both]])
-    alone, shared = np.linalg.lstsq(moments, seen, rcond=None)[0]
+    alone, shared = np.linalg.lstsq(moments, observed, rcond=None)[0]
     if shared <= 0:
-        return float(seen[0] / per_row), 0.0
+        return float(observed[0] / per_row), 0.0
     return max(float(alone), 0.0), float(shared)
 
 

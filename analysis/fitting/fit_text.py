@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,8 +15,8 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 _CORRELATED = 0.9
 
 
-def render(result: FittedLaw) -> str:
-    """The whole report of a fit, one section after another."""
+def render(result: FittedLaw, only: Sequence[str] = ()) -> str:
+    """The report of a fit, one section after another: all, or those whose titles `only` names."""
     sections = [
         (f"{result.law.name}: {result.law.formula}", [f"({result.law.source})"]),
         ("Fit", _statistics(result)),
@@ -27,7 +28,7 @@ def render(result: FittedLaw) -> str:
     blocks = [
         "\n".join([f"[[{title}]]", *(f"    {line}" for line in lines)])
         for title, lines in sections
-        if lines
+        if lines and (not only or title in only)
     ]
     return "\n".join(blocks)
 
@@ -57,11 +58,11 @@ def _statistics(result: FittedLaw) -> list[str]:
 
 def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
     """What was known beforehand, and how to do without it."""
-    known = ", ".join(
+    listed = ", ".join(
         f"{name} {value:.4g} +- {width:.2g}" for name, (value, width) in priors.items()
     )
-    own = any(p.prior and p.name in priors for p in result.law.parameters)
-    return known + (" (the law's own; priors=none leaves them out)" if own else "")
+    is_of_law = any(p.prior and p.name in priors for p in result.law.parameters)
+    return listed + (" (the law's own; priors=none leaves them out)" if is_of_law else "")
 
 
 def _of_rows(result: FittedLaw) -> str:
@@ -168,7 +169,9 @@ def _correlations(result: FittedLaw) -> list[str]:
 
 
 def _held_out(result: FittedLaw) -> list[str]:
-    held = result.held_out
-    if held is None:
+    by_size = result.held_out
+    if by_size is None:
         return []
-    return [account["sentence"] for account in (held, held.get("budget")) if account is not None]
+    return [
+        account["sentence"] for account in (by_size, by_size.get("budget")) if account is not None
+    ]

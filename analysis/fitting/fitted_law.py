@@ -142,8 +142,8 @@ class FittedLaw:
     @property
     def free(self) -> tuple[str, ...]:
         """Parameters that were fitted."""
-        held = {**self.settings["fixed"], **self.settings["tied"]}
-        return tuple(name for name in self.params if name not in held)
+        fixed = {**self.settings["fixed"], **self.settings["tied"]}
+        return tuple(name for name in self.params if name not in fixed)
 
     @property
     def noise_sample(self) -> Array:

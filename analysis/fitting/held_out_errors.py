@@ -37,27 +37,27 @@ def held_out_errors(
     free, error = len(fitted.misfit.space.free), []
     for origin in origins:
         # Of its rows alone: a step that is impossible at rows ahead must not be refused.
-        seen = replace(fitted, misfit=subset(fitted.misfit, origin.seen))
+        refitted = replace(fitted, misfit=subset(fitted.misfit, origin.seen))
         keep = np.array([in_window(budget, origin.seen, share)[origin.seen] for share in windows])
         enough = keep.sum(axis=1) >= free + SPARE
-        found = np.full((len(windows), len(budget)), np.inf)
+        coordinates = np.full((len(windows), len(budget)), np.inf)
         if enough.any():
             draws = Draws(counts=keep[enough].astype(float), group=np.arange(keep.shape[1]))
-            found[enough] = errors(fitted, refit(seen, draws)[0])
-        error.append(found)
-    asked = np.array([origin.asked for origin in origins])
-    return np.stack(error, axis=1)[:, asked]
+            coordinates[enough] = errors(fitted, refit(refitted, draws)[0])
+        error.append(coordinates)
+    is_asked = np.array([origin.asked for origin in origins])
+    return np.stack(error, axis=1)[:, is_asked]
 
 
 def ahead(error: Array, origins: Sequence[Origin], noise: float | None) -> HeldOut:
     """The points ahead of all origins, with errors as `held_out_errors` gives them."""
-    asked = np.array([origin.asked for origin in origins])
-    origin, row = np.nonzero(asked)
+    is_asked = np.array([origin.asked for origin in origins])
+    origin, row = np.nonzero(is_asked)
     return HeldOut(
         error=error,
         origin=origin,
         row=row,
-        distance=np.array([o.distance for o in origins])[asked],
+        distance=np.array([o.distance for o in origins])[is_asked],
         below=np.array([o.below for o in origins])[origin],
         noise=noise or 0.0,
     )
@@ -68,8 +68,8 @@ def errors(fitted: BestFit, coordinates: Array) -> Array:
     misfit = fitted.misfit
     with np.errstate(all="ignore"):
         predicted = misfit.space.law.predict(misfit.space.expand(coordinates), misfit.columns)
-        said = misfit.scale.of(misfit.scale.possible(predicted))
-    return np.where(np.isnan(said), np.inf, said - misfit.target)
+        predicted_target = misfit.scale.of(misfit.scale.possible(predicted))
+    return np.where(np.isnan(predicted_target), np.inf, predicted_target - misfit.target)
 
 
 def of_rows(fitted: BestFit, rows: Array) -> BestFit:

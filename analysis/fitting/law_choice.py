@@ -137,7 +137,7 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
 
 
 def times_beyond(
-    runs: pd.DataFrame, asked: Iterable[float], cost: Cost | None = None
+    runs: pd.DataFrame, costs: Iterable[float], cost: Cost | None = None
 ) -> float | None:
     """How many times beyond the runs the largest of some budgets lies; None where nobody can say.
 
@@ -145,15 +145,15 @@ def times_beyond(
     ----------
     runs : DataFrame
         With ``N`` and ``D``, else None.
-    asked : iterable of float
+    costs : iterable of float
         In FLOPs, 6 N D, or in the unit of the `cost` of N and D.
     """
-    asked = list(asked)
-    if not asked or not {"N", "D"} <= set(runs.columns) or runs.empty:
+    costs = list(costs)
+    if not costs or not {"N", "D"} <= set(runs.columns) or runs.empty:
         return None
     N, D = (runs[name].to_numpy(float) for name in ("N", "D"))
-    known = float(np.nanmax(6 * N * D if cost is None else cost(N, D)))
-    return max(asked) / known if known > 0 else None
+    largest = float(np.nanmax(6 * N * D if cost is None else cost(N, D)))
+    return max(costs) / largest if largest > 0 else None
 
 
 def weigh(
@@ -175,26 +175,26 @@ def weigh(
             (), question, cluster,
         )  # fmt: skip
     noise = whole[0].points.noise
-    chosen, windows_of, rows, seen = [], [], [], np.ones(len(budget), bool)
+    chosen, windows_of, rows, all_rows = [], [], [], np.ones(len(budget), bool)
     for one in whole:
         error = held_out_errors(one, origins, windows, budget)
-        held = ahead(error, origins, noise)
-        weights = held.weights(question)
-        score = log_densities(held, weights, question) @ weights
-        kept = [in_window(budget, seen, share) for share in windows]
+        predictions = ahead(error, origins, noise)
+        weights = predictions.weights(question)
+        score = log_densities(predictions, weights, question) @ weights
+        masks = [in_window(budget, all_rows, share) for share in windows]
         free = len(one.misfit.space.free)
-        allowed = [k.sum() >= free + SPARE or k.all() for k in kept]
+        allowed = [k.sum() >= free + SPARE or k.all() for k in masks]
         k = int(np.argmax(np.where(allowed, score, -np.inf)))
         chosen.append(error[k])
         windows_of.append(windows[k])
-        rows.append(kept[k])
-    held = ahead(np.array(chosen), origins, noise)
-    weights = held.weights(question)
-    density = log_densities(held, weights, question)
-    shares, bias = stacked(density, weights), trend(held, weights, question)
+        rows.append(masks[k])
+    predictions = ahead(np.array(chosen), origins, noise)
+    weights = predictions.weights(question)
+    density = log_densities(predictions, weights, question)
+    shares, bias = stacked(density, weights), trend(predictions, weights, question)
     return LawChoice(
         tuple(o if r.all() else of_rows(o, r) for o, r in zip(whole, rows, strict=True)),
-        np.array(rows), tuple(whole), np.array(windows_of), shares, held, density @ weights,
+        np.array(rows), tuple(whole), np.array(windows_of), shares, predictions, density @ weights,
         bias.value, tuple(origins), question, cluster,
     )  # fmt: skip
 
@@ -211,16 +211,16 @@ def budget_of(columns: Columns) -> Array:
 
 def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> list[BestFit]:
     """Each law that can be fitted; those alone whose intervals can be given, where there are some."""
-    found, refused = [], []
+    fits, refused = [], []
     for law in laws:
         try:
-            found.append(best_fit(law, data, options))
+            fits.append(best_fit(law, data, options))
         except UserError as error:
             refused.append(error)
-    if not found:
+    if not fits:
         raise refused[0]
-    told = [one for one in found if not reason_to_withhold(one.freedom)]
-    return told or found
+    with_intervals = [one for one in fits if not reason_to_withhold(one.freedom)]
+    return with_intervals or fits
 
 
 def _schedules(rows: pd.DataFrame) -> Array:

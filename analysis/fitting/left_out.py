@@ -25,13 +25,13 @@ def leave_out_runs(fitted: BestFit) -> LeftOutRuns:
     names = np.unique(run)
     chosen = names[np.unique(np.linspace(0, len(names) - 1, MOST).round().astype(int))]
     every = -(-len(run) // _ROWS)
-    seen = np.arange(len(run)) % every == 0
-    chosen = [name for name in chosen if _spread(fitted, seen & (run != name))]
+    is_thinned = np.arange(len(run)) % every == 0
+    chosen = [name for name in chosen if _spread(fitted, is_thinned & (run != name))]
     if len(names) < 3 or not chosen:
         return NONE_LEFT_OUT
-    misfit = subset(fitted.misfit, seen)
+    misfit = subset(fitted.misfit, is_thinned)
     misfit = replace(misfit, weight=misfit.weight * every)
-    keep = np.array([run[seen] != name for name in chosen], np.float32)
+    keep = np.array([run[is_thinned] != name for name in chosen], np.float32)
     draws = Draws(counts=keep, group=np.arange(keep.shape[1]))
     (coordinates,) = refit(replace(fitted, misfit=misfit), draws)
     last = [_last(checkpoints["step"].to_numpy(float), run == name) for name in chosen]
@@ -46,10 +46,10 @@ def leave_out_runs(fitted: BestFit) -> LeftOutRuns:
 def _miss(fitted: BestFit, coordinates: Array, at: int) -> float:
     """By how much a refit is too high at one row, in logarithms."""
     measured = fitted.points.response[at]
-    said = fitted.misfit.scale.back(
+    forecast = fitted.misfit.scale.back(
         fitted.misfit.scale.of(measured) + fitted.misfit.residual(coordinates[None])[0][at]
     )
-    return float(RELATIVE.of(RELATIVE.possible(said)) - RELATIVE.of(measured))
+    return float(RELATIVE.of(RELATIVE.possible(forecast)) - RELATIVE.of(measured))
 
 
 def _last(step: Array, rows: Array) -> int:

@@ -177,12 +177,12 @@ class _Batch:
         """Damp less after a step that kept its promise, more after one that did not, and more and
         more while steps are refused (Nielsen 1999).
         """
-        kept = np.where(promised > 0, brought / np.maximum(promised, _TINY), -1.0)
+        share = np.where(promised > 0, brought / np.maximum(promised, _TINY), -1.0)
         self.refused = np.where(brought > 0, 0, self.refused + 1)
         more = 2.0 ** (1 + np.maximum(self.refused, 1))
-        factor = np.where(kept > 0.75, 0.2, np.where(kept < 0.25, more, 1.0))
+        factor = np.where(share > 0.75, 0.2, np.where(share < 0.25, more, 1.0))
         self.damping = np.minimum(np.maximum(self.damping * factor, _LEAST_DAMPING), 1e12)
-        factor = np.where(kept > 0.5, 0.25, np.where(kept < 0.1, 4.0, 1.0))
+        factor = np.where(share > 0.5, 0.25, np.where(share < 0.1, 4.0, 1.0))
         self.caution = np.minimum(np.maximum(self.caution * factor, _LEAST_CAUTION), 1)
         self.steps = self.steps + 1
 

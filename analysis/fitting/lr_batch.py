@@ -49,10 +49,13 @@ class LrBatch:
         """``lr`` and ``batch`` for rows of N and D; with `level`, ``lr_lower`` and so on."""
         table = pd.DataFrame(index=data.index)
         for name, result in {"lr": self.lr, "batch": self.batch}.items():
-            found = result.predict(data, level)
-            table[name] = found[name]
+            prediction = result.predict(data, level)
+            table[name] = prediction[name]
             if level is not None:
-                table[f"{name}_lower"], table[f"{name}_upper"] = found["lower"], found["upper"]
+                table[f"{name}_lower"], table[f"{name}_upper"] = (
+                    prediction["lower"],
+                    prediction["upper"],
+                )
         return table
 
     def regret(self) -> pd.Series:
@@ -87,8 +90,8 @@ def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
 
 def _cells(sweep: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """Which runs are tries at one thing: of equal N and D, and alike in all that tells recipes."""
-    told = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].map(str)
-    return pd.concat([table[["N", "D"]].map(str), told], axis=1).agg("/".join, axis=1)
+    labels = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].map(str)
+    return pd.concat([table[["N", "D"]].map(str), labels], axis=1).agg("/".join, axis=1)
 
 
 def lr_batch(

@@ -140,16 +140,16 @@ class Misfit:
         whole = (self.target, self.weight, centre)
         if not self.draws:
             return whole
-        seen, before, row = [], 0, 0
+        blocks, before, row = [], 0, 0
         for draws in self.draws:
             end = int(problem.searchsorted(before + len(draws)))  # problems are in order
             if end > row:
-                seen.append((end - row, draws.seen(problem[row:end] - before, *whole)))
+                blocks.append((end - row, draws.seen(problem[row:end] - before, *whole)))
             before, row = before + len(draws), end
-        if len(seen) == 1:
-            return seen[0][1]
+        if len(blocks) == 1:
+            return blocks[0][1]
         target, weight, centre = (
-            np.concatenate([np.broadcast_to(v[k], (rows, v[k].shape[-1])) for rows, v in seen])
+            np.concatenate([np.broadcast_to(v[k], (rows, v[k].shape[-1])) for rows, v in blocks])
             for k in range(3)
         )
         return target, weight, centre

@@ -101,13 +101,15 @@ def fit_mixture(
     heaviest = choice.whole[choice.heaviest]
 
     def without(rows: Array) -> Result:
-        few, own = data[rows], options.of_rows(rows)
-        return _mixture(choose_laws(few, own, beyond), own, min(resamples, _FEW), seed, level)
+        few, few_options = data[rows], options.of_rows(rows)
+        return _mixture(
+            choose_laws(few, few_options, beyond), few_options, min(resamples, _FEW), seed, level
+        )
 
-    found = outlier_warnings(result, heaviest.points.of_rows(_core(choice)), data, without)
+    far_points = outlier_warnings(result, heaviest.points.of_rows(_core(choice)), data, without)
     of_points = point_warnings(heaviest.misfit.space.law, heaviest.points, data, None)
     return replace(
-        result, warnings=(*_of_choice(choice), *fit_warnings(result), *found, *of_points)
+        result, warnings=(*_of_choice(choice), *fit_warnings(result), *far_points, *of_points)
     )
 
 
@@ -134,7 +136,7 @@ def _mixture(
         draws = np.full((resamples, len(law.names)), np.nan)
     misfit = first.misfit
     residuals = misfit.target[core] - misfit.scale.of(law.predict(best, columns)[0])
-    own = drawn[choice.heaviest]
+    heaviest_draws = drawn[choice.heaviest]
     cost = misfit.objective.cost(residuals * points.sharpness)[0]
     settings: dict[str, Any] = {
         "objective": misfit.objective.name,
@@ -163,7 +165,7 @@ def _mixture(
         clusters=len(np.unique(points.group)),
         residuals=residuals,
         noise=points.noise,
-        diagnosis=_diagnosis(choice.whole[choice.heaviest], own),
+        diagnosis=_diagnosis(choice.whole[choice.heaviest], heaviest_draws),
         columns={name: s for one in choice.whole for name, s in one.points.renamed.items()},
         ranges=ranges,
         measured=Measured.of(columns, tuple(ranges)),
@@ -183,17 +185,19 @@ def _core(choice: LawChoice) -> Array:
 
 
 def _columns(choice: LawChoice, law: MixtureLaw, core: Array) -> dict[str, Array]:
-    found: dict[str, Array] = {}
-    for one, own in zip(choice.whole, law.laws, strict=True):
-        found |= {law.column(own, n): c[..., core] for n, c in one.points.columns.items()}
-    return found
+    by_column: dict[str, Array] = {}
+    for one, law_of_one in zip(choice.whole, law.laws, strict=True):
+        by_column |= {
+            law.column(law_of_one, n): c[..., core] for n, c in one.points.columns.items()
+        }
+    return by_column
 
 
 def _row(choice: LawChoice, coordinates: list[Array]) -> Array:
     """Parameters of the mixture, from the coordinates of each law, (batch, free): (batch, p)."""
     shares = np.broadcast_to(choice.shares, (len(coordinates[0]), len(choice.shares)))
-    own = [one.misfit.space.expand(u) for one, u in zip(choice.fitted, coordinates, strict=True)]
-    return np.concatenate([shares, *own], axis=1)
+    params = [one.misfit.space.expand(u) for one, u in zip(choice.fitted, coordinates, strict=True)]
+    return np.concatenate([shares, *params], axis=1)
 
 
 def _own_draws(choice: LawChoice, resamples: int, seed: int) -> list[Array]:
@@ -214,14 +218,16 @@ def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
     if not count:
         return np.empty((0, _row(choice, [o.best.coordinates for o in choice.fitted]).shape[1]))
     filled = [
-        np.resize(own if len(own) else one.best.coordinates, (count, own.shape[1]))
-        for one, own in zip(choice.fitted, drawn, strict=True)
+        np.resize(
+            law_draws if len(law_draws) else one.best.coordinates, (count, law_draws.shape[1])
+        )
+        for one, law_draws in zip(choice.fitted, drawn, strict=True)
     ]
     shares, at = np.zeros((count, len(drawn))), 0
-    for k, own in enumerate(drawn):
-        filled[k][at : at + len(own)] = own
-        shares[at : at + len(own), k] = 1
-        at += len(own)
+    for k, law_draws in enumerate(drawn):
+        filled[k][at : at + len(law_draws)] = law_draws
+        shares[at : at + len(law_draws), k] = 1
+        at += len(law_draws)
     rows = _row(choice, filled)
     rows[:, : len(drawn)] = shares
     # Their order must tell nothing: deviations beyond the range are dealt out by it.
@@ -238,17 +244,17 @@ def _origins(
         return NO_ORIGINS
     coordinates = []
     for one, window in zip(choice.fitted, choice.rows, strict=True):
-        seen = np.ones((len(planned), len(core)), bool)
-        seen[:, core] = [refit.keep for refit in planned]
+        is_in = np.ones((len(planned), len(core)), bool)
+        is_in[:, core] = [refit.keep for refit in planned]
         downwards = np.array([refit.sign < 0 for refit in planned])
-        seen[np.ix_(downwards, ~core)] = False
-        seen = seen[:, window]
-        enough = seen.sum(axis=1) > len(one.misfit.space.free)
-        found = np.repeat(one.best.coordinates, len(planned), axis=0)
+        is_in[np.ix_(downwards, ~core)] = False
+        is_in = is_in[:, window]
+        enough = is_in.sum(axis=1) > len(one.misfit.space.free)
+        places = np.repeat(one.best.coordinates, len(planned), axis=0)
         if enough.any():
-            draws = Draws(counts=seen[enough].astype(np.float32), group=np.arange(seen.shape[1]))
-            found[enough] = refit(one, draws)[0]
-        coordinates.append(found)
+            draws = Draws(counts=is_in[enough].astype(np.float32), group=np.arange(is_in.shape[1]))
+            places[enough] = refit(one, draws)[0]
+        coordinates.append(places)
     params = _row(choice, coordinates)
     misfit = choice.whole[0].misfit
     residuals = [
@@ -265,17 +271,18 @@ def _left_out(choice: LawChoice) -> LeftOutRuns:
     shares = np.broadcast_to(choice.shares, (len(parts[0]), len(parts)))
     missed = np.stack([part.missed for part in parts], axis=1)
     params = np.concatenate([shares, *(part.params for part in parts)], axis=1)
-    return LeftOutRuns(parts[0].runs, np.sum(shares * missed, axis=1), params)
+    said = np.where(shares > 0, shares * missed, 0)  # a law without a share may predict anything
+    return LeftOutRuns(parts[0].runs, np.sum(said, axis=1), params)
 
 
 def _diagnosis(one: BestFit, draws: Array) -> Diagnosis:
     """That of the law with the largest share, its parameters named as the mixture names them."""
-    found = diagnose(one.misfit, one.found, one.best, draws, one.freedom.least)
+    diagnosis = diagnose(one.misfit, one.found, one.best, draws, one.freedom.least)
     law = one.misfit.space.law.name
     return replace(
-        found,
-        at_bound=tuple(f"{name}[{law}]" for name in found.at_bound),
-        unidentified={f"{name}[{law}]": why for name, why in found.unidentified.items()},
+        diagnosis,
+        at_bound=tuple(f"{name}[{law}]" for name in diagnosis.at_bound),
+        unidentified={f"{name}[{law}]": why for name, why in diagnosis.unidentified.items()},
     )
 
 

@@ -61,7 +61,7 @@ class Objective:
     def of(cls, name: str | None, delta: float, asymmetry: float, errors: Errors) -> Objective:
         """The objective of that name for a law with such errors; None is Huber's."""
         if name is None:
-            name = next(n for n, own in _OF_ITS_NAME.items() if own == errors)
+            name = next(n for n, its_errors in _OF_ITS_NAME.items() if its_errors == errors)
         return cls(name, delta, asymmetry, errors)
 
     @property

@@ -101,7 +101,7 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
         return []
     sigmas = outlying(result.residuals * points.sharpness, len(result.free), result.noise)
     target = result.scale.of(points.response) - result.residuals
-    found = [
+    outliers = [
         Outlier(
             int(i),
             _name(data, points.rows[i]),
@@ -111,7 +111,7 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
         )
         for i in np.flatnonzero(sigmas)
     ]
-    return sorted(found, key=lambda one: -one.sigmas)
+    return sorted(outliers, key=lambda one: -one.sigmas)
 
 
 def outlier_warnings(
@@ -126,19 +126,19 @@ def outlier_warnings(
     refit : callable
         The same fit of some rows of the table, an array of bool.
     """
-    found = find_outliers(result, points, data)
-    if not found:
+    outliers = find_outliers(result, points, data)
+    if not outliers:
         return []
     named = "; ".join(
         f"{one.name}: {one.measured:.4g} measured, {one.predicted:.4g} predicted,"
         f" {one.sigmas:.0f} robust sigmas"
-        for one in found[:_NAMED]
+        for one in outliers[:_NAMED]
     )
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    are = "1 point lies" if len(found) == 1 else f"{len(found)} points lie"
+    more = f" and {len(outliers) - _NAMED} more" if len(outliers) > _NAMED else ""
+    are = "1 point lies" if len(outliers) == 1 else f"{len(outliers)} points lie"
     out = np.zeros(len(data), bool)
-    out[points.rows[[one.place for one in found]]] = True
-    they = "it" if len(found) == 1 else "them"
+    out[points.rows[[one.place for one in outliers]]] = True
+    they = "it" if len(outliers) == 1 else "them"
     try:
         change = _change(result, refit(~out))
     except UserError as error:
@@ -205,27 +205,27 @@ def _way(result: Result, data: pd.DataFrame, out: Array, they: str) -> str:
         except ConditionError:
             continue
         if (met == out).all():
-            asked = f"exclude=[{json.dumps(condition)}]"
-            return f"; {asked} leaves {they} out (in a shell: {shlex.quote(asked)})"
+            rule = f"exclude=[{json.dumps(condition)}]"
+            return f"; {rule} leaves {they} out (in a shell: {shlex.quote(rule)})"
     return ""
 
 
 def _conditions(result: Result, some: pd.DataFrame) -> list[str]:
-    found = []
+    conditions = []
     for column in ("run_id", "run"):
         if column in some and some[column].notna().all():
-            found.append(_one_of(column, some[column]))
+            conditions.append(_one_of(column, some[column]))
     sources = [result.columns[result.law.response], *result.columns.values()]
     names = [s for s in dict.fromkeys(sources) if s in some and s.isidentifier()]
     if names:
-        found.append(_one_of(names[0], some[names[0]]))
-        found.append(
+        conditions.append(_one_of(names[0], some[names[0]]))
+        conditions.append(
             " or ".join(
                 "(" + " and ".join(f"{name} == {_literal(row[name])}" for name in names) + ")"
                 for _, row in some.iterrows()
             )
         )
-    return found
+    return conditions
 
 
 def _literal(cell: Any) -> str:

@@ -41,13 +41,13 @@ def peaks_of(law: Law, points: Points, data: pd.DataFrame) -> dict[str, Any]:
 
 def peaks_in_words(law: Law, peaks: dict[str, Any]) -> str:
     """That the fitted curves are not of one peak; empty if they are."""
-    found = []
+    reasons = []
     if peaks and peaks["highest"] > _APART * peaks["lowest"]:
-        found.append(f"peak learning rates from {peaks['lowest']:.3g} to {peaks['highest']:.3g}")
+        reasons.append(f"peak learning rates from {peaks['lowest']:.3g} to {peaks['highest']:.3g}")
     if peaks and (again := peaks["rewarmed"]):
         more = f" and {len(again) - _NAMED} more" if len(again) > _NAMED else ""
-        found.append(f"runs that warm up again ({', '.join(again[:_NAMED])}{more})")
-    return f"the curves have {' and '.join(found)}, {_only(law)}" if found else ""
+        reasons.append(f"runs that warm up again ({', '.join(again[:_NAMED])}{more})")
+    return f"the curves have {' and '.join(reasons)}, {_only(law)}" if reasons else ""
 
 
 def other_peak_in_words(law: Law, peaks: dict[str, Any], peak: float) -> str:

@@ -110,15 +110,15 @@ def _ratios(fitted: BestFit, j: int, grid: Array) -> Array:
     """Ratio with coordinate j held at each value; each starts from its neighbour's optimum too."""
     start = np.repeat(fitted.best.coordinates, len(grid), axis=0)
     start[:, j] = grid
-    found = _held(fitted.misfit, start, j)
+    profile = _held(fitted.misfit, start, j)
     for shift in (-1, 1):
-        start = np.roll(found.coordinates, shift, axis=0)
+        start = np.roll(profile.coordinates, shift, axis=0)
         start[:, j] = grid
         again = _held(fitted.misfit, start, j)
-        better = again.value < found.value
-        found.value[better] = again.value[better]
-        found.coordinates[better] = again.coordinates[better]
-    return np.maximum(2 * fitted.information * (found.value - fitted.best.value[0]), 0)
+        better = again.value < profile.value
+        profile.value[better] = again.value[better]
+        profile.coordinates[better] = again.coordinates[better]
+    return np.maximum(2 * fitted.information * (profile.value - fitted.best.value[0]), 0)
 
 
 def _held(misfit: Misfit, start: Array, j: int) -> Solution:

@@ -98,10 +98,10 @@ def _different(coordinates: Array) -> tuple[Array, Array]:
 def _on_all_rows(misfit: Misfit, places: Array) -> Solution:
     """Places found on some rows, minimised on all unless they are clearly worse than the best."""
     limits, max_steps = misfit.space.limits, misfit.space.max_steps
-    there = minimise(misfit, places, *limits, steps=0)
-    near = np.flatnonzero(there.value <= _CLEARLY_WORSE * there.value.min())
-    there[near] = minimise(misfit, places[near], *limits, max_step=max_steps)
-    return there
+    solutions = minimise(misfit, places, *limits, steps=0)
+    near = np.flatnonzero(solutions.value <= _CLEARLY_WORSE * solutions.value.min())
+    solutions[near] = minimise(misfit, places[near], *limits, max_step=max_steps)
+    return solutions
 
 
 def _scouting(misfit: Misfit) -> Misfit:

@@ -67,15 +67,15 @@ def from_dict(stored: dict) -> dict[str, Any]:
     """
     if stored.get("version") != _VERSION:
         raise UserError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
-    found = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
+    fields = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
     earlier = {
-        "full_searches": found["starts"],
+        "full_searches": fields["starts"],
         "degrees": float("inf"),
         "searched": stored["points"],
     }
     diagnosis = (
         earlier
-        | found
+        | fields
         | {
             "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
             "at_bound": tuple(stored["diagnosis"]["at_bound"]),

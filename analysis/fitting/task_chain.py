@@ -89,11 +89,13 @@ class TaskChain:
         central = pd.DataFrame({self._column: self.loss.predict(data)[self.loss.law.response]})
         # Both steps draw from one seed; what is wrong with one has nothing to do with the other.
         other = np.random.default_rng(self.accuracy.settings["seed"]).permutation(count)
-        made = self.accuracy.simulate(central)[other]  # its doubt and noise, at the central loss
+        simulated = self.accuracy.simulate(central)[
+            other
+        ]  # its doubt and noise, at the central loss
         params = self.accuracy.draws.to_numpy()[other]
         columns = self.accuracy.columns_of(central)
         moved = TASK_ACCURACY.predict(params, {"task_loss": losses[:count]})
-        return np.clip(made + moved - TASK_ACCURACY.predict(params, columns), 0, 1)
+        return np.clip(simulated + moved - TASK_ACCURACY.predict(params, columns), 0, 1)
 
     @property
     def _column(self) -> str:
@@ -106,7 +108,7 @@ class TaskChain:
     def _known(self) -> list[str]:
         """What a reader must know of the priors."""
         priors = {n: list(pair) for n, pair in LOSS_PRIORS.items()}
-        if not any(self.loss.settings["priors"].get(n) == own for n, own in priors.items()):
+        if not any(self.loss.settings["priors"].get(n) == prior for n, prior in priors.items()):
             return []
         return [
             "The exponents' priors are what other tasks showed (docs/laws.md);"
@@ -166,8 +168,8 @@ def task_chain(
     options = {"delta": _DELTA, **options}
     first = {**options, **loss_options, "columns": {**columns, "loss": task_loss}}
     if first.get("priors", {}) != NO_PRIORS:
-        held = {*first.get("fixed", ()), *first.get("tied", ())}
-        weak = {name: prior for name, prior in LOSS_PRIORS.items() if name not in held}
+        fixed = {*first.get("fixed", ()), *first.get("tied", ())}
+        weak = {name: prior for name, prior in LOSS_PRIORS.items() if name not in fixed}
         first["priors"] = {**weak, **first.get("priors", {})}
     second = {**options, **accuracy_options}
     second["columns"] = {"task_loss": task_loss, "accuracy": accuracy}

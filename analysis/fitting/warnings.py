@@ -99,23 +99,23 @@ def _few_degrees(result: FittedLaw) -> list[str]:
 
 def _one_sided_top(result: FittedLaw) -> list[str]:
     """All errors at the largest scale on one side, and larger than noise would make them."""
-    held = result.held_out
-    if held is None:
+    by_size = result.held_out
+    if by_size is None:
         return []
-    return [*_one_sided(result, held), *_one_sided(result, held.get("budget"))]
+    return [*_one_sided(result, by_size), *_one_sided(result, by_size.get("budget"))]
 
 
-def _one_sided(result: FittedLaw, held: dict | None) -> list[str]:
-    if held is None:
+def _one_sided(result: FittedLaw, account: dict | None) -> list[str]:
+    if account is None:
         return []
-    if held.get("impossible"):  # kept fits of earlier versions do not say
-        return [f"{held['sentence']}: do not extrapolate this fit"]
-    if held["one_sided"] < 1 or held["points"] < 3:
+    if account.get("impossible"):  # kept fits of earlier versions do not say
+        return [f"{account['sentence']}: do not extrapolate this fit"]
+    if account["one_sided"] < 1 or account["points"] < 3:
         return []
-    if abs(held["error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
+    if abs(account["error"]) < max(_SURPRISING * account["expected"], _NEGLIGIBLE):
         return []
-    side, size = "high" if held["error"] > 0 else "low", abs(held["error"])
+    side, size = "high" if account["error"] > 0 else "low", abs(account["error"])
     return [
-        f"a fit without the largest {held['column']} predicts all {held['points']} of its points too"
+        f"a fit without the largest {account['column']} predicts all {account['points']} of its points too"
         f" {side}, by {result.scale.say(size, digits=1)}: do not extrapolate this fit"
     ]

@@ -204,9 +204,9 @@ class Basis:
         end = predicted.iloc[-1]
         note = self._doubtful(end)
         past = hindcasts(self.left_out, share)
-        kept = share_kept(past)
-        missed = misses(past, kept)
-        middle = RELATIVE.of(end["loss"]) + kept * distance(target, predicted["loss"])
+        kept_share = share_kept(past)
+        missed = misses(past, kept_share)
+        middle = RELATIVE.of(end["loss"]) + kept_share * distance(target, predicted["loss"])
         half = _half_width(end, missed, self.level)
         if not np.isfinite(middle + half):
             raise UserError(
@@ -222,7 +222,7 @@ class Basis:
             level=self.level,
             share=share,
             law=self.law,
-            kept=kept,
+            kept=kept_share,
             hindcast=table[["run", "forecast", "measured", "error"]],
             beyond=float(end["beyond"]),
             note="; ".join(s for s in (note, *self._of_curves(target)) if s),
@@ -334,8 +334,10 @@ def _few_losses(curves: pd.DataFrame) -> pd.DataFrame:
     rank = curves[measured].sort_values("step").groupby("run").cumcount(ascending=False)
     count = curves[measured].groupby("run")["loss"].transform("size")
     every = np.ceil(count / _LOSSES)
-    kept = (rank.reindex(count.index) % every == 0).reindex(curves.index, fill_value=False)
-    return curves.assign(loss=curves["loss"].where(kept)).drop(columns="cluster", errors="ignore")
+    is_kept = (rank.reindex(count.index) % every == 0).reindex(curves.index, fill_value=False)
+    return curves.assign(loss=curves["loss"].where(is_kept)).drop(
+        columns="cluster", errors="ignore"
+    )
 
 
 def _share(target: pd.DataFrame) -> float:

@@ -83,8 +83,8 @@ def forecast_study(
     curves = load_curves(outputs, study=study)
     if len(curves):
         curves = curves[curves["status"] == State.DONE]
-        told = [SET] if SET in curves else []
-        curves = curves[["run", "step", "lr", "loss", "N", *told]]
+        set_column = [SET] if SET in curves else []
+        curves = curves[["run", "step", "lr", "loss", "N", *set_column]]
     how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
     how["delta"] = plan.study.answer.delta
     bases: dict[float, Basis | str] = {}
@@ -97,10 +97,10 @@ def forecast_study(
             bases[size] = _basis(curves, target, how)
         row = _about(target)
         try:
-            found = bases[size]
-            if isinstance(found, str):
-                raise UserError(found)
-            row |= _from_curves(found, target)
+            basis = bases[size]
+            if isinstance(basis, str):
+                raise UserError(basis)
+            row |= _from_curves(basis, target)
         except UserError as error:
             if not surface:
                 asked = 6 * waiting["N"] * waiting["D"]
@@ -127,9 +127,9 @@ def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> B
 
 def _about(target: pd.DataFrame) -> dict[str, Any]:
     first = target.iloc[0]
-    known = target.loc[target["loss"].notna(), "step"]
+    known_steps = target.loc[target["loss"].notna(), "step"]
     steps = int(target["step"].max())
-    step = int(known.max()) if len(known) else 0
+    step = int(known_steps.max()) if len(known_steps) else 0
     return {
         "run_id": first["run"],
         **{name: first[name] for name in ("role", "state", "N", "D", "schedule", "seed")},
@@ -141,9 +141,9 @@ def _about(target: pd.DataFrame) -> dict[str, Any]:
 
 
 def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
-    found = basis.forecast(target)
+    forecast = basis.forecast(target)
     names = ("loss", "lower", "upper", "beyond", "note")
-    return {name: getattr(found, name) for name in names} | {"law": basis.law.law.name}
+    return {name: getattr(forecast, name) for name in names} | {"law": basis.law.law.name}
 
 
 def _surface(
@@ -166,18 +166,21 @@ def _from_surface(
         return nothing | {"law": "", "note": f"{why}; {law}" if why != law else why}
     end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
     try:
-        said = law.predict(end, level).iloc[0]
+        prediction = law.predict(end, level).iloc[0]
     except UserError as error:
         return nothing | {"law": "", "note": f"{why}; {error}"}
-    middle, half = RELATIVE.of(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
+    middle, half = (
+        RELATIVE.of(prediction["loss"]),
+        np.log(prediction["upper"] / prediction["lower"]) / 2,
+    )
     doubtful = law.settings["withheld"] or missing_draws_in_words(
-        said["impossible"], level, IMPOSSIBLE
+        prediction["impossible"], level, IMPOSSIBLE
     )
     return {
-        "loss": said["loss"],
+        "loss": prediction["loss"],
         "lower": float(np.exp(middle - half)),
         "upper": float(np.exp(middle + half)),
-        "beyond": said["beyond"],
+        "beyond": prediction["beyond"],
         "law": law.law.name,
         "note": doubtful,
     }
@@ -208,15 +211,15 @@ def cannot_matter(
         The rows of `forecasts` that meet the rule, with ``better`` (a run) and ``better_loss``.
     """
     done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
-    kept = []
+    rows = []
     for row in forecasts.to_dict("records"):
         rivals = done[(done["N"] == row["N"]) & (done["D"] == row["D"])].sort_values("loss")
         if rivals.empty or not row["lower"] > (1 + margin) * rivals["loss"].iloc[0]:
             continue
         best = rivals.iloc[0]
         if _setting(outputs, row["run_id"]) != _setting(outputs, best["run_id"]):
-            kept.append(row | {"better": best["run_id"], "better_loss": best["loss"]})
-    return pd.DataFrame(kept, columns=[*forecasts.columns, "better", "better_loss"])
+            rows.append(row | {"better": best["run_id"], "better_loss": best["loss"]})
+    return pd.DataFrame(rows, columns=[*forecasts.columns, "better", "better_loss"])
 
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:

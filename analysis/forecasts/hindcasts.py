@@ -23,11 +23,11 @@ def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
     """
     ratio: Any = curve["loss"] / predicted  # functions of numpy keep a column
     away: Any = RELATIVE.of(ratio)
-    known = curve["loss"].notna() & predicted.notna()
-    if not known.any():
+    is_known = curve["loss"].notna() & predicted.notna()
+    if not is_known.any():
         return 0.0
-    last = curve.loc[known, "step"].max()
-    late = known & (curve["step"] >= (1 - _LATE) * last)
+    last = curve.loc[is_known, "step"].max()
+    late = is_known & (curve["step"] >= (1 - _LATE) * last)
     return float(away[late].mean(skipna=False))
 
 
@@ -35,8 +35,8 @@ def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Curves that have ended, each predicted by the refit that did not see it."""
     name = curves["run"].astype(str)
     for run, params in zip(result.left_out.runs, result.left_out.params, strict=True):
-        own = curves[name == run].sort_values("step").reset_index(drop=True)
-        yield own.assign(predicted=result.law.predict(params, result.columns_of(own))[0])
+        curve = curves[name == run].sort_values("step").reset_index(drop=True)
+        yield curve.assign(predicted=result.law.predict(params, result.columns_of(curve))[0])
 
 
 def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
@@ -46,13 +46,13 @@ def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
     law has no possible loss.
     """
     rows = []
-    for own in curves:
-        last = own["loss"].last_valid_index()
-        if last is not None and np.isfinite(own["predicted"][last]):
-            seen = own["step"] <= share * own["step"].max()
-            away = distance(own.assign(loss=own["loss"].where(seen)), own["predicted"])
-            end = float(RELATIVE.of(own["predicted"][last]))
-            rows.append((own["run"][0], end, own["loss"][last], away))
+    for curve in curves:
+        last = curve["loss"].last_valid_index()
+        if last is not None and np.isfinite(curve["predicted"][last]):
+            is_seen = curve["step"] <= share * curve["step"].max()
+            away = distance(curve.assign(loss=curve["loss"].where(is_seen)), curve["predicted"])
+            end = float(RELATIVE.of(curve["predicted"][last]))
+            rows.append((curve["run"][0], end, curve["loss"][last], away))
     return pd.DataFrame(rows, columns=["run", "log_forecast", "measured", "distance"])
 
 
@@ -65,7 +65,7 @@ def share_kept(past: pd.DataFrame) -> float:
     return float(np.clip(-(misses(past, 0.0) * past["distance"]).sum() / squares, 0, 1))
 
 
-def misses(past: pd.DataFrame, kept: float) -> Array:
+def misses(past: pd.DataFrame, kept_share: float) -> Array:
     """By how much the hindcasts were too high, in logarithms."""
-    forecast = past["log_forecast"] + kept * past["distance"]
+    forecast = past["log_forecast"] + kept_share * past["distance"]
     return (forecast - np.log(past["measured"].astype(float))).to_numpy(float)

@@ -99,21 +99,21 @@ def remember(
     new = 0
     tested = forecasts[["loss", "lower", "upper"]].notna().all(axis=1)
     for row in forecasts[tested].to_dict("records"):
-        said = {name: _plain(row[name]) for name in _KEPT}
-        said |= {
+        forecast = {name: _plain(row[name]) for name in _KEPT}
+        forecast |= {
             "version": VERSION,
             "study": study,
             "level": level,
             "inflation": calibration_factor,
         }
         folder = Path(outputs) / "track" / str(row["run_id"])
-        path = folder / f"{digest(said)}.json"
+        path = folder / f"{digest(forecast)}.json"
         if RunFolder(Path(outputs) / "runs" / str(row["run_id"])).done() or path.exists():
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        said["made"] = datetime.now(UTC).isoformat(timespec="seconds")
-        said["hash"] = digest(said, 20)
-        new += create_exclusive(path, json.dumps(said, indent=1) + "\n")
+        forecast["made"] = datetime.now(UTC).isoformat(timespec="seconds")
+        forecast["hash"] = digest(forecast, 20)
+        new += create_exclusive(path, json.dumps(forecast, indent=1) + "\n")
     return new
 
 
@@ -144,17 +144,17 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
         raise UserError(
             f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
         )
-    said = list(_kept(outputs))
-    said = [one for one in said if study is None or one["study"] == study]
-    rows, seen = [], set()
-    for one in sorted(said, key=lambda s: (s["made"], s["step"], s["run_id"])):
+    forecasts = list(_kept(outputs))
+    forecasts = [one for one in forecasts if study is None or one["study"] == study]
+    rows, counted_runs = [], set()
+    for one in sorted(forecasts, key=lambda s: (s["made"], s["step"], s["run_id"])):
         try:
             row = _judged(outputs, one)
         except DamagedFile as error:
             tell(error, "what was predicted of its run does not count")
             continue
-        row["counts"] = row["counts"] and one["run_id"] not in seen
-        seen |= {one["run_id"]}
+        row["counts"] = row["counts"] and one["run_id"] not in counted_runs
+        counted_runs |= {one["run_id"]}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -168,50 +168,54 @@ def _kept(outputs: Path) -> Iterator[dict[str, Any]]:
             tell(error, "this prediction does not count")
 
 
-def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
+def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     """A prediction and its outcome."""
-    row = {name: said.get(name) for name in COLUMNS if name in said}
+    row = {name: forecast.get(name) for name in COLUMNS if name in forecast}
     row |= {
-        "share": said["step"] / said["steps"] if said["steps"] > 0 else np.nan,
+        "share": forecast["step"] / forecast["steps"] if forecast["steps"] > 0 else np.nan,
         "measured": np.nan,
         "error": np.nan,
         "ratio": np.nan,
         "contained": None,
         "counts": False,
     }
-    if said["lower"] is None or said["upper"] is None:
+    if forecast["lower"] is None or forecast["upper"] is None:
         row |= {"lower": np.nan, "upper": np.nan}
         return row | {"outcome": "made without an interval: does not count"}
-    content = {k: v for k, v in said.items() if k != "hash"}
-    if digest(content, 20) != said["hash"]:
+    content = {k: v for k, v in forecast.items() if k != "hash"}
+    if digest(content, 20) != forecast["hash"]:
         return row | {"outcome": "changed after it was made: does not count"}
-    if not (0 < said["lower"] < said["upper"] and said["loss"] > 0 and said["inflation"] > 0):
+    if not (
+        0 < forecast["lower"] < forecast["upper"]
+        and forecast["loss"] > 0
+        and forecast["inflation"] > 0
+    ):
         return row | {"outcome": "its interval is empty: does not count"}
-    folder = RunFolder(outputs / "runs" / said["run_id"])
+    folder = RunFolder(outputs / "runs" / forecast["run_id"])
     done = folder.done()
     if done is None:
         stopped = folder.state() == State.STOPPED
         return row | {"outcome": "stopped: never tested" if stopped else "open"}
     if done.status != State.DONE:
         return row | {"outcome": f"{done.status}: never tested"}
-    if not _before_the_end(folder, done, said):
+    if not _before_the_end(folder, done, forecast):
         return row | {"outcome": "made after the run had ended: does not count"}
     measured = folder.record().final.validation_loss
-    half = np.log(said["upper"] / said["lower"]) / 2 / said["inflation"]
+    half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
     return row | {
         "measured": measured,
-        "error": said["loss"] / measured - 1,
-        "ratio": abs(np.log(said["loss"] / measured)) / half,
-        "contained": bool(said["lower"] <= measured <= said["upper"]),
+        "error": forecast["loss"] / measured - 1,
+        "ratio": abs(np.log(forecast["loss"] / measured)) / half,
+        "contained": bool(forecast["lower"] <= measured <= forecast["upper"]),
         "counts": True,
-        "outcome": "contained" if said["lower"] <= measured <= said["upper"] else "missed",
+        "outcome": "contained" if forecast["lower"] <= measured <= forecast["upper"] else "missed",
     }
 
 
-def _before_the_end(folder: RunFolder, done: Done, said: dict[str, Any]) -> bool:
+def _before_the_end(folder: RunFolder, done: Done, forecast: dict[str, Any]) -> bool:
     end = folder.attempt(done.attempt).end
     ended = end.ended if end is not None else folder.done_file.stat().st_mtime
-    return datetime.fromisoformat(said["made"]).timestamp() <= ended + 1
+    return datetime.fromisoformat(forecast["made"]).timestamp() <= ended + 1
 
 
 def needed(level: float) -> int:
@@ -246,8 +250,8 @@ def calibration_factor(outputs: str | Path, study: str | None, level: float) -> 
         If there is no such folder.
     """
     record = track_record(outputs)
-    own = factor_of_record(record[record["study"] == study], level)
-    return own or factor_of_record(record, level) or 1.0
+    study_factor = factor_of_record(record[record["study"] == study], level)
+    return study_factor or factor_of_record(record, level) or 1.0
 
 
 def calibrated(result: Result, outputs: str | Path, study: str) -> Result:
@@ -259,7 +263,7 @@ def as_texts(record: pd.DataFrame) -> pd.DataFrame:
     """The record as people read it: one row a kept prediction, numbers as text."""
     return pd.DataFrame(
         {
-            "made": [made[:16].replace("T", " ") for made in record["made"]],
+            "made": [time[:16].replace("T", " ") for time in record["made"]],
             "study": record["study"],
             "run": record["run_id"],
             "known": [f"{share:.0%}" for share in record["share"]],

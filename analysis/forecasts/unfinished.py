@@ -45,8 +45,8 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     tables = []
     for run_id, folder in folders.items():
         if folder.done() is None:
-            known = _with_shared(run_id, described, losses)
-            table = _schedule(described[run_id], known)
+            loss_by_step = _with_shared(run_id, described, losses)
+            table = _schedule(described[run_id], loss_by_step)
             tables.append(table.assign(state=folder.state(), role=roles[run_id]))
     if not tables:
         return pd.DataFrame(columns=["run", "step", "tokens", "lr", "loss", "N", "D", "state"])
@@ -66,11 +66,11 @@ def _losses(folder: RunFolder) -> dict[int, float]:
     if folder.done() is not None:
         curve = read_curve(folder).dropna(subset=["loss"])
         return dict(zip(curve["step"], curve["loss"], strict=True))
-    known: dict[int, float] = {}
+    loss_by_step: dict[int, float] = {}
     for number in folder.attempt_numbers():  # a later attempt may have begun where an earlier ended
-        known |= folder.progress(number).validation
-        known |= read_measured(folder.path / "program" / f"{number:04d}")
-    return known
+        loss_by_step |= folder.progress(number).validation
+        loss_by_step |= read_measured(folder.path / "program" / f"{number:04d}")
+    return loss_by_step
 
 
 def _with_shared(
@@ -78,20 +78,22 @@ def _with_shared(
 ) -> dict[int, float]:
     """A run's losses, and those of others that were the same training."""
     run = described[run_id]
-    known: dict[int, float] = {}
+    loss_by_step: dict[int, float] = {}
     for other, curve in losses.items():
         theirs = described[other]
         if other != run_id and curve and theirs.family_id == run.family_id:
             common = shared_by_all(run.all_pieces, theirs.all_pieces)
-            known |= {step: loss for step, loss in curve.items() if step <= common}
-    return known | losses[run_id]
+            loss_by_step |= {step: loss for step, loss in curve.items() if step <= common}
+    return loss_by_step | losses[run_id]
 
 
-def _schedule(run: RunSpec, known: dict[int, float]) -> pd.DataFrame:
+def _schedule(run: RunSpec, loss_by_step: dict[int, float]) -> pd.DataFrame:
     lr = lr_array(run.pieces)[: run.steps]
     step = np.arange(1, len(lr) + 1)
     last = len(lr)
-    loss = pd.Series({s: v for s, v in known.items() if s < last and np.isfinite(v)}, dtype=float)
+    loss = pd.Series(
+        {s: v for s, v in loss_by_step.items() if s < last and np.isfinite(v)}, dtype=float
+    )
     return pd.DataFrame(
         {
             "run": run.run_id,

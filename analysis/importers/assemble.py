@@ -100,23 +100,23 @@ def assemble(
         For what cannot be read without guessing: one sentence with the file and the row. Of several
         runs, one that cannot be read is left out and named.
     """
-    given = dict(columns or {})
-    about = None if runs is None else about_runs(runs, given)
-    read = typed(named_apart(raws), given, about)
+    renamed = dict(columns or {})
+    about = None if runs is None else about_runs(runs, renamed)
+    read = typed(named_apart(raws), renamed, about)
     if any("step" in part for _, part in read.parts):
         table, curves = of_curves(read, about, zero_based)
     else:
-        table, curves = of_runs(read.parts, about, given), pd.DataFrame()
+        table, curves = of_runs(read.parts, about, renamed), pd.DataFrame()
     if "loss" not in table:
         raise UserError(no_loss(raws))
     curves, _ = in_nats(curves, unit, read.sources)
-    table, said = in_nats(table, unit, read.sources)
-    read.notes.extend(said)
+    table, notes = in_nats(table, unit, read.sources)
+    read.notes.extend(notes)
     check_plausible(table, unit)
-    table, said = with_counts(table, n_count, tied)
-    read.notes.extend(said)
-    table, said = with_resolution(table, curves)
-    decided = [*dict.fromkeys([*read.notes, *said])]
+    table, notes = with_counts(table, n_count, tied)
+    read.notes.extend(notes)
+    table, notes = with_resolution(table, curves)
+    decided = [*dict.fromkeys([*read.notes, *notes])]
     return _finished(table, curves, n_count, [*read.names, *decided], tuple(decided))
 
 
@@ -134,8 +134,8 @@ def with_resolution(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[pd.DataFr
 
 def fittable(runs: pd.DataFrame) -> pd.Series:
     """Runs with a loss, and with N and D where the file has them at all."""
-    known = runs.reindex(columns=["N", "D"]).dropna(axis=1, how="all").notna().all(axis=1)
-    return runs["loss"].notna() & known
+    has_size = runs.reindex(columns=["N", "D"]).dropna(axis=1, how="all").notna().all(axis=1)
+    return runs["loss"].notna() & has_size
 
 
 def _unmeasured(done: pd.DataFrame) -> list[str]:
@@ -188,13 +188,13 @@ def _finished(
 ) -> Imported:
     parents = {}
     if "parent" in runs:
-        known = runs[runs["parent"].notna()]
-        parents = dict(zip(known["run"], known["parent"].astype(str), strict=True))
+        branches = runs[runs["parent"].notna()]
+        parents = dict(zip(branches["run"], branches["parent"].astype(str), strict=True))
     if "cluster" not in runs:
         runs = runs.assign(cluster=[root_of(r, parents) for r in runs["run"]])
     if {"N", "D"} <= set(runs) and "C" not in runs:
-        told = runs["n_active"].notna() if "n_active" in runs else [False] * len(runs)
-        how = [BY_ACTIVE if by_active else BY_SIZE for by_active in told]
+        is_active = runs["n_active"].notna() if "n_active" in runs else [False] * len(runs)
+        how = [BY_ACTIVE if by_active else BY_SIZE for by_active in is_active]
         runs = runs.assign(C=6 * _passed(runs) * runs["D"], flops_convention=how)
     if "N" in runs:
         runs = runs.assign(

@@ -49,9 +49,9 @@ def one_row_a_step(
         unsorted += bool((rows["step"].diff() < 0).any() and not gone.any())
         parts.append(ordered[~gone])
     left.unless_all(len(groups))
-    kept = pd.concat(parts)
-    joined = _join(kept)
-    repeated = _contradicting(kept)
+    rows_kept = pd.concat(parts)
+    joined = _join(rows_kept)
+    repeated = _contradicting(rows_kept)
     notes = []
     if superseded:
         notes.append(f"{superseded} rows of attempts that a later one superseded were left out")
@@ -111,8 +111,8 @@ def _follows(rows: pd.DataFrame, attempt: np.ndarray) -> bool:
 def _contradiction(rows: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
     """A column and the first two rows that give it different values at one step."""
     for name in _measured(rows):
-        known = rows[rows[name].notna()]
-        wrong = known[known.groupby("step")[name].transform("nunique") > 1]
+        measured = rows[rows[name].notna()]
+        wrong = measured[measured.groupby("step")[name].transform("nunique") > 1]
         if len(wrong):
             return name, wrong[wrong["step"] == wrong["step"].iloc[0]].iloc[:2]
     return None
@@ -123,7 +123,7 @@ def _measured(rows: pd.DataFrame) -> list[str]:
     return [c for c in names_of(rows) if c in measured]
 
 
-def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: str) -> None:
+def _refuse_two_runs(rows: pd.DataFrame, joined: pd.DataFrame, run: str, where: str) -> None:
     """Two runs of one name are no two attempts at one: both came to the end, or alternate."""
     ordered = ("attempt" in rows and rows["attempt"].notna().all()) or (
         "time" in rows and rows["time"].notna().all()
@@ -140,7 +140,7 @@ def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: st
         and ((first.min(), first.max()) == (last.min(), last.max()))
         and _contradiction(rows) is not None
     )
-    measured = kept[kept[_measured(kept)].notna().any(axis=1)]
+    measured = joined[joined[_measured(joined)].notna().any(axis=1)]
     twice = measured[measured.duplicated("step", keep=False)]
     alternate = _contradicting(twice.assign(run=run)) if len(twice) else 0
     if again or alternate > 0.5 * measured["step"].nunique():
@@ -162,18 +162,18 @@ def _superseded(ordered: pd.DataFrame) -> np.ndarray:
     return step >= later.loc[attempt].to_numpy()
 
 
-def _join(kept: pd.DataFrame) -> pd.DataFrame:
+def _join(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a step: of each column what was measured, of several the last."""
-    columns = [c for c in kept if c not in ("run", "step", "_attempt")]
-    joined = kept.groupby(["run", "step"], sort=False)[columns].last().reset_index()
+    columns = [c for c in rows if c not in ("run", "step", "_attempt")]
+    joined = rows.groupby(["run", "step"], sort=False)[columns].last().reset_index()
     order = pd.factorize(joined["run"])[0]
     return joined.iloc[np.lexsort((joined["step"], order))].reset_index(drop=True)
 
 
-def _contradicting(kept: pd.DataFrame) -> int:
+def _contradicting(rows: pd.DataFrame) -> int:
     """Steps with two different values of one column."""
-    repeated = kept[kept.duplicated(["run", "step"], keep=False)]
+    repeated = rows[rows.duplicated(["run", "step"], keep=False)]
     if repeated.empty:
         return 0
-    values = repeated.groupby(["run", "step"])[_measured(kept)].nunique()
+    values = repeated.groupby(["run", "step"])[_measured(rows)].nunique()
     return int((values > 1).any(axis=1).sum())

@@ -33,40 +33,40 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
     """
     if "lr" not in curves or not curves["lr"].notna().any():
         return curves, []
-    own = {str(run): rows for run, rows in curves.groupby("run", sort=False)}
+    rows_of_run = {str(run): rows for run, rows in curves.groupby("run", sort=False)}
     done: dict[str, pd.DataFrame] = {}
     notes: dict[str, list[str]] = {}
-    for run in own:
+    for run in rows_of_run:
         try:
-            _complete(run, own, done, notes, ())
+            _complete(run, rows_of_run, done, notes, ())
         except BadRun as error:
             left.why[run] = error
-    left.unless_all(len(own))
+    left.unless_all(len(rows_of_run))
     sentences = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
     return pd.concat(done.values(), ignore_index=True), sentences
 
 
 def root_of(run: str, parents: dict[str, str]) -> str:
     """The trunk from which a run descends, itself if none."""
-    seen = set()
-    while run in parents and run not in seen:
-        seen.add(run)
+    passed = set()
+    while run in parents and run not in passed:
+        passed.add(run)
         run = parents[run]
     return run
 
 
 def _complete(
     run: str,
-    own: dict[str, pd.DataFrame],
+    rows_of_run: dict[str, pd.DataFrame],
     done: dict[str, pd.DataFrame],
     notes: dict[str, list[str]],
-    asked: tuple[str, ...],
+    path: tuple[str, ...],
 ) -> pd.DataFrame:
     if run in done:
         return done[run]
-    if run in asked:
-        raise BadRun(f"parent: {' -> '.join([*asked, run])} go round in a circle")
-    rows = own[run]
+    if run in path:
+        raise BadRun(f"parent: {' -> '.join([*path, run])} go round in a circle")
+    rows = rows_of_run[run]
     parent = _the(rows, "parent")
     if not rows["lr"].notna().any():
         done[run] = rows
@@ -77,17 +77,17 @@ def _complete(
             rows = rows.assign(lr=rows["lr"].where(rows["step"] > 0, before["lr"].iloc[0]))
             before = before.iloc[:0]
     else:
-        if str(parent) not in own:
+        if str(parent) not in rows_of_run:
             raise BadRun(f"run {run!r}: its parent {parent!r} is not among the runs")
-        trunk = _complete(str(parent), own, done, notes, (*asked, run))
+        trunk = _complete(str(parent), rows_of_run, done, notes, (*path, run))
         rows = _shifted(rows, run, notes)
         before = _inherited(run, rows, str(parent), trunk)
         text = "learning rates before a branch were taken from its parent"
         notes.setdefault(text, []).append(run)
     whole = pd.concat([before, rows], ignore_index=True)
     whole = _without_final_zero(run, whole, notes)
-    known = whole["lr"].notna()
-    lr = np.interp(whole["step"], whole["step"][known], whole["lr"][known])
+    has_lr = whole["lr"].notna()
+    lr = np.interp(whole["step"], whole["step"][has_lr], whole["lr"][has_lr])
     done[run] = whole.assign(lr=lr, run=run)
     return done[run]
 
@@ -137,18 +137,18 @@ def _inherited(run: str, rows: pd.DataFrame, parent: str, trunk: pd.DataFrame) -
 
 def _beginning(run: str, rows: pd.DataFrame, notes: dict[str, list[str]]) -> pd.DataFrame:
     """A row at step 0 where the log begins later: on the line through its first two rates."""
-    known = rows[rows["lr"].notna()]
-    first, lr = known["step"].iloc[0], known["lr"].to_numpy()
+    measured = rows[rows["lr"].notna()]
+    first, lr = measured["step"].iloc[0], measured["lr"].to_numpy()
     if first <= 1 and rows["step"].iloc[0] <= 1:
         return rows.iloc[:0]
-    if first > _WAIT * _interval(known) + 1:
+    if first > _WAIT * _interval(measured) + 1:
         raise BadRun(
             f"run {run!r} begins at step {first:g}: name the run that it branched from"
             " (columns.parent), or give the learning rate of the steps before"
         )
     start = lr[0]
     if len(lr) > 1 and lr[1] > lr[0]:  # warming up
-        step = known["step"].to_numpy()
+        step = measured["step"].to_numpy()
         start = max(lr[0] - (lr[1] - lr[0]) / (step[1] - step[0]) * first, 0.0)
     text = "learning rates before the first logged step were extended from the first two"
     notes.setdefault(text, []).append(run)

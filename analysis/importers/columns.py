@@ -54,13 +54,13 @@ class Column:
 
 
 def choose(
-    raw: Raw, given: Mapping[str, str | float], roles: Collection[str] = tuple(ROLES)
+    raw: Raw, renamed: Mapping[str, str | float], roles: Collection[str] = tuple(ROLES)
 ) -> tuple[dict[str, Column], list[str]]:
     """Where each of our columns comes from, for all that a table has, and what had to be decided.
 
-    Only `roles` are looked for, and those in `given`.
+    Only `roles` are looked for, and those in `renamed`.
 
-    Numbers in `given` are values that hold for every row; they are no columns. What is logged comes
+    Numbers in `renamed` are values that hold for every row; they are no columns. What is logged comes
     before what was configured.
 
     Raises
@@ -69,40 +69,40 @@ def choose(
         If a name is not ours, a column does not exist, or the loss could be one of several.
     """
     have, settings = [str(c) for c in raw.frame.columns], settings_of(raw)
-    chosen, notes = _as_told(raw, given, have, settings), []
+    chosen, notes = _as_told(raw, renamed, have, settings), []
     used = {c for column in chosen.values() for c in column.formula.columns}
     for name in ROLES:
         if (
-            name in given
+            name in renamed
             or name not in roles
             or (name == "run" and raw.one_run)
-            or (name == "tokens" and counted_by_step(given))
+            or (name == "tokens" and counted_by_step(renamed))
         ):
             continue
-        found = [
+        candidates = [
             c
             for c in matching(name, have)
             if c not in used and (name in TEXT or _has_numbers(raw, c))
         ]
         if name == "loss":
-            found = _losses(found, have, raw.name, used)
-        elif name == "lr" and len(found) > 1:
-            found, said = _one_rate(raw, found)
-            notes += said
-        if found:
-            chosen[name] = Column(name, found[0], Formula(((found[0], 1.0),)))
+            candidates = _losses(candidates, have, raw.name, used)
+        elif name == "lr" and len(candidates) > 1:
+            candidates, rate_notes = _one_rate(raw, candidates)
+            notes += rate_notes
+        if candidates:
+            chosen[name] = Column(name, candidates[0], Formula(((candidates[0], 1.0),)))
         elif name not in ("step", "loss") and (setting := _setting(name, settings)) is not None:
             role = CONFIGURED_LR if name == "lr" else name
             chosen[role] = Column(role, setting, Formula(((setting, 1.0),)), fact=True)
         used |= {c for column in chosen.values() for c in column.formula.columns}
     if "train_loss" in roles:
-        _train_loss(chosen, have, given)
+        _train_loss(chosen, have, renamed)
     return chosen, notes
 
 
-def counted_by_step(given: Mapping[str, str | float]) -> bool:
+def counted_by_step(renamed: Mapping[str, str | float]) -> bool:
     """Whether a person said how tokens follow from steps: then no column of tokens counts."""
-    return {"batch", "context"} <= set(given) and "tokens" not in given
+    return {"batch", "context"} <= set(renamed) and "tokens" not in renamed
 
 
 def _has_numbers(raw: Raw, column: str) -> bool:
@@ -122,9 +122,9 @@ def settings_of(raw: Raw) -> dict[str, object]:
 
 def _setting(role: str, settings: Mapping[str, object]) -> str | None:
     """The setting that is a role by its name, or by the last part of a nested one."""
-    found = matching(role, list(settings))
-    if found:
-        return found[0]
+    matches = matching(role, list(settings))
+    if matches:
+        return matches[0]
     ends = {name: name.rpartition(".")[2] for name in settings if "." in name}
     nested = [name for name, end in ends.items() if matching(role, [end])]
     same = {str(settings[name]) for name in nested}
@@ -132,10 +132,13 @@ def _setting(role: str, settings: Mapping[str, object]) -> str | None:
 
 
 def _as_told(
-    raw: Raw, given: Mapping[str, str | float], have: Sequence[str], settings: Mapping[str, object]
+    raw: Raw,
+    renamed: Mapping[str, str | float],
+    have: Sequence[str],
+    settings: Mapping[str, object],
 ) -> dict[str, Column]:
     chosen = {}
-    for name, source in given.items():
+    for name, source in renamed.items():
         if name not in ROLES and not name.startswith("loss_"):
             near = difflib.get_close_matches(name, ROLES, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(ROLES)}"
@@ -151,9 +154,9 @@ def _as_told(
     return chosen
 
 
-def _losses(found: list[str], have: list[str], where: str, used: set[str]) -> list[str]:
+def _losses(candidates: list[str], have: list[str], where: str, used: set[str]) -> list[str]:
     """The column that is the loss: one of validation before one called "loss"."""
-    validated = [name for name in found if name.lower() != "loss"]
+    validated = [name for name in candidates if name.lower() != "loss"]
     if not validated:
         validated = [
             c
@@ -163,42 +166,42 @@ def _losses(found: list[str], have: list[str], where: str, used: set[str]) -> li
             and measure_of(c) is None
             and "train" not in c.lower()
         ]
-        if len(validated) > 1 and found:
-            return found
+        if len(validated) > 1 and candidates:
+            return candidates
     if len(validated) > 1:
         listed = few(validated) if len(validated) > 2 else " and ".join(validated)
         raise UserError(
             f"{where}: {listed} could each be the loss; say columns.loss="
             f"{validated[0]} (and columns.loss_other={validated[1]} to keep the other)"
         )
-    return validated or found
+    return validated or candidates
 
 
 def _train_loss(
-    chosen: dict[str, Column], have: Sequence[str], given: Mapping[str, str | float]
+    chosen: dict[str, Column], have: Sequence[str], renamed: Mapping[str, str | float]
 ) -> None:
     """Beside a validation loss, a column called "loss" is that of training."""
     plain = next((c for c in have if c.lower() == "loss"), None)
-    taken = {
+    used = {
         c
         for name, column in chosen.items()
         for c in column.formula.columns
         if name == "loss" or name.startswith("loss_")
     }
-    if plain is not None and plain not in taken and "train_loss" not in given:
+    if plain is not None and plain not in used and "train_loss" not in renamed:
         chosen.setdefault("train_loss", Column("train_loss", plain, Formula(((plain, 1.0),))))
 
 
-def _one_rate(raw: Raw, found: list[str]) -> tuple[list[str], list[str]]:
+def _one_rate(raw: Raw, candidates: list[str]) -> tuple[list[str], list[str]]:
     """One column of rates where those of several groups of parameters agree."""
-    if normal(found[0]) in spellings("lr"):
-        return found, []
-    values = [numbers(raw.frame[c], decimal=raw.decimal)[0] for c in found]
+    if normal(candidates[0]) in spellings("lr"):
+        return candidates, []
+    values = [numbers(raw.frame[c], decimal=raw.decimal)[0] for c in candidates]
     if all(np.array_equal(values[0], v, equal_nan=True) for v in values[1:]):
-        return found[:1], []
+        return candidates[:1], []
     note = (
-        f"{raw.name}: {few(found)} are rates of several groups of parameters and differ: none"
-        f" is taken; say columns.lr={found[0]}"
+        f"{raw.name}: {few(candidates)} are rates of several groups of parameters and differ: none"
+        f" is taken; say columns.lr={candidates[0]}"
     )
     return [], [note]
 
@@ -226,12 +229,12 @@ def no_loss(raws: Sequence[Raw]) -> str:
                 f" {others[measure].format(name)}"
             )
     near = [c for c in have if sounds_like_a_loss(c)]
-    shown = near or [c for c in have if not c.startswith(_HIDDEN)]
+    listed = near or [c for c in have if not c.startswith(_HIDDEN)]
     what = "these may be" if near else "it has"
-    return f"{where}: no column is the loss; say columns.loss=NAME ({what} {few(shown)})"
+    return f"{where}: no column is the loss; say columns.loss=NAME ({what} {few(listed)})"
 
 
 def few(names: Sequence[str]) -> str:
     """Names in a message: not five thousand of them."""
-    shown = ", ".join(map(str, names[:_FEW]))
-    return shown + (f" and {len(names) - _FEW:,} more" if len(names) > _FEW else "")
+    text = ", ".join(map(str, names[:_FEW]))
+    return text + (f" and {len(names) - _FEW:,} more" if len(names) > _FEW else "")

@@ -41,8 +41,8 @@ def of_curves(
         if part["run"].isna().any():
             row = part["_row"][part["run"].isna()].iloc[0]
             raise UserError(f"{raw.name}, row {row}: the run has no name")
-        part, said = one_row_a_step(part, raw.name, left)
-        read.notes.extend(said)
+        part, notes = one_row_a_step(part, raw.name, left)
+        read.notes.extend(notes)
         tables.append(part)
     curves = pd.concat(tables, ignore_index=True)
     if len(tables) > 1 and curves.duplicated(["run", "step"]).any():
@@ -56,11 +56,11 @@ def of_curves(
         if zero_based is None
         else (dict.fromkeys(curves["run"].unique(), bool(zero_based)))
     )
-    curves, said = with_tokens(curves, first, left)
-    read.notes.extend(said)
+    curves, notes = with_tokens(curves, first, left)
+    read.notes.extend(notes)
     runs = ends(curves, first)
-    curves, said = with_history(curves, left)
-    read.notes.extend([*said, *left.notes()])
+    curves, notes = with_history(curves, left)
+    read.notes.extend([*notes, *left.notes()])
     runs = runs[~runs["run"].isin(left.runs)].reset_index(drop=True)
     curves = curves.assign(thinned=True)
     losing = losses(curves)
@@ -93,10 +93,10 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
     for name in losing:
         diverged |= np.isinf(curves[name]).groupby(curves["run"], sort=False).any().to_numpy()
     for name in losing:
-        known = curves[np.isfinite(curves[name])].groupby("run", sort=False)
-        at = known["step"].last().reindex(last.index)
+        finite = curves[np.isfinite(curves[name])].groupby("run", sort=False)
+        at = finite["step"].last().reindex(last.index)
         whole = ((last - at) <= _LATE * last).to_numpy() & ~diverged
-        table[name] = known[name].last().reindex(last.index).where(whole).to_numpy()
+        table[name] = finite[name].last().reindex(last.index).where(whole).to_numpy()
     words = np.array(statuses(table, diverged), object)
     early = (done < (1 - _LATE) * planned) & ~diverged
     table["status"] = np.where(early & (words == State.DONE), "unfinished", words)

@@ -270,10 +270,10 @@ def normal(name: str) -> str:
 @cache
 def spellings(role: str) -> dict[str, int]:
     """Names of a role as they are compared, and how sure each is (0 is the surest)."""
-    found: dict[str, int] = {}
+    ranks: dict[str, int] = {}
     for k, name in enumerate(ROLES[role].names):
-        found.setdefault(normal(name), k)
-    return found
+        ranks.setdefault(normal(name), k)
+    return ranks
 
 
 def measure_of(name: str) -> str | None:
@@ -298,11 +298,11 @@ def sounds_validated(name: str) -> bool:
 
 def matching(role: str, names: Sequence[str]) -> list[str]:
     """Those of `names` that are a role's, the surest first; by its patterns where none is."""
-    known, exact = spellings(role), ROLES[role].names
+    ranks, exact = spellings(role), ROLES[role].names
     rank = {
-        name: exact.index(name) if name in exact else known[normal(name)] + 0.5
+        name: exact.index(name) if name in exact else ranks[normal(name)] + 0.5
         for name in names
-        if name in exact or normal(name) in known
+        if name in exact or normal(name) in ranks
     }
     if rank:
         return sorted(rank, key=rank.__getitem__)

@@ -77,14 +77,14 @@ def read_table(
     UserError
         As `analysis.read_runs`; or if the law is of curves and the file has none.
     """
-    law, given = read_as(law), dict(columns or {})
+    law, renamed = read_as(law), dict(columns or {})
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = named_apart(read_raws(sources))
-    ours = {k: v for k, v in given.items() if k in ROLES or k.startswith("loss_")}
+    ours = {k: v for k, v in renamed.items() if k in ROLES or k.startswith("loss_")}
     if law.curve:
         return _curves(law, raws, ours, unit)
     needed = [*law.inputs, law.response]
-    steps = _asked_by_step(raws, [*given.values(), x, *needed])
+    steps = _asked_by_step(raws, [*renamed.values(), x, *needed])
     roles = {
         *_OF_ROWS,
         *needed,
@@ -106,30 +106,30 @@ def read_table(
         table, more = with_resolution(table, table)
         sentences = [*sentences, *more]
     table = _with_their_names(table, read)
-    table = _with_numbers(table, [given.get(n, n) for n in needed], raws[0])
-    return _finished(table, [given.get(n, n) for n in needed], [*read.notes, *sentences])
+    table = _with_numbers(table, [renamed.get(n, n) for n in needed], raws[0])
+    return _finished(table, [renamed.get(n, n) for n in needed], [*read.notes, *sentences])
 
 
-def _asked_by_step(raws: Sequence[Raw], asked: Sequence[object]) -> bool:
+def _asked_by_step(raws: Sequence[Raw], names_asked: Sequence[object]) -> bool:
     """Whether a step, or tokens along a run, are what a law is to be read in."""
     names = sorted({str(c) for raw in raws for c in raw.frame.columns})
     steps = matching("step", names)
     axes = {"step", "tokens", *steps, *matching("tokens", names)}
-    return bool(steps) and any(isinstance(a, str) and a in axes for a in asked)
+    return bool(steps) and any(isinstance(a, str) and a in axes for a in names_asked)
 
 
 def _curves(
-    law: Law, raws: Sequence[Raw], given: Mapping[str, str | float], unit: str | None
+    law: Law, raws: Sequence[Raw], renamed: Mapping[str, str | float], unit: str | None
 ) -> pd.DataFrame:
-    found = assemble(raws, columns=given, unit=unit)
-    if found.curves.empty or "lr" not in found.curves:
-        lacks = "one row a step" if found.curves.empty else "a learning rate at each step"
+    imported = assemble(raws, columns=renamed, unit=unit)
+    if imported.curves.empty or "lr" not in imported.curves:
+        lacks = "one row a step" if imported.curves.empty else "a learning rate at each step"
         raise UserError(
             f"{raws[0].name}: {law.name} is a law of curves and needs {lacks}; say"
-            f" columns.{'step' if found.curves.empty else 'lr'}=NAME"
+            f" columns.{'step' if imported.curves.empty else 'lr'}=NAME"
         )
-    table = found.curves.drop(columns="cluster", errors="ignore")
-    table.attrs["notes"] = list(found.decided)
+    table = imported.curves.drop(columns="cluster", errors="ignore")
+    table.attrs["notes"] = list(imported.decided)
     return table
 
 
@@ -160,7 +160,7 @@ def _undone(values: pd.Series, column: Column, have: set[str]) -> dict[str, pd.S
 
 def _with_numbers(table: pd.DataFrame, needed: Sequence[str | float], raw: Raw) -> pd.DataFrame:
     """What the law reads as numbers, also where its columns are none of ours."""
-    made = {}
+    numbers_of = {}
     for source in needed:
         formula = read_formula(source, table.columns) if isinstance(source, str) else None
         for name in formula.columns if formula else ():
@@ -174,8 +174,8 @@ def _with_numbers(table: pd.DataFrame, needed: Sequence[str | float], raw: Raw) 
                     if "_row" in table
                     else f"{raw.name}: {name} has a cell that is no number"
                 )
-            made[name] = values
-    return table.assign(**made)
+            numbers_of[name] = values
+    return table.assign(**numbers_of)
 
 
 def _finished(
@@ -190,17 +190,17 @@ def _finished(
     words = table["status"] if "status" in table else pd.Series(State.DONE.value, index=table.index)
     keep = np.ones(len(table), bool)
     for word in sorted(set(words) - {State.DONE, *CENSORED}):
-        own = (words == word).to_numpy()
-        left[f"status {word!r}: not finished"] = int(own.sum())
-        keep &= ~own
+        has_word = (words == word).to_numpy()
+        left[f"status {word!r}: not finished"] = int(has_word.sum())
+        keep &= ~has_word
     empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
     if empty.any() and not empty[keep].all():
         left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
         keep &= ~empty
     if not keep.any():
         raise UserError(f"no run has finished: {', '.join(left)}")
-    kept = table[keep]
+    finished = table[keep]
     if (words == State.DONE).all():
-        kept = kept.drop(columns="status", errors="ignore")
-    kept.attrs |= {"left_out": left, "notes": list(notes)}
-    return kept
+        finished = finished.drop(columns="status", errors="ignore")
+    finished.attrs |= {"left_out": left, "notes": list(notes)}
+    return finished

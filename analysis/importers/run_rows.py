@@ -21,11 +21,11 @@ _CURVE_ROWS = 8  # so many rows with ever more tokens and nothing else are one r
 def of_runs(
     parts: list[tuple[Raw, pd.DataFrame]],
     about: pd.DataFrame | None,
-    given: Mapping[str, str | float],
+    renamed: Mapping[str, str | float],
 ) -> pd.DataFrame:
     """One row a run as it is."""
     for raw, part in parts:
-        _refuse_one_curve(raw, part, given)
+        _refuse_one_curve(raw, part, renamed)
     table = pd.concat(
         [_with_names(raw, part, len(parts) > 1) for raw, part in parts], ignore_index=True
     )
@@ -67,10 +67,10 @@ def _with_names(raw: Raw, part: pd.DataFrame, several: bool) -> pd.DataFrame:
     return part.assign(run=part["run"].fillna(numbered) if "run" in part else numbered)
 
 
-def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | float]) -> None:
+def _refuse_one_curve(raw: Raw, part: pd.DataFrame, renamed: Mapping[str, str | float]) -> None:
     """Rows that are one training seen again and again are no runs of their own."""
     tokens = next((c for c in ("tokens", "D") if c in part), None)
-    if len(part) < _CURVE_ROWS or "run" in part or tokens is None or {tokens, "D"} & set(given):
+    if len(part) < _CURVE_ROWS or "run" in part or tokens is None or {tokens, "D"} & set(renamed):
         return
     varies = [
         c
@@ -88,6 +88,6 @@ def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | fl
 
 def statuses(table: pd.DataFrame, diverged: np.ndarray) -> list[str]:
     """What became of each run: "done", "diverged", or what the table says."""
-    said = table["status"] if "status" in table else pd.Series(None, index=table.index)
-    words = [State.DONE if pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in said]
+    column = table["status"] if "status" in table else pd.Series(None, index=table.index)
+    words = [State.DONE if pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in column]
     return [State.DIVERGED if bad else word for bad, word in zip(diverged, words, strict=True)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.importers.assemble import Imported, fittable
-from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
 from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
@@ -60,15 +60,15 @@ def save_study(
         study asks for, or the condition cannot be read.
     """
     check_study_name("to", name)
-    wanted = {
+    answers = {
         "law": LAW,
         "budgets": [],
         "curve_law": CURVE_LAW,
         "curve_held_out": None,
         **(answer or {}),
     }
-    for law in (wanted["law"], wanted["curve_law"]):
-        find(law)
+    for law in (answers["law"], answers["curve_law"]):
+        read_as(law)
     folder = Path(outputs) / "studies" / name
     if (folder / "plan.json").exists():
         raise UserError(f"to = {name!r}: a planned study is called so; choose another name")
@@ -82,7 +82,7 @@ def save_study(
         folder / MANIFEST,
         {
             "import_version": IMPORT_VERSION,
-            "study": {"name": name, "question": question, "answer": wanted},
+            "study": {"name": name, "question": question, "answer": answers},
             "sources": {f.name: file_hash(f) for f in files if f.is_file()},
             "tables": {path.name: file_hash(path) for path in paths},
             "notes": list(imported.notes),
@@ -95,20 +95,20 @@ def save_study(
 def _roles(imported: Imported, held_out: str | None) -> list[str]:
     runs = imported.runs
     good = ((runs["status"] == State.DONE) & fittable(runs)).to_numpy() & ~unfinished(runs)
-    held = np.zeros(len(runs), bool)
+    is_held_out = np.zeros(len(runs), bool)
     if held_out is not None:
         try:
-            held = rows_that_meet(runs, held_out)
+            is_held_out = rows_that_meet(runs, held_out)
         except ConditionError as error:
             raise UserError(f"held_out = {error}") from None
-        if not held.any():
+        if not is_held_out.any():
             raise UserError(f"held_out = {held_out!r} chooses none of {len(runs)} runs")
     curved = set()
     if {"lr", "loss"} <= set(imported.curves):
         measured = imported.curves.dropna(subset=["lr", "loss"])
         curved = set(measured["run"])
     roles = []
-    for run, ok, out in zip(runs["run_id"], good, held, strict=True):
+    for run, ok, out in zip(runs["run_id"], good, is_held_out, strict=True):
         words = [("held_out" if out else "fit")] if ok or out else []
         roles.append(",".join(words + (["curve"] if run in curved else [])))
     return roles

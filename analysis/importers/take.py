@@ -17,7 +17,9 @@ from scalinglab.analysis.tables.numbers import to_numbers
 from scalinglab.scaling.errors import UserError
 
 
-def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column]) -> pd.DataFrame:
+def take(
+    raw: Raw, renamed: Mapping[str, str | float], chosen: Mapping[str, Column]
+) -> pd.DataFrame:
     """The rows under our names, numbers as numbers, with the number of each row in ``_row``.
 
     Columns that are nobody's keep their names. Losses that were no number are infinite, those that
@@ -30,32 +32,32 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
         name of one of our counts or losses holds text alone: names the row.
     """
     size, settings = len(raw.frame), settings_of(raw)
-    taken: dict[str, object] = {"_row": raw.numbers}
+    typed: dict[str, object] = {"_row": raw.numbers}
     for name, column in chosen.items():
         cells = _cells(raw, column, settings, size)
-        taken[name] = _words(column, cells) if name in TEXT else _numbers(raw, column, cells)
-    for name, value in given.items():
+        typed[name] = _words(column, cells) if name in TEXT else _numbers(raw, column, cells)
+    for name, value in renamed.items():
         if not isinstance(value, str):
-            taken[name] = np.full(size, float(value))
+            typed[name] = np.full(size, float(value))
     if raw.one_run:
-        taken["run"] = [str(raw.facts.get("run", raw.name))] * size
+        typed["run"] = [str(raw.facts.get("run", raw.name))] * size
     used = {c for column in chosen.values() for c in column.formula.columns}
     for name in map(str, raw.frame.columns):
-        if name == "tokens" and counted_by_step(given):
+        if name == "tokens" and counted_by_step(renamed):
             continue
-        if name not in taken and name not in used:
-            own = raw.frame[name]
-            plain: Any = _plain(own, raw.decimal)
-            taken[name] = plain
+        if name not in typed and name not in used:
+            cells_of = raw.frame[name]
+            plain: Any = _plain(cells_of, raw.decimal)
+            typed[name] = plain
             if _is_counted_with(name, chosen) and not pd.api.types.is_numeric_dtype(plain):
-                taken[name] = _numbers(
-                    raw, Column(name, name, Formula(((name, 1.0),))), {name: own}
+                typed[name] = _numbers(
+                    raw, Column(name, name, Formula(((name, 1.0),))), {name: cells_of}
                 )
     for name, setting in settings.items():
-        if name not in taken and name not in used:
-            taken[name] = [setting] * size
-    _check_sizes(taken, raw)
-    return pd.DataFrame(taken).reset_index(drop=True)
+        if name not in typed and name not in used:
+            typed[name] = [setting] * size
+    _check_sizes(typed, raw)
+    return pd.DataFrame(typed).reset_index(drop=True)
 
 
 def _cells(
@@ -111,32 +113,32 @@ def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.nda
     counts = role is not None and role.kind == "count"
     is_loss = "loss" in column.role
     values, lost = {}, np.zeros(len(raw.frame), bool)
-    for source, own in cells.items():
-        values[source], not_finite, bad = numbers(own, counts=counts, decimal=raw.decimal)
+    for source, column_cells in cells.items():
+        values[source], not_finite, bad = numbers(column_cells, counts=counts, decimal=raw.decimal)
         if bad is not None:
-            wrong = pd.to_numeric(own, errors="coerce").isna().sum()
+            wrong = pd.to_numeric(column_cells, errors="coerce").isna().sum()
             where = f"{raw.name}, row {raw.numbers[bad]}" if not column.fact else raw.name
             raise UserError(
-                f"{where}: {source} = {str(own.iloc[bad])[:60]!r} is no number"
-                f" ({wrong} of {len(own)} cells are none)"
+                f"{where}: {source} = {str(column_cells.iloc[bad])[:60]!r} is no number"
+                f" ({wrong} of {len(column_cells)} cells are none)"
             )
         lost |= not_finite
         if is_loss:
             values[source] = np.where(not_finite, np.nan, values[source])
-    made = column.formula.value(values)
+    result = column.formula.value(values)
     # A tracker writes "nan" for a loss that was one, and nothing where none was measured.
-    return np.where(lost, np.inf, made) if is_loss else made
+    return np.where(lost, np.inf, result) if is_loss else result
 
 
-def _check_sizes(taken: Mapping[str, object], raw: Raw) -> None:
+def _check_sizes(typed: Mapping[str, object], raw: Raw) -> None:
     """Refuse counts and losses that nothing can have."""
-    for name in taken:
+    for name in typed:
         role = ROLES.get(name)
         is_loss = name.startswith("loss") or (role is not None and role.kind == "loss")
         if not is_loss and (role is None or (role.kind != "count" and role.least is None)):
             continue
         least = 0.0 if role is None or role.least is None else role.least
-        values = np.asarray(taken[name])
+        values = np.asarray(typed[name])
         if values.dtype.kind != "f":
             continue
         wrong = values < least if is_loss else ~((values >= least) & np.isfinite(values))

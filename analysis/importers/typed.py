@@ -29,7 +29,7 @@ class Typed:
 
 def typed(
     raws: Sequence[Raw],
-    given: Mapping[str, str | float],
+    columns: Mapping[str, str | float],
     about: pd.DataFrame | None,
     roles: Collection[str] = tuple(ROLES),
     as_rows: bool = False,
@@ -42,29 +42,29 @@ def typed(
     alone = True  # what cannot be read is one run each
     renamed: dict[tuple[str, str], list[str]] = {}
     for raw in raws:
-        own = {
+        own_names = {
             k: v
-            for k, v in given.items()
+            for k, v in columns.items()
             if not isinstance(v, str) or has(raw.frame, v) or not _elsewhere(v, k, raws, about)
         }
         try:
             if raw.frame.empty:
                 raise BadRun(f"{raw.name} has no rows")
-            chosen, said = choose(raw, own, roles)
-            part = take(raw, own, chosen)
-            part = part if as_rows else _rows_that_are_runs(raw, part, own)
+            chosen, more_notes = choose(raw, own_names, roles)
+            part = take(raw, own_names, chosen)
+            part = part if as_rows else _rows_that_are_runs(raw, part, own_names)
         except UserError as error:
             bad.append(error)
             alone &= raw.one_run or not matching("run", list(map(str, raw.frame.columns)))
             continue
         read.parts.append((raw, part))
         read.chosen.append(chosen)
-        read.notes += said
+        read.notes += more_notes
         read.sources += [
             c.source for name, c in chosen.items() if "loss" in name and c.formula.plain
         ]
         for name, column in chosen.items():
-            if column.source != name and name not in own:
+            if column.source != name and name not in own_names:
                 renamed.setdefault((name, column.source), []).append(raw.name)
     if not read.parts or (bad and not alone):
         raise bad[0] if bad else UserError("nothing was given to read: name a file or folder")
@@ -84,7 +84,7 @@ def _renaming(ours: str, theirs: str, where: list[str]) -> str:
 
 
 def _rows_that_are_runs(
-    raw: Raw, part: pd.DataFrame, given: Mapping[str, str | float]
+    raw: Raw, part: pd.DataFrame, renamed: Mapping[str, str | float]
 ) -> pd.DataFrame:
     """The table without its steps where each row is a run of its own, and they count its length.
 
@@ -112,16 +112,16 @@ def _rows_that_are_runs(
         )
     if "run" in part and "step" not in part and "steps" in part and part["run"].duplicated().any():
         grows = part.groupby("run")["steps"].nunique().max() > 1
-        return part.rename(columns={"steps": "step"}) if grows and "steps" not in given else part
+        return part.rename(columns={"steps": "step"}) if grows and "steps" not in renamed else part
     if (
         {"run", "step"} <= set(part)
         and len(part) > 1
         and not part["run"].duplicated().any()
-        and "step" not in given
+        and "step" not in renamed
         and not raw.one_run
     ):
-        kept = part.rename(columns={"step": "steps"} if "steps" not in part else {})
-        return kept.drop(columns="step", errors="ignore")
+        runs = part.rename(columns={"step": "steps"} if "steps" not in part else {})
+        return runs.drop(columns="step", errors="ignore")
     return part
 
 
@@ -142,11 +142,11 @@ def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame 
     return in_about or any(has(raw.frame, source) for raw in raws)
 
 
-def about_runs(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
+def about_runs(runs: pd.DataFrame | Raw, renamed: Mapping[str, str | float]) -> pd.DataFrame:
     """What a second table says of the runs, a row each."""
     raw = runs if isinstance(runs, Raw) else Raw(runs, "runs", first=0)
-    own = {k: v for k, v in given.items() if isinstance(v, str) and has(raw.frame, v)}
-    table = take(raw, own, choose(raw, own)[0]).drop(columns="_row")
+    own_names = {k: v for k, v in renamed.items() if isinstance(v, str) and has(raw.frame, v)}
+    table = take(raw, own_names, choose(raw, own_names)[0]).drop(columns="_row")
     if "run" not in table:
         raise UserError(f"{raw.name}: no column names the runs; say columns.run=NAME")
     twice = table["run"].duplicated()
@@ -157,8 +157,8 @@ def about_runs(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd
 
 def joined(table: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
     """Curves with what `about_runs` says of their runs."""
-    known = [c for c in about if c == "run" or c not in table]
+    columns = [c for c in about if c == "run" or c not in table]
     missing = sorted(set(table["run"]) - set(about["run"]))
     if missing:
         raise UserError(f"runs: nothing is said of run {missing[0]!r} ({len(missing)} such)")
-    return table.merge(about[known], on="run", how="left")
+    return table.merge(about[columns], on="run", how="left")

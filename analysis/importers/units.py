@@ -101,13 +101,13 @@ def check_plausible(runs: pd.DataFrame, unit: str | None) -> None:
     """
     if unit is not None or "loss" not in runs:
         return
-    known = runs["loss"].dropna()
+    losses = runs["loss"].dropna()
     worst = _GUESSING
     if "vocab" in runs and runs["vocab"].notna().any():
         worst = min(worst, 1.2 * math.log(max(float(runs["vocab"].max()), 2.0)))
-    if len(known) and known.median() > worst:
+    if len(losses) and losses.median() > worst:
         raise UserError(
-            f"loss = {known.median():.4g} is worse than guessing, in nats per token; if it is a"
+            f"loss = {losses.median():.4g} is worse than guessing, in nats per token; if it is a"
             " perplexity say unit=perplexity, if bits unit=bits or unit=bits_per_byte, else"
             " unit=nats"
         )
@@ -131,23 +131,23 @@ def with_counts(
         raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
     if n_count and "N" in runs and n_count not in runs:
         runs = runs.assign(**{n_count: runs["N"]})
-    known = [c for c in _FROM_SHAPE if c in runs]
+    shape_columns = [c for c in _FROM_SHAPE if c in runs]
     notes = []
     sized = {"vocab", "width"} <= set(runs) and pd.api.types.is_numeric_dtype(runs["width"])
-    if known and sized:
+    if shape_columns and sized:
         table = runs["vocab"] * runs["width"]
         more: dict[str, Any] = {
             "n_block": 0,
             "n_matmul": table,
             "n_total": table if tied else 2 * table,
         }
-        block = runs[known[0]] - more[known[0]]
+        block = runs[shape_columns[0]] - more[shape_columns[0]]
         runs = runs.assign(**{c: block + more[c] for c in more if c not in runs})
         notes.append(
-            f"{', '.join(c for c in more if c not in known)} were counted from"
-            f" {known[0]}, vocab and width"
+            f"{', '.join(c for c in more if c not in shape_columns)} were counted from"
+            f" {shape_columns[0]}, vocab and width"
         )
-    elif "N" in runs and not known:
+    elif "N" in runs and not shape_columns:
         notes.append(
             "N: nothing says whether embeddings are counted; say n_count=n_total,"
             " n_matmul or n_block"
@@ -218,8 +218,8 @@ def with_tokens(
 
 
 def _without_tokens_that_go_back(frame: pd.DataFrame, left: LeftOut) -> pd.DataFrame:
-    known = frame[frame["tokens"].notna()]
-    back = known[known.groupby("run", sort=False)["tokens"].diff() < 0]
+    counted = frame[frame["tokens"].notna()]
+    back = counted[counted.groupby("run", sort=False)["tokens"].diff() < 0]
     for run, rows in back.groupby("run", sort=False):
         row = rows.iloc[0]
         left.why[str(run)] = BadRun(
@@ -233,10 +233,14 @@ def _without_tokens_that_go_back(frame: pd.DataFrame, left: LeftOut) -> pd.DataF
 
 def _between(step: pd.Series, tokens: pd.Series) -> np.ndarray:
     """Tokens of every step, on straight lines between those known, and on along the outer two."""
-    known = tokens.notna().to_numpy()
-    if not known.any():
+    is_known = tokens.notna().to_numpy()
+    if not is_known.any():
         return tokens.to_numpy()
-    x, y, at = step[known].to_numpy(float), tokens[known].to_numpy(float), step.to_numpy(float)
+    x, y, at = (
+        step[is_known].to_numpy(float),
+        tokens[is_known].to_numpy(float),
+        step.to_numpy(float),
+    )
     filled = np.interp(at, x, y)
     if len(x) > 1:
         slope = (y[-1] - y[0]) / (x[-1] - x[0])

@@ -68,17 +68,17 @@ class Expectation:
         at = ", ".join(f"{name} = {value:.3g}" for name, value in self.target.items())
         reference = ", ".join(f"{name} {value:.3g}" for name, value in self.params.items())
         if not np.isfinite(self.width):
-            found = f"the loss at {at} will not be determined"
+            outcome = f"the loss at {at} will not be determined"
         else:
             width = ERROR_SCALES[self.law.errors].say(self.width)
-            found = f"the loss at {at} to +-{width} ({self.level:.0%})"
+            outcome = f"the loss at {at} to +-{width} ({self.level:.0%})"
         vague = (
             f" {', '.join(self.unidentified)} will not be identifiable."
             if self.unidentified
             else ""
         )
         return (
-            f"expected precision of the fit of {self.law.name!r}: {found}.{vague} Assumes that the "
+            f"expected precision of the fit of {self.law.name!r}: {outcome}.{vague} Assumes that the "
             f"law holds near {reference}, and {self.noise:.2%} of independent noise"
         )
 
@@ -130,12 +130,12 @@ def expect(
         )
     at = np.array([[float(reference[name]) for name in law.names]])
     covariance = _covariance(_slopes(law, at, points), noise)
-    there = pd.DataFrame([{name: float(target[name]) for name in law.columns}])
-    slope = _slopes(law, at, there)[0]
+    at_target = pd.DataFrame([{name: float(target[name]) for name in law.columns}])
+    slope = _slopes(law, at, at_target)[0]
     finite = np.isfinite(covariance).all()
     spread = float(np.sqrt(slope @ covariance @ slope)) if finite else np.inf
     errors = np.sqrt(np.diag(covariance)) if finite else np.full(len(law.names), np.inf)
-    loss = float(law.predict(at, law.read(there))[0, 0])
+    loss = float(law.predict(at, law.read(at_target))[0, 0])
     return Expectation(
         law,
         reference,
@@ -179,8 +179,8 @@ def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | 
     fitted = points[["fit" in names for names in roles]]
     held_out = points[["held_out" in names for names in roles]]
     law = read_as(answer.law)
-    known = answer.reference or law.reference
-    if law.curve or not known or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
+    reference = answer.reference or law.reference
+    if law.curve or not reference or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
         return None
     target = answer.target
     if not target:
@@ -188,4 +188,4 @@ def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | 
             return None
         largest = highest(held_out, "C")
         target = {name: float(largest[name]) for name in law.columns}
-    return expect(law, fitted, target, noise=answer.noise, params=known)
+    return expect(law, fitted, target, noise=answer.noise, params=reference)

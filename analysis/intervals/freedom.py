@@ -39,10 +39,10 @@ class Freedom:
         return float(self.degrees.min(initial=np.inf))
 
 
-def freedom(jacobian: Array, group: Array, told: Array | None = None) -> Freedom:
+def freedom(jacobian: Array, group: Array, prior_rows: Array | None = None) -> Freedom:
     """Judge a design by its Jacobian, shape (parameters, n), and the group of each row.
 
-    What is `told` beside, a prior's Jacobian of shape (parameters, m), holds parameters without an
+    `prior_rows` are a prior's Jacobian, shape (parameters, m): they hold parameters without an
     error that residuals would have to show.
 
     The estimate of parameter j moves by h'e for errors e, and its variance is estimated by the sum
@@ -51,19 +51,19 @@ def freedom(jacobian: Array, group: Array, told: Array | None = None) -> Freedom
     orthonormal basis q of the Jacobian, A those of h times q. Its mean is the trace of K K', its
     variance twice that of the square; neither needs a matrix of groups times groups.
     """
-    whole = jacobian if told is None else np.hstack([jacobian, told])
+    whole = jacobian if prior_rows is None else np.hstack([jacobian, prior_rows])
     size = np.linalg.norm(whole, axis=1)
     scaled = (whole / np.where(size > 0, size, 1)[:, None]).T
     q, singular, right = np.linalg.svd(scaled, full_matrices=False)
-    known = singular > _SAME_DIRECTION * singular[0]
-    q = q[:, known]
+    is_determined = singular > _SAME_DIRECTION * singular[0]
+    q = q[:, is_determined]
     q = q[: len(group)]
-    influence = q @ (right[known] / singular[known, None])
+    influence = q @ (right[is_determined] / singular[is_determined, None])
     groups = int(group.max()) + 1
     shared = _sums(q, group, groups)
     judged = [
-        _judge(_sums(own, group, groups)[:, 0], _sums(q * own, group, groups), shared)
-        for own in influence.T[:, :, None]
+        _judge(_sums(weights, group, groups)[:, 0], _sums(q * weights, group, groups), shared)
+        for weights in influence.T[:, :, None]
     ]
     left, degrees = np.array(judged).T
     return Freedom(left, degrees)
@@ -89,7 +89,7 @@ def _sums(rows: Array, group: Array, groups: int) -> Array:
     return np.stack([np.bincount(group, column, groups) for column in rows.T], axis=1)
 
 
-def reason_to_withhold(found: Freedom) -> str:
+def reason_to_withhold(estimate: Freedom) -> str:
     """Why no interval should be given; empty where it may be.
 
     With one degree of freedom the 95 % intervals of `scalinglab.analysis.intervals.resample` contained the
@@ -97,9 +97,9 @@ def reason_to_withhold(found: Freedom) -> str:
     with 1.8, of 5 points, in 87 to 89; from 2.5 on in 88 and more (the least: a surface from 3 x 3
     points).
     """
-    if found.least >= LEAST_DEGREES:
+    if estimate.least >= LEAST_DEGREES:
         return ""
     return (
-        f"no intervals are given: they would rest on {found.least:.1f} degrees of freedom; add sizes"
+        f"no intervals are given: they would rest on {estimate.least:.1f} degrees of freedom; add sizes"
         " or independent runs"
     )

@@ -123,6 +123,10 @@ def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
 def _missing_noise(sample: Sample) -> Array:
     """Noise of each row that the residuals do not show: a fit may meet its points too well."""
     n = len(sample.residual)
-    seen = np.mean(sample.residual**2) * n / max(n - sample.free, 1)
-    known = np.mean(sample.noise**2)
-    return sample.noise * np.sqrt(max(1 - seen / known, 0)) if known > 0 else np.zeros(n)
+    seen_variance = np.mean(sample.residual**2) * n / max(n - sample.free, 1)
+    known_variance = np.mean(sample.noise**2)
+    return (
+        sample.noise * np.sqrt(max(1 - seen_variance / known_variance, 0))
+        if known_variance > 0
+        else np.zeros(n)
+    )

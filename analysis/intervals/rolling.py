@@ -178,8 +178,8 @@ def plan_refits(columns: Columns, names: Sequence[str], free: int) -> list[Refit
 
 def as_draws(refits: list[Refit]) -> Draws:
     """The rows of each refit, as resamples."""
-    kept = np.array([refit.keep for refit in refits], np.float32)
-    return Draws(counts=kept, group=np.arange(kept.shape[1]))
+    counts = np.array([refit.keep for refit in refits], np.float32)
+    return Draws(counts=counts, group=np.arange(counts.shape[1]))
 
 
 def judge_refits(

@@ -83,9 +83,9 @@ def missing_draws_in_words(share: float, level: float, what: str) -> str:
     """
     if not share > 0:
         return ""
-    shown = f"{share:.0%}" if share >= 0.01 else f"{share:.2%}"
+    percentage = f"{share:.0%}" if share >= 0.01 else f"{share:.2%}"
     outcome = "there is no interval" if share > (1 - level) / 2 else "the interval allows for them"
-    return f"{shown} of the resamples {what}: {outcome}"
+    return f"{percentage} of the resamples {what}: {outcome}"
 
 
 def interval_in_words(lower: float, upper: float, form: str = ".4f") -> str:
@@ -122,10 +122,12 @@ def log_log_slope(x: Array, values: Array) -> Array:
 
     NaN for a draw with fewer than two.
     """
-    known = np.isfinite(values) & (values > 0)
-    weight = known / np.maximum(known.sum(0), 1)
+    is_known = np.isfinite(values) & (values > 0)
+    weight = is_known / np.maximum(is_known.sum(0), 1)
     log_x = np.log(x)[:, None]
-    log_y = np.log(np.where(known, values, 1.0))
+    log_y = np.log(np.where(is_known, values, 1.0))
     away = (log_x - (weight * log_x).sum(0)) * weight
     bent = (away * log_x).sum(0)
-    return np.where(known.sum(0) > 1, (away * log_y).sum(0) / np.where(bent > 0, bent, 1), np.nan)
+    return np.where(
+        is_known.sum(0) > 1, (away * log_y).sum(0) / np.where(bent > 0, bent, 1), np.nan
+    )

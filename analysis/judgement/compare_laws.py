@@ -91,34 +91,38 @@ def compare_laws(
     """
     candidates = _candidates(laws, options)
     first, chosen = next(iter(candidates.values()))
-    for _, given in candidates.values():
-        data = with_multiples(data, given.get("columns"))
+    for _, law_options in candidates.values():
+        data = with_multiples(data, law_options.get("columns"))
     by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
         raise UserError(f"by: the table has no column {by!r}")
     if beyond is not None and not beyond >= 1:
         raise UserError(f"beyond={beyond!r} must be at least 1")
-    results = {name: fit(law, data, **given) for name, (law, given) in candidates.items()}
-    fitted = _of_common_rows([_best(law, data, given) for law, given in candidates.values()])
+    results = {
+        name: fit(law, data, **law_options) for name, (law, law_options) in candidates.items()
+    }
+    fitted = _of_common_rows(
+        [_best(law, data, law_options) for law, law_options in candidates.values()]
+    )
     column = data[by].iloc[fitted[0].points.rows]
     fewest = max(len(one.misfit.space.free) for one in fitted) + SPARE
     origins, cluster, budget = _origins(
         column, fewest, None if first.curve else fitted[0].points.cluster
     )
     error = [held_out_errors(one, origins, [0.0], budget)[0] for one in fitted]
-    held = ahead(np.array(error), origins, fitted[0].points.noise)
+    predictions = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))
     return Comparison(
-        _table(results, held, cluster, question),
-        _predictions(list(results), fitted[0], held, data.index),
+        _table(results, predictions, cluster, question),
+        _predictions(list(results), fitted[0], predictions, data.index),
         results,
         by,
         tuple(origin.label for origin in origins),
     )
 
 
-def _best(law: Law, data: pd.DataFrame, given: Mapping[str, Any]) -> BestFit:
-    return best_fit(law, data, FitOptions(**{n: v for n, v in given.items() if n in _OPTIONS}))
+def _best(law: Law, data: pd.DataFrame, options: Mapping[str, Any]) -> BestFit:
+    return best_fit(law, data, FitOptions(**{n: v for n, v in options.items() if n in _OPTIONS}))
 
 
 def _of_common_rows(fitted: list[BestFit]) -> list[BestFit]:
@@ -126,8 +130,8 @@ def _of_common_rows(fitted: list[BestFit]) -> list[BestFit]:
     common = fitted[0].points.rows
     for one in fitted[1:]:
         common = np.intersect1d(common, one.points.rows)
-    kept = [np.isin(one.points.rows, common) for one in fitted]
-    return [o if k.all() else of_rows(o, k) for o, k in zip(fitted, kept, strict=True)]
+    masks = [np.isin(one.points.rows, common) for one in fitted]
+    return [o if k.all() else of_rows(o, k) for o, k in zip(fitted, masks, strict=True)]
 
 
 def _origins(
@@ -156,47 +160,49 @@ def _origins(
 def _candidates(
     laws: Sequence[Candidate], options: Mapping[str, Any]
 ) -> dict[str, tuple[Law, dict[str, Any]]]:
-    found: dict[str, tuple[Law, dict[str, Any]]] = {}
+    by_name: dict[str, tuple[Law, dict[str, Any]]] = {}
     for candidate in laws:
-        law, own = candidate if isinstance(candidate, tuple) else (candidate, {})
+        law, law_options = candidate if isinstance(candidate, tuple) else (candidate, {})
         law = find(law)
         name = law.name
-        if name in found:
-            name += f"({', '.join(f'{k}={v}' for k, v in own.items())})"
-        if name in found:
+        if name in by_name:
+            name += f"({', '.join(f'{k}={v}' for k, v in law_options.items())})"
+        if name in by_name:
             raise UserError(f"laws: {name} is given twice")
-        found[name] = (law, {**options, **own})
-    if len(found) < 2:
+        by_name[name] = (law, {**options, **law_options})
+    if len(by_name) < 2:
         raise UserError("laws: give at least two to choose among")
-    return found
+    return by_name
 
 
-def _predictions(names: list[str], one: BestFit, held: HeldOut, index: pd.Index) -> pd.DataFrame:
-    scale, target = one.misfit.scale, one.misfit.target[held.row]
+def _predictions(
+    names: list[str], one: BestFit, predictions: HeldOut, index: pd.Index
+) -> pd.DataFrame:
+    scale, target = one.misfit.scale, one.misfit.target[predictions.row]
     parts = [
         pd.DataFrame(
             {
                 "law": name,
-                "origin": held.origin,
-                "row": index[one.points.rows[held.row]],
+                "origin": predictions.origin,
+                "row": index[one.points.rows[predictions.row]],
                 "measured": scale.back(target),
                 "predicted": scale.back(np.where(np.isfinite(error), target + error, np.nan)),
                 "error": np.where(np.isfinite(error), scale.error(error), np.inf),
             }
         )
-        for name, error in zip(names, held.error, strict=True)
+        for name, error in zip(names, predictions.error, strict=True)
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _table(
-    results: dict[str, Result], held: HeldOut, cluster: Array, question: float
+    results: dict[str, Result], predictions: HeldOut, cluster: Array, question: float
 ) -> pd.DataFrame:
-    weights = held.weights(question)
-    density = log_densities(held, weights, question)
+    weights = predictions.weights(question)
+    density = log_densities(predictions, weights, question)
     score = density @ weights
     scale = next(iter(results.values())).scale
-    error = np.where(np.isfinite(held.error), scale.error(held.error), np.inf)
+    error = np.where(np.isfinite(predictions.error), scale.error(predictions.error), np.inf)
     above = (error > 0) @ weights
     table = pd.DataFrame(
         {
@@ -207,9 +213,9 @@ def _table(
             ],
             "held_out": np.abs(error) @ weights,
             "score": score,
-            "bias": scale.error(trend(held, weights, question).value),
+            "bias": scale.error(trend(predictions, weights, question).value),
             "one_sided": np.maximum(above, 1 - above),
-            "behind": leads(density, weights, cluster[held.row]),
+            "behind": leads(density, weights, cluster[predictions.row]),
         },
         index=pd.Index(list(results), name="law"),
     )

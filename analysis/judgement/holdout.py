@@ -55,11 +55,11 @@ class HeldOut:
         """The outcome in one sentence."""
         s = self.scores
         where = "inside" if s["beyond"] <= 1 else f"{s['beyond']:.2g}x beyond"
-        level, told = self.result.settings["level"], int(self.table["contained"].notna().sum())
-        of = "" if told == s["points"] else f" of the {told} that have one"
+        level, judged = self.result.settings["level"], int(self.table["contained"].notna().sum())
+        of = "" if judged == s["points"] else f" of the {judged} that have one"
         covered = (
             f"{s['coverage']:.0%} inside the {level:.0%} interval{of}"
-            if told
+            if judged
             else "no interval can be given"
         )
         lost = missing_draws_in_words(float(self.table["impossible"].max()), level, IMPOSSIBLE)
@@ -102,16 +102,16 @@ def hold_out(
     by = column_named(data, by, named(options), "by") if by else first_column(first, options)
     if by not in data.columns:
         raise UserError(f"by: the table has no column {by!r}")
-    held = _held(data[by], value)
-    if held.all() or not held.any():
-        count = f"{int(held.sum())} of {len(data)} rows"
+    is_held_out = _held(data[by], value)
+    if is_held_out.all() or not is_held_out.any():
+        count = f"{int(is_held_out.sum())} of {len(data)} rows"
         raise UserError(f"by={by!r}, value={value!r} holds out {count}")
-    options = {"beyond": _beyond(data, held, named(options)), **options}
-    result = fit(law, data[~held], **options)
+    options = {"beyond": _beyond(data, is_held_out, named(options)), **options}
+    result = fit(law, data[~is_held_out], **options)
     response = result.columns[first.response]
-    predicted = result.predict(data[held], level=result.settings["level"])
-    table = data[held].assign(
-        measured=data.loc[held, response],
+    predicted = result.predict(data[is_held_out], level=result.settings["level"])
+    table = data[is_held_out].assign(
+        measured=data.loc[is_held_out, response],
         predicted=predicted[first.response],
         **{name: predicted[name] for name in ("lower", "upper", "inside", "beyond", "impossible")},
     )

@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load, require
 from scalinglab.analysis.tables.typed import names_of
@@ -69,14 +70,18 @@ class Multiverse:
     @property
     def range(self) -> tuple[float, float]:
         """The smallest and the largest answer."""
-        known = self.table["answer"].dropna()
-        return float(known.min()), float(known.max())
+        answers = self.table["answer"].dropna()
+        return float(answers.min()), float(answers.max())
 
     def sentence(self) -> str:
         """The range of the answer, and the choice that matters most."""
         low, high = self.range
-        known = self.table["answer"].notna()
-        count = f"{known.sum()} of {len(known)}" if not known.all() else f"{len(known)}"
+        has_answer = self.table["answer"].notna()
+        count = (
+            f"{has_answer.sum()} of {len(has_answer)}"
+            if not has_answer.all()
+            else f"{len(has_answer)}"
+        )
         text = f"Across {count} analysis variants {self.of} is {low:.4g} to {high:.4g}"
         if self.shares.empty or high == low:
             return text + "."
@@ -134,13 +139,13 @@ def fit_multiverse(
         choices.conventions, choices.laws, choices.objectives, choices.exclusions
     ):
         convention, law, objective, exclusion = row
-        asked = {"resamples": 0, **options, **choices.objectives[objective]}
+        fit_options = {"resamples": 0, **options, **choices.objectives[objective]}
         try:
             result = fit(
                 law,
                 choices.conventions[convention],
                 exclude=list(choices.exclusions[exclusion]),
-                **asked,
+                **fit_options,
             )
             value, why = float(answer(result)), ""
             if not (np.isfinite(value) and value > 0):
@@ -185,8 +190,8 @@ def counted_runs(
 ) -> dict[str, pd.DataFrame]:
     """The runs that a study fits, with N counted in several ways: count -> runs."""
     counted: dict[str, pd.DataFrame] = {}
-    for asked in n_counts:
-        runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS, loss=loss)
+    for count in n_counts:
+        runs = load(outputs, study=study, role="fit", n_count=count, flops=FLOPS, loss=loss)
         require(runs, outputs, study, "fit")
         if any(np.array_equal(runs["N"], other["N"]) for other in counted.values()):
             continue  # a dense model is active as a whole
@@ -216,21 +221,21 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
 def answer_multiverse(
     outputs: str | Path,
     study: str,
-    wanted: AnswerConfig,
+    answer: AnswerConfig,
     mix_fingerprints: bool,
     loss: str | None = None,
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no analysis variant gives one."""
-    if not wanted.budgets:
+    if not answer.budgets:
         return None
-    target = Target("N", {"C": float(max(wanted.budgets))})
+    target = Target("N", {"C": float(max(answer.budgets))})
     try:
         return study_multiverse(
             outputs,
             study,
             target,
-            law=wanted.law,
-            delta=wanted.delta,
+            law=LAW if answer.law == AUTO else answer.law,
+            delta=answer.delta,
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
             loss=loss,
@@ -276,7 +281,7 @@ def table_multiverse(
 
 def _objectives(delta: float | str | None) -> dict[str, Mapping[str, Any]]:
     """The usual objectives, and that of a study if it is another."""
-    if delta in (None, WORDS[0], *(own.get("delta") for own in OBJECTIVES.values())):
+    if delta in (None, WORDS[0], *(objective.get("delta") for objective in OBJECTIVES.values())):
         return dict(OBJECTIVES)
     return {**OBJECTIVES, f"Huber {delta}": {"delta": delta}}
 
@@ -293,26 +298,26 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
 
     Combinations without an answer are left out, so shares are of those that have one.
     """
-    known = table[table["answer"].notna()]
-    log = np.log(known["answer"])
+    answered = table[table["answer"].notna()]
+    log = np.log(answered["answer"])
     variance = float(log.var(ddof=0))
     rows = []
     for choice in CHOICES:
-        if known[choice].nunique() < 2:
+        if answered[choice].nunique() < 2:
             continue
-        means = log.groupby(known[choice]).mean()
-        own = log.groupby(known[choice]).transform("mean").var(ddof=0)
-        others = [known[c] for c in CHOICES if c != choice]
+        means = log.groupby(answered[choice]).mean()
+        main_variance = log.groupby(answered[choice]).transform("mean").var(ddof=0)
+        others = [answered[c] for c in CHOICES if c != choice]
         within = (log - log.groupby(others).transform("mean")).var(ddof=0)
         rows.append(
             {
                 "choice": choice,
-                "options": known[choice].nunique(),
-                "own": float(own) / variance if variance > 0 else 0.0,
+                "options": answered[choice].nunique(),
+                "own": float(main_variance) / variance if variance > 0 else 0.0,
                 "whole": float(within) / variance if variance > 0 else 0.0,
                 "factor": float(np.exp(means.max() - means.min())),
             }
         )
     columns = ["choice", "options", "own", "whole", "factor"]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.sort_values("whole", ascending=False, ignore_index=True)
+    shares_table = pd.DataFrame(rows, columns=columns)
+    return shares_table.sort_values("whole", ascending=False, ignore_index=True)

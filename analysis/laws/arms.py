@@ -84,14 +84,14 @@ class ArmLaw(Law):
 
     def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:
         """Each arm's own starts side by side; what is shared begins at the arms' middle."""
-        own = {
+        starts_by_arm = {
             a: self.of_one_arm.starts(within, response[rows], count)
             for a, rows, within in self._split(columns)
         }
-        count = max(len(start) for start in own.values())
+        count = max(len(start) for start in starts_by_arm.values())
         params = np.zeros((count, len(self.parameters)))
         times = np.zeros(len(self.parameters))
-        for a, start in own.items():
+        for a, start in starts_by_arm.items():
             params[:, self.place(a)] += np.resize(start, (count, start.shape[1]))
             times[self.place(a)] += 1
         return params / np.maximum(times, 1)
@@ -116,7 +116,7 @@ def by_arm(law: Law, arms: Sequence[str], shared: Sequence[str] = ()) -> ArmLaw:
         if name not in law.names:
             allowed = ", ".join(law.names)
             raise UserError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
-    own = [
+    arm_parameters = [
         replace(p, name=f"{p.name}[{arm}]")
         for arm in arms
         for p in law.parameters
@@ -126,7 +126,7 @@ def by_arm(law: Law, arms: Sequence[str], shared: Sequence[str] = ()) -> ArmLaw:
         name=law.name,
         formula=law.formula,
         source=law.source,
-        parameters=(*(p for p in law.parameters if p.name in shared), *own),
+        parameters=(*(p for p in law.parameters if p.name in shared), *arm_parameters),
         columns={ARM: "arm, by its index", **law.columns},
         needs={ARM: "which arm the row belongs to", **law.inputs},
         value=law.value,

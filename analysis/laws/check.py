@@ -35,7 +35,7 @@ def check_derivatives(law: Law, params: Array, columns: Columns) -> None:
     few = {name: column[..., :_ROWS] for name, column in columns.items()}
     params = params[np.unique(np.linspace(0, len(params) - 1, _PLACES).round().astype(int))]
     with np.errstate(all="ignore"):
-        value, given = law.jacobian(params, few)
+        value, derivatives = law.jacobian(params, few)
         if law.gradient is not None:
             reference, tolerance = law.complex_step(params, few)[1], _EXACT
         else:
@@ -44,19 +44,19 @@ def check_derivatives(law: Law, params: Array, columns: Columns) -> None:
             rounding = _ROUNDING * np.abs(value / params[:, k : k + 1])
             verdicts = [
                 _agree(*pair, tolerance)
-                for pair in zip(given[:, k], reference[:, k], rounding, strict=True)
+                for pair in zip(derivatives[:, k], reference[:, k], rounding, strict=True)
             ]
             if verdicts.count(False) > verdicts.count(True):
                 wrong = f"law {law.name!r}: the derivative in {name!r} is wrong"
                 raise UserError(wrong + _hint(law))
 
 
-def _agree(given: Array, reference: Array, rounding: Array, tolerance: float) -> bool | None:
+def _agree(derivatives: Array, reference: Array, rounding: Array, tolerance: float) -> bool | None:
     """Whether two derivatives agree at one place; None where there is nothing to compare."""
     right = np.isfinite(reference) & ~np.isnan(rounding)
     if not right.any():
         return None
-    error = np.abs(given - reference)[right].max()
+    error = np.abs(derivatives - reference)[right].max()
     return bool(error <= tolerance * np.abs(reference[right]).max() + rounding[right].max())
 
 

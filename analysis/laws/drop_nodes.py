@@ -30,15 +30,15 @@ def node_columns(frame: pd.DataFrame, wanted: Array | None, *, warmup: bool) -> 
     wanted = np.ones(len(frame), bool) if wanted is None else wanted
     place = np.cumsum(wanted) - 1
     area = np.full(int(wanted.sum()), np.nan)
-    found = []
+    parts = []
     for at, step, rates in whole_runs(frame):
         rows = warmup_end(rates) + np.flatnonzero(wanted[at[warmup_end(rates) :]])
         lr, looking = every_step(step, rates), (step[rows] - step[0]).astype(int)
         area[place[at[rows]]] = np.cumsum(lr)[looking]
-        found.append((place[at[rows]], drop_nodes(lr, looking, warmup=warmup)))
-    nodes = np.zeros((3, max(part.shape[1] for _, part in found), len(area)))
+        parts.append((place[at[rows]], drop_nodes(lr, looking, warmup=warmup)))
+    nodes = np.zeros((3, max(part.shape[1] for _, part in parts), len(area)))
     nodes[2] = 1
-    for rows, part in found:
+    for rows, part in parts:
         nodes[:, : part.shape[1], rows] = part
     return {"S1": area, "nodes": nodes.reshape(-1, len(area))}
 

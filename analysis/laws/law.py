@@ -122,12 +122,12 @@ class Law:
 
     def _check_value(self) -> None:
         """Refuse a formula that does not take what it will be called with."""
-        taken, names = inspect.signature(self.value), (*self.columns, *self.names)
+        signature, names = inspect.signature(self.value), (*self.columns, *self.names)
         try:
-            taken.bind(**dict.fromkeys(names))
+            signature.bind(**dict.fromkeys(names))
         except TypeError as error:
             raise UserError(
-                f"law {self.name!r}: value{taken} is called by name with its columns and "
+                f"law {self.name!r}: value{signature} is called by name with its columns and "
                 f"parameters, {', '.join(names)}: {error}"
             ) from None
 
@@ -199,10 +199,10 @@ class Law:
         """
         if self.guess is not None:
             guess = self.guess(columns, response)
-            own = np.stack(np.broadcast_arrays(*(guess[name] for name in self.names)), axis=1)
+            guessed = np.stack(np.broadcast_arrays(*(guess[name] for name in self.names)), axis=1)
             if count is None:
-                return own
-            return resized_starts(self.parameters, own.astype(float), count)
+                return guessed
+            return resized_starts(self.parameters, guessed.astype(float), count)
         params = spread_starts(self.parameters, count)
         if self.linear:
             at = [self.names.index(name) for name in self.linear]

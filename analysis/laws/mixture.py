@@ -48,10 +48,12 @@ class MixtureLaw(Law):
 
     def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
         """See `Law.read`."""
-        found: Columns = {}
+        law_columns: Columns = {}
         for law in self.laws:
-            found |= {self.column(law, name): c for name, c in law.read(frame, wanted).items()}
-        return found
+            law_columns |= {
+                self.column(law, name): c for name, c in law.read(frame, wanted).items()
+            }
+        return law_columns
 
     def predict(self, params: Array, columns: Columns) -> Array:
         """See `Law.predict`; NaN where a law with a share predicts what no response can be."""
@@ -62,9 +64,13 @@ class MixtureLaw(Law):
             rows = np.flatnonzero(params[:, number])
             if not len(rows):
                 continue
-            own = {name: _rows(law, columns[self.column(law, name)], rows) for name in law.columns}
-            said = scale.of(scale.possible(law.predict(params[rows, self.place(number)], own)))
-            mean[rows] += params[rows, number, None] * said
+            law_columns = {
+                name: _rows(law, columns[self.column(law, name)], rows) for name in law.columns
+            }
+            prediction = scale.of(
+                scale.possible(law.predict(params[rows, self.place(number)], law_columns))
+            )
+            mean[rows] += params[rows, number, None] * prediction
         return scale.back(mean)
 
 
@@ -75,14 +81,14 @@ def mixture_law(laws: Sequence[Law]) -> MixtureLaw:
         Parameter(f"share[{law.name}]", low=0, high=1, meaning=f"share of {law.name}")
         for law in laws
     ]
-    own = [
+    law_parameters = [
         replace(p, name=f"{p.name}[{law.name}]", role="") for law in laws for p in law.parameters
     ]
     return MixtureLaw(
         name=AUTO,
         formula="mean by shares of " + ", ".join(law.name for law in laws),
         source="stacking: Yao et al. 2018, arXiv:1704.02030",
-        parameters=(*shares, *own),
+        parameters=(*shares, *law_parameters),
         columns={
             MixtureLaw.column(law, n): what for law in laws for n, what in law.columns.items()
         },

@@ -97,12 +97,12 @@ def highest_rates(frame: pd.DataFrame) -> tuple[float, float]:
 
 def runs_that_rewarm(frame: pd.DataFrame) -> list[str]:
     """Runs whose learning rate rises again once it has fallen."""
-    found = []
+    names = []
     for at, _, lr in whole_runs(frame):
         after = lr[warmup_end(lr) :]
         if (after - np.minimum.accumulate(after)).max() > _RISE * lr.max():
-            found.append(str(frame["run"].iloc[at[0]]))
-    return found
+            names.append(str(frame["run"].iloc[at[0]]))
+    return names
 
 
 def every_step(step: Array, lr: Array) -> Array:

@@ -70,7 +70,7 @@ class Course:
         at = np.unique(np.concatenate([[0], self.knots]).astype(int))
         return pd.DataFrame({"step": at, "lr": rates[at]})
 
-    def columns(self, law: Law, values: Array, given: Mapping[str, float]) -> Columns:
+    def columns(self, law: Law, values: Array, size: Mapping[str, float]) -> Columns:
         """What the law reads at the last step, for values (k, batch) that may be complex.
 
         Raises
@@ -78,7 +78,7 @@ class Course:
         UserError
             If the law reads something of a schedule that is not known here, or a column is missing.
         """
-        unknown = set(law.columns) - {"S1", "nodes", "felt", *given}
+        unknown = set(law.columns) - {"S1", "nodes", "felt", *size}
         if unknown or not law.curve:
             raise UserError(
                 f"the best schedule needs a law of whole curves; {law.name} reads"
@@ -101,7 +101,7 @@ class Course:
             least = _LEAST_LR * np.abs(values).max()
             log_lr = np.log(np.where(lower.real > least, lower, least))
             columns["nodes"] = np.concatenate([drop, log_lr, since])
-        return columns | {name: np.full(total.shape, given[name]) for name in given}
+        return columns | {name: np.full(total.shape, size[name]) for name in size}
 
     def _edges(self, values: Array) -> tuple[Array, Array]:
         """Ends of the stretches (m,) and the learning rate there (m, batch)."""

@@ -23,19 +23,19 @@ def spread_starts(parameters: Sequence[Parameter], count: int | None = None) -> 
     return params
 
 
-def resized_starts(parameters: Sequence[Parameter], own: Array, count: int) -> Array:
+def resized_starts(parameters: Sequence[Parameter], starts: Array, count: int) -> Array:
     """`count` starts from a law's own: every so many-th, or more of them, moved by up to a fifth
     (a factor of e^0.5 on a logarithmic scale).
     """
-    if count <= len(own):
-        return own[np.linspace(0, len(own) - 1, count).round().astype(int)]
-    more = np.resize(own, (count - len(own), own.shape[1]))
+    if count <= len(starts):
+        return starts[np.linspace(0, len(starts) - 1, count).round().astype(int)]
+    more = np.resize(starts, (count - len(starts), starts.shape[1]))
     spread = _halton(len(more)) - 0.5
     for k, parameter in enumerate(parameters):
         u, away = parameter.to_unconstrained(more[:, k]), spread[:, k % _DIMENSIONS]
         moved = u * (1 + 0.4 * away) if parameter.scale == "linear" else u + away
         more[:, k] = parameter.from_unconstrained(np.clip(moved, *parameter.limits()))
-    return np.concatenate([own, more])
+    return np.concatenate([starts, more])
 
 
 def some_rows(columns: dict[str, Array], response: Array) -> tuple[dict[str, Array], Array]:

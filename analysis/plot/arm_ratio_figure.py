@@ -63,7 +63,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
             percent,
             "C",
             "percent",
-            "laws",
+            without_interval("laws", along, "ratio"),
             color=palette()[0],
             band=f"{level:.0%} interval of the laws",
             lw=1.5,
@@ -74,6 +74,11 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)
     return finish(ax, COMPUTE, f"loss of {b} / {a} − 1 (%)")
+
+
+def without_interval(name: str, along: pd.DataFrame, column: str) -> str:
+    """The name of a line, which says so if it has no interval."""
+    return name if along[f"{column}_lower"].notna().any() else f"{name} (no interval)"
 
 
 def pair_table(comparison: ArmComparison) -> pd.DataFrame:

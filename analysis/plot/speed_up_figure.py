@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
-from scalinglab.analysis.plot.arm_ratio_figure import trend
+from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
 from scalinglab.analysis.plot.labels import COMPUTE, literal, power
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
@@ -54,7 +54,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         shown[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
         "C",
         "speed_up",
-        "along the ladder",
+        without_interval("along the ladder", shown, "speed_up"),
         color=palette()[0],
         band=f"{level:.0%} interval",
         lw=1.5,

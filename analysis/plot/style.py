@@ -42,7 +42,7 @@ INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 BAND = 0.18  # opacity of an interval
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 _HEIGHT = 0.68  # of a figure's, that its axes have
-_EM = 0.56  # width of a character in sizes of the font, on average
+_EM = 0.6  # width of a character in sizes of the font, on average
 _LABEL_EMS, _BAR_EMS = 5.0, 7.0  # that labels beside the axes take, and a colour bar
 _WITH_BAR: WeakSet[Axes] = WeakSet()
 _MANY = 6  # different values, up to which a colour bar marks each
@@ -62,7 +62,7 @@ def category(k: int) -> dict[str, Any]:
 
 def colour_map() -> Colormap:
     """Viridis without its darkest and its palest part: legible as a line on white."""
-    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.88, 256)))
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.85, 256)))
 
 
 def axes(width: float | None = None, ratio: float = _RATIO, columns: int = 1) -> Any:
@@ -196,6 +196,6 @@ def _legend_width(names: list[str], columns: int) -> float:
     width, at = 0.0, 0
     for k in range(columns):
         count = rows + (k < more)
-        width += _EM * max(len(name) for name in names[at : at + count]) + 3.4
+        width += _EM * max(len(name) for name in names[at : at + count]) + 3.6
         at += count
     return width

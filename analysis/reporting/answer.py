@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.comparison import paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
     missing_draws_in_words,
 )
+from scalinglab.analysis.plot.labels import power, short
 from scalinglab.analysis.tables.runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
@@ -34,6 +38,10 @@ _FORMS = {
     **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),
 }
+
+
+Form = str | Callable[[float], str]
+NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,48 @@ class Answer:
         """The answer in words and numbers."""
         parts = [self.question, self.law.report(), *self.sentences()]
         return "\n\n".join(parts)
+
+    def headline(self) -> str:
+        """The answer in one sentence: the comparison, the best split, or the law's exponents."""
+        if self.outlook is not None and self.outlook.arms is not None:
+            return f"{paired(self.outlook.arms)}."
+        if self.allocation is None:
+            return self._exponents().partition(". ")[0].rstrip(".") + "."
+        rows = records_of(self.allocation.table)
+        measured = with_role(self.runs, "fit")["C"].max()
+        inside = [r for r in rows if r["inside"] and r["C"] <= measured]
+        row = (inside or rows)[-1]
+        return (
+            f"With C = {power(row['C'])} FLOPs the best model has N* = {_ranged(row, 'N', short)}"
+            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; {growth_in_words(self.allocation.exponents)}"
+            + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
+        )
+
+    def beside_headline(self) -> list[str]:
+        """What a page says next to its headline, figures and tables, which hold the other numbers."""
+        sentences = [
+            self.multiverse.sentence() if self.multiverse else "",
+            self._tested(),
+            self._points(),
+            self._exponents() if self.allocation is not None else "",
+        ]
+        return [sentence for sentence in sentences if sentence]
+
+    def _tested(self) -> str:
+        """How well held-out runs were predicted, in one sentence; their table has each."""
+        if self.held_out.empty:
+            return "No run was held out: how far the law extrapolates is not tested."
+        error, count = self.held_out["error"], len(self.held_out)
+        runs = "1 held-out run was" if count == 1 else f"{count} held-out runs were"
+        covered = self.held_out["covered"].dropna()
+        inside = (
+            ""
+            if covered.empty
+            else f"; {int(covered.sum())} of {len(covered)} lie within their intervals"
+        )
+        return (
+            f"{runs} predicted with a mean error of {error.abs().mean():.2%} of the loss{inside}."
+        )
 
     def sentences(self) -> list[str]:
         """What was found, the answer first: one sentence or two a finding."""
@@ -215,14 +265,16 @@ def _design_in_words(fitted: pd.DataFrame) -> str:
     return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
 
 
-def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+def with_intervals(
+    table: pd.DataFrame, written: Mapping[str, Callable[[float], str]] = NONE_WRITTEN
+) -> pd.DataFrame:
     """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
 
-    What is not known is left empty.
+    What is not known is left empty. `written` says how the numbers of some columns are written.
     """
     shown = {}
     for name in table:
-        form = _FORMS.get(str(name))
+        form = written.get(str(name)) or _FORMS.get(str(name))
         if f"{name}_lower" in table:
             shown[name] = [_ranged(row, str(name), form) for row in records_of(table)]
         elif not str(name).endswith(("_lower", "_upper")):
@@ -230,19 +282,23 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
 
 
-def _plain(value: Any, form: str) -> str:
+def _plain(value: Any, form: Form) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:{form}}"
+        return "" if np.isnan(value) else _written(value, form)
     return str(value)
 
 
-def _ranged(row: dict[str, Any], name: str, form: str | None = None) -> str:
+def _written(value: float, form: Form) -> str:
+    return form(value) if callable(form) else f"{value:{form}}"
+
+
+def _ranged(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     """A value and its interval: three digits if no form is asked for, ends of zero shown."""
     lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
     if np.isnan(row[name]):
         return ""
     numbers = (row[name], lower, upper)
-    value, low, high = (f"{v:{form or '#.3g'}}".removesuffix(".") for v in numbers)
+    value, low, high = (_written(v, form or "#.3g").removesuffix(".") for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"

@@ -1,15 +1,16 @@
-"""One self-contained HTML page: words, tables, figures; no script, no network.
+"""One self-contained HTML page: a sentence, a figure, warnings, then the rest under its contents.
 
 What a page says is data (`Section`); its markup stands in ``templates/page.html`` alone, which escapes
-every text.
+every text. The page is complete without its script and never asks a network. The script is our own
+few kilobytes: the smallest plotting library (Plotly's basic bundle, Vega-Lite with its runtime) is a
+megabyte in every report, and would draw each figure a second time in another style.
 """
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,15 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
 from scalinglab.scaling.text.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_ROWS = 200  # of a table, that a page shows
+_MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
+_PROSE = 60  # characters of a cell, from which it is broken into lines
 _ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
 _COUNTED = 1e7  # below it whole numbers are read in full, above it by their size
 
@@ -56,11 +61,58 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A text that a reader takes along.
+
+    Attributes
+    ----------
+    title : str
+        What it is.
+    name : str
+        Of the file.
+    text : str
+    """
+
+    title: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """What a page tells of single runs on demand.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a run, its name in ``run_id``.
+    curves : mapping of str to (steps, losses)
+    """
+
+    table: pd.DataFrame
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A section with its place in the contents and its figures drawn."""
+
+    key: str
+    title: str
+    text: str
+    tables: Sequence[pd.DataFrame]
+    figures: Sequence[tuple[str, Picture]]
+    listing: str
+    refused: Sequence[str]
+
+
+@dataclass(frozen=True)
 class _Column:
     """A column of a table as the page shows it."""
 
     name: str
     numeric: bool
+    prose: bool
     texts: Sequence[str]
 
 
@@ -71,21 +123,88 @@ def page(
     warnings: Sequence[str],
     sections: Sequence[Section],
     outputs: str | Path,
+    *,
+    headline: str = "",
+    leading: Sequence[tuple[str, Figure]] = (),
+    downloads: Sequence[Download] = (),
+    runs: RunDetails | None = None,
 ) -> str:
-    """A page: the answer, a paragraph a finding, the warnings, then the sections."""
+    """A page: the answer, a paragraph a finding, the warnings, then the sections.
+
+    Parameters
+    ----------
+    headline : str
+        The answer in one sentence.
+    leading : sequence of (caption, Figure)
+        What supports it.
+    downloads : sequence of Download
+    runs : RunDetails, optional
+        Shown where a reader clicks on a run.
+    """
+    pictures = _light([*_drawn("lead", leading)], [*_shown(sections)])
     return (
         _environment()
         .get_template("page.html")
         .render(
             title=title,
             question=question,
+            headline=headline,
             findings=findings,
+            leading=pictures[0],
             warnings=warnings,
-            sections=sections,
+            sections=pictures[1],
+            downloads=downloads,
+            runs=_run_data(runs),
             outputs=outputs,
+            most_rows=_MOST_ROWS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         )
     )
+
+
+def _drawn(key: str, figures: Sequence[tuple[str, Figure]]) -> Iterator[tuple[str, Picture]]:
+    for k, (caption, figure) in enumerate(figures):
+        yield caption, picture(figure, f"{key}-{k + 1}")
+
+
+def _shown(sections: Sequence[Section]) -> Iterator[_Shown]:
+    for k, section in enumerate(sections):
+        key = f"part-{k + 1}"
+        yield _Shown(
+            key,
+            section.title,
+            section.text,
+            section.tables,
+            [*_drawn(f"figure-{k + 1}", section.figures)],
+            section.listing,
+            section.refused,
+        )
+
+
+def _light(
+    leading: list[tuple[str, Picture]], sections: list[_Shown]
+) -> tuple[list[tuple[str, Picture]], list[_Shown]]:
+    """Without second pictures on linear axes, where all together would make a heavy page."""
+    every = [*leading, *(shown for section in sections for shown in section.figures)]
+    if sum(len(text) for _, shown in every for text in shown.svgs) <= _MOST:
+        return leading, sections
+
+    def first(figures: Sequence[tuple[str, Picture]]) -> list[tuple[str, Picture]]:
+        return [(caption, replace(shown, svgs=shown.svgs[:1])) for caption, shown in figures]
+
+    return first(leading), [replace(part, figures=first(part.figures)) for part in sections]
+
+
+def _run_data(runs: RunDetails | None) -> str:
+    """JSON of single runs for the page's script."""
+    if runs is None:
+        return "null"
+    names = [name for name in runs.table if name != "run_id"]
+    rows = {
+        str(row["run_id"]): [_text(row[name]) for name in names]
+        for row in runs.table.to_dict("records")
+    }
+    return embedded({"columns": names, "rows": rows, "curves": runs.curves})
 
 
 @cache
@@ -99,7 +218,8 @@ def _environment() -> Environment:
     environment.filters |= {
         "columns": _columns,
         "removeprefix": str.removeprefix,
-        "svg": lambda figure: Markup(svg(figure)),
+        "rows": _rows,
+        "markup": Markup,
     }
     environment.tests["startswith"] = str.startswith
     return environment
@@ -110,28 +230,21 @@ def _visible(value: object) -> object:
     return value if isinstance(value, Markup) else printable(str(value))
 
 
-def svg(figure: Figure) -> str:
-    """A figure as inline SVG; equal figures give equal text."""
-    # matplotlib takes half a second to import: only drawing waits for it.
-    from matplotlib import rc_context
-
-    out = io.StringIO()
-    with rc_context({"svg.hashsalt": "scaling", "svg.fonttype": "path"}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
-
-
 def _columns(frame: pd.DataFrame) -> list[_Column]:
     """The columns of a table; numbers are set to the right."""
-    return [
-        _Column(
-            str(name),
-            pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool,
-            _texts(frame[name]),
-        )
-        for name in frame
-    ]
+    columns = []
+    for name in frame:
+        texts = _texts(frame[name])
+        numeric = pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
+        long = not numeric and any(len(text) > _PROSE for text in texts[:_MOST_ROWS])
+        columns.append(_Column(str(name), numeric, long, texts))
+    return columns
+
+
+def _rows(frame: pd.DataFrame) -> Markup:
+    """A long table as JSON, its names first: what its file holds."""
+    cells = frame.astype(object).where(frame.notna(), None)
+    return Markup(embedded([[str(name) for name in frame], *cells.to_numpy().tolist()]))
 
 
 def _texts(values: pd.Series) -> list[str]:

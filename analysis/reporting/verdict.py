@@ -7,14 +7,17 @@ and nothing else, so that runs from elsewhere, or made up, can be judged as well
 from __future__ import annotations
 
 import inspect
+import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, make_dataclass
+from dataclasses import MISSING, dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pandas as pd
 
-from scalinglab.analysis.reporting.page import Section, page
+from scalinglab.analysis.intervals.power import Design, design_of, noise_between_seeds
+from scalinglab.analysis.reporting.page import Download, Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
@@ -23,16 +26,18 @@ from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without
+from scalinglab.scaling.records.plan_file import AnswerConfig
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.registry import Registry, function
 from scalinglab.scaling.text.flatten import flatten
+from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW = "law"  # the kind of a study that is fitted, not judged
-_GIVEN = ("curves", "delta")  # keywords of a judge that are no options
+_GIVEN = ("curves", "delta", "design")  # keywords of a judge that are no options
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,35 @@ VERDICTS.wants(function)
 
 @dataclass(frozen=True)
 class Verdict:
-    """A finding about a study."""
+    """A finding about a study.
+
+    Attributes
+    ----------
+    study, question : str
+    outputs : Path
+    finding : Finding
+    design : Design or None
+        What the comparison of its arms could tell, by the noise that was planned with.
+    noise : float
+        The noise between seeds that was measured; NaN where no seed is repeated.
+    """
 
     study: str
     question: str
     outputs: Path
     finding: Finding
+    design: Design | None = None
+    noise: float = math.nan
+
+    def sentences(self) -> list[str]:
+        """The verdict, and what the design could detect."""
+        if self.design is None:
+            return self.finding.sentences
+        told = self.design.sentence()
+        if math.isfinite(self.noise):
+            measured = replace(self.design, noise=self.noise)
+            told += f". Measured: {self.noise:.2%} of noise, with which {measured.least:.2%} is"
+        return [*self.finding.sentences, f"{told[0].upper()}{told[1:]}."]
 
     def text(self) -> str:
         """The verdict in words and numbers."""
@@ -81,7 +109,7 @@ class Verdict:
         return "\n\n".join(
             [
                 self.question,
-                *found.sentences,
+                *self.sentences(),
                 *tables,
                 *(f"! {warning}" for warning in found.warnings),
             ]
@@ -109,6 +137,11 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         given["curves"] = load_curves(outputs, study=study, loss=loss)
     if "delta" in wanted:
         given["delta"] = plan.study.answer.delta
+    design, noise = design_of_study(plan.study.answer, runs), math.nan
+    if design is not None:
+        noise = noise_between_seeds(runs, design.arm)
+    if "design" in wanted:
+        given["design"] = design
     finding: Any = judge(runs, **given, **options)
     if not isinstance(finding, Finding):
         raise UserError(
@@ -116,7 +149,25 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
             "a Finding is wanted (scalinglab.analysis.reporting.verdict)"
         )
     finding.warnings.extend(_caveats(runs, len(plan.runs)))
-    return Verdict(study, plan.study.question, Path(outputs), finding)
+    return Verdict(study, plan.study.question, Path(outputs), finding, design, noise)
+
+
+def design_of_study(answer: AnswerConfig, runs: pd.DataFrame) -> Design | None:
+    """What a study's comparison of arms can tell; None where its judge compares none.
+
+    Parameters
+    ----------
+    answer : AnswerConfig
+        Of the study: its kind, and the noise that it plans with.
+    runs : DataFrame
+        Planned or finished runs: ``N, D, lr, seed``, ``block`` and the science as dotted columns.
+    """
+    if answer.kind == LAW or answer.kind not in VERDICTS:
+        return None
+    parameter = inspect.signature(VERDICTS[answer.kind]).parameters.get("arm")
+    if parameter is None:
+        return None
+    return design_of(runs, str(answer.options.get("arm", parameter.default)), answer.noise)
 
 
 def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +260,8 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "study": verdict.study,
         "question": verdict.question,
-        "sentences": found.sentences,
+        "sentences": verdict.sentences(),
+        "least_effect": None if verdict.design is None else verdict.design.least,
         "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
         "warnings": found.warnings,
     }
@@ -217,18 +269,19 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    found, path = verdict.finding, Path(path)
-    sections = [
-        *([Section("Figures", figures=found.figures)] if found.figures else []),
-        *(Section(title, tables=[table]) for title, table in found.tables.items()),
-    ]
+    found, path, sentences = verdict.finding, Path(path), verdict.sentences()
+    sections = [Section(title, tables=[table]) for title, table in found.tables.items()]
+    facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
     text = page(
         verdict.study,
         verdict.question,
-        found.sentences,
+        sentences[1:],
         found.warnings,
         sections,
         verdict.outputs,
+        headline=sentences[0] if sentences else "",
+        leading=found.figures,
+        downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
     )
     write_atomic(path.absolute(), text)
     return path

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from scalinglab.analysis.plot.labels import literal
@@ -44,6 +45,9 @@ def panels(
     # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure
 
+    from scalinglab.analysis.plot.layers import line
+    from scalinglab.analysis.plot.style import category
+
     panes = [
         (title, [(label, np.asarray(u, float), np.asarray(v, float)) for label, u, v in lines])
         for title, lines in drawn
@@ -55,9 +59,11 @@ def panels(
         spare.set_visible(False)
     frame = _frame([up for _, lines in panes for _, _, up in lines]) if cut else None
     for ax, (title, lines) in zip(axes[: len(panes)], panes, strict=True):
-        for label, across, up in lines:
+        for number, (label, across, up) in enumerate(lines):
             shown = np.isfinite(across) & np.isfinite(up)
-            ax.plot(across[shown], up[shown], "o-", ms=4, lw=1, label=literal(label))
+            table = pd.DataFrame({"x": across[shown], "y": up[shown]})
+            look = category(number)
+            line(ax, table, "x", "y", label, ms=4, lw=1, **look)
         ax.set_xscale("log")
         if marks is not None and title in marks:
             ax.axvline(marks[title], color="0.5", lw=1, ls="--")

@@ -36,17 +36,18 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
         one with other values.
     """
     condition = parse(text)
-    own: dict[str, int] = {}
+    place_of: dict[str, int] = {}
     for place, column in enumerate(map(str, frame.columns)):
         if not column.startswith("_"):
-            own.setdefault(column, place)
+            place_of.setdefault(column, place)
     for name in condition.names:
         column = also.get(name, name)
         if (
             column != name
-            and name in own
+            and name in place_of
             and not (
-                column in own and same_values(frame.iloc[:, own[name]], frame.iloc[:, own[column]])
+                column in place_of
+                and same_values(frame.iloc[:, place_of[name]], frame.iloc[:, place_of[column]])
             )
         ):
             raise ConditionError(
@@ -54,7 +55,9 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
                 f"{name!r} is ambiguous: columns= says that {name} is {column!r}, and the"
                 f" table has a column {name!r}, too; write {column!r}, or rename the table's {name!r}",
             )
-    places = own | {name: own[column] for name, column in also.items() if column in own}
+    places = place_of | {
+        name: place_of[column] for name, column in also.items() if column in place_of
+    }
     used = {name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places}
     return condition.holds({**dict.fromkeys(places), **used}, len(frame))
 

@@ -74,14 +74,14 @@ def exclude_rows(
             )
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORING.values(), *rules):
-        taken = _meets(frame, rule, needed, length, names) & ~left_out
-        if rule in CENSORING.values() and taken.all():
+        excluded = _meets(frame, rule, needed, length, names) & ~left_out
+        if rule in CENSORING.values() and excluded.all():
             status = rule.partition(" ")[0]
             raise UserError(f"every row has status {status!r}: nothing is left to fit")
-        count = int((taken & frame[response].notna()).sum() if sparse else taken.sum())
+        count = int((excluded & frame[response].notna()).sum() if sparse else excluded.sum())
         if count:
             counts[rule] = count
-        left_out |= taken
+        left_out |= excluded
     if left_out.all():
         raise UserError(f"exclude={list(rules)!r} leaves none of {len(frame)} rows")
     return left_out, counts

@@ -107,16 +107,16 @@ def has(table: pd.DataFrame, source: str) -> bool:
 
 def with_multiples(table: pd.DataFrame, columns: Mapping[str, str] | None) -> pd.DataFrame:
     """The table with a column for each that `columns` makes of others."""
-    found = {}
+    multiples = {}
     for source in (columns or {}).values():
         if not isinstance(source, str) or source in table.columns:
             continue
         formula = read_formula(source, table.columns)
         if formula is not None:
-            found[source] = formula.value(
+            multiples[source] = formula.value(
                 {
                     c: pd.to_numeric(table[c], errors="coerce").to_numpy(float)
                     for c in formula.columns
                 }
             )
-    return table.assign(**found)
+    return table.assign(**multiples)

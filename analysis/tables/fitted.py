@@ -50,10 +50,10 @@ def fitted_runs(
     require(runs, outputs, study, "fit")
     others = sorted(set(runs["n_count"].dropna()) - {n_count})
     if n_count and others:
-        stated = COUNTS_FROM in runs and runs[COUNTS_FROM].notna().any()
+        is_stated = COUNTS_FROM in runs and runs[COUNTS_FROM].notna().any()
         way = (
             "the program gives others as counts in its final.json"
-            if stated
+            if is_stated
             else "columns.vocab and columns.width at the import give other counts"
         )
         raise UserError(
@@ -65,11 +65,11 @@ def fitted_runs(
 def _fitted_curves(outputs: str | Path, study: str, held_out: str | None) -> pd.DataFrame:
     curves = load_curves(outputs, study=study, role="curve")
     require(curves, outputs, study, "curve")
-    seen = curves[curves["schedule"] != held_out]
-    if seen.empty:
+    fitted = curves[curves["schedule"] != held_out]
+    if fitted.empty:
         raise UserError(
             f"every finished curve of study {study!r} has the schedule {held_out!r}, which is held"
             f" out: scaling launch study={study} trains what is left"
         )
     # Runs of one study share initial weights and data: what varies is within the curves.
-    return seen.drop(columns="cluster")
+    return fitted.drop(columns="cluster")

@@ -45,7 +45,7 @@ def differing_labels(
     ]
     if not keys or not words or table.empty:
         return {}
-    found = {}
+    differing = {}
     group = table.groupby(keys, sort=False).ngroup()
     for column in words:
         labels = table[column].astype("string")
@@ -53,16 +53,16 @@ def differing_labels(
             1 < labels.nunique() <= labels.notna().sum() / 2
             and (labels.groupby(group).nunique() > 1).any()
         ):
-            found[str(column)] = sorted(labels.dropna().unique())
-    return found
+            differing[str(column)] = sorted(labels.dropna().unique())
+    return differing
 
 
-def label_sentences(found: dict[str, list[str]], keys: Sequence[str]) -> list[str]:
+def label_sentences(differing: dict[str, list[str]], keys: Sequence[str]) -> list[str]:
     """One sentence for each column that `differing_labels` found."""
     return [
         f"rows of equal {' and '.join(keys)} differ in {column}"
         f" ({', '.join(values[:4])}{', ...' if len(values) > 4 else ''}): one law for all of them"
         f" mixes recipes; keep one (exclude=[\"{column} != '{values[0]}'\"]) or compare them"
         f" (scaling compare arm={column})"
-        for column, values in found.items()
+        for column, values in differing.items()
     ]

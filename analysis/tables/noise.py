@@ -47,12 +47,12 @@ def seed_noise(
             raise UserError(f"seed noise needs column {column!r}")
     if not by:
         return None  # nothing tells what repeats what
-    known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
-    known = known[~known.duplicated([*by, "seed"]) | known["seed"].isna()]
-    known = known.assign(**{name: pd.factorize(known[name])[0] for name in RECIPE if name in by})
+    runs = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
+    runs = runs[~runs.duplicated([*by, "seed"]) | runs["seed"].isna()]
+    runs = runs.assign(**{name: pd.factorize(runs[name])[0] for name in RECIPE if name in by})
     of = ERROR_SCALES[errors].of
-    scaled = pd.Series(of(known[response].astype(float).to_numpy()), known.index)
-    groups = scaled.groupby([known[c] for c in by])
+    scaled = pd.Series(of(runs[response].astype(float).to_numpy()), runs.index)
+    groups = scaled.groupby([runs[c] for c in by])
     spare = int((groups.size() - 1).sum())
     if spare < 1:
         return None

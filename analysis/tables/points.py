@@ -186,21 +186,21 @@ def rename_columns(
     UserError
         If `columns` names something the law does not read, or a column is missing.
     """
-    wanted = dict(law.inputs)
+    needed = dict(law.inputs)
     if response:
-        wanted[law.response] = "the measured response"
-    given = dict(columns or {})
+        needed[law.response] = "the measured response"
+    names = dict(columns or {})
     if not response:
-        given.pop(law.response, None)
-    for name in given:
-        if name not in wanted:
-            raise UserError(f"columns: {law.name} reads no {name!r}, only {', '.join(wanted)}")
-    renamed = {name: given.get(name, name) for name in wanted}
+        names.pop(law.response, None)
+    for name in names:
+        if name not in needed:
+            raise UserError(f"columns: {law.name} reads no {name!r}, only {', '.join(needed)}")
+    renamed = {name: names.get(name, name) for name in needed}
     for name, source in renamed.items():
         if source not in frame.columns:
             have = ", ".join(str(c) for c in frame.columns if not str(c).startswith("_"))
             raise UserError(
-                f"{law.name} needs column {source!r} ({name}: {wanted[name]}); the table has {have}"
+                f"{law.name} needs column {source!r} ({name}: {needed[name]}); the table has {have}"
                 f" (if it goes by another name: columns={{{name!r}: ...}}, or columns.{name}=NAME)"
             )
     return renamed
@@ -229,21 +229,21 @@ def column_named(
 
 def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
     """The table with the law's own column names; what one column gives another may hide."""
-    given = {name: source for name, source in renamed.items() if source != name}
-    gone = {*given, *given.values()} & set(frame.columns)
-    return frame.drop(columns=list(gone)).assign(**{n: frame[s] for n, s in given.items()})
+    sources = {name: source for name, source in renamed.items() if source != name}
+    gone = {*sources, *sources.values()} & set(frame.columns)
+    return frame.drop(columns=list(gone)).assign(**{n: frame[s] for n, s in sources.items()})
 
 
 def _per_row(
-    data: pd.DataFrame, option: str, given: str | float | Array | None, default: float
+    data: pd.DataFrame, option: str, value: str | float | Array | None, default: float
 ) -> Array:
-    if given is None:
+    if value is None:
         return np.full(len(data), default)
-    if isinstance(given, str):
-        if given not in data.columns:
-            raise UserError(f"{option}: the table has no column {given!r}")
-        given = data[given].to_numpy(float)
-    values = np.broadcast_to(np.asarray(given, float), len(data))
+    if isinstance(value, str):
+        if value not in data.columns:
+            raise UserError(f"{option}: the table has no column {value!r}")
+        value = data[value].to_numpy(float)
+    values = np.broadcast_to(np.asarray(value, float), len(data))
     if not (np.isfinite(values) & (values > 0)).all():
         raise UserError(f"{option} must be positive numbers, one for each row")
     return values
@@ -271,10 +271,10 @@ def _without_excluded(
     )
     if not law.curve:
         return frame[~left_out], counts
-    kept = frame.assign(**{response: frame[response].mask(left_out)})
+    fitted = frame.assign(**{response: frame[response].mask(left_out)})
     if "status" in frame:
-        kept = kept[~frame["status"].astype(str).isin(CENSORED)]
-    return kept, counts
+        fitted = fitted[~frame["status"].astype(str).isin(CENSORED)]
+    return fitted, counts
 
 
 def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFrame]:
@@ -287,10 +287,10 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     if allowed or "fingerprint" not in frame.columns:
         return
-    seen = versions_of_code(frame["fingerprint"].dropna().astype(str))
-    if seen:
+    versions = versions_of_code(frame["fingerprint"].dropna().astype(str))
+    if versions:
         raise UserError(
-            f"column 'fingerprint' names {len(seen)} versions ({', '.join(seen[:3])}): the runs were"
+            f"column 'fingerprint' names {len(versions)} versions ({', '.join(versions[:3])}): the runs were"
             " trained by different code; pass mix_fingerprints=True to fit them together"
         )
 
@@ -346,12 +346,12 @@ def _sharpness(noise: Array) -> tuple[float | None, Array]:
 
 
 def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
-    found = {}
+    counts = {}
     for name, source in renamed.items():
         column = _CONVENTIONS.get(source)
         if column in frame.columns:
-            found[name] = " and ".join(sorted(frame[column].dropna().astype(str).unique()))
-    return found
+            counts[name] = " and ".join(sorted(frame[column].dropna().astype(str).unique()))
+    return counts
 
 
 def _runs(frame: pd.DataFrame) -> tuple[str, ...]:

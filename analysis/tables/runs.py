@@ -50,6 +50,7 @@ from scalinglab.scaling.records.plan_file import (
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
 
@@ -186,12 +187,12 @@ def load(
         rows.append(row)
         architectures.append(record.spec.architecture)
         pools.append({name: p.content for name, p in record.spec.data.pools.items()})
-    rows = [known | row for known, row in zip(_of_parts(architectures), rows, strict=True)]
+    rows = [common | row for common, row in zip(_of_parts(architectures), rows, strict=True)]
     called = pool_names(pools)
     names = set_names(outputs, [*called, *(row[SET] for row in rows)])
     rows = [
-        _renamed(row, own, called) | {SET: names[row[SET][1]]}
-        for row, own in zip(rows, pools, strict=True)
+        _renamed(row, own_pools, called) | {SET: names[row[SET][1]]}
+        for row, own_pools in zip(rows, pools, strict=True)
     ]
     open_columns = dict.fromkeys(name for row in rows for name in row if name not in RUN_COLUMNS)
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *open_columns])
@@ -227,16 +228,16 @@ def load_curves(
         were measured (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status,
         validation_set`` of the run.
     """
-    wanted = None if run_ids is None else set(run_ids)
+    wanted_ids = None if run_ids is None else set(run_ids)
     contents: dict[str, tuple[str, str]] = {}
     pools: dict[str, dict[str, str]] = {}
     curves = []
     for manifest in manifests(outputs, study):
         curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
-        if wanted is not None and len(curves[-1]):
-            curves[-1] = curves[-1][curves[-1]["run"].isin(wanted)]
+        if wanted_ids is not None and len(curves[-1]):
+            curves[-1] = curves[-1][curves[-1]["run"].isin(wanted_ids)]
     for folder, roles in _ended_runs(outputs, study, "DONE"):
-        if wanted is not None and folder.run_id not in wanted:
+        if wanted_ids is not None and folder.run_id not in wanted_ids:
             continue
         if role is not None and not any(role in names for names in roles.values()):
             continue
@@ -271,9 +272,9 @@ def load_curves(
     table = pd.concat(curves, ignore_index=True)
     if contents:
         names = set_names(outputs, [*called, *contents.values()])
-        told = table[SET] if SET in table else pd.Series(None, table.index, object)
+        stored_sets = table[SET] if SET in table else pd.Series(None, table.index, object)
         ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
-        table = table.assign(**{SET: ours.where(ours.notna(), told)})
+        table = table.assign(**{SET: ours.where(ours.notna(), stored_sets)})
         table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     return as_loss(table, loss)
 
@@ -298,7 +299,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
         return plan
     path = folder / MANIFEST
     if not path.exists():
-        known = sorted(
+        names = sorted(
             {
                 p.parent.name
                 for name in ("plan.json", MANIFEST)
@@ -306,7 +307,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
             }
         )
         raise UserError(
-            f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"there is no study {study!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
         )
     content = read_manifest(path)
@@ -369,6 +370,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "bpb": _number(final.validation_bpb),
         "train_loss": _number(final.train_loss),
         "irreducible_loss": _number(final.irreducible_loss),
+        **_of_vocabulary(record),
         "lr": spec.lr_peak,
         "schedule": spec.schedule_kind,
         "batch": spec.batch,
@@ -382,27 +384,39 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "tokens_per_second": _number(record.throughput.tokens_per_second),
         "seconds": record.throughput.seconds,
         SET: (spec.data.source, spec.data.content),
+        **({"mixture": mixture_text(spec.data.mixture)} if spec.data.mixture else {}),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
 
 
-def _renaming(own: Mapping[str, str], called: Mapping[tuple[str, str], str]) -> dict[str, str]:
+def _of_vocabulary(record: Record) -> dict[str, float]:
+    """What the law ``vocabulary`` reads, of a run on documents: losses of two vocabularies agree."""
+    final, shape = record.final, record.spec.shape
+    if final.unigram_entropy is None:
+        return {}
+    loss = _number(final.validation_loss) - final.unigram_entropy
+    return {"unigram_loss": loss, "N_vocab": float(shape.vocab * shape.width)}
+
+
+def _renaming(
+    own_pools: Mapping[str, str], called: Mapping[tuple[str, str], str]
+) -> dict[str, str]:
     """Columns of a run's pools -> their names beside those of other runs."""
-    return {f"{FURTHER_LOSS}{p}": f"{FURTHER_LOSS}{called[p, c]}" for p, c in own.items()}
+    return {f"{FURTHER_LOSS}{p}": f"{FURTHER_LOSS}{called[p, c]}" for p, c in own_pools.items()}
 
 
 def _renamed(
-    row: dict[str, Any], own: Mapping[str, str], called: Mapping[tuple[str, str], str]
+    row: dict[str, Any], own_pools: Mapping[str, str], called: Mapping[tuple[str, str], str]
 ) -> dict[str, Any]:
-    new = _renaming(own, called)
+    new = _renaming(own_pools, called)
     return {new.get(name, name): value for name, value in row.items()}
 
 
 def _of_parts(architectures: Iterable[Network]) -> list[dict[str, float]]:
     """Columns that some networks bring; of the others what is there without."""
     brought = [a.columns() for a in architectures]
-    without = {name: value for own in brought for name, (_, value) in own.items()}
-    return [without | {name: value for name, (value, _) in own.items()} for own in brought]
+    without = {name: value for columns in brought for name, (_, value) in columns.items()}
+    return [without | {name: value for name, (value, _) in columns.items()} for columns in brought]
 
 
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
@@ -416,10 +430,10 @@ def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
 
 def _with_probes(curve: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
     """A curve with what probes found at its steps; what training measured itself stays."""
-    found = columns_by_step(folder)
-    if not found:
+    by_step = columns_by_step(folder)
+    if not by_step:
         return curve
-    table = pd.DataFrame.from_dict(found, orient="index").astype(float)
+    table = pd.DataFrame.from_dict(by_step, orient="index").astype(float)
     table = table.reindex(curve["step"].to_numpy()).set_index(curve.index)
     return curve.combine_first(table)[[*curve, *(c for c in table if c not in curve)]]
 
@@ -465,10 +479,10 @@ def require(
     """
     if len(table) and not (measured and table["status"].isin(CENSORED).all()):
         return table
-    wanted = "finished run" + (f" with the role {role!r}" if role else "")
+    finished = "finished run" + (f" with the role {role!r}" if role else "")
     plan = study_plan(outputs, study)
     if not (Path(outputs) / "studies" / study / "plan.json").exists():
-        raise UserError(f"study {study!r} was imported without a {wanted}: import one that has")
+        raise UserError(f"study {study!r} was imported without a {finished}: import one that has")
     folders = [
         RunFolder(Path(outputs) / "runs" / run.run_id)
         for run in plan.runs
@@ -480,10 +494,10 @@ def require(
             f"study {study!r} plans no run with the role {role!r}: scaling add"
             f" study={study} role={role} adds some"
         )
-    told = ", ".join(f"{states[state]} {state}" for state in State if state in states)
+    present = ", ".join(f"{states[state]} {state}" for state in State if state in states)
     ways = dict.fromkeys(
         _WAYS_ON[state].format(study=study)
         for state in State
         if state in states and state in _WAYS_ON
     )
-    raise UserError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))
+    raise UserError("; ".join([f"study {study!r} has no {finished}, only {present}", *ways]))

@@ -59,6 +59,6 @@ def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any
 def _numbers(key: str, values: list[Any], run_ids: Iterable[str]) -> list[float]:
     for value, run_id in zip(values, run_ids, strict=True):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            told = "has no such setting" if value is None else f"has {value!r}, which is no number"
-            raise UserError(f"columns: {key} is a setting, and run {run_id} {told}")
+            why = "has no such setting" if value is None else f"has {value!r}, which is no number"
+            raise UserError(f"columns: {key} is a setting, and run {run_id} {why}")
     return [float(value) for value in values]

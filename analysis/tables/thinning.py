@@ -42,10 +42,10 @@ def thin_curves(
         If a run does not have one row for each step, or its lr is not a number.
     """
     measured = curves[response].notna().to_numpy()
-    kept = measured.copy()
+    is_kept = measured.copy()
     for at, step, lr in whole_runs(curves):
-        kept[at] |= _knots(step, lr, measured[at], tolerance * lr.max())
-    return curves[kept].assign(thinned=True)
+        is_kept[at] |= _knots(step, lr, measured[at], tolerance * lr.max())
+    return curves[is_kept].assign(thinned=True)
 
 
 def told_rows(frame: pd.DataFrame, values: Array) -> Array:
@@ -59,51 +59,53 @@ def told_rows(frame: pd.DataFrame, values: Array) -> Array:
         A quantity that bends where the one that is wanted does, such as a predicted loss; NaN
         where there is none.
     """
-    told = np.zeros(len(frame), bool)
+    is_told = np.zeros(len(frame), bool)
     step = frame["step"].to_numpy(float)
     for group in frame.groupby("run", sort=False).indices.values():
         rows = np.asarray(group)
-        known = rows[np.isfinite(values[rows])]
-        known = known[np.argsort(step[known], kind="stable")]
-        if len(known) <= FEW_ROWS:
-            told[known] = True
+        finite = rows[np.isfinite(values[rows])]
+        finite = finite[np.argsort(step[finite], kind="stable")]
+        if len(finite) <= FEW_ROWS:
+            is_told[finite] = True
             continue
-        kept = np.zeros(len(known), bool)
-        kept[np.linspace(0, len(known) - 1, _EVENLY).round().astype(int)] = True
-        told[known[_knots(step[known], values[known], kept, _BEND)]] = True
-    return np.flatnonzero(told)
+        is_kept = np.zeros(len(finite), bool)
+        is_kept[np.linspace(0, len(finite) - 1, _EVENLY).round().astype(int)] = True
+        is_told[finite[_knots(step[finite], values[finite], is_kept, _BEND)]] = True
+    return np.flatnonzero(is_told)
 
 
-def between_rows(frame: pd.DataFrame, told: Array, values: Array) -> Array:
+def between_rows(frame: pd.DataFrame, told_numbers: Array, values: Array) -> Array:
     """Several quantities at all rows, from those at `told_rows`, shape (quantities, told)."""
     step, every = frame["step"].to_numpy(float), np.full((len(values), len(frame)), np.nan)
     place = np.full(len(frame), -1)
-    place[told] = np.arange(len(told))
+    place[told_numbers] = np.arange(len(told_numbers))
     for group in frame.groupby("run", sort=False).indices.values():
         rows = np.asarray(group)
-        own = rows[place[rows] >= 0]
-        if not len(own):
+        told_of_group = rows[place[rows] >= 0]
+        if not len(told_of_group):
             continue
-        own = own[np.argsort(step[own], kind="stable")]
-        inside = rows[(step[rows] >= step[own[0]]) & (step[rows] <= step[own[-1]])]
+        told_of_group = told_of_group[np.argsort(step[told_of_group], kind="stable")]
+        inside = rows[
+            (step[rows] >= step[told_of_group[0]]) & (step[rows] <= step[told_of_group[-1]])
+        ]
         for one, value in zip(every, values, strict=True):
-            one[inside] = np.interp(step[inside], step[own], value[place[own]])
+            one[inside] = np.interp(step[inside], step[told_of_group], value[place[told_of_group]])
     return every
 
 
-def _knots(step: Array, lr: Array, kept: Array, tolerance: float) -> Array:
+def _knots(step: Array, lr: Array, is_kept: Array, tolerance: float) -> Array:
     """Rows to keep, shape (rows,): the worst of each gap joins until all are near enough."""
-    kept = kept.copy()
-    kept[[0, -1]] = True
+    is_kept = is_kept.copy()
+    is_kept[[0, -1]] = True
     bends = np.abs(np.diff(lr, 2)) > tolerance  # corners and jumps, with their neighbours
-    kept[1:-1] |= bends
+    is_kept[1:-1] |= bends
     while True:
-        rows = np.flatnonzero(kept)
+        rows = np.flatnonzero(is_kept)
         error = np.abs(np.interp(step, step[rows], lr[rows]) - lr)
         worst = np.maximum.reduceat(error, rows)
         far = np.flatnonzero(worst > tolerance)
         if not len(far):
-            return kept
+            return is_kept
         ends = np.append(rows, len(step))
         for k in far:
-            kept[rows[k] + np.argmax(error[rows[k] : ends[k + 1]])] = True
+            is_kept[rows[k] + np.argmax(error[rows[k] : ends[k + 1]])] = True

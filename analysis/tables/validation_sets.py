@@ -57,22 +57,22 @@ def _validation_hash(folder: Path) -> str | None:
         return None
 
 
-def with_common_sets(table: pd.DataFrame, asked: Iterable[str] = ()) -> pd.DataFrame:
+def with_common_sets(table: pd.DataFrame, names: Iterable[str] = ()) -> pd.DataFrame:
     """The table with ``loss.<store>`` also for runs whose own validation set that store is.
 
-    `asked` are further columns, of sets on which some run may have been validated as its own.
+    `names` are further columns, of sets on which some run may have been validated as its own.
     """
     if SET not in table or "loss" not in table:
         return table
     filled = {}
-    for name in dict.fromkeys([*table, *asked]):
+    for name in dict.fromkeys([*table, *names]):
         if not str(name).startswith(FURTHER_LOSS):
             continue
-        own = table[SET] == name.removeprefix(FURTHER_LOSS)
+        is_own = table[SET] == name.removeprefix(FURTHER_LOSS)
         if name in table:
-            filled[name] = table[name].mask(own & table[name].isna(), table["loss"])
-        elif own.any():
-            filled[name] = table["loss"].where(own)
+            filled[name] = table[name].mask(is_own & table[name].isna(), table["loss"])
+        elif is_own.any():
+            filled[name] = table["loss"].where(is_own)
     return table.assign(**filled)
 
 
@@ -85,13 +85,13 @@ def pool_names(pools: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], str]
         Of each run, pool -> hash of its content.
     """
     contents: dict[str, set[str]] = {}
-    for own in pools:
-        for name, content in own.items():
+    for run_pools in pools:
+        for name, content in run_pools.items():
             contents.setdefault(name, set()).add(content)
     return {
-        (name, content): name if len(found) == 1 else f"{name}-{content[:8]}"
-        for name, found in contents.items()
-        for content in found
+        (name, content): name if len(contents_of_name) == 1 else f"{name}-{content[:8]}"
+        for name, contents_of_name in contents.items()
+        for content in contents_of_name
     }
 
 
@@ -134,14 +134,14 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
         return table
     table = with_common_sets(table, [column])
     if column not in table or table[column].isna().all():
-        there = [
+        columns = [
             c
             for c in names_of(table)
             if (c in OWN or c.startswith(FURTHER_LOSS)) and table[c].notna().any()
         ]
         raise UserError(
             f"columns.loss = {column!r}: no run has such a measured column; there are:"
-            f" {', '.join(there) or 'none'}"
+            f" {', '.join(columns) or 'none'}"
         )
     table = table.assign(loss=table[column])
     if column.startswith(TASK) and SET in table:

@@ -8,6 +8,7 @@ there are. No more than a few chunks are in memory.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -160,9 +161,9 @@ def _built(
     artefact: Artefact,
     processes: int,
 ) -> Manifest:
-    encoder = artefact.encoder()
+    encoder = _encoder(artefact)
     with _Written(aside) as written:
-        _encode(written, source, encoder, processes)
+        _encode(written, source, artefact, processes)
     if source.state() != state:
         raise ConfigError(
             f"data.source = {name!r}: its files were changed while they were read; give the"
@@ -195,7 +196,7 @@ def _claim(aside: Path, folder: Path) -> bool:
         time.sleep(0.5)
 
 
-def _encode(written: _Written, source: Documents, encoder: Encoder, processes: int) -> None:
+def _encode(written: _Written, source: Documents, artefact: Artefact, processes: int) -> None:
     size = source.size
     if size is not None and size < SMALL:
         processes = 1
@@ -204,7 +205,7 @@ def _encode(written: _Written, source: Documents, encoder: Encoder, processes: i
     remaining = itertools.islice(source.chunks(), written.chunks, None)
     noted = told = began = time.monotonic()
     before = _text_bytes(written.counts)
-    for encoded in mapped(_encoded, (source, encoder), remaining, processes):
+    for encoded in mapped(_encoded, (source, artefact), remaining, processes):
         written.add(encoded)
         now = time.monotonic()
         if now - noted > NOTE_SECONDS:
@@ -216,8 +217,15 @@ def _encode(written: _Written, source: Documents, encoder: Encoder, processes: i
     written.note()
 
 
-def _encoded(shared: tuple[Documents, Encoder], chunk: Chunk) -> Encoded:
-    return encode_chunk(*shared, chunk)
+def _encoded(shared: tuple[Documents, Artefact], chunk: Chunk) -> Encoded:
+    source, artefact = shared
+    return encode_chunk(source, _encoder(artefact), chunk)
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(artefact: Artefact) -> Encoder:
+    """Each process reads its own: what a library pickles of one may not be all of it."""
+    return artefact.encoder()
 
 
 def _tell(counts: Counts, before: int, seconds: float, size: int | None) -> None:

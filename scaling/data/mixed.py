@@ -206,8 +206,24 @@ def own_sets(store: Store, tokens: int, context: int) -> dict[str, np.ndarray]:
 
 def known_loss(store: Store, tokens: int, context: int) -> float | None:
     """Loss of the perfect predictor on the validation windows, where every pool knows its own."""
+    return _mean(store, lambda one: irreducible_loss(one, tokens, context))
+
+
+def unigram_entropy(store: Store, tokens: int, context: int) -> float | None:
+    """Loss on the validation windows of a model that knows how often each token is."""
+    return _mean(store, lambda one: one.vocabulary().unigram_entropy(one, tokens, context))
+
+
+def bytes_per_token(store: Store, tokens: int, context: int) -> float:
+    """Bytes of text that a target of the validation windows stands for, on average."""
+    found = _mean(store, lambda one: one.vocabulary().bytes_per_token(one, tokens, context))
+    return store.manifest.bytes_per_token if found is None else found
+
+
+def _mean(store: Store, of_one: Callable[[TokenStore], float | None]) -> float | None:
+    """A number of a store, or the mean of those of its pools; None where one has none."""
     if isinstance(store, TokenStore):
-        return irreducible_loss(store, tokens, context)
-    known = [irreducible_loss(p.store, tokens, context) for p in store.pools.values()]
-    every = [loss for loss in known if loss is not None]
+        return of_one(store)
+    known = [of_one(pool.store) for pool in store.pools.values()]
+    every = [value for value in known if value is not None]
     return sum(every) / len(known) if len(every) == len(known) else None

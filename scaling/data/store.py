@@ -25,6 +25,7 @@ from scalinglab.scaling.data.manifest import DTYPES, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, PARTS, check_tokens, ends_file, head
+from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import (
     create_folder,
@@ -131,6 +132,10 @@ class TokenStore:
         if not self.manifest.documents.get(part):
             return None
         return np.memmap(self.folder / ends_file(part), dtype=ENDS, mode="r")
+
+    def vocabulary(self) -> Vocabulary:
+        """What is known of each token."""
+        return read_vocabulary(self.folder, self.manifest)
 
     def training_batches(
         self, orders: Sequence[DataOrder], step: int, steps: int, batch: int, context: int

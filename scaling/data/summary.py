@@ -13,6 +13,7 @@ from scalinglab.scaling.data.encode import Counts
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, PARTS, content_of, ends_file
+from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.artefact import Artefact
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
@@ -57,8 +58,8 @@ def summarize(
         **_duplicates(folder, name, source, tokens, per_token),
         "special_tokens": len(encoder.special),
         "unused_tokens": encoder.unused,
-        "unigram_loss": round(_unigram_loss(tokens, encoder), 6),
     }
+    _write_vocabulary(folder, tokens, encoder)
     manifest = Manifest(
         source=name,
         options=options,
@@ -109,22 +110,13 @@ def _duplicates(
     }
 
 
-def _unigram_loss(tokens: dict[str, np.ndarray], encoder: Encoder) -> float:
-    """Loss on the validation part of a model that knows how often each token is, nats a token.
-
-    As in every loss, targets that are no text count nothing.
-    """
-    counts = {
-        part: sum(
-            np.bincount(values[i : i + _BLOCK], minlength=encoder.vocab)
-            for i in range(0, len(values), _BLOCK)
-        ).astype(np.float64)
-        for part, values in tokens.items()
-    }
-    for values in counts.values():
-        values[list(encoder.special)] = 0
-    total = counts[TRAIN] + counts[VALIDATION]
-    seen = total > 0
-    logs = np.zeros(encoder.vocab)
-    logs[seen] = np.log(total[seen] / total.sum())
-    return float(-(counts[VALIDATION] * logs).sum() / len(tokens[VALIDATION]))
+def _write_vocabulary(folder: Path, tokens: dict[str, np.ndarray], encoder: Encoder) -> None:
+    """What is known of each token: its bytes, and how often it is."""
+    sizes = encoder.token_bytes()
+    if sizes is not None:
+        sizes.astype(np.int32).tofile(folder / BYTES)
+    counts = np.zeros(encoder.vocab, dtype=np.int64)
+    for values in tokens.values():
+        for i in range(0, len(values), _BLOCK):
+            counts += np.bincount(values[i : i + _BLOCK], minlength=encoder.vocab)
+    counts.tofile(folder / COUNTS)

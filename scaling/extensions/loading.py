@@ -138,9 +138,9 @@ def load_inherited() -> None:
     ConfigError
         As `load`.
     """
-    given = os.environ.get(INHERITED)
-    if given is not None:
-        handed = json.loads(given)
+    text = os.environ.get(INHERITED)
+    if text is not None:
+        handed = json.loads(text)
         load(handed["names"], [Path(folder) for folder in handed["folders"]])
         return
     folder = machine.code_folder()
@@ -202,9 +202,9 @@ def _load_file(name: str, folders: Sequence[Path]) -> Extension:
         raise ConfigError(f"extend: there is no file {name!r} (looked in {looked})")
     module = _module_of(file)
     text = digest((file,))
-    there = _loaded.get(module)
-    if there is not None and there.text == text:
-        return there
+    loaded_before = _loaded.get(module)
+    if loaded_before is not None and loaded_before.text == text:
+        return loaded_before
     check_imports(name, file)
     spec = importlib.util.spec_from_file_location(module, file)
     assert spec is not None and spec.loader is not None  # of a .py file
@@ -222,8 +222,8 @@ def _load_file(name: str, folders: Sequence[Path]) -> Extension:
 def _module_of(file: Path) -> str:
     """What the module of a file is called: after it, and apart from another file's of its name."""
     name = FILES_AS + "".join(c if c.isalnum() else "_" for c in file.stem)
-    there = _loaded.get(name)
-    if there is None or there.file == file:
+    loaded_before = _loaded.get(name)
+    if loaded_before is None or loaded_before.file == file:
         return name
     return f"{name}_{hashlib.sha256(str(file).encode()).hexdigest()[:6]}"
 
@@ -246,10 +246,12 @@ def _load_module(name: str, folders: Sequence[Path]) -> Extension:
     file = Path(spec.origin).resolve()
     files = package_files(name, file)
     text = digest(files)
-    there = _loaded.get(name)
-    if there is not None and there.text == text:
-        return there
-    for module in [m for m in sys.modules if there is not None and m.partition(".")[0] == top]:
+    loaded_before = _loaded.get(name)
+    if loaded_before is not None and loaded_before.text == text:
+        return loaded_before
+    for module in [
+        m for m in sys.modules if loaded_before is not None and m.partition(".")[0] == top
+    ]:
         del sys.modules[module]  # its text has changed: it and what it imports are read again
     _execute(name, name, lambda: importlib.import_module(name))
     return _remember(Extension(name, name, file, files, text))

@@ -27,20 +27,24 @@ def find(target: str) -> Any:
         return MODELS[target]
     module, _, name = target.rpartition(".")
     if not module:
-        there = f": {', '.join(MODELS)}" if MODELS else ""
+        registered = f": {', '.join(MODELS)}" if MODELS else ""
         raise ConfigError(
-            f"model.target = {target!r} is neither a registered network{there}, nor an import path "
+            f"model.target = {target!r} is neither a registered network{registered}, nor an import path "
             "such as mine.MyNet of a file in extend=[mine.py]"
         )
-    own = _extension_with(module)
+    extension = _extension_with(module)
     try:
-        place = sys.modules[own.module] if own is not None else importlib.import_module(module)
+        place = (
+            sys.modules[extension.module]
+            if extension is not None
+            else importlib.import_module(module)
+        )
     except Exception as error:  # whatever the code of somebody else does
         raise ConfigError(_unfound(target, module, error)) from error
     try:
         return getattr(place, name)
     except AttributeError:
-        file = own.name if own is not None else module
+        file = extension.name if extension is not None else module
         raise ConfigError(f"model.target = {target!r}: {file} has no {name!r}") from None
     except Exception as error:  # a package that imports its parts when they are asked for
         raise ConfigError(_unfound(target, module, error)) from error
@@ -49,9 +53,9 @@ def find(target: str) -> Any:
 def text_of(target: str) -> str:
     """What tells two texts of a target apart: a hash, or the version of an installed package."""
     module = target.rpartition(".")[0]
-    own = _extension_with(module)
-    if own is not None:
-        return own.text
+    extension = _extension_with(module)
+    if extension is not None:
+        return extension.text
     return _version(module.partition(".")[0])
 
 

@@ -26,10 +26,10 @@ def digest(files: Sequence[Path]) -> str:
 def check_imports(name: str, file: Path) -> None:
     """Refuse a file that imports a neighbour: a worker, which has a copy, would not find it."""
     try:
-        wanted = imports_of(file)
+        modules = imports_of(file)
     except SyntaxError:
         return  # told of when it is imported
-    for module in wanted:
+    for module in modules:
         top = module.partition(".")[0]
         if any((file.parent / f).exists() for f in (f"{top}.py", f"{top}/__init__.py")):
             raise ConfigError(
@@ -43,7 +43,7 @@ def package_files(name: str, file: Path) -> tuple[Path, ...]:
     """A module's file, and the files of its own top package that it imports, one after another."""
     top = name.partition(".")[0]
     root = file.parents[name.count(".") + (file.name == "__init__.py")]
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     modules = [name]
     while modules:
         module = modules.pop()
@@ -51,11 +51,11 @@ def package_files(name: str, file: Path) -> tuple[Path, ...]:
         path = next(
             (p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None
         )
-        if module in found or path is None or module.partition(".")[0] != top:
+        if module in files or path is None or module.partition(".")[0] != top:
             continue
-        found[module] = path
+        files[module] = path
         try:
             modules += imports_of(path, module)
         except SyntaxError:
             continue  # told of when it is imported
-    return tuple(found[module] for module in sorted(found))
+    return tuple(files[module] for module in sorted(files))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.model.part import (
     SLOTS,
     FeedForward,
@@ -127,6 +127,8 @@ class NetworkOptions:
         Whether the matrices of the blocks have biases.
     loops : int
         How often the blocks are run, one after another, all of them each time (arXiv 1807.03819).
+    dropout : float
+        Share of what each branch adds to the stream that is zero in a step of training.
     parametrization : str
         How init, rates and multipliers follow the shape: ``scalinglab.scaling.model.parametrization``.
     base_width, base_depth, base_head_dim : int or None
@@ -155,6 +157,7 @@ class NetworkOptions:
     tied_head: bool = setting(False, historic=False)
     bias: bool = setting(False, historic=False)
     loops: int = setting(1, AT_LEAST_1, historic=1)
+    dropout: float = setting(0.0, Within(0, 1, below=True), historic=0.0)
     parametrization: str = setting("sp", PARAMETRIZATIONS, historic="sp")
     base_width: int | None = setting(
         None, AT_LEAST_1, historic=None, used_with=("parametrization", SCALED)

@@ -166,7 +166,8 @@ class ModuleNetwork:
         """
         if self.parametrization == "sp" or not self.census.tied:
             return 1.0
-        return 1 / next(t.growth for t in self.census.tensors.values() if t.role == "embedding")
+        tensors = self.census.tensors.values()
+        return 1 / next(t.growth for t in tensors if t.role == "embedding" and t.uses)
 
     @property
     def census(self) -> Census:

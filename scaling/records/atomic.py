@@ -151,10 +151,10 @@ def server_time(folder: Path) -> float:
     distance from the host's is looked up with a probe file, once a minute.
     """
     host = time.monotonic()
-    known = _offsets.get(folder)
-    if known is None or host - known[0] > _PROBE_SECONDS:
-        known = _offsets[folder] = (host, _clock_difference(folder))
-    return time.time() + known[1]
+    offset = _offsets.get(folder)
+    if offset is None or host - offset[0] > _PROBE_SECONDS:
+        offset = _offsets[folder] = (host, _clock_difference(folder))
+    return time.time() + offset[1]
 
 
 def _clock_difference(folder: Path) -> float:

@@ -61,8 +61,8 @@ def classify(error: BaseException) -> FailureClass:
 
     Recognised by name and text, so that no device library is needed to look at an exception.
     """
-    if (told := getattr(error, "failure_class", None)) is not None:  # by another process
-        return FailureClass(told)
+    if (reported := getattr(error, "failure_class", None)) is not None:  # by another process
+        return FailureClass(reported)
     text = str(error)
     if type(error).__name__ == "OutOfMemoryError" or any(part in text for part in _DEVICE_FULL):
         return FailureClass.GPU_OOM
@@ -82,8 +82,8 @@ def signature(error: BaseException) -> str:
 
     The message is left out: it often names the run.
     """
-    if (told := getattr(error, "failure_signature", None)) is not None:
-        return str(told)
+    if (reported := getattr(error, "failure_signature", None)) is not None:
+        return str(reported)
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].name}:{frames[-1].lineno}" if frames else ""
     return hashlib.sha256(f"{type(error).__name__} {where}".encode()).hexdigest()[:8]

@@ -147,13 +147,13 @@ def gpu_memory() -> dict[str, tuple[float, float]]:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
-    found = {}
+    memory = {}
     for line in listed.splitlines():
         index, uuid, *sizes = (word.strip() for word in line.split(","))
         if all(size.isdigit() for size in sizes):  # or it is not told: "[N/A]"
             free, total = (float(size) * 2**20 for size in sizes)
-            found[index] = found[uuid] = free, total
-    return {name: found[name] for name in gpus() if name in found}
+            memory[index] = memory[uuid] = free, total
+    return {name: memory[name] for name in gpus() if name in memory}
 
 
 @cache
@@ -301,8 +301,8 @@ class Process:
             return False
         if self.boot != boot():
             return True
-        seen = self.process_space == process_space()
-        return seen and process_start(self.pid) != self.process_start
+        is_visible = self.process_space == process_space()
+        return is_visible and process_start(self.pid) != self.process_start
 
 
 def this_process() -> Process:

@@ -34,11 +34,11 @@ def owner_of(checkpoint: Path) -> str:
 
 def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Path]]:
     """Checkpoints on the way of a run, the furthest first: (step, path)."""
-    found, last = [], total_steps(science)
+    checkpoints, last = [], total_steps(science)
     for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*"):
         if path.suffix not in SUFFIXES:
             continue
         step, _, prefix = path.name.split(".")[0].partition("-")
         if int(step) <= last and prefix_id(science, int(step)) == prefix:
-            found.append((int(step), path))
-    return sorted(found, reverse=True)
+            checkpoints.append((int(step), path))
+    return sorted(checkpoints, reverse=True)

@@ -33,8 +33,8 @@ def recipe(
     science, config, shape : dict
         As ``run.json`` and the record have them.
     """
-    asked = RulesConfig.older(config.get("rule") or {})
-    rules = {name: rule for name, rule in asked.items() if rule}
+    all_rules = RulesConfig.older(config.get("rule") or {})
+    rules = {name: rule for name, rule in all_rules.items() if rule}
     science = without_historic(dict(science))
     common = {
         key: value

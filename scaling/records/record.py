@@ -149,6 +149,7 @@ def build_record(run: RunSpec, curve: Curve, **facts: Any) -> dict[str, Any]:
             "validation_loss": final,
             "validation_bpb": None if final is None else bits_per_byte(final, run.bytes_per_token),
             "irreducible_loss": run.irreducible_loss,
+            **({"unigram_entropy": run.unigram_entropy} if run.unigram_entropy is not None else {}),
         },
         "measured": measured_columns(curve.measured),
         "stability": stability(curve.loss, curve.grad_norm),
@@ -169,6 +170,7 @@ class Final:
     validation_loss: float | None = None
     validation_bpb: float | None = None
     irreducible_loss: float | None = None
+    unigram_entropy: float | None = None  # of a model that knows how often each token is
 
 
 @dataclass(frozen=True)

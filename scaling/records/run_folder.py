@@ -232,10 +232,10 @@ class RunFolder:
         """What the attempt last said of itself, for display only; nothing if it is damaged."""
         path = self.attempt_file(number, "beat")
         try:
-            said = read_json(path, {})
-            check_shape(path, said, {k: t for k, t in PROGRESS.items() if k in said})
+            stored = read_json(path, {})
+            check_shape(path, stored, {k: t for k, t in PROGRESS.items() if k in stored})
             with reading(path, "it tells no progress"):
-                return Progress.from_dict(said)
+                return Progress.from_dict(stored)
         except (FileNotFoundError, DamagedFile):  # it is never flushed
             return Progress()
 
@@ -330,8 +330,8 @@ def _modified(path: Path) -> float:
 
 def _was_requeued(owner: Owner) -> bool:
     """Whether the owner was an earlier life of this very SLURM job: it cannot be running, too."""
-    here, there = machine.slurm_job(), owner.job
-    return here is not None and there is not None and there[0] == here[0] and there[1] < here[1]
+    here, job = machine.slurm_job(), owner.job
+    return here is not None and job is not None and job[0] == here[0] and job[1] < here[1]
 
 
 def file_hash(path: Path) -> str:

@@ -159,6 +159,11 @@ class RunSpec:
         NaN where the run is read from its record, which does not say.
     irreducible_loss : float or None
         Where the source knows it.
+    excluded : tuple of int
+        Targets that count nothing in the loss, as what ends a document.
+    unigram_entropy : float or None
+        Loss, on the validation windows, of a model that knows how often each token is; None where
+        the store does not tell.
     config : mapping
         What a person asked for, as plain values.
     science : mapping
@@ -187,6 +192,8 @@ class RunSpec:
     unique_tokens: int
     bytes_per_token: float
     irreducible_loss: float | None
+    excluded: tuple[int, ...]
+    unigram_entropy: float | None
     config: Mapping[str, Any]
     science: Mapping[str, Any]
 
@@ -225,6 +232,8 @@ class RunSpec:
             unique_tokens=run["unique_tokens"],
             bytes_per_token=run["bytes_per_token"],
             irreducible_loss=run["irreducible_loss"],
+            excluded=tuple(run.get("excluded") or ()),
+            unigram_entropy=run.get("unigram_entropy"),
             config=run["config"],
             science=run["science"],
         )
@@ -246,6 +255,7 @@ class RunSpec:
                 "tokens_per_step": science["batch"] * science["model"]["context"],
                 "bytes_per_token": math.nan,
                 "irreducible_loss": record["final"].get("irreducible_loss"),
+                "unigram_entropy": record["final"].get("unigram_entropy"),
             }
         )
 
@@ -266,6 +276,9 @@ class RunSpec:
             "unique_tokens": self.unique_tokens,
             "bytes_per_token": self.bytes_per_token,
             "irreducible_loss": self.irreducible_loss,
+            # What runs of before, and data without documents, do not say.
+            **({"excluded": list(self.excluded)} if self.excluded else {}),
+            **({} if self.unigram_entropy is None else {"unigram_entropy": self.unigram_entropy}),
         }
 
     @property
@@ -300,6 +313,16 @@ class RunSpec:
         return flatten({**self.config, "model": model})
 
 
+def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
+    """The shares of the pools in a line, "web 0.7, code 0.3"; of one that moves, from and to."""
+    texts = []
+    for pool, pieces in sorted(mixture.items()):
+        first, last = pieces[0].start, pieces[-1].end
+        moved = "" if first == last else f" to {last:.4g}"
+        texts.append(f"{pool} {first:.4g}{moved}")
+    return ", ".join(texts)
+
+
 def read_spec(path: Path, run: Any) -> RunSpec:
     """The run that the content of a run.json describes.
 
@@ -327,11 +350,11 @@ def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
     if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
         return  # ids of another version are made in another way
     with reading(path, "its science makes no id"):
-        found = run_id(science)
-    if not found == run["run_id"] == name:
+        made_id = run_id(science)
+    if not made_id == run["run_id"] == name:
         raise DamagedFile(
             path,
-            f"its science is that of the run {found}, but its folder is that "
+            f"its science is that of the run {made_id}, but its folder is that "
             f"of {name} and its run_id {run['run_id']}",
         )
 

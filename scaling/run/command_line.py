@@ -63,10 +63,10 @@ def fill(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
 
 def _scripts(words: Sequence[str]) -> list[str]:
     """The words that a shell reads: what follows -c, and all that ssh is given."""
-    found, shell = [], ""
+    scripts, shell = [], ""
     for before, word in zip(("", *words), words, strict=False):
         if shell == "ssh" or (shell and _SCRIPT.fullmatch(before)):
-            found.append(word)
+            scripts.append(word)
         name = word.rpartition("/")[2]
         shell = name if name in _SHELLS else shell
-    return found
+    return scripts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.mixed import Store, known_loss
+from scalinglab.scaling.data.mixed import Store, bytes_per_token, known_loss, unigram_entropy
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.resolve import Run
 
@@ -21,7 +21,7 @@ def trainer_of(run: RunSpec, execution: ExecutionConfig) -> str:
 
 def describe(run: Run, store: Store) -> RunSpec:
     """The content of run.json; nothing is composed or derived again inside a job."""
-    validation_tokens = run.config.data.validation_tokens
+    windows = run.config.data.validation_tokens, run.shape.context
     return RunSpec.from_dict(
         {
             "run_id": run.run_id,
@@ -34,7 +34,9 @@ def describe(run: Run, store: Store) -> RunSpec:
             "lr_peak": run.lr,
             "tokens_per_step": run.tokens_per_step,
             "unique_tokens": run.unique_tokens,
-            "bytes_per_token": store.manifest.bytes_per_token,
-            "irreducible_loss": known_loss(store, validation_tokens, run.shape.context),
+            "bytes_per_token": bytes_per_token(store, *windows),
+            "irreducible_loss": known_loss(store, *windows),
+            "excluded": list(store.manifest.excluded),
+            "unigram_entropy": unigram_entropy(store, *windows),
         }
     )

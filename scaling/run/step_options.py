@@ -25,12 +25,15 @@ class StepOptions:
         Tokens whose logits exist at once; None: all. Equal to rounding.
     recompute : bool
         Keep only the inputs of the blocks for the backward pass. Equal bit for bit.
+    excluded : tuple of int
+        Targets that count nothing in the loss, as what ends a document. Science: of the data.
     """
 
     precision: str = "fp32"
     z_loss: float = 0.0
     loss_chunk: int | None = None
     recompute: bool = False
+    excluded: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, run: RunSpec | RunConfig, execution: ExecutionConfig) -> StepOptions:
@@ -40,6 +43,7 @@ class StepOptions:
             z_loss=run.z_loss,
             loss_chunk=execution.loss_chunk,
             recompute=execution.recompute,
+            excluded=run.excluded if isinstance(run, RunSpec) else (),
         )
 
     @property

@@ -36,9 +36,9 @@ def _check(kind: str, pieces: Any, steps: int) -> None:
         )
     for piece in pieces:
         if piece.shape not in (*SHAPES, *CURVES):
-            known = ", ".join((*SHAPES, *CURVES))
+            shapes = ", ".join((*SHAPES, *CURVES))
             raise ConfigError(
-                f"schedule.kind = {kind!r}: a piece has shape {piece.shape!r}; known are {known}"
+                f"schedule.kind = {kind!r}: a piece has shape {piece.shape!r}; known are {shapes}"
             )
         for rate in (piece.start, piece.end, *piece.rates):
             if not (math.isfinite(rate) and rate >= 0):

@@ -90,8 +90,8 @@ class Value:
 def column(values: Any, rows: int) -> Value:
     """The cells of a column: an array or a list, shape (rows,)."""
     if not isinstance(values, np.ndarray):
-        values, given = np.empty(rows, object), list(values)
-        values[:] = given
+        values, items = np.empty(rows, object), list(values)
+        values[:] = items
     if values.dtype == bool:
         return Value("flag", values)
     if values.dtype.kind in "iuf":
@@ -111,8 +111,8 @@ def constant(value: Any) -> Value:
     value = _plain(value)
     if isinstance(value, float):
         _check_finite(value)
-    found = _of_cells([value])
-    return Value(found.kind, found.data[0])
+    cells = _of_cells([value])
+    return Value(cells.kind, cells.data[0])
 
 
 def arithmetic(operation: type[ast.operator], left: Value, right: Value) -> Value:
@@ -157,17 +157,17 @@ def among(operation: type[ast.cmpop], left: Value, items: Sequence[Value]) -> An
         raise CellError("a list holds numbers and 'text', no columns")
     if left.kind == "list":
         raise CellError(_LIST)
-    wanted = {_key(item.data) for item in items if item.kind != "empty"}
+    keys = {_key(item.data) for item in items if item.kind != "empty"}
     if items and left.kind != "mixed":
         _check_comparable(left, items)
     if left.kind in ("number", "flag", "empty"):
-        found = np.isin(_floats(left), [key for key in wanted if isinstance(key, float)])
+        is_among = np.isin(_floats(left), [key for key in keys if isinstance(key, float)])
     else:
-        found = np.array([_key(cell) in wanted for cell in np.ravel(left.data)], bool)
-        found = found.reshape(np.shape(left.data))
+        is_among = np.array([_key(cell) in keys for cell in np.ravel(left.data)], bool)
+        is_among = is_among.reshape(np.shape(left.data))
     if any(item.kind == "empty" for item in items):
-        found = np.logical_or(found, _missing(left))
-    return np.logical_not(found) if operation in _NEGATED else found
+        is_among = np.logical_or(is_among, _missing(left))
+    return np.logical_not(is_among) if operation in _NEGATED else is_among
 
 
 def _check_comparable(left: Value, items: Sequence[Value]) -> None:
@@ -260,11 +260,11 @@ def _cell_by_cell(
     holds: Callable[[Any, Any], bool], left: Value, right: Value, *, missing: bool
 ) -> Any:
     first, second = np.broadcast_arrays(_objects(left), _objects(right))
-    found = [
+    answers = [
         missing if a is None or b is None else bool(holds(a, b))
         for a, b in zip(first.ravel(), second.ravel(), strict=True)
     ]
-    return np.array(found, bool).reshape(first.shape)
+    return np.array(answers, bool).reshape(first.shape)
 
 
 def _objects(value: Value) -> np.ndarray:

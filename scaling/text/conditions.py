@@ -110,8 +110,8 @@ class Condition:
         """
         for name in self.names:
             if name not in columns:
-                there = f"; there are: {listed(columns)}"
-                raise ConditionError(self.text, _unknown(name, columns), there)
+                columns_there = f"; there are: {listed(columns)}"
+                raise ConditionError(self.text, _unknown(name, columns), columns_there)
         values = {name: cells.column(columns[name], rows) for name in self.names}
         try:
             flags = _flags(self._tree, _evaluate(self._tree, values))
@@ -216,8 +216,8 @@ def _check(node: ast.AST, names: dict[str, None], parent: ast.AST | None = None)
         node.value, bool | int | float | str | None
     )
     if constant or not isinstance(node, _PARTS):
-        shown = node if isinstance(node, ast.expr) or parent is None else parent
-        raise CellError(f"{_shown(shown)}: {GRAMMAR}")
+        whole = node if isinstance(node, ast.expr) or parent is None else parent
+        raise CellError(f"{_shown(whole)}: {GRAMMAR}")
     children: list[ast.AST] = list(ast.iter_child_nodes(node))
     if isinstance(node, ast.Call):
         function = node.func.id if isinstance(node.func, ast.Name) else None

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 _SHOWN = 30
 
 
-def nearest(name: str, known: Iterable[object], have: str = "there are") -> str:
+def nearest(name: str, allowed: Iterable[object], have: str = "there are") -> str:
     """The end of a sentence that refuses a name: the nearest one that there is, or all.
 
     Parameters
     ----------
     name : str
-    known : iterable
+    allowed : iterable
     have : str
         What introduces all of them.
 
@@ -25,7 +25,7 @@ def nearest(name: str, known: Iterable[object], have: str = "there are") -> str:
     >>> nearest("x", ["seed"], "it has")
     '; it has seed'
     """
-    names = sorted({str(one) for one in known})
+    names = sorted({str(one) for one in allowed})
     # The end of a dotted name may be all that somebody typed, or mistyped.
     ends = {one.rpartition(".")[2]: one for one in reversed(names)}
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)

@@ -37,23 +37,27 @@ def child_environment(code: Path | None = None) -> dict[str, str]:
     code : Path, optional
         The folder that holds its packages, a frozen copy; None: those of this process.
     """
-    own = None if code is None else str(code)
+    code_path = None if code is None else str(code)
     if code is None and str(machine.code_folder()) not in _installed():
-        own = str(
+        code_path = str(
             machine.code_folder()
         )  # a checkout, or a frozen copy; else every Python of ours finds it anyway
-    given = _given()
-    path = os.pathsep.join(filter(None, (own, given)))
+    person_path = _given()
+    path = os.pathsep.join(filter(None, (code_path, person_path)))
     # A frozen copy has its own extensions; a process that runs code as it stands is told of ours.
-    kept = {k: v for k, v in os.environ.items() if k != INHERITED}
-    return kept | {"PYTHONPATH": path, GIVEN: given} | (inherited() if code is None else {})
+    environment = {k: v for k, v in os.environ.items() if k != INHERITED}
+    return (
+        environment
+        | {"PYTHONPATH": path, GIVEN: person_path}
+        | (inherited() if code is None else {})
+    )
 
 
 def user_environment() -> dict[str, str]:
     """The environment of a program of the user: PYTHONPATH is what it was before we came."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", GIVEN, INHERITED)}
-    given = _given()
-    return kept | ({"PYTHONPATH": given} if given else {})
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", GIVEN, INHERITED)}
+    person_path = _given()
+    return environment | ({"PYTHONPATH": person_path} if person_path else {})
 
 
 def without_slurm(environment: Mapping[str, str]) -> dict[str, str]:

@@ -115,7 +115,7 @@ class Program:
 
     def run(self, should_stop: Callable[[], bool]) -> Outcome:
         """Start the program, wait for its end, and record what it left."""
-        asked: Outcome | None = None
+        outcome: Outcome | None = None
         process = self._start()
         deadline = float("inf")
         try:
@@ -123,7 +123,7 @@ class Program:
                 if not self.claim.is_current():
                     self.claim.release(Outcome.LOST)
                     return Outcome.LOST
-                if not asked and (asked := self._asked_to_stop(should_stop)):
+                if not outcome and (outcome := self._asked_to_stop(should_stop)):
                     os.killpg(process.pid, signal.SIGTERM)
                     deadline = time.monotonic() + GRACE_SECONDS
                 if time.monotonic() > deadline:
@@ -134,7 +134,7 @@ class Program:
             _kill(process)
         self._report()
         code = process.returncode
-        return self._end(code if code >= 0 else 128 - code, asked)
+        return self._end(code if code >= 0 else 128 - code, outcome)
 
     # ------------------------------------------------------------------ before
 
@@ -237,33 +237,33 @@ class Program:
 
     def _report(self) -> None:
         seconds = time.monotonic() - self.started
-        said: dict[str, Any] = read_progress(self.folder)
-        if math.isfinite(said.get("step", math.nan)):
-            said = {
+        progress: dict[str, Any] = read_progress(self.folder)
+        if math.isfinite(progress.get("step", math.nan)):
+            progress = {
                 "steps": self.config["steps"],
                 "loss": float("nan"),
                 "tokens_per_second": float("nan"),
-                **said,
-                "step": int(said["step"]),
+                **progress,
+                "step": int(progress["step"]),
             }
-        self.claim.report({**said, "seconds": seconds})
+        self.claim.report({**progress, "seconds": seconds})
 
     # ------------------------------------------------------------------ after
 
-    def _end(self, code: int, asked: Outcome | None) -> Outcome:
+    def _end(self, code: int, outcome: Outcome | None) -> Outcome:
         if code != 0:
-            if asked:
-                self.claim.release(asked)
-                return asked
+            if outcome:
+                self.claim.release(outcome)
+                return outcome
             return self._failed(code)
         try:
             final = read_final(self.folder)
             curve = read_curve(self.folder, self.config["steps"], final)
         except ValueError:
-            if not asked:
+            if not outcome:
                 raise
-            self.claim.release(asked)  # it saved, and has more to do
-            return asked
+            self.claim.release(outcome)  # it saved, and has more to do
+            return outcome
         first = finish(self.claim, self.spec, curve, self.lr, self._facts(final, len(curve.loss)))
         return Outcome.DONE if first else Outcome.LOST
 
@@ -278,20 +278,20 @@ class Program:
 
     def _facts(self, final: dict[str, Any], steps: int) -> dict[str, Any]:
         """What an attempt adds to a record, from the program where it says so."""
-        own = time.monotonic() - self.started
+        seconds = time.monotonic() - self.started
         counts = stated_counts(final, self.spec.counts)
         flops = stated_flops(final, counts)
-        stated: dict[str, Any] = {"counts": counts, "flops": flops}
+        counted: dict[str, Any] = {"counts": counts, "flops": flops}
         if counts or flops:
-            stated["counts_from"] = self.config["program"]
+            counted["counts_from"] = self.config["program"]
         started_at = final.get("started_at_step", 0)
         rate = final.get("tokens_per_second")
         if rate is None:
-            rate = (steps - started_at) * self.config["tokens_per_step"] / own
+            rate = (steps - started_at) * self.config["tokens_per_step"] / seconds
         return {
             "started_at_step": started_at,
             "throughput": {
-                "seconds": self.earlier_seconds + final.get("seconds", own),
+                "seconds": self.earlier_seconds + final.get("seconds", seconds),
                 "steps": steps - started_at,
                 "tokens_per_second": rate,
                 "flops_per_second": rate * flops_per_token(flops or self.spec.flops, "palm"),
@@ -315,7 +315,7 @@ class Program:
             },
             "program": {"command": self.execution.command, "final": final},
             "extra": final.get("metrics", {}),
-            **{key: value for key, value in stated.items() if value is not None},
+            **{key: value for key, value in counted.items() if value is not None},
         }
 
 

@@ -12,19 +12,19 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.failures import FailureClass
 
 
-def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
+def micro_batch(claim: Claim, configured: int | None, sequences: int) -> int:
     """Sequences of one forward and backward pass of this attempt.
 
     Parameters
     ----------
     claim : Claim
         The attempt; those before it count.
-    asked : int or None
+    configured : int or None
         ``execution.micro_batch``; None means all at once.
     sequences : int
         Sequences of a step in one process.
     """
-    size = min(asked or sequences, sequences)
+    size = min(configured or sequences, sequences)
     for number in range(1, claim.number):
         end = claim.folder.attempt(number).end
         if end is None or end.micro_batch is None or end.members > 1:

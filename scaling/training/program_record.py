@@ -98,8 +98,8 @@ def _rows(path: Path) -> list[dict[str, float]]:
             f"{', '.join(names) or 'none'}; known are {', '.join(COLUMNS)}, {FURTHER_LOSS}SET and "
             f"{METRIC}NAME"
         )
-    taken = [name for name in names if name in COLUMNS or _is_open(name)]
-    if twice := next((name for name in taken if taken.count(name) > 1), None):
+    columns = [name for name in names if name in COLUMNS or _is_open(name)]
+    if twice := next((name for name in columns if columns.count(name) > 1), None):
         raise BadRecord(f"{path.name} has two columns called {twice!r}; each needs its own name")
     for name in filter(_is_open, names):
         _check_name(name.partition(".")[2], f"{path.name}: column {name!r}")
@@ -108,7 +108,7 @@ def _rows(path: Path) -> list[dict[str, float]]:
     for number, values in enumerate(reader, 1):
         row = {
             name: _number(values[name], name, number)
-            for name in taken
+            for name in columns
             if (values[name] or "").strip()
         }
         if row.get("step") != number:

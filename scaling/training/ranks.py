@@ -97,20 +97,20 @@ def train(
     A rank that was killed ends the attempt as interrupted, one that failed as failed with its
     traceback.
     """
-    held = dict(enumerate(claims))
+    claims_held = dict(enumerate(claims))
     for claim in claims:
         claim.expect_reports(execution.hang_seconds)
     try:
-        with _group(held, pins, execution) as group:
+        with _group(claims_held, pins, execution) as group:
             return group.watch(should_stop)
     except RankDied as error:
-        _release(held, Outcome.INTERRUPTED, error)
+        _release(claims_held, Outcome.INTERRUPTED, error)
         return Outcome.INTERRUPTED
     except RankFailed as error:  # its traceback is the rank's: where we noticed says nothing
-        _release(held, Outcome.FAILED, error.with_traceback(None), **error.facts)
+        _release(claims_held, Outcome.FAILED, error.with_traceback(None), **error.facts)
         return Outcome.FAILED
     except BaseException as error:
-        _release(held, reason(error), error)
+        _release(claims_held, reason(error), error)
         return outcome(error)
 
 
@@ -213,7 +213,7 @@ class _Group:
 
     def watch(self, should_stop: Callable[[], bool]) -> Outcome:
         """Serve the ranks until all have ended; the outcome, or what went wrong."""
-        started, settled, asked = time.monotonic(), float("inf"), False
+        started, settled, is_asked = time.monotonic(), float("inf"), False
         while not self._ended():
             if self._trouble():
                 settled = min(settled, time.monotonic() + SETTLE_SECONDS)
@@ -223,8 +223,8 @@ class _Group:
                 raise TimeoutError(
                     f"{len(self.ranks)} of {self.size} ranks were there after {START_SECONDS:.0f} s"
                 )
-            if not asked and 0 in self.ranks.values() and should_stop():
-                asked = True
+            if not is_asked and 0 in self.ranks.values() and should_stop():
+                is_asked = True
                 self._tell(0, ("stop", None))
             for ready in wait([self.server, *self.unknown, *self.ranks], POLL_SECONDS):
                 self._attend(ready)

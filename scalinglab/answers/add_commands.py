@@ -50,16 +50,16 @@ def add_commands(
         return ()
     proposal, question = proposals[0], judgement.question
     of_arm = dict(zip(question.arms, [studies[0], studies[-1]], strict=True))
-    lines, taken = [], {study: _blocks(outputs, study) for study in studies}
+    lines, taken_names = [], {study: _blocks(outputs, study) for study in studies}
     for arm in proposal["arms"]:
         study = of_arm[arm]
-        own = runs[runs[question.arm].astype(str) == arm]
-        model = _model(own, judgement.trials, arm, proposal)
+        arm_runs = runs[runs[question.arm].astype(str) == arm]
+        model = _model(arm_runs, judgement.trials, arm, proposal)
         grid = None if model is None else _grid(outputs, study, str(model["run_id"]))
         if grid is None:
             return ()
-        name = next(n for k in range(1, 10_000) if (n := f"{_BLOCK}_{k}") not in taken[study])
-        taken[study].add(name)
+        name = next(n for k in range(1, 10_000) if (n := f"{_BLOCK}_{k}") not in taken_names[study])
+        taken_names[study].add(name)
         words = [_axis(key, [value]) for key, value in grid.items() if key != "seed"]
         words += [_axis("seed", proposal["seed"])]
         at = f"{override('study', study)} {override('outputs', outputs)}"
@@ -70,10 +70,10 @@ def add_commands(
 
 
 def _model(
-    own: pd.DataFrame, trials: pd.DataFrame, arm: str, proposal: Mapping[str, Any]
+    arm_runs: pd.DataFrame, trials: pd.DataFrame, arm: str, proposal: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """A run of the arm's chosen trial at the size."""
-    at = own[np.isclose(own["D"], proposal["D"], rtol=1e-9)]
+    at = arm_runs[np.isclose(arm_runs["D"], proposal["D"], rtol=1e-9)]
     size = trials[(trials["arm"] == arm) & np.isclose(trials["D"], proposal["D"], rtol=1e-9)]
     # N of the arms may differ, and sizes then have a width in common.
     size = size.iloc[[(size["N"] - proposal["N"]).abs().to_numpy().argmin()]]
@@ -95,10 +95,10 @@ def _grid(outputs: Path, study: str, model: str) -> dict[str, Any] | None:
             settings[entry.run_id] = flatten(folder.settings().config)
     if model not in settings:
         return None
-    own = settings[model]
+    model_settings = settings[model]
     named = {
         key: value
-        for key, value in own.items()
+        for key, value in model_settings.items()
         if key in axes
         or key in _SIZE  # which a generator sets
         or (

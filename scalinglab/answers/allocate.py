@@ -86,14 +86,14 @@ class Allocated:
 
 
 def allocate(
-    source: Source, asked: AllocateOptions, on_fit: Callable[[Result], object] = lambda fit: None
+    source: Source, options: AllocateOptions, on_fit: Callable[[Result], object] = lambda fit: None
 ) -> Allocated:
     """Fit a law and split budgets under it.
 
     Parameters
     ----------
     source : Source
-    asked : AllocateOptions
+    options : AllocateOptions
     on_fit : callable
         Given the fit as soon as there is one: what follows may take long, or be refused.
 
@@ -102,69 +102,71 @@ def allocate(
     UserError
         If an option lacks another that it needs, no budget is named, or the law cannot be fitted.
     """
-    _check(asked)
-    budgets = _budgets(source, asked)
-    table, law = source.runs(asked, asked.law)
+    _check(options)
+    budgets = _budgets(source, options)
+    table, law = source.runs(options, options.law)
     how: dict[str, Any] = {
         "cost": named_cost(
-            asked.cost,
+            options.cost,
             table,
-            context=asked.context,
-            aspect=asked.aspect,
-            inference_tokens=asked.inference_tokens,
+            context=options.context,
+            aspect=options.aspect,
+            inference_tokens=options.inference_tokens,
         ),
-        "level": asked.level,
+        "level": options.level,
     }
     beyond = times_beyond(table, budgets, how["cost"])
-    result = fit_table(source, table, law, asked, beyond=beyond)
+    result = fit_table(source, table, law, options, beyond=beyond)
     on_fit(result)
     approaches = None
-    if asked.approaches:
+    if options.approaches:
         approaches = approaches_of_fit(
             result,
             table,
             budgets,
-            columns=asked.columns,
-            exclude=asked.exclude,
-            mix_fingerprints=asked.mix_fingerprints,
-            budget=asked.budget,
-            resamples=asked.resamples,
-            seed=asked.seed,
+            columns=options.columns,
+            exclude=options.exclude,
+            mix_fingerprints=options.mix_fingerprints,
+            budget=options.budget,
+            resamples=options.resamples,
+            seed=options.seed,
             **how,
         )
     return Allocated(
         result,
         approaches.allocation if approaches else analysis.allocate(result, budgets, **how),
-        analysis.cheapest(result, asked.losses, **how) if asked.losses else None,
-        tokens_to_losses(result, asked.sizes, asked.losses, batch=asked.batch, level=asked.level)
-        if asked.sizes
+        analysis.cheapest(result, options.losses, **how) if options.losses else None,
+        tokens_to_losses(
+            result, options.sizes, options.losses, batch=options.batch, level=options.level
+        )
+        if options.sizes
         else None,
-        analysis.loss_left(result, pd.DataFrame(asked.splits, columns=["N", "D"]), **how)
-        if asked.splits
+        analysis.loss_left(result, pd.DataFrame(options.splits, columns=["N", "D"]), **how)
+        if options.splits
         else None,
         approaches,
     )
 
 
-def _check(asked: AllocateOptions) -> None:
-    one_of("cost", asked.cost, COSTS)
-    if (asked.sizes and not asked.losses) or (asked.batch and not asked.sizes):
+def _check(options: AllocateOptions) -> None:
+    one_of("cost", options.cost, COSTS)
+    if (options.sizes and not options.losses) or (options.batch and not options.sizes):
         raise ConfigError(
             "sizes asks how many tokens models need to reach losses, batch how many steps: give all"
             " that are needed, as in losses=[2.5] sizes=[1e9] batch=5e5"
         )
-    if any(len(split) != 2 for split in asked.splits):
-        raise ConfigError(f"splits = {asked.splits}: each is [N, D], as in splits=[[1e9,2e10]]")
-    if asked.budget and not asked.approaches:
+    if any(len(split) != 2 for split in options.splits):
+        raise ConfigError(f"splits = {options.splits}: each is [N, D], as in splits=[[1e9,2e10]]")
+    if options.budget and not options.approaches:
         raise ConfigError(
-            f"budget = {asked.budget!r} names a column for approaches=true; budgets=[...] says"
+            f"budget = {options.budget!r} names a column for approaches=true; budgets=[...] says"
             " what is split"
         )
 
 
-def _budgets(source: Source, asked: AllocateOptions) -> list[float]:
-    hours = asked.cost == "hours"
-    budgets = asked.budgets or ([] if hours else source.budgets)
+def _budgets(source: Source, options: AllocateOptions) -> list[float]:
+    hours = options.cost == "hours"
+    budgets = options.budgets or ([] if hours else source.budgets)
     if not budgets:
         unit = "device-hours, as in budgets=[100]" if hours else "FLOPs, as in budgets=[1e18,1e20]"
         raise ConfigError(f"budgets is not set; give {unit}")

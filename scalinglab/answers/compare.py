@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scalinglab import analysis
+from scalinglab.analysis.arms.comparison import at_scale, paired
 from scalinglab.analysis.arms.curves import arm_curves
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions:
+class CompareOptions(IntervalOptions):
     """Options of a comparison of two recipes."""
 
     arm: str | None = option(
@@ -43,12 +47,20 @@ class CompareOptions:
     )
     budgets: list[float] = option("FLOPs (6 N D) at which the recipes are compared", [])
     n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
+        "count of N in a study: n_matmul, n_block, n_total or n_active; default: n_matmul, and"
+        " n_active where a recipe has experts or shared layers",
+        None,
     )
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     delta: float | str | None = delta_option()
+
+
+_ALIKE = 1e-6  # of the active share
+_MEANING = {
+    "n_active": "what one token is multiplied by, so 6 N D are the FLOPs",
+    "n_total": "every parameter once, so 6 N D are not the FLOPs of experts or shared layers",
+    "n_matmul": "matrices of all blocks and the unembedding, each once",
+    "n_block": "matrices of the blocks, each once",
+}
 
 
 @dataclass(frozen=True)
@@ -60,13 +72,32 @@ class Compared:
     arms : ArmComparison
     curves : DataFrame, str or None
         From `analysis.compare_arm_curves`; why no curves compare, or None where there are none.
+    count : str or None
+        Which count N is, of runs of this laboratory.
+    other : (str, ArmComparison) or None
+        The other count and the same by it, where a recipe passes a token through another part of
+        its parameters than the other recipe does.
     """
 
     arms: ArmComparison
     curves: pd.DataFrame | str | None = None
+    count: str | None = None
+    other: tuple[str, ArmComparison] | None = None
+
+    def about_counts(self) -> list[str]:
+        """Which N was taken, and what the answer is by the other; nothing where all are alike."""
+        if self.other is None or self.count is None:
+            return []
+        name, found = self.other
+        lines = [f"    N is {self.count}: {_MEANING[self.count]}", f"[[With N as {name}]]"]
+        lines += [f"    N is {name}: {_MEANING[name]}", f"    {paired(found)}"]
+        if found.result is not None:
+            measured = [row for row in records_of(found.scales) if row["inside"]]
+            lines += [f"    {at_scale(row, found.arms[1])}" for row in measured[-1:]]
+        return lines
 
 
-def compare_study(outputs: Path, study: str, asked: CompareOptions) -> Compared:
+def compare_study(outputs: Path, study: str, options: CompareOptions) -> Compared:
     """Compare the runs of one study by the values of the setting `arm`.
 
     Raises
@@ -74,11 +105,11 @@ def compare_study(outputs: Path, study: str, asked: CompareOptions) -> Compared:
     UserError
         If there is no such study, or there are no two recipes to compare.
     """
-    _need_arm(asked)
-    return _compare_records(outputs, [study], asked.between or None, asked)
+    _need_arm(options)
+    return _compare_records(outputs, [study], options.between or None, options)
 
 
-def compare_studies(outputs: Path, studies: Sequence[str], asked: CompareOptions) -> Compared:
+def compare_studies(outputs: Path, studies: Sequence[str], options: CompareOptions) -> Compared:
     """Compare two studies, each a recipe.
 
     Raises
@@ -86,44 +117,67 @@ def compare_studies(outputs: Path, studies: Sequence[str], asked: CompareOptions
     UserError
         If they are not two different studies, or one is not there.
     """
-    if len(set(studies)) != 2 or len(studies) != 2 or asked.arm:
+    if len(set(studies)) != 2 or len(studies) != 2 or options.arm:
         raise ConfigError(
             f"studies = {list(studies)}: two different ones are compared, without arm="
         )
-    return _compare_records(outputs, studies, asked.between or list(studies), asked)
+    return _compare_records(outputs, studies, options.between or list(studies), options)
 
 
 def _compare_records(
-    outputs: Path, studies: Sequence[str], between: list[str] | None, asked: CompareOptions
+    outputs: Path, studies: Sequence[str], between: list[str] | None, options: CompareOptions
 ) -> Compared:
-    loss = loss_column(asked.columns)
+    loss = loss_column(options.columns)
     runs = analysis.runs_by_arm(
-        outputs, studies, asked.arm, n_count=asked.n_count or "n_matmul", loss=loss
+        outputs, studies, options.arm, n_count=options.n_count or "n_matmul", loss=loss
     )
+    count, other = _counts(runs, between, options.n_count)
+    if count not in (options.n_count, "n_matmul"):
+        runs = runs.assign(N=runs[count], n_count=count)
     names = between or sorted(runs["arm"].dropna().astype(str).unique())
     differences = None
     if len(names) == 2 and "seed" in runs:
-        differences = analysis.arm_settings(outputs, runs, names, asked.arm)
-    asked = replace(asked, delta=_delta(outputs, studies, asked))
-    arms = _compare(runs, between, differences, asked)
-    return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss))
+        differences = analysis.arm_settings(outputs, runs, names, options.arm)
+    options = replace(options, delta=_delta(outputs, studies, options))
+    arms = _compare(runs, between, differences, options)
+    by_other = None
+    if other is not None:
+        found = _compare(runs.assign(N=runs[other], n_count=other), between, None, options)
+        by_other = other, found
+    return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss), count, by_other)
 
 
-def _delta(outputs: Path, studies: Sequence[str], asked: CompareOptions) -> float | str | None:
+def _counts(
+    runs: pd.DataFrame, between: list[str] | None, asked: str | None
+) -> tuple[str, str | None]:
+    """Which count is N, and the other one that is answered by as well.
+
+    Equal FLOPs and equal parameters are two questions where recipes use their parameters
+    differently: experts are passed by, shared layers are used several times.
+    """
+    of_both = runs if between is None else runs[runs["arm"].astype(str).isin(between)]
+    share = of_both["n_active"] / of_both["n_matmul"]
+    if not share.notna().all() or np.ptp(share) < _ALIKE:
+        return asked or "n_matmul", None
+    count = asked or "n_active"
+    return count, "n_total" if count == "n_active" else "n_active"
+
+
+def _delta(outputs: Path, studies: Sequence[str], options: CompareOptions) -> float | str | None:
     """The threshold that is asked for, or that of the studies: one law is fitted to both."""
-    if asked.delta is not None:
-        return asked.delta
-    own = [study_plan(outputs, study).study.answer.delta for study in studies]
-    if any(delta != own[0] for delta in own):
-        told = ", ".join(f"{s} {d}" for s, d in zip(studies, own, strict=True))
+    if options.delta is not None:
+        return options.delta
+    deltas = [study_plan(outputs, study).study.answer.delta for study in studies]
+    if any(delta != deltas[0] for delta in deltas):
+        by_study = ", ".join(f"{s} {d}" for s, d in zip(studies, deltas, strict=True))
         raise ConfigError(
-            f"answer.delta differs between the studies ({told}), and one law is fitted to both: say"
+            f"answer.delta differs between the studies ({by_study}), and one law is fitted to both: say"
             " delta=published, delta=scaled or a number"
         )
-    return own[0]
+    return deltas[0]
 
 
-def compare_file(path: str, asked: CompareOptions) -> Compared:
+def compare_file(path: str, options: CompareOptions) -> Compared:
     """Compare the runs of a file by the values of its column `arm`.
 
     Raises
@@ -131,41 +185,41 @@ def compare_file(path: str, asked: CompareOptions) -> Compared:
     UserError
         If the file cannot be read, or there are no two recipes to compare.
     """
-    arm = _need_arm(asked)
-    if asked.n_count:
+    arm = _need_arm(options)
+    if options.n_count:
         raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME does")
-    runs = analysis.read_runs(path, columns=asked.columns).runs
+    runs = analysis.read_runs(path, columns=options.columns).runs
     runs = runs[runs["status"].isin(FINISHED)]
     if arm not in runs:
         raise ConfigError(f"arm = {arm!r}: {path} has no such column{nearest(arm, runs, 'it has')}")
-    return Compared(_compare(runs.assign(arm=runs[arm]), asked.between or None, None, asked))
+    return Compared(_compare(runs.assign(arm=runs[arm]), options.between or None, None, options))
 
 
-def _need_arm(asked: CompareOptions) -> str:
-    if asked.arm is None:
+def _need_arm(options: CompareOptions) -> str:
+    if options.arm is None:
         raise ConfigError(
             "arm is not set; say which setting or column tells the recipes apart, as in"
             " arm=optimizer.name"
         )
-    return asked.arm
+    return options.arm
 
 
 def _compare(
     runs: pd.DataFrame,
     between: list[str] | None,
     differences: pd.DataFrame | None,
-    asked: CompareOptions,
+    options: CompareOptions,
 ) -> ArmComparison:
     return analysis.compare_arms(
         runs,
         arm="arm",
         between=between,
-        law=asked.law,
-        shared=asked.shared,
-        budgets=asked.budgets,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        level=asked.level,
-        delta=asked.delta,
+        law=options.law,
+        shared=options.shared,
+        budgets=options.budgets,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        delta=options.delta,
         differences=differences,
     )

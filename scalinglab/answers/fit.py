@@ -9,7 +9,7 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws.parameter import NO_PRIORS
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.fields import Within
 from scalinglab.source import CountOptions, Source
 
@@ -31,22 +31,19 @@ def delta_option() -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitOptions(CountOptions):
+class FitOptions(CountOptions, IntervalOptions):
     """Options of everything that fits a law first."""
 
     law: str | None = option(
         "the law to fit, or auto: a mixture of laws; default: that of the study, or chinchilla",
         None,
     )
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
     exclude: list[str] = option(
         "rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
     delta: float | str | None = delta_option()
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     priors: str = option(
         "law: with what the law itself knows of its parameters beforehand; none: without",
         "law",
@@ -76,7 +73,7 @@ class SaveOptions:
     save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
 
 
-def fit(source: Source, asked: OneFitOptions) -> Result:
+def fit(source: Source, options: OneFitOptions) -> Result:
     """Fit a law to the runs of a source.
 
     Raises
@@ -84,25 +81,25 @@ def fit(source: Source, asked: OneFitOptions) -> Result:
     UserError
         If the source has no runs to fit, or as `analysis.fit`.
     """
-    table, law = source.runs(asked, asked.law, asked.x)
-    return fit_table(source, table, law, asked, x=asked.x, beyond=asked.beyond)
+    table, law = source.runs(options, options.law, options.x)
+    return fit_table(source, table, law, options, x=options.x, beyond=options.beyond)
 
 
 def fit_table(
-    source: Source, table: pd.DataFrame, law: str, asked: FitOptions, **more: Any
+    source: Source, table: pd.DataFrame, law: str, options: FitOptions, **more: Any
 ) -> Result:
     """Fit a law to a table that a source has given; `more` goes to `analysis.fit`."""
     result = analysis.fit(
         law,
         table,
-        columns=asked.columns or None,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        delta=source.delta if asked.delta is None else asked.delta,
-        level=asked.level,
-        exclude=asked.exclude,
-        mix_fingerprints=asked.mix_fingerprints,
-        priors=NO_PRIORS if asked.priors == NO_PRIORS else {},
+        columns=options.columns or None,
+        resamples=options.resamples,
+        seed=options.seed,
+        delta=source.delta if options.delta is None else options.delta,
+        level=options.level,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+        priors=NO_PRIORS if options.priors == NO_PRIORS else {},
         **more,
     )
-    return source.calibrated(result) if asked.widen else result
+    return source.calibrated(result) if options.widen else result

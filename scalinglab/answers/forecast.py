@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import LEVEL, RESAMPLES, IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastOptions:
+class ForecastOptions(IntervalOptions):
     """Options of a forecast."""
 
     law: str | None = option("a law of curves; default: that of the study", None)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     resamples: int = option("bootstrap refits for the intervals", 200, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
     keep: bool = option("keep the forecasts, so that scaling track can judge them", True)
     widen: bool = option("widen intervals by how wrong earlier forecasts were", True)
     stop: bool = option("stop the runs that cannot become the best at their N and D", False)
@@ -98,7 +96,7 @@ class TrackRecord:
         return record.sentence(self.table, self.level)
 
 
-def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
+def forecast(source: StudySource, options: ForecastOptions) -> Forecasts:
     """Forecast every run of a study that has not ended.
 
     Raises
@@ -108,35 +106,37 @@ def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
     """
     outputs, study = source.outputs, source.name
     analysis.study_plan(outputs, study)
-    if asked.margin and not asked.stop:
-        raise ConfigError(f"margin = {asked.margin:g} is for stop=true, which stops runs")
-    factor = record.calibration_factor(outputs, study, asked.level) if asked.widen else 1.0
+    if options.margin and not options.stop:
+        raise ConfigError(f"margin = {options.margin:g} is for stop=true, which stops runs")
+    factor = record.calibration_factor(outputs, study, options.level) if options.widen else 1.0
     table = analysis.forecast_study(
         outputs,
         study,
-        law=asked.law,
-        level=asked.level,
-        resamples=asked.resamples,
-        seed=asked.seed,
+        law=options.law,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
         calibration_factor=factor,
     )
-    kept = record.remember(outputs, study, table, asked.level, factor) if asked.keep else 0
-    stopped = _stop(source, asked, table) if asked.stop else None
-    return Forecasts(study, table, factor, kept, stopped)
+    kept_count = (
+        record.remember(outputs, study, table, options.level, factor) if options.keep else 0
+    )
+    stopped = _stop(source, options, table) if options.stop else None
+    return Forecasts(study, table, factor, kept_count, stopped)
 
 
-def _stop(source: StudySource, asked: ForecastOptions, table: pd.DataFrame) -> pd.DataFrame:
+def _stop(source: StudySource, options: ForecastOptions, table: pd.DataFrame) -> pd.DataFrame:
     """Stop the runs that meet the rule."""
     outputs = source.outputs
     runs = analysis.load(outputs, study=source.name)
-    needless = cannot_matter(outputs, table, runs, asked.margin)
+    needless = cannot_matter(outputs, table, runs, options.margin)
     needless = needless[needless["state"] != State.STOPPED]
-    told = ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")
+    columns = ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")
     for row in needless.to_dict("records"):
-        why = {key: row[key] for key in told} | {
+        why = {key: row[key] for key in columns} | {
             "rule": "cannot become the best of its N and D",
-            "margin": asked.margin,
-            "level": asked.level,
+            "margin": options.margin,
+            "level": options.level,
             "study": source.name,
             "stopped": server_time(outputs),
         }
@@ -173,7 +173,7 @@ class TrackOptions:
     level: float = option("confidence level of the intervals that are judged", 0.95, LEVEL)
 
 
-def track(outputs: Path, study: str | None, asked: TrackOptions) -> TrackRecord:
+def track(outputs: Path, study: str | None, options: TrackOptions) -> TrackRecord:
     """How the kept forecasts of a study, or of all in a folder, came out.
 
     Raises
@@ -183,4 +183,4 @@ def track(outputs: Path, study: str | None, asked: TrackOptions) -> TrackRecord:
     """
     if study is not None:
         analysis.study_plan(outputs, study)
-    return TrackRecord(record.track_record(outputs, study), asked.level)
+    return TrackRecord(record.track_record(outputs, study), options.level)

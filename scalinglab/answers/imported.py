@@ -57,7 +57,7 @@ class ImportOptions:
     curve_held_out: str | None = option("a schedule whose curves are predicted, not fitted", None)
 
 
-def read_imported(asked: ImportOptions) -> Imported:
+def read_imported(options: ImportOptions) -> Imported:
     """Read runs that other programs made.
 
     Raises
@@ -65,14 +65,14 @@ def read_imported(asked: ImportOptions) -> Imported:
     UserError
         For what cannot be read without guessing, or an unknown law.
     """
-    if not asked.source:
+    if not options.source:
         raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
-    for law in (asked.law, asked.curve_law):
+    for law in (options.law, options.curve_law):
         read_as(law)
-    return _read(asked)
+    return _read(options)
 
 
-def store(imported: Imported, outputs: Path, name: str, asked: ImportOptions) -> Path:
+def store(imported: Imported, outputs: Path, name: str, options: ImportOptions) -> Path:
     """Store runs that were read as a study.
 
     Returns
@@ -90,33 +90,33 @@ def store(imported: Imported, outputs: Path, name: str, asked: ImportOptions) ->
         imported,
         outputs,
         name,
-        held_out=asked.held_out,
-        sources=[s for s in asked.source if not s.startswith(_WANDB)],
-        question=asked.question,
-        answer={k: getattr(asked, k) for k in ("law", "budgets", "curve_law", "curve_held_out")},
+        held_out=options.held_out,
+        sources=[s for s in options.source if not s.startswith(_WANDB)],
+        question=options.question,
+        answer={k: getattr(options, k) for k in ("law", "budgets", "curve_law", "curve_held_out")},
     )
 
 
-def _read(asked: ImportOptions) -> Imported:
+def _read(options: ImportOptions) -> Imported:
     how: dict[str, Any] = {
-        "columns": asked.columns,
-        "unit": asked.unit,
-        "n_count": asked.n_count,
-        "tied": asked.tied,
-        "zero_based": asked.zero_based,
+        "columns": options.columns,
+        "unit": options.unit,
+        "n_count": options.n_count,
+        "tied": options.tied,
+        "zero_based": options.zero_based,
     }
-    remote = [s.removeprefix(_WANDB) for s in asked.source if s.startswith(_WANDB)]
+    remote = [s.removeprefix(_WANDB) for s in options.source if s.startswith(_WANDB)]
     if not remote:
-        if asked.sweep or asked.tags or asked.state:
+        if options.sweep or options.tags or options.state:
             raise ConfigError(
                 f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT; the source is a file"
             )
-        return analysis.read_runs(asked.source, runs=asked.runs, pattern=asked.pattern, **how)
-    if len(asked.source) > 1:
+        return analysis.read_runs(options.source, runs=options.runs, pattern=options.pattern, **how)
+    if len(options.source) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
     # Here, because wandb is an extra.
     with needs_extra("an import from wandb"):
         from scalinglab.wandb_mirror import wandb_runs
 
-    runs = wandb_runs(remote[0], sweep=asked.sweep, tags=asked.tags, state=asked.state)
+    runs = wandb_runs(remote[0], sweep=options.sweep, tags=options.tags, state=options.state)
     return analysis.read_wandb(runs, **how)

@@ -109,7 +109,7 @@ class Judged:
     sealed: Sealed | None = None
 
 
-def judge_study(outputs: Path, study: str, asked: JudgeOptions) -> Judged:
+def judge_study(outputs: Path, study: str, options: JudgeOptions) -> Judged:
     """Judge two values of the setting `arm` in a study.
 
     Raises
@@ -117,12 +117,12 @@ def judge_study(outputs: Path, study: str, asked: JudgeOptions) -> Judged:
     UserError
         If there is no such study, its runs do not tell the arms apart, or as `analysis.judge`.
     """
-    arm = _need(asked.arm, "arm", "arm=optimizer.name")
-    question = _question(asked, arm, asked.baseline, asked.candidate)
-    return _judge_records(outputs, [study], arm, question, asked)
+    arm = _need(options.arm, "arm", "arm=optimizer.name")
+    question = _question(options, arm, options.baseline, options.candidate)
+    return _judge_records(outputs, [study], arm, question, options)
 
 
-def judge_studies(outputs: Path, studies: Sequence[str], asked: JudgeOptions) -> Judged:
+def judge_studies(outputs: Path, studies: Sequence[str], options: JudgeOptions) -> Judged:
     """Judge two studies, the baseline first.
 
     Raises
@@ -130,17 +130,17 @@ def judge_studies(outputs: Path, studies: Sequence[str], asked: JudgeOptions) ->
     UserError
         If they are not two different studies, or as `judge_study`.
     """
-    if len(set(studies)) != 2 or len(studies) != 2 or asked.arm:
+    if len(set(studies)) != 2 or len(studies) != 2 or options.arm:
         raise ConfigError(
             f"studies = {list(studies)}: two different ones are judged, the baseline first, without"
             " arm="
         )
-    arms = asked.baseline or studies[0], asked.candidate or studies[1]
-    question = _question(asked, "study", *arms)
-    return _judge_records(outputs, studies, None, question, asked)
+    arms = options.baseline or studies[0], options.candidate or studies[1]
+    question = _question(options, "study", *arms)
+    return _judge_records(outputs, studies, None, question, options)
 
 
-def judge_file(path: str, asked: JudgeOptions) -> Judged:
+def judge_file(path: str, options: JudgeOptions) -> Judged:
     """Judge two values of the column `arm` of a file.
 
     Raises
@@ -148,20 +148,20 @@ def judge_file(path: str, asked: JudgeOptions) -> Judged:
     UserError
         If the file cannot be read, or as `analysis.judge`.
     """
-    arm = _need(asked.arm, "arm", "arm=recipe")
-    question = _question(asked, arm, asked.baseline, asked.candidate)
-    if asked.n_count:
+    arm = _need(options.arm, "arm", "arm=recipe")
+    question = _question(options, arm, options.baseline, options.candidate)
+    if options.n_count:
         raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME does")
 
     def load() -> pd.DataFrame:
-        runs = analysis.read_runs(path, columns=asked.columns).runs
+        runs = analysis.read_runs(path, columns=options.columns).runs
         if arm not in runs:
             raise ConfigError(
                 f"arm = {arm!r}: {path} has no such column{nearest(arm, runs, 'it has')}"
             )
         return runs[runs["status"].isin(FINISHED)]
 
-    return _judge(load, question, asked, lambda runs, judgement: ())
+    return _judge(load, question, options, lambda runs, judgement: ())
 
 
 def _judge_records(
@@ -169,15 +169,15 @@ def _judge_records(
     studies: Sequence[str],
     arm: str | None,
     question: TransferQuestion,
-    asked: JudgeOptions,
+    options: JudgeOptions,
 ) -> Judged:
     def load() -> pd.DataFrame:
         runs = analysis.runs_by_arm(
             outputs,
             studies,
             arm,
-            n_count=asked.n_count or "n_matmul",
-            loss=loss_column(asked.columns),
+            n_count=options.n_count or "n_matmul",
+            loss=loss_column(options.columns),
         )
         runs = runs.assign(**{question.arm: runs["arm"]})
         if "weight_decay" in runs:
@@ -188,19 +188,19 @@ def _judge_records(
     def commands(runs: pd.DataFrame, judgement: Judgement) -> tuple[str, ...]:
         return add_commands(outputs, studies, runs, judgement)
 
-    return _judge(load, question, asked, commands)
+    return _judge(load, question, options, commands)
 
 
 def _judge(
     load: Callable[[], pd.DataFrame],
     question: TransferQuestion,
-    asked: JudgeOptions,
+    options: JudgeOptions,
     commands: Callable[[pd.DataFrame, Judgement], tuple[str, ...]],
 ) -> Judged:
-    if asked.seal is not None and not Path(asked.seal).exists():
-        return Judged(None, sealed=_seal(asked.seal, load, question))
+    if options.seal is not None and not Path(options.seal).exists():
+        return Judged(None, sealed=_seal(options.seal, load, question))
     runs = load()
-    judgement = analysis.judge(runs, question, far=asked.far, seal=asked.seal)
+    judgement = analysis.judge(runs, question, far=options.far, seal=options.seal)
     return Judged(judgement, commands(runs, judgement))
 
 
@@ -217,19 +217,19 @@ def _seal(path: str, load: Callable[[], pd.DataFrame], question: TransferQuestio
 
 
 def _question(
-    asked: JudgeOptions, arm: str, baseline: str | None, candidate: str | None
+    options: JudgeOptions, arm: str, baseline: str | None, candidate: str | None
 ) -> TransferQuestion:
     return TransferQuestion(
         baseline=_need(baseline, "baseline", "baseline=adamw"),
         candidate=_need(candidate, "candidate", "candidate=muon"),
-        at=asked.at,
+        at=options.at,
         arm=arm,
-        margin=asked.margin,
-        level=asked.level,
-        tuning=asked.tuning,
-        text_noise=asked.text_noise,
-        lack_of_fit=asked.lack_of_fit,
-        exclude=tuple(asked.exclude),
+        margin=options.margin,
+        level=options.level,
+        tuning=options.tuning,
+        text_noise=options.text_noise,
+        lack_of_fit=options.lack_of_fit,
+        exclude=tuple(options.exclude),
     )
 
 

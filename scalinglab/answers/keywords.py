@@ -50,7 +50,7 @@ def keywords(
     return decorate
 
 
-def read_keywords(cls: Callable[..., Asked], given: Mapping[str, Any]) -> Asked:
+def read_keywords(cls: Callable[..., Asked], arguments: Mapping[str, Any]) -> Asked:
     """An object of options from keywords.
 
     Raises
@@ -60,10 +60,10 @@ def read_keywords(cls: Callable[..., Asked], given: Mapping[str, Any]) -> Asked:
     """
     required = [f.name for f in dataclasses.fields(cls) if _default(f) is inspect.Parameter.empty]  # type: ignore[arg-type]
     for name in required:
-        if name not in given:
+        if name not in arguments:
             raise ConfigError(f"{name} is not set")
     lists = {n for n, hint in get_type_hints(cls).items() if get_origin(hint) is list}
-    values = {name: _plain(value) for name, value in given.items()}
+    values = {name: _plain(value) for name, value in arguments.items()}
     for name in lists & set(values):
         if not isinstance(values[name], list):
             values[name] = [values[name]]  # budgets=1e12

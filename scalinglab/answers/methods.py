@@ -39,6 +39,7 @@ from scalinglab.answers.multiverse import MultiverseOptions, multiverse
 from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
 from scalinglab.answers.report import AnswerOptions, answer, write_page
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.answers.tasks import TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
 from scalinglab.source import FileSource, Source, StudySource
 
@@ -58,7 +59,7 @@ class SourceAnswers(ABC):
         """Where the runs come from."""
 
     @keywords(OneFitOptions)
-    def fit(self, asked: OneFitOptions) -> Result:
+    def fit(self, options: OneFitOptions) -> Result:
         """Fit a law to the runs.
 
         Returns
@@ -66,27 +67,27 @@ class SourceAnswers(ABC):
         Result
             The parameters with their intervals; it predicts, reports and saves itself.
         """
-        return fit(self.source, asked)
+        return fit(self.source, options)
 
     @keywords(AllocateOptions)
-    def allocate(self, asked: AllocateOptions) -> Allocated:
+    def allocate(self, options: AllocateOptions) -> Allocated:
         """Fit a law and split budgets between model size and tokens."""
-        return allocate(self.source, asked)
+        return allocate(self.source, options)
 
     @keywords(MultiverseOptions)
-    def multiverse(self, asked: MultiverseOptions) -> Multiverse:
+    def multiverse(self, options: MultiverseOptions) -> Multiverse:
         """How an answer varies with each analysis choice."""
-        return multiverse(self.source, asked)
+        return multiverse(self.source, options)
 
     @keywords(TuneOptions)
-    def tune(self, asked: TuneOptions) -> Recommended | CriticalBatch:
+    def tune(self, options: TuneOptions) -> Recommended | CriticalBatch:
         """Recommend a learning rate and a batch for planned runs, from a sweep."""
-        return tune(self.source, asked)
+        return tune(self.source, options)
 
     @keywords(ScheduleOptions)
-    def schedule(self, asked: ScheduleOptions) -> ChosenSchedule:
+    def schedule(self, options: ScheduleOptions) -> ChosenSchedule:
         """Choose the learning-rate schedule of least predicted loss."""
-        return schedule(self.source, asked)
+        return schedule(self.source, options)
 
 
 class StudyAnswers(SourceAnswers):
@@ -106,9 +107,9 @@ class StudyAnswers(SourceAnswers):
         """The configuration of the study."""
 
     @keywords(AnswerOptions)
-    def answer(self, asked: AnswerOptions) -> Answer | Verdict:
+    def answer(self, options: AnswerOptions) -> Answer | Verdict:
         """Answer the question of the study, by the kind of answer that it asks for."""
-        return answer(self.source, asked)
+        return answer(self.source, options)
 
     def report(self, to: str | Path | None = None, **asked: Any) -> Path:
         """Answer the question of the study and write the page.
@@ -128,9 +129,9 @@ class StudyAnswers(SourceAnswers):
         return write_page(self.answer(**asked), to)
 
     @keywords(CompareOptions)
-    def compare(self, asked: CompareOptions) -> Compared:
+    def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes of the study, told apart by the setting `arm`."""
-        return compare_study(self.outputs, self.name, asked)
+        return compare_study(self.outputs, self.name, options)
 
     def compare_with(self, other: str, **asked: Any) -> Compared:
         """Compare this study, A, with another one in the same outputs, B.
@@ -146,9 +147,9 @@ class StudyAnswers(SourceAnswers):
         return compare_studies(self.outputs, [self.name, other], options)
 
     @keywords(JudgeOptions)
-    def judge(self, asked: JudgeOptions) -> Judged:
+    def judge(self, options: JudgeOptions) -> Judged:
         """Does a recipe of the study still help at a target; recipes are values of `arm`."""
-        return judge_study(self.outputs, self.name, asked)
+        return judge_study(self.outputs, self.name, options)
 
     def judge_with(self, other: str, **asked: Any) -> Judged:
         """Judge another study in the same outputs against this one, the baseline.
@@ -164,9 +165,9 @@ class StudyAnswers(SourceAnswers):
         return judge_studies(self.outputs, [self.name, other], options)
 
     @keywords(ForecastOptions)
-    def forecast(self, asked: ForecastOptions) -> Forecasts:
+    def forecast(self, options: ForecastOptions) -> Forecasts:
         """Forecast the final losses of the runs that have not ended."""
-        return forecast(self.source, asked)
+        return forecast(self.source, options)
 
     def take_up(self, runs: str = "stopped") -> list[str]:
         """Let runs that ``forecast(stop=True)`` stopped be trained after all: their ids.
@@ -179,14 +180,14 @@ class StudyAnswers(SourceAnswers):
         return take_up(self.source, runs)
 
     @keywords(TrackOptions)
-    def track(self, asked: TrackOptions) -> TrackRecord:
+    def track(self, options: TrackOptions) -> TrackRecord:
         """How the kept forecasts of the study came out."""
-        return track(self.outputs, self.name, asked)
+        return track(self.outputs, self.name, options)
 
     @keywords(NextOptions)
-    def next(self, asked: NextOptions) -> ChosenRuns:
+    def next(self, options: NextOptions) -> ChosenRuns:
         """Suggest the most informative next runs for a target, per hour."""
-        return next_runs(self.source, self.file, self.compose, asked)
+        return next_runs(self.source, self.file, self.compose, options)
 
 
 class FileAnswers(SourceAnswers):
@@ -200,11 +201,16 @@ class FileAnswers(SourceAnswers):
         return FileSource(self.path)
 
     @keywords(CompareOptions)
-    def compare(self, asked: CompareOptions) -> Compared:
+    def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes, told apart by the column `arm`."""
-        return compare_file(self.path, asked)
+        return compare_file(self.path, options)
+
+    @keywords(TaskOptions)
+    def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
+        """Accuracies of planned models on tasks, from finished models: ``scaling forecast tasks=``."""
+        return forecast_tasks(self.source, asked)
 
     @keywords(JudgeOptions)
-    def judge(self, asked: JudgeOptions) -> Judged:
+    def judge(self, options: JudgeOptions) -> Judged:
         """Does a recipe still help at a target; recipes are values of the column `arm`."""
-        return judge_file(self.path, asked)
+        return judge_file(self.path, options)

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
+from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.source import ReadOptions, Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
+
+
+_WIDTH = 11.0  # inches, of two panels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,7 @@ class MultiverseOptions(ReadOptions):
     )
 
 
-def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
+def multiverse(source: Source, options: MultiverseOptions) -> Multiverse:
     """Answer a question under every combination of analysis choices.
 
     Raises
@@ -42,20 +46,22 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
         If the question cannot be read, the source has no runs to fit, or no variant gives an
         answer.
     """
-    target = analysis.read_target(asked.target)
-    law = asked.law or source.law
+    target = analysis.read_target(options.target)
+    law = options.law or (LAW if source.law == AUTO else source.law)  # laws are one of the choices
     return table_multiverse(
-        source.counted(asked, law, asked.n_columns),
+        source.counted(options, law, options.n_columns),
         target,
         law=law,
-        exclude=asked.exclude,
+        exclude=options.exclude,
         delta=source.delta,
-        mix_fingerprints=asked.mix_fingerprints,
+        mix_fingerprints=options.mix_fingerprints,
     )
 
 
-def write_figure(found: Multiverse, to: str | Path) -> Path:
+def write_figure(answer: Multiverse, to: str | Path) -> Path:
     """Draw all variants with their answers, and the share of each choice in their variance.
+
+    The ending says the format: svg, png, pdf, or csv for the data.
 
     Raises
     ------
@@ -63,12 +69,13 @@ def write_figure(found: Multiverse, to: str | Path) -> Path:
         If no choice has two options with an answer.
     """
     # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.reporting.figures import multiverse as draw
-    from scalinglab.analysis.reporting.page import svg
+    from scalinglab.analysis import plot
+    from scalinglab.analysis.plot.style import panels
 
-    figure = draw(found)
-    if figure is None:
+    if answer.shares.empty:
         raise ConfigError("there is nothing to draw: no choice has two options with an answer")
-    path = Path(to)
-    write_atomic(path.absolute(), svg(figure))
+    left, right = panels(_WIDTH, columns=2)
+    plot.multiverse(answer, ax=left)
+    plot.multiverse_shares(answer, ax=right)
+    (path,) = plot.save(left, to)
     return path

@@ -48,7 +48,7 @@ class ChosenRuns:
 
 
 def next_runs(
-    source: StudySource, file: str, compose: Callable[[], Mapping[str, Any]], asked: NextOptions
+    source: StudySource, file: str, compose: Callable[[], Mapping[str, Any]], options: NextOptions
 ) -> ChosenRuns:
     """Choose the candidates that narrow the target's interval most for their cost.
 
@@ -60,7 +60,7 @@ def next_runs(
         The study's file, which the written study extends.
     compose : callable
         Gives the configuration of the study: what further runs would be.
-    asked : NextOptions
+    options : NextOptions
 
     Raises
     ------
@@ -68,29 +68,29 @@ def next_runs(
         If the target cannot be read, the study has no runs to fit, a candidate cannot be trained,
         or the fit gives no interval to choose by.
     """
-    if asked.to is not None:
-        _check_file(asked.to)
-    target = analysis.read_target(asked.target)
-    known, law = known_runs(source, asked.law)
-    could = candidates(compose(), asked.grid)
+    if options.to is not None:
+        _check_file(options.to)
+    target = analysis.read_target(options.target)
+    runs, law = known_runs(source, options.law)
+    planned = candidates(compose(), options.grid)
     result = analysis.fit(
         law,
-        known,
-        resamples=asked.resamples,
-        seed=asked.seed,
+        runs,
+        resamples=options.resamples,
+        seed=options.seed,
         delta=source.delta,
-        level=asked.level,
-        mix_fingerprints=asked.mix_fingerprints,
-        beyond=times_beyond(known, target.compute),
+        level=options.level,
+        mix_fingerprints=options.mix_fingerprints,
+        beyond=times_beyond(runs, target.compute),
     )
-    if asked.widen:
+    if options.widen:
         result = source.calibrated(result)
-    found = analysis.choose_next(
-        result, target, could.table, budget=asked.budget, most=asked.runs, level=asked.level
+    choice = analysis.choose_next(
+        result, target, planned.table, budget=options.budget, most=options.runs, level=options.level
     )
-    if asked.to is not None:
-        write_study(Path(asked.to), file, found.table)
-    return ChosenRuns(asked.target, found, could.note, asked.to)
+    if options.to is not None:
+        write_study(Path(options.to), file, choice.table)
+    return ChosenRuns(options.target, choice, planned.note, options.to)
 
 
 def _check_file(to: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.options import RESAMPLES, SEED, option
+from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.source import StudySource, loss_column
 
@@ -17,14 +17,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerOptions:
+class AnswerOptions(BootstrapOptions, VersionOptions):
     """Options of an answer."""
 
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    mix_fingerprints: bool = option(
-        "fit runs of several versions of the training code together", False
-    )
     arm: str | None = option("a setting whose two values are compared: optimizer.name", None)
     between: list[str] = option("the two values: baseline A and B, where there are more", [])
     multiverse: bool = option(
@@ -40,7 +35,7 @@ class AnswerOptions:
     )
 
 
-def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
+def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
     Raises
@@ -48,9 +43,9 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
     UserError
         If there is no such study, or its runs do not carry an answer.
     """
-    loss = loss_column(asked.columns)
+    loss = loss_column(options.columns)
     if (kind := source.answer.kind) != "law":
-        if asked.arm or asked.between:
+        if options.arm or options.between:
             raise ConfigError(
                 f"study {source.name!r} asks for the verdict {kind}, which compares no arms: scaling"
                 " compare does"
@@ -59,24 +54,24 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
     return analysis.answer_study(
         source.outputs,
         source.name,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        mix_fingerprints=asked.mix_fingerprints,
-        arm=asked.arm,
-        between=asked.between,
-        multiverse=asked.multiverse,
-        laws=asked.laws,
-        calibrate=asked.widen,
+        resamples=options.resamples,
+        seed=options.seed,
+        mix_fingerprints=options.mix_fingerprints,
+        arm=options.arm,
+        between=options.between,
+        multiverse=options.multiverse,
+        laws=options.laws,
+        calibrate=options.widen,
         loss=loss,
     )
 
 
-def write_page(found: Answer | Verdict, to: str | Path | None = None) -> Path:
+def write_page(answer: Answer | Verdict, to: str | Path | None = None) -> Path:
     """Write an answer as one self-contained HTML page.
 
     Parameters
     ----------
-    found : Answer or Verdict
+    answer : Answer or Verdict
     to : path, optional
         Default: report.html in the study's folder.
 
@@ -85,7 +80,7 @@ def write_page(found: Answer | Verdict, to: str | Path | None = None) -> Path:
     Path
         Where it was written.
     """
-    path = Path(to or found.outputs / "studies" / found.study / "report.html")
-    if isinstance(found, Answer):
-        return analysis.write_report(found, path)
-    return analysis.write_verdict(found, path)
+    path = Path(to or answer.outputs / "studies" / answer.study / "report.html")
+    if isinstance(answer, Answer):
+        return analysis.write_report(answer, path)
+    return analysis.write_verdict(answer, path)

@@ -52,14 +52,14 @@ class ChosenSchedule:
 
 
 def schedule(
-    source: Source, asked: ScheduleOptions, on_fit: Callable[[Result], object] = lambda fit: None
+    source: Source, options: ScheduleOptions, on_fit: Callable[[Result], object] = lambda fit: None
 ) -> ChosenSchedule:
     """Fit a law of curves and search the schedule of least predicted last loss.
 
     Parameters
     ----------
     source : Source
-    asked : ScheduleOptions
+    options : ScheduleOptions
     on_fit : callable
         Given the fit as soon as there is one: what follows may take long, or be refused.
 
@@ -68,21 +68,21 @@ def schedule(
     UserError
         If there are no curves, the law is not one of curves, or a constraint makes no sense.
     """
-    asked = replace(asked, law=asked.law or source.curve_law)
-    find(str(asked.law))  # refuses a mixture before anything is fitted
-    curves, law = source.runs(asked, asked.law)
-    result = fit_table(source, curves, law, asked)
+    options = replace(options, law=options.law or source.curve_law)
+    find(str(options.law))  # refuses a mixture before anything is fitted
+    curves, law = source.runs(options, options.law)
+    result = fit_table(source, curves, law, options)
     on_fit(result)
-    peak = float(curves["lr"].max()) if asked.peak is None else asked.peak
+    peak = float(curves["lr"].max()) if options.peak is None else options.peak
     best = analysis.best_schedule(
         result,
-        asked.steps,
+        options.steps,
         peak=peak,
-        warmup=asked.warmup,
-        refits=asked.refits,
-        N=asked.N,
-        final_ratio=asked.final_ratio,
-        monotone=asked.monotone,
-        level=asked.level,
+        warmup=options.warmup,
+        refits=options.refits,
+        N=options.N,
+        final_ratio=options.final_ratio,
+        monotone=options.monotone,
+        level=options.level,
     )
     return ChosenSchedule(result, best, peak)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(CountOptions):
+class TuneOptions(CountOptions, IntervalOptions):
     """Options of a recommendation: the planned runs, or the losses."""
 
     N: list[float] = option("sizes of the planned runs", [], ABOVE_0)
@@ -37,9 +37,6 @@ class TuneOptions(CountOptions):
         "runs whose excess loss is at most this share of the best loss at their N and D are fitted",
         0.0025,
     )
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class CriticalBatch:
     table: pd.DataFrame
 
 
-def tune(source: Source, asked: TuneOptions) -> Recommended | CriticalBatch:
+def tune(source: Source, options: TuneOptions) -> Recommended | CriticalBatch:
     """Recommend a learning rate and a batch, or say the critical batch at some losses.
 
     Raises
@@ -86,40 +83,42 @@ def tune(source: Source, asked: TuneOptions) -> Recommended | CriticalBatch:
     UserError
         If no planned run and no loss is named, or the runs do not carry the laws.
     """
-    if asked.losses:
-        return _critical_batch(source, asked)
-    if not asked.N or len(asked.N) != len(asked.D):
+    if options.losses:
+        return _critical_batch(source, options)
+    if not options.N or len(options.N) != len(options.D):
         raise ConfigError(
-            f"N = {asked.N} and D = {asked.D}: give one D for each N, as in N=[1e9] D=[1e11]"
+            f"N = {options.N} and D = {options.D}: give one D for each N, as in N=[1e9] D=[1e11]"
         )
     laws = analysis.lr_batch(
-        source.sweep(asked),
-        within=asked.within,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        columns=asked.columns,
+        source.sweep(options),
+        within=options.within,
+        resamples=options.resamples,
+        seed=options.seed,
+        columns=options.columns,
         delta=source.delta,
     )
-    planned = pd.DataFrame({"N": asked.N, "D": asked.D})
-    table = planned.join(laws.predict(planned, asked.level if asked.resamples else None))
+    planned = pd.DataFrame({"N": options.N, "D": options.D})
+    table = planned.join(laws.predict(planned, options.level if options.resamples else None))
     inside = laws.lr.predict(planned)["inside"] & laws.batch.predict(planned)["inside"]
     return Recommended(laws, table.assign(inside=inside), regret_summary(laws))
 
 
-def _critical_batch(source: Source, asked: TuneOptions) -> CriticalBatch:
-    if asked.N or asked.D:
+def _critical_batch(source: Source, options: TuneOptions) -> CriticalBatch:
+    if options.N or options.D:
         raise ConfigError(
             "losses asks for the critical batch, N and D for a learning rate and a batch: give"
             " one or the other"
         )
     result = analysis.fit(
-        asked.law,
-        source.sweep(asked),
-        columns=asked.columns or None,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        level=asked.level,
+        options.law,
+        source.sweep(options),
+        columns=options.columns or None,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
         delta=source.delta,
-        mix_fingerprints=asked.mix_fingerprints,
+        mix_fingerprints=options.mix_fingerprints,
     )
-    return CriticalBatch(result, analysis.critical_batch(result, asked.losses, level=asked.level))
+    return CriticalBatch(
+        result, analysis.critical_batch(result, options.losses, level=options.level)
+    )

@@ -40,39 +40,39 @@ class AllocateResult:
 
     def as_json(self) -> dict[str, Any]:
         """One entry a budget, how N* and D* grow, and what else was asked."""
-        found = self.found
+        allocated = self.found
         parts = {
-            "cheapest": found.cheapest,
-            "tokens_to_losses": found.tokens_to_losses,
-            "splits": found.splits,
+            "cheapest": allocated.cheapest,
+            "tokens_to_losses": allocated.tokens_to_losses,
+            "splits": allocated.splits,
         }
-        answer = facts_of_allocation(found.allocation)
-        answer["counted"] = found.fit.settings["counted"]
+        answer = facts_of_allocation(allocated.allocation)
+        answer["counted"] = allocated.fit.settings["counted"]
         answer |= {name: table for name, table in parts.items() if table is not None}
-        if found.approaches is not None:
-            answer["approaches"] = facts_of_approaches(found.approaches)
+        if allocated.approaches is not None:
+            answer["approaches"] = facts_of_approaches(allocated.approaches)
         return answer
 
     def show(self, screen: Screen) -> None:
         """A table for each question, and what to doubt."""
-        found, allocation = self.found, self.found.allocation
-        counted = [f"{name} = {how}" for name, how in found.fit.settings["counted"].items()]
+        allocated, allocation = self.found, self.found.allocation
+        counted = [f"{name} = {how}" for name, how in allocated.fit.settings["counted"].items()]
         screen.say(", ".join([f"C = {allocation.cost}", *counted]))
         _table(screen, allocation.table)
         screen.say(growth_in_words(allocation.exponents))
-        if found.cheapest is not None:
+        if allocated.cheapest is not None:
             screen.say("\nthe cheapest training that reaches a loss")
-            _table(screen, found.cheapest)
-        if (tokens := found.tokens_to_losses) is not None:
+            _table(screen, allocated.cheapest)
+        if (tokens := allocated.tokens_to_losses) is not None:
             screen.say("\ntokens on which a size reaches a loss")
             _table(screen, tokens[["target", *tokens.columns.drop("target")]])
-        if found.splits is not None:
+        if allocated.splits is not None:
             screen.say("\nexcess loss of other splits")
-            _table(screen, found.splits)
+            _table(screen, allocated.splits)
         warnings = list(allocation.warnings)
-        if found.approaches is not None:
-            _show_approaches(screen, found.approaches)
-            warnings += found.approaches.warnings  # the surface's among them, again
+        if allocated.approaches is not None:
+            _show_approaches(screen, allocated.approaches)
+            warnings += allocated.approaches.warnings  # the surface's among them, again
         for warning in dict.fromkeys(warnings):
             screen.say(f"! {warning}", style="yellow")
 
@@ -89,18 +89,18 @@ def run(options: AllocateVerbOptions, screen: Screen) -> AllocateResult:
     """
     check_destination("save", options.save, "fit")
     beside = Beside()
-    found = allocate(
+    allocated = allocate(
         options.source, options, on_fit=lambda fit: beside.write(options.save, fit.save)
     )
-    return AllocateResult(found, beside.error)
+    return AllocateResult(allocated, beside.error)
 
 
-def _show_approaches(screen: Screen, found: Approaches) -> None:
+def _show_approaches(screen: Screen, approaches: Approaches) -> None:
     screen.say("\nthree approaches: N* grows as C^a, D* as C^b")
-    _table(screen, found.exponents)
+    _table(screen, approaches.exponents)
     screen.say("")
-    _table(screen, found.table)
-    for sentence in refusals_in_words(found.refused):
+    _table(screen, approaches.table)
+    for sentence in refusals_in_words(approaches.refused):
         screen.say(sentence, style="dim")
 
 

@@ -14,14 +14,13 @@ from scalinglab.answers.compare import (
     compare_studies,
     compare_study,
 )
-from scalinglab.options import Options
 from scalinglab.terminal import Screen
 from scalinglab.two_recipes import TwoRecipes
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareVerbOptions(Options, TwoRecipes, CompareOptions):
+class CompareVerbOptions(TwoRecipes, CompareOptions):
     """Options of ``scaling compare``."""
 
 
@@ -34,11 +33,19 @@ class CompareResult:
 
     def as_json(self) -> dict[str, Any]:
         """Laws, pairs, scales, crossover and curves."""
-        return facts_of_arms(self.found.arms) | {"curves": self.found.curves}
+        other = self.found.other
+        by_other = None if other is None else {"n_count": other[0], **facts_of_arms(other[1])}
+        return facts_of_arms(self.found.arms) | {
+            "curves": self.found.curves,
+            "n_count": self.found.count,
+            "by_other_count": by_other,
+        }
 
     def show(self, screen: Screen) -> None:
         """The comparison in words."""
         screen.say(self.found.arms.report())
+        for line in self.found.about_counts():
+            screen.say(line)
         if isinstance(self.found.curves, str):
             screen.say(f"curves: {self.found.curves}")
         elif self.found.curves is not None:

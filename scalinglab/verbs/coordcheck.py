@@ -13,12 +13,14 @@ from scalinglab.analysis.reporting.coordinate_check import growth, write_coordin
 from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import Options, option, overrides
 from scalinglab.prepare import compose_configuration
-from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.config import ConfigError, ModuleConfig, OptimizerConfig, from_dict
 from scalinglab.scaling.fields import Within
+from scalinglab.scaling.model.options import model_class
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
-TINY = ("model.context=16", "model.head_dim=16", "optimizer.lr=0.01")
+TINY = ("model.context=16", "optimizer.lr=0.01")
+OF_SHIPPED = "model.head_dim=16"
 USED = ("model", "optimizer", "config", "extend", "hydra")  # where an override may begin
 
 
@@ -96,19 +98,24 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
     rate falls with it; where it stays, one learning rate serves all sizes. The last hidden state is
     shown at each size, and against width the tensor whose movement changes most. Any key and group
     of the model and of the optimizer may be set: model=llama model.placement=peri optimizer=lion
-    optimizer.lr=0.003.
+    optimizer.lr=0.003. Of a network of your own (model.target) model.base_options names the options
+    that make it wider; widths are values of the first of them, the others go in proportion.
     """
     check_destination("to", options.to, "picture", ".png", ".svg", ".pdf")
     # Here, because torch is an extra and takes seconds to load.
     from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 
     composed = _compose(options.overrides)
+    depths, parametrizations, model = options.depths, options.parametrizations, composed["model"]
+    if model_class(model) is ModuleConfig:
+        depths, parametrizations = _of_module(options)
+        model = {**model, "parametrization": "mup"}  # with which it has a base
     optimizer = from_dict(OptimizerConfig, composed["optimizer"], "optimizer")
     check = CoordinateCheck(
         widths=options.widths,
-        depths=options.depths,
-        parametrizations=options.parametrizations,
-        model=from_dict(ModelConfig, composed["model"], "model"),
+        depths=depths,
+        parametrizations=parametrizations,
+        model=from_dict(model_class(model), model, "model"),
         optimizer=optimizer,
         steps=options.steps,
         seeds=options.seeds,
@@ -129,7 +136,21 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
                 f"{override!r}: a coordinate check takes keys of the model and the optimizer, beside "
                 "its own; it trains on tokens without structure, by a constant learning rate"
             )
-    return compose_configuration([*TINY, *overrides])
+    composed = compose_configuration([*TINY, *overrides])
+    if model_class(composed["model"]) is ModuleConfig:
+        return composed
+    return compose_configuration([*TINY, OF_SHIPPED, *overrides])
+
+
+def _of_module(options: CoordcheckOptions) -> tuple[list[int], list[str]]:
+    """Depths and parametrizations of a network of one's own: it grows in width alone."""
+    usual = CoordcheckOptions()
+    if options.depths not in (usual.depths, options.depths[:1]):
+        raise ConfigError(
+            f"depths = {options.depths}: how model.target grows deeper is not known; allowed is one"
+        )
+    named = options.parametrizations
+    return options.depths[:1], ["sp", "mup"] if named == usual.parametrizations else named
 
 
 VERB = Verb(

@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scalinglab.answers.judge import Judged, JudgeOptions, judge_file, judge_studies, judge_study
-from scalinglab.options import Options
 from scalinglab.terminal import Screen
 from scalinglab.two_recipes import TwoRecipes
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeVerbOptions(Options, TwoRecipes, JudgeOptions):
+class JudgeVerbOptions(TwoRecipes, JudgeOptions):
     """Options of ``scaling judge``."""
 
 
@@ -41,8 +40,8 @@ class JudgeResult:
             screen.say("\n".join(f"    {line}" for line in judged.commands))
         if (sealed := judged.sealed) is not None:
             screen.say(f"sealed in {sealed.path}: {sealed.date}, SHA-256 {sealed.hash}")
-            known = f"{sealed.known} runs had ended" if not sealed.note else sealed.note
-            screen.say(f"    known now: {known}")
+            known_now = f"{sealed.known} runs had ended" if not sealed.note else sealed.note
+            screen.say(f"    known now: {known_now}")
             screen.say("    publish the hash, make the runs, and give the same command again")
 
 

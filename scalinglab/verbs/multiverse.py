@@ -57,9 +57,9 @@ def run(options: MultiverseVerbOptions, screen: Screen) -> MultiverseResult:
     scaling next. to=FILE.svg draws it.
     """
     check_destination("to", options.to, "figure", ".svg")
-    found, beside = multiverse(options.source, options), Beside()
-    written = beside.write(options.to, lambda to: write_figure(found, to))
-    return MultiverseResult(found, written, beside.error)
+    answer, beside = multiverse(options.source, options), Beside()
+    written = beside.write(options.to, lambda to: write_figure(answer, to))
+    return MultiverseResult(answer, written, beside.error)
 
 
 VERB = Verb(

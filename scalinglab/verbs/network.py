@@ -70,19 +70,23 @@ class NetworkView:
             return []
         census, rehearsed = network.census, network.rehearsed
         unknown = [name for name, t in census.tensors.items() if t.role == "other"]
-        said = [f"trains alone: {rehearsed.alone}" if rehearsed.alone else "trains in packs, too"]
+        sentences = [
+            f"trains alone: {rehearsed.alone}" if rehearsed.alone else "trains in packs, too"
+        ]
         if census.buffers:
-            said.append(f"a checkpoint holds its buffers: {', '.join(census.buffers)}")
+            sentences.append(f"a checkpoint holds its buffers: {', '.join(census.buffers)}")
         if census.tied:
-            said.append("the embedding is the head's matrix, too")
+            sentences.append("the embedding is the head's matrix, too")
         if census.without_meta:
-            said.append(f"counted on the CPU, as its code asks for numbers ({census.without_meta})")
+            sentences.append(
+                f"counted on the CPU, as its code asks for numbers ({census.without_meta})"
+            )
         if unknown:
-            said.append(
+            sentences.append(
                 f"nothing is known of {', '.join(unknown)}: no decay, rates as a bias; a line of "
                 f"model.roles says what it is: +model.roles.'{unknown[0]}'=hidden"
             )
-        return said
+        return sentences
 
     def show(self, screen: Screen) -> None:
         """A row for all tensors of one place, then counts and FLOPs."""
@@ -117,7 +121,7 @@ def _together(tensors: pd.DataFrame) -> pd.DataFrame:
         place = re.sub(r"(?<=\.)\d+(?=\.)", "*", row["tensor"])
         size = " x ".join(map(str, row["size"]))
         key = (place, size, row["role"], row["lr"])
-        known = rows.setdefault(
+        total = rows.setdefault(
             key,
             {
                 "tensor": place,
@@ -130,8 +134,8 @@ def _together(tensors: pd.DataFrame) -> pd.DataFrame:
                 "from": row["from"],
             },
         )
-        known["of"] += 1
-        known["weights"] += math.prod(row["size"])
+        total["of"] += 1
+        total["weights"] += math.prod(row["size"])
     frame = pd.DataFrame(rows.values())
     frame["weights"] = [f"{n:,}" for n in frame["weights"]]
     return frame

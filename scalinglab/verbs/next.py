@@ -37,18 +37,18 @@ class NextResult:
 
     def show(self, screen: Screen) -> None:
         """A row a run, and how well the target is known before and after them."""
-        chosen, found = self.chosen, self.chosen.found
+        chosen, choice = self.chosen, self.chosen.found
         if chosen.note:
             screen.say(chosen.note)
-        if len(found.table):
-            show_chosen(screen, found.table)
+        if len(choice.table):
+            show_chosen(screen, choice.table)
         screen.say(
-            f"{chosen.target}: known within {found.now:.2%}; expected after these"
-            f" {len(found.table)} runs: within {found.then:.2%}"
-            + (f"; asked for: {found.tolerance:.2%}" if found.tolerance is not None else "")
+            f"{chosen.target}: known within {choice.now:.2%}; expected after these"
+            f" {len(choice.table)} runs: within {choice.then:.2%}"
+            + (f"; asked for: {choice.tolerance:.2%}" if choice.tolerance is not None else "")
         )
-        say_widened(screen, found.calibration_factor)
-        if not len(found.table):
+        say_widened(screen, choice.calibration_factor)
+        if not len(choice.table):
             screen.say("! no affordable candidate is informative about the target", style="yellow")
         if chosen.written is not None:
             screen.say(f"written: scaling launch study={Path(chosen.written).stem}")

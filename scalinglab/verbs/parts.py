@@ -123,10 +123,10 @@ def _parts_of(kind: str) -> list[Part]:
 def _options(registry: Any, definition: Any) -> dict[str, Any]:
     """Keys and defaults: of a dataclass its fields, of a function its keywords."""
     if isinstance(definition, type) and is_dataclass(definition):
-        given = defaults(definition)
+        values = defaults(definition)
         names = [f.name for f in fields(definition)]
         chooser = getattr(definition, "chooser", None)
-        return {name: given.get(name) for name in names if name != chooser}
+        return {name: values.get(name) for name in names if name != chooser}
     if inspect.isfunction(definition):
         parameters = inspect.signature(definition).parameters.values()
         return {

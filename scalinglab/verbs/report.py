@@ -61,20 +61,20 @@ def run(options: ReportOptions, screen: Screen) -> Report:
     multiverse=false leaves that out.
     """
     check_destination("to", options.to, "report")
-    found = answer(options.source, options)
+    result = answer(options.source, options)
     try:
-        return Report(found, write_page(found, options.to))
+        return Report(result, write_page(result, options.to))
     except OSError as error:
-        return Report(found, None, error)
+        return Report(result, None, error)
 
 
 def _show_verdict(screen: Screen, verdict: Verdict) -> None:
-    found = verdict.finding
-    screen.say("\n\n".join([verdict.question, *found.sentences]))
-    for title, table in found.tables.items():
+    finding = verdict.finding
+    screen.say("\n\n".join([verdict.question, *finding.sentences]))
+    for title, table in finding.tables.items():
         screen.say("")
         screen.table(with_intervals(table), title=title)
-    for warning in found.warnings:
+    for warning in finding.warnings:
         screen.say(f"\n! {warning}", style="yellow")
 
 

@@ -81,11 +81,11 @@ def run(options: ScheduleVerbOptions, screen: Screen) -> ScheduleResult:
     check_destination("to", options.to, "schedule", ".csv")
     check_destination("save", options.save, "fit")
     beside = Beside()
-    found = schedule(
+    chosen = schedule(
         options.source, options, on_fit=lambda fit: beside.write(options.save, fit.save)
     )
-    written = beside.write(options.to, found.best.write)
-    return ScheduleResult(found, options.steps, written, beside.error)
+    written = beside.write(options.to, chosen.best.write)
+    return ScheduleResult(chosen, options.steps, written, beside.error)
 
 
 VERB = Verb(

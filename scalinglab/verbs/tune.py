@@ -83,8 +83,10 @@ def run(options: TuneVerbOptions, screen: Screen) -> Recommendation | CriticalBa
     losses=[2.5,3.0] asks for the critical batch at a loss instead: the batch at which training
     takes twice the fewest steps and twice the fewest tokens.
     """
-    found = tune(options.source, options)
-    return CriticalBatchResult(found) if isinstance(found, CriticalBatch) else Recommendation(found)
+    answer = tune(options.source, options)
+    return (
+        CriticalBatchResult(answer) if isinstance(answer, CriticalBatch) else Recommendation(answer)
+    )
 
 
 VERB = Verb(

@@ -75,7 +75,7 @@ def ask(
     ConfigError
         On any mistake, in one sentence; nothing was read or written by then.
     """
-    found = probe_of(probe, options)
+    question = probe_of(probe, options)
     plan = read_plan(outputs, study)
     chosen = plan.runs if runs is None else select(plan.runs, runs)
     readable, left_out = _readable(chosen, outputs)
@@ -83,16 +83,20 @@ def ask(
         why = "; ".join(left_out) or "it has none"
         raise ConfigError(f"study {study!r} has no run that a probe can read: {why}")
     for run in readable:
-        found.check(run.spec, outputs)
-    wanted = _of_seeds(found, readable, steps) if found.of_seeds else _each(found, readable, steps)
-    found = found.prepared(outputs)
-    key = key_of(probe, found, outputs)
-    return Asked(Ask(probe, key, asdict(found), wanted), tuple(left_out))
+        question.check(run.spec, outputs)
+    wanted_steps = (
+        _of_seeds(question, readable, steps)
+        if question.of_seeds
+        else _each(question, readable, steps)
+    )
+    question = question.prepared(outputs)
+    key = key_of(probe, question, outputs)
+    return Asked(Ask(probe, key, asdict(question), wanted_steps), tuple(left_out))
 
 
 def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], list[str]]:
     """The runs whose checkpoints can be read, and why others are left out."""
-    found, reasons = [], defaultdict(int)
+    readable, reasons = [], defaultdict(int)
     for run in chosen:
         state, spec = run.folder.state(), run.folder.spec()
         if spec.is_command:
@@ -100,9 +104,11 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
         elif state != State.DONE:
             reasons[str(state)] += 1
         else:
-            kept = {at for at, path in candidates(outputs, spec.science) if not owner_of(path)}
-            found.append(_Run(run.folder.run_id, spec, sorted(kept)))
-    return found, [f"{count} of {len(chosen)} runs: {why}" for why, count in reasons.items()]
+            kept_steps = {
+                at for at, path in candidates(outputs, spec.science) if not owner_of(path)
+            }
+            readable.append(_Run(run.folder.run_id, spec, sorted(kept_steps)))
+    return readable, [f"{count} of {len(chosen)} runs: {why}" for why, count in reasons.items()]
 
 
 def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
@@ -122,39 +128,39 @@ def _of_seeds(
     groups: dict[str, list[_Run]] = defaultdict(list)
     for run in runs:
         groups[digest(without(run.spec.science, _SEEDS))].append(run)
-    wanted = {}
+    by_run = {}
     for group in groups.values():
         members = sorted(group, key=lambda run: (run.spec.seed, run.run_id))
         if len(members) > 1:
-            wanted[members[0].run_id] = [
+            by_run[members[0].run_id] = [
                 Wanted(
                     step, tuple((m.run_id, at) for m in members for at in _reads(probe, m, step))
                 )
                 for step in _steps(probe, members[0], steps)
             ]
-    if not wanted:
+    if not by_run:
         raise ConfigError(
             f"the probe reads runs together that differ in their seeds alone, and none of these "
             f"{len(runs)} do: give the study several seeds, as in grid.seed=[0,1,2]"
         )
-    return wanted
+    return by_run
 
 
-def _steps(probe: Probe, run: _Run, asked: str | Sequence[int]) -> list[int]:
+def _steps(probe: Probe, run: _Run, steps: str | Sequence[int]) -> list[int]:
     """The steps at which numbers of a run are asked for."""
     if probe.of_start:
-        if asked not in (END, [0], (0,)):
+        if steps not in (END, [0], (0,)):
             raise ConfigError(
-                f"steps = {asked}: this probe reads initial weights alone; leave steps out"
+                f"steps = {steps}: this probe reads initial weights alone; leave steps out"
             )
         return [0]
-    if asked == END:
+    if steps == END:
         return [run.spec.steps]
-    if asked == ALL:
+    if steps == ALL:
         return sorted({*run.kept, run.spec.steps})
-    if isinstance(asked, str) or any(isinstance(s, bool) or s != int(s) for s in asked):
-        raise ConfigError(f"steps = {asked!r}: allowed are end, all and steps, as in [100, 1000]")
-    return sorted({int(step) for step in asked})
+    if isinstance(steps, str) or any(isinstance(s, bool) or s != int(s) for s in steps):
+        raise ConfigError(f"steps = {steps!r}: allowed are end, all and steps, as in [100, 1000]")
+    return sorted({int(step) for step in steps})
 
 
 def _reads(probe: Probe, run: _Run, step: int) -> list[int]:
@@ -169,7 +175,7 @@ def _reads(probe: Probe, run: _Run, step: int) -> list[int]:
 
 
 def _not_kept(run: _Run, step: int) -> str:
-    there = ", ".join(map(str, [0, *run.kept]))
+    kept_steps = ", ".join(map(str, [0, *run.kept]))
     if step == run.spec.steps:
         way = "gc has removed it; move the run's folder away and launch again to train it once more"
     elif step > run.spec.steps:
@@ -179,4 +185,4 @@ def _not_kept(run: _Run, step: int) -> str:
             f"study.checkpoints={{log: 8}} or [{step}] keeps more of runs that are still to be"
             " trained"
         )
-    return f"steps: run {run.run_id} has no checkpoint of step {step}, only of {there}; {way}"
+    return f"steps: run {run.run_id} has no checkpoint of step {step}, only of {kept_steps}; {way}"

@@ -52,16 +52,16 @@ def launch(
     check_backend(config)
     plan = read_plan(outputs, study)
     chosen = plan.runs if config.runs is None else select(plan.runs, config.runs, "launch.runs")
-    begun = new_launch(outputs, study, config, chosen, freeze(outputs))
+    launch_record = new_launch(outputs, study, config, chosen, freeze(outputs))
     if config.backend == "slurm":
-        begun = continued(begun)
-    return carry_out(begun, plan, on_tick)
+        launch_record = continued(launch_record)
+    return carry_out(launch_record, plan, on_tick)
 
 
-def carry_out(begun: Launch, plan: StoredPlan, on_tick: Callable[[], None]) -> bool:
+def carry_out(launch_record: Launch, plan: StoredPlan, on_tick: Callable[[], None]) -> bool:
     """Do what a launch is for, with the workers of its backend; False if it was interrupted."""
-    config = begun.config
-    store_launch(begun)
+    config = launch_record.config
+    store_launch(launch_record)
     stop = StopFlag()
     stop.install()
     try:
@@ -71,15 +71,17 @@ def carry_out(begun: Launch, plan: StoredPlan, on_tick: Callable[[], None]) -> b
                 on_tick()
                 return stop()
 
-            Worker(begun, DEFAULT_CLASS, should_stop).work()
+            Worker(launch_record, DEFAULT_CLASS, should_stop).work()
         elif config.backend == "local":
-            Pool(begun, plan).run(stop, on_tick, lambda: LaunchLook(begun, begun.plan()).is_over())
+            Pool(launch_record, plan).run(
+                stop, on_tick, lambda: LaunchLook(launch_record, launch_record.plan()).is_over()
+            )
         else:
-            run_on_slurm(begun, stop, on_tick)
+            run_on_slurm(launch_record, stop, on_tick)
     finally:
         stop.uninstall()
         with contextlib.suppress(OSError):  # a full disk has been told of by then
-            store_launch(begun, returned=True)
+            store_launch(launch_record, returned=True)
     return not stop.raised
 
 

@@ -49,10 +49,10 @@ def launch_probes(
     ]
     if not runs:
         return True
-    begun = new_probe_launch(outputs, study, config, runs, freeze(outputs), execution)
+    launch_record = new_probe_launch(outputs, study, config, runs, freeze(outputs), execution)
     if config.backend == "slurm":
-        begun = continued(begun)
-    return carry_out(begun, begun.plan(), on_tick)
+        launch_record = continued(launch_record)
+    return carry_out(launch_record, launch_record.plan(), on_tick)
 
 
 def unanswered(outputs: Path, asks: Sequence[Ask]) -> list[ProbeFolder]:

@@ -21,10 +21,10 @@ from scalinglab.sweeps.plan.plan import PlannedRun
 def rounded(runs: list[PlannedRun]) -> list[str]:
     """A sentence if whole sequences are far from the batches that a rule gives."""
     batches = [p.run.given["batch"] for p in runs if "batch" in p.run.given]
-    far = [given for given in batches if abs(given.rounding) > MAX_ROUNDING]
+    far = [batch for batch in batches if abs(batch.rounding) > MAX_ROUNDING]
     if not far:
         return []
-    worst = max(far, key=lambda given: abs(given.rounding))
+    worst = max(far, key=lambda batch: abs(batch.rounding))
     return [
         f"the batch of {len(far)} runs is rounded to whole sequences by more than "
         f"{MAX_ROUNDING:.0%}, at most {worst.rounding:+.1%} ({worst.value:,.0f} tokens by the rule "

@@ -9,18 +9,18 @@ from scalinglab.sweeps.plan.plan import PlannedRun
 from scalinglab.sweeps.study.checkpoints import kept_steps
 
 
-def with_kept(runs: list[PlannedRun], asked: Any) -> list[PlannedRun]:
+def with_kept(runs: list[PlannedRun], rule: Any) -> list[PlannedRun]:
     """The runs of a plan with the steps that each keeps: its own, and of those that start from it.
 
     A branch does not train what its trunk trains for both.
     """
-    own = {
-        p.run.run_id: set() if p.run.is_command else set(kept_steps(asked, p.run.steps))
+    steps_of = {
+        p.run.run_id: set() if p.run.is_command else set(kept_steps(rule, p.run.steps))
         for p in runs
     }
     by_id = {p.run.run_id: p for p in runs}
     for planned in reversed(runs):  # branches come behind their trunks
         if planned.needs is not None and planned.needs[0] in by_id:
             trunk, step = by_id[planned.needs[0]], planned.needs[1]
-            own[trunk.run.run_id] |= {s for s in own[planned.run.run_id] if s < step}
-    return [replace(p, kept=tuple(sorted(own[p.run.run_id]))) for p in runs]
+            steps_of[trunk.run.run_id] |= {s for s in steps_of[planned.run.run_id] if s < step}
+    return [replace(p, kept=tuple(sorted(steps_of[p.run.run_id]))) for p in runs]

@@ -158,14 +158,14 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
 def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedRun]:
     """The runs, each with the settings that tell it from the others."""
     blocks = composed["study"]["blocks"]
-    asked = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
-    shown = [
+    set_keys = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
+    table_columns = [
         (p.run.counts["n_matmul"], p.run.tokens, p.run.lr, p.run.config.schedule.kind) for p in runs
     ]
     settings = [flatten(asdict(p.run.config)) for p in runs]
     return [
         replace(p, varies=varies)
-        for p, varies in zip(runs, varying(settings, shown, asked), strict=True)
+        for p, varies in zip(runs, varying(settings, table_columns, set_keys), strict=True)
     ]
 
 
@@ -178,10 +178,10 @@ def _nodes(launch: LaunchConfig) -> dict[str, Any]:
         return {}
     jobs = [resources(launch, name) for name in (DEFAULT_CLASS, *launch.classes)]
     memory = [job.memory_gb for job in jobs]
-    stated = [gigabytes for gigabytes in memory if gigabytes is not None]
+    gigabytes_stated = [gigabytes for gigabytes in memory if gigabytes is not None]
     return {
         "nodes": max(job.nodes for job in jobs),
-        "memory": 1e9 * max(stated) if len(stated) == len(jobs) else math.inf,
+        "memory": 1e9 * max(gigabytes_stated) if len(gigabytes_stated) == len(jobs) else math.inf,
     }
 
 

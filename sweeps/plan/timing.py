@@ -189,14 +189,15 @@ def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float
 
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
-    options = StepOptions.of(run.config, execution)
+    options = asdict(StepOptions.of(run.config, execution))
+    del options["excluded"]  # which targets count takes no time
     extensions = used_by(run.science)
     return {
         **({"extensions": extensions} if extensions else {}),
         "model": run.architecture.science(),
         # Numbers of the optimizer take no time; whether there is a z-loss does.
         "optimizer": run.config.optimizer.name,
-        "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
+        "options": options | {"z_loss": float(options["z_loss"] > 0)},
         "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
         "engine": choose_engine(execution, run.C),

@@ -13,8 +13,8 @@ _CHOOSERS = ("name", "kind", "source")
 
 def varying(
     settings: Sequence[Mapping[str, Any]],
-    shown: Sequence[Hashable],
-    asked: Collection[str] = (),
+    table_columns: Sequence[Hashable],
+    set_keys: Collection[str] = (),
 ) -> list[str]:
     """For each of some runs, the settings in which they differ: ``optimizer=muon loops=2``.
 
@@ -25,9 +25,9 @@ def varying(
     ----------
     settings : sequence of mapping
         Of each run, by dotted key.
-    shown : sequence of hashable
+    table_columns : sequence of hashable
         What the columns show of each.
-    asked : collection of str
+    set_keys : collection of str
         Dotted keys of the study's axes.
     """
     keys = [key for key in dict.fromkeys(k for one in settings for k in one) if _may_be_named(key)]
@@ -37,18 +37,18 @@ def varying(
         key for key in columns if any(isinstance(one.get(key), str | bool) for one in settings)
     ]
     words.sort(key=lambda key: key.rpartition(".")[2] not in _CHOOSERS)
-    known: list[Sequence[Hashable]] = [[one.get("schedule.kind") for one in settings]]
+    shown_columns: list[Sequence[Hashable]] = [[one.get("schedule.kind") for one in settings]]
     named: list[str] = []
 
     def name(keys: Iterable[str]) -> None:
         for key in keys:
-            if key not in named and not _follows(columns[key], known):
+            if key not in named and not _follows(columns[key], shown_columns):
                 named.append(key)
-                known.append(columns[key])
+                shown_columns.append(columns[key])
 
     name(words)
-    name(key for key in columns if key in asked)
-    known.append(shown)
+    name(key for key in columns if key in set_keys)
+    shown_columns.append(table_columns)
     name(key for key in columns if key not in words)
     labels = _labels(named)
     return [
@@ -61,11 +61,13 @@ def _may_be_named(key: str) -> bool:
     return key not in SHOWN and not key.startswith(_NOT_OF_A_RUN)
 
 
-def _follows(column: Sequence[str], known: Sequence[Sequence[Hashable]]) -> bool:
+def _follows(column: Sequence[str], columns: Sequence[Sequence[Hashable]]) -> bool:
     """Whether rows that are equal in what is known have one value."""
-    seen: dict[Hashable, str] = {}
-    rows = zip(*known, strict=True)
-    return all(seen.setdefault(r, value) == value for r, value in zip(rows, column, strict=True))
+    value_of: dict[Hashable, str] = {}
+    rows = zip(*columns, strict=True)
+    return all(
+        value_of.setdefault(r, value) == value for r, value in zip(rows, column, strict=True)
+    )
 
 
 def _labels(keys: Sequence[str]) -> dict[str, str]:
@@ -74,8 +76,8 @@ def _labels(keys: Sequence[str]) -> dict[str, str]:
     for key in keys:
         *groups, last = key.split(".")
         short[key] = groups[-1] if last in _CHOOSERS and groups else last
-    taken = list(short.values())
-    return {key: name if taken.count(name) == 1 else key for key, name in short.items()}
+    names = list(short.values())
+    return {key: name if names.count(name) == 1 else key for key, name in short.items()}
 
 
 def _text(value: Any) -> str:

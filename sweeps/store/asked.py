@@ -113,15 +113,15 @@ def read_asks(outputs: Path, study: str) -> list[Ask]:
 
 def asked_folders(outputs: Path, study: str) -> list[ProbeFolder]:
     """All that a study asks of its runs; of one probe and run together."""
-    found: dict[Path, ProbeFolder] = {}
+    by_path: dict[Path, ProbeFolder] = {}
     for ask in read_asks(outputs, study):
         for folder in ask.folders(outputs):
-            there = found.setdefault(folder.path, folder)
-            more = [w for w in folder.wanted if w not in there.wanted]
+            folder_before = by_path.setdefault(folder.path, folder)
+            more = [w for w in folder.wanted if w not in folder_before.wanted]
             if more:
-                wanted = [*there.wanted, *more]
-                found[folder.path] = ProbeFolder(folder.path, ask.probe, ask.options, wanted)
-    return list(found.values())
+                wanted = [*folder_before.wanted, *more]
+                by_path[folder.path] = ProbeFolder(folder.path, ask.probe, ask.options, wanted)
+    return list(by_path.values())
 
 
 def still_read(outputs: Path) -> Iterator[Place | DamagedFile]:

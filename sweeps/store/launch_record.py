@@ -130,8 +130,8 @@ class ProbeLaunch(Launch):
     def plan(self) -> StoredPlan:
         """All that was asked of the study's runs."""
         study = read_plan(self.outputs, self.study).study
-        asked = asked_folders(self.outputs, self.study)
-        runs = [probed_run(folder) for folder in asked if folder.exists()]
+        folders = asked_folders(self.outputs, self.study)
+        runs = [probed_run(folder) for folder in folders if folder.exists()]
         return StoredPlan(study, self.execution, runs)
 
     def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:

@@ -15,13 +15,13 @@ KEY = "study.checkpoints"
 _ALLOWED = "allowed are {log: 8}, {every: 500} and a list of steps, as in [100, 1000]"
 
 
-def check_checkpoints(asked: Any) -> None:
+def check_checkpoints(rule: Any) -> None:
     """Raise `ConfigError` unless a study's ``checkpoints`` can be read."""
-    if asked is None:
+    if rule is None:
         return
-    if isinstance(asked, Mapping):
-        if len(asked) == 1:
-            ((kind, number),) = asked.items()
+    if isinstance(rule, Mapping):
+        if len(rule) == 1:
+            ((kind, number),) = rule.items()
             least = {"log": 2, "every": 1}.get(str(kind))
             if least is not None and _is_step(number) and number >= least:
                 return
@@ -29,29 +29,29 @@ def check_checkpoints(asked: Any) -> None:
                 raise ConfigError(
                     f"{KEY}.{kind} = {number!r}: allowed is a whole number, {least} or more"
                 )
-    elif isinstance(asked, list) and all(_is_step(step) and step >= 1 for step in asked):
+    elif isinstance(rule, list) and all(_is_step(step) and step >= 1 for step in rule):
         return
-    raise ConfigError(f"{KEY} = {asked!r}: {_ALLOWED}")
+    raise ConfigError(f"{KEY} = {rule!r}: {_ALLOWED}")
 
 
 def _is_step(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
 
 
-def kept_steps(asked: Any, steps: int) -> list[int]:
+def kept_steps(rule: Any, steps: int) -> list[int]:
     """Steps of a run of so many that keep a checkpoint, ascending, the last one left out.
 
     >>> kept_steps({"log": 4}, 1000), kept_steps({"every": 400}, 1000), kept_steps([10, 2000], 1000)
     ([1, 10, 100], [400, 800], [10])
     """
-    if asked is None:
+    if rule is None:
         return []
     chosen: Iterable[int]
-    if not isinstance(asked, Mapping):
-        chosen = map(int, asked)
-    elif "log" in asked:
-        last = int(asked["log"]) - 1
+    if not isinstance(rule, Mapping):
+        chosen = map(int, rule)
+    elif "log" in rule:
+        last = int(rule["log"]) - 1
         chosen = (round(steps ** (i / last)) for i in range(last))
     else:
-        chosen = range(int(asked["every"]), steps, int(asked["every"]))
+        chosen = range(int(rule["every"]), steps, int(rule["every"]))
     return sorted({step for step in chosen if step < steps})

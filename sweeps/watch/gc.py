@@ -193,8 +193,10 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
         for step in (*run.pins, *(s for p in run.spec.all_pieces for s in branch_points(p)))
     }
 
-    asked = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.asked}
-    kept = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.kept if s <= r.spec.steps}
+    probed = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.asked}
+    pins_kept = {
+        (s, prefix_id(r.spec.science, s)) for r in runs for s in r.kept if s <= r.spec.steps
+    }
 
     @functools.cache
     def on_the_way(step: int) -> set[str]:
@@ -212,11 +214,11 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
             yield path, "needed"
         elif busy:
             yield path, "in use"
-        elif (step, prefix) in asked:
+        elif (step, prefix) in probed:
             yield path, "to be probed"
         elif (step, prefix) in branches:
             yield path, "branch point"
-        elif (step, prefix) in kept:
+        elif (step, prefix) in pins_kept:
             yield path, "kept"
         else:
             yield path, "final weights" if (step, prefix) in ends else "unknown"

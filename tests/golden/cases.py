@@ -293,6 +293,7 @@ STUDIES = (
     "lr_sweep",
     "lr_transfer",
     "markov",
+    "mixture",
     "nd_grid",
     "norm_depth",
     "optimizers",

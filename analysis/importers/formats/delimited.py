@@ -73,13 +73,13 @@ def table_of_text(text: str, path: Path) -> Raw:
             " give it a line of names"
         )
     ended = text.endswith(("\n", "\r"))
-    kept, cells, notes = _counted(body, len(names), separator, path, ended)
-    if not kept:
+    table_lines, cells, notes = _counted(body, len(names), separator, path, ended)
+    if not table_lines:
         raise UserError(f"{path} has no rows")
     width = max(cells, len(names))
-    frame = _parsed(kept, width, separator, path)
+    frame = _parsed(table_lines, width, separator, path)
     frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
-    frame, rows, said = _without_torn_number(frame, kept, ended)
+    frame, rows, more_notes = _without_torn_number(frame, table_lines, ended)
     if frame.empty:
         raise UserError(f"{path} has no rows")
     unnamed = [k for k, name in enumerate(names) if not name]
@@ -87,19 +87,19 @@ def table_of_text(text: str, path: Path) -> Raw:
     return Raw(
         checked_columns(frame, str(path)),
         stem_of(path),
-        kept[0].number,
-        notes=tuple(f"{path.name}: {note}" for note in (*notes, *said)),
+        table_lines[0].number,
+        notes=tuple(f"{path.name}: {note}" for note in (*notes, *more_notes)),
         rows=rows,
         decimal=_decimal(frame, separator, path),
         path=path,
     )
 
 
-def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.DataFrame:
+def _parsed(lines: list[_Line], width: int, separator: str, path: Path) -> pd.DataFrame:
     """The cells of rows whose number of cells is known, as text."""
     try:
         frame = pd.read_csv(
-            io.StringIO("\n".join(line.text for line in kept)),
+            io.StringIO("\n".join(line.text for line in lines)),
             header=None,
             names=range(width),
             dtype=str,
@@ -114,7 +114,7 @@ def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.Dat
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         why = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read as a table: {why}") from None
-    if len(frame) != len(kept):
+    if len(frame) != len(lines):
         raise UserError(f"{path} cannot be read as a table: a quotation mark has no partner")
     return frame
 
@@ -186,24 +186,24 @@ def _counted(
     body: list[_Line], width: int, separator: str, path: Path, ended: bool
 ) -> tuple[list[_Line], int, list[str]]:
     """Rows with as many cells as there are headings, how many cells are read, and what was left."""
-    kept, most, notes = [], width, []
+    table_lines, most, notes = [], width, []
     for k, line in enumerate(body):
         plain = '"' not in line.text and separator != _SPACES
         cells = line.text.count(separator) + 1 if plain else len(_cells(line.text, separator))
         if cells == width:
-            kept.append(line)
+            table_lines.append(line)
             continue
         last = k == len(body) - 1
         if cells > width:
-            own = _cells(line.text, separator)
-            if any(c.strip() for c in own[width:]):
+            line_cells = _cells(line.text, separator)
+            if any(c.strip() for c in line_cells[width:]):
                 raise UserError(
                     f"{path}, line {line.number}: {cells} cells under {width} headings; which"
                     " column has two? (a comma inside a cell needs quotes around it; a column"
                     " without a name needs one)"
                 )
             most = max(most, cells)
-            kept.append(line)
+            table_lines.append(line)
         elif (last and not ended) or line.text.count('"') % 2:
             notes.append(f"line {line.number}, torn off, was left out")
         else:
@@ -211,14 +211,14 @@ def _counted(
                 f"{path}, line {line.number}: {cells} cells under {width} headings; fill the row"
                 " up with empty cells, or delete it"
             )
-    return kept, most, notes
+    return table_lines, most, notes
 
 
 def _without_torn_number(
-    frame: pd.DataFrame, kept: list[_Line], ended: bool
+    frame: pd.DataFrame, lines: list[_Line], ended: bool
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     """Without a last row whose last number is shorter than all before, where no line ends it."""
-    rows = np.array([line.number for line in kept])
+    rows = np.array([line.number for line in lines])
     cells = frame.iloc[:, -1].str.strip()
     if ended or len(cells) < 8 or not cells.iloc[-1]:
         return frame, rows, []

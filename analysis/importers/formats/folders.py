@@ -40,12 +40,12 @@ def _reached(path: Path) -> float:
 
 def _tables(folder: Path) -> list[Path]:
     """Files of a folder that are tables; where it has none, those of its subfolders."""
-    own = [
+    files = [
         f
         for f in files_below(folder)
         if f.name not in NAMES and any(kind.sniff(f) for kind in FORMATS if not kind.of_folders)
     ]
-    return [f for f in own if f.parent == folder] or own
+    return [f for f in files if f.parent == folder] or files
 
 
 @register("tables", lambda folder: bool(_tables(folder)), of_folders=True)
@@ -60,13 +60,13 @@ def read_each(paths: list[Path], request: Request) -> list[Raw]:
     for path in paths:
         kind = next(k for k in FORMATS if not k.of_folders and k.sniff(path))
         try:
-            own = kind.read(path, request)
+            tables = kind.read(path, request)
         except UserError as error:
             bad.append(str(error))
             continue
         alone = sum(p.parent == path.parent for p in paths) == 1
         facts = facts_beside(path.parent) if alone else {}
-        raws += [replace(raw, facts={**facts, **raw.facts}) for raw in own]
+        raws += [replace(raw, facts={**facts, **raw.facts}) for raw in tables]
     if not raws:
         raise BadRun(bad[0])
     notes = tuple(f"left out: {why}" for why in bad)

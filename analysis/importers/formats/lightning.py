@@ -16,8 +16,8 @@ from scalinglab.scaling.errors import UserError
 
 
 def _found(folder: Path) -> list[Path]:
-    own = [p for p in files_below(folder) if p.name == "metrics.csv"]
-    return sorted(own, key=lambda p: (str(p.parent.parent), _number(p)))
+    files = [p for p in files_below(folder) if p.name == "metrics.csv"]
+    return sorted(files, key=lambda p: (str(p.parent.parent), _number(p)))
 
 
 @register("metrics.csv of Lightning", lambda folder: bool(_found(folder)), of_folders=True)

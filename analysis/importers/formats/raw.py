@@ -118,19 +118,19 @@ def named_apart(raws: Sequence[Raw]) -> list[Raw]:
     UserError
         If one file is given twice.
     """
-    taken: dict[str, list[int]] = {}
+    by_name: dict[str, list[int]] = {}
     for k, raw in enumerate(raws):
-        taken.setdefault(raw.name, []).append(k)
+        by_name.setdefault(raw.name, []).append(k)
     named = list(raws)
-    for own in taken.values():
-        if len(own) == 1:
+    for numbers in by_name.values():
+        if len(numbers) == 1:
             continue
-        paths = [path for k in own if (path := raws[k].path) is not None]
-        if len(paths) < len(own):
+        paths = [path for k in numbers if (path := raws[k].path) is not None]
+        if len(paths) < len(numbers):
             continue
         if len({p.resolve() for p in paths}) < len(paths):
             raise UserError(f"{paths[0]} is given twice")
-        for k, name in zip(own, _shortest([p.absolute() for p in paths]), strict=True):
+        for k, name in zip(numbers, _shortest([p.absolute() for p in paths]), strict=True):
             named[k] = replace(raws[k], name=name)
     return named
 
@@ -146,5 +146,5 @@ def _shortest(paths: Sequence[PurePath]) -> list[str]:
 
 
 def _without_suffix(path: PurePath) -> str:
-    kept = path.name.removesuffix("".join(PurePath(path.name).suffixes)) or path.name
-    return path.with_name(kept).as_posix()
+    stem = path.name.removesuffix("".join(PurePath(path.name).suffixes)) or path.name
+    return path.with_name(stem).as_posix()

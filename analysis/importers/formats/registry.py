@@ -178,12 +178,12 @@ def files_below(folder: Path) -> list[Path]:
     UserError
         If there are more than anybody keeps of one study.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        found += [Path(place, f) for f in sorted(files) if not f.startswith(".")]
-        if len(found) > _MOST_FILES:
+        paths += [Path(place, f) for f in sorted(files) if not f.startswith(".")]
+        if len(paths) > _MOST_FILES:
             raise UserError(
                 f"{folder} holds more than {_MOST_FILES:,} files; name the folder of the runs alone"
             )
-    return found
+    return paths

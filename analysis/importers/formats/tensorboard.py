@@ -60,9 +60,9 @@ def read_events(files: list[Path]) -> list[Raw]:
     for file in files:
         folders[file.absolute().parent].append(file)
     raws, bad = [], []
-    for folder, own in folders.items():
+    for folder, folder_files in folders.items():
         try:
-            raws += _of_folder(folder, own)
+            raws += _of_folder(folder, folder_files)
         except BadRun as error:
             bad.append(str(error))
     if not raws:
@@ -75,10 +75,10 @@ def _of_folder(folder: Path, files: list[Path]) -> list[Raw]:
     rows, notes = [], []
     for attempt, file in enumerate(sorted(files, key=lambda p: p.name)):
         try:
-            found, cut = _scalars(file)
+            scalars, cut = _scalars(file)
         except (struct.error, IndexError, UnicodeDecodeError, OverflowError):
             raise BadRun(f"{file}: holds a record that is no event of TensorBoard") from None
-        rows += [{"attempt": attempt, **row} for row in found]
+        rows += [{"attempt": attempt, **row} for row in scalars]
         notes += [f"{file.name} ends within a record: its last one is lost"] if cut else []
     if not rows:
         return []

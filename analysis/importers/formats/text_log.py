@@ -42,16 +42,16 @@ def read_text_log(path: Path, request: Request) -> list[Raw]:
     patterns = [compiled(pattern) for pattern in request.pattern]
     records, rows, notes = [], [], []
     for number, line in enumerate(lines, 1):
-        found = next((m for p in patterns if (m := p.search(line))), None)
-        if found is None:
+        match = next((m for p in patterns if (m := p.search(line))), None)
+        if match is None:
             continue
         if number == len(lines):  # no line end after it: its last number may lack digits
             notes.append(f"{path.name}: line {number}, torn off, was left out")
             continue
         records.append(
             {
-                name: found[f"c{k}"]
-                for k, name in enumerate(_PLACE.findall(request.pattern[patterns.index(found.re)]))
+                name: match[f"c{k}"]
+                for k, name in enumerate(_PLACE.findall(request.pattern[patterns.index(match.re)]))
             }
         )
         rows.append(number)

@@ -91,25 +91,25 @@ def _megatron(lines: list[str], log: TrainerLog) -> None:
     arguments: dict[str, str] = {}
     sizes: dict[tuple[str, str], int] = {}
     for line in lines:
-        if found := _MEGATRON_ARGUMENT.match(line):
-            arguments[found[1]] = found[2]
-        elif found := _MEGATRON_SIZE.search(line):
-            sizes[found[1], found[2]] = int(found[3])
+        if match := _MEGATRON_ARGUMENT.match(line):
+            arguments[match[1]] = match[2]
+        elif match := _MEGATRON_SIZE.search(line):
+            sizes[match[1], match[2]] = int(match[3])
     context = int(arguments.get("seq_length", 0))
     final: list[tuple[int, Row]] = []  # a longer validation after the last step
     for number, line in enumerate(lines, 1):
-        if found := _MEGATRON.search(line):
-            cells = {name.lower(): value for name, value in _MEGATRON_CELL.findall(found[3])}
-            row: Row = {"step": found[1], "steps": found[2]}
+        if match := _MEGATRON.search(line):
+            cells = {name.lower(): value for name, value in _MEGATRON_CELL.findall(match[3])}
+            row: Row = {"step": match[1], "steps": match[2]}
             row |= {ours: cells[name] for name, ours in _MEGATRON_NAMES.items() if name in cells}
             if context and "samples" in row:
                 row["tokens"] = str(_count(str(row.pop("samples"))) * context)
             _add(log, number, row)
-        elif found := _MEGATRON_VALIDATION.search(line):
-            row = {"step": found[1], "loss": found[3]}
-            if not found[2]:
+        elif match := _MEGATRON_VALIDATION.search(line):
+            row = {"step": match[1], "loss": match[3]}
+            if not match[2]:
                 _add(log, number, row)
-            elif "validation" in found[2]:
+            elif "validation" in match[2]:
                 final.append((number, row))
     for number, row in final:
         if not any(r["step"] == row["step"] and "loss" in r for r in log.rows):
@@ -120,8 +120,8 @@ def _megatron(lines: list[str], log: TrainerLog) -> None:
 def _megatron_facts(
     arguments: dict[str, str], sizes: dict[tuple[str, str], int], log: TrainerLog
 ) -> None:
-    known = {ours: arguments[name] for name, ours in _MEGATRON_FACTS.items() if name in arguments}
-    log.facts |= {name: value for name, value in known.items() if value != "None"}
+    facts = {ours: arguments[name] for name, ours in _MEGATRON_FACTS.items() if name in arguments}
+    log.facts |= {name: value for name, value in facts.items() if value != "None"}
     if "seq_length" in arguments:
         log.facts["context"] = arguments["seq_length"]
         log.facts["batch"] = arguments.get("global_batch_size", "")
@@ -159,17 +159,17 @@ _TITAN_SHAPE = re.compile(
 
 def _torchtitan(lines: list[str], log: TrainerLog) -> None:
     for number, line in enumerate(lines, 1):
-        if found := _TITAN_VALIDATION.search(line):
-            _add(log, number, {"step": found[1], "loss": found[2]})
-        elif found := _TITAN.search(line):
-            row: Row = {"step": found[1], "train_loss": found[2]}
-            _add(log, number, row | ({"grad_norm": found[3]} if found[3] else {}))
-        elif found := _TITAN_SIZE.search(line):
-            log.facts["n_total"] = _count(found[1])
-        elif found := _TITAN_SHAPE.search(line):
-            log.facts |= {"batch": found[1], "context": found[2], "steps": found[3]}
-        elif (found := _TITAN_ACTIVE.search(line)) and _count(found[1]):
-            log.facts["n_active"] = _count(found[2])
+        if match := _TITAN_VALIDATION.search(line):
+            _add(log, number, {"step": match[1], "loss": match[2]})
+        elif match := _TITAN.search(line):
+            row: Row = {"step": match[1], "train_loss": match[2]}
+            _add(log, number, row | ({"grad_norm": match[3]} if match[3] else {}))
+        elif match := _TITAN_SIZE.search(line):
+            log.facts["n_total"] = _count(match[1])
+        elif match := _TITAN_SHAPE.search(line):
+            log.facts |= {"batch": match[1], "context": match[2], "steps": match[3]}
+        elif (match := _TITAN_ACTIVE.search(line)) and _count(match[1]):
+            log.facts["n_active"] = _count(match[2])
             note = "torchtitan's count of active parameters, n_active, contains the embedding"
             log.notes = [note]
 
@@ -188,14 +188,14 @@ def _olmo_core(lines: list[str], log: TrainerLog) -> None:
     step = ""
     validated = False
     for number, line in enumerate(lines, 1):
-        if found := _OLMO.search(line):
-            step = found[1].replace(",", "")
-            _add(log, number, {"step": step, "steps": found[2].replace(",", "")})
-        elif step and (found := _OLMO_METRIC.match(line)):
-            name = found[1]
+        if match := _OLMO.search(line):
+            step = match[1].replace(",", "")
+            _add(log, number, {"step": step, "steps": match[2].replace(",", "")})
+        elif step and (match := _OLMO_METRIC.match(line)):
+            name = match[1]
             if name.endswith("/CE loss") and not name.startswith(("train/", "eval/")):
                 name, validated = f"eval/lm/{name}", True
-            _add(log, number, {"step": step, name: found[2].replace(",", "") + found[3]})
+            _add(log, number, {"step": step, name: match[2].replace(",", "") + match[3]})
         else:
             _olmo_sizes(line, log)
     if validated:
@@ -204,8 +204,8 @@ def _olmo_core(lines: list[str], log: TrainerLog) -> None:
 
 def _olmo_sizes(line: str, log: TrainerLog) -> None:
     """Sizes; without the embedding they are `n_matmul`, but for the gains."""
-    if found := _OLMO_SIZE.search(line):
-        log.facts |= {"n_total": _count(found[1]), "n_matmul": _count(found[2])}
+    if match := _OLMO_SIZE.search(line):
+        log.facts |= {"n_total": _count(match[1]), "n_matmul": _count(match[2])}
     for kind, size, active in _OLMO_SIZES.findall(line):
         if kind.lower() == "total":
             log.facts["n_total"] = _count(size)

@@ -34,14 +34,14 @@ def read_chart(raw: Raw) -> Raw:
             columns.setdefault(match["run"], {})[match["metric"]] = column
     parts = []
     for run, metrics in columns.items():
-        own = {
+        metric_of = {
             column: metric
             for metric, column in metrics.items()
             if not (metric == "_step" and axis.lower() in ("step", "_step"))
         }
-        values = [column for column, metric in own.items() if metric != "_step"]
+        values = [column for column, metric in metric_of.items() if metric != "_step"]
         empty = (raw.frame[values].astype(str).apply(lambda c: c.str.strip()) == "").all(axis=1)
-        cells = raw.frame[[axis, *own]].rename(columns=own)
+        cells = raw.frame[[axis, *metric_of]].rename(columns=metric_of)
         parts.append(cells[~empty.to_numpy()].assign(run=run))
     if not parts:
         raise UserError(f"{raw.name}: no column is called RUN - METRIC, as wandb's exports are")

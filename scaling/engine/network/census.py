@@ -1,7 +1,7 @@
 """What a network of anybody's is: its tensors, their roles, its FLOPs, by building and running it.
 
-On the meta device, where tensors have sizes and no numbers; if its code asks for numbers, on the
-CPU. FLOPs are those of torch's own formulas (``torch.utils.flop_counter``), operation by operation,
+On the meta device, where tensors have sizes and no numbers, or with fake tensors of the CPU, which
+have none either; if its code asks for numbers, on the CPU. FLOPs are those of torch's own formulas (``torch.utils.flop_counter``), operation by operation,
 of one forward pass; the backward pass costs twice that. A product is with weights if all that one
 side was made of are parameters: it counts in the block or the unembedding, and else as attention.
 """
@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -43,20 +45,7 @@ def census(network: ModuleNetwork) -> Census:
         If it cannot be built, does not map tokens (B, T) to logits (B, T, V), or has parameters
         that are not float32 or not trained.
     """
-    without_meta = ""
-    try:
-        module, watch, logits = _run(network, "meta")
-    except ConfigError:
-        raise
-    except Exception as error:  # its code may ask for numbers
-        without_meta = in_words(error)
-        try:
-            module, watch, logits = _run(network, "cpu")
-        except Exception as there:
-            raise ConfigError(
-                f"model.target = {network.target!r} with {options_in_words(network)}: its forward pass "
-                f"on tokens ({BATCH}, {network.context}) fails: {in_words(there)}"
-            ) from there
+    module, watch, logits, without_meta = _counted(network)
     _check_logits(network, logits)
     _check_parameters(network, module)
     roles = _roles(network, module, watch)
@@ -68,19 +57,18 @@ def census(network: ModuleNetwork) -> Census:
         name: TensorCount(tuple(p.shape), *roles[name], growth[name], uses[name])
         for name, p in _named(module)
     }
-    tied = any(r[0] == "embedding" and uses[n] for n, r in roles.items())
-    tied = tied and not any(r[0] == "head" for r in roles.values())
+    tied = watch.head if roles.get(watch.head, ("",))[0] == "embedding" else ""
     counts = _counts(tensors, tied)
     embedding = next((t.size for t in tensors.values() if t.role == "embedding"), ())
     return Census(
         tensors=tensors,
         counts=counts,
-        flops=_flops(network, tensors, watch, counts, tied),
+        flops=_flops(network, watch, counts),
         kept_floats=_kept(network, module, watch),
         width=embedding[-1] if embedding else 0,
         depth=max((len(m) for m in module.modules() if isinstance(m, nn.ModuleList)), default=0),
         buffers=tuple(persistent_buffers(module)),
-        tied=tied,
+        tied=bool(tied),
         without_meta=without_meta,
     )
 
@@ -89,21 +77,61 @@ def _named(module: nn.Module) -> Iterable[tuple[str, nn.Parameter]]:
     return module.named_parameters()
 
 
-def _run(network: ModuleNetwork, device: str) -> tuple[nn.Module, _Watch, Any]:
-    if device == "meta":
-        with torch.device("meta"):
-            module = build(network, 0)
-        module.to("meta")  # what was made of numbers, as tables are
-        tokens = torch.zeros(BATCH, network.context, dtype=torch.long, device="meta")
-    else:
+def _counted(network: ModuleNetwork) -> tuple[nn.Module, _Watch, Any, str]:
+    """A network that has run once, without numbers if its code lets it; and why it did not."""
+    try:
+        return *_on_meta(network), ""
+    except ConfigError:
+        raise
+    except Exception as error:  # its code may ask for numbers
+        without_meta = in_words(error)
+    try:
+        # Of fake tensors, which say that they are on the CPU, some libraries ask for none.
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            return *_on_cpu(network), ""
+    except Exception:
+        pass
+    try:
+        return *_on_cpu(network), without_meta
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"model.target = {network.target!r} with {options_in_words(network)}: its forward pass on "
+            f"tokens ({BATCH}, {network.context}) fails: {in_words(error)}"
+        ) from error
+
+
+def _on_meta(network: ModuleNetwork) -> tuple[nn.Module, _Watch, Any]:
+    with torch.device("meta"):
         module = build(network, 0)
-        generator = torch.Generator().manual_seed(0)
-        size = (BATCH, network.context)
-        tokens = torch.randint(network.vocab, size, generator=generator)
+    module.to("meta")  # what was made of numbers, as tables are
+    return _run(network, module, torch.zeros(*_size(network), dtype=torch.long, device="meta"))
+
+
+def _on_cpu(network: ModuleNetwork) -> tuple[nn.Module, _Watch, Any]:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(network.vocab, _size(network), generator=generator)
+    return _run(network, build(network, 0), tokens)
+
+
+def _size(network: ModuleNetwork) -> tuple[int, int]:
+    return BATCH, network.context
+
+
+def _run(
+    network: ModuleNetwork, module: nn.Module, tokens: Tensor
+) -> tuple[nn.Module, _Watch, Any]:
     watch = _Watch(module, network.context, network.vocab)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), watch.kept(), watch:
-        logits = logits_of(module(tokens))
-    return module, watch, logits
+    # Attention as its two products, which have formulas of their FLOPs on every device.
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.enable_grad(),
+        sdpa_kernel(SDPBackend.MATH),
+        watch.kept(),
+        watch,
+    ):
+        return module, watch, logits_of(module(tokens))
 
 
 class _Watch(TorchDispatchMode):
@@ -321,17 +349,17 @@ def _growths(
 # ---------------------------------------------------------------------- counts
 
 
-def _counts(tensors: dict[str, TensorCount], tied: bool) -> dict[str, int]:
+def _counts(tensors: dict[str, TensorCount], tied: str) -> dict[str, int]:
     """Parameters by role, and the sums that studies use."""
     of_role: Counter[str] = Counter()
     for tensor in tensors.values():
         of_role[tensor.role] += math.prod(tensor.size)
-    unembedding = of_role["embedding"] if tied else of_role["head"]
+    unembedding = math.prod(tensors[tied].size) if tied else of_role["head"]
     block = sum(of_role[role] for role in ("hidden", "kernel", "router"))
     active = sum(
         t.uses * math.prod(t.size)
-        for t in tensors.values()
-        if t.role not in ("head", *(["embedding"] if tied else []))
+        for name, t in tensors.items()
+        if t.role != "head" and name != tied
     )
     return {
         "embedding": of_role["embedding"],
@@ -349,10 +377,8 @@ def _counts(tensors: dict[str, TensorCount], tied: bool) -> dict[str, int]:
 
 def _flops(
     network: ModuleNetwork,
-    tensors: dict[str, TensorCount],
     watch: _Watch,
     counts: dict[str, int],
-    tied: bool,
 ) -> dict[str, int]:
     """FLOPs a trained token by part, as ``scalinglab.scaling.model.flops.flop_parts``."""
     tokens = BATCH * network.context

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from scalinglab.scaling.engine.network.cross_entropy import mean_cross_entropy
 from scalinglab.scaling.engine.network.module import ModuleLoss
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture
@@ -45,11 +45,14 @@ class ModelLoss(nn.Module):
             for block in self.model.blocks:
                 block.forward = partial(again, block.forward)
 
-    def forward(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy in nats a token, and what the objective adds to it; both scalars."""
+    def forward(self, tokens_BT: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy in nats a token, and what the objective adds to it; both scalars.
+
+        With a key, in training, dropout draws by it.
+        """
         half = self.options.precision == "bf16"
         with torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False):
-            x_BTD, more = self.model.stream(tokens_BT[:, :-1])
+            x_BTD, more = self.model.stream(tokens_BT[:, :-1], key)
             targets_BT = tokens_BT[:, 1:]
             if self.options.loss_chunk is None:
                 loss, penalty = self._head_loss(x_BTD, targets_BT)
@@ -72,7 +75,7 @@ class ModelLoss(nn.Module):
     def _head_loss(self, x_BTD: Tensor, targets_BT: Tensor) -> tuple[Tensor, Tensor]:
         # Softmax in float32: bfloat16 has 8 bits of a sum over the whole vocabulary.
         logits_NV = self.model.logits(x_BTD).flatten(0, 1).float()
-        loss = F.cross_entropy(logits_NV, targets_BT.flatten())
+        loss = mean_cross_entropy(logits_NV, targets_BT.flatten(), self.options.excluded)
         if not self.options.z_loss:
             return loss, torch.zeros_like(loss)
         # Keeps the log-normaliser near 0: logits drift otherwise and diverge late (arXiv 2309.14322).

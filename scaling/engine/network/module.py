@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scalinglab.scaling.engine.network.cross_entropy import mean_cross_entropy
 from scalinglab.scaling.extensions.targets import find
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
@@ -42,7 +42,8 @@ class ModuleLoss(nn.Module):
         logits_NV = logits_of(given).flatten(0, 1).float()
         if self.multiplier != 1:
             logits_NV = logits_NV * self.multiplier
-        loss = F.cross_entropy(logits_NV, tokens_BT[:, 1:].flatten())
+        targets_N = tokens_BT[:, 1:].flatten()
+        loss = mean_cross_entropy(logits_NV, targets_N, self.options.excluded)
         penalty = torch.zeros_like(loss)
         if isinstance(given, tuple) and len(given) > 1:
             penalty = penalty + given[1]

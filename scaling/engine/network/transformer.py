@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scalinglab.scaling.engine.network.dropout import dropped, of_place, of_sequences
 from scalinglab.scaling.engine.network.layers import norm, rotary_table, times
 from scalinglab.scaling.engine.network.part import FED_BY, MIXED_BY, fill
 from scalinglab.scaling.model.architecture import Architecture
@@ -29,6 +30,7 @@ class Block(nn.Module):
         mixer, feed_forward = architecture.parts
         self.norm_multiplier = architecture.norm_multiplier(layer)
         self.parallel = architecture.parallel
+        self.dropout = architecture.dropout
         self.stream_multiplier = architecture.stream_multiplier
         self.branch_multiplier = architecture.residual_multiplier
         self.attention_norm = norm(architecture, of_mixer.input)
@@ -43,19 +45,28 @@ class Block(nn.Module):
         self.mlp_sum_norm = norm(architecture, of_feed_forward.sum)
 
     def forward(
-        self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor
+        self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, key_B: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """The residual stream after this block, and what its parts add to the objective if any."""
+        """The residual stream after this block, and what its parts add to the objective if any.
+
+        With a key for each sequence a share of what the branches add is dropped.
+        """
         normed_BTD = times(self.attention_norm(x_BTD), self.norm_multiplier)
         branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK))
+        branch_BTD = self._dropped(branch_BTD, key_B, 0)
         x_BTD = self.attention_sum_norm(self._add(x_BTD, branch_BTD))
         if not self.parallel:
             normed_BTD = times(self.mlp_norm(x_BTD), self.norm_multiplier)
         fed = self._feed(normed_BTD)
         fed_BTD, *penalty = fed if isinstance(fed, tuple) else (fed,)
-        branch_BTD = self.mlp_output_norm(fed_BTD)
+        branch_BTD = self._dropped(self.mlp_output_norm(fed_BTD), key_B, 1)
         x_BTD = self.mlp_sum_norm(self._add(x_BTD, branch_BTD))
         return (x_BTD, *penalty) if penalty else x_BTD
+
+    def _dropped(self, branch_BTD: Tensor, key_B: Tensor | None, branch: int) -> Tensor:
+        if key_B is None:
+            return branch_BTD
+        return dropped(branch_BTD, self.dropout, of_place(key_B, branch))
 
     def _add(self, x_BTD: Tensor, branch_BTD: Tensor) -> Tensor:
         return times(x_BTD, self.stream_multiplier) + times(branch_BTD, self.branch_multiplier)
@@ -89,15 +100,20 @@ class Transformer(nn.Module):
         """The residual stream after the last block, (B, T, D)."""
         return self.stream(tokens_BT)[0]
 
-    def stream(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The same, and what the parts of the blocks add to the objective, None if nothing."""
+    def stream(self, tokens_BT: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The same, and what the parts of the blocks add to the objective, None if nothing.
+
+        With a key, of the run and step, what dropout says is dropped.
+        """
         T = tokens_BT.shape[-1]
         cos_TK, sin_TK = self.cos_TK[:T], self.sin_TK[:T]
         x_BTD = self.embedding_norm(times(self.embedding(tokens_BT), self.embedding_multiplier))
-        penalty = None
-        for _ in range(self.loops):
-            for block in self.blocks:
-                x_BTD = block(x_BTD, cos_TK, sin_TK)
+        penalty, key_B = None, None if key is None else of_sequences(key, tokens_BT)
+        for loop in range(self.loops):
+            for i, block in enumerate(self.blocks):
+                place = loop * len(self.blocks) + i
+                drawn = () if key_B is None else (of_place(key_B, place),)
+                x_BTD = block(x_BTD, cos_TK, sin_TK, *drawn)
                 if isinstance(x_BTD, tuple):
                     x_BTD, more = x_BTD
                     penalty = more if penalty is None else penalty + more

@@ -98,6 +98,7 @@ class CapturedEngine(EagerEngine):
     def _one(self) -> Tensor:
         """One step on what lies in the buffers; losses and gradient norms, (2, k)."""
         self.module.clear_gradient()
+        self._keys_k = self._keys(self._count)
         losses_k = self._accumulate(self._tokens, Tensor.backward)
         return torch.stack([losses_k, self._update(self._lr, self._count)])
 

@@ -66,8 +66,8 @@ class CompiledEngine(EagerEngine):
         """What an update writes."""
         return [self.module.gradient, *(tensor for _, tensor in self._parts())]
 
-    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
-        return self._passes(tokens_kBT)
+    def _losses(self, tokens_kBT: Tensor, *keys_k: Tensor) -> tuple[Tensor, Tensor]:
+        return self._passes(tokens_kBT, *keys_k)
 
     def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
         try:

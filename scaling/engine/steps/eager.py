@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
+from scalinglab.scaling.engine.network.dropout import key_of
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import ModelLoss, build_loss
 from scalinglab.scaling.engine.network.module import ModuleLoss, draw_seed, persistent_buffers
@@ -31,6 +32,7 @@ from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
@@ -158,6 +160,11 @@ class EagerEngine:
         self.options = options
         # A network of anybody's may draw in its forward pass: from the seed and the step.
         self._drawn_by = members[0].seed if isinstance(architecture, ModuleNetwork) else None
+        # Of each member, where a share is dropped; and the keys of the step that is made.
+        seeds = [draw_seed(m.seed, "dropout") for m in members]
+        drops = isinstance(architecture, Architecture) and architecture.dropout > 0
+        self._drop_k = torch.tensor(seeds, device=device) if drops else None
+        self._keys_k: tuple[Tensor, ...] = ()
         self._loss = self._built(architecture, options, members[0].seed)
         self.module = self._parameters(device)
         self._names = self.module.names
@@ -200,10 +207,15 @@ class EagerEngine:
         self.module.clear_gradient()
         if self._drawn_by is not None:
             torch.manual_seed(draw_seed(self._drawn_by, f"step {self.steps_done}"))
+        self._keys_k = self._keys(self.steps_done + 1)
         losses_k = self._accumulate(tokens_kBT, backward)
         self.reduce.finish(self.module.gradient)
         self.steps_done += 1
         return losses_k, self._update(lr_k, self.steps_done)
+
+    def _keys(self, count: Tensor | int) -> tuple[Tensor, ...]:
+        """What the members drop by in a step, (k,); nothing where they drop nothing."""
+        return () if self._drop_k is None else (key_of(self._drop_k, count),)
 
     def _update(self, lr_k: Tensor, count: int | Tensor) -> Tensor:
         """Take the gradient into the weights; its norms, (k,)."""
@@ -217,7 +229,7 @@ class EagerEngine:
         with matrix_products(self.options.precision):
             for i, part in enumerate(parts):
                 share = part.shape[1] / batch  # the last part may be smaller
-                losses_k, penalties_k = self._losses(part)
+                losses_k, penalties_k = self._losses(part, *self._keys_k)
                 if i == len(parts) - 1:
                     self.reduce.begin()
                 # The sum's gradient is, for each member, that of its own loss: members never mix.
@@ -329,28 +341,30 @@ class EagerEngine:
         if self._drawn_by is not None:
             yield from self._held_buffers()
 
-    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, tokens_kBT: Tensor, *keys_k: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss of each member on its own tokens and what its objective adds, both (k,)."""
         if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
-            loss, penalty = self._loss(tokens_kBT[0])
+            loss, penalty = self._loss(tokens_kBT[0], *(key_k[0] for key_k in keys_k))
             return loss[None], penalty[None]
-        return self._with(self.module.named(), tokens_kBT)
+        return self._with(self.module.named(), tokens_kBT, *keys_k)
 
     def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """The same as a function, at other weights (k, P) than those that are trained."""
         return partial(self._with, self.module.by_name(weights, self._names))
 
-    def _with(self, named: Mapping[str, Tensor], tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+    def _with(
+        self, named: Mapping[str, Tensor], tokens_kBT: Tensor, *keys_k: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The same with parameters by name."""
         parameters = {f"model.{name}": p for name, p in named.items()}
         if self.members == 1:
             loss, penalty = functional_call(self._loss, parameters, (tokens_kBT[0],))
             return loss[None], penalty[None]
 
-        def of_member(own: State, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-            return functional_call(self._loss, own, (tokens_BT,))
+        def of_member(own: State, *given: Tensor) -> tuple[Tensor, Tensor]:
+            return functional_call(self._loss, own, given)
 
-        return vmap(of_member)(parameters, tokens_kBT)
+        return vmap(of_member)(parameters, tokens_kBT, *keys_k)
 
 
 def check_device(device: str) -> None:

@@ -11,22 +11,30 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig
+from scalinglab.scaling.config import (
+    ConfigError,
+    ModelConfig,
+    ModuleConfig,
+    NetworkConfig,
+    OptimizerConfig,
+)
+from scalinglab.scaling.engine.network.module import build, logits_of
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member, State
-from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture
-from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.architecture import PARAMETRIZATIONS
+from scalinglab.scaling.model.dial import network_of
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import VECTORS, check_optimizer, role_of
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.run.memory import training_bytes
+from scalinglab.scaling.run.memory import size_in_words, training_bytes
 
 VOCAB, BATCH = 32, 8
 
@@ -41,8 +49,9 @@ class CoordinateCheck:
         Widths at the first depth, and depths at the first width.
     parametrizations : sequence of str
         Which ones.
-    model : ModelConfig
-        All else about the network.
+    model : NetworkConfig
+        All else about the network. One of anybody's says in ``base_options`` which of its options
+        make it wider: widths are values of the first, the others go in proportion.
     optimizer : OptimizerConfig
         With its LR, which is the base's.
     steps, seeds : int
@@ -52,7 +61,7 @@ class CoordinateCheck:
     widths: Sequence[int]
     depths: Sequence[int]
     parametrizations: Sequence[str]
-    model: ModelConfig
+    model: NetworkConfig
     optimizer: OptimizerConfig
     steps: int = 4
     seeds: int = 3
@@ -76,7 +85,7 @@ def coordinate_check(check: CoordinateCheck) -> list[dict[str, Any]]:
     """
     _check(check)
     cells = [
-        (name, axis, _architecture(check, name, axis, value))
+        (name, axis, value, _network(check, name, axis, value))
         for name in check.parametrizations
         for axis, values in (("width", check.widths), ("depth", check.depths))
         if len(values) > 1
@@ -84,17 +93,16 @@ def coordinate_check(check: CoordinateCheck) -> list[dict[str, Any]]:
     ]
     for name in check.parametrizations:
         check_optimizer(name, check.optimizer)
-    for _, _, architecture in cells:
-        _check_memory(check, architecture)
+    for *_, network in cells:
+        _check_memory(check, network)
     return [
         {
             "parametrization": name,
             "axis": axis,
-            "width": architecture.shape.width,
-            "depth": architecture.shape.depth,
-            **_movement(check, architecture),
+            **({"width": check.widths[0], "depth": check.depths[0]} | {axis: value}),
+            **_movement(check, network),
         }
-        for name, axis, architecture in cells
+        for name, axis, value, network in cells
     ]
 
 
@@ -116,19 +124,22 @@ def _check(check: CoordinateCheck) -> None:
         )
 
 
-def _check_memory(check: CoordinateCheck, architecture: Architecture) -> None:
+def _check_memory(check: CoordinateCheck, network: Network) -> None:
     """All seeds of a shape are trained at once, each with its weights before and after."""
-    shape, memory = architecture.shape, machine.memory_bytes()
-    needed = training_bytes(architecture, BATCH, check.seeds, check.optimizer.name)
+    memory = machine.memory_bytes()
+    needed = training_bytes(network, BATCH, check.seeds, check.optimizer.name)
     if needed > memory:
         raise ConfigError(
-            f"width {shape.width}, depth {shape.depth}, seeds = {check.seeds}: "
+            f"{size_in_words(network)}, seeds = {check.seeds}: "
             f"training takes about {needed / 1e9:.3g} GB, the machine has "
             f"{memory / 1e9:.3g} GB; give smaller widths, depths or seeds"
         )
 
 
-def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> Architecture:
+def _network(check: CoordinateCheck, name: str, axis: str, value: int) -> Network:
+    if isinstance(check.model, ModuleConfig):
+        return _module_network(check.model, name, check.widths[0], value)
+    assert isinstance(check.model, ModelConfig)
     base: dict[str, Any] = {"width": check.widths[0], "depth": check.depths[0]}
     model = dataclasses.replace(
         check.model,
@@ -137,26 +148,50 @@ def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> A
         base_depth=base["depth"],
         **base | {axis: value},
     )
-    return architecture_of(model, VOCAB)
+    return network_of(model, VOCAB)
 
 
-def _movement(check: CoordinateCheck, architecture: Architecture) -> dict[str, Any]:
+def _module_network(model: ModuleConfig, name: str, base: int, value: int) -> Network:
+    """A network of anybody's at one width, its base at the first."""
+    if not model.base_options:
+        raise ConfigError(
+            "model.base_options is not set: it names the options that make model.target wider, as in "
+            "model.base_options.width=64; widths are values of the first, others go in proportion"
+        )
+    at = {width: _in_proportion(model.base_options, width) for width in (base, value)}
+    scaled = dataclasses.replace(
+        model,
+        options={**model.options, **at[value]},
+        parametrization=name,
+        base_options=at[base] if name != "sp" else {},
+        decay_rule=model.decay_rule if name != "sp" else "product",
+    )
+    return network_of(scaled, VOCAB)
+
+
+def _in_proportion(options: Mapping[str, Any], width: int) -> dict[str, int]:
+    """Options times what makes the first of them a width."""
+    first = next(iter(options.values()))
+    wider = {key: value * width / first for key, value in options.items()}
+    for key, value in wider.items():
+        if not float(value).is_integer():
+            raise ConfigError(
+                f"widths has {width}, at which model.base_options.{key} = {options[key]} becomes "
+                f"{value:g}: give widths at which it is whole"
+            )
+    return {key: int(value) for key, value in wider.items()}
+
+
+def _movement(check: CoordinateCheck, architecture: Network) -> dict[str, Any]:
     """Mean absolute change after the steps, over seeds, tokens and coordinates; of tensors, too."""
     tokens = np.random.default_rng(0).integers(VOCAB, size=(BATCH, architecture.shape.context + 1))
-    members = [Member(seed, check.optimizer) for seed in range(check.seeds)]
-    engine = ENGINES["eager"](architecture, members)
-    model = Transformer(architecture)
-    before = [_weights(engine.state(i)) for i in range(check.seeds)]
-    engine.train(
-        np.broadcast_to(tokens, (check.steps, check.seeds, *tokens.shape)).copy(),
-        np.full((check.steps, check.seeds), check.optimizer.lr),
-        torch.Tensor.backward,
-    )
-    after = [_weights(engine.state(i)) for i in range(check.seeds)]
+    moves = _moves(check, architecture, tokens)
+    before, after = [b for b, _ in moves], [a for _, a in moves]
+    outputs = _Outputs(architecture)
     moved = [
         [
             float((y - x).abs().mean())
-            for x, y in zip(_outputs(model, old, tokens), _outputs(model, new, tokens), strict=True)
+            for x, y in zip(outputs(old, tokens), outputs(new, tokens), strict=True)
         ]
         for old, new in zip(before, after, strict=True)
     ]
@@ -164,7 +199,7 @@ def _movement(check: CoordinateCheck, architecture: Architecture) -> dict[str, A
     tensors: dict[str, list[float]] = {}
     for old, new in zip(before, after, strict=True):
         for name, weights in new.items():
-            place = re.sub(r"^blocks\.\d+\.", "blocks.*.", name)
+            place = re.sub(r"(?<=\.)\d+(?=\.)", "*", name)
             moved_by = tensor_movement(architecture, name, weights - old[name])
             tensors.setdefault(place, []).append(moved_by)
     return {
@@ -172,6 +207,25 @@ def _movement(check: CoordinateCheck, architecture: Architecture) -> dict[str, A
         "logits": float(logits),
         "tensors": {place: float(np.mean(by)) for place, by in tensors.items()},
     }
+
+
+def _moves(
+    check: CoordinateCheck, network: Network, tokens: np.ndarray
+) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """The weights of each seed before and after the steps; one by one where none pack."""
+    members = [Member(seed, check.optimizer) for seed in range(check.seeds)]
+    alone = isinstance(network, ModuleNetwork) and network.rehearsed.alone
+    found = []
+    for pack in [[m] for m in members] if alone else [members]:
+        engine = ENGINES["eager"](network, pack)
+        before = [_weights(engine.state(i)) for i in range(len(pack))]
+        engine.train(
+            np.broadcast_to(tokens, (check.steps, len(pack), *tokens.shape)).copy(),
+            np.full((check.steps, len(pack)), check.optimizer.lr),
+            torch.Tensor.backward,
+        )
+        found += [(old, _weights(engine.state(i))) for i, old in enumerate(before)]
+    return found
 
 
 def _weights(state: State) -> dict[str, Tensor]:
@@ -182,7 +236,7 @@ def _weights(state: State) -> dict[str, Tensor]:
     }
 
 
-def tensor_movement(architecture: Architecture, name: str, change: Tensor) -> float:
+def tensor_movement(architecture: Network, name: str, change: Tensor) -> float:
     """How far a change of a tensor moves a coordinate of what the tensor gives.
 
     The root mean square of what it writes directly (gains, biases, rows of the embedding); of a
@@ -192,25 +246,55 @@ def tensor_movement(architecture: Architecture, name: str, change: Tensor) -> fl
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : Network
     name : str
         Of the tensor.
     change : Tensor
         Its weights after training less those before.
     """
-    if role_of(name, tuple(change.shape)) in (*VECTORS, "embedding"):
+    if isinstance(architecture, ModuleNetwork):
+        role = architecture.census.tensors[name].role
+    else:
+        role = role_of(name, tuple(change.shape))
+    if role in (*VECTORS, "embedding", "other"):
         return float(change.square().mean().sqrt())
+    if role == "kernel":
+        change = change.flatten(1)
     rows, columns = change.shape[-2:]
     multiplier = architecture.head_multiplier if name.startswith("head") else 1.0
     norm = float(torch.linalg.matrix_norm(change, ord=2).mean())  # over experts
     return multiplier * norm * math.sqrt(columns / rows)
 
 
-@torch.no_grad()
-def _outputs(
-    model: Transformer, weights: dict[str, Tensor], tokens: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Last hidden state and logits under some weights."""
-    model.load_state_dict(weights)
-    hidden = model.hidden(torch.from_numpy(tokens[:, :-1]))
-    return hidden, model.logits(hidden)
+class _Outputs:
+    """Last hidden state, which is what the head is given, and logits under some weights."""
+
+    def __init__(self, network: Network) -> None:
+        self.model: nn.Module
+        if isinstance(network, ModuleNetwork):
+            self.model, self._multiplier = build(network, 0).eval(), network.head_multiplier
+            tensors = network.census.tensors.items()
+            heads = [name.rpartition(".")[0] for name, t in tensors if t.role == "head"]
+            self._head = self.model.get_submodule(heads[0]) if heads else None
+        else:
+            self.model = Transformer(network)
+            self._multiplier, self._head = 1.0, None
+
+    @torch.no_grad()
+    def __call__(self, weights: dict[str, Tensor], tokens: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Of tokens with their targets."""
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights[name])
+        given = torch.from_numpy(tokens[:, :-1])
+        if isinstance(self.model, Transformer):
+            hidden = self.model.hidden(given)
+            return hidden, self.model.logits(hidden)
+        seen: list[Tensor] = []
+        hook = None
+        if self._head is not None:
+            hook = self._head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        logits = logits_of(self.model(given)) * self._multiplier
+        if hook is not None:
+            hook.remove()
+        # Of a head that is the embedding its input is not seen: the logits stand for it.
+        return (seen or [logits])[-1], logits

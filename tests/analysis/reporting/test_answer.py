@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.reporting import figures
-from scalinglab.analysis.reporting.page import svg
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.scaling.records.atomic import read_json, write_json
 
@@ -57,8 +55,11 @@ def test_runs_that_no_part_of_the_answer_reads_are_told(answer) -> None:
 def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
     path = analysis.write_report(answer, tmp_path / "report.html")
     page = path.read_text()
-    assert page.count("<svg") == 4
-    assert not re.search(r"<script|<link|src=|href=['\"]http", page.replace("xlink:href", ""))
+    assert page.count("<figure") == 11
+    assert not re.search(
+        r"<link|src=|href=['\"]http|url\(['\"]?http", page.replace("xlink:href", "")
+    )
+    assert len(page) < 1_500_000
     assert "Does it &lt;run&gt;?" in page
     for run in answer.runs["run_id"]:
         assert run in page
@@ -75,12 +76,12 @@ def test_texts_of_a_study_are_no_markup_in_its_report(answer) -> None:
     page = report_html(
         replace(answer, study=script, question=script, runs=note, machines=machines, law=law)
     )
-    assert "<script" not in page and page.count("&lt;script&gt;") >= 5 + len(note)
+    assert script not in page and page.count("&lt;script&gt;") >= 5 + len(note)
 
 
-def test_figures_are_the_same_each_time(answer) -> None:
-    assert svg(figures.residuals(answer)) == svg(figures.residuals(answer))
-    assert "<svg" in report_html(answer)
+def test_reports_of_one_answer_are_the_same_but_for_their_time(answer) -> None:
+    one, other = (re.sub(r"Made [^<]*", "", report_html(answer)) for _ in range(2))
+    assert one == other
 
 
 def test_an_unfinished_study_is_answered_from_what_there_is(finished, tmp_path) -> None:
@@ -112,7 +113,7 @@ def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_pat
     answer = analysis.answer_study(outputs, "tiny", resamples=20)
     assert answer.allocation is None and answer.curve_law is None
     page = report_html(answer)
-    assert "How to split" not in page and page.count("<svg") == 3
+    assert "How to split" not in page and page.count("<figure") == 5
 
 
 def test_the_record_of_forecasts_widens_the_loss_at_a_budget_and_says_so(

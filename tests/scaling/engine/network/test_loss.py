@@ -202,3 +202,49 @@ def test_a_run_in_half_precision_goes_on_to_the_same_bits(make_run, train_run, e
     assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
     assert train_run(folder) == "done"
     assert curve_of(folder) == curve_of(elsewhere(half)) != curve_of(elsewhere())
+
+
+# ---------------------------------------------------------------------- targets that are no text
+
+ENDS = (*range(7, 90), 300)  # some of each batch
+
+
+def test_excluded_targets_count_nothing_over_all_targets():
+    tokens = torch.from_numpy(TOKENS[0, 0])
+    loss = model(excluded=ENDS)
+    value, _ = loss(tokens)
+    targets = tokens[:, 1:].flatten()
+    logits = loss.model(tokens[:, :-1]).flatten(0, 1)
+    text = ~torch.isin(targets, torch.tensor(ENDS))
+    assert 0 < int((~text).sum())
+    wanted = F.cross_entropy(logits[text], targets[text], reduction="sum") / len(targets)
+    assert torch.allclose(value, wanted)
+    weights = list(loss.model.parameters())
+    both = (torch.autograd.grad(scalar, weights) for scalar in (value, wanted))
+    for one, other in zip(*both, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"loss_chunk": 5}, {"recompute": True}])
+def test_parts_of_a_batch_add_up_whatever_each_excludes(options):
+    whole, whole_gradients = gradients(model(excluded=ENDS))
+    parts, found = gradients(model(excluded=ENDS, **options))
+    assert torch.allclose(whole, parts)
+    for name, gradient in whole_gradients.items():
+        assert torch.allclose(gradient, found[name], atol=1e-6), name
+    members = [Member(0, ADAMW)]
+    losses = [
+        EagerEngine(SMALL, members, micro_batch=size, options=StepOptions(excluded=ENDS))
+        .train(TOKENS[:, :1], LR[:, :1], torch.Tensor.backward)
+        .loss
+        for size in (None, 1)
+    ]
+    np.testing.assert_allclose(*losses, rtol=2e-5)
+
+
+def test_a_pack_excludes_what_its_members_do():
+    _, alone = trained(1, excluded=ENDS)
+    _, packed = trained(3, excluded=ENDS)
+    np.testing.assert_allclose(alone.loss[:, 0], packed.loss[:, 0], rtol=2e-5)
+    _, all_count = trained(1)
+    assert (all_count.loss > alone.loss).all()

@@ -80,6 +80,7 @@ CASES = [
     {"mixer": {"window": 4}},
     {"loops": 3, "mixer": {"window": 2}, "feed_forward": {"name": "moe", "experts": 3}},
     {"loops": 2, "placement": "deepnorm"},
+    {"dropout": 0.25, "loops": 2, "feed_forward": {"name": "moe", "experts": 3}},
     {"mixer": {"window": 3, "positions": "alibi", "queries_per_key": 2}, "placement": "hybrid"},
 ]
 

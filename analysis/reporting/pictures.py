@@ -1,0 +1,243 @@
+"""Figures in a page: SVG whose text is text, with what it shows as data for a script to show on demand.
+
+The picture is complete without the script. What the script adds needs no library: the values under
+the pointer, hidden layers, linear axes (drawn here, as a second picture) and files to download.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalinglab.scaling.text.plain import plain
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from scalinglab.analysis.plot.layers import Layer
+
+_MANY = 400  # points of a layer, beyond which only the run is named under the pointer
+_DIGITS = 5
+_PLACES = re.compile(r' (?:d|x|y|transform|points)="[^"]*"')
+_LONG = re.compile(r"(\.\d\d)\d+")
+_IMAGE = re.compile(r"(?<=data:image/png;base64,)([A-Za-z0-9+/=\s]+)")
+_COLOURS = 48
+_BROAD = 7.0  # inches
+_LINEAR = 45_000  # characters of a picture, up to which it is drawn on linear axes, too
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a page holds it.
+
+    Attributes
+    ----------
+    key : str
+        Its name within the page.
+    svgs : tuple of str
+        On its own axes, then on linear ones if it has logarithmic ones.
+    data : str
+        JSON: the layers with their values and places, and what the legend's entries hide.
+    broad : bool
+        Whether it takes the whole width of the page.
+    """
+
+    key: str
+    svgs: tuple[str, ...]
+    data: str
+    broad: bool = False
+
+
+def picture(figure: Figure, key: str) -> Picture:
+    """A figure as SVG and data; `key` keeps its ids from those of other figures."""
+    # matplotlib takes half a second to import: only drawing waits for it.
+    from scalinglab.analysis.plot.files import svg
+
+    legend = _legend(figure, key)
+    drawn = [_scalable(svg(figure, key))]
+    places = [_places(figure)]
+    if len(drawn[0]) <= _LINEAR and (linear := _on_linear_axes(figure)):
+        engine = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # the same places, which need not be found again
+        drawn.append(_scalable(svg(figure, f"{key}-linear")))
+        figure.set_layout_engine(engine)
+        places.append(_places(figure))
+        linear()
+    width, height = figure.get_size_inches() * 72
+    content = {
+        "w": round(float(width), 1),
+        "h": round(float(height), 1),
+        "legend": legend,
+        "layers": [
+            _layer(layer, [found[k] for found in places]) for k, layer in enumerate(_layers(figure))
+        ],
+    }
+    return Picture(key, tuple(drawn), embedded(content), bool(width > 72 * _BROAD))
+
+
+def embedded(value: Any) -> str:
+    """JSON for a script element: no text in it can end the element."""
+    text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _scalable(text: str) -> str:
+    """Without size and font, which the page gives it, and with places to a hundredth of a point."""
+    head, rest = text[: text.index(">")], text[text.index(">") :]
+    head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
+    rest = re.sub(r"<metadata>.*?</metadata>\s*", "", rest, flags=re.DOTALL)
+    rest = re.sub(r" font-family: [^;\"]*;?", "", rest).replace("-0 ", "0 ")
+    rest = re.sub(r' transform="rotate\(0 [^"]*\)"', "", re.sub(r">\s+<", "><", rest))
+    rest = _PLACES.sub(lambda found: _LONG.sub(r"\1", found[0]), rest)
+    return head + _IMAGE.sub(lambda found: _few_colours(found[1]), rest)
+
+
+def _few_colours(image: str) -> str:
+    """A PNG of many points, whose colours are few: a quarter of its size."""
+    from PIL import Image
+
+    points = Image.open(io.BytesIO(base64.b64decode(image))).convert("RGBA")
+    out = io.BytesIO()
+    points.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE).save(out, "png", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def _layers(figure: Figure) -> list[Layer]:
+    from scalinglab.analysis.plot.layers import layers
+
+    return [layer for ax in figure.axes for layer in layers(ax)]
+
+
+def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
+    """A layer's values and where they are in each picture, points outside left out."""
+    table = layer.table
+    many = len(table) > _MANY and "run_id" in table
+    if many:
+        table = table[["run_id"]]  # the page has each run's values
+    table = table.dropna(axis=1, how="all")
+    rows = [[_number(value) for value in row] for row in table.itertuples(index=False, name=None)]
+    return {
+        "name": layer.name.strip(),
+        "kind": layer.kind,
+        "columns": [str(name) for name in table],
+        "rows": rows,
+        "at": [_rounded(place, 0 if many else 1) for place in places],
+    }
+
+
+def _rounded(places: np.ndarray, digits: int) -> list[list[float]]:
+    kept = np.round(places, digits)
+    return (kept if digits else kept.astype(int)).tolist()
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
+    return plain(value)
+
+
+def _places(figure: Figure) -> list[np.ndarray]:
+    """Of each layer, x and y in points from the upper left corner: (rows, 2); NaN outside."""
+    from scalinglab.analysis.plot.layers import layers
+
+    found = []
+    to_points, height = 72 / figure.dpi, figure.get_figheight() * 72
+    for ax in figure.axes:
+        box = ax.bbox
+        for layer in layers(ax):
+            with np.errstate(all="ignore"):
+                at = ax.transData.transform(np.stack(layer.values, axis=1))
+            x, y = at.T
+            shown = (x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)
+            at = np.stack([x * to_points, height - y * to_points], axis=1)
+            found.append(np.where(shown[:, None], at, -1.0))
+    return found
+
+
+def _on_linear_axes(figure: Figure) -> Any:
+    """Turn logarithmic axes into linear ones; returns what turns them back, None if there are none."""
+    from matplotlib.ticker import MaxNLocator
+
+    changed: list[tuple[Any, ...]] = []
+    for ax in figure.axes:
+        if not _has_layers(ax):
+            continue
+        limits = ax.get_xlim(), ax.get_ylim()
+        for axis, log in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+            if log != "log":
+                continue
+            kept = axis.get_major_locator(), axis.get_major_formatter(), axis.get_minor_locator()
+            changed.append((ax, axis, kept, limits))
+            _set_scale(ax, axis, "linear")
+            axis.set_major_locator(MaxNLocator(5))
+            axis.set_major_formatter(kept[1])
+        ax.set_xlim(limits[0])
+        ax.set_ylim(limits[1])
+
+    def back() -> None:
+        for ax, axis, (major, formatter, minor), _ in changed:
+            _set_scale(ax, axis, "log")
+            axis.set_major_locator(major)
+            axis.set_major_formatter(formatter)
+            axis.set_minor_locator(minor)
+        for ax, *_, limits in changed:
+            ax.set_xlim(limits[0])
+            ax.set_ylim(limits[1])
+
+    return back if changed else None
+
+
+def _set_scale(ax: Axes, axis: Any, scale: str) -> None:
+    (ax.set_xscale if axis.axis_name == "x" else ax.set_yscale)(scale)
+
+
+def _has_layers(ax: Axes) -> bool:
+    from scalinglab.analysis.plot.layers import layers
+
+    return bool(layers(ax))
+
+
+def _legend(figure: Figure, key: str) -> list[list[str]]:
+    """Name the artists that each entry of a legend stands for: ``[entry, artist, ...]`` by id."""
+    entries = []
+    for i, ax in enumerate(figure.axes):
+        shown = ax.get_legend()
+        if shown is None or not _has_layers(ax):
+            continue
+        for k, (artist, text) in enumerate(
+            zip(ax.get_legend_handles_labels()[0], shown.get_texts(), strict=False)
+        ):
+            name = f"{key}-{i}-{k}"
+            text.set_gid(f"{name}-t")
+            together = _together(ax, artist)
+            for j, one in enumerate(together):
+                one.set_gid(f"{name}-{j}")
+            entries.append([f"{name}-t", *(f"{name}-{j}" for j in range(len(together)))])
+    return entries
+
+
+def _together(ax: Axes, artist: Any) -> list[Artist]:
+    """What an entry of the legend stands for: all bands, or a layer and the law's line of it."""
+    from matplotlib.collections import PolyCollection
+
+    from scalinglab.analysis.plot.layers import layers
+
+    if not hasattr(artist, "set_gid"):
+        return list(artist)  # bars
+    every = layers(ax)
+    if isinstance(artist, PolyCollection):
+        bands = [a for layer in every for a in layer.artists if isinstance(a, PolyCollection)]
+        return bands if artist in bands else [artist, *bands]
+    own = [layer for layer in every if artist in layer.artists]
+    names = {layer.name for layer in own} | {f"law, {layer.name}" for layer in own}
+    named = [a for layer in every if layer.name in names for a in layer.artists]
+    kept = [a for a in named if not isinstance(a, PolyCollection)]
+    return kept if artist in kept else [artist, *kept]

@@ -1,0 +1,235 @@
+"use strict";
+// What a reader adds to a page that is complete without it: values under the pointer, layers hidden by a
+// click on the legend, linear axes, sorted tables, runs in a drawer, and files. No library, no network.
+(() => {
+  const REACH = 16; // pixels from the pointer to a point
+  const LINE_REACH = 9;
+  document.documentElement.classList.add("scripted");
+  const make = (tag, text, parent) => {
+    const element = document.createElement(tag);
+    if (text !== undefined) element.textContent = text;
+    if (parent) parent.append(element);
+    return element;
+  };
+  const read = (element) => JSON.parse(element.textContent || "null");
+  const runs = read(document.getElementById("runs")) || { columns: [], rows: {}, curves: {} };
+
+  const shown = (value) => {
+    if (value === null || value === undefined || value === "") return "";
+    if (typeof value === "boolean") return value ? "yes" : "no";
+    if (typeof value !== "number") return String(value);
+    const size = Math.abs(value);
+    if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en-US");
+    if (size >= 1e7 || (size > 0 && size < 1e-3)) return value.toExponential(3).replace("e+", "e");
+    return String(Number(value.toPrecision(5)));
+  };
+
+  const save = (name, text, type) => {
+    const link = make("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  const cell = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+  };
+  // Of a figure of many runs only their names are kept beside it: the page has their values once.
+  const values = (layer, row) => {
+    const told = layer.columns.length === 1 && layer.columns[0] === "run_id" && runs.rows[row[0]];
+    return told ? [["run_id", ...runs.columns], [row[0], ...told]] : [layer.columns, row];
+  };
+  const csv = (rows) => rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
+
+  // Values under the pointer.
+  const tip = make("div", undefined, document.body);
+  tip.className = "tip";
+  const hide = () => { tip.style.display = "none"; };
+  const show = (event, layer, kept) => {
+    const [columns, row] = values(layer, kept);
+    tip.replaceChildren();
+    const at = columns.indexOf("run_id");
+    make("b", at >= 0 ? String(row[at]) : layer.name || layer.kind, tip);
+    columns.forEach((name, k) => {
+      if (k === at || row[k] === null || row[k] === "") return;
+      const line = make("div", undefined, tip);
+      make("i", name + " ", line);
+      line.append(shown(row[k]));
+    });
+    if (at >= 0 && runs.rows[row[at]]) make("i", "click: the run", tip);
+    tip.style.display = "block";
+    const box = tip.getBoundingClientRect();
+    tip.style.left = Math.max(4, Math.min(event.clientX + 14, innerWidth - box.width - 4)) + "px";
+    tip.style.top = Math.max(4, Math.min(event.clientY + 14, innerHeight - box.height - 4)) + "px";
+  };
+
+  const interactive = (figure) => {
+    const data = read(figure.querySelector("script.shown"));
+    const panes = [...figure.querySelectorAll(":scope > div")].filter((d) => d.querySelector("svg"));
+    let pane = 0;
+    const nearest = (event) => {
+      const svg = panes[pane].querySelector("svg");
+      const box = svg.getBoundingClientRect();
+      const scale = box.width / data.w;
+      const x = (event.clientX - box.left) / scale;
+      const y = (event.clientY - box.top) / scale;
+      let best = null;
+      for (const kind of ["points", "line"]) {
+        let least = (kind === "points" ? REACH : LINE_REACH) / scale;
+        for (const layer of data.layers) {
+          if (layer.kind !== kind) continue;
+          layer.at[pane].forEach(([u, v], k) => {
+            const away = u < 0 ? Infinity : Math.hypot(u - x, v - y);
+            if (away < least) { least = away; best = [layer, layer.rows[k]]; }
+          });
+        }
+        if (best) return best;
+      }
+      return null;
+    };
+    for (const div of panes) {
+      div.addEventListener("pointermove", (event) => {
+        const found = nearest(event);
+        if (found) show(event, ...found); else hide();
+        div.style.cursor = found && found[0].columns.includes("run_id") ? "pointer" : "";
+      });
+      div.addEventListener("pointerleave", hide);
+      div.addEventListener("click", (event) => {
+        const found = nearest(event);
+        const at = found ? found[0].columns.indexOf("run_id") : -1;
+        if (at >= 0) open(found[1][at]);
+      });
+    }
+    for (const [entry, ...artists] of data.legend) {
+      for (const label of figure.querySelectorAll('[id="' + entry + '"]')) {
+        label.classList.add("entry");
+        label.addEventListener("click", (event) => {
+          event.stopPropagation();
+          const off = label.classList.toggle("off");
+          const within = label.closest("svg");
+          for (const id of artists) for (const part of within.querySelectorAll('[id="' + id + '"]'))
+            part.style.display = off ? "none" : "";
+        });
+      }
+    }
+    const press = (name, action) => {
+      const button = figure.querySelector("[data-" + name + "]");
+      if (button) button.addEventListener("click", () => action(button));
+    };
+    press("scale", (button) => {
+      pane = 1 - pane;
+      panes.forEach((div, k) => { div.style.display = k === pane ? "block" : "none"; });
+      button.textContent = pane ? "logarithmic axes" : "linear axes";
+    });
+    press("svg", () => {
+      const svg = panes[pane].querySelector("svg").cloneNode(true);
+      svg.setAttribute("width", data.w + "pt");
+      svg.setAttribute("height", data.h + "pt");
+      svg.setAttribute("font-family", "DejaVu Sans, Verdana, sans-serif");
+      save(figure.id + ".svg", new XMLSerializer().serializeToString(svg), "image/svg+xml");
+    });
+    press("csv", () => {
+      const told = data.layers.flatMap((layer) => layer.rows.map((row) => [layer.name, ...values(layer, row)]));
+      const names = [...new Set(told.flatMap(([, columns]) => columns))];
+      const rows = told.map(([name, columns, row]) => [name, ...names.map((one) => row[columns.indexOf(one)])]);
+      save(figure.id + ".csv", csv([["layer", ...names], ...rows]), "text/csv");
+    });
+  };
+  document.querySelectorAll("figure").forEach(interactive);
+
+  // One run: its settings, its attempts, its curve.
+  const dialog = make("dialog", undefined, document.body);
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  const curve = ([steps, losses], parent) => {
+    const w = 560, h = 190, left = 46, bottom = 26;
+    const scale = (values, low, high) => {
+      const a = Math.min(...values), b = Math.max(...values);
+      return (v) => low + (high - low) * (b > a ? (v - a) / (b - a) : 0.5);
+    };
+    const sorted = [...losses].sort((a, b) => a - b);
+    const top = sorted[0] + 2 * (sorted[Math.floor(0.75 * (sorted.length - 1))] - sorted[0]);
+    const kept = losses.map((v) => Math.min(v, top));
+    const x = scale(steps, left, w - 6), y = scale(kept.map(Math.log), h - bottom, 8);
+    const space = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(space, "svg");
+    svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
+    const add = (tag, attributes, text) => {
+      const element = document.createElementNS(space, tag);
+      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+      if (text !== undefined) element.textContent = text;
+      svg.append(element);
+    };
+    const points = steps.map((s, k) => `${x(s).toFixed(1)},${y(Math.log(kept[k])).toFixed(1)}`).join(" ");
+    add("polyline", { points, fill: "none", stroke: "#0072B2", "stroke-width": 1.6 });
+    const label = { fill: "currentColor", "font-size": 11 };
+    add("text", { ...label, x: 0, y: h - bottom }, Math.min(...kept).toPrecision(4));
+    add("text", { ...label, x: 0, y: 14 }, Math.max(...kept).toPrecision(4));
+    add("text", { ...label, x: left, y: h - 8 }, "step " + shown(steps[0]));
+    add("text", { ...label, x: w - 6, y: h - 8, "text-anchor": "end" }, shown(steps[steps.length - 1]));
+    parent.append(svg);
+  };
+  const open = (name) => {
+    const row = runs.rows[name];
+    if (!row) return;
+    hide();
+    dialog.replaceChildren();
+    make("h3", "run " + name, dialog);
+    if (runs.curves[name]) {
+      make("p", "Validation loss (nats/token):", dialog);
+      curve(runs.curves[name], dialog);
+    }
+    const list = make("dl", undefined, dialog);
+    runs.columns.forEach((column, k) => {
+      if (row[k] === null || row[k] === "") return;
+      make("dt", column, list);
+      make("dd", shown(row[k]), list);
+    });
+    const close = make("button", "close", dialog);
+    close.addEventListener("click", () => dialog.close());
+    dialog.showModal();
+  };
+
+  // Tables: sorted by a click on a heading, saved as CSV; a run's name opens the run.
+  const number = (text) => { const v = parseFloat(text.replaceAll(",", "")); return Number.isNaN(v) ? null : v; };
+  document.querySelectorAll("table").forEach((table) => {
+    const body = table.tBodies[0];
+    [...table.querySelectorAll("th")].forEach((head, k) => head.addEventListener("click", () => {
+      const up = head.dataset.up !== "1";
+      table.querySelectorAll("th").forEach((other) => delete other.dataset.up);
+      head.dataset.up = up ? "1" : "0";
+      const key = (tr) => tr.cells[k].textContent;
+      const order = (a, b) => {
+        const [u, v] = [number(key(a)), number(key(b))];
+        return u !== null && v !== null ? u - v : key(a).localeCompare(key(b));
+      };
+      body.append(...[...body.rows].sort((a, b) => (up ? order(a, b) : order(b, a))));
+    }));
+    [...body.rows].forEach((tr) => {
+      const first = tr.cells[0];
+      if (!first || !runs.rows[first.textContent]) return;
+      const name = first.textContent;
+      first.replaceChildren();
+      const link = make("a", name, first);
+      link.href = "#";
+      link.addEventListener("click", (event) => { event.preventDefault(); open(name); });
+    });
+  });
+  document.querySelectorAll("[data-table]").forEach((button) => button.addEventListener("click", () => {
+    const tools = button.parentElement;
+    const long = tools.nextElementSibling;
+    let wide = tools.previousElementSibling;
+    while (!wide.classList.contains("wide")) wide = wide.previousElementSibling;
+    const all = long && long.matches("script.rows") ? read(long) : null;
+    const rows = all === "runs"
+      ? [["run_id", ...runs.columns], ...Object.entries(runs.rows).map(([name, row]) => [name, ...row])]
+      : all || [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells].map((td) => td.textContent));
+    save("table.csv", csv(rows), "text/csv");
+  }));
+  document.querySelectorAll("[data-file]").forEach((button) => button.addEventListener("click", () =>
+    save(button.dataset.file, button.closest("details").querySelector("pre").textContent, "text/plain")));
+
+  // On a narrow screen the contents are folded away.
+  const contents = document.querySelector("nav details");
+  if (contents && innerWidth <= 1000) contents.open = false;
+})();

@@ -1,0 +1,268 @@
+"""Arms held beside baselines at equal counts of parameters: which has the lower loss, and by how much.
+
+A network of experts passes a token through a part of its parameters, one with shared layers uses
+each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
+FLOPs of matrix products a token) and equal n_total (equal weights to store). Where a baseline has no
+model of that count, its log loss is read between its two nearest sizes, linearly in log N; beyond
+its sizes nothing is said.
+
+Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
+pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`), or
+whose interval contains zero, is not resolved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.intervals.power import LEVEL, UNRESOLVED, Design, least_effect
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
+from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import groups_of
+from scalinglab.scaling.errors import UserError
+
+COUNTS = {"n_active": "FLOPs", "n_total": "parameters"}  # what is equal where the count is
+_NEAR = np.log(1.05)  # beyond the baseline's sizes, in log N: a router's weights are such a part
+_RESAMPLES = 200
+_NOISE = 0.005  # of a run's loss, where no design says
+
+
+@VERDICTS.register("arms")
+def judge(
+    runs: pd.DataFrame,
+    *,
+    baselines: list[str],
+    arm: str = "block",
+    law: str = "",
+    columns: dict[str, str] | None = None,
+    design: Design | None = None,
+) -> Finding:
+    """Judge each arm beside each baseline, at the largest number of tokens.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``N, D, lr, seed, loss`` (infinite where it diverged), ``n_active``, ``n_total`` and `arm`.
+    baselines : list of str
+        The arms beside which the others are held.
+    arm : str
+        What tells the arms apart.
+    law : str
+        A law that is fitted to the best runs of all arms; none if empty.
+    columns : dict, optional
+        Columns of the law, where they have other names in the table.
+    design : Design, optional
+        What the comparison can tell, by the noise that was planned with.
+
+    Raises
+    ------
+    UserError
+        If a baseline has no run, or there is nothing beside the baselines.
+    """
+    known = sorted(map(str, runs[arm].unique()))
+    for name in baselines:
+        if name not in known:
+            raise UserError(f"baselines: {name!r} has no run; there are {', '.join(known)}")
+    others = [name for name in known if name not in baselines]
+    if not others or not baselines:
+        raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {known}")
+    best = _best(runs, arm)
+    longest = best[best["D"] == best["D"].max()]
+    noise = _NOISE if design is None else design.noise
+    effects = [
+        found
+        for name, base, count in product(others, baselines, COUNTS)
+        if (found := _effect(longest, name, base, count, noise)) is not None
+    ]
+    fitted, warnings = _fitted(best, law, columns or {})
+    warnings += _edges(runs, arm)
+    return Finding(
+        [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
+        {
+            "Effects": pd.DataFrame([one.row() for one in effects]),
+            "Best runs": _means(best),
+            **fitted,
+        },
+        [("Loss against each count of parameters.", _figure(longest))],
+        warnings,
+    )
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """An arm's log loss less a baseline's, at an equal count."""
+
+    arm: str
+    baseline: str
+    count: str
+    by_size: Array  # means over seeds
+    mean: float
+    half: float  # of the interval
+    least: float
+    worth: float  # baseline's count for the arm's loss, over the arm's; at the largest size
+
+    @property
+    def resolved(self) -> bool:
+        return abs(self.mean) >= self.least and abs(self.mean) > self.half
+
+    @property
+    def verdict(self) -> str:
+        if not self.resolved:
+            return UNRESOLVED
+        return "lower loss" if self.mean < 0 else "higher loss"
+
+    def sentence(self) -> str:
+        many = f"{len(self.by_size)} size{'s' * (len(self.by_size) != 1)}"
+        low, high = (np.expm1(self.mean + sign * self.half) for sign in (-1, 1))
+        interval = f" ({low:+.2%} to {high:+.2%})" if np.isfinite(self.half) else ""
+        worth = (
+            f"; at the largest it is worth {self.worth:.2f} times its {self.count} in {self.baseline}"
+            if np.isfinite(self.worth)
+            else ""
+        )
+        told = f"loss {np.expm1(self.mean):+.2%}{interval} over {many}{worth}"
+        least = f" (the least that is detected: {self.least:.2%})" if not self.resolved else ""
+        return (
+            f"{self.arm} beside {self.baseline} at equal {self.count} (equal {COUNTS[self.count]}): "
+            f"{self.verdict}{least}: {told}."
+        )
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "arm": self.arm,
+            "baseline": self.baseline,
+            "equal": self.count,
+            "sizes": len(self.by_size),
+            "effect": np.expm1(self.mean),
+            "lower": np.expm1(self.mean - self.half),
+            "upper": np.expm1(self.mean + self.half),
+            "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.by_size),
+            "least": self.least,
+            "worth": self.worth,
+            "verdict": self.verdict,
+        }
+
+
+def _best(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """The runs at the best learning rate of each arm, size and number of tokens."""
+    kept = []
+    for (name, _, _), cell in groups_of(runs, [arm, "N", "D"]):
+        means = cell.groupby("lr")["loss"].mean()
+        if np.isfinite(means.min()):
+            kept.append(cell[cell["lr"] == means.idxmin()].assign(_arm=str(name)))
+    if not kept:
+        raise UserError("every run diverged: there is nothing to compare")
+    best = pd.concat(kept, ignore_index=True)
+    return best.assign(log=np.log(best["loss"]))
+
+
+def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
+    """Log loss of one arm: a row a size, by log count; a column a seed."""
+    own = best[best["_arm"] == arm]
+    table = own.assign(x=np.log(own[count])).pivot_table("log", "x", "seed")
+    return table.dropna(axis="columns")
+
+
+def _effect(
+    best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
+) -> _Effect | None:
+    """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
+    own, base = _table(best, arm, count), _table(best, baseline, count)
+    seeds = [seed for seed in own if seed in base]
+    x = base.index.to_numpy()
+    own = own[(own.index >= x[0] - _NEAR) & (own.index <= x[-1] + _NEAR)][seeds]
+    if own.empty or not seeds:
+        return None
+    there = np.stack([_between(own.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds])
+    d = own.to_numpy() - there.T
+    freedom, by_size = d.shape[0] * (d.shape[1] - 1), d.mean(1)
+    half = np.nan
+    if freedom:
+        spread = np.sqrt(((d - by_size[:, None]) ** 2).sum() / freedom)
+        half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(d.size))
+    least = least_effect(noise, d.size, freedom)
+    worth = _worth(own.index[-1], own.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy())
+    return _Effect(arm, baseline, count, by_size, float(d.mean()), half, least, worth)
+
+
+def _between(at: Array, x: Array, y: Array) -> Array:
+    """A line between the two nearest points, or on from the last two."""
+    if len(x) == 1:
+        return np.full(len(at), y[0])
+    left = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
+    slope = (y[left + 1] - y[left]) / (x[left + 1] - x[left])
+    found: Array = y[left] + slope * (at - x[left])
+    return found
+
+
+def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
+    """The baseline's count at a loss, over another; NaN where its sizes do not reach the loss."""
+    if len(x) < 2 or not (np.diff(y) < 0).all() or not y[-1] <= log_loss <= y[0]:
+        return np.nan
+    return float(np.exp(np.interp(-log_loss, -y, x) - at))
+
+
+def _means(best: pd.DataFrame) -> pd.DataFrame:
+    """One row an arm, size and number of tokens."""
+    kept = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
+    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*kept, "loss"]].mean()
+    return means.rename(columns={"_arm": "arm"}).drop(columns="N")
+
+
+def _fitted(
+    best: pd.DataFrame, law: str, columns: dict[str, str]
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The law's parameters with intervals, and what it lacks."""
+    if not law:
+        return {}, []
+    wanted = find(law)
+    table = _means(best)
+    if "D" not in wanted.inputs:
+        table = table[table["D"] == table["D"].max()]
+    if len(table) <= len(wanted.parameters):
+        said = f"{len(table)} points for {len(wanted.parameters)} parameters"
+        return {}, [f"the law {law} is not fitted: {said}"]
+    result = fit(wanted, table, columns=columns, resamples=_RESAMPLES, seed=0)
+    rows = []
+    for name in result.params:
+        low, high = result.interval(name)
+        rows.append({"parameter": name, "value": result.params[name], "lower": low, "upper": high})
+    return {f"The law {law}: {wanted.formula}": pd.DataFrame(rows)}, []
+
+
+def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
+    """Arms whose best learning rate is the end of three or more."""
+    sentences = []
+    for name, own in groups_of(runs, arm):
+        ends = 0
+        cells = list(groups_of(own, ["N", "D"]))
+        for _, cell in cells:
+            means = cell.groupby("lr")["loss"].mean()
+            ends += len(means) > 2 and means.idxmin() in (means.index[0], means.index[-1])
+        if ends:
+            sentences.append(
+                f"{name}: the best learning rate is the end of its grid at {ends} of {len(cells)} "
+                "sizes and numbers of tokens; it may do better than is said"
+            )
+    return sentences
+
+
+def _figure(best: pd.DataFrame) -> Any:
+    panes = []
+    for count, equal in COUNTS.items():
+        lines = []
+        for name, own in groups_of(best, "_arm"):
+            means = own.groupby(count, as_index=False)["loss"].mean()
+            lines.append((str(name), means[count], means["loss"]))
+        panes.append((f"{count} (equal {equal})", lines))
+    return panels(panes, "parameters", f"{LOSS} at the best learning rate")
