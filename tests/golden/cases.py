@@ -301,6 +301,7 @@ STUDIES = (
     "quickstart",
     "schedules",
     "tune",
+    "vocabulary",
 )
 
 
