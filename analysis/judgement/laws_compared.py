@@ -61,7 +61,7 @@ class LawsCompared:
         )
 
     def _off(self, law: str) -> str:
-        return f"{self.table.loc[law, 'error']:.2%}"
+        return f"{float(self.table['error'][law]):.2%}"
 
     def shown(self) -> pd.DataFrame:
         """The table in words for a page."""

@@ -132,15 +132,16 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    wanted, given = inspect.signature(judge).parameters, {}
-    if "curves" in wanted:
+    keywords = inspect.signature(judge).parameters
+    given: dict[str, Any] = {}
+    if "curves" in keywords:
         given["curves"] = load_curves(outputs, study=study, loss=loss)
-    if "delta" in wanted:
+    if "delta" in keywords:
         given["delta"] = plan.study.answer.delta
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     if design is not None:
         noise = noise_between_seeds(runs, design.arm)
-    if "design" in wanted:
+    if "design" in keywords:
         given["design"] = design
     finding: Any = judge(runs, **given, **options)
     if not isinstance(finding, Finding):
