@@ -63,7 +63,7 @@ def test_the_parts_of_the_page_train_together() -> None:
     for i, text in enumerate(examples_of("extending.md")):
         Path(f"part{i}.py").write_text(text)
         names.append(f"part{i}.py")
-    assert len(names) == 7
+    assert len(names) == 8
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(STUDY)

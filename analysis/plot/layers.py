@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, whole_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -193,7 +193,7 @@ def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
     low, high = max(reach.min(), low - _FAR * height), min(reach.max(), high + _FAR * height)
     margin = _ROOM * ((high - low) or height)
     bottom, top = back(low - margin), back(high + margin)
-    ax.set_ylim(bottom, top)
+    ax.set_ylim(float(bottom), float(top))
     if mark:
         _mark(ax, float(bottom), float(top))
 
@@ -228,7 +228,7 @@ def _mark(ax: Axes, bottom: float, top: float) -> None:
 
 
 def _wide(ax: Axes) -> bool:
-    return ax.get_position().width * ax.figure.get_figwidth() > _WIDE
+    return ax.get_position().width * whole_figure(ax).get_figwidth() > _WIDE
 
 
 def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:

@@ -42,7 +42,7 @@ INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 BAND = 0.18  # opacity of an interval
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 _HEIGHT = 0.68  # of a figure's, that its axes have
-_EM = 0.56  # width of a character in sizes of the font, on average
+_EM = 0.6  # width of a character in sizes of the font, on average
 _LABEL_EMS, _BAR_EMS = 5.0, 7.0  # that labels beside the axes take, and a colour bar
 _WITH_BAR: WeakSet[Axes] = WeakSet()
 _MANY = 6  # different values, up to which a colour bar marks each
@@ -62,7 +62,7 @@ def category(k: int) -> dict[str, Any]:
 
 def colour_map() -> Colormap:
     """Viridis without its darkest and its palest part: legible as a line on white."""
-    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.88, 256)))
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.85, 256)))
 
 
 def axes(width: float | None = None, ratio: float = _RATIO, columns: int = 1) -> Any:
@@ -155,9 +155,16 @@ def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
     return ax
 
 
+def whole_figure(ax: Axes) -> Figure:
+    """The figure that axes stand in, with all of its parts."""
+    figure: Any = ax.figure
+    whole: Figure = figure.figure
+    return whole
+
+
 def _along(ax: Axes, text: str) -> str:
     """A label of a vertical axis, in two lines where it is longer than the axis."""
-    room = ax.figure.get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
+    room = whole_figure(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
     return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
 
 
@@ -187,7 +194,7 @@ def _room_above(ax: Axes) -> float:
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols
     beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
-    return float(ax.figure.get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
+    return float(whole_figure(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
 
 
 def _legend_width(names: list[str], columns: int) -> float:
@@ -196,6 +203,6 @@ def _legend_width(names: list[str], columns: int) -> float:
     width, at = 0.0, 0
     for k in range(columns):
         count = rows + (k < more)
-        width += _EM * max(len(name) for name in names[at : at + count]) + 3.4
+        width += _EM * max(len(name) for name in names[at : at + count]) + 3.6
         at += count
     return width

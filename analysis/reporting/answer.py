@@ -120,15 +120,13 @@ class Answer:
         if self.allocation is None:
             return self._exponents().partition(". ")[0].rstrip(".") + "."
         rows = records_of(self.allocation.table)
-        row = next((r for r in reversed(rows) if r["inside"]), rows[-1])
+        measured = with_role(self.runs, "fit")["C"].max()
+        inside = [r for r in rows if r["inside"] and r["C"] <= measured]
+        row = (inside or rows)[-1]
         return (
             f"With C = {power(row['C'])} FLOPs the best model has N* = {_ranged(row, 'N', short)}"
             f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; {growth_in_words(self.allocation.exponents)}"
-            + (
-                "."
-                if row["inside"]
-                else ". This budget is beyond the runs: the answer is the law's."
-            )
+            + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
         )
 
     def beside_headline(self) -> list[str]:

@@ -132,16 +132,16 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    keywords = inspect.signature(judge).parameters
+    wanted = inspect.signature(judge).parameters
     given: dict[str, Any] = {}
-    if "curves" in keywords:
+    if "curves" in wanted:
         given["curves"] = load_curves(outputs, study=study, loss=loss)
-    if "delta" in keywords:
+    if "delta" in wanted:
         given["delta"] = plan.study.answer.delta
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     if design is not None:
         noise = noise_between_seeds(runs, design.arm)
-    if "design" in keywords:
+    if "design" in wanted:
         given["design"] = design
     finding: Any = judge(runs, **given, **options)
     if not isinstance(finding, Finding):

@@ -232,12 +232,14 @@ def _fitted(
     if len(table) <= len(wanted.parameters):
         said = f"{len(table)} points for {len(wanted.parameters)} parameters"
         return {}, [f"the law {law} is not fitted: {said}"]
-    result = fit(wanted, table, columns=columns, resamples=_RESAMPLES, seed=0)
+    result = fit(wanted, table.drop(columns="arm"), columns=columns, resamples=_RESAMPLES, seed=0)
     rows = []
-    for name in result.params:
+    for name, value in result.params.items():
         low, high = result.interval(name)
-        rows.append({"parameter": name, "value": result.params[name], "lower": low, "upper": high})
-    return {f"The law {law}: {wanted.formula}": pd.DataFrame(rows)}, []
+        if low < high:  # else it stays where it began in every resample, of which is warned
+            rows.append({"parameter": name, "value": value, "lower": low, "upper": high})
+    told = [f"the law {law}: {warning}" for warning in result.warnings]
+    return {f"The law {law}: {wanted.formula}": pd.DataFrame(rows)}, told
 
 
 def _edges(runs: pd.DataFrame, arm: str) -> list[str]:

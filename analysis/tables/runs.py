@@ -50,6 +50,7 @@ from scalinglab.scaling.records.plan_file import (
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
 
@@ -383,6 +384,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "tokens_per_second": _number(record.throughput.tokens_per_second),
         "seconds": record.throughput.seconds,
         SET: (spec.data.source, spec.data.content),
+        **({"mixture": mixture_text(spec.data.mixture)} if spec.data.mixture else {}),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
 
