@@ -1,9 +1,9 @@
 """What tokens are worth that were seen before: R_D of the law of repeated data, and where it turns.
 
 A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) says what repeated
-tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the verdict
-says after how many epochs the loss was least, and whether more made it worse beyond the noise between
-seeds.
+tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the
+verdict says after how many epochs the loss was least, and whether more made it worse beyond the
+noise between seeds.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A candidate judged against a baseline at a target beyond the measured sizes.
 
-The answer is a, the log of the compute multiplier at the target: y_i = a + b log(C_i / C_target), y_i
-the log of the compute that the baseline needs for the candidate's loss, over the candidate's, from
-pairs of runs with one seed. Its interval holds at every look, so a study may be judged after every run
-and stopped at the first verdict.
+The answer is a, the log of the compute multiplier at the target: y_i = a + b log(C_i / C_target),
+y_i the log of the compute that the baseline needs for the candidate's loss, over the candidate's,
+from pairs of runs with one seed. Its interval holds at every look, so a study may be judged after
+every run and stopped at the first verdict.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def judge(
     Parameters
     ----------
     data : DataFrame
-        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D), ``seconds``
-        (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role`` ("sweep":
-        a trial) and ``fresh`` (true: a rerun that chose nothing).
+        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D),
+        ``seconds`` (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role``
+        ("sweep": a trial) and ``fresh`` (true: a rerun that chose nothing).
     question : TransferQuestion
     far : bool
         Whether a target beyond 30 times the largest measured compute is judged.

@@ -37,8 +37,8 @@ def ladder_runs(
     Raises
     ------
     UserError
-        If a column or an arm is missing, the arms share no size, the sizes are no ladder, or a point
-        was taken in the middle of a schedule.
+        If a column or an arm is missing, the arms share no size, the sizes are no ladder, or a
+        point was taken in the middle of a schedule.
     """
     for column in (arm, "N", "D", "loss", "seed"):
         if column not in data:

@@ -12,8 +12,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Distance(Probe):
     """Distance of the weights from where they began, relative to their initial norm, and the angle.
 
-    Little of both is lazy training (arXiv 1812.07956); angles of weights are what weight decay balances (arXiv
-    2305.17212).
+    Little of both is lazy training (arXiv 1812.07956); angles of weights are what weight decay
+    balances (arXiv 2305.17212).
     """
 
     each: bool = False  # of each tensor, too

@@ -18,8 +18,9 @@ SKIP, SWAP, REMOVE = "skip", "swap", "remove"
 class Layers(Probe):
     """Validation loss of the network with layers skipped, swapped with the next, or removed.
 
-    ``skip``: each layer by itself; ``swap``: each with the one after it (arXiv 2407.09298). ``remove``: 1 to `most`
-    successive layers, at each number those whose input and output are most alike in angle (arXiv 2403.17887).
+    ``skip``: each layer by itself; ``swap``: each with the one after it (arXiv 2407.09298).
+    ``remove``: 1 to `most` successive layers, at each number those whose input and output are most
+    alike in angle (arXiv 2403.17887).
     """
 
     do: str = setting(SKIP, (SKIP, SWAP, REMOVE))
