@@ -260,7 +260,7 @@ def _design_in_words(fitted: pd.DataFrame) -> str:
     """How many runs, and at how many compute budgets, or sizes and token budgets."""
     sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
     budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
-    if budgets < min(sizes, lengths):
+    if 1 < budgets < min(sizes, lengths):
         return f"{len(fitted)} runs at {budgets} compute budgets"
     return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
 
