@@ -154,8 +154,8 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
     )
     if lost:
         sentences.append(
-            f"the split depends on {', '.join(lost)}, which the data do not identify: add runs that vary N"
-            " and D"
+            f"the split depends on {', '.join(lost)}, which the data do not identify: add runs "
+            "that vary N and D"
         )
     drawn = [N[1:] for N, _ in splits if len(N) > 1]
     failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)

@@ -100,6 +100,6 @@ def reason_to_withhold(estimate: Freedom) -> str:
     if estimate.least >= LEAST_DEGREES:
         return ""
     return (
-        f"no intervals are given: they would rest on {estimate.least:.1f} degrees of freedom; add sizes"
-        " or independent runs"
+        f"no intervals are given: they would rest on {estimate.least:.1f} degrees of freedom; add "
+        "sizes or independent runs"
     )

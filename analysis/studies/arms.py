@@ -133,8 +133,8 @@ class _Effect:
         told = f"loss {np.expm1(self.mean):+.2%}{interval} over {many}{worth}"
         least = f" (the least that is detected: {self.least:.2%})" if not self.resolved else ""
         return (
-            f"{self.arm} beside {self.baseline} at equal {self.count} (equal {COUNTS[self.count]}): "
-            f"{self.verdict}{least}: {told}."
+            f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
+            f"{COUNTS[self.count]}): {self.verdict}{least}: {told}."
         )
 
     def row(self) -> dict[str, Any]:

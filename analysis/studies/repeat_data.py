@@ -119,9 +119,10 @@ def _turns(onsets: pd.DataFrame) -> str:
         )
     first = turned.loc[turned["epochs_of_least_loss"].idxmin()]
     return (
-        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N {first['N']:,.0f} on"
-        f" {first['pool']:,.0f} tokens, whose loss is least after {first['epochs_of_least_loss']:.3g}"
-        f" epochs and {first['rise']:.1%} higher after {first['most_epochs']:.3g}."
+        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N "
+        f"{first['N']:,.0f} on {first['pool']:,.0f} tokens, whose loss is least after "
+        f"{first['epochs_of_least_loss']:.3g} epochs and {first['rise']:.1%} higher after "
+        f"{first['most_epochs']:.3g}."
     )
 
 

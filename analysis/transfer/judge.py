@@ -78,8 +78,8 @@ def judge(
     if question.at > FAR * top and not far:
         raise UserError(
             f"at = {question.at:.3g} FLOPs is {question.at / top:.3g} times the largest"
-            f" measured compute, {top:.3g}; beyond {FAR:g} times nothing is judged unless far=true, or"
-            " larger sizes are run"
+            f" measured compute, {top:.3g}; beyond {FAR:g} times nothing is judged unless "
+            "far=true, or larger sizes are run"
         )
     trials = read_trials(runs, arms, checked=question.tuning == "check")
     pairs = pair_fresh(trials.fresh, arms)
@@ -89,8 +89,8 @@ def judge(
     next_runs, measured = propose_fresh(runs, set(pairs[SIZE]), arms), None
     if sizes < SIZES:
         reasons.append(
-            f"{sizes} of {runs[SIZE].nunique()} sizes have pairs of runs with seeds that chose no trial,"
-            f" and the trend takes {SIZES}"
+            f"{sizes} of {runs[SIZE].nunique()} sizes have pairs of runs with seeds that chose no "
+            f"trial, and the trend takes {SIZES}"
         )
     else:
         measured, doubts, better = _measure(usable, trials.fresh, question)
@@ -198,8 +198,8 @@ def _assumptions(question: TransferQuestion) -> list[str]:
     assumed = []
     if not question.text_noise:
         assumed.append(
-            "the noise of the evaluation text is taken as 0; text_noise= sets the standard deviation of"
-            " the log loss ratio that comes from it"
+            "the noise of the evaluation text is taken as 0; text_noise= sets the standard "
+            "deviation of the log loss ratio that comes from it"
         )
     if question.tuning == "elsewhere":
         assumed.append("tuning=elsewhere: equal numbers of trials of both arms are not checked")

@@ -31,7 +31,7 @@ class Average(Probe):
         if len(kept) < self.count:
             raise ConfigError(
                 f"options.count = {self.count}: only {len(kept)} checkpoints are kept up to step "
-                f"{step} ({', '.join(map(str, kept)) or 'none'}); study.checkpoints={{log: 8}} keeps"
-                " more of runs that are still to be trained"
+                f"{step} ({', '.join(map(str, kept)) or 'none'}); study.checkpoints={{log: 8}} "
+                "keeps more of runs that are still to be trained"
             )
         return list(kept[-self.count :])
