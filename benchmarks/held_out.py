@@ -10,12 +10,13 @@ others are named and left out. `--folder` adds the CSV files of a folder as sets
 scored: columns `N`, `D`, `loss` and, where there are some, `C` (a named budget) and `run`.
 
 Answers: every law of N and D alone (`LAWS`), the one that `compare_laws` would choose from what
-the fold has seen (`chosen`), and the mixture of `law=auto` (`auto`). `DEFAULT` is the fixed default.
+the fold has seen (`chosen`), and the mixture of `law=auto` (`auto`). `DEFAULT` is the fixed
+default.
 
 Choice: root mean square of the log errors over the points of all folds, no smaller than the noise
 of seeds, beside that of the one law that has the least over *all* folds, which nobody could know.
-Intervals: those of the fixed default and of `auto`, 95 %, 199 resamples. Coverage counts groups: one
-size of one corpus in one fold. Beside the mean interval score stands that of split-conformal
+Intervals: those of the fixed default and of `auto`, 95 %, 199 resamples. Coverage counts groups:
+one size of one corpus in one fold. Beside the mean interval score stands that of split-conformal
 intervals on the same folds: half a width is the conformal quantile of the answer's own errors when
 the largest 1, 2 and 3 of the budgets that the fold has seen were held out in turn.
 

@@ -1,8 +1,8 @@
 """The shares of pools of least loss, under caps, from one mixing law a validation set.
 
 Caps come from what there is of a pool: at most `epochs` times its tokens can be drawn (Olmix, arXiv
-2602.12237, fits one law a target and caps the repetition). The loss of a mixing law is convex in the
-shares, and so is a mean of such losses: the minimum that is found is the minimum.
+2602.12237, fits one law a target and caps the repetition). The loss of a mixing law is convex in
+the shares, and so is a mean of such losses: the minimum that is found is the minimum.
 """
 
 from __future__ import annotations

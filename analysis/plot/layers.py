@@ -1,7 +1,7 @@
 """What a figure shows, kept as tables: for files of its data, and for what a page shows on demand.
 
-Everything is drawn through `points`, `line` and `span`, so no line can be without its interval where
-its table has one.
+Everything is drawn through `points`, `line` and `span`, so no line can be without its interval
+where its table has one.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ class Answer:
         row = (inside or rows)[-1]
         return (
             f"With C = {power(row['C'])} FLOPs the best model has N* = {_ranged(row, 'N', short)}"
-            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; {growth_in_words(self.allocation.exponents)}"
+            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; "
+            f"{growth_in_words(self.allocation.exponents)}"
             + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
         )
 

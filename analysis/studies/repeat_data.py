@@ -1,9 +1,9 @@
 """What tokens are worth that were seen before: R_D of the law of repeated data, and where it turns.
 
 A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) says what repeated
-tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the verdict
-says after how many epochs the loss was least, and whether more made it worse beyond the noise between
-seeds.
+tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the
+verdict says after how many epochs the loss was least, and whether more made it worse beyond the
+noise between seeds.
 """
 
 from __future__ import annotations
@@ -120,9 +120,10 @@ def _turns(onsets: pd.DataFrame) -> str:
         )
     first = turned.iloc[int(turned["epochs_of_least_loss"].argmin())]
     return (
-        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N {first['N']:,.0f} on"
-        f" {first['pool']:,.0f} tokens, whose loss is least after {first['epochs_of_least_loss']:.3g}"
-        f" epochs and {first['rise']:.1%} higher after {first['most_epochs']:.3g}."
+        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N "
+        f"{first['N']:,.0f} on {first['pool']:,.0f} tokens, whose loss is least after "
+        f"{first['epochs_of_least_loss']:.3g} epochs and {first['rise']:.1%} higher after "
+        f"{first['most_epochs']:.3g}."
     )
 
 
