@@ -54,6 +54,7 @@ _HOME = {
     "regret": "scalinglab.analysis.fitting.lr_batch",
     "held_out_regret": "scalinglab.analysis.decisions.held_out_cells",
     "task_chain": "scalinglab.analysis.fitting.task_chain",
+    "task_chains": "scalinglab.analysis.fitting.task_chains",
     "scores": "scalinglab.analysis.judgement.accuracy",
     "forecast_run": "scalinglab.analysis.forecasts.forecast",
     "forecast_study": "scalinglab.analysis.forecasts.forecast_study",

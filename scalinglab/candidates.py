@@ -17,7 +17,7 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.runs import FLOPS
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import RESAMPLES, IntervalOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError, from_dict
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.atomic import write_atomic
@@ -37,7 +37,7 @@ BLOCK = "next"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChoiceOptions:
+class ChoiceOptions(IntervalOptions, VersionOptions):
     """Options of a choice of runs: the target, what may be spent, and the candidates."""
 
     target: str = option("the question: 'loss at C=1e13 within 1%', 'N at C=1e13', 'alpha'")
@@ -48,12 +48,7 @@ class ChoiceOptions:
     runs: int = option("largest number of runs", 8, Within(1))
     grid: dict[str, Any] = option("axes of the candidate runs: grid.model.width=[96]", {})
     resamples: int = option("bootstrap refits for the intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     widen: bool = option("widen the interval of a loss by how wrong earlier forecasts were", True)
-    mix_fingerprints: bool = option(
-        "fit runs of several versions of the training code together", False
-    )
 
     @property
     def budget(self) -> float:

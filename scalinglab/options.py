@@ -8,6 +8,7 @@ import textwrap
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from scalinglab.scaling.fields import ConfigError, Within, from_dict
@@ -68,6 +69,42 @@ class Options:
     """
 
     json: bool = option("print one JSON object; --json says the same", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputsOptions(Options):
+    """Options of the verbs that read or write runs."""
+
+    outputs: str = option("the folder of all runs", "outputs")
+
+    @property
+    def outputs_path(self) -> Path:
+        """That folder, from anywhere."""
+        return Path(self.outputs).absolute()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapOptions:
+    """Options of the intervals of a fit."""
+
+    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalOptions(BootstrapOptions):
+    """Options of intervals whose level can be chosen."""
+
+    level: float = option("confidence level of the intervals", 0.95, LEVEL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionOptions:
+    """Which runs are fitted together."""
+
+    mix_fingerprints: bool = option(
+        "fit runs of several versions of the training code together", False
+    )
 
 
 OVERRIDES = "overrides"

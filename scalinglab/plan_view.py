@@ -19,6 +19,7 @@ from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.identity import without
+from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.text.flatten import flatten
@@ -83,9 +84,9 @@ class PlanView:
     def frame(self) -> pd.DataFrame:
         """One row a run.
 
-        Columns ``run_id, role, varies, N, D, C, lr, schedule, seed, state, steps, new_steps, starts_from``
-        (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many such runs train
-        together). `varies` are the settings in which the runs differ beside these.
+        Columns ``run_id, role, varies, N, D, C, lr, schedule, seed, state, steps, new_steps,
+        starts_from`` (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many
+        such runs train together). `varies` are the settings in which the runs differ beside these.
         """
         return pd.DataFrame([_row(p) for p in self.plan.runs])
 
@@ -104,6 +105,7 @@ class PlanView:
                 "N": p.run.counts["n_matmul"],
                 "D": p.run.tokens,
                 "lr": p.run.lr,
+                "mixture": mixture_text(p.run.mixture),
                 **flatten(without(p.run.science, ["schedule"])),
             }
             for p in self.plan.runs
@@ -204,6 +206,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
     names = {name for p in plan.runs for name in p.run.given}
     by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
     varies = any(p.varies for p in plan.runs)
+    mixed = any(p.run.mixture for p in plan.runs)
     packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
     return pd.DataFrame(
         {
@@ -218,6 +221,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "LR": f"{p.run.lr:.4g}",
             **{column: form(p.run) for column, form in by_rule.items()},
             "schedule": p.run.config.schedule.kind,
+            **({"mixture": mixture_text(p.run.mixture)} if mixed else {}),
             "seed": p.run.config.seed,
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",

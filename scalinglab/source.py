@@ -14,7 +14,7 @@ from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.judgement import multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
@@ -29,7 +29,7 @@ CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
+class ReadOptions(VersionOptions):
     """How the runs of a study or of a file are read."""
 
     columns: dict[str, str | float] = option(
@@ -40,9 +40,6 @@ class ReadOptions:
     )
     unit: str | None = option(
         "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
-    )
-    mix_fingerprints: bool = option(
-        "fit runs of several versions of the training code together", False
     )
 
 
@@ -259,27 +256,25 @@ class StudySource(Source):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyOptions(Options):
+class StudyOptions(OutputsOptions):
     """Options of the verbs that ask something of a study."""
 
     study: str = option("the study whose runs are read")
-    outputs: str = option("the folder of all runs", "outputs")
 
     @property
     def source(self) -> StudySource:
         """The study that is named."""
-        return StudySource(self.study, Path(self.outputs).absolute())
+        return StudySource(self.study, self.outputs_path)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceOptions(Options):
+class SourceOptions(OutputsOptions):
     """Options of the verbs that read a study or a file."""
 
     study: str | None = option("the study whose runs are read", None)
     data: str | None = option(
         "instead of a study: a file or folder made elsewhere, read as by scaling import", None
     )
-    outputs: str = option("the folder of all runs", "outputs")
 
     @property
     def source(self) -> Source:
@@ -287,7 +282,7 @@ class SourceOptions(Options):
         if (self.data is None) == (self.study is None):
             raise ConfigError("name what is fitted: either data=FILE or study=NAME")
         if self.study is not None:
-            return StudySource(self.study, Path(self.outputs).absolute())
+            return StudySource(self.study, self.outputs_path)
         assert self.data is not None
         return FileSource(self.data)
 

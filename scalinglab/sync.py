@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, option
 from scalinglab.scaling.config import ConfigError, one_of
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MODES = ("offline", "online")
 
 
-@dataclass(frozen=True)
-class SyncOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class SyncOptions(OutputsOptions):
     """Options of ``scaling sync``."""
 
     study: str = option("the study whose runs are pushed")
@@ -33,7 +33,6 @@ class SyncOptions(Options):
     project: str = option("the project on wandb", "scaling")
     entity: str | None = option("the user or team on wandb", None)
     dir: str | None = option("where wandb writes; OUTPUTS/dashboard if not given", None)
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
     one_of("mode", options.mode, MODES)
     if not options.seconds > 0:
         raise ConfigError(f"seconds = {options.seconds}: allowed is above 0")
-    outputs = Path(options.outputs).absolute()
+    outputs = options.outputs_path
     read_plan(outputs, options.study)  # a wrong name is refused before wandb is loaded
     # Here, because wandb is an extra.
     with needs_extra("a mirror on wandb"):

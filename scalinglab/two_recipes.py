@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from scalinglab.options import option
+from scalinglab.options import OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
 
 A = TypeVar("A")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoRecipes:
+class TwoRecipes(OutputsOptions):
     """Options that name them; one of the first three is given."""
 
     study: str | None = option("the study that holds both recipes", None)
     studies: list[str] = option("or two studies, one a recipe, the baseline first", [])
     data: str | None = option("or a file or folder made elsewhere", None)
-    outputs: str = option("the folder of all runs", "outputs")
 
     def answer(
         self,
@@ -48,7 +47,7 @@ class TwoRecipes:
             raise ConfigError(
                 f"name what is {done}: study=NAME arm=KEY, studies=[{two}], or data=FILE arm=COLUMN"
             )
-        outputs = Path(self.outputs).absolute()
+        outputs = self.outputs_path
         if self.data is not None:
             return of_file(self.data)
         if self.study is not None:

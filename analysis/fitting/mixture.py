@@ -271,7 +271,8 @@ def _left_out(choice: LawChoice) -> LeftOutRuns:
     shares = np.broadcast_to(choice.shares, (len(parts[0]), len(parts)))
     missed = np.stack([part.missed for part in parts], axis=1)
     params = np.concatenate([shares, *(part.params for part in parts)], axis=1)
-    return LeftOutRuns(parts[0].runs, np.sum(shares * missed, axis=1), params)
+    said = np.where(shares > 0, shares * missed, 0)  # a law without a share may predict anything
+    return LeftOutRuns(parts[0].runs, np.sum(said, axis=1), params)
 
 
 def _diagnosis(one: BestFit, draws: Array) -> Diagnosis:

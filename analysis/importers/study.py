@@ -11,7 +11,7 @@ import numpy as np
 
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.importers.assemble import Imported, fittable
-from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
 from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
@@ -43,7 +43,8 @@ def save_study(
     sources : sequence of path
         Files that it was read from: their hashes are kept.
     held_out : str, optional
-        A condition on the columns (``"N > 1e9"``, `scalinglab.scaling.text.conditions`): runs that meet it are predicted, not fitted.
+        A condition on the columns (``"N > 1e9"``, `scalinglab.scaling.text.conditions`): runs that
+        meet it are predicted, not fitted.
     question : str
     answer : mapping, optional
         ``law, budgets, curve_law, curve_held_out``, as a study's YAML has them.
@@ -68,7 +69,7 @@ def save_study(
         **(answer or {}),
     }
     for law in (answers["law"], answers["curve_law"]):
-        find(law)
+        read_as(law)
     folder = Path(outputs) / "studies" / name
     if (folder / "plan.json").exists():
         raise UserError(f"to = {name!r}: a planned study is called so; choose another name")

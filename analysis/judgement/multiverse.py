@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load, require
 from scalinglab.analysis.tables.typed import names_of
@@ -86,8 +87,8 @@ class Multiverse:
             return text + "."
         most = self.shares.iloc[0]
         return (
-            f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the variance,"
-            f" a factor of {most['factor']:.3g} between its options)."
+            f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the "
+            f"variance, a factor of {most['factor']:.3g} between its options)."
         )
 
 
@@ -233,7 +234,7 @@ def answer_multiverse(
             outputs,
             study,
             target,
-            law=answer.law,
+            law=LAW if answer.law == AUTO else answer.law,
             delta=answer.delta,
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,

@@ -49,9 +49,34 @@ def _value(
     E_max: Array,
 ) -> Array:
     log_E = np.log(effective_experts(experts, E_start, E_max))
-    of_N = a * np.exp(delta * log_E + (alpha + gamma * log_E) * np.log(n_active))
-    of_D = b * np.exp(omega * log_E + (beta + zeta * log_E) * np.log(D))
-    return of_N + of_D + c
+    of_N = _term(n_active, log_E, a, alpha, delta, gamma)
+    return of_N + _term(D, log_E, b, beta, omega, zeta) + c
+
+
+def _term(
+    x: Array, log_E: Array, coefficient: Array, exponent: Array, delta: Array, gamma: Array
+) -> Array:
+    """Of the size or of the data: coefficient E_eff^delta x^(exponent + gamma ln E_eff)."""
+    return coefficient * np.exp(delta * log_E + (exponent + gamma * log_E) * np.log(x))
+
+
+def _parameters(
+    of: str, coefficient: str, exponent: str, delta: str, gamma: str
+) -> tuple[Parameter, ...]:
+    """The parameters of a term, in the order of `_term`."""
+    return (
+        Parameter(coefficient, scale="log", unit="nats/token", meaning=f"{of} coefficient"),
+        Parameter(
+            exponent,
+            (-0.5, -0.05),
+            low=-3,
+            high=0,
+            meaning=f"exponent of the {of}",
+            role="exponent",
+        ),
+        Parameter(delta, (-0.5, 0.5), low=-5, high=5, meaning="experts in its coefficient"),
+        Parameter(gamma, (-0.05, 0.05), low=-1, high=1, meaning="experts in its exponent"),
+    )
 
 
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
@@ -98,28 +123,8 @@ JOINT_MOE = register(
             "experts": COLUMNS["experts"],
         },
         parameters=(
-            Parameter("a", scale="log", unit="nats/token", meaning="size coefficient"),
-            Parameter(
-                "alpha",
-                (-0.5, -0.05),
-                low=-3,
-                high=0,
-                meaning="exponent of the size",
-                role="exponent",
-            ),
-            Parameter("delta", (-0.5, 0.5), low=-5, high=5, meaning="experts in its coefficient"),
-            Parameter("gamma", (-0.05, 0.05), low=-1, high=1, meaning="experts in its exponent"),
-            Parameter("b", scale="log", unit="nats/token", meaning="data coefficient"),
-            Parameter(
-                "beta",
-                (-0.5, -0.05),
-                low=-3,
-                high=0,
-                meaning="exponent of the data",
-                role="exponent",
-            ),
-            Parameter("omega", (-0.5, 0.5), low=-5, high=5, meaning="experts in its coefficient"),
-            Parameter("zeta", (-0.05, 0.05), low=-1, high=1, meaning="experts in its exponent"),
+            *_parameters("size", "a", "alpha", "delta", "gamma"),
+            *_parameters("data", "b", "beta", "omega", "zeta"),
             Parameter("c", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             *SATURATION,
         ),

@@ -15,12 +15,16 @@ and away from the mixtures that were trained (benchmarks/mixtures.py compares bo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHARE, WORTH = "share.", "worth."  # and the name of a pool: a column, a parameter
 _FEWEST = 2
@@ -45,11 +49,11 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
     if len(pools) < _FEWEST:
         raise UserError(f"a mixing law needs two pools or more; there are: {', '.join(pools)}")
     first, *others = pools
+    axes = {"N": "model size in parameters", "D": "training tokens seen"} if sizes else {}
+    named = {f"{SHARE}{pool}": f"share of {pool} among the training tokens" for pool in pools}
 
-    def gradient(**values: Array) -> tuple[Array, dict[str, Array]]:
-        worth = values[f"{SHARE}{first}"]
-        for pool in others:
-            worth = worth + values[f"{WORTH}{pool}"] * values[f"{SHARE}{pool}"]
+    def gradient(shares: Array, **values: Array) -> tuple[Array, dict[str, Array]]:
+        worth = shares[0] + sum(values[f"{WORTH}{p}"] * s for p, s in rest(shares))
         log_worth, gamma = np.log(worth), values["gamma"]
         power = np.exp(-gamma * log_worth)
         partials = {"E": np.ones_like(power)}
@@ -65,8 +69,15 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
             reducible = values["A"] * power
         partials["gamma"] = -log_worth * reducible
         slope = -gamma * reducible / worth
-        partials |= {f"{WORTH}{pool}": slope * values[f"{SHARE}{pool}"] for pool in others}
+        partials |= {f"{WORTH}{pool}": slope * share for pool, share in rest(shares)}
         return values["E"] + reducible, partials
+
+    def rest(shares: Array) -> list[tuple[str, Array]]:
+        return list(zip(others, shares[1:], strict=True))
+
+    def prepare(frame: pd.DataFrame, wanted: Array) -> Columns:
+        own = {name: frame[name].to_numpy(float)[wanted] for name in axes}
+        return own | {"shares": frame[[*named]].to_numpy(float)[wanted].T}
 
     surface = (
         Parameter("alpha", (0.15, 0.8), low=0.02, high=3, meaning="exponent of N", role="exponent"),
@@ -79,10 +90,7 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
         if sizes
         else "L = E + A / (sum of worth x share)^gamma",
         source="this project; at one N and D beside Ye et al. 2024, arXiv:2403.16952",
-        columns={
-            **({"N": "model size in parameters", "D": "training tokens seen"} if sizes else {}),
-            **{f"{SHARE}{p}": f"share of {p} among the training tokens" for p in pools},
-        },
+        columns={**axes, "shares": "share of each pool among the training tokens"},
         parameters=(
             Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             Parameter("A", scale="log", meaning="coefficient of N" if sizes else "coefficient"),
@@ -95,15 +103,9 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
                 for p in others
             ),
         ),
-        value=lambda **values: gradient(**values)[0],
+        value=lambda shares, **values: gradient(shares, **values)[0],
         gradient=gradient,
         linear=("E", "A", "B") if sizes else ("E", "A"),
-        prepare=lambda frame, wanted: {
-            name: frame[name].to_numpy(float)[wanted]
-            for name in (*(("N", "D") if sizes else ()), *(f"{SHARE}{p}" for p in pools))
-        },
-        needs={
-            **({"N": "model size in parameters", "D": "training tokens seen"} if sizes else {}),
-            **{f"{SHARE}{p}": f"share of {p} among the training tokens" for p in pools},
-        },
+        prepare=prepare,
+        needs={**axes, **named},
     )

@@ -26,7 +26,8 @@ _POINTS = 60  # of a curve that is drawn
 _HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
 _REACH = 1.6  # times that height
 _STYLES = ("-", "--", ":", "-.")
-_MANY = 200  # curves beyond which no line of a law is drawn
+_LINE = 200  # points of a measured line
+_MANY = 200  # curves beyond which no line of a law is drawn, and a vector file has a picture
 
 
 def curves(
@@ -71,7 +72,7 @@ def curves(
         seen.add(name)
         predicted = bool({name, str(run)} & {str(h) for h in held_out})
         title = name + (" (held out)" if predicted and law is not None else "")
-        _curve(ax, own, run, title, look, new, law, level)
+        _curve(ax, own, run, title, look, new, law, level, len(runs) > _MANY)
     _cut_start(ax, curves["loss"].dropna().to_numpy(float))
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     loss_axis(ax.yaxis)
@@ -107,16 +108,18 @@ def _curve(
     new: bool,
     result: Result | None,
     level: float,
+    many: bool,
 ) -> None:
     """A measured curve: its points beside a law, else a line."""
     measured = own.loc[own["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
     color, marker, ls = look["color"], look["marker"], look["ls"]
     if result is None:
-        line(ax, measured, "step", "loss", name, color=color, label=new, lw=1, ls=ls)
+        kept = measured.iloc[_some(len(measured), _LINE)]
+        line(ax, kept, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=many)
         return
     few = measured.iloc[_some(len(measured), _POINTS)]
     points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)
-    kept = _some(len(own), 2 * _POINTS)
+    drawn = _some(len(own), 2 * _POINTS)
     found = np.asarray(result.predict(own)["loss"])
     table = own[["step"]].assign(loss=found)
     if len(result.draws):
@@ -125,7 +128,7 @@ def _curve(
             loss_lower=np.asarray(ends["lower"]), loss_upper=np.asarray(ends["upper"])
         )
     law = f"law, {name}"
-    line(ax, table.iloc[kept], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
+    line(ax, table.iloc[drawn], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
 
 
 def _some(count: int, most: int) -> np.ndarray:

@@ -48,6 +48,15 @@ def power(value: float) -> str:
     return raised if digits == "1" else f"{digits}·{raised}"
 
 
+def decimal(value: float) -> str:
+    """A number of everyday size in digits, others as a power.
+
+    >>> decimal(0.012), decimal(3e-4)
+    ('0.012', '3·10⁻⁴')
+    """
+    return f"{value:.3g}" if 0.001 <= value < 1e4 else power(value)
+
+
 def short(value: float) -> str:
     """A count of parameters or tokens in three digits.
 

@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from scalinglab.analysis.plot.labels import power, short
-from scalinglab.analysis.plot.ticks import LogTicks, log_axis
+from scalinglab.analysis.plot.ticks import LogTicks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 BAND = 0.18  # opacity of an interval
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 _HEIGHT = 0.68  # of a figure's, that its axes have
-_EM = 0.56  # width of a character in sizes of the font, on average
+_EM = 0.6  # width of a character in sizes of the font, on average
 _LABEL_EMS, _BAR_EMS = 5.0, 7.0  # that labels beside the axes take, and a colour bar
 _WITH_BAR: WeakSet[Axes] = WeakSet()
 _MANY = 6  # different values, up to which a colour bar marks each
@@ -62,7 +63,7 @@ def category(k: int) -> dict[str, Any]:
 
 def colour_map() -> Colormap:
     """Viridis without its darkest and its palest part: legible as a line on white."""
-    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.88, 256)))
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.85, 256)))
 
 
 def axes(width: float | None = None, ratio: float = _RATIO, columns: int = 1) -> Any:
@@ -126,11 +127,11 @@ class Scale:
         mappable = ScalarMappable(self.norm, self.map)
         bar = ax.figure.colorbar(mappable, ax=ax, pad=0.02, aspect=28)
         form = power if powers else short
-        log_axis(bar.ax.yaxis, form) if isinstance(self.norm, LogNorm) else None
         if len(self.values) <= _MANY and self._apart():
             bar.set_ticks(list(self.values), labels=[form(v) for v in self.values])
         elif isinstance(self.norm, LogNorm):
             bar.locator = LogTicks()
+            bar.formatter = FuncFormatter(lambda value, _: form(value))
             bar.update_ticks()
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)
@@ -155,9 +156,16 @@ def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
     return ax
 
 
+def whole_figure(ax: Axes) -> Figure:
+    """The figure that axes stand in, with all of its parts."""
+    figure: Any = ax.figure
+    whole: Figure = figure.figure
+    return whole
+
+
 def _along(ax: Axes, text: str) -> str:
     """A label of a vertical axis, in two lines where it is longer than the axis."""
-    room = ax.figure.get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
+    room = whole_figure(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
     return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
 
 
@@ -187,7 +195,7 @@ def _room_above(ax: Axes) -> float:
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols
     beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
-    return float(ax.figure.get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
+    return float(whole_figure(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
 
 
 def _legend_width(names: list[str], columns: int) -> float:
@@ -196,6 +204,6 @@ def _legend_width(names: list[str], columns: int) -> float:
     width, at = 0.0, 0
     for k in range(columns):
         count = rows + (k < more)
-        width += _EM * max(len(name) for name in names[at : at + count]) + 3.4
+        width += _EM * max(len(name) for name in names[at : at + count]) + 3.6
         at += count
     return width

@@ -6,6 +6,8 @@ the pointer, hidden layers, linear axes (drawn here, as a second picture) and fi
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ _MANY = 400  # points of a layer, beyond which only the run is named under the p
 _DIGITS = 5
 _PLACES = re.compile(r' (?:d|x|y|transform|points)="[^"]*"')
 _LONG = re.compile(r"(\.\d\d)\d+")
+_IMAGE = re.compile(r"(?<=data:image/png;base64,)([A-Za-z0-9+/=\s]+)")
+_COLOURS = 48
 _BROAD = 7.0  # inches
 _LINEAR = 45_000  # characters of a picture, up to which it is drawn on linear axes, too
 
@@ -55,13 +59,16 @@ class Picture:
 def picture(figure: Figure, key: str) -> Picture:
     """A figure as SVG and data; `key` keeps its ids from those of other figures."""
     # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.plot.save import svg
+    from scalinglab.analysis.plot.files import svg
 
     legend = _legend(figure, key)
     drawn = [_scalable(svg(figure, key))]
     places = [_places(figure)]
     if len(drawn[0]) <= _LINEAR and (linear := _on_linear_axes(figure)):
+        engine = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # the same places, which need not be found again
         drawn.append(_scalable(svg(figure, f"{key}-linear")))
+        figure.set_layout_engine(engine)
         places.append(_places(figure))
         linear()
     width, height = figure.get_size_inches() * 72
@@ -89,7 +96,18 @@ def _scalable(text: str) -> str:
     rest = re.sub(r"<metadata>.*?</metadata>\s*", "", rest, flags=re.DOTALL)
     rest = re.sub(r" font-family: [^;\"]*;?", "", rest).replace("-0 ", "0 ")
     rest = re.sub(r' transform="rotate\(0 [^"]*\)"', "", re.sub(r">\s+<", "><", rest))
-    return head + _PLACES.sub(lambda found: _LONG.sub(r"\1", found[0]), rest)
+    rest = _PLACES.sub(lambda found: _LONG.sub(r"\1", found[0]), rest)
+    return head + _IMAGE.sub(lambda found: _few_colours(found[1]), rest)
+
+
+def _few_colours(image: str) -> str:
+    """A PNG of many points, whose colours are few: a quarter of its size."""
+    from PIL import Image
+
+    points = Image.open(io.BytesIO(base64.b64decode(image))).convert("RGBA")
+    out = io.BytesIO()
+    points.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE).save(out, "png", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def _layers(figure: Figure) -> list[Layer]:
@@ -101,8 +119,9 @@ def _layers(figure: Figure) -> list[Layer]:
 def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
     """A layer's values and where they are in each picture, points outside left out."""
     table = layer.table
-    if len(table) > _MANY and "run_id" in table:
-        table = table[["run_id", layer.x, layer.y]]
+    many = len(table) > _MANY and "run_id" in table
+    if many:
+        table = table[["run_id"]]  # the page has each run's values
     table = table.dropna(axis=1, how="all")
     rows = [[_number(value) for value in row] for row in table.itertuples(index=False, name=None)]
     return {
@@ -110,8 +129,13 @@ def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
         "kind": layer.kind,
         "columns": [str(name) for name in table],
         "rows": rows,
-        "at": [np.round(place, 1).tolist() for place in places],
+        "at": [_rounded(place, 0 if many else 1) for place in places],
     }
+
+
+def _rounded(places: np.ndarray, digits: int) -> list[list[float]]:
+    kept = np.round(places, digits)
+    return (kept if digits else kept.astype(int)).tolist()
 
 
 def _number(value: Any) -> Any:
@@ -210,7 +234,9 @@ def _together(ax: Axes, artist: Any) -> list[Artist]:
         return list(artist)  # bars
     every = layers(ax)
     if isinstance(artist, PolyCollection):
-        bands = [a for layer in every for a in layer.artists if isinstance(a, PolyCollection)]
+        bands: list[Artist] = [
+            a for layer in every for a in layer.artists if isinstance(a, PolyCollection)
+        ]
         return bands if artist in bands else [artist, *bands]
     own = [layer for layer in every if artist in layer.artists]
     names = {layer.name for layer in own} | {f"law, {layer.name}" for layer in own}

@@ -50,6 +50,7 @@ from scalinglab.scaling.records.plan_file import (
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
 
@@ -157,8 +158,8 @@ def load(
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
-        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself, which
-        then stand for those of the configuration;
+        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself,
+        which then stand for those of the configuration;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -383,6 +384,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "tokens_per_second": _number(record.throughput.tokens_per_second),
         "seconds": record.throughput.seconds,
         SET: (spec.data.source, spec.data.content),
+        **({"mixture": mixture_text(spec.data.mixture)} if spec.data.mixture else {}),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
 

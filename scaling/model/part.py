@@ -1,9 +1,9 @@
 """The slots of a block, filled by name: a mixer of tokens, and a feed-forward.
 
 To add one, write a file in the room of its kind (``mixers``, ``feed_forwards``) with a class of its
-keys and sizes, and one in the engine's room of the same name (``scalinglab.scaling.engine.network``)
-with its arithmetic; both register under one name. A file of a person's own may do both
-(docs/models.md).
+keys and sizes, and one in the engine's room of the same name
+(``scalinglab.scaling.engine.network``) with its arithmetic; both register under one name. A file of
+a person's own may do both (docs/models.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import historic_values, keys_of
+from scalinglab.scaling.fields import ConfigError, historic_values, keys_of
 from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:
@@ -105,16 +105,22 @@ class MapFlops:
     softmax: int = 0
 
 
+def _choices(slot: str) -> Registry[Any]:
+    """What may fill a slot: the parts of its room, whose arithmetic stands in the engine's."""
+    room = f"{slot}s"
+    return Registry(
+        f"model.{slot}.name",
+        f"{__package__}.{room}",
+        makes_numbers=True,
+        arithmetic=f"{_NETWORK}.{room}",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mixer(Part):
     """What mixes the tokens of a sequence."""
 
-    choices: ClassVar[Registry[type[Mixer]]] = Registry(
-        "model.mixer.name",
-        f"{__package__}.mixers",
-        makes_numbers=True,
-        arithmetic=f"{_NETWORK}.mixers",
-    )
+    choices: ClassVar[Registry[type[Mixer]]] = _choices("mixer")
     slot: ClassVar[str] = "mixer"
     module: ClassVar[str] = "mixer"
 
@@ -129,16 +135,26 @@ class Mixer(Part):
 class FeedForward(Part):
     """What follows the mixer in a block, each token by itself."""
 
-    choices: ClassVar[Registry[type[FeedForward]]] = Registry(
-        "model.feed_forward.name",
-        f"{__package__}.feed_forwards",
-        makes_numbers=True,
-        arithmetic=f"{_NETWORK}.feed_forwards",
-    )
+    choices: ClassVar[Registry[type[FeedForward]]] = _choices("feed_forward")
+    # Why its matrices have no biases, and no norm before the last of them; empty where they may.
+    no_bias: ClassVar[str] = ""
+    no_inner_norm: ClassVar[str] = ""
     slot: ClassVar[str] = "feed_forward"
     module: ClassVar[str] = "feed_forward"
 
     name: str = "mlp"
+
+    def check(self, architecture: Architecture) -> None:
+        """See ``Part.check``: biases and norms that it does not have."""
+        this = f"model.feed_forward.name = {self.name!r}"
+        if self.no_bias and architecture.bias:
+            raise ConfigError(f"model.bias = True clashes with {this}: {self.no_bias}")
+        layers = range(architecture.shape.depth)
+        if self.no_inner_norm and any(architecture.norms(layer)[1].inner for layer in layers):
+            raise ConfigError(
+                f"model.placement = {architecture.placement!r} clashes with {this}: it places a norm "
+                f"within the feed-forward, {self.no_inner_norm}"
+            )
 
 
 MIXERS, FEED_FORWARDS = Mixer.choices, FeedForward.choices

@@ -313,6 +313,16 @@ class RunSpec:
         return flatten({**self.config, "model": model})
 
 
+def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
+    """The shares of the pools in a line, "web 0.7, code 0.3"; of one that moves, from and to."""
+    texts = []
+    for pool, pieces in sorted(mixture.items()):
+        first, last = pieces[0].start, pieces[-1].end
+        moved = "" if first == last else f" to {last:.4g}"
+        texts.append(f"{pool} {first:.4g}{moved}")
+    return ", ".join(texts)
+
+
 def read_spec(path: Path, run: Any) -> RunSpec:
     """The run that the content of a run.json describes.
 

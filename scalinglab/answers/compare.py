@@ -16,7 +16,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.tables.runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions:
+class CompareOptions(IntervalOptions):
     """Options of a comparison of two recipes."""
 
     arm: str | None = option(
@@ -51,9 +51,6 @@ class CompareOptions:
         " n_active where a recipe has experts or shared layers",
         None,
     )
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     delta: float | str | None = delta_option()
 
 
@@ -174,8 +171,8 @@ def _delta(outputs: Path, studies: Sequence[str], options: CompareOptions) -> fl
     if any(delta != deltas[0] for delta in deltas):
         by_study = ", ".join(f"{s} {d}" for s, d in zip(studies, deltas, strict=True))
         raise ConfigError(
-            f"answer.delta differs between the studies ({by_study}), and one law is fitted to both: say"
-            " delta=published, delta=scaled or a number"
+            f"answer.delta differs between the studies ({by_study}), and one law is fitted to "
+            "both: say delta=published, delta=scaled or a number"
         )
     return deltas[0]
 

@@ -9,7 +9,7 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws.parameter import NO_PRIORS
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.fields import Within
 from scalinglab.source import CountOptions, Source
 
@@ -31,22 +31,19 @@ def delta_option() -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitOptions(CountOptions):
+class FitOptions(CountOptions, IntervalOptions):
     """Options of everything that fits a law first."""
 
     law: str | None = option(
         "the law to fit, or auto: a mixture of laws; default: that of the study, or chinchilla",
         None,
     )
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
     exclude: list[str] = option(
         "rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
     delta: float | str | None = delta_option()
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     priors: str = option(
         "law: with what the law itself knows of its parameters beforehand; none: without",
         "law",

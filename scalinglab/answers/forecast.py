@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import LEVEL, RESAMPLES, IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastOptions:
+class ForecastOptions(IntervalOptions):
     """Options of a forecast."""
 
     law: str | None = option("a law of curves; default: that of the study", None)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
     resamples: int = option("bootstrap refits for the intervals", 200, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
     keep: bool = option("keep the forecasts, so that scaling track can judge them", True)
     widen: bool = option("widen intervals by how wrong earlier forecasts were", True)
     stop: bool = option("stop the runs that cannot become the best at their N and D", False)

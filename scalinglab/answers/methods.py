@@ -39,6 +39,7 @@ from scalinglab.answers.multiverse import MultiverseOptions, multiverse
 from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
 from scalinglab.answers.report import AnswerOptions, answer, write_page
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.answers.tasks import TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
 from scalinglab.source import FileSource, Source, StudySource
 
@@ -203,6 +204,11 @@ class FileAnswers(SourceAnswers):
     def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes, told apart by the column `arm`."""
         return compare_file(self.path, options)
+
+    @keywords(TaskOptions)
+    def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
+        """Accuracies of planned models on tasks, from finished models: ``scaling forecast tasks=``."""
+        return forecast_tasks(self.source, asked)
 
     @keywords(JudgeOptions)
     def judge(self, options: JudgeOptions) -> Judged:

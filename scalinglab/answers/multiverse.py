@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
+from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.source import ReadOptions, Source
@@ -45,7 +47,7 @@ def multiverse(source: Source, options: MultiverseOptions) -> Multiverse:
         answer.
     """
     target = analysis.read_target(options.target)
-    law = options.law or source.law
+    law = options.law or (LAW if source.law == AUTO else source.law)  # laws are one of the choices
     return table_multiverse(
         source.counted(options, law, options.n_columns),
         target,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.options import RESAMPLES, SEED, option
+from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.source import StudySource, loss_column
 
@@ -17,14 +17,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerOptions:
+class AnswerOptions(BootstrapOptions, VersionOptions):
     """Options of an answer."""
 
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    mix_fingerprints: bool = option(
-        "fit runs of several versions of the training code together", False
-    )
     arm: str | None = option("a setting whose two values are compared: optimizer.name", None)
     between: list[str] = option("the two values: baseline A and B, where there are more", [])
     multiverse: bool = option(
@@ -52,8 +47,8 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
     if (kind := source.answer.kind) != "law":
         if options.arm or options.between:
             raise ConfigError(
-                f"study {source.name!r} asks for the verdict {kind}, which compares no arms: scaling"
-                " compare does"
+                f"study {source.name!r} asks for the verdict {kind}, which compares no arms: "
+                "scaling compare does"
             )
         return analysis.give_verdict(source.outputs, source.name, loss)
     return analysis.answer_study(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(CountOptions):
+class TuneOptions(CountOptions, IntervalOptions):
     """Options of a recommendation: the planned runs, or the losses."""
 
     N: list[float] = option("sizes of the planned runs", [], ABOVE_0)
@@ -37,9 +37,6 @@ class TuneOptions(CountOptions):
         "runs whose excess loss is at most this share of the best loss at their N and D are fitted",
         0.0025,
     )
-    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
-    seed: int = option("bootstrap seed", 0, SEED)
-    level: float = option("confidence level of the intervals", 0.95, LEVEL)
 
 
 @dataclass(frozen=True)

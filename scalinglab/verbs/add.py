@@ -6,22 +6,21 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.options import Options, option, overrides
+from scalinglab.options import OutputsOptions, option, overrides
 from scalinglab.plan_view import PlanView
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-@dataclass(frozen=True)
-class AddOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class AddOptions(OutputsOptions):
     """Options of ``scaling add``."""
 
     study: str = option("the study that gets the runs")
     block: str = option("a new name for the runs")
     role: str = option("what the runs are for: fit, held_out or curve", "fit")
     grid: dict[str, Any] = option("axes: 'grid.model.width=[96]' 'grid.tokens=[524288]'", {})
-    outputs: str = option("the folder of all runs", "outputs")
     overrides: list[str] = overrides("an override with which the study was launched")
 
 

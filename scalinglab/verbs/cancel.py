@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scalinglab.launched_study import LaunchedStudy
-from scalinglab.options import SELECTION, Options, option
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-@dataclass(frozen=True)
-class CancelOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class CancelOptions(OutputsOptions):
     """Options of ``scaling cancel``."""
 
     study: str = option("the study that is stopped")
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str | None = option(f"only these runs: {SELECTION}", None)
 
 
@@ -44,7 +42,7 @@ def run(options: CancelOptions, screen: Screen) -> Cancelled:
 
     The next launch goes on with what was cancelled.
     """
-    study = LaunchedStudy(options.study, Path(options.outputs).absolute(), screen=screen)
+    study = LaunchedStudy(options.study, options.outputs_path, screen=screen)
     return Cancelled(options.study, study.cancel(options.runs))
 
 

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.launched_study import LaunchedStudy
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, option
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-@dataclass(frozen=True)
-class CollectOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class CollectOptions(OutputsOptions):
     """Options of ``scaling collect``."""
 
     study: str = option("the study whose records are written")
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def run(options: CollectOptions, screen: Screen) -> Collected:
 
     One row a run and one row a step, diverged runs included. Only what is new is read.
     """
-    study = LaunchedStudy(options.study, Path(options.outputs).absolute(), screen=screen)
+    study = LaunchedStudy(options.study, options.outputs_path, screen=screen)
     return Collected(*study.collect())
 
 

@@ -14,14 +14,13 @@ from scalinglab.answers.compare import (
     compare_studies,
     compare_study,
 )
-from scalinglab.options import Options
 from scalinglab.terminal import Screen
 from scalinglab.two_recipes import TwoRecipes
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareVerbOptions(Options, TwoRecipes, CompareOptions):
+class CompareVerbOptions(TwoRecipes, CompareOptions):
     """Options of ``scaling compare``."""
 
 

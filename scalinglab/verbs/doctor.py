@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions
 from scalinglab.sweeps.watch.doctor import Finding, examine
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-@dataclass(frozen=True)
-class DoctorOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(OutputsOptions):
     """Options of ``scaling doctor``."""
-
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Findings:
 
 def run(options: DoctorOptions, screen: Screen) -> Findings:
     """Examine what a study depends on here: packages, devices, the file system, SLURM."""
-    return Findings(examine(Path(options.outputs).absolute()))
+    return Findings(examine(options.outputs_path))
 
 
 VERB = Verb(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.options import SELECTION, Options, option
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.fields import AT_LEAST_0
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from scalinglab.scaling.engine.export.export import Exported
 
 
-@dataclass(frozen=True)
-class ExportOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(OutputsOptions):
     """Options of ``scaling export``."""
 
     study: str = option("the study whose runs are exported")
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str = option(f"which runs: {SELECTION}", "done")
     to: str = option("the folder in which each run gets one of its own", "exported")
     form: str = option("what it is to be: llama, qwen3, scaling_laboratory, or auto", "auto")

@@ -1,20 +1,23 @@
-"""``scaling forecast``: forecast the final losses of runs that have not ended."""
+"""``scaling forecast``: final losses of runs that have not ended, accuracies of planned models."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.answers.forecast import ForecastOptions, Forecasts, forecast, take_up
+from scalinglab.answers.tasks import OfTasks, TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
 from scalinglab.show_forecasts import show_forecasts
-from scalinglab.source import StudyOptions
+from scalinglab.source import FileSource, SourceOptions, StudySource
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastVerbOptions(StudyOptions, ForecastOptions):
+class ForecastVerbOptions(SourceOptions, ForecastOptions, OfTasks):
     """Options of ``scaling forecast``."""
 
     take_up: str | None = option("a selection of stopped runs that may be trained after all", None)
@@ -69,29 +72,72 @@ class TakenUp:
             screen.say("no selected run was stopped")
 
 
-def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenUp:
+@dataclass(frozen=True)
+class TaskResult:
+    """Accuracies of planned models on some tasks."""
+
+    found: TaskForecasts
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a task and model."""
+        chains = self.found.chains
+        return {
+            "forecasts": self.found.table,
+            "refused": chains.refused,
+            "warnings": chains.warnings,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """A row a task and model, tasks that cannot be fitted, and what to doubt."""
+        table = self.found.table.rename(
+            columns={"lower": "accuracy_lower", "upper": "accuracy_upper"}
+        )
+        screen.table(with_intervals(table))
+        chains = self.found.chains
+        for task, why in chains.refused.items():
+            screen.say(f"! {task} cannot be fitted: {why}", style="yellow")
+        for warning in chains.warnings:
+            screen.say(f"! {warning}", style="yellow")
+
+
+def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenUp | TaskResult:
     """Forecast the final losses of runs that have not ended: scaling forecast study=NAME.
 
     Uses the law of curves, the rest of each run's schedule and the part of its curve that is known.
     The forecasts are kept, and judged when their runs have ended: scaling track.
 
-    stop=true also stops the runs that cannot become the best at their N and D any more (margin=0.01:
-    by at least 1 % of the loss): they are recorded as stopped, launches skip them, and fits count
-    them as censored. take_up=SELECTION reverses that.
+    stop=true also stops the runs that cannot become the best at their N and D any more
+    (margin=0.01: by at least 1 % of the loss): they are recorded as stopped, launches skip them,
+    and fits count them as censored. take_up=SELECTION reverses that.
+
+    data=models.csv tasks=[mmlu,arc] N=[7e9] D=[4e12] forecasts what planned models will reach on
+    tasks: from the columns N, D and, of each task, mmlu_loss and mmlu_accuracy (task_loss= and
+    accuracy= say otherwise), by laws of the loss in N and D and of the accuracy in that loss.
     """
+    source = options.source
+    if isinstance(source, FileSource):
+        shared = {f.name: getattr(options, f.name) for f in fields(TaskOptions)}
+        return TaskResult(forecast_tasks(source, TaskOptions(**shared)))
+    assert isinstance(source, StudySource)
+    if options.tasks:
+        raise ConfigError(
+            f"tasks = {options.tasks}: data=FILE names the file of finished models that have them"
+        )
     if options.take_up is not None:
-        return TakenUp(take_up(options.source, options.take_up))
-    return forecasts(options)
+        return TakenUp(take_up(source, options.take_up))
+    return ForecastResult(forecast(source, options))
 
 
 def forecasts(options: ForecastVerbOptions) -> ForecastResult:
     """Forecast the runs of a study that have not ended."""
+    assert isinstance(options.source, StudySource)
     return ForecastResult(forecast(options.source, options))
 
 
 VERB = Verb(
-    "forecast the final losses of runs that have not ended",
-    "scaling forecast study=NAME [stop=true] [law=lr_annealing]",
+    "forecast the final losses of runs that have not ended, or accuracies on tasks",
+    "scaling forecast study=NAME [stop=true] | data=FILE tasks=[A,B] N=[...] D=[...]",
     run,
     ForecastVerbOptions,
 )

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.sweeps.watch.gc import remove, size, summary, survey
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-@dataclass(frozen=True)
-class GcOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class GcOptions(OutputsOptions):
     """Options of ``scaling gc``."""
 
     keep: str = option("what stays: weights, branch or needed", "branch")
     dry_run: bool = option("only show what would be removed", True)
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def run(options: GcOptions, screen: Screen) -> Garbage:
     only, keep=needed nothing but what unfinished runs need. What unfinished runs may start from
     and whatever a running run's family has always stays; no record is ever touched.
     """
-    outputs = Path(options.outputs).absolute()
+    outputs = options.outputs_path
     if not outputs.is_dir():
         raise ConfigError(
             f"outputs = {options.outputs!r}: there is no such folder; it is the one "

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.answers.imported import ImportOptions, read_imported, store
 from scalinglab.destination import Beside, Unwritten
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -17,10 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportVerbOptions(Options, ImportOptions):
+class ImportVerbOptions(OutputsOptions, ImportOptions):
     """Options of ``scaling import``."""
-
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def run(options: ImportVerbOptions, screen: Screen) -> ImportResult:
     docs/importing.md has more.
     """
     imported, beside = read_imported(options), Beside()
-    outputs = Path(options.outputs).absolute()
+    outputs = options.outputs_path
     study = beside.write(options.to, lambda name: store(imported, outputs, name, options))
     return ImportResult(imported, study, beside.error)
 

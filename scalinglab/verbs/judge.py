@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scalinglab.answers.judge import Judged, JudgeOptions, judge_file, judge_studies, judge_study
-from scalinglab.options import Options
 from scalinglab.terminal import Screen
 from scalinglab.two_recipes import TwoRecipes
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeVerbOptions(Options, TwoRecipes, JudgeOptions):
+class JudgeVerbOptions(TwoRecipes, JudgeOptions):
     """Options of ``scaling judge``."""
 
 

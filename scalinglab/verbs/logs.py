@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scalinglab.launched_study import LaunchedStudy
-from scalinglab.options import SELECTION, Options, option
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.select import select
@@ -22,12 +21,11 @@ from scalinglab.verb import Verb
 _POLL_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class LogsOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class LogsOptions(OutputsOptions):
     """Options of ``scaling logs``."""
 
     study: str = option("the study whose runs are shown")
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str = option(f"which runs: {SELECTION}", State.FAILED.value)
     follow: bool = option("go on showing the log of the first run", False)
 
@@ -93,11 +91,7 @@ def run(options: LogsOptions, screen: Screen) -> Logs:
     """
     if options.follow and options.json:
         raise ConfigError("follow=true shows a log while it grows; --json needs follow=false")
-    runs = (
-        LaunchedStudy(options.study, Path(options.outputs).absolute(), screen=screen)
-        .stored_plan()
-        .runs
-    )
+    runs = LaunchedStudy(options.study, options.outputs_path, screen=screen).stored_plan().runs
     if options.runs == State.FAILED and State.FAILED not in states(runs).values():
         return Logs(options.study, [])
     return Logs(options.study, select(runs, options.runs), options.follow)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from scalinglab.launched_study import LaunchedStudy
-from scalinglab.options import SELECTION, Options, option
+from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
 from scalinglab.sweeps.store.select import select
@@ -23,12 +22,11 @@ if TYPE_CHECKING:
     from scalinglab.verbs.forecast import ForecastResult
 
 
-@dataclass(frozen=True)
-class StatusOptions(Options):
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(OutputsOptions):
     """Options of ``scaling status``."""
 
     study: str | None = option("one study; all if not given", None)
-    outputs: str = option("the folder of all runs", "outputs")
     runs: str | None = option(f"only these runs: {SELECTION}", None)
     why: bool = option("failures by cause, each with its last traceback", False)
     watch: bool = option("go on until every run has ended", False)
@@ -160,7 +158,7 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
     if options.watch and options.json:
         raise ConfigError("watch=true shows a study while it trains; --json needs watch=false")
     names, imported = _names(options)
-    outputs = Path(options.outputs).absolute()
+    outputs = options.outputs_path
     studies = [LaunchedStudy(name, outputs, screen=screen) for name in names]
     if options.why:
         return StatusResult(
@@ -176,7 +174,7 @@ def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
     """The studies that are asked for, and those that were imported."""
     if options.study:
         return [options.study], []
-    outputs = Path(options.outputs).absolute()
+    outputs = options.outputs_path
     names, imported = (
         sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
         for file in ("plan.json", IMPORTED)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scalinglab.answers.forecast import TrackOptions, TrackRecord, track
-from scalinglab.options import Options, option
+from scalinglab.options import OutputsOptions, option
 from scalinglab.show_forecasts import show_record
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackVerbOptions(Options, TrackOptions):
+class TrackVerbOptions(OutputsOptions, TrackOptions):
     """Options of ``scaling track``."""
 
     study: str | None = option("the forecasts of one study alone", None)
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def run(options: TrackVerbOptions, screen: Screen) -> TrackResult:
 
     Once enough of them are tested, intervals of later forecasts are widened by their errors.
     """
-    return TrackResult(track(Path(options.outputs).absolute(), options.study, options))
+    return TrackResult(track(options.outputs_path, options.study, options))
 
 
 VERB = Verb(

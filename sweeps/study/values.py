@@ -51,6 +51,8 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
         elif key in node or (cls is not None and has_key(cls, key, node)):
             inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
             node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
+        elif cls is None and groups[-1:] == ["options"]:
+            node[key] = value  # whose options they are refuses what it does not know
         elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
         else:
@@ -61,8 +63,8 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
 def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with the keys of some groups set in it; what they do not name stays.
 
-    A group that names its own choice (``schedule: {kind: power}``) stands by itself, as it did before
-    other groups were joined to the study's: runs keep their ids.
+    A group that names its own choice (``schedule: {kind: power}``) stands by itself, as it did
+    before other groups were joined to the study's: runs keep their ids.
 
     Parameters
     ----------
@@ -99,7 +101,7 @@ def _class_at(config: Mapping[str, Any], groups: Sequence[str]) -> type | None:
 def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> Any:
     """A group with the keys of another set in it; what is no group is replaced.
 
-    Options are of the data source, or the program, that the group names: where the value names
+    Options are of the data source, tokenizer or program that the group names: where the value names
     another, its options start from none. So do the keys of a schedule, an optimizer or a
     parametrization, of which those stay that both have.
 
@@ -113,7 +115,9 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     """
     if not isinstance(group, Mapping) or not isinstance(value, Mapping):
         return value
-    chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
+    chosen = next(
+        (k for k in ("source", "kind", "name") if k in group and "options" in group), None
+    )
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
     if cls is not None:

@@ -293,13 +293,16 @@ STUDIES = (
     "lr_sweep",
     "lr_transfer",
     "markov",
+    "mixture",
     "nd_grid",
     "norm_depth",
     "optimizers",
     "overtrain",
     "quickstart",
+    "repeat_data",
     "schedules",
     "tune",
+    "vocabulary",
 )
 
 

@@ -35,18 +35,24 @@
     const text = value === null || value === undefined ? "" : String(value);
     return /[",\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
   };
+  // Of a figure of many runs only their names are kept beside it: the page has their values once.
+  const values = (layer, row) => {
+    const told = layer.columns.length === 1 && layer.columns[0] === "run_id" && runs.rows[row[0]];
+    return told ? [["run_id", ...runs.columns], [row[0], ...told]] : [layer.columns, row];
+  };
   const csv = (rows) => rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
 
   // Values under the pointer.
   const tip = make("div", undefined, document.body);
   tip.className = "tip";
   const hide = () => { tip.style.display = "none"; };
-  const show = (event, layer, row) => {
+  const show = (event, layer, kept) => {
+    const [columns, row] = values(layer, kept);
     tip.replaceChildren();
-    const at = layer.columns.indexOf("run_id");
+    const at = columns.indexOf("run_id");
     make("b", at >= 0 ? String(row[at]) : layer.name || layer.kind, tip);
-    layer.columns.forEach((name, k) => {
-      if (k === at || row[k] === null) return;
+    columns.forEach((name, k) => {
+      if (k === at || row[k] === null || row[k] === "") return;
       const line = make("div", undefined, tip);
       make("i", name + " ", line);
       line.append(shown(row[k]));
@@ -124,9 +130,9 @@
       save(figure.id + ".svg", new XMLSerializer().serializeToString(svg), "image/svg+xml");
     });
     press("csv", () => {
-      const names = [...new Set(data.layers.flatMap((layer) => layer.columns))];
-      const rows = data.layers.flatMap((layer) => layer.rows.map((row) => [
-        layer.name, ...names.map((name) => row[layer.columns.indexOf(name)])]));
+      const told = data.layers.flatMap((layer) => layer.rows.map((row) => [layer.name, ...values(layer, row)]));
+      const names = [...new Set(told.flatMap(([, columns]) => columns))];
+      const rows = told.map(([name, columns, row]) => [name, ...names.map((one) => row[columns.indexOf(one)])]);
       save(figure.id + ".csv", csv([["layer", ...names], ...rows]), "text/csv");
     });
   };
@@ -214,8 +220,10 @@
     const long = tools.nextElementSibling;
     let wide = tools.previousElementSibling;
     while (!wide.classList.contains("wide")) wide = wide.previousElementSibling;
-    const rows = long && long.matches("script.rows") ? read(long)
-      : [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells].map((td) => td.textContent));
+    const all = long && long.matches("script.rows") ? read(long) : null;
+    const rows = all === "runs"
+      ? [["run_id", ...runs.columns], ...Object.entries(runs.rows).map(([name, row]) => [name, ...row])]
+      : all || [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells].map((td) => td.textContent));
     save("table.csv", csv(rows), "text/csv");
   }));
   document.querySelectorAll("[data-file]").forEach((button) => button.addEventListener("click", () =>

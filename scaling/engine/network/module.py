@@ -6,10 +6,9 @@ module's own initial scale is kept, under mup what it is at the base.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -123,9 +122,10 @@ def _made(make: Any, network: ModuleNetwork) -> Any:
     config_class = getattr(make, "config_class", None)
     if config_class is not None:  # a model of Hugging Face takes its configuration
         return _called(make, network, (_hf_config(config_class, network),), {})
-    parameters: Mapping[str, inspect.Parameter] = {}
-    with contextlib.suppress(TypeError, ValueError):  # what is written in C may have none
-        parameters = inspect.signature(make).parameters
+    try:
+        parameters = dict(inspect.signature(make).parameters)
+    except (TypeError, ValueError):
+        parameters = {}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     given = {"vocab": network.vocab}
     if "context" in parameters or takes_any:

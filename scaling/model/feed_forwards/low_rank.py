@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scalinglab.scaling.fields import ConfigError, Within, setting
 from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
@@ -21,6 +22,9 @@ class LowRank(FeedForward):
         Over the model's width.
     """
 
+    no_bias: ClassVar[str] = "its factors have none"
+    no_inner_norm: ClassVar[str] = "which has none"
+
     name: str = "low_rank"
     rank: float = setting(0.5, Within(0, 1, above=True))
 
@@ -36,22 +40,12 @@ class LowRank(FeedForward):
 
     def check(self, architecture: Architecture) -> None:
         """See ``Part.check``."""
+        super().check(architecture)
         key, width = "model.feed_forward", architecture.shape.width
         if abs(self.rank * width - round(self.rank * width)) > 1e-6:
             raise ConfigError(
                 f"{key}.rank = {self.rank:g} of model.width = {width} is {self.rank * width:g}; "
                 "allowed are shares that give a whole number"
-            )
-        if architecture.bias:
-            raise ConfigError(
-                f"model.bias = True clashes with {key}.name = 'low_rank': its factors have none"
-            )
-        if architecture.norm != "none" and any(
-            architecture.norms(layer)[1].inner for layer in range(architecture.shape.depth)
-        ):
-            raise ConfigError(
-                f"model.placement = {architecture.placement!r} clashes with {key}.name = 'low_rank': "
-                "it places a norm within the feed-forward, which has none"
             )
 
     def inner(self, architecture: Architecture) -> int:

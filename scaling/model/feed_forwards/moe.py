@@ -44,6 +44,8 @@ class MoE(FeedForward):
     """
 
     told: ClassVar[tuple[str, ...]] = ("router_max_load", "router_dropped")
+    no_bias: ClassVar[str] = "experts have none"
+    no_inner_norm: ClassVar[str] = "and each expert would need its own"
 
     name: str = "moe"
     experts: int = setting(8, AT_LEAST_1)
@@ -73,6 +75,7 @@ class MoE(FeedForward):
 
     def check(self, architecture: Architecture) -> None:
         """See ``Part.check``."""
+        super().check(architecture)
         key, width = "model.feed_forward", architecture.shape.mlp_width
         if self.top_k > self.experts:
             raise ConfigError(
@@ -83,17 +86,6 @@ class MoE(FeedForward):
             raise ConfigError(
                 f"{key}.granularity = {self.granularity} does not divide the feed-forward's width "
                 f"{width} (model.mlp_width); allowed are its divisors"
-            )
-        if architecture.bias:
-            raise ConfigError(
-                f"model.bias = True clashes with {key}.name = 'moe': experts have none"
-            )
-        if architecture.norm != "none" and any(
-            architecture.norms(layer)[1].inner for layer in range(architecture.shape.depth)
-        ):
-            raise ConfigError(
-                f"model.placement = {architecture.placement!r} clashes with {key}.name = 'moe': it "
-                "places a norm within the feed-forward, and each expert would need its own"
             )
 
     def check_optimizer(self, optimizer: OptimizerConfig) -> None:

@@ -3,6 +3,7 @@ import pytest
 
 from scalinglab.analysis.choice.score import (
     FLOOR,
+    MARGIN,
     HeldOut,
     log_densities,
     stacked,
@@ -32,16 +33,20 @@ def test_a_bias_that_passes_through_zero_is_a_bias():
     assert score[1] < score[0]
 
 
-def test_shares_go_to_what_predicts_and_none_is_below_the_floor():
+def test_shares_go_to_what_predicts_and_none_of_the_near_is_below_the_floor():
     held = _held(
         lambda d, luck: 0.003 * luck,
-        lambda d, luck: 0.05 * d,
+        lambda d, luck: 0.009 * luck,
+        lambda d, luck: np.full_like(d, 1.0),
         lambda d, luck: np.full_like(d, np.inf),
     )
     weights = held.weights()
+    score = log_densities(held, weights) @ weights
+    assert score[1] > score[0] - MARGIN > score[2] > score[3]
     shares = stacked(log_densities(held, weights), weights)
     assert shares.sum() == pytest.approx(1)
-    assert shares[0] > 0.8 and shares.min() >= FLOOR / (1 + 2 * FLOOR) - 1e-12
+    assert shares[0] > 0.8 and shares[1] >= FLOOR / (1 + FLOOR) - 1e-12
+    assert (shares[2:] == 0).all()  # a tenth of what predicts anything spoils a mean
 
 
 def test_laws_that_are_right_at_different_points_share():

@@ -113,3 +113,22 @@ def test_priors_give_way_to_what_is_held_and_to_those_that_are_given():
 def test_a_word_that_is_no_prior_is_refused():
     with pytest.raises(UserError, match="priors='off'.*'none'"):
         analysis.fit("task_accuracy", _models(), resamples=0, priors="off")
+
+
+def test_many_tasks_are_asked_for_together():
+    rng = np.random.default_rng(3)
+    chance = _models().assign(accuracy=0.25 + 0.002 * rng.standard_normal(36))
+    rises, few = _models(noise=0.002), _models().iloc[[0, 7, 14]]
+    found = analysis.task_chains(
+        {"rises": rises, "few": few, "chance": chance}, resamples=40, starts=8
+    )
+    assert set(found.chains) == {"rises", "chance"} and "free parameters" in found.refused["few"]
+    planned = pd.concat([TARGET, TARGET * 0.1], ignore_index=True)
+    table = found.predict(planned, level=0.95)
+    assert list(table.task) == ["rises"] * 2 + ["chance"] * 2
+    assert list(table.N) == [7e9, 7e8] * 2
+    alone = analysis.task_chain(rises, resamples=40, starts=8).predict(planned, level=0.95)
+    assert table.loc[:1, alone.columns].equals(alone)
+    assert any(warning.startswith("chance: ") for warning in found.warnings)
+    with pytest.raises(UserError, match="few: .*free parameters"):
+        analysis.task_chains({"few": few})

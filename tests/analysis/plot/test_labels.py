@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.save import svg
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.studies.draw import panels
 

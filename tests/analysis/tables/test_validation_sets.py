@@ -48,7 +48,7 @@ MEASURED = r"2 validation sets \(36 on text-1, 36 on text-2\) and do not compare
     ],
 )
 def test_every_door_refuses_them_and_names_the_sets(runs, ask) -> None:
-    with pytest.raises(ValueError, match=MEASURED + ".*execution.validate="):
+    with pytest.raises(ValueError, match=MEASURED + ".*probe=validation"):
         ask(runs)
 
 

@@ -21,7 +21,7 @@ from scalinglab.answers.methods import FileAnswers, StudyAnswers
 from scalinglab.scaling.text.plain import plain
 from scalinglab.verbs.allocate import AllocateResult
 from scalinglab.verbs.compare import CompareResult
-from scalinglab.verbs.forecast import ForecastResult
+from scalinglab.verbs.forecast import ForecastResult, TaskResult
 from scalinglab.verbs.judge import JudgeResult
 from scalinglab.verbs.next import NextResult
 from scalinglab.verbs.schedule import ScheduleResult
@@ -155,6 +155,56 @@ def test_a_sweep_and_a_table_of_critical_batches(run, tmp_path) -> None:
     out = run("tune", f"data={tmp_path}/sweep.csv", *asked, "--json")[1]
     found = Table(f"{tmp_path}/sweep.csv").tune(N=1e9, D=1e11, resamples=0, within=0.05)
     assert plain(Recommendation(found).as_json()) == json.loads(out)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """Finished models with two tasks, under names of their own."""
+    N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e8, 3e9, 4), np.geomspace(2e9, 6e11, 4)))
+    table = pd.DataFrame({"params": N, "D": D})
+    for task, rate in (("arc", 5), ("piqa", 3)):
+        table[f"{task} bpb"] = 0.4 + 40 / N**0.25 + 90 / D**0.25
+        table[f"{task} acc"] = 0.25 + 0.7 / (1 + np.exp(rate * (table[f"{task} bpb"] - 0.9)))
+    path = tmp_path / "models.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_tasks_of_planned_models_are_forecast_in_one_call(run, models) -> None:
+    columns = ("columns.N=params", "task_loss={task} bpb", "accuracy={task} acc")
+    asked = ("tasks=[arc,piqa]", "N=[7e9]", "D=[4e12]", *columns, "resamples=30", "--json")
+    code, out, error = run("forecast", f"data={models}", *asked)
+    assert code == 0, error
+    told = {row["task"]: row for row in json.loads(out)["forecasts"]}
+    for task, rate in (("arc", 5), ("piqa", 3)):
+        loss = 0.4 + 40 / 7e9**0.25 + 90 / 4e12**0.25
+        truth = 0.25 + 0.7 / (1 + np.exp(rate * (loss - 0.9)))
+        assert told[task]["accuracy"] == pytest.approx(truth, abs=0.01)
+        assert told[task]["lower"] <= told[task]["accuracy"] <= told[task]["upper"]
+    found = Table(str(models)).forecast_tasks(
+        tasks=["arc", "piqa"],
+        N=7e9,
+        D=4e12,
+        columns={"N": "params"},
+        task_loss="{task} bpb",
+        accuracy="{task} acc",
+        resamples=30,
+    )
+    assert plain(TaskResult(found).as_json()) == json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("N=[1e9]", "D=[1e9]"), "tasks is not set"),
+        (("tasks=[arc]", "N=[1e9]"), "give one D for each N"),
+        (("tasks=[arc,piqa]", "N=1e9", "D=1e9", "accuracy=arc acc"), "is one column of 2 tasks"),
+        (("tasks=[arc]", "N=1e9", "D=1e9", "task_loss={task} bpb"), "no column 'arc_accuracy'"),
+    ],
+)
+def test_a_forecast_of_tasks_says_what_is_missing(run, models, asked, said) -> None:
+    code, _, error = run("forecast", f"data={models}", "columns.N=params", *asked)
+    assert code == 2 and said in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

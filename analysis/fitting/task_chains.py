@@ -1,0 +1,81 @@
+"""Many tasks of the same models: a chain of laws each, asked for together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
+from scalinglab.scaling.errors import UserError
+
+
+@dataclass(frozen=True)
+class TaskChains:
+    """The chains of several tasks.
+
+    Attributes
+    ----------
+    chains : dict of str to TaskChain
+        By task.
+    refused : dict of str to str
+        Tasks that cannot be fitted, and why.
+    """
+
+    chains: Mapping[str, TaskChain]
+    refused: Mapping[str, str]
+
+    def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
+        """Loss and accuracy of models on every task; one row a task and model.
+
+        Returns
+        -------
+        DataFrame
+            ``task`` and the columns of `data`, then those of `TaskChain.predict`.
+        """
+        tables = []
+        for task, chain in self.chains.items():
+            found = pd.concat([data, chain.predict(data, level)], axis=1)
+            found.insert(0, "task", task)
+            tables.append(found)
+        return pd.concat(tables, ignore_index=True)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of all fits, each with its task."""
+        return tuple(
+            f"{task}: {warning}"
+            for task, chain in self.chains.items()
+            for warning in (*chain.loss.warnings, *chain.accuracy.warnings)
+        )
+
+
+def task_chains(models: Mapping[str, pd.DataFrame], **options: Any) -> TaskChains:
+    """Fit the chain of every task.
+
+    Parameters
+    ----------
+    models : mapping of str to DataFrame
+        Task -> its table, as `analysis.task_chain` takes it: one row a finished model, with ``N``,
+        ``D``, ``task_loss`` and ``accuracy``.
+    **options
+        As of `analysis.task_chain`, for all tasks.
+
+    Raises
+    ------
+    UserError
+        If no task can be fitted; else `TaskChains.refused` says which cannot.
+    """
+    chains, refused = {}, {}
+    for task, table in models.items():
+        try:
+            chains[task] = task_chain(table, **options)
+        except UserError as error:
+            refused[task] = str(error)
+    if not chains:
+        raise UserError(
+            "; ".join(f"{t}: {why}" for t, why in refused.items()) or "no task is named"
+        )
+    return TaskChains(chains, refused)

@@ -1,0 +1,220 @@
+"""Figures that can be read and published, in a printed column and on a page."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from scalinglab.analysis import plot
+from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.plot.style import PALETTE, colour_map, panels
+
+BUDGETS = (1e21, 1e22)
+FIGURES: dict[str, Callable] = {
+    "loss_against_compute": lambda m, ax: plot.loss_against_compute(
+        m.law, m.runs, held_out=m.held_out, budgets=BUDGETS, ax=ax
+    ),
+    "loss_against N": lambda m, ax: plot.loss_against(
+        m.law, m.runs, "N", held_out=m.held_out, ax=ax
+    ),
+    "loss_against D": lambda m, ax: plot.loss_against(m.law, m.runs, "D", ax=ax),
+    "isoflop": lambda m, ax: plot.isoflop(m.runs, ax=ax),
+    "isoflop of clean runs": lambda m, ax: plot.isoflop(m.runs[m.runs["loss"] < 9], ax=ax),
+    "best_size": lambda m, ax: plot.best_size(m.law, m.runs, BUDGETS, ax=ax),
+    "best_tokens": lambda m, ax: plot.best_tokens(m.law, m.runs, BUDGETS, ax=ax),
+    "best_ratio": lambda m, ax: plot.best_ratio(m.law, m.runs, BUDGETS, ax=ax),
+    "iso_loss": lambda m, ax: plot.iso_loss(m.law, m.runs, BUDGETS, ax=ax),
+    "reducible_loss": lambda m, ax: plot.reducible_loss(m.law, m.runs, held_out=m.held_out, ax=ax),
+    "residuals": lambda m, ax: plot.residuals(m.law, m.runs, held_out=m.held_out, ax=ax),
+    "curves": lambda m, ax: plot.curves(m.curves, m.curve_law, held_out=["cosine"], ax=ax),
+    "curves alone": lambda m, ax: plot.curves(m.curves, ax=ax),
+    "learning_rates": lambda m, ax: plot.learning_rates(m.curves, ax=ax),
+    "lr_basins": lambda m, ax: plot.lr_basins(m.sweep, ax=ax),
+    "arm_ratio": lambda m, ax: plot.arm_ratio(m.arms, ax=ax),
+    "speed_up": lambda m, ax: plot.speed_up(m.arms, ax=ax),
+    "multiverse": lambda m, ax: plot.multiverse(m.multiverse, ax=ax),
+    "multiverse_shares": lambda m, ax: plot.multiverse_shares(m.multiverse, ax=ax),
+    "collapse": lambda m, ax: plot.collapse(m.curves, 1.0, ax=ax),
+    "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
+    "forecast": lambda m, ax: plot.forecast(m.forecast, m.begun, ax=ax),
+    "experts": lambda m, ax: plot.experts(m.expert_law, m.experts, ax=ax),
+    "mixture": lambda m, ax: plot.mixture(m.expert_law, m.experts, "experts", by="n_active", ax=ax),
+}
+_LAWS = [
+    name
+    for name in FIGURES
+    if name
+    not in (
+        "curves alone",
+        "learning_rates",
+        "collapse",
+        "multiverse",
+        "multiverse_shares",
+        "profile",
+        "lr_basins",
+        "isoflop",
+    )
+]
+_MOST_LINES = 8  # in a legend: at most a handful of labels
+
+
+def drawn(name: str, made, width: float) -> Axes:
+    (ax,) = panels(width)
+    assert FIGURES[name](made, ax) is ax
+    return ax
+
+
+def boxes(figure: Figure) -> list[tuple[str, mpl.transforms.Bbox]]:
+    FigureCanvasAgg(figure).draw()
+    found: list[Text] = []
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            shown = axis._update_ticks()
+            for tick in shown:
+                found += [t for t in (tick.label1, tick.label2) if t.get_visible()]
+            found += [axis.label, axis.get_offset_text()]
+        found += ax.texts
+        if ax.get_legend() is not None:
+            found += ax.get_legend().get_texts()
+    return [(t.get_text(), t.get_window_extent()) for t in found if t.get_text().strip()]
+
+
+@pytest.mark.parametrize("width", [plot.COLUMN, plot.PAGE])
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_two_texts_overlap_and_none_is_cut(name: str, width: float, made) -> None:
+    with mpl.rc_context(plot.PAPER):
+        ax = drawn(name, made, width)
+        found = boxes(ax.figure)
+    whole = ax.figure.bbox
+    for text, box in found:
+        assert box.x0 >= whole.x0 - 1 and box.x1 <= whole.x1 + 1, f"{text!r} is cut"
+        assert box.y0 >= whole.y0 - 1 and box.y1 <= whole.y1 + 1, f"{text!r} is cut"
+    for (one, a), (other, b) in itertools.combinations(found, 2):
+        assert not a.shrunk(0.92, 0.8).overlaps(b.shrunk(0.92, 0.8)), f"{one!r} on {other!r}"
+    legend = ax.get_legend()
+    assert legend is None or len(legend.get_texts()) <= _MOST_LINES
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_axis_says_what_it_shows(name: str, made) -> None:
+    ax = drawn(name, made, plot.PAGE)
+    for label in (ax.get_xlabel(), ax.get_ylabel()):
+        assert len(label) > 4 and "=1e" not in label
+
+
+@pytest.mark.parametrize("name", _LAWS)
+def test_every_line_of_a_law_has_its_interval(name: str, made) -> None:
+    ax = drawn(name, made, plot.PAGE)
+    lines = [layer for layer in layers(ax) if layer.kind == "line"]
+    if name in ("iso_loss", "forecast"):  # along lines of equal compute; at several levels
+        return _has_area(ax)
+    if name == "residuals":
+        return _has_area(ax)
+    assert lines
+    for layer in lines:
+        assert layer.ends is not None, layer.name
+        assert any(isinstance(artist, PolyCollection) for artist in layer.artists)
+    return None
+
+
+def _has_area(ax: Axes) -> None:
+    assert [a for a in (*ax.collections, *ax.patches) if "interval" in str(a.get_label())]
+
+
+@pytest.mark.parametrize("name", ["loss_against_compute", "residuals", "reducible_loss", "isoflop"])
+def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name: str, made) -> None:
+    ax = drawn(name, made, plot.PAGE)
+    assert any(text.get_text().startswith("outside: ") for text in ax.texts)
+    shown = np.concatenate([layer.values[1] for layer in layers(ax) if layer.kind == "points"])
+    assert ax.get_ylim()[1] < np.nanmax(shown)
+
+
+def test_a_figure_is_saved_in_each_format_with_its_data(made, tmp_path) -> None:
+    ax = drawn("loss_against_compute", made, plot.PAGE)
+    paths = plot.save(ax, tmp_path / "frontier", formats=("svg", "png", "pdf", "csv"))
+    assert [path.name for path in paths] == [f"frontier.{e}" for e in ("svg", "png", "pdf", "csv")]
+    picture = (tmp_path / "frontier.svg").read_text()
+    assert ">training compute C = 6 N D (FLOPs)</text>" in picture
+    table = pd.read_csv(tmp_path / "frontier.csv")
+    fitted = table[table["layer"] == "fitted runs"]
+    assert fitted["loss"].tolist() == pytest.approx(made.runs["loss"].tolist())
+    best = table[table["layer"].str.startswith("best split")]
+    assert (best["loss_lower"] <= best["loss"]).all() and (best["loss"] <= best["loss_upper"]).all()
+    again = plot.save(drawn("loss_against_compute", made, plot.PAGE), tmp_path / "again.svg")
+    assert again[0].read_text() == picture
+    with pytest.raises(ValueError, match=r"written as png, svg, pdf, csv, not 'gif'"):
+        plot.save(ax, tmp_path / "x.gif")
+
+
+def test_a_figure_obeys_rcparams_and_its_width(made) -> None:
+    with mpl.rc_context(
+        {"font.size": 6, "axes.prop_cycle": mpl.cycler(color=["#123456", "#654321"])}
+    ):
+        ax = plot.axes(plot.COLUMN)
+        plot.best_size(made.law, made.runs, BUDGETS, ax=ax)
+    assert ax.figure.get_figwidth() == plot.COLUMN
+    assert ax.xaxis.label.get_size() == 6
+    assert "#123456" in {line.get_color() for line in ax.lines}
+    mpl.pyplot.close(ax.figure)
+
+
+def test_names_are_functions_whichever_file_is_imported_first() -> None:
+    code = (
+        "import sys; from scalinglab.analysis import plot; assert 'matplotlib' not in sys.modules;"
+        "import scalinglab.analysis.plot.learning_rates_figure;"
+        "bad = [n for n in plot.__all__ if n.islower() and not callable(getattr(plot, n))];"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1: linear RGB as each kind of eye sees it.
+_EYES = {
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colours: np.ndarray, eye: str) -> np.ndarray:
+    """CIE Lab of colours as an eye sees them."""
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(_EYES[eye]).T, 0, 1) @ _XYZ.T / [0.9505, 1.0, 1.089]
+    f = np.where(seen > 0.008856, np.cbrt(seen), 7.787 * seen + 16 / 116)
+    return np.stack(
+        [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1
+    )
+
+
+@pytest.mark.parametrize("eye", _EYES)
+def test_colours_are_told_apart_by_every_eye(eye: str) -> None:
+    seen = lab(np.array([mpl.colors.to_rgb(c) for c in PALETTE]), eye)
+    for a, b in itertools.combinations(seen, 2):
+        assert np.linalg.norm(a - b) > 9
+    lightness = lab(colour_map()(np.linspace(0, 1, 12))[:, :3], eye)[:, 0]
+    assert (np.diff(lightness) > 1).all()
