@@ -122,7 +122,6 @@ class ShardedEngine(EagerEngine):
     `compiled`, blocks are by ``torch.compile``, where there is a compiler.
     """
 
-    _loss: ModelLoss
     module: ShardedParameters  # type: ignore[assignment]  # of the same use, no subclass
 
     def __init__(
