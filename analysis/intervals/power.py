@@ -61,8 +61,8 @@ class Design:
         found = []
         if self.seeds < 2:
             found.append(
-                f"no seed is repeated: no effect of {self.arm} can be told from noise; two seeds an "
-                "arm and size are the least"
+                f"no seed is repeated: no effect of {self.arm} can be told from noise; two seeds "
+                "an arm and size are the least"
             )
         if self.trials[0] != self.trials[1]:
             found.append(

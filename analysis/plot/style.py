@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from scalinglab.analysis.plot.labels import power, short
-from scalinglab.analysis.plot.ticks import LogTicks, log_axis
+from scalinglab.analysis.plot.ticks import LogTicks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,11 +127,11 @@ class Scale:
         mappable = ScalarMappable(self.norm, self.map)
         bar = ax.figure.colorbar(mappable, ax=ax, pad=0.02, aspect=28)
         form = power if powers else short
-        log_axis(bar.ax.yaxis, form) if isinstance(self.norm, LogNorm) else None
         if len(self.values) <= _MANY and self._apart():
             bar.set_ticks(list(self.values), labels=[form(v) for v in self.values])
         elif isinstance(self.norm, LogNorm):
             bar.locator = LogTicks()
+            bar.formatter = FuncFormatter(lambda value, _: form(value))
             bar.update_ticks()
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)

@@ -48,9 +48,13 @@ class LogTicks(Locator):
                 if len(inside) >= _FEWEST:
                     return inside
                 fallback = fallback if len(fallback) else inside
+        decades = [10.0**k for k in range(first, last + 1) if vmin <= 10.0**k <= vmax]
+        if len(decades) >= _FEWEST:
+            return [decades[0], decades[-1]]
         linear = MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax)
         inside = [float(v) for v in np.asarray(linear) if vmin <= v <= vmax]
-        return inside if len(inside) > len(fallback) else fallback
+        apart = self._apart(inside, vmin, vmax, room)
+        return inside if len(inside) > len(fallback) and apart else fallback
 
     def _room(self) -> int:
         axis: Any = self.axis

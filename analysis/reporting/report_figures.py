@@ -67,8 +67,8 @@ class ReportFigures:
             return arms
         shown = [
             (
-                "Loss against compute. Points: runs, coloured by size. Black: the law's least loss at"
-                " each C; coloured lines: the law at some sizes.",
+                "Loss against compute. Points: runs, coloured by size. Black: the law's least loss "
+                "at each C; coloured lines: the law at some sizes.",
                 drawn(
                     plot.loss_against_compute,
                     self.answer.law,

@@ -1,7 +1,7 @@
 """Which shares of the pools are best, from runs of some mixtures: a law a validation set, a choice.
 
-The runs with the role ``held_out`` are other mixtures, which the law does not see: it chooses one of
-them, and what that costs over the best of them is the regret of choosing by the law. A design in
+The runs with the role ``held_out`` are other mixtures, which the law does not see: it chooses one
+of them, and what that costs over the best of them is the regret of choosing by the law. A design in
 which the candidates are no closer than the noise between seeds resolves no choice, and says so.
 """
 

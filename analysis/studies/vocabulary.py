@@ -91,8 +91,8 @@ def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
     if not inside:
         return (
-            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its interval"
-            f" ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those measured,"
-            f" {least:,} to {most:,}"
+            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
+            f"interval ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those "
+            f"measured, {least:,} to {most:,}"
         )
     return f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to {row['upper']:,.0f})"

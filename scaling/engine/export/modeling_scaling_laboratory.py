@@ -1,8 +1,9 @@
 """The transformer of the scaling-law laboratory, for Hugging Face's transformers.
 
 This file stands beside exported weights and needs torch and transformers alone:
-AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True) imports it. The configuration has every
-multiplier as a number, so nothing here depends on how the model was parametrized or trained.
+AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True) imports it. The configuration
+has every multiplier as a number, so nothing here depends on how the model was parametrized or
+trained.
 
 Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension, V vocabulary.
 """
