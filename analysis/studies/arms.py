@@ -7,8 +7,9 @@ no model of that count, its log loss is read between its two nearest sizes, line
 beyond its sizes nothing is said.
 
 Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
-pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`), or
-whose interval contains zero, is not resolved.
+pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`, by
+the noise that was planned with, or that of the pairs if it is larger), or whose interval contains
+zero, is not resolved.
 """
 
 from __future__ import annotations
@@ -190,6 +191,7 @@ def _effect(
     if freedom:
         spread = np.sqrt(((d - by_size[:, None]) ** 2).sum() / freedom)
         half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(d.size))
+        noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
     least = least_effect(noise, d.size, freedom)
     worth = _worth(own.index[-1], own.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy())
     return _Effect(arm, baseline, count, by_size, float(d.mean()), half, least, worth)
