@@ -16,7 +16,8 @@ import yaml
 
 from scalinglab import register
 from scalinglab.own_groups import SHIPPED
-from scalinglab.scaling.config import ConfigError, DataConfig, ModuleConfig
+from scalinglab.scaling.config import ConfigError, DataConfig, ModuleConfig, TokenizerConfig
+from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
@@ -96,7 +97,9 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "model", name, model
     for name, source in SOURCES.items():
         if not SOURCES.is_shipped(name):
-            yield "data", name, asdict(DataConfig(source=name)) | {"options": _keys(source)}
+            tokenizer = TokenizerConfig() if issubclass(source, Documents) else None
+            data = asdict(DataConfig(source=name, tokenizer=tokenizer))
+            yield "data", name, data | {"options": _keys(source)}
 
 
 def module_options(make: Callable[..., Any]) -> dict[str, Any]:

@@ -136,6 +136,7 @@ def serve(descriptor: int) -> None:
         function, shared = pipe.recv()
         while True:
             item = pipe.recv()
+            answer: tuple[Any, Exception | None]
             try:
                 answer: tuple[Any, Exception | None] = function(shared, item), None
             except UserError as error:
