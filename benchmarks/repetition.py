@@ -12,11 +12,11 @@ each law with its defaults and 95 % intervals of 199 resamples. Held out, one sp
 - ``cells ...``: five parts of the (N, U) cells, drawn once with seed 0.
 
 Of each: root mean square of the log errors; the same by the median; R² of the losses (published
-for ``scalebench`` with all data: .79 for the law of the runs' paper, .86 for theirs); share of the points inside
-their intervals; and of the points that the fit calls inside its measured range how many there are,
-how many of these are off by more than 20 %, and how many inside their intervals. Needs the
-published runs: set SCALING_PUBLIC_DATA to their folder. Splits and scores were committed before
-laws that turn upward and ranges by ratio existed.
+for ``scalebench`` with all data: .79 for the law of the runs' paper, .86 for theirs); share of the
+points inside their intervals; and of the points that the fit calls inside its measured range how
+many there are, how many of these are off by more than 20 %, and how many inside their intervals.
+Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Splits and scores were committed
+before laws that turn upward and ranges by ratio existed.
 """
 
 from __future__ import annotations

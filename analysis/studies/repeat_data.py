@@ -1,9 +1,9 @@
 """What tokens are worth that were seen before: R_D of the law of repeated data, and where it turns.
 
 A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) says what repeated
-tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the verdict
-says after how many epochs the loss was least, and whether more made it worse beyond the noise between
-seeds.
+tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the
+verdict says after how many epochs the loss was least, and whether more made it worse beyond the
+noise between seeds.
 """
 
 from __future__ import annotations
@@ -94,8 +94,9 @@ def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
         if own["epochs"].max() <= 1:
             continue
         by_length = own.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
-        best, last = by_length["loss"].idxmin(), by_length.index.max()
-        rise = by_length.loc[last, "loss"] / by_length.loc[best, "loss"] - 1
+        losses = by_length["loss"].to_numpy()  # the longest last
+        best, last = by_length.index[int(losses.argmin())], by_length.index[-1]
+        rise = float(losses[-1] / losses.min() - 1)
         least = least_effect(noise, int(by_length["seeds"].min()), len(own) - len(by_length))
         rows.append(
             {
@@ -103,7 +104,7 @@ def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
                 "pool": unique,
                 "epochs_of_least_loss": best / unique,
                 "most_epochs": last / unique,
-                "loss": by_length.loc[best, "loss"],
+                "loss": float(losses.min()),
                 "rise": rise,
                 "detected_from": least,
                 "turned": "no" if best == last else "yes" if rise > least else UNRESOLVED,
@@ -119,16 +120,18 @@ def _turns(onsets: pd.DataFrame) -> str:
             f"The loss of no size and pool rises with more epochs beyond the noise, up to"
             f" {onsets['most_epochs'].max():.3g} epochs."
         )
-    first = turned.loc[turned["epochs_of_least_loss"].idxmin()]
+    first = turned.iloc[int(turned["epochs_of_least_loss"].argmin())]
     return (
-        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N {first['N']:,.0f} on"
-        f" {first['pool']:,.0f} tokens, whose loss is least after {first['epochs_of_least_loss']:.3g}"
-        f" epochs and {first['rise']:.1%} higher after {first['most_epochs']:.3g}."
+        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N "
+        f"{first['N']:,.0f} on {first['pool']:,.0f} tokens, whose loss is least after "
+        f"{first['epochs_of_least_loss']:.3g} epochs and {first['rise']:.1%} higher after "
+        f"{first['most_epochs']:.3g}."
     )
 
 
 def _noise(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
-    groups = np.log(runs["loss"].astype(float)).groupby([runs[arm], runs["N"], runs["D"]])
+    logs = pd.Series(np.log(runs["loss"].astype(float)), runs.index)
+    groups = logs.groupby([runs[arm], runs["N"], runs["D"]])
     spare = int((groups.size() - 1).sum())
     if not spare:
         return _NOISE if design is None else design.noise
