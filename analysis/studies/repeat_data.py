@@ -77,6 +77,8 @@ def judge(
 
 
 def _worth(law: Result) -> str:
+    if "R_D" in law.diagnosis.unidentified:
+        return "These runs do not tell what a repeated token is worth: R_D is not identified."
     low, high = law.interval("R_D") if len(law.draws) else (np.nan, np.nan)
     between = f" ({low:.3g} to {high:.3g})" if np.isfinite([low, high]).all() else ""
     return (
