@@ -92,8 +92,9 @@ def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
         if own["epochs"].max() <= 1:
             continue
         by_length = own.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
-        best, last = by_length["loss"].idxmin(), by_length.index.max()
-        rise = by_length.loc[last, "loss"] / by_length.loc[best, "loss"] - 1
+        losses = by_length["loss"].to_numpy()  # the longest last
+        best, last = by_length.index[int(losses.argmin())], by_length.index[-1]
+        rise = float(losses[-1] / losses.min() - 1)
         least = least_effect(noise, int(by_length["seeds"].min()), len(own) - len(by_length))
         rows.append(
             {
@@ -101,7 +102,7 @@ def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
                 "pool": unique,
                 "epochs_of_least_loss": best / unique,
                 "most_epochs": last / unique,
-                "loss": by_length.loc[best, "loss"],
+                "loss": float(losses.min()),
                 "rise": rise,
                 "detected_from": least,
                 "turned": "no" if best == last else "yes" if rise > least else UNRESOLVED,
@@ -117,7 +118,7 @@ def _turns(onsets: pd.DataFrame) -> str:
             f"The loss of no size and pool rises with more epochs beyond the noise, up to"
             f" {onsets['most_epochs'].max():.3g} epochs."
         )
-    first = turned.loc[turned["epochs_of_least_loss"].idxmin()]
+    first = turned.iloc[int(turned["epochs_of_least_loss"].argmin())]
     return (
         f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N "
         f"{first['N']:,.0f} on {first['pool']:,.0f} tokens, whose loss is least after "
@@ -127,7 +128,8 @@ def _turns(onsets: pd.DataFrame) -> str:
 
 
 def _noise(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
-    groups = np.log(runs["loss"].astype(float)).groupby([runs[arm], runs["N"], runs["D"]])
+    logs = pd.Series(np.log(runs["loss"].astype(float)), runs.index)
+    groups = logs.groupby([runs[arm], runs["N"], runs["D"]])
     spare = int((groups.size() - 1).sum())
     if not spare:
         return _NOISE if design is None else design.noise

@@ -302,6 +302,7 @@ STUDIES = (
     "repeat_data",
     "schedules",
     "tune",
+    "vocabulary",
 )
 
 
