@@ -51,7 +51,7 @@ def anytime_quantile(looks: float, freedom: float, level: float) -> float:
     if freedom < 1:
         return math.inf
     gains = [1 + g * looks for g in _PRIORS]
-    wanted = len(_PRIORS) / (1 - level)
+    threshold = len(_PRIORS) / (1 - level)
     power = (freedom + 1) / 2
 
     def reached(t: float) -> bool:
@@ -60,7 +60,7 @@ def anytime_quantile(looks: float, freedom: float, level: float) -> float:
             power * (math.log1p(square) - math.log1p(square / gain)) - math.log(gain) / 2
             for gain in gains
         )
-        return sum(math.exp(min(log, _OVERFLOW)) for log in logs) >= wanted
+        return sum(math.exp(min(log, _OVERFLOW)) for log in logs) >= threshold
 
     low, high = 0.0, _LARGEST
     if not reached(high):

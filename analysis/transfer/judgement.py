@@ -83,17 +83,17 @@ class Judgement:
 
     def sentence(self) -> str:
         """The verdict in a sentence."""
-        asked = self.question
-        says = _SAYS[self.verdict].format(b=asked.candidate, margin=asked.margin)
+        question = self.question
+        says = _SAYS[self.verdict].format(b=question.candidate, margin=question.margin)
         if self.verdict is Verdict.CANNOT_TELL and self.reasons:
             return f"{says}: {'; '.join(self.reasons)}"
         return says
 
     def report(self) -> str:
         """The verdict, what it rests on, and what to run next."""
-        asked = self.question
+        question = self.question
         lines = [
-            f"[[{asked.candidate} judged against {asked.baseline} at C = {asked.at:.3g} FLOPs]]",
+            f"[[{question.candidate} judged against {question.baseline} at C = {question.at:.3g} FLOPs]]",
             f"    {_capital(self.sentence())}",
         ]
         if self.measured is not None:
@@ -205,8 +205,8 @@ def _size(row: dict[str, Any]) -> str:
 
 
 def _trial(row: dict[str, Any]) -> str:
-    known = {"arm", "N", "D", "trials", "fresh"}
-    settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in known)
+    columns = {"arm", "N", "D", "trials", "fresh"}
+    settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in columns)
     fresh = ", ".join(map(str, row["fresh"])) or "none"
     return (
         f"{row['arm']}, N {row['N']:.3g}: {row['trials']} trial{'s' * (row['trials'] != 1)}"

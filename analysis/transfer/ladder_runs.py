@@ -100,8 +100,8 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     for keys in _KEYS:
         if not set(keys) <= set(runs):
             continue
-        there = [runs.loc[runs[ARM] == name, keys].drop_duplicates() for name in arms]
-        both = there[0].merge(there[1], on=keys)
+        cells_of_arms = [runs.loc[runs[ARM] == name, keys].drop_duplicates() for name in arms]
+        both = cells_of_arms[0].merge(cells_of_arms[1], on=keys)
         if len(both):
             break
     else:

@@ -180,7 +180,7 @@ def _misfit(x: Array, y: Array, seeds: Array, prior: float) -> float:
     hat = np.stack([_weights(x, variances, at, False) for at in x])
     rest = np.eye(len(x)) - hat
     squares = rest**2
-    seen = np.sum((rest @ y) ** 2) - np.sum(squares @ seeds)
+    excess = np.sum((rest @ y) ** 2) - np.sum(squares @ seeds)
     spare = len(x) - 2
-    moment = max(float(seen / np.sum(squares)), 0.0)
+    moment = max(float(excess / np.sum(squares)), 0.0)
     return float(np.sqrt((_PRIOR_SIZES * prior**2 + spare * moment) / (_PRIOR_SIZES + spare)))
