@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
 import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf", "csv")
-_TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42}
+_TEXT: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42}
 _DPI = 200
 
 
@@ -93,6 +93,6 @@ def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
 
 
 def _figure(figure: Figure | Axes) -> Figure:
-    found = figure.figure
-    assert found is not None
-    return found  # of a figure, itself
+    part = figure.figure
+    assert part is not None
+    return cast("Figure", part.figure)  # of a figure itself, of a part of one the whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,15 +27,16 @@ _FEWEST = 2
 class LogTicks(Locator):
     """The densest round numbers whose labels fit."""
 
-    def __call__(self) -> np.ndarray:
+    def __call__(self) -> Sequence[float]:
         """Places of the ticks within the limits shown."""
+        assert self.axis is not None
         low, high = sorted(self.axis.get_view_interval())
         return self.tick_values(low, high)
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         """Places of the ticks between two limits."""
         if not 0 < vmin < vmax:
-            return np.empty(0)
+            return []
         room = self._room()
         first, last = int(np.floor(np.log10(vmin))), int(np.ceil(np.log10(vmax)))
         sets = [[m * 10.0**k for k in range(first, last + 1) for m in subs] for subs in _SUBS]
@@ -45,17 +46,18 @@ class LogTicks(Locator):
             inside = np.array([v for v in values if vmin * 0.999 <= v <= vmax * 1.001])
             if len(inside) <= room and self._apart(inside, vmin, vmax, room):
                 if len(inside) >= _FEWEST:
-                    return inside
+                    return inside.tolist()
                 fallback = fallback if len(fallback) else inside
         decades = [10.0**k for k in range(first, last + 1) if vmin <= 10.0**k <= vmax]
         if len(decades) >= _FEWEST:
-            return np.array([decades[0], decades[-1]])
-        linear = MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax)
+            return [decades[0], decades[-1]]
+        linear = np.asarray(MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax))
         inside = linear[(linear >= vmin) & (linear <= vmax)]
         apart = self._apart(inside, vmin, vmax, room)
-        return inside if len(inside) > len(fallback) and apart else fallback
+        return (inside if len(inside) > len(fallback) and apart else fallback).tolist()
 
     def _room(self) -> int:
+        assert self.axis is not None
         name = getattr(self.axis, "axis_name", "x")
         space = self.axis.get_tick_space()
         per = _EMS if name == "x" else 2.0
@@ -70,9 +72,16 @@ class LogTicks(Locator):
         return bool(gaps.min() >= 0.8 / (room + 1))
 
 
+def set_scale(axis: Axis, scale: str) -> None:
+    """Set the scale of either axis."""
+    ax = axis.axes
+    assert ax is not None
+    (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)(scale)
+
+
 def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
     """A logarithmic axis whose ticks are written by `form`."""
-    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    set_scale(axis, "log")
     axis.set_major_locator(LogTicks())
     axis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
     axis.set_minor_locator(NullLocator())
@@ -81,7 +90,7 @@ def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
 
 def loss_axis(axis: Axis) -> None:
     """A logarithmic axis of losses: within a decade, so its ticks are evenly spaced numbers."""
-    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    set_scale(axis, "log")
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axis.set_minor_locator(NullLocator())

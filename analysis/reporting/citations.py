@@ -31,7 +31,7 @@ def bibtex(sources: Iterable[str], version: str) -> str:
     version : str
         Of the software.
     """
-    entries = {}
+    entries: dict[str, str] = {}
     for source in sources:
         for said, number in _CITED.findall(source):
             entries.setdefault(number, _entry(said, number))

@@ -114,7 +114,8 @@ class ReportFigures:
         """The law through its runs, and what it misses."""
         from scalinglab.analysis import plot
 
-        law, together = self.answer.law, {"held_out": self.held_out}
+        law = self.answer.law
+        together: dict[str, Any] = {"held_out": self.held_out}
         shown = []
         if self.answer.outlook is not None and self.answer.outlook.arms is not None:
             text = "Loss against compute, all arms together."

@@ -132,7 +132,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    wanted, given = inspect.signature(judge).parameters, {}
+    wanted = inspect.signature(judge).parameters
+    given: dict[str, Any] = {}
     if "curves" in wanted:
         given["curves"] = load_curves(outputs, study=study, loss=loss)
     if "delta" in wanted:
