@@ -114,8 +114,8 @@ def _curve(
     measured = own.loc[own["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
     color, marker, ls = look["color"], look["marker"], look["ls"]
     if result is None:
-        kept = measured.iloc[_some(len(measured), _LINE)]
-        line(ax, kept, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=many)
+        shown = measured.iloc[_some(len(measured), _LINE)]
+        line(ax, shown, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=many)
         return
     few = measured.iloc[_some(len(measured), _POINTS)]
     points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
 import pandas as pd
@@ -20,14 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf", "csv")
-_TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42}
+_TEXT: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42}
 _DPI = 200
-
-
-def _settings(more: dict[str, Any]) -> AbstractContextManager[None]:
-    """Text of files is text; beside what a figure was drawn with."""
-    settings: Any = _TEXT | more
-    return mpl.rc_context(settings)
 
 
 def data(figure: Figure | Axes) -> pd.DataFrame:
@@ -77,7 +70,7 @@ def save(figure: Figure | Axes, path: str | Path, formats: Sequence[str] = ()) -
 def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
     """A figure as inline SVG; equal figures give equal text. `salt` keeps its ids from others'."""
     out = io.StringIO()
-    with _settings({"svg.hashsalt": salt}):
+    with mpl.rc_context(_TEXT | {"svg.hashsalt": salt}):
         _figure(figure).savefig(
             out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
         )
@@ -92,7 +85,7 @@ def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
     elif ending == "svg":
         write_atomic(whole, svg(figure))
     else:
-        with _settings({}):
+        with mpl.rc_context(_TEXT):
             save_atomic(
                 whole, lambda aside: _figure(figure).savefig(aside, format=ending, dpi=_DPI)
             )
@@ -100,6 +93,6 @@ def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
 
 
 def _figure(figure: Figure | Axes) -> Figure:
-    found: Any = figure.figure  # of a figure, itself
-    whole: Figure = found.figure
-    return whole
+    part = figure.figure
+    assert part is not None
+    return cast("Figure", part.figure)  # of a figure itself, of a part of one the whole

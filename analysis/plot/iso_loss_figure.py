@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.analysis.decisions.allocation import allocate
 from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS, short
 from scalinglab.analysis.plot.law_lines import LEVEL, law_line, run_table
-from scalinglab.analysis.plot.layers import layers, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, colour_map, finish
 from scalinglab.analysis.plot.ticks import log_axis
 
@@ -68,9 +68,7 @@ def iso_loss(
     for cost in asked:
         size = np.geomspace(*ends[0], _PATH)
         ax.plot(size, cost / (6 * size), color="white", lw=0.9, ls="--", zorder=2)
-    points(ax, table, "N", "D", "runs", color="white", size=0.8)
-    dots: Any = layers(ax)[-1].artists[0]
-    dots.set_edgecolor(INK)
+    points(ax, table, "N", "D", "runs", color="white", size=0.8, edge=INK)
     if asked:
         wanted = allocate(result, asked, level=level).table
         points(

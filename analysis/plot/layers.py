@@ -1,7 +1,7 @@
 """What a figure shows, kept as tables: for files of its data, and for what a page shows on demand.
 
-Everything is drawn through `points`, `line` and `span`, so no line can be without its interval
-where its table has one.
+Everything is drawn through `points`, `line` and `span`, so no line can be without its interval where
+its table has one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, whole_figure
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -90,6 +90,7 @@ def points(
     label: bool = True,
     bars: bool = True,
     alpha: float = 1.0,
+    edge: str = "white",
 ) -> Layer:
     """Points, with a bar each where the table has an interval."""
     layer = Layer(literal(name), table.reset_index(drop=True), x, y, "points", away=away)
@@ -103,7 +104,7 @@ def points(
         s=area,
         marker=marker,
         label=layer.name if label else "_",
-        edgecolors="white",
+        edgecolors=edge,
         linewidths=0.4 * crowded,
         zorder=3.5 if crowded == 1 else 2,  # a law's line stands above a cloud
         alpha=alpha,
@@ -194,10 +195,10 @@ def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
     reach = np.concatenate([*ends, shown])
     low, high = max(reach.min(), low - _FAR * height), min(reach.max(), high + _FAR * height)
     margin = _ROOM * ((high - low) or height)
-    bottom, top = back(low - margin), back(high + margin)
-    ax.set_ylim(float(bottom), float(top))
+    bottom, top = float(back(low - margin)), float(back(high + margin))
+    ax.set_ylim(bottom, top)
     if mark:
-        _mark(ax, float(bottom), float(top))
+        _mark(ax, bottom, top)
 
 
 def _mark(ax: Axes, bottom: float, top: float) -> None:
@@ -230,7 +231,7 @@ def _mark(ax: Axes, bottom: float, top: float) -> None:
 
 
 def _wide(ax: Axes) -> bool:
-    return ax.get_position().width * whole_figure(ax).get_figwidth() > _WIDE
+    return ax.get_position().width * figure_of(ax).get_figwidth() > _WIDE
 
 
 def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:

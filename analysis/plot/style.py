@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import matplotlib as mpl
@@ -95,6 +95,12 @@ def panels(width: float, ratio: float = _RATIO, columns: int = 1) -> list[Axes]:
     return list(figure.subplots(1, columns, squeeze=False)[0])
 
 
+def figure_of(ax: Axes) -> Figure:
+    """The whole figure that axes stand in."""
+    assert ax.figure is not None
+    return cast("Figure", ax.figure.figure)  # of a figure itself, of a part of one the whole
+
+
 class Scale:
     """Colours of a quantity on a logarithmic scale."""
 
@@ -143,8 +149,8 @@ class Scale:
         return bool(np.diff(places).min() > 0.07)
 
 
-def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
-    """Labels, a faint grid, and a legend above the data, where it hides nothing."""
+def finish(ax: Axes, x: str, y: str, legend: bool = True, title: str = "") -> Axes:
+    """Labels, a faint grid, and a legend above the data, where it hides nothing; its title is the axes'."""
     ax.set_xlabel(x)
     ax.set_ylabel(_along(ax, y))
     ax.grid(alpha=0.25, lw=0.5)
@@ -152,24 +158,17 @@ def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     handles, names = ax.get_legend_handles_labels()
     if legend and len(handles):
-        _legend_above(ax, handles, names)
+        _legend_above(ax, handles, names, title)
     return ax
-
-
-def whole_figure(ax: Axes) -> Figure:
-    """The figure that axes stand in, with all of its parts."""
-    figure: Any = ax.figure
-    whole: Figure = figure.figure
-    return whole
 
 
 def _along(ax: Axes, text: str) -> str:
     """A label of a vertical axis, in two lines where it is longer than the axis."""
-    room = whole_figure(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
+    room = figure_of(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
     return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
 
 
-def _legend_above(ax: Axes, handles: list, names: list[str]) -> None:
+def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None:
     """In as many columns as there is room for."""
     size = mpl.rcParams["font.size"] * 0.83
     columns = len(names)
@@ -183,6 +182,8 @@ def _legend_above(ax: Axes, handles: list, names: list[str]) -> None:
         borderaxespad=0.2,
         ncols=columns,
         fontsize=size,
+        title=title or None,
+        alignment="left",
         frameon=False,
         handlelength=1.6,
         columnspacing=1.2,
@@ -195,7 +196,7 @@ def _room_above(ax: Axes) -> float:
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols
     beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
-    return float(whole_figure(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
+    return float(figure_of(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
 
 
 def _legend_width(names: list[str], columns: int) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import (
@@ -27,13 +27,13 @@ _FEWEST = 2
 class LogTicks(Locator):
     """The densest round numbers whose labels fit."""
 
-    def __call__(self) -> list[float]:
+    def __call__(self) -> Sequence[float]:
         """Places of the ticks within the limits shown."""
-        axis: Any = self.axis  # matplotlib sets it
-        low, high = sorted(axis.get_view_interval())
+        assert self.axis is not None
+        low, high = sorted(self.axis.get_view_interval())
         return self.tick_values(low, high)
 
-    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         """Places of the ticks between two limits."""
         if not 0 < vmin < vmax:
             return []
@@ -41,30 +41,30 @@ class LogTicks(Locator):
         first, last = int(np.floor(np.log10(vmin))), int(np.ceil(np.log10(vmax)))
         sets = [[m * 10.0**k for k in range(first, last + 1) for m in subs] for subs in _SUBS]
         sets += [[10.0**k for k in range(first, last + 1) if k % n == 0] for n in _EVERY]
-        fallback: list[float] = []
+        fallback = np.empty(0)
         for values in sets:
-            inside = [v for v in values if vmin * 0.999 <= v <= vmax * 1.001]
+            inside = np.array([v for v in values if vmin * 0.999 <= v <= vmax * 1.001])
             if len(inside) <= room and self._apart(inside, vmin, vmax, room):
                 if len(inside) >= _FEWEST:
-                    return inside
+                    return inside.tolist()
                 fallback = fallback if len(fallback) else inside
         decades = [10.0**k for k in range(first, last + 1) if vmin <= 10.0**k <= vmax]
         if len(decades) >= _FEWEST:
             return [decades[0], decades[-1]]
-        linear = MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax)
-        inside = [float(v) for v in np.asarray(linear) if vmin <= v <= vmax]
+        linear = np.asarray(MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax))
+        inside = linear[(linear >= vmin) & (linear <= vmax)]
         apart = self._apart(inside, vmin, vmax, room)
-        return inside if len(inside) > len(fallback) and apart else fallback
+        return (inside if len(inside) > len(fallback) and apart else fallback).tolist()
 
     def _room(self) -> int:
-        axis: Any = self.axis
-        name = getattr(axis, "axis_name", "x")
-        space = axis.get_tick_space()
+        assert self.axis is not None
+        name = getattr(self.axis, "axis_name", "x")
+        space = self.axis.get_tick_space()
         per = _EMS if name == "x" else 2.0
         return int(max(_FEWEST, min(8, space * per / _LABEL_EMS.get(name, 5.0))))
 
     @staticmethod
-    def _apart(values: list[float], low: float, high: float, room: int) -> bool:
+    def _apart(values: np.ndarray, low: float, high: float, room: int) -> bool:
         """Whether neighbours are at least a label apart: multiples crowd before a decade."""
         if len(values) < 2:
             return True
@@ -72,13 +72,16 @@ class LogTicks(Locator):
         return bool(gaps.min() >= 0.8 / (room + 1))
 
 
-def _is_x(axis: Axis) -> bool:
-    return axis is axis.axes.xaxis
+def set_scale(axis: Axis, scale: str) -> None:
+    """Set the scale of either axis."""
+    ax = axis.axes
+    assert ax is not None
+    (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)(scale)
 
 
 def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
     """A logarithmic axis whose ticks are written by `form`."""
-    (axis.axes.set_xscale if _is_x(axis) else axis.axes.set_yscale)("log")
+    set_scale(axis, "log")
     axis.set_major_locator(LogTicks())
     axis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
     axis.set_minor_locator(NullLocator())
@@ -87,7 +90,7 @@ def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
 
 def loss_axis(axis: Axis) -> None:
     """A logarithmic axis of losses: within a decade, so its ticks are evenly spaced numbers."""
-    (axis.axes.set_xscale if _is_x(axis) else axis.axes.set_yscale)("log")
+    set_scale(axis, "log")
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axis.set_minor_locator(NullLocator())

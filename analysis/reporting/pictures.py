@@ -166,6 +166,8 @@ def _on_linear_axes(figure: Figure) -> Any:
     """Turn logarithmic axes into linear ones; returns what turns them back, None if there are none."""
     from matplotlib.ticker import MaxNLocator
 
+    from scalinglab.analysis.plot.ticks import set_scale
+
     changed: list[tuple[Any, ...]] = []
     for ax in figure.axes:
         if not _has_layers(ax):
@@ -176,15 +178,15 @@ def _on_linear_axes(figure: Figure) -> Any:
                 continue
             kept = axis.get_major_locator(), axis.get_major_formatter(), axis.get_minor_locator()
             changed.append((ax, axis, kept, limits))
-            _set_scale(ax, axis, "linear")
+            set_scale(axis, "linear")
             axis.set_major_locator(MaxNLocator(5))
             axis.set_major_formatter(kept[1])
         ax.set_xlim(limits[0])
         ax.set_ylim(limits[1])
 
     def back() -> None:
-        for ax, axis, (major, formatter, minor), _ in changed:
-            _set_scale(ax, axis, "log")
+        for _, axis, (major, formatter, minor), _ in changed:
+            set_scale(axis, "log")
             axis.set_major_locator(major)
             axis.set_major_formatter(formatter)
             axis.set_minor_locator(minor)
@@ -193,10 +195,6 @@ def _on_linear_axes(figure: Figure) -> Any:
             ax.set_ylim(limits[1])
 
     return back if changed else None
-
-
-def _set_scale(ax: Axes, axis: Any, scale: str) -> None:
-    (ax.set_xscale if axis.axis_name == "x" else ax.set_yscale)(scale)
 
 
 def _has_layers(ax: Axes) -> bool:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from scalinglab.analysis.plot.labels import literal
+from scalinglab.analysis.plot.labels import decimal, literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_WIDTH = 5.4  # inches of a panel
 _TICKS = 5  # different x, up to which each has its own tick
 Line = tuple[str, ArrayLike, ArrayLike]  # label, x, y
 Pane = tuple[str, Iterable[Line]]  # title, lines
@@ -46,14 +47,15 @@ def panels(
     from matplotlib.figure import Figure
 
     from scalinglab.analysis.plot.layers import line
-    from scalinglab.analysis.plot.style import category
+    from scalinglab.analysis.plot.style import category, finish
+    from scalinglab.analysis.plot.ticks import log_axis
 
     panes = [
         (title, [(label, np.asarray(u, float), np.asarray(v, float)) for label, u, v in lines])
         for title, lines in drawn
     ]
     rows, columns = -(-len(panes) // 2), min(len(panes), 2)
-    figure = Figure(figsize=(7.4 if columns == 1 else 10.4, 4.2 * rows), layout="constrained")
+    figure = Figure(figsize=(_WIDTH * columns, 3.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for spare in axes[len(panes) :]:
         spare.set_visible(False)
@@ -62,19 +64,16 @@ def panels(
         for number, (label, across, up) in enumerate(lines):
             shown = np.isfinite(across) & np.isfinite(up)
             table = pd.DataFrame({"x": across[shown], "y": up[shown]})
+            if title:
+                table["panel"] = title
             look = category(number)
             line(ax, table, "x", "y", label, ms=4, lw=1, **look)
-        ax.set_xscale("log")
+        log_axis(ax.xaxis, decimal)
         if marks is not None and title in marks:
             ax.axvline(marks[title], color="0.5", lw=1, ls="--")
         if log_y:
-            ax.set_yscale("log")
-        ax.set_title(literal(title), fontsize=10)
-        ax.set_xlabel(literal(x))
-        ax.set_ylabel(literal(y))
-        ax.grid(alpha=0.2)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(fontsize=8)
+            log_axis(ax.yaxis, decimal)
+        finish(ax, literal(x), literal(y), title=literal(title))
         ax.tick_params(labelbottom=True, labelleft=True)
     axes[0].set_ylim(frame)  # the others go along
     places = np.unique([v for _, lines in panes for _, across, _ in lines for v in across])
