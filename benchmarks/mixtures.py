@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/mixtures.py [--resamples 99] [--targets c4 github ...]
 
 38 mixtures of the seven domains of SlimPajama, six sizes, the losses on each domain and on a set of
-another kind (openhermes). Points are the second half of each run; before it the learning rate is far
-from its end. Held out, one split at a time:
+another kind (openhermes). Points are the second half of each run; before it the learning rate is
+far from its end. Held out, one split at a time:
 
 - ``mixtures``: five parts of the mixtures, drawn once with seed 0;
 - ``largest size``: 2.7B, which three mixtures have;
@@ -12,9 +12,9 @@ from its end. Held out, one split at a time:
 
 ``mixing`` is one law for all mixtures (`mixing_law`, the target's own pool first). Beside it:
 ``exponential``, E + exp(sum of t_j s_j) fitted at each size and checkpoint by itself (Data Mixing
-Laws, arXiv 2403.16952), which sees no other size; ``alone``, Chinchilla's law fitted to each mixture
-by itself, which sees no other mixture. Of each the root mean square of the log errors, and of the
-first the share of points inside their 95 % intervals. Needs the published runs: set
+Laws, arXiv 2403.16952), which sees no other size; ``alone``, Chinchilla's law fitted to each
+mixture by itself, which sees no other mixture. Of each the root mean square of the log errors, and
+of the first the share of points inside their 95 % intervals. Needs the published runs: set
 SCALING_PUBLIC_DATA to their folder. The
 form of the law was chosen among eight by these very splits: a set of other runs would judge it.
 """

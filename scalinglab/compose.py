@@ -38,7 +38,7 @@ from scalinglab.scaling.model.part import SLOTS
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
-_OF_A_MODULE = re.compile(r"model\.(options|base_options|roles)[.=]")
+_OPEN = re.compile(r"(model\.(options|base_options|roles)|data\.tokenizer\.options)[.=]")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -116,9 +116,9 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
 def _opened(override: str) -> str:
     """An override that may name a new key, where any may stand: ``++model.options.width=64``.
 
-    What a network of somebody's own takes is checked when it is built.
+    What a network of somebody's own, or a tokenizer, takes is checked when it is built.
     """
-    return f"++{override}" if _OF_A_MODULE.match(override) else override
+    return f"++{override}" if _OPEN.match(override) else override
 
 
 def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -251,8 +251,8 @@ def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
     if cls is None or not users:
         return ""
     return (
-        f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. Allowed "
-        f"here: {', '.join(sorted(beside))}"
+        f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. "
+        f"Allowed here: {', '.join(sorted(beside))}"
     )
 
 

@@ -173,8 +173,8 @@ def _before(outputs: Path, study: str, options: ProbeOptions) -> list[Ask]:
     asks = read_asks(outputs, study)
     if not asks:
         raise ConfigError(
-            f"nothing was asked of the checkpoints of study {study!r} yet: probe=validation asks for"
-            " their loss, scaling parts kind=probe lists the probes"
+            f"nothing was asked of the checkpoints of study {study!r} yet: probe=validation asks "
+            "for their loss, scaling parts kind=probe lists the probes"
         )
     return asks
 

@@ -6,6 +6,7 @@ import importlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scalinglab.cli import GROUPS, VERBS
@@ -18,13 +19,31 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_study_of_the_readme_can_be_planned(tmp_path, monkeypatch) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    text, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "mine.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     plan = make_plan(compose(["study=mine"]))
     assert len(plan.runs) == 3 * 3 * 2 + 1
     assert {p.run.config.optimizer.weight_decay for p in plan.runs} == {0.05}
+
+
+def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> None:
+    """From a folder of JSON Lines, with a BPE of 4,096."""
+    _, text = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "scaling_conf" / "study").mkdir(parents=True)
+    (tmp_path / "scaling_conf" / "study" / "mine.yaml").write_text(text)
+    (tmp_path / "corpus").mkdir()
+    rng = np.random.default_rng(0)
+    letters = rng.integers(97, 123, (4_000, 700), dtype=np.uint8)
+    letters[rng.random(letters.shape) < 0.2] = ord(" ")
+    rows = "".join(f'{{"text": "{bytes(row).decode()}"}}\n' for row in letters)
+    (tmp_path / "corpus" / "part.jsonl").write_text(rows)
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(compose(["study=mine"]))
+    assert len(plan.runs) == 3 * 2 * 3 * 2
+    assert {p.run.shape.vocab for p in plan.runs} == {4096}
+    assert {p.run.config.model.activation for p in plan.runs} == {"relu2", "swiglu"}
 
 
 def test_every_verb_is_named() -> None:

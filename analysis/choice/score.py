@@ -7,8 +7,8 @@ passes through zero where it was measured is one all the same. Of the square of 
 the square of its own standard error is taken away, as few origins tell it poorly.
 
 Shares maximise the same score of the mixture (stacking: Yao et al. 2018, arXiv:1704.02030), and
-none is below `FLOOR`. A law whose score is `MARGIN` below the best has none: of few points, the laws
-of most parameters predict anything, and a tenth of that spoils a mean.
+none is below `FLOOR`. A law whose score is `MARGIN` below the best has none: of few points, the
+laws of most parameters predict anything, and a tenth of that spoils a mean.
 
 The constants were chosen on the development sets of `benchmarks/surface_sets.py`, each entry left
 out in turn (benchmarks/README.md).

@@ -1,8 +1,8 @@
 """Whether the order of runs by numbers that are known early foretells their order by the loss.
 
-``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Initial networks are ranked so
-without training (arXiv 2101.08134); a proxy that only counts parameters agrees as well as N does, which
-therefore stands beside them.
+``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Initial networks are
+ranked so without training (arXiv 2101.08134); a proxy that only counts parameters agrees as well as
+N does, which therefore stands beside them.
 """
 
 from __future__ import annotations

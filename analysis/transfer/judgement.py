@@ -17,8 +17,8 @@ from scalinglab.analysis.transfer.seal import SealCheck
 _SAYS = {
     Verdict.TRANSFERS: "transfers: {b} saves more than {margin:.0%} of compute at the target",
     Verdict.FADES: (
-        "fades: {b} helps at the smallest size, less at each larger one, and at the target it is worth"
-        " {margin:.0%} at most, as far as is known"
+        "fades: {b} helps at the smallest size, less at each larger one, and at the target it is "
+        "worth {margin:.0%} at most, as far as is known"
     ),
     Verdict.REVERSES: "reverses: {b} costs more than {margin:.0%} of compute at the target",
     Verdict.CANNOT_TELL: "cannot tell whether {b} helps at the target",
@@ -145,8 +145,9 @@ def _numbers(measured: Measured) -> list[str]:
         if np.isfinite(target.half_width):
             parts = ", ".join(f"{part} {half:.3f}" for part, half in target.parts.items() if half)
             lines.append(
-                f"log multiplier at the target {target.value:+.3f} +-{target.half_width:.3f} ({parts});"
-                f" it changes by {slope.value:+.4f} ({slope.lower:+.4f} to {slope.upper:+.4f}) for each"
+                f"log multiplier at the target {target.value:+.3f} +-{target.half_width:.3f} "
+                f"({parts}); it changes by {slope.value:+.4f} ({slope.lower:+.4f} to "
+                f"{slope.upper:+.4f}) for each"
                 " factor e of compute"
             )
     return lines

@@ -1,8 +1,8 @@
 """A question sealed before its runs are made: what was asked, when, and which runs were known.
 
 The seal is a JSON file with the SHA-256 of its content. Whoever gives the hash away (a message, a
-commit, a time stamp) can show later that the question was not fitted to the answer; the file alone shows
-that the question is the same.
+commit, a time stamp) can show later that the question was not fitted to the answer; the file alone
+shows that the question is the same.
 """
 
 from __future__ import annotations

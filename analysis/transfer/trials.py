@@ -129,8 +129,8 @@ def _counts(table: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     if tuned < _TUNED_SIZES:
         reasons.append(
             f"both arms were tuned at {tuned} sizes: try at least {_INNER} values of lr (batch,"
-            f" weight_decay) for each arm at {_TUNED_SIZES} sizes or more, or set tuning=elsewhere if"
-            " that was done elsewhere"
+            f" weight_decay) for each arm at {_TUNED_SIZES} sizes or more, or set tuning=elsewhere "
+            "if that was done elsewhere"
         )
     return reasons
 
@@ -189,7 +189,8 @@ def _moves(arm: str, knob: str, found: dict, own: pd.DataFrame) -> list[str]:
     if follows:
         return []
     return [
-        f"{arm}: the best {knob} moves from {first.x:.3g} at N {own['N'][low]:.3g} to {last.x:.3g} at"
-        f" N {own['N'][high]:.3g}, and the values used ({', '.join(f'{v:.3g}' for v in own[knob])})"
+        f"{arm}: the best {knob} moves from {first.x:.3g} at N {own['N'][low]:.3g} to {last.x:.3g} "
+        f"at N {own['N'][high]:.3g}, and the values used "
+        f"({', '.join(f'{v:.3g}' for v in own[knob])})"
         " follow no power of N: no rule says what to use at the target"
     ]

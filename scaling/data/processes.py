@@ -137,7 +137,7 @@ def serve(descriptor: int) -> None:
         while True:
             item = pipe.recv()
             try:
-                answer = function(shared, item), None
+                answer: tuple[Any, Exception | None] = function(shared, item), None
             except UserError as error:
                 answer = None, error
             except Exception:

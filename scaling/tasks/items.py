@@ -88,8 +88,8 @@ def _item(where: str, line: str) -> Item:
         answers = _texts(where, "answer", answer if several else [answer])
         return Item(_text(where, "prompt", found["prompt"]), answers)
     raise ConfigError(
-        f"{where}: it has {', '.join(sorted(keys)) or 'no keys'}; wanted are context, choices and gold,"
-        " or prompt and answer"
+        f"{where}: it has {', '.join(sorted(keys)) or 'no keys'}; wanted are context, choices and "
+        "gold, or prompt and answer"
     )
 
 

@@ -50,7 +50,7 @@ class Data:
                 "train tokens": f"{m.train_tokens:,}",
                 "validation tokens": f"{m.validation_tokens:,}",
                 "content": m.content_hash,
-                "facts": ", ".join(f"{k} {v}" for k, v in m.facts.items()),
+                "facts": ", ".join(f"{k} {v}" for k, v in m.facts.items() if v not in (0, None)),
             }
             for name, m in self.stores.items()
         ]

@@ -15,7 +15,7 @@ from scalinglab.sweeps.launch.freeze import freeze
 from scalinglab.sweeps.launch.launch import carry_out
 from scalinglab.sweeps.launch.slurm import continued
 from scalinglab.sweeps.store.asked import Ask, asked_folders
-from scalinglab.sweeps.store.launch_record import new_probe_launch, probed_run
+from scalinglab.sweeps.store.launch_record import Launch, new_probe_launch, probed_run
 
 
 def launch_probes(
@@ -49,7 +49,9 @@ def launch_probes(
     ]
     if not runs:
         return True
-    launch_record = new_probe_launch(outputs, study, config, runs, freeze(outputs), execution)
+    launch_record: Launch = new_probe_launch(
+        outputs, study, config, runs, freeze(outputs), execution
+    )
     if config.backend == "slurm":
         launch_record = continued(launch_record)
     return carry_out(launch_record, launch_record.plan(), on_tick)

@@ -299,8 +299,10 @@ STUDIES = (
     "optimizers",
     "overtrain",
     "quickstart",
+    "repeat_data",
     "schedules",
     "tune",
+    "vocabulary",
 )
 
 

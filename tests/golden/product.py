@@ -163,7 +163,8 @@ def _resolve(run: config.RunConfig) -> Run:
 def _manifest(data: config.DataConfig) -> Manifest:
     if len(data.pools) > 1:
         return pooled_manifest({name: _manifest(pool_data(data, name)) for name in data.pools})
-    return Manifest(**MANIFEST | {"vocab": data.options.get("vocab", MANIFEST["vocab"])})
+    options = {**data.options, **(data.tokenizer.options if data.tokenizer else {})}
+    return Manifest(**MANIFEST | {"vocab": options.get("vocab", MANIFEST["vocab"])})
 
 
 # ---------------------------------------------------------------------- training

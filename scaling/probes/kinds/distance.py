@@ -16,8 +16,8 @@ START, BEFORE = "start", "before"
 class Distance(Probe):
     """Distance of the weights from where they began, or from the checkpoint before, and the angle between.
 
-    Little of both is lazy training (arXiv 1812.07956); angles of weights are what weight decay balances (arXiv
-    2305.17212).
+    Little of both is lazy training (arXiv 1812.07956); angles of weights are what weight decay
+    balances (arXiv 2305.17212).
     """
 
     since: str = setting(START, (START, BEFORE))

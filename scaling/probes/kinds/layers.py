@@ -18,9 +18,10 @@ SKIP, SWAP, PARALLEL, REMOVE = "skip", "swap", "parallel", "remove"
 class Layers(Probe):
     """Validation loss of the network with layers skipped, swapped with the next, beside it, or removed.
 
-    ``skip``: each layer by itself; ``swap``: each with the one after it; ``parallel``: each and the next read the
-    same and their outputs add up (arXiv 2407.09298). ``remove``: 1 to `most`
-    successive layers, at each number those whose input and output are most alike in angle (arXiv 2403.17887).
+    ``skip``: each layer by itself; ``swap``: each with the one after it; ``parallel``: each and the
+    next read the same and their outputs add up (arXiv 2407.09298). ``remove``: 1 to `most`
+    successive layers, at each number those whose input and output are most alike in angle (arXiv
+    2403.17887).
     """
 
     do: str = setting(SKIP, (SKIP, SWAP, PARALLEL, REMOVE))
