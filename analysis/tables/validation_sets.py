@@ -10,12 +10,12 @@ import pandas as pd
 
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.probes.probe import COLUMN, TASK
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
 SET = "validation_set"  # column: the set on which a run's own losses were measured
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
-TASK = "task."  # and the name of a task: a score of its items
 _MANIFEST: Shape = {"content_hash": str}
 OWN = ("loss", "bpb", "train_loss")  # columns measured on the run's own data
 
@@ -137,7 +137,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
         columns = [
             c
             for c in names_of(table)
-            if (c in OWN or c.startswith(FURTHER_LOSS)) and table[c].notna().any()
+            if (c in OWN or c.startswith((FURTHER_LOSS, TASK, COLUMN))) and table[c].notna().any()
         ]
         raise UserError(
             f"columns.loss = {column!r}: no run has such a measured column; there are:"

@@ -12,7 +12,7 @@ from typing import Any, Self
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.fields import AT_LEAST_1, setting
-from scalinglab.scaling.probes.probe import Probe
+from scalinglab.scaling.probes.probe import TASK, Probe
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.tasks.items import Item, encoded, read_items, synthetic_items
@@ -61,7 +61,7 @@ class AskedTask(Probe):
             f.name: f.default for f in dataclasses.fields(self) if f.name in usual
         }
         words = dataclasses.replace(self, **plain).words()
-        return ".".join(filter(None, (f"task.{self.stem}", words, number)))
+        return ".".join(filter(None, (f"{TASK}{self.stem}", words, number)))
 
     def read(self, outputs: Path) -> list[Item]:
         """The items.

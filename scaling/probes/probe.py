@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scalinglab.scaling.records.spec import RunSpec
 
 COLUMN = "probe."  # how the columns of probes begin
+TASK = "task."  # and those of tasks, which are of one set of items whatever a run was trained on
 _NO_NAME = re.compile(r"[^\w-]+")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,14 @@ from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
 from scalinglab.scaling.engine.probes.kinds.attention import _of_call
 from scalinglab.scaling.engine.probes.kinds.quantized import rounded
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
+from scalinglab.scaling.engine.trainer.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    save_part,
+)
 from scalinglab.scaling.probes.probe import PROBES, probe_of
+from scalinglab.scaling.records.parts import new_parts, write_manifest
+from scalinglab.scaling.records.prefixes import candidates
 
 DEEP = {"model.depth": 3}
 
@@ -74,6 +82,37 @@ def test_a_resumed_run_gives_the_same_numbers(make_run, make_apart, train_run) -
         pass
     for name in ("validation", "distance", "rank", "layers"):
         assert asked(cut, name) == asked(whole, name)
+
+
+def test_a_checkpoint_in_parts_and_a_member_of_a_pack_give_the_numbers_of_the_whole(
+    trained, make_run, train_run
+) -> None:
+    folder = trained(DEEP)
+    whole = [asked(folder, name) for name in ("validation", "rank")]
+    ((_, path),) = _ends(folder)
+    checkpoint = load_checkpoint(path)
+    parts = new_parts(path, 2)
+    halves = [{}, {}]
+    for key, tensor in checkpoint.state.items():  # rows of matrices, whole vectors
+        rows = len(tensor) // 2 if tensor.dim() > 1 else len(tensor)
+        halves[0][key] = tensor[:rows].clone()
+        if rows < len(tensor):
+            halves[1][key] = tensor[rows:].clone()
+    save_checkpoint(parts[0], replace(checkpoint, state=halves[0]))
+    save_part(parts[1], halves[1])
+    write_manifest(path, parts)
+    path.unlink()
+    assert [asked(folder, name) for name in ("validation", "rank")] == whole
+    members = [make_run({"seed": seed}) for seed in (1, 2)]
+    train_run(*members)
+    for member in members:
+        final = member.record().final.validation_loss
+        assert asked(member, "validation")["loss"] == pytest.approx(final, rel=1e-6)
+
+
+def _ends(folder):
+    spec = folder.spec()
+    return [(at, path) for at, path in candidates(folder.outputs, spec.science) if at == spec.steps]
 
 
 def test_step_zero_is_the_initial_weights_and_needs_no_checkpoint(make_run) -> None:
