@@ -27,8 +27,8 @@ PORIAN = ["hparams", "warmup", "decay", "param_count", "val"]
 
 def main() -> None:
     """Print every table, or those named."""
-    wanted = sys.argv[1:] or list(PARTS)
-    for name in wanted:
+    names = sys.argv[1:] or list(PARTS)
+    for name in names:
         print(f"\n== {name}")
         PARTS[name]()
 
@@ -42,29 +42,29 @@ def sweeps() -> Iterator[tuple[str, pd.DataFrame]]:
     """IsoFLOP sweeps with N, D, loss and the budget that they were planned for."""
     table = pd.read_csv(folder() / "isoflops" / "isoflops.csv")
     table = table.rename(columns={"params": "N", "tokens": "D"})
-    for name, own in table.groupby("experiment"):
-        yield f"isoflops, {name.split('__')[0]}", own
-        yield f"isoflops, {name.split('__')[0]}, without outliers", own[~own["outlier"]]
+    for name, runs in table.groupby("experiment"):
+        yield f"isoflops, {name.split('__')[0]}", runs
+        yield f"isoflops, {name.split('__')[0]}, without outliers", runs[~runs["outlier"]]
     table = pd.read_csv(folder() / "porian" / "isoflop_points.csv")
     table = table.rename(columns={"n": "N", "tokens": "D", "flops": "budget"})
-    for name, own in table.groupby(PORIAN):
-        yield f"porian, {' '.join(name)}", own
+    for name, runs in table.groupby(PORIAN):
+        yield f"porian, {' '.join(name)}", runs
 
 
 def allocation() -> None:
     """Approaches 1 to 3 with intervals; which budgets are refused; the parabola's bias."""
     rows, refused = [], []
-    for name, own in sweeps():
-        found = analysis.compare_approaches(own, 1e20, budget="budget")
-        shown = analysis.with_intervals(found.exponents).set_index("approach")
-        sizes = analysis.with_intervals(found.table).set_index("approach")["N"]
+    for name, runs in sweeps():
+        approaches = analysis.compare_approaches(runs, 1e20, budget="budget")
+        intervals = analysis.with_intervals(approaches.exponents).set_index("approach")
+        sizes = analysis.with_intervals(approaches.table).set_index("approach")["N"]
         row = {"set": name}
         for approach in NAMES.values():
-            row[f"{approach}: a"] = shown["a"].get(approach, "refused")
+            row[f"{approach}: a"] = intervals["a"].get(approach, "refused")
             row[f"{approach}: N* at 1e20"] = sizes.get(approach, "")
         rows.append(row)
-        refused += [{"set": name, **r} for r in found.refused.to_dict("records")]
-        for warning in found.warnings:
+        refused += [{"set": name, **r} for r in approaches.refused.to_dict("records")]
+        for warning in approaches.warnings:
             if "parabola" in warning:
                 refused.append({"set": name, "approach": "2 IsoFLOP", "why": warning})
     _print(pd.DataFrame(rows))
@@ -110,11 +110,11 @@ def reach() -> None:
     the grid's FLOPs until then by worth, by largest first and at random (the median of several),
     and how many of the answers contain that of the whole grid.
     """
-    for name, own in grids():
-        own = own.reset_index(drop=True)
-        own = own.assign(cost=6 * own["N"] * own["D"])
-        at = {"C": float(own["cost"].max())}
-        fitted = analysis.fit("chinchilla", own, resamples=200)
+    for name, runs in grids():
+        runs = runs.reset_index(drop=True)
+        runs = runs.assign(cost=6 * runs["N"] * runs["D"])
+        at = {"C": float(runs["cost"].max())}
+        fitted = analysis.fit("chinchilla", runs, resamples=200)
         whole = analysis.Target("loss", at).estimate(fitted)
         target = analysis.Target("loss", at, 2 * whole["half_width"])
         orders = {
@@ -122,31 +122,31 @@ def reach() -> None:
             "largest first": [_largest],
             "at random": [_random(seed) for seed in RANDOM],
         }
-        told = []
+        texts = []
         for order, ways in orders.items():
-            ends = [_reached(own, target, choose, whole["value"]) for choose in ways]
+            ends = [_reached(runs, target, choose, whole["value"]) for choose in ways]
             shares = sorted(share for share, _ in ends)
             spread = f" ({shares[0]:.1%} to {shares[-1]:.1%})" if len(ends) > 1 else ""
-            told.append(
+            texts.append(
                 f"{order} {np.median(shares):.1%}{spread},"
                 f" {sum(inside for _, inside in ends)} of {len(ends)} contain"
             )
         print(
-            f"{name}, {len(own)} runs, {_interval(whole)}, wanted within {target.within:.2%}: "
-            + "; ".join(told),
+            f"{name}, {len(runs)} runs, {_interval(whole)}, wanted within {target.within:.2%}: "
+            + "; ".join(texts),
             flush=True,
         )
 
 
 def grids() -> Iterator[tuple[str, pd.DataFrame]]:
     """Every published grid of N and D under one recipe."""
-    for name, own in sweeps():
+    for name, runs in sweeps():
         if "porian" in name or "without" in name:
-            yield name, own
+            yield name, runs
     table = pd.read_csv(folder() / "loss_to_loss" / "sweep.csv")
     table = table.rename(columns={"params": "N", "tokens": "D", "val_loss": "loss"})
-    for name, own in table[table["loss"].notna()].groupby("data"):
-        yield f"loss to loss, {name}", own
+    for name, runs in table[table["loss"].notna()].groupby("data"):
+        yield f"loss to loss, {name}", runs
     yield "chinchilla, all curves", chinchilla_points()
 
 
@@ -167,27 +167,27 @@ def _random(seed: int) -> Callable:
 
 
 def _reached(
-    own: pd.DataFrame, target: analysis.Target, choose: Callable | None, true: float
+    runs: pd.DataFrame, target: analysis.Target, choose: Callable | None, true: float
 ) -> tuple[float, bool]:
     """The share of the grid's FLOPs that it took, and whether the answer contains the whole's."""
-    start = own.sort_values("cost").iloc[: max(15, len(own) // 5)]
-    asked = list(start.index)
+    start = runs.sort_values("cost").iloc[: max(15, len(runs) // 5)]
+    trained = list(start.index)
 
     def measure(rows: pd.DataFrame) -> pd.DataFrame:
-        asked.extend(rows.index)
-        return own.loc[asked]
+        trained.extend(rows.index)
+        return runs.loc[trained]
 
-    left = own.drop(index=start.index).drop(columns="loss")
-    found = analysis.reach_target(
+    left = runs.drop(index=start.index).drop(columns="loss")
+    reached = analysis.reach_target(
         start, left, measure, target, choose=choose, each=A_ROUND, resamples=200
     )
-    last = found.history.iloc[-1]
-    share = own.loc[asked, "cost"].sum() / own["cost"].sum()
+    last = reached.history.iloc[-1]
+    share = runs.loc[trained, "cost"].sum() / runs["cost"].sum()
     return float(share), bool(last["lower"] <= true <= last["upper"])
 
 
-def _interval(known: Mapping[str, float]) -> str:
-    return f"{known['value']:.4f} ({known['lower']:.4f} to {known['upper']:.4f})"
+def _interval(row: Mapping[str, float]) -> str:
+    return f"{row['value']:.4f} ({row['lower']:.4f} to {row['upper']:.4f})"
 
 
 def curves_25m() -> pd.DataFrame:

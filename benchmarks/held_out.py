@@ -1,6 +1,7 @@
 """The largest budgets of published surfaces, predicted from the smaller ones.
 
     OMP_NUM_THREADS=1 python benchmarks/held_out.py [--only WORD] [--role ROLE] [--to TABLE.csv]
+    python benchmarks/held_out.py --small [--points]
     python benchmarks/held_out.py --from TABLE.csv
 
 Folds: of each surface of `surface_sets` the largest 1, 2 and 3 budgets are held out ("top 1", "top
@@ -9,14 +10,17 @@ others are named and left out. `--folder` adds the CSV files of a folder as sets
 scored: columns `N`, `D`, `loss` and, where there are some, `C` (a named budget) and `run`.
 
 Answers: every law of N and D alone (`LAWS`), the one that `compare_laws` would choose from what
-the fold has seen (`chosen`), and the mixture of `law=auto` (`auto`). `DEFAULT` is the fixed default.
+the fold has seen (`chosen`), and the mixture of `law=auto` (`auto`). `DEFAULT` is the fixed
+default.
 
 Choice: root mean square of the log errors over the points of all folds, no smaller than the noise
 of seeds, beside that of the one law that has the least over *all* folds, which nobody could know.
-Intervals: those of the fixed default and of `auto`, 95 %, 199 resamples. Coverage counts groups: one
-size of one corpus in one fold. Beside the mean interval score stands that of split-conformal
+Intervals: those of the fixed default and of `auto`, 95 %, 199 resamples. Coverage counts groups:
+one size of one corpus in one fold. Beside the mean interval score stands that of split-conformal
 intervals on the same folds: half a width is the conformal quantile of the answer's own errors when
 the largest 1, 2 and 3 of the budgets that the fold has seen were held out in turn.
+
+`--small` asks for the small development sets of `small_sets` instead, `--points` for no intervals.
 
 Nothing is chosen on a set whose role is `test`.
 """
@@ -38,6 +42,7 @@ from scoring import (
     interval_scores,
     log_errors,
 )
+from small_sets import small_surfaces
 from surface_sets import DEVELOPMENT, TEST, Surface, surfaces
 
 from scalinglab import analysis
@@ -55,6 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="only surfaces whose name has this in it")
     parser.add_argument("--role", choices=(DEVELOPMENT, TEST), help="only sets of this role")
+    parser.add_argument("--small", action="store_true", help="small development sets")
+    parser.add_argument("--points", action="store_true", help="predictions without intervals")
     parser.add_argument("--folder", type=Path, help="CSV files of further surfaces")
     parser.add_argument("--to", type=Path, help="where the answers are written, one row a point")
     parser.add_argument("--from", dest="stored", type=Path, help="answers that were written before")
@@ -62,16 +69,17 @@ def main() -> None:
     if asked.stored:
         answers = pd.read_csv(asked.stored)
     else:
-        found = [s for s in surfaces(asked.only, asked.folder) if asked.role in (None, s.role)]
-        answers = pd.concat(_all_answers(found, asked.to), ignore_index=True)
+        some = small_surfaces(asked.only) if asked.small else surfaces(asked.only, asked.folder)
+        found = [s for s in some if asked.role in (None, s.role)]
+        answers = pd.concat(_all_answers(found, asked.to, asked.points), ignore_index=True)
     with pd.option_context("display.width", 1000, "display.max_columns", None):
         show(answers)
 
 
-def _all_answers(found: list[Surface], to: Path | None) -> Iterator[pd.DataFrame]:
+def _all_answers(found: list[Surface], to: Path | None, points: bool) -> Iterator[pd.DataFrame]:
     for k, surface in enumerate(found):
         began = time.process_time()
-        answers = answers_of(surface)
+        answers = answers_of(surface, points)
         if to:
             answers.to_csv(to, index=False, header=k == 0, mode="a" if k else "w")
         yield answers
@@ -81,20 +89,20 @@ def _all_answers(found: list[Surface], to: Path | None) -> Iterator[pd.DataFrame
 # ---- answers: one row a point, answer, and number of budgets held out
 
 
-def answers_of(surface: Surface) -> pd.DataFrame:
-    """All answers at all points that some fold holds out.
+def answers_of(surface: Surface, points: bool = False) -> pd.DataFrame:
+    """All answers at all points that some fold holds out; of `points` no intervals.
 
     A fold's own earlier folds hold out as many budgets again, so up to twice as many are left out.
     """
     runs, tables = surface.runs, []
     last = runs.budget.max()
-    for out in range(1, 2 * max(TOPS) + 1):
+    for out in TOPS if points else range(1, 2 * max(TOPS) + 1):
         seen = runs.budget <= last - out
         if not enough(runs[seen]):
             if out in TOPS:
                 print(f"{surface.name}, top {out}: too few points are left", flush=True)
             continue
-        for name, predicted in _answers(runs, seen, chosen_too=out in TOPS):
+        for name, predicted in _answers(runs, seen, out in TOPS, points):
             table = runs.loc[~seen, ["N", "D", "C", "budget", "loss"]].assign(
                 **predicted, answer=name, out=out
             )
@@ -119,7 +127,7 @@ def enough(seen: pd.DataFrame) -> bool:
 
 
 def _answers(
-    runs: pd.DataFrame, seen: pd.Series, chosen_too: bool
+    runs: pd.DataFrame, seen: pd.Series, chosen_too: bool, points: bool
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Each answer's predictions of what is not seen, with an interval where one is scored."""
     few, ahead = runs[seen].drop(columns="budget"), runs[~seen]
@@ -127,7 +135,7 @@ def _answers(
     for law in (*LAWS, "auto"):
         if law == "auto" and not chosen_too and "auto" not in _WITH_INTERVALS:
             continue
-        resamples = RESAMPLES if law in _WITH_INTERVALS else 0
+        resamples = RESAMPLES if law in _WITH_INTERVALS and not points else 0
         try:
             fit = analysis.fit(law, few, resamples=resamples)
             table = fit.predict(ahead, level=LEVEL if resamples else None)
@@ -225,7 +233,7 @@ def show(answers: pd.DataFrame) -> None:
         laws = ", ".join(f"{law} {some[law].div(some['best law']).median():.2f}" for law in LAWS)
         print(f"{role}, median ratio of each law to the best: {laws}")
     for answer in _WITH_INTERVALS:
-        if answer not in set(answers.answer):
+        if answer not in set(answers.answer) or "lower" not in answers:
             continue
         points = with_interval_scores(answers, answer)
         rows = {name: interval_table(some) for name, some in points.groupby("set", sort=False)}

@@ -2,13 +2,14 @@
 
     OMP_NUM_THREADS=1 python benchmarks/judge.py [development | test] [--replicates 100] [--judge NAME]
 
-Pairs of runs are made: a baseline whose loss falls with compute C, and a candidate that has the loss
-of the baseline at m(C) times the compute. Each pair shares a seed; the question is m at a target that
-is larger than every size measured. The truths:
+Pairs of runs are made: a baseline whose loss falls with compute C, and a candidate that has the
+loss of the baseline at m(C) times the compute. Each pair shares a seed; the question is m at a
+target that is larger than every size measured. The truths:
 
 - null: m = 1 everywhere. A verdict "transfers" or "reverses" at any look is false.
 - constant: m = 1.15 everywhere. Right: "transfers".
-- fading: m falls from 1.15 at the smallest size to 1 at the target, a line in logarithms. Right: "fades".
+- fading: m falls from 1.15 at the smallest size to 1 at the target, a line in logarithms. Right:
+  "fades".
 - reversing: m falls from 1.15 to 1 / 1.15. Right: "reverses".
 
 The judge looks after every addition of pairs. On nulls it goes on to the end of the budget; else
@@ -18,10 +19,10 @@ The budget is the cost of a fixed grid: the same number of seeds at every size, 
 who knows the noise takes to bring the 95 % interval of log m at the target, from seeds alone and
 looked at once, to +-2 % (the margin of the verdicts). ``--seeds 8`` takes 8 seeds instead.
 
-Beside the noise of seeds: the finite evaluation text and departures of m from the line (one draw a size,
-which no seed averages away), noise that changes with size, and baselines that are no power law.
-Scenarios of the part "development" may be looked at while the judge is made; those of the part "test"
-have other laws, noise, correlations and seeds, and are only scored.
+Beside the noise of seeds: the finite evaluation text and departures of m from the line (one draw a
+size, which no seed averages away), noise that changes with size, and baselines that are no power
+law. Scenarios of the part "development" may be looked at while the judge is made; those of the part
+"test" have other laws, noise, correlations and seeds, and are only scored.
 """
 
 from __future__ import annotations

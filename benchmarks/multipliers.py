@@ -104,11 +104,11 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=["synthetic", "published"])
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--only", default="", help="only designs and sets with this in their name")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     # Half of the time of a comparison, and nothing that the multiplier is made of.
     compare_arms.sharing_tests = lambda *given: pd.DataFrame()  # type: ignore[assignment]
-    for part in asked.parts:
-        rows = synthetic(asked.replicates, asked.only) if part == "synthetic" else published()
+    for part in options.parts:
+        rows = synthetic(options.replicates, options.only) if part == "synthetic" else published()
         for row in rows:
             print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
 
@@ -130,14 +130,15 @@ def _case(runs: pd.DataFrame, largest: float, candidate: Params, replicates: int
     rows = []
     for seed in range(replicates):
         table = made(runs, largest, candidate, np.random.default_rng([seed, 5]))
-        found = analysis.compare_arms(
+        comparison = analysis.compare_arms(
             table, between=["base", "new"], resamples=RESAMPLES, seed=seed, level=LEVEL
         )
-        rows.append(found.multipliers.merge(found.verdicts, on="C").assign(seed=seed))
+        rows.append(comparison.multipliers.merge(comparison.verdicts, on="C").assign(seed=seed))
     table = pd.concat(rows)
     table["truth"] = [true_multiplier(candidate, row) for row in table.to_dict("records")]
     return {
-        str(floor): _inside(own) for floor, own in table.groupby("floor", sort=False)
+        str(floor): _inside(rows_of_floor)
+        for floor, rows_of_floor in table.groupby("floor", sort=False)
     } | _verdicts(table.drop_duplicates(["seed", "C"]))
 
 
@@ -147,13 +148,13 @@ def made(
     """Runs of both recipes; what a seed does, it does to both."""
     luck = SHARED_NOISE * rng.standard_normal(len(runs))
     tables = []
-    for name, params, own in (
+    for name, params, chosen in (
         ("base", BASELINE, np.ones(len(runs), bool)),
         ("new", candidate, runs["N"].to_numpy() <= largest),
     ):
         noise = luck + OWN_NOISE * rng.standard_normal(len(runs))
         loss = _loss(params, runs["N"], runs["D"]) * np.exp(noise)
-        tables.append(runs.assign(arm=name, loss=loss)[own])
+        tables.append(runs.assign(arm=name, loss=loss)[chosen])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -173,28 +174,28 @@ def true_multiplier(candidate: Params, row: dict) -> float:
         N, D = best_split(law, np.array([candidate]), C)
         enough = least_budget(law, np.array([BASELINE]), _loss(candidate, N, D))[0]
         return float(np.nan_to_num(enough / C, nan=np.inf))
-    wanted = _loss(candidate, [row["N"]], [row["D"]])[0]
+    target = _loss(candidate, [row["N"]], [row["D"]])[0]
     times = np.geomspace(1e-4, 1e4, 20001)
     N = row["N"] * times ** row["share"]
-    reached = _loss(BASELINE, N, row["N"] * row["D"] * times / N) <= wanted
+    reached = _loss(BASELINE, N, row["N"] * row["D"] * times / N) <= target
     return float(times[reached.argmax()]) if reached.any() else np.inf
 
 
 def _inside(table: pd.DataFrame) -> str:
-    told = []
-    for times, own in _by_budget(table).items():
-        within = (own["multiplier_lower"] <= own["truth"] * (1 + 1e-9)) & (
-            own["truth"] <= own["multiplier_upper"] * (1 + 1e-9)
+    texts = []
+    for times, at_budget in _by_budget(table).items():
+        within = (at_budget["multiplier_lower"] <= at_budget["truth"] * (1 + 1e-9)) & (
+            at_budget["truth"] <= at_budget["multiplier_upper"] * (1 + 1e-9)
         )
         with np.errstate(invalid="ignore", divide="ignore"):
-            bias = np.log(own["multiplier"] / own["truth"]).median()
-            width = np.log(own["multiplier_upper"] / own["multiplier_lower"]).median()
-        without = own["multiplier_lower"].isna().mean()
-        told.append(
-            f"{times}: {within.sum()} of {own['multiplier_lower'].notna().sum()} inside, bias"
+            bias = np.log(at_budget["multiplier"] / at_budget["truth"]).median()
+            width = np.log(at_budget["multiplier_upper"] / at_budget["multiplier_lower"]).median()
+        without = at_budget["multiplier_lower"].isna().mean()
+        texts.append(
+            f"{times}: {within.sum()} of {at_budget['multiplier_lower'].notna().sum()} inside, bias"
             f" {bias:+.3f}, width {width:.2f}" + (f", {without:.0%} without" if without else "")
         )
-    return "; ".join(told)
+    return "; ".join(texts)
 
 
 def _by_budget(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -207,16 +208,16 @@ def _by_budget(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _verdicts(table: pd.DataFrame) -> dict[str, str]:
-    told = []
-    for times, own in _by_budget(table).items():
-        right = np.where(own["truth"] > 1, "saves", "costs")
-        right = np.where(np.abs(own["truth"] - 1) < 0.01, "cannot tell", right)
-        opposite = own["verdict"].ne("cannot tell") & own["verdict"].ne(right)
-        told.append(
-            f"{times}: truth {own['truth'].iloc[0]:.2f}, right {(own['verdict'] == right).sum()},"
-            f" false {opposite.sum()} of {len(own)}"
+    texts = []
+    for times, at_budget in _by_budget(table).items():
+        right = np.where(at_budget["truth"] > 1, "saves", "costs")
+        right = np.where(np.abs(at_budget["truth"] - 1) < 0.01, "cannot tell", right)
+        opposite = at_budget["verdict"].ne("cannot tell") & at_budget["verdict"].ne(right)
+        texts.append(
+            f"{times}: truth {at_budget['truth'].iloc[0]:.2f}, right {(at_budget['verdict'] == right).sum()},"
+            f" false {opposite.sum()} of {len(at_budget)}"
         )
-    return {"verdicts": "; ".join(told)}
+    return {"verdicts": "; ".join(texts)}
 
 
 # ---- published pairs
@@ -230,16 +231,20 @@ def published() -> Iterator[dict[str, str]]:
         cost = 6 * runs["N"] * runs["D"]
         top = float(cost.groupby(runs["arm"]).max().min())
         without = runs[cost < top / 1.5]
-        found, whole = (
+        comparison, whole = (
             analysis.compare_arms(table, between=between, budgets=[top], resamples=RESAMPLES)
             for table in (without, runs)
         )
-        if found.result is None or whole.result is None:
-            yield {"pair": name, "refused": "; ".join((found.warnings or whole.warnings)[:1])}
+        if comparison.result is None or whole.result is None:
+            yield {"pair": name, "refused": "; ".join((comparison.warnings or whole.warnings)[:1])}
             continue
         reference = whole.multipliers[whole.multipliers["C"] == top]
-        row = {"pair": name, "reference": _said(reference), "predicted": _said(found.multipliers)}
-        verdicts = [f.verdicts.set_index("C")["verdict"][top] for f in (found, whole)]
+        row = {
+            "pair": name,
+            "reference": _said(reference),
+            "predicted": _said(comparison.multipliers),
+        }
+        verdicts = [f.verdicts.set_index("C")["verdict"][top] for f in (comparison, whole)]
         yield row | {"verdicts": " / ".join(verdicts)}
 
 
@@ -268,14 +273,14 @@ def pairs() -> Iterator[tuple[tuple[str, str], str, pd.DataFrame]]:
     sweep = pd.read_csv(folder / "loss_to_loss" / "sweep.csv")
     corpora = pd.DataFrame({"arm": sweep["data"], "N": sweep["params"], "D": sweep["tokens"]})
     for measured in ("c4", "smollm"):
-        own = corpora.assign(loss=sweep[f"eval/{measured}_val/CrossEntropyLoss"]).dropna()
+        runs = corpora.assign(loss=sweep[f"eval/{measured}_val/CrossEntropyLoss"]).dropna()
         for between in (("slimpajama-chunk1", "fineweb-100b"), ("starcoder", "slimpajama-chunk1")):
-            yield between, f"loss-to-loss on {measured}", own
+            yield between, f"loss-to-loss on {measured}", runs
     models = pd.read_csv(folder / "gadre" / "gadre_models.csv")
     models = models.rename(columns={"dataset_name": "arm"})
     for measured in ("c4_val", "paloma_falcon-refinedweb"):
-        own = models[["arm", "N", "D"]].assign(loss=models[f"loss_{measured}"]).dropna()
-        yield ("c4_original", "rpj"), f"Gadre on {measured}", own
+        runs = models[["arm", "N", "D"]].assign(loss=models[f"loss_{measured}"]).dropna()
+        yield ("c4_original", "rpj"), f"Gadre on {measured}", runs
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/scalebench.py [--only moe] [--repeats 10] [--theirs]
 
 ScaleBench (arXiv:2604.22753) gives each task a pool of runs that may be made and costly runs that
-are predicted. The score is R² on the costly runs, all groups together, no lower than -1. A budget is
-a share of the pool's cost, spent run by run in an order: at random or from the cheapest on; a run
-that would pass the budget waits for the next one. Where there is too little to fit, R² is -1.
+are predicted. The score is R² on the costly runs, all groups together, no lower than -1. A budget
+is a share of the pool's cost, spent run by run in an order: at random or from the cheapest on; a
+run that would pass the budget waits for the next one. Where there is too little to fit, R² is -1.
 
 Laws: the published ones of each task as they stand in `analysis.LAWS`, by the fitter's default
 objective and by least squares, and with `--theirs` the ten forms that ScaleBench fits to a task

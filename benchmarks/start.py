@@ -31,21 +31,21 @@ Start = tuple[float, float, float]  # seconds to build an engine, of its first s
 
 def main(words: list[str] | None = None) -> None:
     """Measure and print a line for each engine, cache and width."""
-    given = arguments(words)
+    options = arguments(words)
     settings = [
-        Setting(transformer(given.depth, width, 32, 128, 256), 16, given.device)
-        for width in given.widths
+        Setting(transformer(options.depth, width, 32, 128, 256), 16, options.device)
+        for width in options.widths
     ]
-    print(machine.device_name(given.device) or machine.processor())
+    print(machine.device_name(options.device) or machine.processor())
     print(
         f"{'engine':18s}{'cache':7s}{'width':>6s}{'libraries':>11s}{'engine':>8s}"
         f"{'first step':>12s}{'second':>8s}{'launch to first step':>22s}"
     )
-    for engine in given.engines:
+    for engine in options.engines:
         with tempfile.TemporaryDirectory() as cache:
             for state in ("empty", "filled"):
                 libraries, starts = launched(engine, settings, cache)
-                for width, (built, first, second) in zip(given.widths, starts, strict=True):
+                for width, (built, first, second) in zip(options.widths, starts, strict=True):
                     print(
                         f"{engine:18s}{state:7s}{width:6d}{libraries:9.1f} s{built:6.2f} s"
                         f"{first:10.2f} s{second:6.2f} s{libraries + built + first:20.1f} s",
@@ -63,20 +63,20 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--depth", type=int, default=2)
-    given = parser.parse_args(words)
-    if given.engines is None:
-        given.engines = [e for e in ENGINES if "captured" not in e or given.device != "cpu"]
-    return given
+    options = parser.parse_args(words)
+    if options.engines is None:
+        options.engines = [e for e in ENGINES if "captured" not in e or options.device != "cpu"]
+    return options
 
 
 def launched(engine: str, settings: Sequence[Setting], cache: str) -> tuple[float, Sequence[Start]]:
     """Start a process: seconds until its libraries are loaded, and what it then measured."""
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=first_steps, args=(there, engine, settings, cache))
+    here, child_end = context.Pipe()
+    process = context.Process(target=first_steps, args=(child_end, engine, settings, cache))
     launch = time.monotonic()
     process.start()
-    there.close()
+    child_end.close()
     loaded, starts = here.recv()
     process.join()
     return loaded - launch, starts

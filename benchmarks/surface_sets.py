@@ -5,8 +5,8 @@ A reader yields surfaces; those of one entry share runs or authors, and are left
 defaults are chosen.
 
 `development`: sets that defaults may be chosen on, always by leaving one entry out. They are those
-on which the widening beyond the range (`scalinglab.analysis.intervals.rolling`) was judged when it was made.
-`test`: only scored.
+on which the widening beyond the range (`scalinglab.analysis.intervals.rolling`) was judged when it
+was made. `test`: only scored.
 """
 
 from __future__ import annotations

@@ -298,8 +298,8 @@ def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any],
         chooser = cls.chooser
         used = sorted(set(keys_of(cls)) - {chooser})
         return (
-            f"{_join(path, key)} = {value}: {_join(path, chooser)} = {getattr(cls, chooser)!r} does "
-            f"not use it; it uses {', '.join(used) or 'no other keys'}"
+            f"{_join(path, key)} = {value}: {_join(path, chooser)} = {getattr(cls, chooser)!r} "
+            f"does not use it; it uses {', '.join(used) or 'no other keys'}"
         )
     return unknown_key(_join(path, key), keys_of(cls))
 

@@ -2,8 +2,8 @@
 
 One name holds everything: ``scalinglab.scaling`` (how one run happens), ``scalinglab.sweeps``
 (which runs, and where), ``scalinglab.analysis`` (what they say) and, here, what a person does:
-`Study`, `Table`, `train_run`, `extend` and the command line. They are imported on first use: a worker needs
-none of them.
+`Study`, `Table`, `train_run`, `extend` and the command line. They are imported on first use: a
+worker needs none of them.
 """
 
 import importlib

@@ -61,8 +61,8 @@ _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _BELOW = (
     "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine. Every "
-    "verb prints one JSON object with --json; -q tells no progress; --cfg job prints what plan, launch, "
-    "train and data compose. scaling --version names the version."
+    "verb prints one JSON object with --json; -q tells no progress; --cfg job prints what plan, "
+    "launch, train and data compose. scaling --version names the version."
 )
 _LONGEST = 1_200  # characters of an error
 
@@ -250,8 +250,8 @@ def _whose() -> str:
         if frame.filename in names:
             return f"It came from {names[frame.filename]}, which extend names: line {frame.lineno}."
     return (
-        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
-        "above with the command."
+        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the "
+        "lines above with the command."
     )
 
 

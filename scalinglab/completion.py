@@ -1,7 +1,7 @@
 """Completion of the command line in a shell: the words that may stand where the cursor is.
 
-A shell's script (`script`) calls ``scaling --complete LINE``, which prints a word a line. Only names
-are read, of files and of dataclasses: nothing is composed or imported that trains.
+A shell's script (`script`) calls ``scaling --complete LINE``, which prints a word a line. Only
+names are read, of files and of dataclasses: nothing is composed or imported that trains.
 """
 
 from __future__ import annotations

@@ -251,8 +251,8 @@ def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
     if cls is None or not users:
         return ""
     return (
-        f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. Allowed "
-        f"here: {', '.join(sorted(beside))}"
+        f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. "
+        f"Allowed here: {', '.join(sorted(beside))}"
     )
 
 

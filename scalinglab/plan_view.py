@@ -84,9 +84,9 @@ class PlanView:
     def frame(self) -> pd.DataFrame:
         """One row a run.
 
-        Columns ``run_id, role, varies, N, D, C, lr, schedule, seed, state, steps, new_steps, starts_from``
-        (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many such runs train
-        together). `varies` are the settings in which the runs differ beside these.
+        Columns ``run_id, role, varies, N, D, C, lr, schedule, seed, state, steps, new_steps,
+        starts_from`` (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many
+        such runs train together). `varies` are the settings in which the runs differ beside these.
         """
         return pd.DataFrame([_row(p) for p in self.plan.runs])
 

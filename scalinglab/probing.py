@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _TELL_SECONDS = 2.0
 _SHOWN = 10  # failures, by name
+_COLUMNS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,19 +92,31 @@ class Probed:
 
     def show(self, screen: Screen) -> None:
         """A row a run and step, and what lacks."""
-        import pandas as pd
-
         for line in self.left_out:
             screen.say(f"left out: {line}")
-        if len(self.frame):
-            cells = self.frame.map(_shown).astype(object)
-            screen.table(cells.where(pd.notna(cells), ""))
+        for table, more in self._tables():
+            screen.table(table.map(_shown))
+            if more:
+                screen.say(f"and {more} further columns: --json, and the study's tables, have them")
         for name, why in list(self.left.items())[:_SHOWN]:
             screen.say(f"{name}: {excerpt(why) or 'not yet'}")
         if len(self.left) > _SHOWN:
             screen.say(f"and {len(self.left) - _SHOWN} more")
         if self.left and not self.submitted:
             screen.say(f"scaling probe study={self.study} goes on with all that was asked for")
+
+    def _tables(self) -> Iterator[tuple[pd.DataFrame, int]]:
+        """The numbers of each probe by themselves, and how many columns are too many to be shown."""
+        groups: dict[str, list[str]] = {}
+        for column in self.frame.columns[2:]:
+            groups.setdefault(".".join(column.split(".")[:2]), []).append(column)
+        for named in groups.values():
+            columns = sorted(
+                named, key=lambda name: name.rpartition(".")[2].isdigit()
+            )  # layers last
+            rows = self.frame.dropna(subset=columns, how="all")
+            if len(rows):
+                yield rows[["run_id", "step", *columns[:_COLUMNS]]], max(0, len(columns) - _COLUMNS)
 
 
 def probe(
@@ -160,8 +173,8 @@ def _before(outputs: Path, study: str, options: ProbeOptions) -> list[Ask]:
     asks = read_asks(outputs, study)
     if not asks:
         raise ConfigError(
-            f"nothing was asked of the checkpoints of study {study!r} yet: probe=validation asks for"
-            " their loss, scaling parts kind=probe lists the probes"
+            f"nothing was asked of the checkpoints of study {study!r} yet: probe=validation asks "
+            "for their loss, scaling parts kind=probe lists the probes"
         )
     return asks
 
@@ -196,7 +209,8 @@ def numbers(outputs: Path, asks: Sequence[Ask]) -> pd.DataFrame:
                         name: math.nan if value is None else value
                         for name, value in result.known.items()
                     }
-    return pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
+    frame = pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
+    return frame.sort_values(["run_id", "step"], ignore_index=True)
 
 
 def _why(folder: ProbeFolder) -> str:
@@ -210,7 +224,9 @@ def _why(folder: ProbeFolder) -> str:
 
 
 def _shown(value: Any) -> Any:
-    return f"{value:.5g}" if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.5g}"
 
 
 class _Watch:

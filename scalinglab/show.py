@@ -163,8 +163,9 @@ class Watch:
         schedule = row["schedule"].ljust(max(map(len, table["schedule"])))
         varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
         self.screen.say(
-            f"{finished:3d}/{len(table)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}{varies}"
-            f"  seed {row['seed']}  after {duration(time.monotonic() - self.began)}"
+            f"{finished:3d}/{len(table)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  "
+            f"{schedule}{varies}  seed {row['seed']}  after "
+            f"{duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 

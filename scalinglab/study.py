@@ -5,7 +5,8 @@
 >>> study.plan(); study.launch(); study.results()
 
 The verbs that plan, train, watch, fit and decide read their options, call what a method calls,
-and show what it returns; what looks after a machine (gc, doctor, data, sync) is a verb alone. Progress is told to a `Screen`; nothing else is printed.
+and show what it returns; what looks after a machine (gc, doctor, data, sync) is a verb alone.
+Progress is told to a `Screen`; nothing else is printed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The one place that prints for people: sentences and tables, whole at any width.
 
 What users and programs write is never markup and never drives the terminal
-(`scalinglab.scaling.text.printable`). Lines break between words only, so that a number, an id or a path is never
-cut. No escape code is written to a file, to a terminal without any (TERM=dumb), or where NO_COLOR
-is set.
+(`scalinglab.scaling.text.printable`). Lines break between words only, so that a number, an id or a
+path is never cut. No escape code is written to a file, to a terminal without any (TERM=dumb), or
+where NO_COLOR is set.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ _TIMED: dict[str, dict[str, Any]] = {}  # request, as JSON -> answer
 def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans have their shapes timed here, each once, and not by a process that loads torch anew.
 
-    That process is run by `tests/sweeps/plan/test_pack_sizes.py`, and by all commands that are processes.
+    That process is run by `tests/sweeps/plan/test_pack_sizes.py`, and by all commands that are
+    processes.
     """
 
     def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

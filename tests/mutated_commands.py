@@ -108,7 +108,16 @@ GOOD = {
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }
-COMPOSED = ("plan", "launch", "train", "data", "add", "next", "reach", "coordcheck")  # take Hydra's overrides
+COMPOSED = (
+    "plan",
+    "launch",
+    "train",
+    "data",
+    "add",
+    "next",
+    "reach",
+    "coordcheck",
+)  # take Hydra's overrides
 STUDIED = ("plan", "launch", "data", "add", "next", "reach", "report")
 
 

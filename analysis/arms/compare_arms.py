@@ -6,8 +6,8 @@ seed or the order of the data does to both, it does not do to their difference.
 
 - speed-up at C: the compute that A needs for the loss that B reaches with C, over C, along the
   ladder's own way of growing N and D together;
-- compute multiplier at C: the same at the best splits of both, where the runs tell them, with a floor
-  of its own for each recipe and with one for both; see `scalinglab.analysis.arms.multiplier`;
+- compute multiplier at C: the same at the best splits of both, where the runs tell them, with a
+  floor of its own for each recipe and with one for both; see `scalinglab.analysis.arms.multiplier`;
 - equivalent data at (N, D): the tokens that A needs for the loss of B at (N, D), over D;
 - crossover: the C along that way at which the two laws meet.
 
@@ -78,8 +78,8 @@ def compare_arms(
         Parameters with one value in both arms, because you know so.
     budgets : list of float
         Compute, 6 N D, at which to compare. Default: the largest around which both arms were
-        measured, and 3 and 10 times that; for the multiplier also the ends of what was measured of both where they are
-        compared.
+        measured, and 3 and 10 times that; for the multiplier also the ends of what was measured of
+        both where they are compared.
     resamples, seed, level
         As in `analysis.fit`.
     differences : DataFrame, optional

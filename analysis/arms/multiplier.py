@@ -6,8 +6,8 @@ L_cand(C) is the loss that the candidate's law gives at C, and C_base(L) the lea
 the baseline's law reaches L. Both are at the best splits of their budgets where the runs tell them
 (N and D varied, the best D / N among those that were measured, or nearly); else both go along the
 ladder's own N and D. Where L_cand lies at or below all that the baseline's law can reach, m is
-infinite: such resamples are counted (`censored`), and stand at their end of the quantiles; a mean of
-them would say nothing.
+infinite: such resamples are counted (`censored`), and stand at their end of the quantiles; a mean
+of them would say nothing.
 
 What decides far beyond the runs is the floor of the loss, which runs tell least. So each multiplier
 is given twice: with a floor of its own for each recipe, and with one floor for both. A verdict that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,8 @@ def arm_settings(
         for key in sorted(one | other):
             if one.get(key) != other.get(key):
                 differing.setdefault(key, (one.get(key), other.get(key)))
-    rows = [(key, a, b, _belongs(key, intended)) for key, (a, b) in differing.items()]
+    meant = _meant(intended, differing)
+    rows = [(key, a, b, _belongs(key, meant)) for key, (a, b) in differing.items()]
     return pd.DataFrame(rows, columns=["key", "a", "b", "intended"])
 
 
@@ -126,6 +127,15 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
         f"{p.shape} {p.steps} steps {p.start:.4g} to {p.end:.4g}" for p in run.pieces
     )
     return flatten({**run.science, "schedule": pieces})
+
+
+def _meant(arm: str | None, differing: Iterable[str]) -> str | None:
+    """The key that an arm stands for: a column (``experts``) for the part that has such a key."""
+    if arm is None or "." in arm:
+        return arm
+    named = next((key for key in differing if key.rpartition(".")[2] == arm), arm)
+    chooser = f"{named.rpartition('.')[0]}.name"
+    return chooser if chooser in differing else named
 
 
 def _belongs(key: str, intended: str | None) -> bool:

@@ -58,13 +58,13 @@ def levels(values: Array) -> Array:
     """
     order = np.argsort(-values, kind="stable")
     number = np.empty(len(values), int)
-    top, held, at = np.inf, _FEWEST, -1
+    top, points, at = np.inf, _FEWEST, -1
     for row in order:
-        if values[row] * _ONE_BUDGET < top and held >= _FEWEST:
-            top, held, at = values[row], 0, at + 1
+        if values[row] * _ONE_BUDGET < top and points >= _FEWEST:
+            top, points, at = values[row], 0, at + 1
         number[row] = at
-        held += 1
-    if held < _FEWEST and at > 0:  # too few are left for one of their own
+        points += 1
+    if points < _FEWEST and at > 0:  # too few are left for one of their own
         number[number == at] = at - 1
         at -= 1
     return at - number
@@ -79,12 +79,12 @@ def budget_origins(budget: Array, fewest: int, run: Array | None = None) -> list
     level = levels(budget if run is None else of_runs(budget, run))
     last = level.max()
     least = max(fewest, _SEEN * len(budget))
-    seen = [level <= last - k for k in range(1, last)]
-    seen = [s for s in seen if s.sum() >= least and (run is None or _runs(run, s) >= _LEAST_RUNS)]
-    if not seen:
+    masks = [level <= last - k for k in range(1, last)]
+    masks = [s for s in masks if s.sum() >= least and (run is None or _runs(run, s) >= _LEAST_RUNS)]
+    if not masks:
         return []
-    chosen = np.unique(np.round(np.linspace(0, len(seen) - 1, _MOST)).astype(int))
-    return [_without_top(budget, seen[k]) for k in chosen]
+    chosen = np.unique(np.round(np.linspace(0, len(masks) - 1, _MOST)).astype(int))
+    return [_without_top(budget, masks[k]) for k in chosen]
 
 
 def of_runs(budget: Array, run: Array) -> Array:
@@ -98,11 +98,11 @@ def _runs(run: Array, rows: Array) -> int:
     return len(np.unique(run[rows]))
 
 
-def _without_top(budget: Array, seen: Array) -> Origin:
-    edge = budget[seen].max()
+def _without_top(budget: Array, fitted: Array) -> Origin:
+    edge = budget[fitted].max()
     below = float(np.log(budget.max() / edge))
-    asked = ~seen & (budget > edge)
-    return Origin(f"budgets > {edge:.3g}", seen, asked, np.log(budget / edge), below)
+    is_asked = ~fitted & (budget > edge)
+    return Origin(f"budgets > {edge:.3g}", fitted, is_asked, np.log(budget / edge), below)
 
 
 def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]:
@@ -122,6 +122,6 @@ def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]
     ]
 
 
-def in_window(budget: Array, seen: Array, share: float) -> Array:
+def in_window(budget: Array, fitted: Array, share: float) -> Array:
     """The rows seen, without a share of them from below."""
-    return seen & (budget >= np.quantile(budget[seen], share) * (1 - 1e-12))
+    return fitted & (budget >= np.quantile(budget[fitted], share) * (1 - 1e-12))

@@ -7,8 +7,8 @@ passes through zero where it was measured is one all the same. Of the square of 
 the square of its own standard error is taken away, as few origins tell it poorly.
 
 Shares maximise the same score of the mixture (stacking: Yao et al. 2018, arXiv:1704.02030), and
-none is below `FLOOR`. A law whose score is `MARGIN` below the best has none: of few points, the laws
-of most parameters predict anything, and a tenth of that spoils a mean.
+none is below `FLOOR`. A law whose score is `MARGIN` below the best has none: of few points, the
+laws of most parameters predict anything, and a tenth of that spoils a mean.
 
 The constants were chosen on the development sets of `benchmarks/surface_sets.py`, each entry left
 out in turn (benchmarks/README.md).
@@ -78,12 +78,12 @@ class HeldOut:
         return _share(each / np.bincount(self.origin)[self.origin])
 
 
-def variances(held: HeldOut, weights: Array, question: float = NEAR) -> Array:
+def variances(predictions: HeldOut, weights: Array, question: float = NEAR) -> Array:
     """Variance that each candidate's errors have at each point, (candidates, m)."""
-    far = np.maximum(held.distance, _NEAREST)
-    grown = (held.sizes**2 / far) @ weights
-    noise = max(held.noise, _LEAST_NOISE) ** 2
-    bias = trend(held, weights, question)
+    far = np.maximum(predictions.distance, _NEAREST)
+    grown = (predictions.sizes**2 / far) @ weights
+    noise = max(predictions.noise, _LEAST_NOISE) ** 2
+    bias = trend(predictions, weights, question)
     squared = np.maximum(bias.value**2 - bias.standard_error**2, 0)
     return noise + grown[:, None] * far + squared[:, None]
 
@@ -96,13 +96,13 @@ class Trend:
     standard_error: Array
 
 
-def trend(held: HeldOut, weights: Array, question: float = NEAR) -> Trend:
+def trend(predictions: HeldOut, weights: Array, question: float = NEAR) -> Trend:
     """The bias of each candidate at the question, from weighted regression; origins are clusters."""
-    error, distance = held.sizes, held.distance
+    error, distance = predictions.sizes, predictions.distance
     middle = weights @ distance
     mean, away = error @ weights, distance - middle
     spread = weights @ away**2
-    origins = len(np.unique(held.origin))
+    origins = len(np.unique(predictions.origin))
     if origins < 3 or not spread > 0:
         return Trend(mean, np.full(len(mean), np.inf))
     slope = error @ (weights * away) / spread
@@ -112,10 +112,10 @@ def trend(held: HeldOut, weights: Array, question: float = NEAR) -> Trend:
     return Trend(value, np.sqrt(left * lever / (origins - 2)))
 
 
-def log_densities(held: HeldOut, weights: Array, question: float = NEAR) -> Array:
+def log_densities(predictions: HeldOut, weights: Array, question: float = NEAR) -> Array:
     """Logarithm of the density that each candidate gives to each point, (candidates, m)."""
-    variance = variances(held, weights, question)
-    return -0.5 * (held.sizes**2 / variance + np.log(2 * np.pi * variance))
+    variance = variances(predictions, weights, question)
+    return -0.5 * (predictions.sizes**2 / variance + np.log(2 * np.pi * variance))
 
 
 def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:

@@ -1,6 +1,7 @@
 """How to split a training budget between model size and tokens under a fitted surface.
 
-This is approach 3 of arXiv:2203.15556; `scalinglab.analysis.decisions.approaches` has all three side by side.
+This is approach 3 of arXiv:2203.15556; `scalinglab.analysis.decisions.approaches` has all three
+side by side.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def allocate(
     budgets : float or list of float
         In the unit of `cost`: FLOPs by default.
     cost : callable
-        ``cost(N, D)``, rising in both and linear in D; see `scalinglab.analysis.decisions.cost_functions`.
+        ``cost(N, D)``, rising in both and linear in D; see
+        `scalinglab.analysis.decisions.cost_functions`.
     level : float
         Of the intervals.
 
@@ -152,8 +154,8 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
     )
     if lost:
         sentences.append(
-            f"the split depends on {', '.join(lost)}, which the data do not identify: add runs that vary N"
-            " and D"
+            f"the split depends on {', '.join(lost)}, which the data do not identify: add runs "
+            "that vary N and D"
         )
     drawn = [N[1:] for N, _ in splits if len(N) > 1]
     failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)

@@ -1,14 +1,15 @@
 """The shares of pools of least loss, under caps, from one mixing law a validation set.
 
 Caps come from what there is of a pool: at most `epochs` times its tokens can be drawn (Olmix, arXiv
-2602.12237, fits one law a target and caps the repetition). The loss of a mixing law is convex in the
-shares, and so is a mean of such losses: the minimum that is found is the minimum.
+2602.12237, fits one law a target and caps the repetition). The loss of a mixing law is convex in
+the shares, and so is a mean of such losses: the minimum that is found is the minimum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,8 @@ def best_mixture(
         }
         for (target, law), w in zip(laws.items(), weight, strict=True)
     ]
-    table = pd.DataFrame(losses).drop(columns=there.columns, errors="ignore")
+    shown = ["target", "weight", "loss", *(["lower", "upper"] if drawn else [])]
+    table = pd.DataFrame(losses)[shown]
     return BestMixture(pd.DataFrame(rows), table, float((table["loss"] * weight).sum()))
 
 
@@ -171,13 +173,15 @@ def _minimum(terms: Sequence[tuple[Array, ...]], weight: Array, most: Array) -> 
         return total, slope
 
     begin = most / most.sum()
+    objective: Any = loss  # stubs know no function that gives its slope, too
+    sums_to_one: Any = {"type": "eq", "fun": lambda s: s.sum() - 1, "jac": np.ones_like}
     result = minimize(
-        loss,
+        objective,
         begin,
         jac=True,
         method="SLSQP",
         bounds=[(0.0, cap) for cap in most],
-        constraints=[{"type": "eq", "fun": lambda s: s.sum() - 1, "jac": np.ones_like}],
+        constraints=sums_to_one,
         options={"ftol": 1e-12, "maxiter": 500},
     )
     shares: Array = np.clip(result.x, 0, most)

@@ -1,9 +1,10 @@
 """Approach 2: the least loss along each IsoFLOP curve, by a parabola in log N.
 
 A parabola is not the shape of such a curve: its true minimum and the parabola's part where the
-sizes are not centred on it or reach far (arXiv:2603.22339). `scalinglab.analysis.decisions.approaches` asks a
-fitted surface by how much, for the very sizes measured. A budget whose points show no minimum
-inside their sizes is refused: nothing but the parabola would say where it is.
+sizes are not centred on it or reach far (arXiv:2603.22339).
+`scalinglab.analysis.decisions.approaches` asks a fitted surface by how much, for the very sizes
+measured. A budget whose points show no minimum inside their sizes is refused: nothing but the
+parabola would say where it is.
 """
 
 from __future__ import annotations

@@ -202,7 +202,8 @@ def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> 
     """How far each law that could be wanders from its formula at some points, in log loss.
 
     Shape (count, points): zero inside the measured range and for the first, the best fit; else as
-    rolling-origin refits depart (`scalinglab.analysis.intervals.rolling`), the same way at all points.
+    rolling-origin refits depart (`scalinglab.analysis.intervals.rolling`), the same way at all
+    points.
     """
     point = {"N": N, "D": D}
     best = np.array([list(result.params.values())])

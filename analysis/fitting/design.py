@@ -106,8 +106,8 @@ def _few_sizes(points: Points) -> list[str]:
         sizes = 1 + int((steps > _SAME_SIZE).sum())
         if sizes <= _FEW_SIZES:
             sentences.append(
-                f"{name} has only {sizes} different sizes. Any three sizes fit this law; use at least"
-                " four"
+                f"{name} has only {sizes} different sizes. Any three sizes fit this law; use at "
+                "least four"
             )
     return sentences
 
@@ -234,6 +234,6 @@ def _stated_counts(points: Points, data: pd.DataFrame) -> list[str]:
     programs = data[COUNTS_FROM].dropna()
     names = ", ".join(repr(name) for name in sorted(programs.unique()))
     return [
-        f"{' and '.join(read)} of {len(programs)} of {len(data)} runs are what the program {names} said"
-        " it trained, where it said so, not what model.* of the study gives"
+        f"{' and '.join(read)} of {len(programs)} of {len(data)} runs are what the program {names} "
+        "said it trained, where it said so, not what model.* of the study gives"
     ]

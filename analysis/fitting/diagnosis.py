@@ -25,7 +25,8 @@ class Diagnosis:
     starts : int
         How many starts were tried.
     full_searches : int
-        How many of them went the whole way alone, without scouts (see `scalinglab.analysis.fitting.search`).
+        How many of them went the whole way alone, without scouts (see
+        `scalinglab.analysis.fitting.search`).
     searched : int
         On how many rows; the best of the places found were then minimised on all.
     agree : float
@@ -39,7 +40,8 @@ class Diagnosis:
     correlations : dict of str to dict
         Between free parameters, on their own scales: of the resamples, or else of the curvature.
     degrees : float
-        Of freedom, of the standard error that is known worst (`scalinglab.analysis.intervals.freedom`).
+        Of freedom, of the standard error that is known worst
+        (`scalinglab.analysis.intervals.freedom`).
     at_bound : tuple of str
         Parameters that ended on a bound.
     unidentified : dict of str to str

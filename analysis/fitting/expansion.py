@@ -169,8 +169,8 @@ def _derivatives(misfit: Misfit, u: Array) -> tuple[Array, Array]:
 def _solve(expansion: _Expansion, draws: Draws) -> tuple[Array, Array]:
     """Places of the resamples along the axes, and which of them came to rest.
 
-    Steps are Newton's, at first with the curvature of the points themselves, which Broyden's updates
-    then correct: where few residuals are small, each resample has a curvature of its own.
+    Steps are Newton's, at first with the curvature of the points themselves, which Broyden's
+    updates then correct: where few residuals are small, each resample has a curvature of its own.
     """
     z = np.zeros((len(draws), len(expansion.centre)))
     rests = np.zeros(len(draws), bool)

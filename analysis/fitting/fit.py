@@ -79,8 +79,9 @@ def fit(
     Parameters
     ----------
     law : str or Law
-        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: the mixture of the laws of N and
-        D (or of curves) that predicts held-out points best, `scalinglab.analysis.fitting.mixture`.
+        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: the mixture of the laws of N
+        and D (or of curves) that predicts held-out points best,
+        `scalinglab.analysis.fitting.mixture`.
     data : DataFrame
         One row a point, with the columns of the law (``LAWS[name].inputs``) and its response.
         Rows with ``status == "diverged"`` are left out and counted.
@@ -118,9 +119,9 @@ def fit(
         Rows that are not independent. Default: the column ``cluster`` if there is one, else
         checkpoints of one run (``run_id`` or ``run``).
     resample : {"weights", "rows", "clusters", "residual"} or array
-        See `scalinglab.analysis.intervals.resample.draw`. An array, shape (resamples, rows), holds what the
-        response could have been: where it is itself the outcome of fits, their doubt goes on into
-        this one.
+        See `scalinglab.analysis.intervals.resample.draw`. An array, shape (resamples, rows), holds
+        what the response could have been: where it is itself the outcome of fits, their doubt goes
+        on into this one.
     fixed : mapping, optional
         Parameter -> the value at which it is held.
     tied : mapping, optional
@@ -136,8 +137,9 @@ def fit(
         With `arm`: parameters that have one value for all arms.
     exclude : list of str
         Rows to leave out, each counted in `Result.excluded`: rules by name (``"unmeasured"``,
-        ``"unfinished"``, ``"mid_schedule"``: `scalinglab.analysis.tables.exclusion.RULES`) or conditions on
-        the table's columns (``"D < 1e9"``, `scalinglab.scaling.text.conditions`); the law's names serve, too.
+        ``"unfinished"``, ``"mid_schedule"``: `scalinglab.analysis.tables.exclusion.RULES`) or
+        conditions on the table's columns (``"D < 1e9"``, `scalinglab.scaling.text.conditions`); the
+        law's names serve, too.
     mix_fingerprints : bool
         Allow points from runs trained by different code.
     beyond : float, optional

@@ -105,8 +105,8 @@ def _search(result: FittedLaw) -> str:
         )
     others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
     return (
-        f"{diagnosis.starts} starts{some}; {best} of {count} full searches reached the best minimum;"
-        f" others: {', '.join(others)}"
+        f"{diagnosis.starts} starts{some}; {best} of {count} full searches reached the best "
+        f"minimum; others: {', '.join(others)}"
     )
 
 

@@ -64,8 +64,8 @@ class Result(FittedLaw):
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
-            there, the spread of rolling-origin refits (`scalinglab.analysis.intervals.rolling`) is added.
-            All of it `calibration_factor` times as wide.
+            there, the spread of rolling-origin refits (`scalinglab.analysis.intervals.rolling`) is
+            added. All of it `calibration_factor` times as wide.
         beside : sequence of Result, optional
             Fits of other laws to the same points. Beyond the range, how far they depart from this
             one is added too.
@@ -79,9 +79,10 @@ class Result(FittedLaw):
         DataFrame
             Index of `data`; the law's response, ``inside`` (within the measured range of every
             column, of their product, as N and D together are the budget, and of their ratios, as
-            D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
-            and ``upper``: NaN where too many resamples, or a refit, predict what no response can be
-            (`scalinglab.analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
+            D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside)
+            and, with `level`, ``lower`` and ``upper``: NaN where too many resamples, or a refit,
+            predict what no response can be (`scalinglab.analysis.intervals.spread`); ``impossible``
+            is the share of the resamples that do.
         """
         columns = self.columns_of(data)
         values = np.array([list(self.params.values())])

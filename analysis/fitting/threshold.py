@@ -69,7 +69,7 @@ def threshold_in_words(delta: float, spread: float, rule: str) -> str:
         return f"delta {delta:.3g}, {_OF_SPREAD} times the residuals' spread; delta=published: {PUBLISHED:g}"
     if rule == "published" and spread > CLEARLY_LARGER * delta:
         return (
-            f"delta {delta:g}, {delta / spread:.2g} times the residuals' spread: nearly least absolute"
-            " deviations; delta=scaled fits it to them"
+            f"delta {delta:g}, {delta / spread:.2g} times the residuals' spread: nearly least "
+            "absolute deviations; delta=scaled fits it to them"
         )
     return f"delta {delta:g}"

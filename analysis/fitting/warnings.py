@@ -68,8 +68,8 @@ def _lonely_best(result: FittedLaw) -> list[str]:
     if searches < 4 or agree >= 2.5 / searches:
         return []
     return [
-        f"only {round(agree * searches)} of {searches} full searches reached the best minimum: there"
-        " may be a better one; fit with more starts"
+        f"only {round(agree * searches)} of {searches} full searches reached the best minimum: "
+        "there may be a better one; fit with more starts"
     ]
 
 
@@ -77,8 +77,8 @@ def _not_converged(result: FittedLaw) -> list[str]:
     if result.diagnosis.gradient < 1e-3 or not np.isfinite(result.diagnosis.gradient):
         return []
     return [
-        f"the fit may not have converged (scaled gradient {result.diagnosis.gradient:.1e}): fit with"
-        " more starts"
+        f"the fit may not have converged (scaled gradient {result.diagnosis.gradient:.1e}): fit "
+        "with more starts"
     ]
 
 
@@ -116,6 +116,6 @@ def _one_sided(result: FittedLaw, account: dict | None) -> list[str]:
         return []
     side, size = "high" if account["error"] > 0 else "low", abs(account["error"])
     return [
-        f"a fit without the largest {account['column']} predicts all {account['points']} of its points too"
-        f" {side}, by {result.scale.say(size, digits=1)}: do not extrapolate this fit"
+        f"a fit without the largest {account['column']} predicts all {account['points']} of its "
+        f"points too {side}, by {result.scale.say(size, digits=1)}: do not extrapolate this fit"
     ]

@@ -146,8 +146,9 @@ def forecast_run(
         The run, its whole planned schedule: the same columns, ``loss`` only where it has been
         measured so far (nowhere, for a planned run).
     law : str or Law, optional
-        A law of curves, or ``"auto"``: the mixture of those of one size. Default: ``lr_annealing`` fitted to the runs of the target's size, where
-        there are at least two, else ``joint_annealing`` fitted to all sizes, of at least three.
+        A law of curves, or ``"auto"``: the mixture of those of one size. Default: ``lr_annealing``
+        fitted to the runs of the target's size, where there are at least two, else
+        ``joint_annealing`` fitted to all sizes, of at least three.
     level : float
         Of the interval.
     resamples, seed : int

@@ -9,7 +9,8 @@ arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th 
 contain a new measurement with at least that probability, if it is like those before. One prediction
 a run counts, the first. What forecasts missed widens all intervals of losses to come: forecasts by
 `Forecast.calibrated`, what a fit says of losses by `Result.calibrated`, each told in the words of
-`scalinglab.analysis.intervals.spread.calibration_in_words`. Sizes, budgets and parameters are no losses: none was tested.
+`scalinglab.analysis.intervals.spread.calibration_in_words`. Sizes, budgets and parameters are no
+losses: none was tested.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def choose(
 
     Only `roles` are looked for, and those in `renamed`.
 
-    Numbers in `renamed` are values that hold for every row; they are no columns. What is logged comes
-    before what was configured.
+    Numbers in `renamed` are values that hold for every row; they are no columns. What is logged
+    comes before what was configured.
 
     Raises
     ------

@@ -43,7 +43,8 @@ def save_study(
     sources : sequence of path
         Files that it was read from: their hashes are kept.
     held_out : str, optional
-        A condition on the columns (``"N > 1e9"``, `scalinglab.scaling.text.conditions`): runs that meet it are predicted, not fitted.
+        A condition on the columns (``"N > 1e9"``, `scalinglab.scaling.text.conditions`): runs that
+        meet it are predicted, not fitted.
     question : str
     answer : mapping, optional
         ``law, budgets, curve_law, curve_held_out``, as a study's YAML has them.

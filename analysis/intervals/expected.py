@@ -78,8 +78,8 @@ class Expectation:
             else ""
         )
         return (
-            f"expected precision of the fit of {self.law.name!r}: {outcome}.{vague} Assumes that the "
-            f"law holds near {reference}, and {self.noise:.2%} of independent noise"
+            f"expected precision of the fit of {self.law.name!r}: {outcome}.{vague} Assumes that "
+            f"the law holds near {reference}, and {self.noise:.2%} of independent noise"
         )
 
 

@@ -92,14 +92,14 @@ def _sums(rows: Array, group: Array, groups: int) -> Array:
 def reason_to_withhold(estimate: Freedom) -> str:
     """Why no interval should be given; empty where it may be.
 
-    With one degree of freedom the 95 % intervals of `scalinglab.analysis.intervals.resample` contained the
-    truth in 0 to 83 of 100 studies (three parameters from 4 points, a surface from 2 to 4 trunks);
-    with 1.8, of 5 points, in 87 to 89; from 2.5 on in 88 and more (the least: a surface from 3 x 3
-    points).
+    With one degree of freedom the 95 % intervals of `scalinglab.analysis.intervals.resample`
+    contained the truth in 0 to 83 of 100 studies (three parameters from 4 points, a surface from 2
+    to 4 trunks); with 1.8, of 5 points, in 87 to 89; from 2.5 on in 88 and more (the least: a
+    surface from 3 x 3 points).
     """
     if estimate.least >= LEAST_DEGREES:
         return ""
     return (
-        f"no intervals are given: they would rest on {estimate.least:.1f} degrees of freedom; add sizes"
-        " or independent runs"
+        f"no intervals are given: they would rest on {estimate.least:.1f} degrees of freedom; add "
+        "sizes or independent runs"
     )

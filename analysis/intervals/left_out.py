@@ -4,15 +4,10 @@ A fit's resamples carry the doubt about its parameters; that the law is wrong ab
 they cannot know. Refits without one curve each can: what each misses of the last loss of its curve
 is a miss on a schedule not seen. One rule makes intervals of that, for predictions, forecasts and
 chosen schedules alike: Student's t of the mean square of those misses and of `USUAL_MISS`, which
-counts as that of `AS_MANY`; never narrower than the law's own interval. Where the misses are larger
-than usual, what is usual counts less, as the fourth power of their ratio: these curves then say so.
+counts as that of `AS_MANY`; never narrower than the law's own interval.
 
-A refit has fewer curves than the fit, and misses more: of k misses each counts as ((k - 2) / k)²,
-which is a ninth for refits of two curves and nearly one for those of a dozen. Two curves leave
-nothing out, and tell a law poorly: what such laws usually miss counts as little as `AS_TWO` there.
-
-The constants were chosen on the development sets of benchmarks/held_out_curves.py: those that were
-best on the larger of the two are best on both.
+Two curves leave nothing out, three leave refits of two: then the interval rests on what such laws
+usually miss. Both constants were chosen on the development sets of benchmarks/held_out_curves.py.
 """
 
 from __future__ import annotations
@@ -23,8 +18,8 @@ import numpy as np
 
 Array = np.ndarray
 
-USUAL_MISS = 0.0035  # of a loss: standard deviation
-AS_MANY, AS_TWO = 10, 2  # misses, as which that counts; where nothing could be left out
+USUAL_MISS = 0.004  # of a loss: standard deviation
+AS_MANY = 2
 MOST = 12  # curves left out: each is a refit
 _FEW = 3
 
@@ -67,15 +62,9 @@ def unseen_half_width(of_law: Array | float, missed: Array, level: float) -> Arr
     """
     from scipy.special import stdtrit  # takes .2 s to load
 
-    tail = (1 + level) / 2
-    if not (count := len(missed)):
-        return np.maximum(of_law, stdtrit(AS_TWO, tail) * USUAL_MISS)
-    each = (max(count - 2, 0) / count) ** 2
-    squares = each * np.sum(np.square(missed))
-    larger = max(squares / count / USUAL_MISS**2, 1.0)  # than usual, squared
-    usual = AS_MANY / larger**2
-    size = np.sqrt((usual * USUAL_MISS**2 + squares) / (usual + each * count))
-    return np.maximum(of_law, stdtrit(AS_MANY + each * count, tail) * size)
+    degrees = AS_MANY + len(missed)
+    size = np.sqrt((AS_MANY * USUAL_MISS**2 + np.sum(np.square(missed))) / degrees)
+    return np.maximum(of_law, stdtrit(degrees, (1 + level) / 2) * size)
 
 
 def doubt_in_words(left_out: LeftOutRuns) -> str:

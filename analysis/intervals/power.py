@@ -61,8 +61,8 @@ class Design:
         found = []
         if self.seeds < 2:
             found.append(
-                f"no seed is repeated: no effect of {self.arm} can be told from noise; two seeds an "
-                "arm and size are the least"
+                f"no seed is repeated: no effect of {self.arm} can be told from noise; two seeds "
+                "an arm and size are the least"
             )
         if self.trials[0] != self.trials[1]:
             found.append(
@@ -135,7 +135,7 @@ def noise_between_seeds(runs: pd.DataFrame, arm: str) -> float:
     NaN where nothing is, or every repetition diverged.
     """
     cells = runs[np.isfinite(runs["loss"].astype(float))]
-    logs = np.log(cells["loss"].astype(float))
+    logs = pd.Series(np.log(cells["loss"].astype(float)), cells.index)
     groups = logs.groupby([cells[key] for key in (arm, "N", "D", "lr")])
     spare = float((groups.size() - 1).sum())
     left = logs - groups.transform("mean")

@@ -5,9 +5,9 @@ run or the branches of one trunk) a random weight of mean 1 and refits: the Baye
 (Rubin 1981; Chatterjee and Bose 2005 for estimating equations). Nothing is ever left out
 altogether, so ten points under five parameters can be resampled too. The weights are Gamma with a
 variance that gives back what the fit took from the residuals of groups: about g / (g - k) for g
-groups and k parameters, exactly by `scalinglab.analysis.intervals.freedom`. The wild bootstrap is not
-offered: under a cost that is nearly the absolute value, points that the fit happens to meet stay
-where they are, and its 95 % intervals covered 64-88 %.
+groups and k parameters, exactly by `scalinglab.analysis.intervals.freedom`. The wild bootstrap is
+not offered: under a cost that is nearly the absolute value, points that the fit happens to meet
+stay where they are, and its 95 % intervals covered 64-88 %.
 """
 
 from __future__ import annotations

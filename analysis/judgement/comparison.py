@@ -95,8 +95,8 @@ def _sentences(comparison: Comparison) -> list[str]:
     table, winner = comparison.table, comparison.winner
     row = table.loc[winner]
     sentences = [
-        f"Cannot tell {winner} from {', '.join(comparison.rivals)}: their order could turn with other"
-        f" draws of {comparison.by}. law=auto mixes laws."
+        f"Cannot tell {winner} from {', '.join(comparison.rivals)}: their order could turn with "
+        f"other draws of {comparison.by}. law=auto mixes laws."
         if comparison.rivals
         else f"{winner} predicts best: error {row['held_out']:.2%} held out, {row['in_sample']:.2%} in"
         " sample."

@@ -123,7 +123,7 @@ def hold_out(
 def _beyond(data: pd.DataFrame, held: np.ndarray, names: Mapping[str, str]) -> float | None:
     """How many times beyond the largest fitted budget the held-out rows lie, as `fit` takes it."""
     columns = [names.get(name, name) for name in ("N", "D")]
-    if not all(pd.api.types.is_numeric_dtype(data.get(c)) for c in columns):
+    if not all(c in data and pd.api.types.is_numeric_dtype(data[c]) for c in columns):
         return None
     budget = data[columns].prod(axis=1, min_count=2)
     return float(budget[held].max() / budget[~held].max())

@@ -56,12 +56,12 @@ class LawsCompared:
         if self.law in self.table.index and self.law != best:
             own = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
         return (
-            f"Laws compared by {self.points} predictions of budgets that they had not seen: {found}."
-            f" {best} was {self._off(best)} off{own}."
+            f"Laws compared by {self.points} predictions of budgets that they had not seen: "
+            f"{found}. {best} was {self._off(best)} off{own}."
         )
 
     def _off(self, law: str) -> str:
-        return f"{self.table.loc[law, 'error']:.2%}"
+        return f"{float(self.table['error'][law]):.2%}"
 
     def shown(self) -> pd.DataFrame:
         """The table in words for a page."""

@@ -87,8 +87,8 @@ class Multiverse:
             return text + "."
         most = self.shares.iloc[0]
         return (
-            f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the variance,"
-            f" a factor of {most['factor']:.3g} between its options)."
+            f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the "
+            f"variance, a factor of {most['factor']:.3g} between its options)."
         )
 
 

@@ -33,8 +33,8 @@ def find(law: str | Law) -> Law:
     Raises
     ------
     UserError
-        If no law has that name; the sentence offers the nearest one. If it is the mixture, where one
-        law is needed.
+        If no law has that name; the sentence offers the nearest one. If it is the mixture, where
+        one law is needed.
     """
     if law == AUTO:
         raise UserError("law = 'auto' is a mixture of laws; here one law is needed: name it")

@@ -119,7 +119,7 @@ def _curve(
         return
     few = measured.iloc[_some(len(measured), _POINTS)]
     points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)
-    kept = _some(len(own), 2 * _POINTS)
+    drawn = _some(len(own), 2 * _POINTS)
     found = np.asarray(result.predict(own)["loss"])
     table = own[["step"]].assign(loss=found)
     if len(result.draws):
@@ -128,7 +128,7 @@ def _curve(
             loss_lower=np.asarray(ends["lower"]), loss_upper=np.asarray(ends["upper"])
         )
     law = f"law, {name}"
-    line(ax, table.iloc[kept], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
+    line(ax, table.iloc[drawn], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
 
 
 def _some(count: int, most: int) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf", "csv")
 _TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42}
 _DPI = 200
+
+
+def _settings(more: dict[str, Any]) -> AbstractContextManager[None]:
+    """Text of files is text; beside what a figure was drawn with."""
+    settings: Any = _TEXT | more
+    return mpl.rc_context(settings)
 
 
 def data(figure: Figure | Axes) -> pd.DataFrame:
@@ -70,7 +77,7 @@ def save(figure: Figure | Axes, path: str | Path, formats: Sequence[str] = ()) -
 def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
     """A figure as inline SVG; equal figures give equal text. `salt` keeps its ids from others'."""
     out = io.StringIO()
-    with mpl.rc_context(_TEXT | {"svg.hashsalt": salt}):
+    with _settings({"svg.hashsalt": salt}):
         _figure(figure).savefig(
             out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
         )
@@ -85,7 +92,7 @@ def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
     elif ending == "svg":
         write_atomic(whole, svg(figure))
     else:
-        with mpl.rc_context(_TEXT):
+        with _settings({}):
             save_atomic(
                 whole, lambda aside: _figure(figure).savefig(aside, format=ending, dpi=_DPI)
             )
@@ -93,6 +100,6 @@ def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
 
 
 def _figure(figure: Figure | Axes) -> Figure:
-    found = figure.figure
-    assert found is not None
-    return found  # of a figure, itself
+    found: Any = figure.figure  # of a figure, itself
+    whole: Figure = found.figure
+    return whole

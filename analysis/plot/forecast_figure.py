@@ -25,8 +25,8 @@ _HEIGHT = 0.6
 def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """The measured part of a run, the law over the rest of its schedule, and the final loss.
 
-    The fan is the law's interval at several levels, moved to the forecast, and at the end as wide as
-    the forecast's own.
+    The fan is the law's interval at several levels, moved to the forecast, and at the end as wide
+    as the forecast's own.
 
     Parameters
     ----------

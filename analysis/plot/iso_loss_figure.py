@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,8 @@ def iso_loss(
         size = np.geomspace(*ends[0], _PATH)
         ax.plot(size, cost / (6 * size), color="white", lw=0.9, ls="--", zorder=2)
     points(ax, table, "N", "D", "runs", color="white", size=0.8)
-    layers(ax)[-1].artists[0].set_edgecolor(INK)
+    dots: Any = layers(ax)[-1].artists[0]
+    dots.set_edgecolor(INK)
     if asked:
         wanted = allocate(result, asked, level=level).table
         points(

@@ -1,7 +1,7 @@
 """What a figure shows, kept as tables: for files of its data, and for what a page shows on demand.
 
-Everything is drawn through `points`, `line` and `span`, so no line can be without its interval where
-its table has one.
+Everything is drawn through `points`, `line` and `span`, so no line can be without its interval
+where its table has one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, whole_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 _MANY = 600  # points or lines beyond which a vector file keeps them as one picture
+_CROWDED = 250  # points, beyond which they are drawn smaller and below the lines
 _NAMED = 3  # values written at the edge of a figure
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
@@ -93,7 +94,8 @@ def points(
     """Points, with a bar each where the table has an interval."""
     layer = Layer(literal(name), table.reset_index(drop=True), x, y, "points", away=away)
     at, value = layer.values
-    area = (mpl.rcParams["lines.markersize"] * size) ** 2
+    crowded = min(1.0, (_CROWDED / max(len(table), 1)) ** 0.4)
+    area = (mpl.rcParams["lines.markersize"] * size * crowded) ** 2
     colours = {"color": color} if isinstance(color, str) or color is None else {"c": color}
     artist = ax.scatter(
         at,
@@ -102,8 +104,8 @@ def points(
         marker=marker,
         label=layer.name if label else "_",
         edgecolors="white",
-        linewidths=0.4,
-        zorder=3.5,
+        linewidths=0.4 * crowded,
+        zorder=3.5 if crowded == 1 else 2,  # a law's line stands above a cloud
         alpha=alpha,
         rasterized=len(table) > _MANY,
         **colours,
@@ -193,7 +195,7 @@ def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
     low, high = max(reach.min(), low - _FAR * height), min(reach.max(), high + _FAR * height)
     margin = _ROOM * ((high - low) or height)
     bottom, top = back(low - margin), back(high + margin)
-    ax.set_ylim(bottom, top)
+    ax.set_ylim(float(bottom), float(top))
     if mark:
         _mark(ax, float(bottom), float(top))
 
@@ -228,7 +230,7 @@ def _mark(ax: Axes, bottom: float, top: float) -> None:
 
 
 def _wide(ax: Axes) -> bool:
-    return ax.get_position().width * ax.figure.get_figwidth() > _WIDE
+    return ax.get_position().width * whole_figure(ax).get_figwidth() > _WIDE
 
 
 def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:

@@ -84,7 +84,7 @@ def loss_against_compute(
             _size_line(ax, result, together, n, scale(n), level)
         best = frontier(result, low, high, level)
         if len(best):
-            line(ax, best, "C", "loss", "best split (frontier)", band=band, lw=1.8)
+            line(ax, best, "C", "loss", "best split", band=band, lw=1.8)
     log_axis(ax.xaxis, power)
     loss_axis(ax.yaxis)
     ax.set_xlim(low, high)

@@ -98,7 +98,7 @@ def reducible_loss(
             lower=_LEAST * best["reducible"].min()
         )
     band = interval_name(level) if len(result.draws) else ""
-    line(ax, best, "C", "reducible", "best split (frontier)", band=band, lw=1.8)
+    line(ax, best, "C", "reducible", "best split", band=band, lw=1.8)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}")
     ax.set_xlim(low, measured * _ROOM)

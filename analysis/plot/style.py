@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from scalinglab.analysis.plot.labels import power, short
-from scalinglab.analysis.plot.ticks import LogTicks, log_axis
+from scalinglab.analysis.plot.ticks import LogTicks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,11 +127,11 @@ class Scale:
         mappable = ScalarMappable(self.norm, self.map)
         bar = ax.figure.colorbar(mappable, ax=ax, pad=0.02, aspect=28)
         form = power if powers else short
-        log_axis(bar.ax.yaxis, form) if isinstance(self.norm, LogNorm) else None
         if len(self.values) <= _MANY and self._apart():
             bar.set_ticks(list(self.values), labels=[form(v) for v in self.values])
         elif isinstance(self.norm, LogNorm):
             bar.locator = LogTicks()
+            bar.formatter = FuncFormatter(lambda value, _: form(value))
             bar.update_ticks()
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)
@@ -155,9 +156,16 @@ def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
     return ax
 
 
+def whole_figure(ax: Axes) -> Figure:
+    """The figure that axes stand in, with all of its parts."""
+    figure: Any = ax.figure
+    whole: Figure = figure.figure
+    return whole
+
+
 def _along(ax: Axes, text: str) -> str:
     """A label of a vertical axis, in two lines where it is longer than the axis."""
-    room = ax.figure.get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
+    room = whole_figure(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
     return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
 
 
@@ -187,7 +195,7 @@ def _room_above(ax: Axes) -> float:
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols
     beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
-    return float(ax.figure.get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
+    return float(whole_figure(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
 
 
 def _legend_width(names: list[str], columns: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import (
@@ -27,38 +27,44 @@ _FEWEST = 2
 class LogTicks(Locator):
     """The densest round numbers whose labels fit."""
 
-    def __call__(self) -> np.ndarray:
+    def __call__(self) -> list[float]:
         """Places of the ticks within the limits shown."""
-        low, high = sorted(self.axis.get_view_interval())
+        axis: Any = self.axis  # matplotlib sets it
+        low, high = sorted(axis.get_view_interval())
         return self.tick_values(low, high)
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Places of the ticks between two limits."""
         if not 0 < vmin < vmax:
-            return np.empty(0)
+            return []
         room = self._room()
         first, last = int(np.floor(np.log10(vmin))), int(np.ceil(np.log10(vmax)))
         sets = [[m * 10.0**k for k in range(first, last + 1) for m in subs] for subs in _SUBS]
         sets += [[10.0**k for k in range(first, last + 1) if k % n == 0] for n in _EVERY]
-        fallback = np.empty(0)
+        fallback: list[float] = []
         for values in sets:
-            inside = np.array([v for v in values if vmin * 0.999 <= v <= vmax * 1.001])
+            inside = [v for v in values if vmin * 0.999 <= v <= vmax * 1.001]
             if len(inside) <= room and self._apart(inside, vmin, vmax, room):
                 if len(inside) >= _FEWEST:
                     return inside
                 fallback = fallback if len(fallback) else inside
+        decades = [10.0**k for k in range(first, last + 1) if vmin <= 10.0**k <= vmax]
+        if len(decades) >= _FEWEST:
+            return [decades[0], decades[-1]]
         linear = MaxNLocator(nbins=max(min(room - 1, 5), 1)).tick_values(vmin, vmax)
-        inside = linear[(linear >= vmin) & (linear <= vmax)]
-        return inside if len(inside) > len(fallback) else fallback
+        inside = [float(v) for v in np.asarray(linear) if vmin <= v <= vmax]
+        apart = self._apart(inside, vmin, vmax, room)
+        return inside if len(inside) > len(fallback) and apart else fallback
 
     def _room(self) -> int:
-        name = getattr(self.axis, "axis_name", "x")
-        space = self.axis.get_tick_space()
+        axis: Any = self.axis
+        name = getattr(axis, "axis_name", "x")
+        space = axis.get_tick_space()
         per = _EMS if name == "x" else 2.0
         return int(max(_FEWEST, min(8, space * per / _LABEL_EMS.get(name, 5.0))))
 
     @staticmethod
-    def _apart(values: np.ndarray, low: float, high: float, room: int) -> bool:
+    def _apart(values: list[float], low: float, high: float, room: int) -> bool:
         """Whether neighbours are at least a label apart: multiples crowd before a decade."""
         if len(values) < 2:
             return True
@@ -66,9 +72,13 @@ class LogTicks(Locator):
         return bool(gaps.min() >= 0.8 / (room + 1))
 
 
+def _is_x(axis: Axis) -> bool:
+    return axis is axis.axes.xaxis
+
+
 def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
     """A logarithmic axis whose ticks are written by `form`."""
-    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    (axis.axes.set_xscale if _is_x(axis) else axis.axes.set_yscale)("log")
     axis.set_major_locator(LogTicks())
     axis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
     axis.set_minor_locator(NullLocator())
@@ -77,7 +87,7 @@ def log_axis(axis: Axis, form: Callable[[float], str]) -> None:
 
 def loss_axis(axis: Axis) -> None:
     """A logarithmic axis of losses: within a decade, so its ticks are evenly spaced numbers."""
-    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    (axis.axes.set_xscale if _is_x(axis) else axis.axes.set_yscale)("log")
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axis.set_minor_locator(NullLocator())

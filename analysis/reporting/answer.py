@@ -125,7 +125,8 @@ class Answer:
         row = (inside or rows)[-1]
         return (
             f"With C = {power(row['C'])} FLOPs the best model has N* = {_ranged(row, 'N', short)}"
-            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; {growth_in_words(self.allocation.exponents)}"
+            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; "
+            f"{growth_in_words(self.allocation.exponents)}"
             + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
         )
 
@@ -260,7 +261,7 @@ def _design_in_words(fitted: pd.DataFrame) -> str:
     """How many runs, and at how many compute budgets, or sizes and token budgets."""
     sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
     budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
-    if budgets < min(sizes, lengths):
+    if 1 < budgets < min(sizes, lengths):
         return f"{len(fitted)} runs at {budgets} compute budgets"
     return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
 

@@ -49,8 +49,8 @@ def answer_study(
     with `laws` beside what other laws predict of budgets that they have not seen.
 
     `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
-    With `calibrate`, intervals of losses are as wide as the record of earlier forecasts says. `loss` is
-    a measured column that is taken as the loss, as in `analysis.load`.
+    With `calibrate`, intervals of losses are as wide as the record of earlier forecasts says.
+    `loss` is a measured column that is taken as the loss, as in `analysis.load`.
 
     Raises
     ------

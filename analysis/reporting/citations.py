@@ -31,10 +31,10 @@ def bibtex(sources: Iterable[str], version: str) -> str:
     version : str
         Of the software.
     """
-    entries = {}
+    entries: dict[str, str] = {}
     for source in sources:
-        for said, number in _CITED.findall(source):
-            entries.setdefault(number, _entry(said, number))
+        for name, number in _CITED.findall(source):
+            entries.setdefault(number, _entry(name, number))
     return "\n\n".join([*entries.values(), SOFTWARE.replace("VERSION", version)]) + "\n"
 
 

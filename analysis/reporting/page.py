@@ -1,9 +1,9 @@
 """One self-contained HTML page: a sentence, a figure, warnings, then the rest under its contents.
 
-What a page says is data (`Section`); its markup stands in ``templates/page.html`` alone, which escapes
-every text. The page is complete without its script and never asks a network. The script is our own
-few kilobytes: the smallest plotting library (Plotly's basic bundle, Vega-Lite with its runtime) is a
-megabyte in every report, and would draw each figure a second time in another style.
+What a page says is data (`Section`); its markup stands in ``templates/page.html`` alone, which
+escapes every text. The page is complete without its script and never asks a network. The script is
+our own few kilobytes: the smallest plotting library (Plotly's basic bundle, Vega-Lite with its
+runtime) is a megabyte in every report, and would draw each figure a second time in another style.
 """
 
 from __future__ import annotations

@@ -234,7 +234,9 @@ def _together(ax: Axes, artist: Any) -> list[Artist]:
         return list(artist)  # bars
     every = layers(ax)
     if isinstance(artist, PolyCollection):
-        bands = [a for layer in every for a in layer.artists if isinstance(a, PolyCollection)]
+        bands: list[Artist] = [
+            a for layer in every for a in layer.artists if isinstance(a, PolyCollection)
+        ]
         return bands if artist in bands else [artist, *bands]
     own = [layer for layer in every if artist in layer.artists]
     names = {layer.name for layer in own} | {f"law, {layer.name}" for layer in own}

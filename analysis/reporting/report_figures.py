@@ -67,8 +67,8 @@ class ReportFigures:
             return arms
         shown = [
             (
-                "Loss against compute. Points: runs, coloured by size. Black: the law's least loss at"
-                " each C; coloured lines: the law at some sizes.",
+                "Loss against compute. Points: runs, coloured by size. Black: the law's least loss "
+                "at each C; coloured lines: the law at some sizes.",
                 drawn(
                     plot.loss_against_compute,
                     self.answer.law,
@@ -114,7 +114,8 @@ class ReportFigures:
         """The law through its runs, and what it misses."""
         from scalinglab.analysis import plot
 
-        law, together = self.answer.law, {"held_out": self.held_out}
+        law = self.answer.law
+        together: dict[str, Any] = {"held_out": self.held_out}
         shown = []
         if self.answer.outlook is not None and self.answer.outlook.arms is not None:
             text = "Loss against compute, all arms together."

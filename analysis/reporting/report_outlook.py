@@ -85,8 +85,8 @@ def _arms(outlook: Outlook) -> list[Section]:
         parts.append(
             Section(
                 f"What the compute of {b} is worth in that of {a}",
-                f"{worth(found)[0].removesuffix(':')}; floor: of the loss, each recipe its own or one"
-                " for both. The verdict is what both say.",
+                f"{worth(found)[0].removesuffix(':')}; floor: of the loss, each recipe its own or "
+                "one for both. The verdict is what both say.",
                 [with_intervals(multipliers)],
             )
         )

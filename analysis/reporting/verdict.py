@@ -1,7 +1,7 @@
 """The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
 
-``study.answer.kind`` names a judge of ``analysis/studies``: a function that sees the runs as a table
-and nothing else, so that runs from elsewhere, or made up, can be judged as well.
+``study.answer.kind`` names a judge of ``analysis/studies``: a function that sees the runs as a
+table and nothing else, so that runs from elsewhere, or made up, can be judged as well.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     Raises
     ------
     UserError
-        If the study does not exist, its kind is unknown, or its runs do not suffice or were validated on different sets.
+        If the study does not exist, its kind is unknown, or its runs do not suffice or were
+        validated on different sets.
     """
     plan = study_plan(outputs, study)
     kind = plan.study.answer.kind
@@ -132,7 +133,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    wanted, given = inspect.signature(judge).parameters, {}
+    wanted = inspect.signature(judge).parameters
+    given: dict[str, Any] = {}
     if "curves" in wanted:
         given["curves"] = load_curves(outputs, study=study, loss=loss)
     if "delta" in wanted:

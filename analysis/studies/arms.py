@@ -2,13 +2,14 @@
 
 A network of experts passes a token through a part of its parameters, one with shared layers uses
 each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
-FLOPs of matrix products a token) and equal n_total (equal weights to store). Where a baseline has no
-model of that count, its log loss is read between its two nearest sizes, linearly in log N; beyond
-its sizes nothing is said.
+FLOPs of matrix products a token) and equal n_total (equal weights to store). Where a baseline has
+no model of that count, its log loss is read between its two nearest sizes, linearly in log N;
+beyond its sizes nothing is said.
 
 Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
-pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`), or
-whose interval contains zero, is not resolved.
+pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`, by
+the noise that was planned with, or that of the pairs if it is larger), or whose interval contains
+zero, is not resolved.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ class _Effect:
         told = f"loss {np.expm1(self.mean):+.2%}{interval} over {many}{worth}"
         least = f" (the least that is detected: {self.least:.2%})" if not self.resolved else ""
         return (
-            f"{self.arm} beside {self.baseline} at equal {self.count} (equal {COUNTS[self.count]}): "
-            f"{self.verdict}{least}: {told}."
+            f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
+            f"{COUNTS[self.count]}): {self.verdict}{least}: {told}."
         )
 
     def row(self) -> dict[str, Any]:
@@ -190,6 +191,7 @@ def _effect(
     if freedom:
         spread = np.sqrt(((d - by_size[:, None]) ** 2).sum() / freedom)
         half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(d.size))
+        noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
     least = least_effect(noise, d.size, freedom)
     worth = _worth(own.index[-1], own.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy())
     return _Effect(arm, baseline, count, by_size, float(d.mean()), half, least, worth)
@@ -232,12 +234,14 @@ def _fitted(
     if len(table) <= len(wanted.parameters):
         said = f"{len(table)} points for {len(wanted.parameters)} parameters"
         return {}, [f"the law {law} is not fitted: {said}"]
-    result = fit(wanted, table, columns=columns, resamples=_RESAMPLES, seed=0)
+    result = fit(wanted, table.drop(columns="arm"), columns=columns, resamples=_RESAMPLES, seed=0)
     rows = []
-    for name in result.params:
+    for name, value in result.params.items():
         low, high = result.interval(name)
-        rows.append({"parameter": name, "value": result.params[name], "lower": low, "upper": high})
-    return {f"The law {law}: {wanted.formula}": pd.DataFrame(rows)}, []
+        if low < high:  # else it stays where it began in every resample, of which is warned
+            rows.append({"parameter": name, "value": value, "lower": low, "upper": high})
+    told = [f"the law {law}: {warning}" for warning in result.warnings]
+    return {f"The law {law}: {wanted.formula}": pd.DataFrame(rows)}, told
 
 
 def _edges(runs: pd.DataFrame, arm: str) -> list[str]:

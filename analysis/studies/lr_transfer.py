@@ -83,8 +83,8 @@ def _warnings(name: str, found: dict[int, Optimum], sweeps: dict[int, pd.DataFra
         []
         if not edges
         else [
-            f"{name}: the best LR is at the edge of the grid at width {', '.join(edges)}; its regret "
-            "is not known there"
+            f"{name}: the best LR is at the edge of the grid at width {', '.join(edges)}; its "
+            "regret is not known there"
         ]
     )
     base, top = found[min(found)].x, sweeps[max(found)]["lr"]

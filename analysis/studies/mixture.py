@@ -1,7 +1,7 @@
 """Which shares of the pools are best, from runs of some mixtures: a law a validation set, a choice.
 
-The runs with the role ``held_out`` are other mixtures, which the law does not see: it chooses one of
-them, and what that costs over the best of them is the regret of choosing by the law. A design in
+The runs with the role ``held_out`` are other mixtures, which the law does not see: it chooses one
+of them, and what that costs over the best of them is the regret of choosing by the law. A design in
 which the candidates are no closer than the noise between seeds resolves no choice, and says so.
 """
 
@@ -179,7 +179,8 @@ def _least(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
 
     By the noise that was measured between them; where no seed is repeated, by that of the design.
     """
-    groups = np.log(runs["loss"].astype(float)).groupby([runs[arm], runs["N"], runs["D"]])
+    logs = pd.Series(np.log(runs["loss"].astype(float)), runs.index)
+    groups = logs.groupby([runs[arm], runs["N"], runs["D"]])
     seeds, spare = int(groups.size().min()), int((groups.size() - 1).sum())
     noise = _NOISE if design is None else design.noise
     if spare:
@@ -190,7 +191,7 @@ def _least(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
 def _regret(who: str, ahead: pd.DataFrame, predicted: dict[str, Array], least: float) -> str:
     """What choosing among the held-out mixtures by a law costs."""
     mean = np.mean(list(predicted.values()), axis=0)
-    chosen, best = ahead.iloc[int(mean.argmin())], ahead.loc[ahead["mean"].idxmin()]
+    chosen, best = ahead.iloc[int(mean.argmin())], ahead.iloc[int(ahead["mean"].argmin())]
     begin = f"Of {len(ahead)} mixtures that were not fitted {who} chooses {chosen['mixture']}"
     if chosen["mixture"] == best["mixture"]:
         worst = ahead["mean"].max() / best["mean"] - 1

@@ -15,7 +15,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.typed import groups_of
+from scalinglab.analysis.tables.typed import groups_of, records_of
 from scalinglab.scaling.errors import UserError
 
 _GRID = 200  # vocabularies between the smallest and the largest measured
@@ -62,7 +62,7 @@ def judge(runs: pd.DataFrame, *, resamples: int = 300) -> Finding:
     ]
     figure = panels([("", lines)], "training compute (FLOPs)", "loss (bits per byte)")
     return Finding(
-        [_sentence(row, measured) for row in table.to_dict("records")],
+        [_sentence(row, measured) for row in records_of(table)],
         {"Best vocabularies": table, "Parameters": result.summary.reset_index()},
         [("Loss in bits per byte against compute, by vocabulary.", figure)],
         list(result.warnings),
@@ -91,8 +91,8 @@ def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
     if not inside:
         return (
-            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its interval"
-            f" ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those measured,"
-            f" {least:,} to {most:,}"
+            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
+            f"interval ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those "
+            f"measured, {least:,} to {most:,}"
         )
     return f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to {row['upper']:,.0f})"

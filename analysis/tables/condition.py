@@ -53,7 +53,8 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
             raise ConditionError(
                 text,
                 f"{name!r} is ambiguous: columns= says that {name} is {column!r}, and the"
-                f" table has a column {name!r}, too; write {column!r}, or rename the table's {name!r}",
+                f" table has a column {name!r}, too; write {column!r}, or rename the table's "
+                f"{name!r}",
             )
     places = place_of | {
         name: place_of[column] for name, column in also.items() if column in place_of

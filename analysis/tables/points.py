@@ -290,8 +290,8 @@ def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     versions = versions_of_code(frame["fingerprint"].dropna().astype(str))
     if versions:
         raise UserError(
-            f"column 'fingerprint' names {len(versions)} versions ({', '.join(versions[:3])}): the runs were"
-            " trained by different code; pass mix_fingerprints=True to fit them together"
+            f"column 'fingerprint' names {len(versions)} versions ({', '.join(versions[:3])}): the "
+            "runs were trained by different code; pass mix_fingerprints=True to fit them together"
         )
 
 

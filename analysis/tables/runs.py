@@ -158,8 +158,8 @@ def load(
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
-        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself, which
-        then stand for those of the configuration;
+        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself,
+        which then stand for those of the configuration;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.

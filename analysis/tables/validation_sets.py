@@ -180,8 +180,9 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
         f"columns.loss={common[0]} names one that all have"
         if common
         else (
-            f"scaling probe probe=validation options.store={first} (with study=NAME of each) measures"
-            f" all of them on that set, then columns.loss={FURTHER_LOSS}{first} compares them"
+            f"scaling probe probe=validation options.store={first} (with study=NAME of each) "
+            f"measures all of them on that set, then columns.loss={FURTHER_LOSS}{first} compares "
+            "them"
         )
     )
     raise UserError(

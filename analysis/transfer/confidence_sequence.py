@@ -1,10 +1,10 @@
 """Intervals that hold at every look at once, for a mean or a contrast with unknown variance.
 
-A t interval holds at one look that was fixed beforehand; whoever looks after every run and stops when
-it pleases is wrong far more often. The t statistic with a normal mixture over the effect is a test
-martingale whose value exceeds 1/(1 - level) at any time with probability 1 - level at most (Ville):
-Lai, "On confidence sequences", 1976; Wang and Ramdas, arXiv:2310.03722; for coefficients of a
-linear model with nuisance parameters Lindon et al., arXiv:2210.08589. With information n (the
+A t interval holds at one look that was fixed beforehand; whoever looks after every run and stops
+when it pleases is wrong far more often. The t statistic with a normal mixture over the effect is a
+test martingale whose value exceeds 1/(1 - level) at any time with probability 1 - level at most
+(Ville): Lai, "On confidence sequences", 1976; Wang and Ramdas, arXiv:2310.03722; for coefficients
+of a linear model with nuisance parameters Lindon et al., arXiv:2210.08589. With information n (the
 variance of one observation over that of the estimate) and a prior variance g of the effect (in
 variances of one observation) its value is
 
@@ -51,7 +51,7 @@ def anytime_quantile(looks: float, freedom: float, level: float) -> float:
     if freedom < 1:
         return math.inf
     gains = [1 + g * looks for g in _PRIORS]
-    wanted = len(_PRIORS) / (1 - level)
+    threshold = len(_PRIORS) / (1 - level)
     power = (freedom + 1) / 2
 
     def reached(t: float) -> bool:
@@ -60,7 +60,7 @@ def anytime_quantile(looks: float, freedom: float, level: float) -> float:
             power * (math.log1p(square) - math.log1p(square / gain)) - math.log(gain) / 2
             for gain in gains
         )
-        return sum(math.exp(min(log, _OVERFLOW)) for log in logs) >= wanted
+        return sum(math.exp(min(log, _OVERFLOW)) for log in logs) >= threshold
 
     low, high = 0.0, _LARGEST
     if not reached(high):

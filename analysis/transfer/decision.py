@@ -43,10 +43,10 @@ class Decision:
 def decide(line: MultiplierLine, margin: float) -> Decision:
     """The verdict for a margin of log m.
 
-    "Transfers" and "reverses" are beyond the margin with the whole interval. "Fades" takes an advantage
-    that is real at the smallest size and falls with scale, both with their whole intervals, an
-    estimate at the target within the margin, and an interval there that excludes both the whole
-    advantage of the smallest size and its opposite.
+    "Transfers" and "reverses" are beyond the margin with the whole interval. "Fades" takes an
+    advantage that is real at the smallest size and falls with scale, both with their whole
+    intervals, an estimate at the target within the margin, and an interval there that excludes both
+    the whole advantage of the smallest size and its opposite.
     """
     target, slope = line.at(1.0), line.slope
     smallest = line.at(float(np.exp(line.x.min())))

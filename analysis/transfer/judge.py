@@ -1,9 +1,9 @@
 """A candidate judged against a baseline at a target beyond the measured sizes.
 
-The answer is a, the log of the compute multiplier at the target: y_i = a + b log(C_i / C_target), y_i
-the log of the compute that the baseline needs for the candidate's loss, over the candidate's, from
-pairs of runs with one seed. Its interval holds at every look, so a study may be judged after every run
-and stopped at the first verdict.
+The answer is a, the log of the compute multiplier at the target: y_i = a + b log(C_i / C_target),
+y_i the log of the compute that the baseline needs for the candidate's loss, over the candidate's,
+from pairs of runs with one seed. Its interval holds at every look, so a study may be judged after
+every run and stopped at the first verdict.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def judge(
     Parameters
     ----------
     data : DataFrame
-        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D), ``seconds``
-        (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role`` ("sweep":
-        a trial) and ``fresh`` (true: a rerun that chose nothing).
+        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D),
+        ``seconds`` (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role``
+        ("sweep": a trial) and ``fresh`` (true: a rerun that chose nothing).
     question : TransferQuestion
     far : bool
         Whether a target beyond 30 times the largest measured compute is judged.
@@ -78,8 +78,8 @@ def judge(
     if question.at > FAR * top and not far:
         raise UserError(
             f"at = {question.at:.3g} FLOPs is {question.at / top:.3g} times the largest"
-            f" measured compute, {top:.3g}; beyond {FAR:g} times nothing is judged unless far=true, or"
-            " larger sizes are run"
+            f" measured compute, {top:.3g}; beyond {FAR:g} times nothing is judged unless "
+            "far=true, or larger sizes are run"
         )
     trials = read_trials(runs, arms, checked=question.tuning == "check")
     pairs = pair_fresh(trials.fresh, arms)
@@ -89,8 +89,8 @@ def judge(
     next_runs, measured = propose_fresh(runs, set(pairs[SIZE]), arms), None
     if sizes < SIZES:
         reasons.append(
-            f"{sizes} of {runs[SIZE].nunique()} sizes have pairs of runs with seeds that chose no trial,"
-            f" and the trend takes {SIZES}"
+            f"{sizes} of {runs[SIZE].nunique()} sizes have pairs of runs with seeds that chose no "
+            f"trial, and the trend takes {SIZES}"
         )
     else:
         measured, doubts, better = _measure(usable, trials.fresh, question)
@@ -198,8 +198,8 @@ def _assumptions(question: TransferQuestion) -> list[str]:
     assumed = []
     if not question.text_noise:
         assumed.append(
-            "the noise of the evaluation text is taken as 0; text_noise= sets the standard deviation of"
-            " the log loss ratio that comes from it"
+            "the noise of the evaluation text is taken as 0; text_noise= sets the standard "
+            "deviation of the log loss ratio that comes from it"
         )
     if question.tuning == "elsewhere":
         assumed.append("tuning=elsewhere: equal numbers of trials of both arms are not checked")

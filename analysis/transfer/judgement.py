@@ -17,8 +17,8 @@ from scalinglab.analysis.transfer.seal import SealCheck
 _SAYS = {
     Verdict.TRANSFERS: "transfers: {b} saves more than {margin:.0%} of compute at the target",
     Verdict.FADES: (
-        "fades: {b} helps at the smallest size, less at each larger one, and at the target it is worth"
-        " {margin:.0%} at most, as far as is known"
+        "fades: {b} helps at the smallest size, less at each larger one, and at the target it is "
+        "worth {margin:.0%} at most, as far as is known"
     ),
     Verdict.REVERSES: "reverses: {b} costs more than {margin:.0%} of compute at the target",
     Verdict.CANNOT_TELL: "cannot tell whether {b} helps at the target",
@@ -83,17 +83,17 @@ class Judgement:
 
     def sentence(self) -> str:
         """The verdict in a sentence."""
-        asked = self.question
-        says = _SAYS[self.verdict].format(b=asked.candidate, margin=asked.margin)
+        question = self.question
+        says = _SAYS[self.verdict].format(b=question.candidate, margin=question.margin)
         if self.verdict is Verdict.CANNOT_TELL and self.reasons:
             return f"{says}: {'; '.join(self.reasons)}"
         return says
 
     def report(self) -> str:
         """The verdict, what it rests on, and what to run next."""
-        asked = self.question
+        question = self.question
         lines = [
-            f"[[{asked.candidate} judged against {asked.baseline} at C = {asked.at:.3g} FLOPs]]",
+            f"[[{question.candidate} judged against {question.baseline} at C = {question.at:.3g} FLOPs]]",
             f"    {_capital(self.sentence())}",
         ]
         if self.measured is not None:
@@ -145,8 +145,9 @@ def _numbers(measured: Measured) -> list[str]:
         if np.isfinite(target.half_width):
             parts = ", ".join(f"{part} {half:.3f}" for part, half in target.parts.items() if half)
             lines.append(
-                f"log multiplier at the target {target.value:+.3f} +-{target.half_width:.3f} ({parts});"
-                f" it changes by {slope.value:+.4f} ({slope.lower:+.4f} to {slope.upper:+.4f}) for each"
+                f"log multiplier at the target {target.value:+.3f} +-{target.half_width:.3f} "
+                f"({parts}); it changes by {slope.value:+.4f} ({slope.lower:+.4f} to "
+                f"{slope.upper:+.4f}) for each"
                 " factor e of compute"
             )
     return lines
@@ -204,8 +205,8 @@ def _size(row: dict[str, Any]) -> str:
 
 
 def _trial(row: dict[str, Any]) -> str:
-    known = {"arm", "N", "D", "trials", "fresh"}
-    settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in known)
+    columns = {"arm", "N", "D", "trials", "fresh"}
+    settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in columns)
     fresh = ", ".join(map(str, row["fresh"])) or "none"
     return (
         f"{row['arm']}, N {row['N']:.3g}: {row['trials']} trial{'s' * (row['trials'] != 1)}"

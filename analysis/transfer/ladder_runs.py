@@ -37,8 +37,8 @@ def ladder_runs(
     Raises
     ------
     UserError
-        If a column or an arm is missing, the arms share no size, the sizes are no ladder, or a point
-        was taken in the middle of a schedule.
+        If a column or an arm is missing, the arms share no size, the sizes are no ladder, or a
+        point was taken in the middle of a schedule.
     """
     for column in (arm, "N", "D", "loss", "seed"):
         if column not in data:
@@ -100,8 +100,8 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     for keys in _KEYS:
         if not set(keys) <= set(runs):
             continue
-        there = [runs.loc[runs[ARM] == name, keys].drop_duplicates() for name in arms]
-        both = there[0].merge(there[1], on=keys)
+        cells_of_arms = [runs.loc[runs[ARM] == name, keys].drop_duplicates() for name in arms]
+        both = cells_of_arms[0].merge(cells_of_arms[1], on=keys)
         if len(both):
             break
     else:
@@ -116,7 +116,7 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     if down.any():
         row = records_of(base.iloc[1:][down])[0]
         raise UserError(
-            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute than"
-            " before and a smaller N or D; select one ladder, as in exclude=['D < 20e9']"
+            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute "
+            "than before and a smaller N or D; select one ladder, as in exclude=['D < 20e9']"
         )
     return both.merge(base[keys].assign(**{SIZE: np.arange(len(base))}), on=keys)

@@ -2,12 +2,12 @@
 
 y_i is the log of the compute that the baseline needs for the candidate's loss at size i, over the
 candidate's. It comes from the mean log ratio of paired losses, so what both arms share (a seed,
-the baseline's distance from its law) is not in it; the law gives the rate of exchange only. The line
-y = a + b log(C / C_target) makes a the answer. These make it uncertain:
+the baseline's distance from its law) is not in it; the law gives the rate of exchange only. The
+line y = a + b log(C / C_target) makes a the answer. These make it uncertain:
 
 - seeds: the variance of pairs, estimated; intervals hold at every look at once;
-- lack of fit: departures of y_i from the line, one a size, which no seed averages away. Three to five
-  sizes hardly tell their variance, so that starts from a prior of a few sizes' weight;
+- lack of fit: departures of y_i from the line, one a size, which no seed averages away. Three to
+  five sizes hardly tell their variance, so that starts from a prior of a few sizes' weight;
 - the evaluation text: a given standard deviation of the log ratio, independent between sizes or the
   same at all, whichever is worse;
 - the baseline's law: refits without each size (jackknife);
@@ -180,7 +180,7 @@ def _misfit(x: Array, y: Array, seeds: Array, prior: float) -> float:
     hat = np.stack([_weights(x, variances, at, False) for at in x])
     rest = np.eye(len(x)) - hat
     squares = rest**2
-    seen = np.sum((rest @ y) ** 2) - np.sum(squares @ seeds)
+    excess = np.sum((rest @ y) ** 2) - np.sum(squares @ seeds)
     spare = len(x) - 2
-    moment = max(float(seen / np.sum(squares)), 0.0)
+    moment = max(float(excess / np.sum(squares)), 0.0)
     return float(np.sqrt((_PRIOR_SIZES * prior**2 + spare * moment) / (_PRIOR_SIZES + spare)))

@@ -88,7 +88,7 @@ def next_seed(cell: pd.DataFrame, arms: Sequence[str], C: float) -> dict[str, An
     seeds = [set(cell.loc[cell[ARM] == arm, "seed"].astype(int)) for arm in arms]
     halves = sorted(seeds[0] ^ seeds[1])
     seed = halves[0] if halves else max(seeds[0] | seeds[1]) + 1
-    missing = [arm for arm, own in zip(arms, seeds, strict=True) if seed not in own]
+    missing = [arm for arm, arm_seeds in zip(arms, seeds, strict=True) if seed not in arm_seeds]
     return _place(cell) | {
         "C": C,
         "seed": [seed],

@@ -32,7 +32,8 @@ class TransferQuestion:
     tuning : {"check", "elsewhere"}
         Whether the runs show that both arms had as many trials, or that is taken on trust.
     text_noise : float
-        Standard deviation of the log ratio of two losses that comes from the finite evaluation text.
+        Standard deviation of the log ratio of two losses that comes from the finite evaluation
+        text.
     lack_of_fit : float
         Expected standard deviation of the log multiplier about its line.
     exclude : tuple of str

@@ -1,8 +1,8 @@
 """A question sealed before its runs are made: what was asked, when, and which runs were known.
 
 The seal is a JSON file with the SHA-256 of its content. Whoever gives the hash away (a message, a
-commit, a time stamp) can show later that the question was not fitted to the answer; the file alone shows
-that the question is the same.
+commit, a time stamp) can show later that the question was not fitted to the answer; the file alone
+shows that the question is the same.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class SealCheck:
         head = f"sealed {self.date} (SHA-256 {self.hash[:16]}...): "
         if self.matched:
             return head + "the question is the sealed one, and all runs of the verdict ended later"
-        said = list(self.differences)
+        reasons = list(self.differences)
         if self.known:
-            said.append(f"{self.known} runs of the verdict had ended before the seal")
-        return head + "does not match: " + "; ".join(said)
+            reasons.append(f"{self.known} runs of the verdict had ended before the seal")
+        return head + "does not match: " + "; ".join(reasons)
 
 
 def write_seal(
@@ -116,8 +116,8 @@ def check_seal(path: str | Path, question: TransferQuestion, used: pd.DataFrame)
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     )
-    known = len(set(sealed["runs"]) & set(run_marks(used)))
-    return SealCheck(str(path), sealed["date"], sealed["hash"], differences, known)
+    ended_before = len(set(sealed["runs"]) & set(run_marks(used)))
+    return SealCheck(str(path), sealed["date"], sealed["hash"], differences, ended_before)
 
 
 def run_marks(runs: pd.DataFrame) -> list[str]:
@@ -125,10 +125,10 @@ def run_marks(runs: pd.DataFrame) -> list[str]:
     names = [n for n in ("run_id", "run") if n in runs and runs[n].notna().all()]
     if names:
         return sorted(runs[names[0]].astype(str))
-    known = runs[[c for c in ("N", "D", "seed", "lr", "loss") if c in runs]].astype(float)
+    columns = runs[[c for c in ("N", "D", "seed", "lr", "loss") if c in runs]].astype(float)
     return sorted(
         hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()[:16]
-        for row in records_of(known)
+        for row in records_of(columns)
     )
 
 

@@ -65,8 +65,8 @@ class SizeMeans:
     @property
     def variances(self) -> Array:
         """The same at each size: its own, drawn to that of all sizes by as many as ten pairs."""
-        own = _PRIOR_FREEDOM * self.pooled + self.squares
-        return own / (_PRIOR_FREEDOM + self.counts - 1)
+        sums = _PRIOR_FREEDOM * self.pooled + self.squares
+        return sums / (_PRIOR_FREEDOM + self.counts - 1)
 
     def _mean_square(self, squares: Array) -> float:
         return float(np.sum(squares) / self.freedom) if self.freedom > 0 else np.nan
@@ -82,8 +82,8 @@ class SizeMeans:
     ) -> SizeMeans:
         """From one entry a pair: number of the size, FLOPs, losses, and costs other than FLOPs."""
         base, other = np.log(baseline), np.log(candidate)
-        own, others = (C, C) if cost is None else cost
-        dearer = np.log(others / own)
+        baseline_cost, candidate_cost = (C, C) if cost is None else cost
+        dearer = np.log(candidate_cost / baseline_cost)
 
         counts = np.bincount(size)
 
@@ -95,7 +95,7 @@ class SizeMeans:
         spread = np.sqrt(np.sum(centred[0] ** 2) * np.sum(centred[1] ** 2))
         return cls(
             C=np.exp(mean(np.log(C))),
-            cost=np.exp(mean(np.log(own))),
+            cost=np.exp(mean(np.log(baseline_cost))),
             dearer=mean(dearer),
             baseline=np.exp(mean(base)),
             ratio=mean(ratio),

@@ -129,8 +129,8 @@ def _counts(table: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     if tuned < _TUNED_SIZES:
         reasons.append(
             f"both arms were tuned at {tuned} sizes: try at least {_INNER} values of lr (batch,"
-            f" weight_decay) for each arm at {_TUNED_SIZES} sizes or more, or set tuning=elsewhere if"
-            " that was done elsewhere"
+            f" weight_decay) for each arm at {_TUNED_SIZES} sizes or more, or set tuning=elsewhere "
+            "if that was done elsewhere"
         )
     return reasons
 
@@ -143,9 +143,9 @@ def _optimum(
     others: Sequence[str],
 ) -> list[str]:
     """Where a best value lies on the edge of its grid, or moves with size and no rule follows."""
-    own = table[table["arm"] == arm].set_index(SIZE)
-    reasons, found = [], {}
-    for row in records_of(own.reset_index()):
+    chosen_trials = table[table["arm"] == arm].set_index(SIZE)
+    reasons, optima = [], {}
+    for row in records_of(chosen_trials.reset_index()):
         size = row[SIZE]
         cell = cells[arm, size]
         for other in others:  # along one knob, at the best of the others
@@ -165,31 +165,32 @@ def _optimum(
             reasons.append(f"{arm}, N {row['N']:.3g}: {best.sentence(knob)}")
         else:
             steps = np.diff(np.sort(np.log(cell[knob].unique())))
-            found[size] = (best, float(np.median(steps)))
-    if len(found) >= 2 and not reasons:
-        reasons += _moves(arm, knob, found, own)
+            optima[size] = (best, float(np.median(steps)))
+    if len(optima) >= 2 and not reasons:
+        reasons += _moves(arm, knob, optima, chosen_trials)
     return reasons
 
 
-def _moves(arm: str, knob: str, found: dict, own: pd.DataFrame) -> list[str]:
+def _moves(arm: str, knob: str, optima: dict, chosen_trials: pd.DataFrame) -> list[str]:
     """An optimum that moves by more than its doubt, while the chosen values follow no power of N."""
-    low, high = min(found), max(found)
-    (first, step), (last, _) = found[low], found[high]
+    low, high = min(optima), max(optima)
+    (first, step), (last, _) = optima[low], optima[high]
     moved = abs(np.log(last.x / first.x))
     errors = [np.log(best.upper / best.lower) / (2 * _SIDES) for best in (first, last)]
     doubt = _SIDES * float(np.hypot(*errors))
     if moved <= max(step, 0.0 if np.isnan(doubt) else doubt):
         return []
     with np.errstate(divide="ignore"):
-        chosen = np.log(own[knob].to_numpy(float))
-    log_n = np.log(own["N"].to_numpy(float))
+        chosen = np.log(chosen_trials[knob].to_numpy(float))
+    log_n = np.log(chosen_trials["N"].to_numpy(float))
     varies = np.ptp(log_n) > 0
     line = np.polyval(np.polyfit(log_n, chosen, 1), log_n) if varies else chosen.mean()
     follows = np.ptp(chosen) > step / 2 and np.all(np.abs(chosen - line) <= step)
     if follows:
         return []
     return [
-        f"{arm}: the best {knob} moves from {first.x:.3g} at N {own['N'][low]:.3g} to {last.x:.3g} at"
-        f" N {own['N'][high]:.3g}, and the values used ({', '.join(f'{v:.3g}' for v in own[knob])})"
+        f"{arm}: the best {knob} moves from {first.x:.3g} at N {chosen_trials['N'][low]:.3g} to {last.x:.3g} "
+        f"at N {chosen_trials['N'][high]:.3g}, and the values used "
+        f"({', '.join(f'{v:.3g}' for v in chosen_trials[knob])})"
         " follow no power of N: no rule says what to use at the target"
     ]

@@ -45,8 +45,8 @@ def build(config):
         return transformers.LlamaForCausalLM(LlamaConfig(**sizes))
     if not 1 <= active <= experts or model["mlp_width"] % active:
         sys.exit(
-            f"trainer.options.active = {active}: a number from 1 to experts = {experts} that divides"
-            f" model.mlp_width = {model['mlp_width']}"
+            f"trainer.options.active = {active}: a number from 1 to experts = {experts} that "
+            f"divides model.mlp_width = {model['mlp_width']}"
         )
     routing = dict(num_local_experts=experts, num_experts_per_tok=active, router_aux_loss_coef=0.01)
     return transformers.MixtralForCausalLM(MixtralConfig(**sizes, **routing))

@@ -6,8 +6,8 @@ and the matrix keeps the Frobenius norm R that it began with:
     W <- R normalize(W - lr R normalize(u)),    normalize(x) = x / |x|
 
 The learning rate is thus an angle, and no weight decay is needed. Every base is wrapped in the same
-way: it updates a copy in which the matrices are zeros, so that what it leaves there is -lr u and its
-decay is nothing. Bases whose step depends on the weights themselves (adamp, adafactor,
+way: it updates a copy in which the matrices are zeros, so that what it leaves there is -lr u and
+its decay is nothing. Bases whose step depends on the weights themselves (adamp, adafactor,
 schedule_free) cannot be wrapped so.
 """
 

@@ -1,8 +1,8 @@
 """The store of a source of documents: read, encoded and written chunk after chunk.
 
-What is written is noted every few seconds, so a build that was killed goes on from there; chunks are
-encoded by several processes and written in their order, so the store does not depend on how many
-there are. No more than a few chunks are in memory.
+What is written is noted every few seconds, so a build that was killed goes on from there; chunks
+are encoded by several processes and written in their order, so the store does not depend on how
+many there are. No more than a few chunks are in memory.
 """
 
 from __future__ import annotations

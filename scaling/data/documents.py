@@ -1,8 +1,8 @@
 """Sources of documents: text that a tokenizer turns into one store.
 
-A source reads chunks of about a megabyte, one at a time and in any process; ``scaling/data/build.py``
-makes the store of them. What all of them share stands here: the column of the text, the condition
-that chooses rows, and the cut of the validation part.
+A source reads chunks of about a megabyte, one at a time and in any process;
+``scaling/data/build.py`` makes the store of them. What all of them share stands here: the column of
+the text, the condition that chooses rows, and the cut of the validation part.
 """
 
 from __future__ import annotations

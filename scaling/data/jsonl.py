@@ -47,7 +47,8 @@ class JsonLines(FileDocuments):
                 yield path, start, min(start + CHUNK, size)
             return
         with _opened(path) as file:
-            number, lines, held = 1, [], 0
+            lines: list[bytes] = []
+            number, held = 1, 0
             while line := file.readline(LONGEST + 1):
                 if len(line) > LONGEST:
                     raise ConfigError(_too_long(path, number + len(lines)))
@@ -176,7 +177,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         if _compression(path) == "gzip":
             with gzip.open(path, "rb") as file:
-                yield file
+                yield io.BufferedReader(file)
         else:
             import pyarrow as pa
 

@@ -1,8 +1,8 @@
 """How much of the validation part the training part holds as well.
 
 A stretch of text that is in both (200 bytes, the 50 tokens of arXiv 2107.06499) is a duplicate,
-wherever in its document it stands. Stretches are looked at where a hash of two tokens is 0 modulo 16,
-in both parts alike: a share of all, the same one on both sides, chosen by content.
+wherever in its document it stands. Stretches are looked at where a hash of two tokens is 0 modulo
+16, in both parts alike: a share of all, the same one on both sides, chosen by content.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Several stores as one, drawn from in shares; and one store whose training tokens are noisy.
 
-Order: which pool a sequence belongs to is a function of the shares (`scalinglab.scaling.schedule.shares`),
-which window of the pool it is, of the seed and the pool's name. Noise replaces a token by where it
-stands in its store: a window is the same in every epoch, and a run with more noise replaces what
-one with less does.
+Order: which pool a sequence belongs to is a function of the shares
+(`scalinglab.scaling.schedule.shares`), which window of the pool it is, of the seed and the pool's
+name. Noise replaces a token by where it stands in its store: a window is the same in every epoch,
+and a run with more noise replaces what one with less does.
 """
 
 from __future__ import annotations

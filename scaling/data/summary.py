@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def _no_documents(name: str, part: str, source: Documents, counts: Counts) -> st
 
 
 def _duplicates(
-    folder: Path, name: str, source: Documents, tokens: dict[str, np.ndarray], per_token: float
+    folder: Path, name: str, source: Documents, tokens: Mapping[str, np.ndarray], per_token: float
 ) -> dict[str, Any]:
     """Documents that come twice, and how much of the validation part is in the training part."""
     hashes = {p: np.fromfile(folder / hashes_file(p), np.uint64) for p in PARTS}
@@ -110,7 +111,7 @@ def _duplicates(
     }
 
 
-def _write_vocabulary(folder: Path, tokens: dict[str, np.ndarray], encoder: Encoder) -> None:
+def _write_vocabulary(folder: Path, tokens: Mapping[str, np.ndarray], encoder: Encoder) -> None:
     """What is known of each token: its bytes, and how often it is."""
     sizes = encoder.token_bytes()
     if sizes is not None:

@@ -1,7 +1,8 @@
 """Text of synthetic problems with their answers, a line each, bytes as tokens.
 
-Training has problems of the training part only, validation those of the test (``scalinglab.scaling.tasks.synthetic``): the
-two are disjoint by content, and so is all that a task asks from all that a run has seen.
+Training has problems of the training part only, validation those of the test
+(``scalinglab.scaling.tasks.synthetic``): the two are disjoint by content, and so is all that a task
+asks from all that a run has seen.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def find(target: str) -> Any:
     if not module:
         registered = f": {', '.join(MODELS)}" if MODELS else ""
         raise ConfigError(
-            f"model.target = {target!r} is neither a registered network{registered}, nor an import path "
-            "such as mine.MyNet of a file in extend=[mine.py]"
+            f"model.target = {target!r} is neither a registered network{registered}, nor an import "
+            "path such as mine.MyNet of a file in extend=[mine.py]"
         )
     extension = _extension_with(module)
     try:
@@ -96,7 +96,7 @@ def _extension_with(module: str) -> Extension | None:
 def _unfound(target: str, module: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0]):
         return (
-            f"model.target = {target!r}: there is no module {module!r}; extend=[{module}.py] names a "
-            "file of yours"
+            f"model.target = {target!r}: there is no module {module!r}; extend=[{module}.py] names "
+            "a file of yours"
         )
     return f"model.target = {target!r}: {type(error).__name__}: {error}"

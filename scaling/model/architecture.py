@@ -130,7 +130,8 @@ class NetworkOptions:
     dropout : float
         Share of what each branch adds to the stream that is zero in a step of training.
     parametrization : str
-        How init, rates and multipliers follow the shape: ``scalinglab.scaling.model.parametrization``.
+        How init, rates and multipliers follow the shape:
+        ``scalinglab.scaling.model.parametrization``.
     base_width, base_depth, base_head_dim : int or None
         The shape at which hyper-parameters were tuned: there all parametrizations are ``sp``. None
         where the parametrization does not ask (``base_head_dim``: the model's own).

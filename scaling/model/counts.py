@@ -73,10 +73,10 @@ def parameter_counts(architecture: Network) -> dict[str, int]:
         ``ROLES`` and the sums ``n_block`` (matrices of the blocks: exactly 12 L d^2 for the
         default MLP of 4 d), ``n_matmul`` (``n_block`` + unembedding: every weight that multiplies
         in a matrix product), ``n_total``, every parameter once, and ``n_active``: the weights of
-        ``n_matmul`` that one token is multiplied by, each time that it is, so that 6 n_active D are the FLOPs of matrix
-        products. Gains and biases are in ``n_total`` only; a tied head is the embedding and the
-        unembedding. Of a network of anybody's (``ModuleNetwork``) matrices are ``hidden`` in place of
-        ``attention`` and ``mlp``, and ``other`` is what no product has.
+        ``n_matmul`` that one token is multiplied by, each time that it is, so that 6 n_active D are
+        the FLOPs of matrix products. Gains and biases are in ``n_total`` only; a tied head is the
+        embedding and the unembedding. Of a network of anybody's (``ModuleNetwork``) matrices are
+        ``hidden`` in place of ``attention`` and ``mlp``, and ``other`` is what no product has.
     """
     if isinstance(architecture, ModuleNetwork):
         return dict(architecture.census.counts)

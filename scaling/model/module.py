@@ -3,7 +3,8 @@
 The shipped transformer has a description from which all is computed; of any other network the names
 and options are known, and what else is asked (sizes, roles of tensors, FLOPs, memory) is taken from
 building it on the meta device, where tensors have sizes and no numbers
-(``scalinglab.scaling.engine.network.census``). That needs torch; nothing here does before it is asked.
+(``scalinglab.scaling.engine.network.census``). That needs torch; nothing here does before it is
+asked.
 """
 
 from __future__ import annotations

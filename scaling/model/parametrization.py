@@ -20,10 +20,10 @@ updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward mul
 architecture's. At the base shape every one is ``sp``.
 
 A router maps the width to a few experts, as the head maps it to the vocabulary, but without a
-multiplier: under mup its deviation goes as 1 / m_N with that of the base, its rate as 1 / m_N (arXiv
-2203.03466, table 3). Its gradient does not fall with the width, as it is a sum over the width of
-what an expert adds times the stream's gradient, so its epsilon stays. Experts are hidden matrices:
-their number is not a width.
+multiplier: under mup its deviation goes as 1 / m_N with that of the base, its rate as 1 / m_N
+(arXiv 2203.03466, table 3). Its gradient does not fall with the width, as it is a sum over the
+width of what an expert adds times the stream's gradient, so its epsilon stays. Experts are hidden
+matrices: their number is not a width.
 
 The gradient of an entry of a gain or bias is a sum over all that the entry multiplies: m_N / m
 terms of size 1 / m_N each, where m is the growth of the tensor's own length. So under mup m takes

@@ -1,9 +1,9 @@
 """The slots of a block, filled by name: a mixer of tokens, and a feed-forward.
 
 To add one, write a file in the room of its kind (``mixers``, ``feed_forwards``) with a class of its
-keys and sizes, and one in the engine's room of the same name (``scalinglab.scaling.engine.network``)
-with its arithmetic; both register under one name. A file of a person's own may do both
-(docs/models.md).
+keys and sizes, and one in the engine's room of the same name
+(``scalinglab.scaling.engine.network``) with its arithmetic; both register under one name. A file of
+a person's own may do both (docs/models.md).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.mixed import open_planned
@@ -57,7 +57,9 @@ class AskedTask(Probe):
     def column(self, name: str, number: str) -> str:
         """``task.<name>.<number>``: of one set of items, whatever the runs were trained on."""
         usual = ("file", "task", "difficulty")
-        plain = {f.name: f.default for f in dataclasses.fields(self) if f.name in usual}
+        plain: dict[str, Any] = {
+            f.name: f.default for f in dataclasses.fields(self) if f.name in usual
+        }
         words = dataclasses.replace(self, **plain).words()
         return ".".join(filter(None, (f"task.{self.stem}", words, number)))
 

@@ -1,6 +1,7 @@
 """One try at a run by one process: who makes it, how far it says it is, how it ended.
 
-Each of its files is read here and nowhere else (``scalinglab.scaling.records.run_folder`` names them).
+Each of its files is read here and nowhere else (``scalinglab.scaling.records.run_folder`` names
+them).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What made an attempt fail, and what that means for the next one.
 
-Each class has its own rule of trying again (``scalinglab.sweeps.launch.retry``). Divergence is none of them: a run
-that diverges is a result.
+Each class has its own rule of trying again (``scalinglab.sweeps.launch.retry``). Divergence is none
+of them: a run that diverges is a result.
 
     gpu_oom     the device ran out of memory      -> half the pack; alone, half the micro-batch
     host_oom    the host ran out of memory        -> half the pack; alone, once more, then a person

@@ -3,10 +3,11 @@
 ``run_id`` is a hash of the *science*: the fully resolved values that make the numbers. Where a
 run happens, paths, devices and logging are not science and never reach this file.
 
-Science is a plain dictionary (``scalinglab.scaling.run.resolve`` builds it) with the keys ``model, data,
-optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule`` is
-the list of the pieces over the whole history. Where a run draws from several pools ``data.mixture``
-holds the pieces of each pool's share in the same form, and is cut as the schedule is.
+Science is a plain dictionary (``scalinglab.scaling.run.resolve`` builds it) with the keys ``model,
+data, optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule``
+is the list of the pieces over the whole history. Where a run draws from several pools
+``data.mixture`` holds the pieces of each pool's share in the same form, and is cut as the schedule
+is.
 """
 
 from __future__ import annotations
@@ -111,8 +112,8 @@ def prefix_id(
 def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
     """Short hash of the science without schedule, mixture and length.
 
-    Runs of one family have the same initial weights and see the same tokens of each pool in the same
-    order: their losses are not independent, and the analysis resamples them together.
+    Runs of one family have the same initial weights and see the same tokens of each pool in the
+    same order: their losses are not independent, and the analysis resamples them together.
     """
     rest = without(science, ("schedule", "steps", "data.mixture"))
     return digest(without_historic(rest, historic), 16)

@@ -198,7 +198,7 @@ def _unique_tokens(
         raise ConfigError(
             f"tokens = {length.asked} is {drawn / pool:.2f} epochs of the {whole} tokens of "
             f"{_named(key, data)}{cut}; {key}.max_epochs = {data.max_epochs:g} allows "
-            f"{int(data.max_epochs * pool)} tokens"
+            f"{int(data.max_epochs * pool)} tokens" + ("" if key == "data" else " of it")
         )
     _check_validation(data, manifest, context)
     return pool

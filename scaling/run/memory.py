@@ -120,7 +120,8 @@ def _block_floats(architecture: Architecture) -> float:
 def process_bytes(architecture: Network, config: RunConfig, members: int = 1) -> int:
     """Peak bytes of one process that trains a run, or a pack of such runs: `training_bytes`.
 
-    With the copy that is being saved (``scalinglab.scaling.training.saver``), which rank 0 alone has.
+    With the copy that is being saved (``scalinglab.scaling.training.saver``), which rank 0 alone
+    has.
     """
     execution, optimizer = config.execution, config.optimizer.name
     share = math.ceil(config.sequences / execution.processes)

@@ -52,7 +52,7 @@ def read_items(file: Path, said: str, most: int | None = None) -> list[Item]:
         raise ConfigError(f"{said} = {str(file)!r}: there is no such file") from None
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise ConfigError(f"{said} = {str(file)!r} is no file of lines of JSON") from error
-    items = []
+    items: list[Item] = []
     for number, line in enumerate(lines, 1):
         if most is not None and len(items) == most:
             break
@@ -88,8 +88,8 @@ def _item(where: str, line: str) -> Item:
         answers = _texts(where, "answer", answer if several else [answer])
         return Item(_text(where, "prompt", found["prompt"]), answers)
     raise ConfigError(
-        f"{where}: it has {', '.join(sorted(keys)) or 'no keys'}; wanted are context, choices and gold,"
-        " or prompt and answer"
+        f"{where}: it has {', '.join(sorted(keys)) or 'no keys'}; wanted are context, choices and "
+        "gold, or prompt and answer"
     )
 
 

@@ -61,7 +61,9 @@ class FastEncoder(Encoder):
         added = self._plain.get("added_tokens") or []
         named = {token["content"]: token["id"] for token in added if token["special"]}
         self.separator = _separator(path, separator, named, ids)
-        marked = set(named.values()) | ({self.separator} - {None})
+        marked = set(named.values())
+        if self.separator is not None:
+            marked.add(self.separator)
         self.special = tuple(sorted(marked))
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:

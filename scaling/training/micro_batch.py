@@ -2,8 +2,9 @@
 
 Gradients add up over the parts of a batch, so this changes no result and is no science. An attempt
 that ran out of its device's memory says in its end file how many it tried; the next one starts
-with half of that. Where it was a pack that ran out, its halves come first (``scalinglab.sweeps.store.packs``): they
-change no member's arithmetic and lose little speed, while a smaller micro-batch slows every step.
+with half of that. Where it was a pack that ran out, its halves come first
+(``scalinglab.sweeps.store.packs``): they change no member's arithmetic and lose little speed, while
+a smaller micro-batch slows every step.
 """
 
 from __future__ import annotations

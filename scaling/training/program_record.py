@@ -198,8 +198,8 @@ def _check_stated(final: dict[str, Any]) -> None:
     rate = final.get("flops_per_token", 1.0)
     if not _is_finite(rate) or rate <= 0:
         raise BadRecord(
-            f"final.json: flops_per_token = {rate!r}; expected is a finite number above 0, the FLOPs of"
-            " one trained token, forward and backward"
+            f"final.json: flops_per_token = {rate!r}; expected is a finite number above 0, the "
+            "FLOPs of one trained token, forward and backward"
         )
     counts = final.get("counts", {})
     for name, value in counts.items():
@@ -225,8 +225,8 @@ def _check_stated(final: dict[str, Any]) -> None:
     active = final.get("active", counts.get("n_active", 1))
     if active < 1 or active != counts.get("n_active", active):
         raise BadRecord(
-            f"final.json: active = {active}; expected is the count of parameters that a token passes"
-            f" through, above 0 and equal to counts.n_active where that is given"
+            f"final.json: active = {active}; expected is the count of parameters that a token "
+            f"passes through, above 0 and equal to counts.n_active where that is given"
         )
 
 

@@ -1,9 +1,10 @@
 """One run trained by several processes: this one holds the claim, its ranks do the work.
 
 Each rank takes its slice of every batch; the gradients are averaged, so the curve is that of one
-process to rounding. Rank 0 decides, saves and records (``scalinglab.scaling.engine.trainer.parallel``). It asks
-this process for what only the holder of a claim may do, over a connection that also tells either
-side when the other is gone: no rank outlives its worker, and none hangs when another dies.
+process to rounding. Rank 0 decides, saves and records
+(``scalinglab.scaling.engine.trainer.parallel``). It asks this process for what only the holder of a
+claim may do, over a connection that also tells either side when the other is gone: no rank outlives
+its worker, and none hangs when another dies.
 
 Ranks are children on this host, or, in a SLURM job of several nodes, tasks of one ``srun``. The
 job's own script must not run under srun for that (``scalinglab.sweeps.launch.slurm`` sees to it).

@@ -1,8 +1,8 @@
 """When a training saves its state, and which thread writes it.
 
-A snapshot (a copy in memory) is taken between two chunks. A small one is written at once; a large one
-by a thread of its own while the training goes on, one at a time. The interval follows the cost, so
-that saving takes a small share of the time whatever the size of the state.
+A snapshot (a copy in memory) is taken between two chunks. A small one is written at once; a large
+one by a thread of its own while the training goes on, one at a time. The interval follows the cost,
+so that saving takes a small share of the time whatever the size of the state.
 """
 
 from __future__ import annotations

@@ -171,8 +171,8 @@ def _delta(outputs: Path, studies: Sequence[str], options: CompareOptions) -> fl
     if any(delta != deltas[0] for delta in deltas):
         by_study = ", ".join(f"{s} {d}" for s, d in zip(studies, deltas, strict=True))
         raise ConfigError(
-            f"answer.delta differs between the studies ({by_study}), and one law is fitted to both: say"
-            " delta=published, delta=scaled or a number"
+            f"answer.delta differs between the studies ({by_study}), and one law is fitted to "
+            "both: say delta=published, delta=scaled or a number"
         )
     return deltas[0]
 

@@ -47,8 +47,8 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
     if (kind := source.answer.kind) != "law":
         if options.arm or options.between:
             raise ConfigError(
-                f"study {source.name!r} asks for the verdict {kind}, which compares no arms: scaling"
-                " compare does"
+                f"study {source.name!r} asks for the verdict {kind}, which compares no arms: "
+                "scaling compare does"
             )
         return analysis.give_verdict(source.outputs, source.name, loss)
     return analysis.answer_study(

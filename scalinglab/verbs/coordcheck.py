@@ -133,8 +133,8 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
         key = override.partition("=")[0].lstrip("+~")
         if re.split(r"[./@]", key)[0] not in USED:
             raise ConfigError(
-                f"{override!r}: a coordinate check takes keys of the model and the optimizer, beside "
-                "its own; it trains on tokens without structure, by a constant learning rate"
+                f"{override!r}: a coordinate check takes keys of the model and the optimizer, "
+                "beside its own; it trains on tokens without structure, by a constant learning rate"
             )
     composed = compose_configuration([*TINY, *overrides])
     if model_class(composed["model"]) is ModuleConfig:

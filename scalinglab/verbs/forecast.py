@@ -107,9 +107,9 @@ def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenU
     Uses the law of curves, the rest of each run's schedule and the part of its curve that is known.
     The forecasts are kept, and judged when their runs have ended: scaling track.
 
-    stop=true also stops the runs that cannot become the best at their N and D any more (margin=0.01:
-    by at least 1 % of the loss): they are recorded as stopped, launches skip them, and fits count
-    them as censored. take_up=SELECTION reverses that.
+    stop=true also stops the runs that cannot become the best at their N and D any more
+    (margin=0.01: by at least 1 % of the loss): they are recorded as stopped, launches skip them,
+    and fits count them as censored. take_up=SELECTION reverses that.
 
     data=models.csv tasks=[mmlu,arc] N=[7e9] D=[4e12] forecasts what planned models will reach on
     tasks: from the columns N, D and, of each task, mmlu_loss and mmlu_accuracy (task_loss= and

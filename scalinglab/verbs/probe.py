@@ -21,9 +21,9 @@ class ProbeVerbOptions(Options, ProbeOptions):
 def run(options: ProbeVerbOptions, screen: Screen) -> Probed:
     """Read checkpoints of a study's finished runs: scaling probe study=NAME probe=validation.
 
-    Where and how is said as for a launch: launch.workers=2, launch=slurm, execution.device=cuda. Ctrl-C
-    keeps what was found; the same command goes on, and nothing is found twice. The numbers are
-    columns of the study's tables, by the names that are shown: scaling fit study=NAME
+    Where and how is said as for a launch: launch.workers=2, launch=slurm, execution.device=cuda.
+    Ctrl-C keeps what was found; the same command goes on, and nothing is found twice. The numbers
+    are columns of the study's tables, by the names that are shown: scaling fit study=NAME
     columns.loss=probe.average.loss fits one of them.
 
     steps=all reads every step that has a checkpoint; study.checkpoints={log: 8} keeps more of them

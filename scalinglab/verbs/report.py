@@ -70,7 +70,7 @@ def run(options: ReportOptions, screen: Screen) -> Report:
 
 def _show_verdict(screen: Screen, verdict: Verdict) -> None:
     finding = verdict.finding
-    screen.say("\n\n".join([verdict.question, *finding.sentences]))
+    screen.say("\n\n".join([verdict.question, *verdict.sentences()]))
     for title, table in finding.tables.items():
         screen.say("")
         screen.table(with_intervals(table), title=title)

@@ -96,7 +96,8 @@ def ask(
 
 def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], list[str]]:
     """The runs whose checkpoints can be read, and why others are left out."""
-    readable, reasons = [], defaultdict(int)
+    readable: list[_Run] = []
+    reasons: dict[str, int] = defaultdict(int)
     for run in chosen:
         state, spec = run.folder.state(), run.folder.spec()
         if spec.is_command:

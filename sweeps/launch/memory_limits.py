@@ -1,8 +1,8 @@
 """What memory could not hold in a launch, so that siblings of a shape do not find it out again.
 
-An attempt that ran out of memory says in its end file how many members and sequences it tried, and on
-which kind of device. What is left to try, half of each, holds for every run of the launch that has the
-same shape, there where the device is of the same kind. The next launch tries it all anew.
+An attempt that ran out of memory says in its end file how many members and sequences it tried, and
+on which kind of device. What is left to try, half of each, holds for every run of the launch that
+has the same shape, there where the device is of the same kind. The next launch tries it all anew.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class MemoryLimits:
     Parameters
     ----------
     device : str
-        ``execution.device`` of this worker: what another kind of device could not hold says nothing.
+        ``execution.device`` of this worker: what another kind of device could not hold says
+        nothing.
     """
 
     def __init__(self, device: str) -> None:

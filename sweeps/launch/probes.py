@@ -15,8 +15,7 @@ from scalinglab.sweeps.launch.freeze import freeze
 from scalinglab.sweeps.launch.launch import carry_out
 from scalinglab.sweeps.launch.slurm import continued
 from scalinglab.sweeps.store.asked import Ask, asked_folders
-from scalinglab.sweeps.store.launch_record import new_probe_launch
-from scalinglab.sweeps.store.stored_plan import StoredRun
+from scalinglab.sweeps.store.launch_record import Launch, new_probe_launch, probed_run
 
 
 def launch_probes(
@@ -44,13 +43,15 @@ def launch_probes(
     """
     paths = {folder.path for ask in asks for folder in ask.folders(outputs)}
     runs = [
-        StoredRun(folder.run_id, (), folder=folder)
+        probed_run(folder)
         for folder in asked_folders(outputs, study)
         if folder.path in paths and folder.exists() and folder.missing()
     ]
     if not runs:
         return True
-    launch_record = new_probe_launch(outputs, study, config, runs, freeze(outputs), execution)
+    launch_record: Launch = new_probe_launch(
+        outputs, study, config, runs, freeze(outputs), execution
+    )
     if config.backend == "slurm":
         launch_record = continued(launch_record)
     return carry_out(launch_record, launch_record.plan(), on_tick)

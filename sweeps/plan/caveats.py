@@ -94,7 +94,8 @@ def _program_size(program: str, runs: list[PlannedRun]) -> str:
     ]
     return (
         f"{len(ended)} finished runs of the program {program!r} gave N {_range(ratios)} and C "
-        f"{_range(work)} times what model.* gives: the analysis takes theirs; in this plan {of_plan}"
+        f"{_range(work)} times what model.* gives: the analysis takes theirs; in this plan "
+        f"{of_plan}"
     )
 
 

@@ -159,6 +159,7 @@ def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedR
     """The runs, each with the settings that tell it from the others."""
     blocks = composed["study"]["blocks"]
     set_keys = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
+    set_keys |= {key for block in blocks.values() for key in flatten(block.get("base") or {})}
     table_columns = [
         (p.run.counts["n_matmul"], p.run.tokens, p.run.lr, p.run.config.schedule.kind) for p in runs
     ]

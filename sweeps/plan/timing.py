@@ -1,9 +1,9 @@
 """How long the runs of a plan take where they will run.
 
 Each shape of the plan is timed for a few steps in a process of its own
-(``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are kept in
-``<outputs>/measurements.json``, so a shape is measured once per kind of machine. For a run on
-several processes one process's part of a batch is timed; communication is not predicted.
+(``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are
+kept in ``<outputs>/measurements.json``, so a shape is measured once per kind of machine. For a run
+on several processes one process's part of a batch is timed; communication is not predicted.
 """
 
 from __future__ import annotations

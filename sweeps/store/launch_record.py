@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.probes.folder import ProbeFolder
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell
@@ -29,6 +30,7 @@ from scalinglab.sweeps.store.asked import asked_folders, asks_folder
 from scalinglab.sweeps.store.select import facts, that_meet
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan, study_folder
 
+SECONDS_A_NUMBER = 30.0  # a guess, by which workers on SLURM are asked for
 PROBER = "scalinglab.scaling.engine.probes.read:read"  # takes what trainers take
 _LAUNCH: Shape = {
     "launched": (int, float),
@@ -129,14 +131,18 @@ class ProbeLaunch(Launch):
         """All that was asked of the study's runs."""
         study = read_plan(self.outputs, self.study).study
         folders = asked_folders(self.outputs, self.study)
-        runs = [
-            StoredRun(folder.run_id, (), folder=folder) for folder in folders if folder.exists()
-        ]
+        runs = [probed_run(folder) for folder in folders if folder.exists()]
         return StoredPlan(study, self.execution, runs)
 
     def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:
         """What reads the checkpoints of a run."""
         return PROBER
+
+
+def probed_run(folder: ProbeFolder) -> StoredRun:
+    """What is asked of a run, as launches, workers and SLURM take a run to train."""
+    seconds = SECONDS_A_NUMBER * len(folder.missing())
+    return StoredRun(folder.run_id, (), seconds=seconds, folder=folder)
 
 
 def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]:

@@ -48,8 +48,8 @@ def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[Stor
     if not chosen:
         raise ConfigError(
             f"{key} = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
-            f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
-            "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
+            f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning "
+            "of a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
     return chosen
 

@@ -54,9 +54,10 @@ def status(
     Returns
     -------
     DataFrame
-        With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final validation loss of a finished run and the latest
-        training loss of any other. `seconds` and `tokens_per_second` are the run's share of its
-        pack's; `pack` is the pack's name while it trains.
+        With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final
+        validation loss of a finished run and the latest training loss of any other. `seconds` and
+        `tokens_per_second` are the run's share of its pack's; `pack` is the pack's name while it
+        trains.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished

@@ -63,8 +63,8 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
 def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with the keys of some groups set in it; what they do not name stays.
 
-    A group that names its own choice (``schedule: {kind: power}``) stands by itself, as it did before
-    other groups were joined to the study's: runs keep their ids.
+    A group that names its own choice (``schedule: {kind: power}``) stands by itself, as it did
+    before other groups were joined to the study's: runs keep their ids.
 
     Parameters
     ----------
@@ -115,7 +115,9 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     """
     if not isinstance(group, Mapping) or not isinstance(value, Mapping):
         return value
-    chosen = next((k for k in ("source", "kind", "name") if k in group and "options" in group), None)
+    chosen = next(
+        (k for k in ("source", "kind", "name") if k in group and "options" in group), None
+    )
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
     if cls is not None:

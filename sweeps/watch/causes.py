@@ -77,9 +77,10 @@ def history(folder: RunFolder) -> str:
         started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.owner.started))
         job = attempt.owner.job
         lines.append(
-            f"attempt {number}: {started}, {attempt.owner.place}{f', job {job[0]}' if job else ''}, process "
-            f"{attempt.owner.pid}; steps {progress.start} to {'?' if progress.step is None else progress.step}; "
-            f"{_ended(folder, attempt)}"
+            f"attempt {number}: {started}, "
+            f"{attempt.owner.place}{f', job {job[0]}' if job else ''}, process "
+            f"{attempt.owner.pid}; steps {progress.start} to "
+            f"{'?' if progress.step is None else progress.step}; {_ended(folder, attempt)}"
         )
         if attempt.end is not None and attempt.end.traceback:
             lines += ["    " + line for line in attempt.end.traceback.strip().split("\n")]

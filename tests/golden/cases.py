@@ -299,6 +299,7 @@ STUDIES = (
     "optimizers",
     "overtrain",
     "quickstart",
+    "repeat_data",
     "schedules",
     "tune",
     "vocabulary",

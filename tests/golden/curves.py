@@ -1,7 +1,7 @@
 """Loss curves of every model, optimizer, schedule and engine, with all their digits.
 
-They are equal bit for bit on the machine that made them (``python -m tests.golden.compare``), and to
-rounding elsewhere.
+They are equal bit for bit on the machine that made them (``python -m tests.golden.compare``), and
+to rounding elsewhere.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Say that this code makes the same numbers: ``python -m tests.golden.fingerprint [FILE]``.
 
 Trains every golden curve again. Where all are equal bit for bit, the fingerprint of this code takes
-the place of the one that stood for them, which is kept as its equal, in ``scaling/records/fingerprint.py``. On another machine
-than that of the golden curves, first let the older code write them anew in a checkout of its own
-(``python -m tests.golden.write curves``), and name that file.
+the place of the one that stood for them, which is kept as its equal, in
+``scaling/records/fingerprint.py``. On another machine than that of the golden curves, first let the
+older code write them anew in a checkout of its own (``python -m tests.golden.write curves``), and
+name that file.
 """
 
 from __future__ import annotations

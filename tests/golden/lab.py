@@ -1,9 +1,9 @@
 """The folder of a person, with runs in every state: makes it anew, and opens a copy of it.
 
-``lab/`` holds the studies (``conf/``) and what the product made of them (``out/``): a finished study,
-one with runs in each state, a pack, a model in parts, runs of another program, imported runs, and
-launches of a pool and of SLURM whose runs were left in the middle. What says on which machine they
-were made is taken out. The data is not kept: it is made again.
+``lab/`` holds the studies (``conf/``) and what the product made of them (``out/``): a finished
+study, one with runs in each state, a pack, a model in parts, runs of another program, imported
+runs, and launches of a pool and of SLURM whose runs were left in the middle. What says on which
+machine they were made is taken out. The data is not kept: it is made again.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Row = dict[str, object]
+Take = Callable[[int, re.Match[str]], object]
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|[-+]?inf"
 
@@ -57,6 +58,15 @@ def _add(log: TrainerLog, number: int, row: Row) -> None:
     log.numbers.append(number)
 
 
+def _each(lines: list[str], *rules: tuple[re.Pattern[str], Take]) -> None:
+    """Give each line, with its number, to the first rule whose pattern is found in it."""
+    for number, line in enumerate(lines, 1):
+        for pattern, take in rules:
+            if match := pattern.search(line):
+                take(number, match)
+                break
+
+
 def _count(text: str) -> int:
     return int(text.replace(",", ""))
 
@@ -90,27 +100,30 @@ _MEGATRON_FACTS = {
 def _megatron(lines: list[str], log: TrainerLog) -> None:
     arguments: dict[str, str] = {}
     sizes: dict[tuple[str, str], int] = {}
-    for line in lines:
-        if match := _MEGATRON_ARGUMENT.match(line):
-            arguments[match[1]] = match[2]
-        elif match := _MEGATRON_SIZE.search(line):
-            sizes[match[1], match[2]] = int(match[3])
+    _each(
+        lines,
+        (_MEGATRON_ARGUMENT, lambda _, match: arguments.update({match[1]: match[2]})),
+        (_MEGATRON_SIZE, lambda _, match: sizes.update({(match[1], match[2]): int(match[3])})),
+    )
     context = int(arguments.get("seq_length", 0))
     final: list[tuple[int, Row]] = []  # a longer validation after the last step
-    for number, line in enumerate(lines, 1):
-        if match := _MEGATRON.search(line):
-            cells = {name.lower(): value for name, value in _MEGATRON_CELL.findall(match[3])}
-            row: Row = {"step": match[1], "steps": match[2]}
-            row |= {ours: cells[name] for name, ours in _MEGATRON_NAMES.items() if name in cells}
-            if context and "samples" in row:
-                row["tokens"] = str(_count(str(row.pop("samples"))) * context)
+
+    def train(number: int, match: re.Match[str]) -> None:
+        cells = {name.lower(): value for name, value in _MEGATRON_CELL.findall(match[3])}
+        row: Row = {"step": match[1], "steps": match[2]}
+        row |= {ours: cells[name] for name, ours in _MEGATRON_NAMES.items() if name in cells}
+        if context and "samples" in row:
+            row["tokens"] = str(_count(str(row.pop("samples"))) * context)
+        _add(log, number, row)
+
+    def validate(number: int, match: re.Match[str]) -> None:
+        row: Row = {"step": match[1], "loss": match[3]}
+        if not match[2]:
             _add(log, number, row)
-        elif match := _MEGATRON_VALIDATION.search(line):
-            row = {"step": match[1], "loss": match[3]}
-            if not match[2]:
-                _add(log, number, row)
-            elif "validation" in match[2]:
-                final.append((number, row))
+        elif "validation" in match[2]:
+            final.append((number, row))
+
+    _each(lines, (_MEGATRON, train), (_MEGATRON_VALIDATION, validate))
     for number, row in final:
         if not any(r["step"] == row["step"] and "loss" in r for r in log.rows):
             _add(log, number, row)
@@ -158,20 +171,30 @@ _TITAN_SHAPE = re.compile(
 
 
 def _torchtitan(lines: list[str], log: TrainerLog) -> None:
-    for number, line in enumerate(lines, 1):
-        if match := _TITAN_VALIDATION.search(line):
-            _add(log, number, {"step": match[1], "loss": match[2]})
-        elif match := _TITAN.search(line):
-            row: Row = {"step": match[1], "train_loss": match[2]}
-            _add(log, number, row | ({"grad_norm": match[3]} if match[3] else {}))
-        elif match := _TITAN_SIZE.search(line):
-            log.facts["n_total"] = _count(match[1])
-        elif match := _TITAN_SHAPE.search(line):
-            log.facts |= {"batch": match[1], "context": match[2], "steps": match[3]}
-        elif (match := _TITAN_ACTIVE.search(line)) and _count(match[1]):
+    def validate(number: int, match: re.Match[str]) -> None:
+        _add(log, number, {"step": match[1], "loss": match[2]})
+
+    def train(number: int, match: re.Match[str]) -> None:
+        row: Row = {"step": match[1], "train_loss": match[2]}
+        _add(log, number, row | ({"grad_norm": match[3]} if match[3] else {}))
+
+    def shape(_: int, match: re.Match[str]) -> None:
+        log.facts |= {"batch": match[1], "context": match[2], "steps": match[3]}
+
+    def active(_: int, match: re.Match[str]) -> None:
+        if _count(match[1]):
             log.facts["n_active"] = _count(match[2])
             note = "torchtitan's count of active parameters, n_active, contains the embedding"
             log.notes = [note]
+
+    _each(
+        lines,
+        (_TITAN_VALIDATION, validate),
+        (_TITAN, train),
+        (_TITAN_SIZE, lambda _, match: log.facts.update(n_total=_count(match[1]))),
+        (_TITAN_SHAPE, shape),
+        (_TITAN_ACTIVE, active),
+    )
 
 
 # ---------------------------------------------------------------------- OLMo-core

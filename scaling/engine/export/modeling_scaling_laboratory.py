@@ -1,8 +1,9 @@
 """The transformer of the scaling-law laboratory, for Hugging Face's transformers.
 
 This file stands beside exported weights and needs torch and transformers alone:
-AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True) imports it. The configuration has every
-multiplier as a number, so nothing here depends on how the model was parametrized or trained.
+AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True) imports it. The configuration
+has every multiplier as a number, so nothing here depends on how the model was parametrized or
+trained.
 
 Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension, V vocabulary.
 """
@@ -10,7 +11,7 @@ Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ ACTIVATION = {
 GATED = ("swiglu", "geglu")
 
 
-class ScalingLaboratoryConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+class ScalingLaboratoryConfig(PreTrainedConfig):
     """What the network computes, every multiplier as a number; norms and multipliers by layer."""
 
     model_type = "scaling_laboratory"
@@ -211,15 +212,15 @@ class ScalingLaboratoryForCausalLM(PreTrainedModel, GenerationMixin):
 
     config_class = ScalingLaboratoryConfig
     base_model_prefix = ""
-    _tied_weights_keys: ClassVar[Any] = {"head.weight": "embedding.weight"}
+    _tied_weights_keys = {"head.weight": "embedding.weight"}  # noqa: RUF012 - as transformers has it
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embedding: nn.Module = nn.Embedding(config.vocab_size, config.hidden_size)
         self.embedding_norm = norm(config, config.embedding_norm)
         self.blocks = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
         self.norm = norm(config, config.final_norm)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.head: nn.Module = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 BYTES = 256  # the vocabulary of a source that has bytes as tokens
 # In the place of byte 0, which no text has. Other tools want a token to begin, end and pad with.
@@ -30,7 +31,7 @@ def byte_tokenizer(context: int) -> dict[str, str]:
     context : int
         Tokens of a sequence.
     """
-    tokenizer = {
+    tokenizer: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

@@ -1,9 +1,10 @@
 """What a network of anybody's is: its tensors, their roles, its FLOPs, by building and running it.
 
 On the meta device, where tensors have sizes and no numbers, or with fake tensors of the CPU, which
-have none either; if its code asks for numbers, on the CPU. FLOPs are those of torch's own formulas (``torch.utils.flop_counter``), operation by operation,
-of one forward pass; the backward pass costs twice that. A product is with weights if all that one
-side was made of are parameters: it counts in the block or the unembedding, and else as attention.
+have none either; if its code asks for numbers, on the CPU. FLOPs are those of torch's own formulas
+(``torch.utils.flop_counter``), operation by operation, of one forward pass; the backward pass costs
+twice that. A product is with weights if all that one side was made of are parameters: it counts in
+the block or the unembedding, and else as attention.
 """
 
 from __future__ import annotations

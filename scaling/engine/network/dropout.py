@@ -24,6 +24,11 @@ def mixed(x: Tensor) -> Tensor:
     return x ^ _shifted(x, 31)
 
 
+def _signed(value: int) -> int:
+    """The number of 64 bits that tensors hold for a larger one."""
+    return (value + 2**63) % 2**64 - 2**63
+
+
 def _shifted(x: Tensor, bits: int) -> Tensor:
     """To the right, filled with zeros."""
     return (x >> bits) & (2 ** (64 - bits) - 1)
@@ -43,7 +48,7 @@ def of_sequences(key: Tensor, tokens_BT: Tensor) -> Tensor:
 
 def of_place(key_B: Tensor, place: int) -> Tensor:
     """The keys of one place in the network."""
-    return mixed(key_B + place * _FIRST)
+    return mixed(key_B + _signed(place * _FIRST))
 
 
 def dropped(x_BTD: Tensor, share: float, key_B: Tensor) -> Tensor:

@@ -39,8 +39,8 @@ def initial_weights(architecture: Network, seed: int) -> Iterator[tuple[str, Ten
     """The parameters of a fresh model, float32 by name, in the order of ``named_parameters``.
 
     Each is drawn when it is asked for: who drops one before the next never holds the whole model.
-    Under ``mimetic`` the attention of a layer comes at once, under ``lsuv`` all of the model, and of
-    a network of anybody's all, as its own code has drawn it.
+    Under ``mimetic`` the attention of a layer comes at once, under ``lsuv`` all of the model, and
+    of a network of anybody's all, as its own code has drawn it.
     """
     if isinstance(architecture, ModuleNetwork):
         return module_weights(architecture, seed)

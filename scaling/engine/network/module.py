@@ -123,7 +123,7 @@ def _made(make: Any, network: ModuleNetwork) -> Any:
     if config_class is not None:  # a model of Hugging Face takes its configuration
         return _called(make, network, (_hf_config(config_class, network),), {})
     try:
-        parameters = inspect.signature(make).parameters
+        parameters = dict(inspect.signature(make).parameters)
     except (TypeError, ValueError):
         parameters = {}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -2,8 +2,9 @@
 
 By default pre-norm blocks with RMSNorm, rotary positions, normalised queries and keys, a
 squared-ReLU MLP of width 4 d (so that a block has exactly 12 d^2 matrix weights and no rung carries
-a rounding error into the fit), an untied head and no biases; ``scalinglab.scaling.model.architecture`` has the
-options. The model knows nothing of packing, of devices or of training.
+a rounding error into the fit), an untied head and no biases;
+``scalinglab.scaling.model.architecture`` has the options. The model knows nothing of packing, of
+devices or of training.
 
 Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension, M width of the
 MLP, V vocabulary.

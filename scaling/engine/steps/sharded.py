@@ -147,12 +147,17 @@ class ShardedEngine(EagerEngine):
         with torch.device("meta"):  # no rank shall hold all of it
             return ModelLoss(architecture, options)
 
+    @property
+    def _model_loss(self) -> ModelLoss:
+        assert isinstance(self._loss, ModelLoss)  # see `_built`
+        return self._loss
+
     def _parameters(self, device: str) -> ShardedParameters:  # type: ignore[override]
         kind = torch.device(device).type
         if self._compiled:
             self._compile(kind)
         mesh = init_device_mesh(kind, (dist.get_world_size(),))
-        return ShardedParameters(self._loss, mesh, self._whole)
+        return ShardedParameters(self._model_loss, mesh, self._whole)
 
     def _compile(self, device: str) -> None:
         """Each block by itself: between them weights come and go."""
@@ -160,7 +165,7 @@ class ShardedEngine(EagerEngine):
         if self._unfused:
             say_unfused(self._unfused)
             return
-        for block in self._loss.model.blocks:
+        for block in self._model_loss.model.blocks:
             block.forward = Fused(block.forward)
 
     @property
@@ -168,7 +173,7 @@ class ShardedEngine(EagerEngine):
         """See ``Engine.ran``."""
         if not self._compiled:
             return super().ran
-        forwards = [block.forward for block in self._loss.model.blocks]
+        forwards = [block.forward for block in self._model_loss.model.blocks]
         failed = [f.failed for f in forwards if isinstance(f, Fused) and f.failed]
         why = self._unfused or next(iter(failed), None)
         return Ran("eager" if self._unfused or len(failed) == len(forwards) else "compiled", why)

@@ -98,9 +98,10 @@ class Training:
             self.writes_aside,
         )
         self.start = self.checkpoints.start
+        orders: list[Any] = [m.order(self.store) for m in self.members]  # of the store's own kind
         self._tokens = partial(
             self.store.training_batches,
-            [m.order(self.store) for m in self.members],
+            orders,
             batch=self.members[0].spec.batch,
             context=self.context,
         )
@@ -220,7 +221,7 @@ class Training:
         if due:
             start = time.perf_counter()
             own = {name: self.engine.evaluate(w) for name, w in self._own.items()}
-            losses = sum(own.values()) / len(own)  # a mean over pools, whatever their shares
+            losses = np.mean(list(own.values()), axis=0)  # a mean over pools, whatever their shares
             pools = {name: values for name, values in own.items() if name}
             further = pools | {n: self.engine.evaluate(w) for n, w in self._further.items()}
             self._seconds["validation"] += time.perf_counter() - start

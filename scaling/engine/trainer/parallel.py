@@ -4,8 +4,8 @@ What rank 0 decides (the engine, where to start, the length of a chunk, when to 
 goes out as commands, so the ranks cannot come apart. Its ``Training`` knows nothing of them: it
 talks to an engine that hands out slices of batches and of validation windows. A follower has no
 run folder, no claim and no data of its own. Gradients are averaged, each rank weighted by its
-number of sequences, as ``scalinglab.scaling.engine.steps.reduction`` does; or, where the model itself lies in parts
-(``execution.shard``), as ``scalinglab.scaling.engine.steps.sharded`` says.
+number of sequences, as ``scalinglab.scaling.engine.steps.reduction`` does; or, where the model
+itself lies in parts (``execution.shard``), as ``scalinglab.scaling.engine.steps.sharded`` says.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Activations(Probe):
     """Kurtosis of the features and largest size of the residual stream after each block.
 
-    Kurtosis: the fourth moment over the squared second of the features' mean squares (arXiv 2405.19279). Sizes far above
-    the median are massive activations (arXiv 2402.17762).
+    Kurtosis: the fourth moment over the squared second of the features' mean squares (arXiv
+    2405.19279). Sizes far above the median are massive activations (arXiv 2402.17762).
     """
 
     windows: int = setting(8, AT_LEAST_1)  # of the validation set

@@ -13,8 +13,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Attention(Probe):
     """Largest attention logit (arXiv 2309.14322) and mean entropy of attention (arXiv 2303.06296) of each layer.
 
-    Of every call of torch's scaled dot product attention, in order, whatever network makes it. Entropy is in nats,
-    relative to that of even attention to all that a token sees.
+    Of every call of torch's scaled dot product attention, in order, whatever network makes it.
+    Entropy is in nats, relative to that of even attention to all that a token sees.
     """
 
     windows: int = setting(4, AT_LEAST_1)  # of the validation set

@@ -17,8 +17,9 @@ UNIFORM, EMA = "uniform", "ema"
 class Average(Probe):
     """Validation loss of the mean of the weights of the last checkpoints up to a step.
 
-    ``uniform``: all count alike (arXiv 1803.05407; of late checkpoints arXiv 2209.14981). ``ema``: each counts
-    `decay` times the one after it, as an exponential moving average would (arXiv 2411.18704).
+    ``uniform``: all count alike (arXiv 1803.05407; of late checkpoints arXiv 2209.14981). ``ema``:
+    each counts `decay` times the one after it, as an exponential moving average would (arXiv
+    2411.18704).
     """
 
     kind: str = setting(UNIFORM, (UNIFORM, EMA))
@@ -30,7 +31,7 @@ class Average(Probe):
         if len(kept) < self.count:
             raise ConfigError(
                 f"options.count = {self.count}: only {len(kept)} checkpoints are kept up to step "
-                f"{step} ({', '.join(map(str, kept)) or 'none'}); study.checkpoints={{log: 8}} keeps"
-                " more of runs that are still to be trained"
+                f"{step} ({', '.join(map(str, kept)) or 'none'}); study.checkpoints={{log: 8}} "
+                "keeps more of runs that are still to be trained"
             )
         return list(kept[-self.count :])

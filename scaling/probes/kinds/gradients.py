@@ -12,7 +12,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Gradients(Probe):
     """Norm of the gradient of the next batch by layer, and the share of its entries below Adam's epsilon.
 
-    Entries below epsilon are not updated at full size (arXiv 2407.05872); the norms by layer show where a gradient vanishes with depth.
+    Entries below epsilon are not updated at full size (arXiv 2407.05872); the norms by layer show
+    where a gradient vanishes with depth.
     """
 
     epsilon: float | None = None  # None: the optimizer's own, where it has one

@@ -10,19 +10,21 @@ from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.probes.probe import PROBES, Probe
 from scalinglab.scaling.records.spec import RunSpec
 
-SKIP, SWAP, REMOVE = "skip", "swap", "remove"
+SKIP, SWAP, PARALLEL, REMOVE = "skip", "swap", "parallel", "remove"
 
 
 @PROBES.register("layers")
 @dataclass(frozen=True, kw_only=True)
 class Layers(Probe):
-    """Validation loss of the network with layers skipped, swapped with the next, or removed.
+    """Validation loss of the network with layers skipped, swapped with the next, beside it, or removed.
 
-    ``skip``: each layer by itself; ``swap``: each with the one after it (arXiv 2407.09298). ``remove``: 1 to `most`
-    successive layers, at each number those whose input and output are most alike in angle (arXiv 2403.17887).
+    ``skip``: each layer by itself; ``swap``: each with the one after it; ``parallel``: each and the
+    next read the same and their outputs add up (arXiv 2407.09298). ``remove``: 1 to `most`
+    successive layers, at each number those whose input and output are most alike in angle (arXiv
+    2403.17887).
     """
 
-    do: str = setting(SKIP, (SKIP, SWAP, REMOVE))
+    do: str = setting(SKIP, (SKIP, SWAP, PARALLEL, REMOVE))
     most: int = setting(4, AT_LEAST_1, used_with=("do", (REMOVE,)))
 
     def check(self, run: RunSpec, outputs: Path) -> None:

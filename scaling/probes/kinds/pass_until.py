@@ -17,8 +17,8 @@ from scalinglab.scaling.records.spec import RunSpec
 class PassUntil(AskedTask):
     """Pass rate by sampling each item until `successes` samples passed, or the cap is reached (arXiv 2310.03262).
 
-    After n samples the estimate (r - 1) / (n - 1) has no bias. A capped item is censored, never zero: its rate is at
-    most (r - 1) / (cap - 1), and so is then a mean with it.
+    After n samples the estimate (r - 1) / (n - 1) has no bias. A capped item is censored, never
+    zero: its rate is at most (r - 1) / (cap - 1), and so is then a mean with it.
     """
 
     successes: int = setting(10, Within(2))  # r

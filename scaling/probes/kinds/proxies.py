@@ -13,8 +13,9 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Proxies(Probe):
     """Zero-cost proxies of the initial network on its first batch: does their order foretell that of the losses?
 
-    Gradient norm, SNIP, Fisher and log synflow (arXiv 2101.08134), NASWOT (the log determinant of how alike the
-    activation patterns of two sequences are, arXiv 2006.04647). The verdict ``proxies`` gives Kendall's tau of each with the trained loss.
+    Gradient norm, SNIP, Fisher and log synflow (arXiv 2101.08134), NASWOT (the log determinant of
+    how alike the activation patterns of two sequences are, arXiv 2006.04647). The verdict
+    ``proxies`` gives Kendall's tau of each with the trained loss.
     """
 
     of_start: ClassVar[bool] = True

@@ -12,7 +12,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Rank(Probe):
     """Stable rank of each matrix of the blocks, as a share of its full rank; their mean and the lowest.
 
-    Squared Frobenius norm over squared largest singular value. It falls unevenly over the layers (arXiv 2407.11239).
+    Squared Frobenius norm over squared largest singular value. It falls unevenly over the layers
+    (arXiv 2407.11239).
     """
 
     each: bool = False  # of each matrix, too

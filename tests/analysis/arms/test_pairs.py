@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from scalinglab.analysis.arms.pairs import matched_sizes, pair_label, pair_runs
+from scalinglab.analysis.arms.settings import _meant
 
 
 def made(sizes: dict[str, list[float]], gain: float = 0.9) -> pd.DataFrame:
@@ -52,3 +53,15 @@ def test_equal_sizes_have_no_gap() -> None:
         made({"dense": [100, 200], "experts": [100, 200]}), ["dense", "experts"], 0.95
     )
     assert pairs.apart == 0 and len(pairs.table) == 4
+
+
+def test_a_column_stands_for_the_part_that_has_such_a_key() -> None:
+    differing = [
+        "model.feed_forward.experts",
+        "model.feed_forward.name",
+        "model.feed_forward.top_k",
+    ]
+    assert _meant("experts", differing) == "model.feed_forward.name"
+    assert _meant("experts", differing[:1]) == "model.feed_forward.experts"
+    assert _meant("model.loops", differing) == "model.loops"
+    assert _meant("study", differing) == "study"

@@ -78,6 +78,13 @@ def test_a_study_forecasts_what_has_not_ended(running) -> None:
     assert row.law in ("lr_annealing", "joint_annealing")
 
 
+def test_a_mixture_forecasts_too(running) -> None:
+    outputs, _, measured = running
+    row = analysis.forecast_study(outputs, "tiny", law="auto", resamples=20).iloc[0]
+    assert row.law == "auto", row.note
+    assert row.lower < row.loss < row.upper and row.loss == pytest.approx(measured, rel=0.05)
+
+
 def test_nothing_to_forecast_is_an_empty_table(finished) -> None:
     assert analysis.forecast_study(finished, "tiny").empty
 

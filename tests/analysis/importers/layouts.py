@@ -235,14 +235,15 @@ def megatron_ladder(folder: Path) -> Layout:
                 f"0: [2026-03-0{s // 200 + 1} 10:00:00] iteration {s:8d}/    1000 | consumed"
                 f" samples: {samples:12d} | elapsed time per iteration (ms): 812.4 | throughput per"
                 f" GPU (TFLOP/s/GPU): 401.2 | learning rate: {rate_at(s, 1000):.6E} | global batch"
-                f" size: {batch:5d} | lm loss: {loss_at(s, floor - 0.1):.6E} | loss scale: 1.0 | grad"
-                " norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |"
+                f" size: {batch:5d} | lm loss: {loss_at(s, floor - 0.1):.6E} | loss scale: 1.0 | "
+                "grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:  "
+                " 0 |"
             )
             if s % 500 == 0:
                 lines += [
                     "-" * 90,
-                    f" validation loss at iteration {s} | lm loss value: {loss_at(s, floor):.6E} | lm"
-                    f" loss PPL: {math.exp(loss_at(s, floor)):.6E} | ",
+                    f" validation loss at iteration {s} | lm loss value: {loss_at(s, floor):.6E} | "
+                    f"lm loss PPL: {math.exp(loss_at(s, floor)):.6E} | ",
                 ]
         for part in ("validation", "test"):
             lines.append(
@@ -276,12 +277,14 @@ def torchtitan_console(folder: Path) -> Layout:
         lines.append(
             f"[rank0]:[titan] 2026-03-01 10:00:01,000 - root - INFO - \x1b[31mstep: {s:2}  \x1b[32m"
             f"loss: {loss_at(s, 2.4):8.5f}  \x1b[38;2;180;60;0mgrad_norm:  1.2345  \x1b[36mmemory: "
-            "60.01GiB(63.20%)  \x1b[34mtps: 7,456  \x1b[36mtflops: 401.20  \x1b[35mmfu: 40.56%\x1b[39m"
+            "60.01GiB(63.20%)  \x1b[34mtps: 7,456  \x1b[36mtflops: 401.20  \x1b[35mmfu: "
+            "40.56%\x1b[39m"
         )
         if s % 500 == 0:
             lines.append(
-                f"[rank0]:[titan] 2026-03-01 10:00:02,000 - root - INFO - \x1b[33mvalidate step: {s}"
-                f"  \x1b[32mloss: {loss_at(s, 2.5):7.4f}  \x1b[36mmemory: 60.01GiB(63.20%)\x1b[39m"
+                "[rank0]:[titan] 2026-03-01 10:00:02,000 - root - INFO - \x1b[33mvalidate step: "
+                f"{s}  \x1b[32mloss: {loss_at(s, 2.5):7.4f}  \x1b[36mmemory: "
+                "60.01GiB(63.20%)\x1b[39m"
             )
     (folder / "moe.log").write_text("\n".join(lines) + "\n")
     return Layout(
@@ -336,8 +339,8 @@ def olmo_core_console(folder: Path) -> Layout:
         ]
         if s % 500 == 0:
             lines += [
-                "2026-03-01 10:01:30 INFO [olmo_core.train.callbacks.evaluator_callback:110] Finished"
-                " lm evals in 12.3 seconds. Metrics:",
+                "2026-03-01 10:01:30 INFO [olmo_core.train.callbacks.evaluator_callback:110] "
+                "Finished lm evals in 12.3 seconds. Metrics:",
                 f"    c4_en-validation/CE loss={loss_at(s, 2.5)}",
                 f"    c4_en-validation/PPL={math.exp(loss_at(s, 2.5)):.4f}",
             ]

@@ -66,14 +66,14 @@ def test_schedules_that_a_misspecified_law_misses_are_inside() -> None:
         pd.concat([held_out(table, run, unseen=unseen) for run in table.run.unique()])
         for unseen in (False, True)
     )
-    assert inside(own).mean() < 0.7 and inside(wide).mean() > 0.8
+    assert inside(own).mean() < 0.8 and inside(wide).all()
     assert (wide.lower <= own.lower).all() and (wide.upper >= own.upper).all()
 
 
 def test_where_the_law_is_right_its_intervals_stay_narrow() -> None:
     found = held_out(curves(), "half")
     assert inside(found).all()
-    assert (np.log(found.upper / found.lower) / 2).max() < 2.2 * USUAL_MISS
+    assert (np.log(found.upper / found.lower) / 2).max() < 1.5 * USUAL_MISS
 
 
 def test_the_rule_grows_with_the_misses_and_falls_with_their_number() -> None:
@@ -122,11 +122,3 @@ def _surface() -> pd.DataFrame:
     N, D = np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5))
     runs = pd.DataFrame({"N": N.ravel(), "D": D.ravel()})
     return runs.assign(loss=1.7 + 400 / runs.N**0.34 + 1800 / runs.D**0.37)
-
-
-def test_curves_that_a_law_misses_by_far_outweigh_what_is_usual() -> None:
-    far = unseen_half_width(0.0, np.full(12, 0.05), 0.95)
-    assert far == pytest.approx(0.05 * 2, rel=0.1)  # Student's t of what was missed
-    assert unseen_half_width(0.0, np.full(3, 0.008), 0.95) < unseen_half_width(
-        0.0, np.full(12, 0.008), 0.95
-    )  # refits of two curves miss more than the fit of three does

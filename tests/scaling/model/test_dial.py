@@ -85,8 +85,8 @@ COMPLETEP = {"parametrization": "completep", "base_width": 32, "base_depth": 2}
         ({**COMPLETEP, "base_depth": None}, "'completep' needs model.base_depth"),
         (
             {**COMPLETEP, "placement": "post"},
-            "'post' clashes with model.parametrization = 'completep': it scales residual branches by "
-            "depth itself, .* allowed beside it: pre, peri, normformer",
+            "'post' clashes with model.parametrization = 'completep': it scales residual branches "
+            "by depth itself, .* allowed beside it: pre, peri, normformer",
         ),
         ({**COMPLETEP, "norm_scale": "inverse_sqrt_layer"}, "clashes"),
         ({**MUP, "init": "lsuv"}, "allowed beside it: normal, small"),

@@ -21,7 +21,11 @@ NOWHERE = Path("nowhere")
         ("average", {"count": 1}, r"options.count = 1: allowed is 2 or more"),
         ("average", {"decay": 0.9}, "options.decay"),
         ("quantized", {"bits": 40}, "options.bits = 40: allowed is 2 to 16"),
-        ("layers", {"do": "jump"}, "options.do = 'jump' is not one of: skip, swap, remove"),
+        (
+            "layers",
+            {"do": "jump"},
+            "options.do = 'jump' is not one of: skip, swap, parallel, remove",
+        ),
     ],
 )
 def test_what_is_not_known_or_allowed_is_refused(name, options, said) -> None:

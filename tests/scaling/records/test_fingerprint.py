@@ -98,10 +98,10 @@ def test_this_code_is_known_by_its_fingerprint():
     now = code_fingerprint()
     assert len(now) == 10 and int(now, 16) >= 0
     assert now == CURRENT, (
-        f"the code that makes a run's numbers has changed: its fingerprint is {now}. If every number "
-        "stays as it was, run `python -m tests.golden.fingerprint`: it compares all curves and "
-        "writes CURRENT. If they change on purpose, write new curves (python -m tests.golden.write "
-        "curves) and set CURRENT"
+        f"the code that makes a run's numbers has changed: its fingerprint is {now}. If every "
+        "number stays as it was, run `python -m tests.golden.fingerprint`: it compares all curves "
+        "and writes CURRENT. If they change on purpose, write new curves (python -m "
+        "tests.golden.write curves) and set CURRENT"
     )
 
 

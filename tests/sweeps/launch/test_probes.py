@@ -25,9 +25,12 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.asking import ask
 from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.launch.submissions import read_submissions
+from scalinglab.sweeps.launch.worker import Worker
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.asked import store_ask
+from scalinglab.sweeps.store.launch_record import read_launch, read_probe_launches
 from scalinglab.sweeps.watch.gc import remove, survey
 
 STUDY = """
@@ -224,6 +227,20 @@ def _holders(folder: Path) -> list[int]:
             if attempt.end is None:
                 found.append(attempt.owner.pid)
     return found
+
+
+def test_a_cluster_is_asked_for_few_workers_that_find_the_numbers(person, fake) -> None:
+    study = Study.open("probed", "launch=slurm", "launch.watch=false", "launch.canary=0")
+    asked = study.probe(probe="validation")
+    assert asked.submitted and asked.code == 0 and len(asked.left) == 4
+    (begun,) = read_probe_launches(person / "outputs", "probed")
+    (submission,) = read_submissions(begun)
+    assert submission.tasks == 1  # of 20 minutes, for some numbers
+    assert study.probe(probe="validation").submitted
+    assert len(read_probe_launches(person / "outputs", "probed")) == 1  # those jobs are watched
+    assert Worker(read_launch(begun.folder), "default", lambda: False).work() == "finished"
+    assert len(opened().probe().frame) == 4
+    main_ok("cancel", "study=probed")
 
 
 def test_an_interrupt_keeps_what_was_found(person) -> None:

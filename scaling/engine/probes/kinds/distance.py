@@ -7,22 +7,26 @@ import math
 from torch import Tensor
 
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
-from scalinglab.scaling.probes.kinds.distance import Distance
+from scalinglab.scaling.probes.kinds.distance import BEFORE, Distance
 
 Sums = tuple[float, float, float, float]  # |w - w0|^2, |w0|^2, |w|^2, <w, w0>
 
 
 @PROBED_BY.register("distance")
 def distance(probe: Distance, reading: Reading) -> dict[str, float]:
-    """``distance``, ``relative``, ``angle`` in degrees, and ``norm`` of all matrices together.
+    """``distance``, ``relative``, ``angle`` in degrees, and ``norm`` of all matrices together; since the
+    checkpoint before also the angle a step.
 
     Gains and biases are left out of the sums: they begin as ones and zeros.
     """
-    now, start = reading.weights(), reading.initial()
+    now, start = reading.weights(), reading.weights(0)
     sums = {name: _sums(now[name].double(), start[name].double()) for name in start}
     matrices = [values for name, values in sums.items() if now[name].dim() > 1]
     whole = tuple(map(sum, zip(*matrices, strict=True)))
     numbers = dict(zip(("distance", "relative", "angle", "norm"), _of(*whole), strict=True))
+    if probe.since == BEFORE:  # what a step turns the weights by, on average: an effective rate
+        steps = reading.places[-1][1] - reading.places[0][1]
+        numbers["angle_a_step"] = numbers["angle"] / steps if steps else 0.0
     if probe.each:
         for name, values in sums.items():
             _, relative, angle, _ = _of(*values)

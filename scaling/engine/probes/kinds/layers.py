@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from scalinglab.scaling.engine.probes.model import Model
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
-from scalinglab.scaling.probes.kinds.layers import REMOVE, SKIP, Layers
+from scalinglab.scaling.probes.kinds.layers import REMOVE, SKIP, SWAP, Layers
 
 ANGLE_WINDOWS = 8  # of the validation set, for the angles
 
@@ -40,11 +41,14 @@ def layers(probe: Layers, reading: Reading) -> dict[str, float]:
             numbers[f"first.{count}"] = first
             numbers[f"angle.{count}"] = float(angles[count][first])
         return numbers
+    forwards = [block.forward for block in model.blocks]
+    pairs = list(itertools.pairwise(forwards))
     if probe.do == SKIP:
         rises = [rise({i: _pass_on}) for i in range(depth)]
+    elif probe.do == SWAP:
+        rises = [rise({i: other, i + 1: one}) for i, (one, other) in enumerate(pairs)]
     else:
-        forwards = [block.forward for block in model.blocks]
-        rises = [rise({i: forwards[i + 1], i + 1: forwards[i]}) for i in range(depth - 1)]
+        rises = [rise({i: _both(*pair), i + 1: _pass_on}) for i, pair in enumerate(pairs)]
     named = {f"rise.{i}": value for i, value in enumerate(rises)}
     return named | {"rise_min": min(rises), "rise_mean": sum(rises) / len(rises)}
 
@@ -52,6 +56,20 @@ def layers(probe: Layers, reading: Reading) -> dict[str, float]:
 def _pass_on(x: Tensor, *_: Tensor) -> Tensor:
     """What a layer does that is left out."""
     return x
+
+
+def _both(one: Any, other: Any) -> Any:
+    """What two layers do that stand side by side: each adds its part to the same stream."""
+
+    def forward(x: Tensor, *more: Tensor) -> Tensor:
+        return _stream(one(x, *more)) + _stream(other(x, *more)) - x
+
+    return forward
+
+
+def _stream(out: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What a block gives without what it adds to the objective."""
+    return out[0] if isinstance(out, tuple) else out
 
 
 @contextlib.contextmanager
@@ -77,7 +95,7 @@ def angular_distances(model: Model, windows: np.ndarray) -> dict[int, np.ndarray
 
     def hook(place: int) -> Any:
         def keep(_: nn.Module, given: tuple[Any, ...], out: Any) -> None:
-            after = out[0] if isinstance(out, tuple) else out
+            after = _stream(out)
             if place == 0:
                 streams[0].append(given[0][..., -1, :].double().cpu())
             streams[place + 1].append(after[..., -1, :].double().cpu())

@@ -18,13 +18,13 @@ Z = 1.96  # of an interval of 95 %
 def pass_until(probe: PassUntil, reading: Reading) -> dict[str, float]:
     """``pass_until``, the mean rate, with ``pass_until_low`` and ``_high`` (95 %, over items).
 
-    Also ``pass_neg_log``, the mean of -log of the items' rates, and ``capped``, the share of censored
-    items: with any of them the mean rate is an upper bound, and that of -log a lower one.
+    Also ``pass_neg_log``, the mean of -log of the items' rates, and ``capped``, the share of
+    censored items: with any of them the mean rate is an upper bound, and that of -log a lower one.
 
     A sample passes if it is a right answer, so its tokens follow that answer to the end or it has
     failed. Whether it does is drawn from the probability of the answer, the product of those of its
-    tokens: the same distribution as drawing token after token, at a cost that does not grow with the
-    samples.
+    tokens: the same distribution as drawing token after token, at a cost that does not grow with
+    the samples.
     """
     encoded = probe.tokens(reading.spec, reading.outputs)
     pairs = [(context, answer) for context, answers in encoded for answer in answers]

@@ -32,7 +32,8 @@ def proxies(probe: Proxies, reading: Reading) -> dict[str, float]:
 def log_synflow(reading: Reading, weights: dict[str, Tensor], batch: Any) -> float:
     """Log of the sum of |w dR/dw| over all weights, R the sum of the logits with |w| (arXiv 2006.05467).
 
-    Layers of norms make R nearly independent of the size of matrices before them; their order over shapes stays.
+    Layers of norms make R nearly independent of the size of matrices before them; their order over
+    shapes stays.
     """
     model = reading.model_of({name: w.abs() for name, w in weights.items()})
     tokens = torch.from_numpy(batch[:1, :-1].copy()).long().to(model.device)

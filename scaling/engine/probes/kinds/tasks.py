@@ -17,9 +17,10 @@ from scalinglab.scaling.tasks.items import Item
 def tasks(probe: Tasks, reading: Reading) -> dict[str, float]:
     """``bpb`` of the right answer and ``items`` always.
 
-    Of choices ``accuracy`` by the whole loss, ``accuracy_norm`` by the loss a byte, ``brier``, ``gold_loss`` and
-    ``other_loss`` in nats a choice. Of answers ``loss`` in nats a token, ``accuracy`` of greedy generation,
-    ``pass_rate`` of sampling and its ``neg_log``, the mean of -log.
+    Of choices ``accuracy`` by the whole loss, ``accuracy_norm`` by the loss a byte, ``brier``,
+    ``gold_loss`` and ``other_loss`` in nats a choice. Of answers ``loss`` in nats a token,
+    ``accuracy`` of greedy generation, ``pass_rate`` of sampling and its ``neg_log``, the mean of
+    -log.
     """
     items = probe.read(reading.outputs)
     encoded = probe.tokens(reading.spec, reading.outputs)

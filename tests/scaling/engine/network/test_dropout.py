@@ -45,6 +45,7 @@ def test_a_mask_drops_its_share_and_others_are_independent_of_it() -> None:
         mask(2, 1, 0, tokens, 0.25),
         mask(1, 2, 0, tokens, 0.25),
         mask(1, 1, 1, tokens, 0.25),
+        mask(1, 1, 1000, tokens, 0.25),  # a network may be deep
         mask(1, 1, 0, (tokens + 1) % 11, 0.25),
         one.roll(1, 0),
         one.roll(1, 1),

@@ -25,9 +25,9 @@ def asked(folder, name: str, options: dict[str, Any] | None = None, places=None,
     """The numbers of a probe at the end of a run, or of several checkpoints."""
     spec = folder.spec()
     at = spec.steps if step is None else step
-    reading = Reading(
-        folder.outputs, spec, at, places or [(spec, at)], ExecutionConfig(), spec.batch
-    )
+    if places is None:
+        places = [(spec, s) for s in probe_of(name, options or {}).reads(at, [at])]
+    reading = Reading(folder.outputs, spec, at, places, ExecutionConfig(), spec.batch)
     return PROBED_BY[name](probe_of(name, options or {}), reading)
 
 
@@ -85,6 +85,15 @@ def test_step_zero_is_the_initial_weights_and_needs_no_checkpoint(make_run) -> N
         assert math.isfinite(number)
 
 
+def test_the_angle_a_step_is_that_to_the_checkpoint_before(trained) -> None:
+    folder = trained()
+    spec = folder.spec()
+    whole = asked(folder, "distance")
+    before = asked(folder, "distance", {"since": "before"}, [(spec, 0), (spec, spec.steps)])
+    assert before["angle_a_step"] == whole["angle"] / spec.steps
+    assert probe_of("distance", {"since": "before"}).reads(8, [2, 4, 8]) == [4, 8]
+
+
 def test_an_average_of_equal_checkpoints_is_the_checkpoint(trained) -> None:
     folder = trained()
     spec = folder.spec()
@@ -116,8 +125,8 @@ def test_layers_that_are_left_out_raise_the_loss_and_come_back(trained) -> None:
     removed = asked(folder, "layers", {"do": "remove", "most": 9})
     assert removed["rise.1"] == skipped[f"rise.{removed['first.1']}"]
     assert set(removed) >= {"rise.2", "angle.2"} and "rise.3" not in removed
-    swapped = asked(folder, "layers", {"do": "swap"})
-    assert swapped["rise_min"] != 0
+    for do in ("swap", "parallel"):
+        assert asked(folder, "layers", {"do": do})["rise_min"] != 0
     assert asked(folder, "layers") == skipped
 
 

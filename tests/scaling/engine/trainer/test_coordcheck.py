@@ -120,7 +120,10 @@ def test_movements_name_their_shape():
         ({"optimizer": OPTIMIZERS["adamw"]()}, r"optimizer\.lr is not set"),
         ({"widths": [64], "depths": [2]}, "nothing to compare"),
         ({"depths": []}, "nothing to compare"),
-        ({"widths": [64, 2**30]}, r"model.width = 1073741824, model.depth .* GB, the machine has .* smaller"),
+        (
+            {"widths": [64, 2**30]},
+            r"model.width = 1073741824, model.depth .* GB, the machine has .* smaller",
+        ),
         ({"steps": 0}, r"steps = 0: allowed is 1 or more"),
     ],
 )

@@ -1,0 +1,154 @@
+"""What tokens are worth that were seen before: R_D of the law of repeated data, and where it turns.
+
+A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) says what repeated
+tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the
+verdict says after how many epochs the loss was least, and whether more made it worse beyond the
+noise between seeds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.power import UNRESOLVED, Design, least_effect
+from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
+from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import groups_of
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LAW, RIVAL = "data_constrained", "repetition_penalty"
+_NOISE = 0.005  # of a run's loss, where no design says and no seed is repeated
+
+
+@VERDICTS.register("repeat_data")
+def judge(
+    runs: pd.DataFrame,
+    *,
+    arm: str = "data.unique_tokens",
+    resamples: int = 200,
+    design: Design | None = None,
+) -> Finding:
+    """Judge runs of several sizes that repeat pools of several sizes.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``N, D, data.unique_tokens, epochs, seed, loss, role``.
+    arm : str
+        What tells the pools apart.
+    resamples : int
+        Of the fits.
+    design : Design, optional
+        What the comparison can tell, by the noise that was planned with.
+
+    Raises
+    ------
+    UserError
+        If no run repeats its pool, or the pools are all of one size.
+    """
+    runs = runs[np.isfinite(runs["loss"].astype(float))]
+    if runs["epochs"].max() <= 1:
+        raise UserError("no run repeats its pool: data.unique_tokens and data.max_epochs let it")
+    # Of a pool that is not used up the run sees its own tokens only.
+    points = runs.assign(U=np.minimum(runs[arm], runs["D"]))
+    fitted = points[~points["role"].astype(str).str.contains("held_out")]
+    ahead = points.drop(fitted.index)
+    law = fit(LAW, fitted, resamples=resamples)
+    onsets = _onsets(points, arm, _noise(runs, arm, design))
+    sentences = [_worth(law), _turns(onsets)]
+    warnings = [f"{LAW}: {w}" for w in law.warnings]
+    if len(ahead):
+        rival = fit(RIVAL, fitted, resamples=0)
+        texts = [
+            f"{name} {_error(result, ahead):.2%}" for name, result in ((LAW, law), (RIVAL, rival))
+        ]
+        sentences.append(f"Error on {len(ahead)} runs that were not fitted: {', '.join(texts)}.")
+    tables = {"Least loss of each size and pool": onsets, "Parameters": law.summary.reset_index()}
+    return Finding(sentences, tables, [("Loss against epochs.", _figure(points, arm))], warnings)
+
+
+def _worth(law: Result) -> str:
+    if "R_D" in law.diagnosis.unidentified:
+        return "These runs do not tell what a repeated token is worth: R_D is not identified."
+    low, high = law.interval("R_D") if len(law.draws) else (np.nan, np.nan)
+    between = f" ({low:.3g} to {high:.3g})" if np.isfinite([low, high]).all() else ""
+    return (
+        f"R_D = {law.params['R_D']:.3g}{between}: after so many repetitions a further one is worth"
+        " 1/e of new tokens."
+    )
+
+
+def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
+    """Of each size and pool that is repeated: the epochs of least loss, and what more did."""
+    rows: list[dict[str, Any]] = []
+    for (size, unique), own in groups_of(points, ["N", arm]):
+        if own["epochs"].max() <= 1:
+            continue
+        by_length = own.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
+        losses = by_length["loss"].to_numpy()  # the longest last
+        best, last = by_length.index[int(losses.argmin())], by_length.index[-1]
+        rise = float(losses[-1] / losses.min() - 1)
+        least = least_effect(noise, int(by_length["seeds"].min()), len(own) - len(by_length))
+        rows.append(
+            {
+                "N": size,
+                "pool": unique,
+                "epochs_of_least_loss": best / unique,
+                "most_epochs": last / unique,
+                "loss": float(losses.min()),
+                "rise": rise,
+                "detected_from": least,
+                "turned": "no" if best == last else "yes" if rise > least else UNRESOLVED,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _turns(onsets: pd.DataFrame) -> str:
+    turned = onsets[onsets["turned"] == "yes"]
+    if turned.empty:
+        return (
+            f"The loss of no size and pool rises with more epochs beyond the noise, up to"
+            f" {onsets['most_epochs'].max():.3g} epochs."
+        )
+    first = turned.iloc[int(turned["epochs_of_least_loss"].argmin())]
+    return (
+        f"{len(turned)} of {len(onsets)} sizes and pools over-fit: the first is N "
+        f"{first['N']:,.0f} on {first['pool']:,.0f} tokens, whose loss is least after "
+        f"{first['epochs_of_least_loss']:.3g} epochs and {first['rise']:.1%} higher after "
+        f"{first['most_epochs']:.3g}."
+    )
+
+
+def _noise(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
+    logs = pd.Series(np.log(runs["loss"].astype(float)), runs.index)
+    groups = logs.groupby([runs[arm], runs["N"], runs["D"]])
+    spare = int((groups.size() - 1).sum())
+    if not spare:
+        return _NOISE if design is None else design.noise
+    return float(np.sqrt((groups.var(ddof=0) * groups.size()).sum() / spare))
+
+
+def _error(result: Result, ahead: pd.DataFrame) -> float:
+    errors = np.log(result.predict(ahead)["loss"].to_numpy() / ahead["loss"].to_numpy())
+    return float(np.sqrt(np.mean(errors**2)))
+
+
+def _figure(points: pd.DataFrame, arm: str) -> Figure:
+    panes = []
+    for size, own in groups_of(points, "N"):
+        lines = []
+        for unique, mine in groups_of(own, arm):
+            by_length = mine.groupby("D")["loss"].mean()
+            lines.append((f"{unique:,.0f} tokens", by_length.index / unique, by_length))
+        panes.append((f"N {size:,.0f}", lines))
+    return panels(panes, "epochs", LOSS)

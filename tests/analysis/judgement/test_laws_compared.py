@@ -1,0 +1,55 @@
+"""Laws beside one another in the report of a study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalinglab.analysis.fitting.law_choice import times_beyond
+from scalinglab.analysis.judgement.laws_compared import laws_compared
+
+
+@pytest.fixture(scope="module")
+def runs() -> pd.DataFrame:
+    """Seven budgets of six sizes, by Chinchilla's law."""
+    C, ratio = np.meshgrid(np.geomspace(1e17, 1e20, 7), np.geomspace(2, 200, 6))
+    N = np.sqrt(C / 6 / ratio).ravel()
+    table = pd.DataFrame({"N": N, "D": C.ravel() / 6 / N})
+    noise = 0.002 * np.random.default_rng(0).standard_normal(len(table))
+    return table.assign(loss=(1.7 + 400 / N**0.34 + 1800 / table.D**0.37) * np.exp(noise))
+
+
+def test_a_law_that_misses_is_told_from_one_that_does_not(runs) -> None:
+    found = laws_compared(runs, "kaplan_nd")
+    assert found is not None and found.origins >= 3
+    best = found.table["score"].idxmax()
+    assert best in ("chinchilla", "skaling", "farseer") and "kaplan_nd" not in found.rivals
+    assert "the law of this study, kaplan_nd, was" in found.sentence()
+    shown = found.shown().set_index("law")
+    assert shown.loc["kaplan_nd", "weight in a mixture"] == "0%"
+    assert shown.loc[best, "the best keeps its lead"] == ""
+
+
+def test_where_runs_cannot_tell_the_sentence_says_so(runs) -> None:
+    rng = np.random.default_rng(1)
+    noisy = runs.assign(loss=runs.loss * np.exp(0.05 * rng.standard_normal(len(runs))))
+    found = laws_compared(noisy, "chinchilla")
+    assert found is not None and found.rivals
+    assert "cannot tell" in found.sentence() and "other draws of the budgets" in found.sentence()
+    few = laws_compared(runs[::7], "chinchilla")  # of one budget
+    assert few is not None and not few.origins
+    assert "too few budgets" in few.sentence()
+
+
+def test_a_law_of_one_variable_is_not_compared(runs) -> None:
+    assert laws_compared(runs.assign(x=runs.N), "power") is None
+
+
+def test_beyond_says_how_far_the_question_lies(runs) -> None:
+    top = float((6 * runs.N * runs.D).max())
+    assert times_beyond(runs, [top, 30 * top]) == pytest.approx(30)
+    assert times_beyond(runs, []) is None and times_beyond(runs.drop(columns="D"), [1e20]) is None
+    near, far = (laws_compared(runs, "chinchilla", beyond=b) for b in (1.5, 40))
+    assert near is not None and far is not None
+    assert not near.table["score"].equals(far.table["score"])
