@@ -14,7 +14,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["forecast"], "study is not set"),
+        (["forecast"], "either data=FILE or study=NAME"),
         (["forecast", "study=tyni"], "there is no study 'tyni'"),
         (["forecast", "study=tiny", "stopp=true"], "unknown key 'stopp'; did you mean 'stop'?"),
     ],
