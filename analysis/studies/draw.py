@@ -65,7 +65,7 @@ def panels(
             shown = np.isfinite(across) & np.isfinite(up)
             table = pd.DataFrame({"x": across[shown], "y": up[shown]})
             if title:
-                table["panel"] = title
+                table["panel"] = literal(title)
             look = category(number)
             line(ax, table, "x", "y", label, ms=4, lw=1, **look)
         log_axis(ax.xaxis, decimal)
