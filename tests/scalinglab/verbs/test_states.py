@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "cancel study=tiny": NEEDS_A_PLAN,
     "collect study=tiny": NEEDS_A_PLAN,
     "export study=tiny": (*NEEDS_A_PLAN, "gone", *UNMEASURED[1:]),
+    "probe study=tiny probe=validation launch=inline": (*NEEDS_A_PLAN, "gone", *UNMEASURED[1:]),
     "gc": ("missing",),
     "parts json=true": (),
     "fit study=tiny resamples=0 json=true": NEEDS_A_FIT,
@@ -84,7 +85,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "sync study=tiny": NEEDS_A_PLAN,
     "plan study=tiny launch=inline": (),
 }
-ABOUT_NO_STUDY = {"new", "completion", "train", "data", "coordcheck", "import", "doctor"}
+ABOUT_NO_STUDY = {"new", "completion", "network", "train", "data", "coordcheck", "import", "doctor"}
 # They train, or change what is planned: not in every state, but where nothing is left to do.
 IN_SOME_STATE = {
     "launch study=tiny launch=inline": "done",
@@ -92,7 +93,11 @@ IN_SOME_STATE = {
 }
 # Refused where all is done, for what the study is: one learning rate and batch for each size, and
 # no checkpoints in this copy of it.
-UNSUITED = {"tune study=tiny N=[1e3] D=[1e4] resamples=0", "export study=tiny"}
+UNSUITED = {
+    "tune study=tiny N=[1e3] D=[1e4] resamples=0",
+    "export study=tiny",
+    "probe study=tiny probe=validation launch=inline",
+}
 # What takes long has tests of its own; here one or two states that they do not have.
 SLOW = {
     "plan study=tiny launch=inline": ("planned",),
