@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from scalinglab.analysis.reporting.verdict import (
     VERDICTS,
@@ -112,7 +115,19 @@ def test_unfinished_runs_and_mixed_code_are_told(finished, judged) -> None:
     assert any(f"1 of {len(plan['runs']) + 1} runs are not finished" in w for w in warnings)
 
 
-@pytest.mark.parametrize("kind", VERDICTS)
-def test_every_kind_has_a_shipped_study_that_can_be_planned(kind, finished) -> None:
-    plan = make_plan(compose([f"study={kind}", f"outputs={finished}"]))
-    assert plan.study.answer.kind == kind and len(plan.runs) > 5
+SHIPPED = {
+    path.stem: kind
+    for path in sorted((Path(__file__).parents[3] / "conf" / "study").glob("*.yaml"))
+    if (kind := yaml.safe_load(path.read_text())["study"].get("answer", {}).get("kind"))
+}
+
+
+@pytest.mark.parametrize("study", SHIPPED)
+def test_a_shipped_study_with_a_verdict_can_be_planned(study, finished) -> None:
+    plan = make_plan(compose([f"study={study}", f"outputs={finished}"]))
+    assert plan.study.answer.kind == SHIPPED[study] and len(plan.runs) > 5
+
+
+def test_every_kind_has_a_shipped_study() -> None:
+    of_probes = {"proxies"}  # asks the probes of any study
+    assert set(SHIPPED.values()) == set(VERDICTS) - of_probes
