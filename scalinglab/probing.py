@@ -150,6 +150,11 @@ def probe(
     execution = replace(execution, processes=1, shard=False)
     check_places(config, execution)
     if options.probe is not None:
+        if options.runs is None:  # says what there is instead of finished runs, and the way on
+            # Here, because pandas takes a while to import.
+            from scalinglab.analysis.tables.runs import load, require
+
+            require(load(outputs, study=study), outputs, study)
         question = ask(
             outputs, study, options.probe, options.options, _steps(options), options.runs
         )

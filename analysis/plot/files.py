@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -95,4 +95,4 @@ def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
 def _figure(figure: Figure | Axes) -> Figure:
     part = figure.figure
     assert part is not None
-    return cast("Figure", part.figure)  # of a figure itself, of a part of one the whole
+    return part.figure  # of a figure itself, of a part of one the whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import matplotlib as mpl
@@ -98,7 +98,7 @@ def panels(width: float, ratio: float = _RATIO, columns: int = 1) -> list[Axes]:
 def figure_of(ax: Axes) -> Figure:
     """The whole figure that axes stand in."""
     assert ax.figure is not None
-    return cast("Figure", ax.figure.figure)  # of a figure itself, of a part of one the whole
+    return ax.figure.figure  # of a figure itself, of a part of one the whole
 
 
 class Scale:

@@ -138,7 +138,7 @@ def serve(descriptor: int) -> None:
             item = pipe.recv()
             answer: tuple[Any, Exception | None]
             try:
-                answer: tuple[Any, Exception | None] = function(shared, item), None
+                answer = function(shared, item), None
             except UserError as error:
                 answer = None, error
             except Exception:
