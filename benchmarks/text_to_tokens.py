@@ -11,8 +11,8 @@ order of its own; a BPE trained on a part of it. Then, in turns, each in a proce
 
 Both encode with the same library, one thread a process. Printed: seconds and megabytes of text a
 second of each (median, least, most), the ratio ours over theirs, the processor's time of all
-processes, and the largest resident memory of ours, of the building process and of its children
-together. --kill ends ours in the middle by kill -9, three times, and builds on: the store must be
+processes, and the largest sum of unique pages (USS, looked at every .1 s) of the building process
+and its children. --kill ends ours in the middle by kill -9, three times, and builds on: the store must be
 the same as one of one process.
 """
 
