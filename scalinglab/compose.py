@@ -39,6 +39,7 @@ from scalinglab.scaling.model.part import SLOTS
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
 _OPEN = re.compile(r"(model\.(options|base_options|roles)|data\.tokenizer\.options)[.=]")
+_POOL = re.compile(r"data\.pools\.\w+\.")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -66,7 +67,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
                 f"{override!r}: no Hydra job is run, so its settings change nothing; "
                 "allowed of them is hydra.searchpath"
             )
-    own_parts.load_named(overrides, folders)
+    extended = own_parts.load_named(overrides, folders)
+    overrides = [o for o in overrides if not o.startswith(f"{own_parts.KEY}=")]
     for group, name, keys in own_parts.choices():
         ConfigStore.instance().store(name, keys, group)
     _check_overrides(overrides)
@@ -106,7 +108,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
             f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
         ) from error
     assert isinstance(plain, dict)
-    plain[own_parts.KEY] = own_parts.load(plain[own_parts.KEY], folders)
+    named = plain[own_parts.KEY] if extended is None else extended
+    plain[own_parts.KEY] = own_parts.load(named, folders)
     _drop_leftovers(plain, overrides)
     if not isinstance(plain["outputs"], str) or not plain["outputs"]:
         raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
@@ -239,7 +242,8 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
             near = difflib.get_close_matches(key.rpartition(".")[2], beside, n=1)
             if key.startswith("study.") and not near:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
-            return _used_elsewhere(key, beside) or unknown_key(key, beside)
+            told = _used_elsewhere(key, beside) or unknown_key(key, beside)
+            return f"{told}; +{key}=... sets one of a pool's others" if _POOL.match(key) else told
     return _first_line(error)
 
 
@@ -266,7 +270,9 @@ def _first_line(error: HydraException) -> str:
 def _below_a_value(key: str) -> str:
     """The sentence for a key below what has none: ``model.width.x``, ``trainer.options.x``."""
     parent = key.rpartition(".")[0]
-    if parent.endswith((".options", ".extra", ".classes")):  # groups of any keys
+    if parent.endswith(
+        (".options", ".extra", ".classes", ".weights", ".pools")
+    ):  # groups of any keys
         return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
     return f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it"
 

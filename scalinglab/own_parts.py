@@ -31,8 +31,8 @@ KEY = "extend"
 _GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
-def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> None:
-    """Import what a command line, or else the study that it chooses, names in ``extend``.
+def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> Any:
+    """Import what a command line and the study that it chooses name in ``extend``.
 
     Before anything is composed, so that what they register can be chosen.
 
@@ -42,20 +42,48 @@ def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     folders : sequence of Path
         Those of a person's own groups, where a study's file may lie.
 
+    Returns
+    -------
+    list or None
+        What the study names and then what the command line adds; None where it adds nothing.
+
     Raises
     ------
     ConfigError
         If one is not there or cannot be imported.
     """
     values = {key: value for key, _, value in (o.partition("=") for o in overrides)}
-    named: Any = None
-    if KEY in values:
-        named = _parsed(f"{KEY}: {values[KEY]}").get(KEY)
-    elif "study" in values:
-        places = [folder / "study" / f"{values['study']}.yaml" for folder in (SHIPPED, *folders)]
-        file = next((place for place in places if place.is_file()), None)
-        named = _parsed(file.read_text(encoding="utf-8")).get(KEY) if file is not None else None
-    load(named, folders)
+    of_study = _of_study(values["study"], folders) if "study" in values else None
+    if KEY not in values:
+        load(of_study, folders)
+        return None
+    added = _names(_parsed(f"{KEY}: {values[KEY]}").get(KEY))
+    names = [*(name for name in _names(of_study) if name not in added), *added]
+    load(names, folders)
+    return names
+
+
+def _of_study(study: str, folders: Sequence[Path]) -> Any:
+    """What the file of a study names in ``extend``."""
+    places = [folder / "study" / f"{study}.yaml" for folder in (SHIPPED, *folders)]
+    file = next((place for place in places if place.is_file()), None)
+    return None if file is None else _parsed(file.read_text(encoding="utf-8")).get(KEY)
+
+
+def _names(named: Any) -> list[str]:
+    """The value of the key ``extend`` as a list.
+
+    Raises
+    ------
+    ConfigError
+        If it is no list of names.
+    """
+    names = [named] if isinstance(named, str) else named or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{KEY} = {named!r}: expected a list of .py files and modules, as in {KEY}=[mine.py]"
+        )
+    return names
 
 
 def load(named: Any, folders: Sequence[Path]) -> list[str]:
@@ -66,13 +94,9 @@ def load(named: Any, folders: Sequence[Path]) -> list[str]:
     ConfigError
         If it is no list of names, or one of them cannot be imported.
     """
-    if named is None or named == []:
+    names = _names(named)
+    if not names:
         return []
-    names = [named] if isinstance(named, str) else named
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(
-            f"{KEY} = {named!r}: expected a list of .py files and modules, as in {KEY}=[mine.py]"
-        )
     # Beside the groups' folder, too: a study in scaling_conf/ names a file next to scaling_conf/.
     places = [*folders, *(folder.parent for folder in folders)]
     loaded = loading.load(names, places)

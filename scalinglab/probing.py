@@ -225,7 +225,10 @@ def _why(folder: ProbeFolder) -> str:
         return ""
     if attempt.end is None:
         return State.RUNNING if folder.is_alive(attempt) else "its process was killed"
-    return attempt.end.error or str(attempt.end.reason)
+    if not attempt.end.error:
+        return str(attempt.end.reason)
+    places = [line.strip() for line in attempt.end.traceback.splitlines() if " File " in line]
+    return "; ".join([attempt.end.error, *places[-1:]])
 
 
 def _shown(value: Any) -> Any:

@@ -54,6 +54,10 @@ def runs_by_arm(
     table = as_loss(tables[0], loss).assign(arm=arm_values(outputs, tables[0], arm))
     if table["arm"].isna().all():
         names = {*tables[0], *_keys_of(outputs, tables[0])}
+        if arm in names:
+            column = arm.rpartition(".")[2]
+            hint = f"; arm={column} says it in words" if column in tables[0] else ""
+            raise UserError(f"arm = {arm!r} has no single value in any run{hint}")
         raise UserError(
             f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting{nearest(arm, names)}"
         )

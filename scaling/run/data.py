@@ -200,7 +200,7 @@ def _unique_tokens(
             f"{_named(key, data)}{cut}; {key}.max_epochs = {data.max_epochs:g} allows "
             f"{int(data.max_epochs * pool)} tokens" + ("" if key == "data" else " of it")
         )
-    _check_validation(data, manifest, context)
+    _check_validation(_named(key, data), data, manifest, context)
     return pool
 
 
@@ -223,11 +223,11 @@ def _named(key: str, data: DataConfig) -> str:
     return repr(data.source) if key == "data" else f"pool {key.rpartition('.')[2]!r}"
 
 
-def _check_validation(data: DataConfig, manifest: Manifest, context: int) -> None:
+def _check_validation(name: str, data: DataConfig, manifest: Manifest, context: int) -> None:
     windows = window_count(manifest.validation_tokens, context)
     if data.validation_tokens > windows * context:
         raise ConfigError(
-            f"data.validation_tokens = {data.validation_tokens}: the source {data.source!r} has "
+            f"data.validation_tokens = {data.validation_tokens}: {name} has "
             f"{windows * context} validation tokens"
         )
     if data.validation_tokens < context:

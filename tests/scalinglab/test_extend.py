@@ -220,3 +220,17 @@ def test_a_file_of_a_package_is_told_to_be_named_by_its_module() -> None:
     Path("parts/mine.py").write_text("from . import other\n")
     with pytest.raises(ConfigError, match=r"extend=\[parts\.mine\]"):
         compose(["extend=[parts/mine.py]"])
+
+
+def test_the_command_line_adds_to_what_a_study_names(tmp_path) -> None:
+    """Else a law asked for there would take the study's own network away."""
+    for name in ("first.py", "second.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "scaling_conf" / "study").mkdir(parents=True)
+    (tmp_path / "scaling_conf" / "study" / "extended.yaml").write_text(
+        "# @package _global_\nextend: [first.py]\nstudy: {name: extended, question: q, blocks: {}}\n"
+    )
+    for added in ("[second.py]", "second.py", "[first.py,second.py]"):
+        composed = compose(["study=extended", f"extend={added}"])
+        assert [Path(name).name for name in composed["extend"]] == ["first.py", "second.py"]
+    assert [Path(name).name for name in compose(["study=extended"])["extend"]] == ["first.py"]
