@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ def rank_of(rank: int, size: int, meeting: str, names: list[str], results) -> No
             )
         found = outcome(name, engine, tokens, windows)
         found |= {"alive": alive, "computed": computed}
-        model = engine._built(Architecture(SHAPE), StepOptions())
+        model = engine._built(Architecture(SHAPE), StepOptions(), seed=0)
         found["made_on"] = {p.device.type for p in model.parameters()}
         engine.load(0, build(EagerEngine, **CASES[name]).state(0), 0)  # whole tensors
         found["loaded"] = {key: value.numpy() for key, value in engine.state(0).items()}
@@ -144,7 +145,11 @@ def trained_by_ranks(
     found: dict[str, list] = {name: [None] * size for name in names}
     try:
         while any(None in of_case for of_case in found.values()):
-            rank, name, result = results.get(timeout=900)
+            try:
+                rank, name, result = results.get(timeout=2)
+            except queue.Empty:  # a rank that failed sends nothing
+                assert not any(process.exitcode for process in ranks)
+                continue
             found[name][rank] = result
         return found
     finally:
