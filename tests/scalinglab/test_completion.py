@@ -17,7 +17,7 @@ def test_words_at_every_place_of_a_line(tmp_path, monkeypatch):
     (tmp_path / "outputs" / "studies" / "launched").mkdir(parents=True)
     assert complete("scaling pla", VERBS) == ["plan"]
     assert complete("scaling ", VERBS) == list(VERBS)
-    assert complete("scaling plan study=m", VERBS) == ["study=markov", "study=mine"]
+    assert complete("scaling plan study=mi", VERBS) == ["study=mine", "study=mixture"]
     assert complete("scaling status study=lau", VERBS) == ["study=launched"]
     assert "model=llama" in complete("scaling train seed=1 model=", VERBS)
     assert complete("scaling fit resam", VERBS) == ["resamples="]

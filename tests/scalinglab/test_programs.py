@@ -34,7 +34,7 @@ defaults:
   - override /trainer: command
   - override /launch: inline
 study:
-  name: moe
+  name: theirs
   question: Do experts help?
   blocks:
     ladder:
@@ -54,15 +54,15 @@ def study(tmp_path: Path, tiny_overrides, monkeypatch) -> Study:
     Path("moe.py").write_text(PROGRAM)
     groups = Path("scaling_conf", "study")
     groups.mkdir(parents=True)
-    (groups / "moe.yaml").write_text(STUDY)
-    return Study.open("moe", *(o for o in tiny_overrides if not o.startswith(GIVEN)))
+    (groups / "theirs.yaml").write_text(STUDY)
+    return Study.open("theirs", *(o for o in tiny_overrides if not o.startswith(GIVEN)))
 
 
 def test_what_it_trained_is_what_the_program_says(study: Study, tmp_path: Path) -> None:
     before = study.plan()
     assert any("is not known before a run has ended" in w for w in before.warnings)
     assert study.launch().code == 0
-    runs = analysis.load("outputs", study="moe", flops="matmul")
+    runs = analysis.load("outputs", study="theirs", flops="matmul")
     assert set(runs["run_id"]) == set(before.frame["run_id"])
     moe = runs[runs["counts_from"] == "theirs"]
     dense = runs[runs["counts_from"].isna()]
@@ -77,13 +77,13 @@ def test_what_it_trained_is_what_the_program_says(study: Study, tmp_path: Path) 
     assert np.allclose(runs["loss.wiki"], runs["loss"] + 2)
     assert (runs["router_entropy"] == 0.5).all()
 
-    by_active = analysis.load("outputs", study="moe", n_count="n_active")
+    by_active = analysis.load("outputs", study="theirs", n_count="n_active")
     assert (by_active["N"] == by_active["n_active"]).all()
     # The program did not give this count: N is the first one that it gave.
-    by_block = analysis.load("outputs", study="moe", n_count="n_block")
+    by_block = analysis.load("outputs", study="theirs", n_count="n_block")
     assert set(by_block["n_count"]) == {"n_block", "n_matmul"}
 
-    curves = analysis.load_curves("outputs", study="moe")
+    curves = analysis.load_curves("outputs", study="theirs")
     sizes = curves.groupby("run")["N"].first()
     pd.testing.assert_series_equal(
         sizes, runs.set_index("run_id")["N"].sort_index(), check_names=False, check_dtype=False
