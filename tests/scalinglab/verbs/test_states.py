@@ -174,5 +174,7 @@ def test_an_unknown_name_lists_those_that_there_are(tell) -> None:
         if "study=tiny" in command and not command.startswith("plan"):
             code, out, error = tell(command.replace("study=tiny", "study=other"), "done")
             assert code == 2 and not out
-            composed = command.startswith(("next", "reach"))  # its file is looked for first
+            composed = command.startswith(
+                ("next", "reach", "probe")
+            )  # its file is looked for first
             assert ("tiny, tune" if composed else "there are: tiny;") in error
