@@ -39,7 +39,8 @@ def test_one_and_two_processes_give_one_store(tokenizer, corpus, tmp_path, small
     )
     assert one == two
     assert set(one) == {
-        *("train.bin", "train_ends.bin", "validation.bin", "validation_ends.bin", "manifest.json")
+        *("train.bin", "train_ends.bin", "validation.bin", "validation_ends.bin", "manifest.json"),
+        *("token_bytes.bin", "token_counts.bin"),
     }
 
 

@@ -195,7 +195,8 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     )
     (person / "mine.py").write_text(text)
     found = opened("extend=[mine.py]").probe(probe="slow")
-    assert found.code == 1 and "ValueError: no" in found.left.values()
+    (why,) = filter(None, found.left.values())
+    assert found.code == 1 and why.startswith("ValueError: no; File") and "mine.py" in why
     (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
     fixed = opened("extend=[mine.py]").probe(probe="slow")
     assert fixed.code == 0 and (fixed.frame["probe.slow.step"] == 40).all()
