@@ -27,11 +27,11 @@ _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which the runs are an 
 def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: Any) -> Figure:
     """A figure of the report's size."""
     # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.plot.style import panels
+    from scalinglab.analysis.plot.style import figure_of, panels
 
     (ax,) = panels(WIDTH, ratio)
     draw(*args, ax=ax, **options)
-    return ax.figure  # type: ignore[return-value]
+    return figure_of(ax)
 
 
 class ReportFigures:

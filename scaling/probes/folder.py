@@ -104,7 +104,7 @@ class ProbeFolder(RunFolder):
         return self.run.outputs
 
     @property
-    def done_file(self) -> Path:  # type: ignore[override]
+    def done_file(self) -> Path:
         """The first result that lacks; where none does, the last."""
         files = [self.file(wanted) for wanted in self.wanted]
         return next((file for file in files if not file.exists()), files[-1])

@@ -103,7 +103,11 @@ class RunFolder:
         self.path = path
         self.run_id = path.name
         self.attempts = path / "attempts"
-        self.done_file = path / "DONE"
+
+    @property
+    def done_file(self) -> Path:
+        """What its end creates."""
+        return self.path / "DONE"
 
     @property
     def outputs(self) -> Path:

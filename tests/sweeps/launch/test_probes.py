@@ -195,7 +195,7 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     )
     (person / "mine.py").write_text(text)
     found = opened("extend=[mine.py]").probe(probe="slow")
-    (why,) = filter(None, found.left.values())
+    why = next(filter(None, found.left.values()))
     assert found.code == 1 and why.startswith("ValueError: no; File") and "mine.py" in why
     (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
     fixed = opened("extend=[mine.py]").probe(probe="slow")
