@@ -105,6 +105,11 @@ GOOD = {
     "doctor": [[]],
     "collect": [["study=tiny"]],
     "parts": [[], ["kind=law"]],
+    "new": [["fresh"]],
+    "completion": [["bash"]],
+    "network": [["model.depth=1", "model.width=16", "data=markov"]],
+    "export": [["study=tiny"]],
+    "probe": [["study=tiny", "probe=validation", "launch=inline"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }
