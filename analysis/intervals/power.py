@@ -9,6 +9,7 @@ what a seed does to both arms alike would make it less, and is not counted on.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy.special import stdtrit
 POWER = 0.8
 LEVEL = 0.95  # two-sided
 UNRESOLVED = "not resolved"
+PLANNED_NOISE = 0.005  # of a run's loss, where no design says
 
 
 @dataclass(frozen=True)
@@ -129,14 +131,41 @@ def design_of(runs: pd.DataFrame, arm: str, noise: float) -> Design | None:
     )
 
 
-def noise_between_seeds(runs: pd.DataFrame, arm: str) -> float:
-    """Standard deviation of the log loss between seeds, pooled over all that is repeated.
+@dataclass(frozen=True)
+class Scatter:
+    """How much runs scatter that differ in their seeds.
 
-    NaN where nothing is, or every repetition diverged.
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the log loss, pooled over all that is repeated; NaN where nothing is,
+        or every repetition diverged.
+    seeds, spare : int
+        Fewest runs of a cell; degrees of freedom of the noise.
     """
-    cells = runs[np.isfinite(runs["loss"].astype(float))]
-    logs = pd.Series(np.log(cells["loss"].astype(float)), cells.index)
-    groups = logs.groupby([cells[key] for key in (arm, "N", "D", "lr")])
-    spare = float((groups.size() - 1).sum())
+
+    noise: float
+    seeds: int
+    spare: int
+
+    def or_planned(self, design: Design | None) -> float:
+        """The noise that was measured; where no seed is repeated, that of the design."""
+        if self.spare:
+            return self.noise
+        return PLANNED_NOISE if design is None else design.noise
+
+
+def scatter_between_seeds(runs: pd.DataFrame, cell: Sequence[str]) -> Scatter:
+    """How much runs scatter within cells of equal columns; diverged ones are left out."""
+    finite = runs[np.isfinite(runs["loss"].astype(float))]
+    logs = pd.Series(np.log(finite["loss"].astype(float)), finite.index)
+    groups = logs.groupby([finite[key] for key in cell])
+    spare = int((groups.size() - 1).sum())
     left = logs - groups.transform("mean")
-    return math.sqrt(float((left**2).sum()) / spare) if spare > 0 else math.nan
+    noise = math.sqrt(float((left**2).sum()) / spare) if spare > 0 else math.nan
+    return Scatter(noise, int(groups.size().min()) if len(finite) else 0, spare)
+
+
+def noise_between_seeds(runs: pd.DataFrame, arm: str) -> float:
+    """`Scatter.noise` of the runs of an arm, size, length and learning rate."""
+    return scatter_between_seeds(runs, (arm, "N", "D", "lr")).noise

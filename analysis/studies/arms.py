@@ -23,7 +23,13 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.intervals.power import LEVEL, UNRESOLVED, Design, least_effect
+from scalinglab.analysis.intervals.power import (
+    LEVEL,
+    PLANNED_NOISE,
+    UNRESOLVED,
+    Design,
+    least_effect,
+)
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
@@ -35,7 +41,6 @@ from scalinglab.scaling.errors import UserError
 COUNTS = {"n_active": "FLOPs", "n_total": "parameters"}  # what is equal where the count is
 _NEAR = np.log(1.05)  # beyond the baseline's sizes, in log N: a router's weights are such a part
 _RESAMPLES = 200
-_NOISE = 0.005  # of a run's loss, where no design says
 
 
 @VERDICTS.register("arms")
@@ -79,7 +84,7 @@ def judge(
         raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {known}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
-    noise = _NOISE if design is None else design.noise
+    noise = PLANNED_NOISE if design is None else design.noise
     effects = [
         found
         for name, base, count in product(others, baselines, COUNTS)

@@ -16,7 +16,12 @@ import pandas as pd
 from scalinglab.analysis.decisions.best_mixture import BestMixture, best_mixture, caps_of
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.power import UNRESOLVED, Design, least_effect
+from scalinglab.analysis.intervals.power import (
+    UNRESOLVED,
+    Design,
+    least_effect,
+    scatter_between_seeds,
+)
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = np.ndarray
-_NOISE = 0.005  # of a run's loss, where no design says
 
 
 @dataclass(frozen=True)
@@ -179,13 +183,8 @@ def _least(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
 
     By the noise that was measured between them; where no seed is repeated, by that of the design.
     """
-    logs = pd.Series(np.log(runs["loss"].astype(float)), runs.index)
-    groups = logs.groupby([runs[arm], runs["N"], runs["D"]])
-    seeds, spare = int(groups.size().min()), int((groups.size() - 1).sum())
-    noise = _NOISE if design is None else design.noise
-    if spare:
-        noise = float(np.sqrt((groups.var(ddof=0) * groups.size()).sum() / spare))
-    return least_effect(noise, seeds, spare)
+    scatter = scatter_between_seeds(runs, (arm, "N", "D"))
+    return least_effect(scatter.or_planned(design), scatter.seeds, scatter.spare)
 
 
 def _regret(who: str, ahead: pd.DataFrame, predicted: dict[str, Array], least: float) -> str:

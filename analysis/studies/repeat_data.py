@@ -15,7 +15,12 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.power import UNRESOLVED, Design, least_effect
+from scalinglab.analysis.intervals.power import (
+    UNRESOLVED,
+    Design,
+    least_effect,
+    scatter_between_seeds,
+)
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW, RIVAL = "data_constrained", "repetition_penalty"
-_NOISE = 0.005  # of a run's loss, where no design says and no seed is repeated
 
 
 @VERDICTS.register("repeat_data")
@@ -63,7 +67,8 @@ def judge(
     fitted = points[~points["role"].astype(str).str.contains("held_out")]
     ahead = points.drop(fitted.index)
     law = fit(LAW, fitted, resamples=resamples)
-    onsets = _onsets(points, arm, _noise(runs, arm, design))
+    scatter = scatter_between_seeds(runs, (arm, "N", "D"))
+    onsets = _onsets(points, arm, scatter.or_planned(design))
     sentences = [_worth(law), _turns(onsets)]
     warnings = [f"{LAW}: {w}" for w in law.warnings]
     if len(ahead):
@@ -127,15 +132,6 @@ def _turns(onsets: pd.DataFrame) -> str:
         f"{first['epochs_of_least_loss']:.3g} epochs and {first['rise']:.1%} higher after "
         f"{first['most_epochs']:.3g}."
     )
-
-
-def _noise(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
-    logs = pd.Series(np.log(runs["loss"].astype(float)), runs.index)
-    groups = logs.groupby([runs[arm], runs["N"], runs["D"]])
-    spare = int((groups.size() - 1).sum())
-    if not spare:
-        return _NOISE if design is None else design.noise
-    return float(np.sqrt((groups.var(ddof=0) * groups.size()).sum() / spare))
 
 
 def _error(result: Result, ahead: pd.DataFrame) -> float:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
-from scalinglab.scaling.data.source import Source
-from scalinglab.scaling.data.store import Corpus
+from scalinglab.scaling.data.source import DataSource
 from scalinglab.scaling.fields import ConfigError, Within, check_ranges, setting
 from scalinglab.scaling.text import conditions
 
@@ -78,7 +77,7 @@ class Selected:
 
 
 @dataclass(frozen=True)
-class Documents(Source):
+class Documents(DataSource, ABC):
     """A source of documents. Subclasses say how chunks are found and read."""
 
     text: str = "text"  # the column that holds the text
@@ -224,10 +223,6 @@ class Documents(Source):
                     given += len(data)
                     if given >= size:
                         return
-
-    def corpus(self) -> Corpus:
-        """Not used: documents are turned into a store by ``scaling/data/build.py``."""
-        raise NotImplementedError("documents are streamed, by build_store")
 
 
 @functools.lru_cache(maxsize=8)

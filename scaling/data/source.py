@@ -18,8 +18,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source(ABC):
-    """The options of a source, and the tokens that they give."""
+class DataSource:
+    """The options of a source: of tokens (`Source`), or of documents (``Documents``)."""
+
+    def state(self) -> Any:
+        """What the options do not say of the tokens, as files that are read; None: they say all."""
+        return None
+
+    def window_entropy(self, windows: np.ndarray) -> float | None:
+        """Loss of the perfect predictor on windows of tokens, where it is known, nats per token."""
+        return None
+
+
+@dataclass(frozen=True)
+class Source(DataSource, ABC):
+    """The options of a source of tokens, and the tokens that they give."""
 
     @abstractmethod
     def corpus(self) -> Corpus:
@@ -31,14 +44,6 @@ class Source(ABC):
             If an option is out of its range, or there are no such tokens.
         """
 
-    def state(self) -> Any:
-        """What the options do not say of the tokens, as files that are read; None: they say all."""
-        return None
 
-    def window_entropy(self, windows: np.ndarray) -> float | None:
-        """Loss of the perfect predictor on windows of tokens, where it is known, nats per token."""
-        return None
-
-
-SOURCES: Registry[type[Source]] = Registry("data.source", __package__)
-SOURCES.wants(subclass_of(Source))
+SOURCES: Registry[type[DataSource]] = Registry("data.source", __package__)
+SOURCES.wants(subclass_of(DataSource))

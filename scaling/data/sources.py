@@ -13,7 +13,7 @@ from scalinglab.scaling.config import ConfigError, DataConfig, TokenizerConfig, 
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import read_manifest
-from scalinglab.scaling.data.source import SOURCES, Source
+from scalinglab.scaling.data.source import SOURCES, DataSource, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.loading import extension_of
@@ -25,7 +25,7 @@ from scalinglab.scaling.tokenizers.artefact import key_of, open_artefact
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Tokenizer
 
 
-def source_of(config: DataConfig) -> Source:
+def source_of(config: DataConfig) -> DataSource:
     """The source that a data configuration names, with its options checked.
 
     Raises
@@ -33,7 +33,7 @@ def source_of(config: DataConfig) -> Source:
     ConfigError
         If the source or one of its options is unknown.
     """
-    found: Source = from_dict(SOURCES.find(config.source), config.options, "data.options")
+    found: DataSource = from_dict(SOURCES.find(config.source), config.options, "data.options")
     return found
 
 
@@ -69,6 +69,7 @@ def open_store(
         if there:
             raise DamagedFile(folder / "manifest.json", "it is gone")
         if tokenizer is None:
+            assert isinstance(source, Source)  # the other kind has a tokenizer
             write_store(folder, config.source, options, source.corpus())
         else:
             assert isinstance(source, Documents)
@@ -85,7 +86,7 @@ def open_store(
     return TokenStore(folder)
 
 
-def _said(source: Source) -> dict[str, Any]:
+def _said(source: DataSource) -> dict[str, Any]:
     """The options of a source; those that joined it later are left out at their historic values.
 
     So stores that were made before are found.
@@ -94,7 +95,7 @@ def _said(source: Source) -> dict[str, Any]:
     return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
 
 
-def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] | None:
+def _tokenizer_of(config: DataConfig, source: DataSource) -> tuple[str, Tokenizer] | None:
     """Name and options of what turns documents into tokens; None where a source gives tokens."""
     if not isinstance(source, Documents):
         if config.tokenizer is not None:
@@ -108,7 +109,7 @@ def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] |
     return chosen.name, from_dict(kind, chosen.options, "data.tokenizer.options")
 
 
-def _made_from(config: DataConfig, source: Source) -> dict[str, Any]:
+def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
     """What decides the tokens of a store, but for the tokenizer."""
     made_from = {"source": config.source, "options": _said(source)}
     own = extension_of(SOURCES.module_of(config.source))
@@ -120,14 +121,14 @@ def _made_from(config: DataConfig, source: Source) -> dict[str, Any]:
     return made_from
 
 
-def _training_text(config: DataConfig, source: Source) -> dict[str, Any]:
+def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
     """What decides the text that a tokenizer is trained on: limits of duplicates do not."""
     made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k != "max_overlap"}
     return made_from | {"options": options}
 
 
-def _sample(sources: Sequence[Source], tokenizer: Tokenizer) -> Iterator[str]:
+def _sample(sources: Sequence[DataSource], tokenizer: Tokenizer) -> Iterator[str]:
     """Text of several sources, as much of each."""
     for source in sources:
         if isinstance(source, Documents):

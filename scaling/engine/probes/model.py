@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +33,29 @@ from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.step_options import StepOptions
 
 Weights = dict[str, Tensor]  # by name, on the CPU
+Hook = Callable[
+    [int, tuple[Any, ...], Any], None
+]  # place of a module, what it is given, its output
+
+
+@contextlib.contextmanager
+def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
+    """Within it a hook is called after each module's forward pass."""
+
+    def of(place: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        return lambda _, given, out: hook(place, given, out)
+
+    handles = [m.register_forward_hook(of(place)) for place, m in enumerate(modules)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def stream_of(out: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What a block gives without what it adds to the objective."""
+    return out[0] if isinstance(out, tuple) else out
 
 
 class Model:

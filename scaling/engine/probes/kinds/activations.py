@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scalinglab.scaling.engine.probes.model import hooked, stream_of
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.activations import Activations
 
@@ -17,20 +18,12 @@ def activations(probe: Activations, reading: Reading) -> dict[str, float]:
     model = reading.model()
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
 
-    def keep(place: int, out: Tensor | tuple[Tensor, ...]) -> None:
-        stream = out[0] if isinstance(out, tuple) else out
-        streams[place].append(stream.detach().double().flatten(0, -2).cpu())
+    def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
+        streams[place].append(stream_of(out).detach().double().flatten(0, -2).cpu())
 
-    def hook(place: int) -> Any:
-        return lambda module, given, out: keep(place, out)
-
-    handles = [block.register_forward_hook(hook(i)) for i, block in enumerate(model.blocks)]
-    try:
+    with hooked(model.blocks, keep):
         for _ in model.logits(reading.windows()[: probe.windows]):
             reading.go_on()
-    finally:
-        for handle in handles:
-            handle.remove()
     numbers: dict[str, float] = {}
     ratios = []
     for layer, parts in enumerate(streams):

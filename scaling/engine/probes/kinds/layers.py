@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from scalinglab.scaling.engine.probes.model import Model
+from scalinglab.scaling.engine.probes.model import Model, hooked, stream_of
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.layers import REMOVE, SKIP, SWAP, Layers
 
@@ -62,14 +62,9 @@ def _both(one: Any, other: Any) -> Any:
     """What two layers do that stand side by side: each adds its part to the same stream."""
 
     def forward(x: Tensor, *more: Tensor) -> Tensor:
-        return _stream(one(x, *more)) + _stream(other(x, *more)) - x
+        return stream_of(one(x, *more)) + stream_of(other(x, *more)) - x
 
     return forward
-
-
-def _stream(out: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """What a block gives without what it adds to the objective."""
-    return out[0] if isinstance(out, tuple) else out
 
 
 @contextlib.contextmanager
@@ -93,22 +88,14 @@ def angular_distances(model: Model, windows: np.ndarray) -> dict[int, np.ndarray
     """
     streams: list[list[Tensor]] = [[] for _ in range(len(model.blocks) + 1)]
 
-    def hook(place: int) -> Any:
-        def keep(_: nn.Module, given: tuple[Any, ...], out: Any) -> None:
-            after = _stream(out)
-            if place == 0:
-                streams[0].append(given[0][..., -1, :].double().cpu())
-            streams[place + 1].append(after[..., -1, :].double().cpu())
+    def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
+        if place == 0:
+            streams[0].append(given[0][..., -1, :].double().cpu())
+        streams[place + 1].append(stream_of(out)[..., -1, :].double().cpu())
 
-        return keep
-
-    handles = [block.register_forward_hook(hook(i)) for i, block in enumerate(model.blocks)]
-    try:
+    with hooked(model.blocks, keep):
         for _ in model.logits(windows):
             pass
-    finally:
-        for handle in handles:
-            handle.remove()
     x_LND = [torch.cat(parts) for parts in streams]
     depth = len(x_LND) - 1
     return {

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scalinglab.scaling.engine.probes.model import Model
+from scalinglab.scaling.engine.probes.model import Model, hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.proxies import Proxies
 
@@ -51,17 +51,13 @@ def naswot(model: Model, batch: Any) -> float:
     """Log determinant of the matrix of equal signs of all linear outputs between sequences."""
     signs: list[Tensor] = []
 
-    def keep(_: nn.Module, given: Any, out: Tensor) -> None:
+    def keep(place: int, given: Any, out: Tensor) -> None:
         signs.append((out.detach() > 0).flatten(1).cpu())
 
     linear = [m for m in model.network.modules() if isinstance(m, nn.Linear)]
-    handles = [module.register_forward_hook(keep) for module in linear]
-    try:
+    with hooked(linear, keep):
         for _ in model.logits(batch):
             pass
-    finally:
-        for handle in handles:
-            handle.remove()
     size = len(batch)
     kernel = torch.zeros(size, size, dtype=torch.float64)
     passes = len(signs) // max(1, len(linear))
