@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
-from scalinglab.completion import FLAG as COMPLETE
-from scalinglab.completion import complete
 from scalinglab.habits import read_flags
 from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
@@ -65,6 +63,7 @@ _BELOW = (
     "launch, train and data compose. scaling --version names the version."
 )
 _LONGEST = 1_200  # characters of an error
+COMPLETE = "--complete"  # what a shell's script calls (`scalinglab.completion`)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -109,6 +108,9 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     name, *rest = arguments
     if name == COMPLETE:
+        # Here: it reads configuration groups, which the help does not.
+        from scalinglab.completion import complete
+
         print("\n".join(complete(" ".join(rest), VERBS)))
         return 0
     if name not in VERBS:

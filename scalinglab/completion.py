@@ -15,7 +15,6 @@ from pathlib import Path
 from scalinglab.options import OVERRIDES, Options
 from scalinglab.own_groups import OWN, SHARED, SHIPPED
 
-FLAG = "--complete"
 _SCRIPTS = {
     # Bash takes "=" for the end of a word, and completes what follows it alone.
     "bash": """\

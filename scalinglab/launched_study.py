@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.tables.runs import load, require
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.records.state import State
 from scalinglab.show import watch_study
@@ -125,6 +124,9 @@ class LaunchedStudy:
         """
         stored = self.stored_plan().runs
         if runs == State.DONE:  # says what there is instead, and the way on
+            # Here, because status and logs need no table.
+            from scalinglab.analysis.tables.runs import load, require
+
             require(load(self.outputs, study=self.name), self.outputs, self.name)
         chosen = select(stored, runs)
         # Here, because torch and safetensors belong to extras.

@@ -9,10 +9,8 @@ what a seed does to both arms alike would make it less, and is not counted on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
@@ -129,43 +127,3 @@ def design_of(runs: pd.DataFrame, arm: str, noise: float) -> Design | None:
         (int(trials.min()), int(trials.max())),
         noise,
     )
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """How much runs scatter that differ in their seeds.
-
-    Attributes
-    ----------
-    noise : float
-        Standard deviation of the log loss, pooled over all that is repeated; NaN where nothing is,
-        or every repetition diverged.
-    seeds, spare : int
-        Fewest runs of a cell; degrees of freedom of the noise.
-    """
-
-    noise: float
-    seeds: int
-    spare: int
-
-    def or_planned(self, design: Design | None) -> float:
-        """The noise that was measured; where no seed is repeated, that of the design."""
-        if self.spare:
-            return self.noise
-        return PLANNED_NOISE if design is None else design.noise
-
-
-def scatter_between_seeds(runs: pd.DataFrame, cell: Sequence[str]) -> Scatter:
-    """How much runs scatter within cells of equal columns; diverged ones are left out."""
-    finite = runs[np.isfinite(runs["loss"].astype(float))]
-    logs = pd.Series(np.log(finite["loss"].astype(float)), finite.index)
-    groups = logs.groupby([finite[key] for key in cell])
-    spare = int((groups.size() - 1).sum())
-    left = logs - groups.transform("mean")
-    noise = math.sqrt(float((left**2).sum()) / spare) if spare > 0 else math.nan
-    return Scatter(noise, int(groups.size().min()) if len(finite) else 0, spare)
-
-
-def noise_between_seeds(runs: pd.DataFrame, arm: str) -> float:
-    """`Scatter.noise` of the runs of an arm, size, length and learning rate."""
-    return scatter_between_seeds(runs, (arm, "N", "D", "lr")).noise

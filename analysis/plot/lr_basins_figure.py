@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum
-from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, SIZE, decimal
+from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import frame, line, points
 from scalinglab.analysis.plot.style import INK, Scale, axes, finish
@@ -80,7 +80,7 @@ def lr_basins(
     log_axis(ax.xaxis, decimal)
     loss_axis(ax.yaxis)
     frame(ax)
-    scale.bar(ax, INPUTS.get(by, SIZE if by == "N" else by), powers=False)
+    scale.bar(ax, INPUTS.get(by, by), powers=False)
     return finish(ax, RATE if x == "lr" else x, LOSS)
 
 

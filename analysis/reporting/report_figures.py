@@ -50,6 +50,9 @@ class ReportFigures:
 
     def _minima(self) -> Minima | None:
         """Of IsoFLOP curves, where the runs have some."""
+        if self.answer.approaches is not None:
+            found = self.answer.approaches.minima
+            return found if len(found.found) >= _LEAST_MINIMA else None
         if not {"N", "C", "loss"} <= set(self.fitted):
             return None
         try:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pandas as pd
 
-from scalinglab.analysis.intervals.power import Design, design_of, noise_between_seeds
+from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.reporting.page import Download, Section, page
+from scalinglab.analysis.tables.noise import seed_scatter
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
@@ -141,7 +142,7 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         given["delta"] = plan.study.answer.delta
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     if design is not None:
-        noise = noise_between_seeds(runs, design.arm)
+        noise = seed_scatter(runs, by=[design.arm, "N", "D", "lr"]).noise
     if "design" in wanted:
         given["design"] = design
     finding: Any = judge(runs, **given, **options)

@@ -51,6 +51,7 @@ def judge(
     arm: str = "block",
     law: str = "",
     columns: dict[str, str] | None = None,
+    delta: float | str | None = None,
     design: Design | None = None,
 ) -> Finding:
     """Judge each arm beside each baseline, at the largest number of tokens.
@@ -67,6 +68,8 @@ def judge(
         A law that is fitted to the best runs of all arms; none if empty.
     columns : dict, optional
         Columns of the law, where they have other names in the table.
+    delta : float or str, optional
+        Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
         What the comparison can tell, by the noise that was planned with.
 
@@ -90,7 +93,7 @@ def judge(
         for name, base, count in product(others, baselines, COUNTS)
         if (found := _effect(longest, name, base, count, noise)) is not None
     ]
-    fitted, warnings = _fitted(best, law, columns or {})
+    fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += _edges(runs, arm)
     return Finding(
         [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
@@ -227,7 +230,7 @@ def _means(best: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fitted(
-    best: pd.DataFrame, law: str, columns: dict[str, str]
+    best: pd.DataFrame, law: str, columns: dict[str, str], delta: float | str | None
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The law's parameters with intervals, and what it lacks."""
     if not law:
@@ -239,14 +242,10 @@ def _fitted(
     if len(table) <= len(wanted.parameters):
         said = f"{len(table)} points for {len(wanted.parameters)} parameters"
         return {}, [f"the law {law} is not fitted: {said}"]
-    result = fit(wanted, table.drop(columns="arm"), columns=columns, resamples=_RESAMPLES, seed=0)
-    rows = []
-    for name, value in result.params.items():
-        low, high = result.interval(name)
-        if low < high:  # else it stays where it began in every resample, of which is warned
-            rows.append({"parameter": name, "value": value, "lower": low, "upper": high})
+    points = table.drop(columns="arm")
+    result = fit(wanted, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
     told = [f"the law {law}: {warning}" for warning in result.warnings]
-    return {f"The law {law}: {wanted.formula}": pd.DataFrame(rows)}, told
+    return {f"The law {law}: {wanted.formula}": result.summary.reset_index()}, told
 
 
 def _edges(runs: pd.DataFrame, arm: str) -> list[str]:

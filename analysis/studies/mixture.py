@@ -7,6 +7,7 @@ which the candidates are no closer than the noise between seeds resolves no choi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,12 @@ import pandas as pd
 from scalinglab.analysis.decisions.best_mixture import BestMixture, best_mixture, caps_of
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.power import (
-    UNRESOLVED,
-    Design,
-    least_effect,
-    scatter_between_seeds,
-)
+from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.noise import seed_scatter
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -53,7 +50,7 @@ def judge(
     targets: list[str] | None = None,
     epochs: float | None = None,
     resamples: int = 200,
-    design: Design | None = None,
+    delta: float | str | None = None,
 ) -> Finding:
     """Judge runs of several mixtures of the same pools.
 
@@ -69,8 +66,8 @@ def judge(
         How often a token may be seen in the mixture that is recommended; default: no cap.
     resamples : int
         Of the fits.
-    design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+    delta : float or str, optional
+        Huber threshold of the fits, as in `analysis.fit`.
 
     Raises
     ------
@@ -81,7 +78,7 @@ def judge(
     cells = [cell for _, cell in found.table.groupby(["N", "D"])]
     cells.sort(key=lambda cell: float((cell["N"] * cell["D"]).iloc[0]))
     last = cells[-1]
-    laws = _laws(found, last, resamples)
+    laws = _laws(found, last, resamples, delta)
     caps = None
     if epochs is not None:
         unique = {p: float(runs[f"unique_tokens.{p}"].max()) for p in found.pools}
@@ -91,11 +88,11 @@ def judge(
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
-        least = _least(runs, arm, design)
+        least = _least(runs, arm, found.targets)
         sentences.append(_errors(ahead, predicted))
         sentences.append(_regret("the law", ahead, predicted, least))
         if len(cells) > 1:
-            small = _laws(found, cells[0], 0)
+            small = _laws(found, cells[0], 0, delta)
             by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
             name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
             sentences.append(_regret(name, ahead, by_small, least))
@@ -138,7 +135,9 @@ def _mixtures(runs: pd.DataFrame, arm: str, targets: list[str] | None) -> _Mixtu
     return _Mixtures(table.rename(columns={arm: "mixture"}), pools, targets)
 
 
-def _laws(found: _Mixtures, cell: pd.DataFrame, resamples: int) -> dict[str, Result]:
+def _laws(
+    found: _Mixtures, cell: pd.DataFrame, resamples: int, delta: float | str | None
+) -> dict[str, Result]:
     """A law for each validation set, from the mixtures of one size and length that are no test."""
     fitted = cell[~cell["held_out"]]
     if len(fitted) <= len(found.pools) + 1:
@@ -151,7 +150,7 @@ def _laws(found: _Mixtures, cell: pd.DataFrame, resamples: int) -> dict[str, Res
         own = target if target in found.pools else found.pools[0]
         law = mixing_law([own, *(p for p in found.pools if p != own)], sizes=False)
         points = fitted.assign(loss=fitted[f"{FURTHER_LOSS}{target}"])
-        laws[target] = fit(law, points, resamples=resamples)
+        laws[target] = fit(law, points, resamples=resamples, delta=delta)
     return laws
 
 
@@ -178,13 +177,11 @@ def _errors(ahead: pd.DataFrame, predicted: dict[str, Array]) -> str:
     return f"Error on {len(ahead)} mixtures that were not fitted: {', '.join(texts)}."
 
 
-def _least(runs: pd.DataFrame, arm: str, design: Design | None) -> float:
-    """The least relative difference between two mixtures that seeds do not hide.
-
-    By the noise that was measured between them; where no seed is repeated, by that of the design.
-    """
-    scatter = scatter_between_seeds(runs, (arm, "N", "D"))
-    return least_effect(scatter.or_planned(design), scatter.seeds, scatter.spare)
+def _least(runs: pd.DataFrame, arm: str, targets: Sequence[str]) -> float:
+    """The least relative difference of the mean loss that seeds do not hide; infinite without any."""
+    mean = runs[[f"{FURTHER_LOSS}{t}" for t in targets]].mean(axis=1)
+    scatter = seed_scatter(runs.assign(loss=mean), by=[arm, "N", "D", "lr"])
+    return least_effect(scatter.noise, scatter.seeds, scatter.spare)
 
 
 def _regret(who: str, ahead: pd.DataFrame, predicted: dict[str, Array], least: float) -> str:
@@ -196,7 +193,8 @@ def _regret(who: str, ahead: pd.DataFrame, predicted: dict[str, Array], least: f
         worst = ahead["mean"].max() / best["mean"] - 1
         return f"{begin}: the best of them as measured (the worst costs {worst:.2%})."
     regret = chosen["mean"] / best["mean"] - 1
-    small = f"; below {least:.2%} a difference is {UNRESOLVED}" if regret < least else ""
+    reason = f"below {least:.2%} a difference is" if np.isfinite(least) else "no seed is repeated:"
+    small = f"; {reason} {UNRESOLVED}" if regret < least else ""
     return f"{begin}: {regret:.2%} above the best of them, {best['mixture']}{small}."
 
 

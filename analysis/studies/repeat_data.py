@@ -15,15 +15,12 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.power import (
-    UNRESOLVED,
-    Design,
-    least_effect,
-    scatter_between_seeds,
-)
+from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
+from scalinglab.analysis.tables.runs import with_role
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -39,7 +36,7 @@ def judge(
     *,
     arm: str = "data.unique_tokens",
     resamples: int = 200,
-    design: Design | None = None,
+    delta: float | str | None = None,
 ) -> Finding:
     """Judge runs of several sizes that repeat pools of several sizes.
 
@@ -51,8 +48,8 @@ def judge(
         What tells the pools apart.
     resamples : int
         Of the fits.
-    design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+    delta : float or str, optional
+        Huber threshold of the fits, as in `analysis.fit`.
 
     Raises
     ------
@@ -64,15 +61,14 @@ def judge(
         raise UserError("no run repeats its pool: data.unique_tokens and data.max_epochs let it")
     # Of a pool that is not used up the run sees its own tokens only.
     points = runs.assign(U=np.minimum(runs[arm], runs["D"]))
-    fitted = points[~points["role"].astype(str).str.contains("held_out")]
-    ahead = points.drop(fitted.index)
-    law = fit(LAW, fitted, resamples=resamples)
-    scatter = scatter_between_seeds(runs, (arm, "N", "D"))
-    onsets = _onsets(points, arm, scatter.or_planned(design))
+    ahead = with_role(points, "held_out")
+    fitted = points.drop(ahead.index)
+    law = fit(LAW, fitted, resamples=resamples, delta=delta)
+    onsets = _onsets(points, arm, seed_scatter(runs, by=[arm, "N", "D", "lr"]))
     sentences = [_worth(law), _turns(onsets)]
     warnings = [f"{LAW}: {w}" for w in law.warnings]
     if len(ahead):
-        rival = fit(RIVAL, fitted, resamples=0)
+        rival = fit(RIVAL, fitted, resamples=0, delta=delta)
         texts = [
             f"{name} {_error(result, ahead):.2%}" for name, result in ((LAW, law), (RIVAL, rival))
         ]
@@ -92,7 +88,7 @@ def _worth(law: Result) -> str:
     )
 
 
-def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
+def _onsets(points: pd.DataFrame, arm: str, scatter: SeedScatter) -> pd.DataFrame:
     """Of each size and pool that is repeated: the epochs of least loss, and what more did."""
     rows: list[dict[str, Any]] = []
     for (size, unique), own in groups_of(points, ["N", arm]):
@@ -102,7 +98,7 @@ def _onsets(points: pd.DataFrame, arm: str, noise: float) -> pd.DataFrame:
         losses = by_length["loss"].to_numpy()  # the longest last
         best, last = by_length.index[int(losses.argmin())], by_length.index[-1]
         rise = float(losses[-1] / losses.min() - 1)
-        least = least_effect(noise, int(by_length["seeds"].min()), len(own) - len(by_length))
+        least = least_effect(scatter.noise, int(by_length["seeds"].min()), scatter.spare)
         rows.append(
             {
                 "N": size,

@@ -23,7 +23,7 @@ _LEVEL = 0.95
 
 
 @VERDICTS.register("vocabulary")
-def judge(runs: pd.DataFrame, *, resamples: int = 300) -> Finding:
+def judge(runs: pd.DataFrame, *, resamples: int = 300, delta: float | str | None = None) -> Finding:
     """Judge runs of several vocabularies by the law of 2407.13623.
 
     Parameters
@@ -32,12 +32,15 @@ def judge(runs: pd.DataFrame, *, resamples: int = 300) -> Finding:
         ``n_block, width, vocab, D, C, bpb, unigram_loss, N_vocab``; of several LRs the best counts.
     resamples : int
         Of the law, for the intervals.
+    delta : float or str, optional
+        Huber threshold of the fit, as in `analysis.fit`.
 
     Raises
     ------
     UserError
         If runs tell no unigram loss, or there are fewer than three vocabularies.
     """
+    runs = runs[np.isfinite(runs["loss"].astype(float))]
     if "unigram_loss" not in runs or runs["unigram_loss"].isna().any():
         raise UserError(
             "answer.kind = vocabulary: some runs have no unigram_loss; it comes from stores of"
@@ -53,14 +56,18 @@ def judge(runs: pd.DataFrame, *, resamples: int = 300) -> Finding:
     tried = runs.groupby([*cell, "lr"])["unigram_loss"].transform("mean")
     best = tried == tried.groupby([runs[key] for key in cell]).transform("min")
     points = runs[best].assign(N=runs["n_block"])
-    result = fit("vocabulary", points, resamples=resamples, seed=0)
+    # As the law and the paper count: without attention to other tokens.
+    points = points.assign(C=6 * (points["N"] + points["N_vocab"]) * points["D"])
+    result = fit("vocabulary", points, resamples=resamples, seed=0, delta=delta)
     table = _best_vocabularies(result, points)
     measured = (int(points["vocab"].min()), int(points["vocab"].max()))
     lines = [
         (f"V {vocab:,}", own["C"], own["bpb"])
         for vocab, own in points.sort_values("C").groupby("vocab")
     ]
-    figure = panels([("", lines)], "training compute (FLOPs)", "loss (bits per byte)")
+    figure = panels(
+        [("", lines)], "training compute C = 6 (N + N_vocab) D (FLOPs)", "loss (bits per byte)"
+    )
     return Finding(
         [_sentence(row, measured) for row in records_of(table)],
         {"Best vocabularies": table, "Parameters": result.summary.reset_index()},

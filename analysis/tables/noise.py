@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,25 @@ from scalinglab.scaling.errors import UserError
 
 SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree
+
+
+@dataclass(frozen=True)
+class SeedScatter:
+    """How much runs scatter that differ in their seeds alone.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation, pooled over all that is repeated; NaN where nothing is.
+    seeds : int
+        Fewest runs of a cell.
+    spare : int
+        Degrees of freedom of the noise.
+    """
+
+    noise: float
+    seeds: int
+    spare: int
 
 
 def seed_noise(
@@ -41,23 +62,43 @@ def seed_noise(
     UserError
         If a column is missing.
     """
+    scatter = seed_scatter(data, by=by, response=response, errors=errors)
+    return scatter.noise if scatter.spare else None
+
+
+def seed_scatter(
+    data: pd.DataFrame,
+    *,
+    by: Sequence[str] | None = None,
+    response: str = "loss",
+    errors: Errors = "relative",
+) -> SeedScatter:
+    """How much runs scatter between seeds; parameters as `seed_noise`. Diverged runs are left out.
+
+    Raises
+    ------
+    UserError
+        If a column is missing.
+    """
     by = [c for c in (*SCIENCE, *RECIPE) if c in data.columns] if by is None else list(by)
     for column in [*by, "seed", response]:
         if column not in data.columns:
             raise UserError(f"seed noise needs column {column!r}")
     if not by:
-        return None  # nothing tells what repeats what
+        return SeedScatter(math.nan, 0, 0)  # nothing tells what repeats what
+    data = data[np.isfinite(data[response].astype(float))]
     runs = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     runs = runs[~runs.duplicated([*by, "seed"]) | runs["seed"].isna()]
     runs = runs.assign(**{name: pd.factorize(runs[name])[0] for name in RECIPE if name in by})
     of = ERROR_SCALES[errors].of
     scaled = pd.Series(of(runs[response].astype(float).to_numpy()), runs.index)
     groups = scaled.groupby([runs[c] for c in by])
-    spare = int((groups.size() - 1).sum())
+    sizes = groups.size()
+    spare = int((sizes - 1).sum())
     if spare < 1:
-        return None
+        return SeedScatter(math.nan, int(sizes.min()) if len(sizes) else 0, 0)
     within = scaled - groups.transform("mean")
-    return float(np.sqrt((within**2).sum() / spare))
+    return SeedScatter(float(np.sqrt((within**2).sum() / spare)), int(sizes.min()), spare)
 
 
 def rounding_noise(

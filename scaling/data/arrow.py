@@ -37,7 +37,7 @@ class Arrow(FileDocuments):
     def rows(self, content: Any) -> Rows:
         """Read a stretch of a batch; the file is mapped, so the others are not read."""
         path, number, first, count = content
-        batch = next(b for i, b in enumerate(_batches(path, number)) if i == 0)
+        batch = next(_batches(path, number))
         return rows_of(
             batch.slice(first, count),
             self.names,

@@ -141,7 +141,9 @@ class Documents(DataSource, ABC):
             looked.add(origin)
             columns = self.rows(chunk.content).columns
             missing -= {name for name in columns if any(v is not None for v in columns[name])}
-            there |= dict.fromkeys(columns) | dict.fromkeys(self.column_names(chunk.content))
+            named = self.column_names(chunk.content)
+            missing -= set(named) - {self.text}  # a condition's column may be empty at first
+            there |= dict.fromkeys(columns) | dict.fromkeys(named)
             if not missing:
                 return
         if not looked:

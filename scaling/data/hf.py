@@ -72,12 +72,13 @@ class HuggingFace(Documents):
         rows = self._opened(split)
         there = rows.column_names  # None: a stream tells by its rows
         if there is not None:
-            if self.text not in there:
-                listed = ", ".join(there)
-                raise ConfigError(
-                    f"data.options.text: {self.path!r} has no column {self.text!r}; there are:"
-                    f" {listed}"
-                )
+            for name in self.names:
+                if not top_columns([name], there):
+                    key = "text" if name == self.text else "where"
+                    raise ConfigError(
+                        f"data.options.{key}: {self.path!r} has no column {name!r}; there are:"
+                        f" {', '.join(there)}"
+                    )
             rows = rows.select_columns(top_columns(self.names, there))
         first = 0
         for columns in _reading(self.path, rows.iter(_ROWS)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -209,11 +210,13 @@ def known_loss(store: Store, tokens: int, context: int) -> float | None:
     return _mean(store, lambda one: irreducible_loss(one, tokens, context))
 
 
+@functools.lru_cache(maxsize=64)
 def unigram_entropy(store: Store, tokens: int, context: int) -> float | None:
     """Loss on the validation windows of a model that knows how often each token is."""
     return _mean(store, lambda one: one.vocabulary().unigram_entropy(one, tokens, context))
 
 
+@functools.lru_cache(maxsize=64)
 def bytes_per_token(store: Store, tokens: int, context: int) -> float:
     """Bytes of text that a target of the validation windows stands for, on average."""
     found = _mean(store, lambda one: one.vocabulary().bytes_per_token(one, tokens, context))

@@ -207,6 +207,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     def fill(aside: Path) -> None:
         with beating(aside):
             content = _write_tokens(aside, corpus)
+            facts = corpus.facts | _overlap(aside, source, corpus)
         manifest = Manifest(
             source=source,
             options=options,
@@ -216,7 +217,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
             validation_tokens=len(corpus.validation),
             bytes_per_token=corpus.bytes_per_token,
             content_hash=content,
-            facts=corpus.facts | _overlap(aside, source, corpus),
+            facts=facts,
             documents={part: len(ends) for part, ends in corpus.ends.items()},
             excluded=corpus.excluded,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.probes.probe import TASK, Probe
@@ -95,8 +97,12 @@ class AskedTask(Probe):
         items = self.read(outputs)
         said = f"options.{'task' if self.file is None else 'file'} = {(self.file or self.task)!r}"
 
+        @functools.cache
+        def data() -> Manifest:
+            return open_planned(run, outputs).manifest
+
         def encode(text: str) -> Sequence[int]:
-            manifest = open_planned(run, outputs).manifest
+            manifest = data()
             if manifest.vocab != BYTES or manifest.bytes_per_token != 1:
                 raise ConfigError(
                     f"{said}: its items are texts, and run {run.run_id} was trained on tokens of"

@@ -137,19 +137,19 @@ class ProbeFolder(RunFolder):
 def results(run: RunFolder) -> Iterator[Found]:
     """All that probes found of a run; of damaged files is told, and they are left out.
 
-    Where a probe was asked again for a step, with other checkpoints, the later one counts.
+    In the order of steps and times: where a probe was asked again for a step, of another text or with
+    other checkpoints, the later one counts.
     """
-    for folder in folders_in(run.path / FOLDER):
-        files = sorted(folder.glob("[0-9]*.json"), key=lambda file: (file.name[:8], _time(file)))
-        for file in files:
-            try:
-                stored = read_json(file, _RESULT)
-                with reading(file, "it is no result of a probe"):
-                    yield known_fields(Found, {**stored, "key": folder.name})
-            except FileNotFoundError:
-                continue
-            except DamagedFile as error:
-                tell(error, "its numbers are left out")
+    files = [f for folder in folders_in(run.path / FOLDER) for f in folder.glob("[0-9]*.json")]
+    for file in sorted(files, key=lambda file: (file.name[:8], _time(file))):
+        try:
+            stored = read_json(file, _RESULT)
+            with reading(file, "it is no result of a probe"):
+                yield known_fields(Found, {**stored, "key": file.parent.name})
+        except FileNotFoundError:
+            continue
+        except DamagedFile as error:
+            tell(error, "its numbers are left out")
 
 
 def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:

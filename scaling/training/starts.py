@@ -10,17 +10,16 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.used import is_known, used_by
-from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.records.identity import mixture_pieces, prefix_id, science_pieces
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.training.events import validation_steps
 
 
@@ -67,18 +66,9 @@ def why_passed_over(
     return None
 
 
-def starts(outputs: Path, science: Mapping[str, Any], pieces: Sequence[Piece]) -> Iterator[int]:
-    """Steps at which a run finds a checkpoint to start from, the furthest first.
-
-    Parameters
-    ----------
-    outputs : Path
-    science : mapping
-        Of the run.
-    pieces : sequence of Piece
-        Its schedule.
-    """
-    validation = validation_steps(pieces)
+def starts(outputs: Path, science: Mapping[str, Any]) -> Iterator[int]:
+    """Steps at which a run of some science finds a checkpoint to start from, the furthest first."""
+    validation = validation_steps(science_pieces(science), mixture_pieces(science).values())
     for step, path in candidates(outputs, science):
         head = read_head(path)
         if head is not None and why_passed_over(head, science, step, validation) is None:
@@ -87,7 +77,7 @@ def starts(outputs: Path, science: Mapping[str, Any], pieces: Sequence[Piece]) -
 
 def starts_of(outputs: Path, spec: RunSpec) -> Iterator[int]:
     """The same, of a run that is written down."""
-    return starts(outputs, spec.science, spec.pieces)
+    return starts(outputs, spec.science)
 
 
 def read_head(checkpoint: Path) -> Head | None:

@@ -211,7 +211,7 @@ class _StoredRuns:
     def with_state(self, planned: PlannedRun) -> PlannedRun:
         """A run with its state, its record, and the step from which there is work left."""
         state, record, damage = self._of(planned.run.run_id)
-        start = max(starts(self.outputs, planned.run.science, planned.run.pieces), default=0)
+        start = next(starts(self.outputs, planned.run.science), 0)
         return replace(planned, state=state, record=record, damage=damage, start=start)
 
     def _of(self, run_id: str) -> tuple[State, Record | None, DamagedFile | None]:

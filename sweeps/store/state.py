@@ -67,7 +67,7 @@ class StateReader:
         trunk, step = self._runs.get(run.needs[0]), run.needs[1]
         if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
-        return max(starts_of(run.folder.outputs, run.spec()), default=0) < step
+        return next(starts_of(run.folder.outputs, run.spec()), 0) < step
 
 
 def states(

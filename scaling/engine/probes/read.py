@@ -25,6 +25,7 @@ from scalinglab.scaling.training.endings import outcome, reason
 from scalinglab.scaling.training.micro_batch import micro_batch
 
 log = logging.getLogger(__name__)
+_REPORT_SECONDS = 30.0  # of one number, after which its claim is told that it goes on
 
 
 def read(
@@ -81,12 +82,30 @@ def _all(
             return Outcome.CANCELLED
         if should_stop():
             return Outcome.INTERRUPTED
-        claim.report({"start": 0, "step": done, "steps": len(missing)})
-        result = _result(folder, probe, wanted, execution, part, should_stop)
+        progress = {"start": 0, "step": done, "steps": len(missing)}
+        claim.report(progress)
+        stops = _reporting(claim, progress, should_stop)
+        result = _result(folder, probe, wanted, execution, part, stops)
         claim.check()
         folder.store(wanted, result)
         claim.report({"start": 0, "step": done + 1, "steps": len(missing)})
     return Outcome.DONE
+
+
+def _reporting(
+    claim: Claim, progress: Mapping[str, int], should_stop: Callable[[], bool]
+) -> Callable[[], bool]:
+    """The same question, which also says now and then that a long number is being worked on."""
+    told = time.monotonic()
+
+    def stops() -> bool:
+        nonlocal told
+        if time.monotonic() - told > _REPORT_SECONDS:
+            told = time.monotonic()
+            claim.report(dict(progress))
+        return should_stop()
+
+    return stops
 
 
 def _result(

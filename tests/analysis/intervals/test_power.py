@@ -12,8 +12,10 @@ from scipy.special import stdtrit
 from scalinglab.analysis.intervals.power import (
     design_of,
     least_effect,
-    noise_between_seeds,
 )
+from scalinglab.analysis.tables.noise import seed_scatter
+
+CELL = ["block", "N", "D", "lr"]
 
 
 def planned(sizes: int = 3, seeds: int = 2, lrs: int = 3) -> pd.DataFrame:
@@ -67,5 +69,5 @@ def test_noise_is_pooled_over_what_is_repeated() -> None:
     level = runs["N"] ** -0.1 * runs["lr"] ** -0.05
     runs["loss"] = level * np.exp(rng.normal(0, 0.02, len(runs)))
     runs.loc[3, "loss"] = math.inf  # it diverged
-    assert noise_between_seeds(runs, "block") == pytest.approx(0.02, rel=0.05)
-    assert math.isnan(noise_between_seeds(planned(seeds=1).assign(loss=2.0), "block"))
+    assert seed_scatter(runs, by=CELL).noise == pytest.approx(0.02, rel=0.05)
+    assert math.isnan(seed_scatter(planned(seeds=1).assign(loss=2.0), by=CELL).noise)

@@ -38,6 +38,7 @@ def made(noise=2e-4, sizes=(1e4, 4e4)):
                         "unique_tokens.b": 5e4,
                         "loss.a": losses[0],
                         "loss.b": losses[1],
+                        "lr": 0.01,
                         "loss": np.mean(losses),
                     }
                 )

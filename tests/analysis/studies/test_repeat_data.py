@@ -23,7 +23,7 @@ def made(rise=0.0, noise=1e-3, pools=(3e5, 1e6, 4e7)):
         for d in (3e5, 1e6, 3e6, 1e7, 3e7)
         for seed in range(2)
     ]
-    runs = pd.DataFrame(rows)
+    runs = pd.DataFrame(rows).assign(lr=0.01)
     law = LAWS["data_constrained"]
     columns = runs.assign(U=np.minimum(runs["data.unique_tokens"], runs["D"]))[["N", "D", "U"]]
     clean = law.predict(np.array([[TRUE[n] for n in law.names]]), law.read(columns))[0]

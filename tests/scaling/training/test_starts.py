@@ -72,7 +72,7 @@ def test_it_is_asked_as_the_engine_asks(
     for at, changed in ((8, {}), (36, changes)):
         way = save if at == 36 else in_one_file
         way(checkpoint_path(tmp_path, run.science, at), checkpoint(run, at, **changed))
-    asked = list(starts(tmp_path, run.science, run.pieces))
+    asked = list(starts(tmp_path, run.science))
     trained = furthest_checkpoint(tmp_path, run.science, validation_steps(run.pieces))
     assert trained is not None and asked[0] == trained.step
     assert asked == ([36, 8] if not changes and save is not damaged else [8])
@@ -92,6 +92,6 @@ def test_who_lacks_a_part_takes_its_word(
     run = tiny_run()
     path = checkpoint_path(tmp_path, run.science, 8)
     save_checkpoint(path, checkpoint(run, 8, extensions="mine=0123"))
-    assert list(starts(tmp_path, run.science, run.pieces)) == []
+    assert list(starts(tmp_path, run.science)) == []
     monkeypatch.setattr(module, "is_known", lambda science: False)
-    assert list(starts(tmp_path, run.science, run.pieces)) == [8]
+    assert list(starts(tmp_path, run.science)) == [8]

@@ -49,20 +49,20 @@ def log_synflow(reading: Reading, weights: dict[str, Tensor], batch: Any) -> flo
 @torch.no_grad()
 def naswot(model: Model, batch: Any) -> float:
     """Log determinant of the matrix of equal signs of all linear outputs between sequences."""
-    signs: list[Tensor] = []
+    linear = [m for m in model.network.modules() if isinstance(m, nn.Linear)]
+    signs: list[list[Tensor]] = [[] for _ in linear]
 
     def keep(place: int, given: Any, out: Tensor) -> None:
-        signs.append((out.detach() > 0).flatten(1).cpu())
+        signs[place].append((out.detach() > 0).flatten(1).cpu())
 
-    linear = [m for m in model.network.modules() if isinstance(m, nn.Linear)]
     with hooked(linear, keep):
-        for _ in model.logits(batch):
-            pass
+        parts = sum(1 for _ in model.logits(batch))
     size = len(batch)
     kernel = torch.zeros(size, size, dtype=torch.float64)
-    passes = len(signs) // max(1, len(linear))
-    for i in range(len(linear)):
-        pattern = torch.cat([signs[i + len(linear) * j] for j in range(passes)]).double()
-        kernel += pattern @ pattern.T + (1 - pattern) @ (1 - pattern).T
+    for of_module in signs:
+        turns = len(of_module) // parts  # where blocks are run several times
+        for turn in range(turns):
+            pattern = torch.cat(of_module[turn::turns]).double()
+            kernel += pattern @ pattern.T + (1 - pattern) @ (1 - pattern).T
     scaled = kernel / kernel.diagonal().mean()
     return float(torch.linalg.slogdet(scaled)[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.kinds.quantized import Quantized
 
 
@@ -14,12 +15,10 @@ def quantized(probe: Quantized, reading: Reading) -> dict[str, float]:
     weights = reading.weights()
     model = reading.model_of(weights)
     before = reading.loss(model)
-    model.take(
-        {
-            name: rounded(w, probe.bits) if w.dim() > 1 and name.startswith("blocks.") else w
-            for name, w in weights.items()
-        }
-    )
+    matrices = {name for name, w in weights.items() if w.dim() > 1 and name.startswith("blocks.")}
+    if not matrices:
+        raise UserError(f"run {reading.spec.run_id}: its network has no blocks with matrices")
+    model.take({n: rounded(w, probe.bits) if n in matrices else w for n, w in weights.items()})
     after = reading.loss(model)
     return {**reading.losses(after), "rise": after - before}
 
