@@ -152,7 +152,8 @@ def probe(
     if options.probe is not None:
         if options.runs is None:  # says what there is instead of finished runs, and the way on
             # Here, because pandas takes a while to import.
-            from scalinglab.analysis.tables.runs import load, require
+            from scalinglab.analysis.tables.runs import load
+            from scalinglab.analysis.tables.study_runs import require
 
             require(load(outputs, study=study), outputs, study)
         question = ask(

@@ -18,8 +18,10 @@ import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.reporting.page import Download, Section, page
+from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.analysis.tables.runs import load
+from scalinglab.analysis.tables.study_runs import require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import from_dict, one_of, setting

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from scalinglab import Study
-from scalinglab.analysis.tables.runs import load, load_curves
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.runs import load
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError

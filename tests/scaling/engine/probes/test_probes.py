@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from scalinglab.analysis.tables.runs import read_curve
+from scalinglab.analysis.tables.curves import read_curve
 from scalinglab.scaling.config import DataConfig, ExecutionConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
