@@ -27,8 +27,9 @@ from scalinglab.analysis.tables.validation_sets import (
 )
 from scalinglab.scaling.model.stated import size_of
 from scalinglab.scaling.probes.folder import columns_by_step
+from scalinglab.scaling.records.curve import TABLE_NAMES
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.record import TABLE_NAMES, Record
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 
 CURVE_COLUMNS = (
