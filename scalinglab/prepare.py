@@ -17,7 +17,7 @@ from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
 from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.training.ranks import slurm_nodes
+from scalinglab.scaling.training.srun import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.launch.launch import check_backend

@@ -27,7 +27,8 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import log_log_slope, values_with_intervals
 from scalinglab.analysis.tables.factors import with_multiples
-from scalinglab.analysis.tables.points import read_points, rename
+from scalinglab.analysis.tables.law_columns import as_law_columns
+from scalinglab.analysis.tables.points import read_points
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import State
 
@@ -188,7 +189,7 @@ def approaches_of_fit(
     row_numbers = read_points(
         law.law, table, columns=columns, exclude=exclude, mix_fingerprints=mix_fingerprints
     ).rows
-    points = rename(with_multiples(table.iloc[row_numbers], columns), columns or {})
+    points = as_law_columns(with_multiples(table.iloc[row_numbers], columns), columns or {})
     surface = replace(law, columns={name: name for name in law.columns})
     return compare_approaches(points, budgets, surface=surface, **asked)
 
