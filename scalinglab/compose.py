@@ -31,9 +31,11 @@ from yaml import YAMLError
 
 from scalinglab import own_parts
 from scalinglab.own_groups import SHIPPED, own_folders, quoted
+from scalinglab.scaling.choices import chosen_class, users_of, without_leftovers
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
-from scalinglab.scaling.fields import chosen_class, class_of, keys_of, users_of, without_leftovers
+from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.model.part import SLOTS
+from scalinglab.scaling.read_options import class_of
 
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")

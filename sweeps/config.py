@@ -12,9 +12,9 @@ from scalinglab.scaling.fields import (
     ConfigError,
     Within,
     check_ranges,
-    from_dict,
     setting,
 )
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.scaling.text.shell import has_control_characters

@@ -24,8 +24,9 @@ from scalinglab.analysis.tables.runs import load
 from scalinglab.analysis.tables.study_runs import require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import from_dict, one_of, setting
+from scalinglab.scaling.fields import one_of, setting
 from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scalinglab.scaling.fields import ConfigError, check_ranges, is_used, keys_of, one_of
+from scalinglab.scaling.choices import is_used
+from scalinglab.scaling.fields import ConfigError, check_ranges, keys_of, one_of
 from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
 from scalinglab.scaling.model.module import ROLES, ModuleNetwork, Network
 from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig
