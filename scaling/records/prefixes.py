@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.records.identity import family_id, prefix_id, total_steps
+from scalinglab.scaling.records.spec import RunSpec
 
 SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
 
@@ -42,3 +43,12 @@ def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Pat
         if int(step) <= last and prefix_id(science, int(step)) == prefix:
             checkpoints.append((int(step), path))
     return sorted(checkpoints, reverse=True)
+
+
+def no_checkpoint(outputs: Path, spec: RunSpec, step: int) -> str:
+    """The sentence for a step of which a run has no checkpoint; it names those that there are."""
+    steps = sorted({at for at, _ in candidates(outputs, spec.science)})
+    return (
+        f"run {spec.run_id} has no readable checkpoint of step {step}; there are: "
+        f"{', '.join(map(str, steps)) or 'none'}"
+    )
