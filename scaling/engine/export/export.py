@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from scalinglab.scaling.engine.export.form import FORMS
 from scalinglab.scaling.engine.export.tokenizer import BYTES, byte_tokenizer
-from scalinglab.scaling.engine.export.weights import evaluation_weights
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, checkpoint_at
+from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
@@ -153,7 +153,7 @@ def _asked(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str
 def _check_step(outputs: Path, run: RunSpec, step: int) -> None:
     """Refuse a step at which a run has no checkpoint."""
     if step not in dict(candidates(outputs, run.science)):
-        raise ConfigError(f"step = {step}: {no_checkpoint(outputs, run, step)}")
+        raise ConfigError(f"step = {step}: {no_checkpoint(outputs, run.run_id, run.science, step)}")
 
 
 def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.engine.export.weights import evaluation_weights
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
-from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import build_loss
 from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
 from scalinglab.scaling.engine.steps.eager import (
@@ -24,6 +22,8 @@ from scalinglab.scaling.engine.steps.eager import (
     check_device,
 )
 from scalinglab.scaling.engine.trainer.checkpoint import checkpoint_at
+from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
+from scalinglab.scaling.engine.trainer.initial import weights_at_start
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.step_options import StepOptions
@@ -173,5 +173,5 @@ def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
         If no checkpoint of that step can be read.
     """
     if step == 0:
-        return dict(initial_weights(spec.architecture, spec.seed))
+        return weights_at_start(outputs, spec)
     return evaluation_weights(spec, checkpoint_at(outputs, spec, step))

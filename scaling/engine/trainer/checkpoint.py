@@ -189,7 +189,7 @@ def checkpoint_at(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
     consequence = "it is not read"
     for found in readable_checkpoints(outputs, spec.science, consequence, lambda at: at == step):
         return found
-    raise UserError(no_checkpoint(outputs, spec, step))
+    raise UserError(no_checkpoint(outputs, spec.run_id, spec.science, step))
 
 
 def furthest_checkpoint(
