@@ -288,6 +288,7 @@ GROUPS: list[list[str]] = [
 STUDIES = (
     "batch_lr",
     "conventions",
+    "emergence",
     "isoflop",
     "ladder",
     "loops",
@@ -304,6 +305,7 @@ STUDIES = (
     "quickstart",
     "repeat_data",
     "schedules",
+    "tasks",
     "tune",
     "vocabulary",
 )
