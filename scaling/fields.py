@@ -174,7 +174,9 @@ def check_ranges(options: Any, path: str = "") -> None:
     """Raise `ConfigError` where a value of a dataclass, or of one in it, is none that is allowed."""
     for name, key in _keys(type(options)).items():
         value = getattr(options, name)
-        if key.group is not None and value is not None:
+        if key.group is not None and isinstance(value, str):
+            key.group.choices.find(value, _join(path, name))
+        elif key.group is not None and value is not None:
             check_ranges(value, _join(path, name))
         key.check(value, _join(path, name))
 
@@ -383,7 +385,7 @@ def _keys(cls: type[Any]) -> dict[str, _Key]:
             _is_required(f),
             f.metadata.get("within"),
             f.metadata.get("among"),
-            hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None,
+            _group_of(hint),
         )
     return keys
 
@@ -418,6 +420,13 @@ def _is_required(f: dataclasses.Field[Any]) -> bool:
     return f.default is MISSING and f.default_factory is MISSING
 
 
+def _group_of(hint: Any) -> type | None:
+    """The dataclass that a type is, or that it may be beside a name; None if none."""
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    found = (kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind))
+    return next(found, None)
+
+
 def _converter(hint: Any) -> Callable[[Any, str], Any]:
     """What makes a value of a type, or refuses it: (value, path) -> value."""
     if hint in _SCALARS:
@@ -426,11 +435,23 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return lambda value, path: value
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
+    if _is_union(hint) and (group := _group_of(hint)) is not None:
+        return functools.partial(_chosen, group)
     if _is_union(hint):  # of scalars
         return functools.partial(_any_scalar, typing.get_args(hint))
     if typing.get_origin(hint) is dict:
         return functools.partial(_group, _converter(typing.get_args(hint)[1]))
     return functools.partial(_list, _converter(typing.get_args(hint)[0]))
+
+
+def _chosen(cls: type[Any], value: Any, path: str) -> Any:
+    """One of several that `cls` stands for: its name alone where an identity has no more of it."""
+    if isinstance(value, str):
+        cls.choices.find(value, path)
+    built = from_dict(cls, {cls.chooser: value} if isinstance(value, str) else value, path)
+    known = historic_values(type(built)) | {cls.chooser: getattr(built, cls.chooser)}
+    plain = all(key in known and known[key] == value for key, value in vars(built).items())
+    return getattr(built, cls.chooser) if plain else built
 
 
 def _group(convert: Callable[[Any, str], Any], value: Any, path: str) -> dict[str, Any]:
