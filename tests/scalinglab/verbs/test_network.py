@@ -12,7 +12,8 @@ def test_a_study_shows_each_of_its_networks(run, finished) -> None:
     assert code == 0, error
     networks = json.loads(out)["networks"]
     plan = Study.open("tiny", outputs=finished).plan()
-    assert sorted(sum((n["runs"] for n in networks), [])) == sorted(plan.frame["run_id"])
+    ids = [run_id for network in networks for run_id in network["runs"]]
+    assert sorted(ids) == sorted(plan.frame["run_id"])
     sizes = [n["counts"]["n_matmul"] for n in networks]
     assert sizes == sorted(set(plan.frame["N"])) and len(sizes) > 1
 
