@@ -114,7 +114,9 @@ def setting(
 
 
 def check_ranges(options: Any, path: str = "") -> None:
-    """Raise `ConfigError` where a value of a dataclass, or of one in it, is none that is allowed."""
+    """Raise `ConfigError` where a value of a dataclass, or of one in it,
+    is none that is allowed.
+    """
     for f in dataclasses.fields(options):
         value = getattr(options, f.name)
         if dataclasses.is_dataclass(value):
@@ -123,7 +125,9 @@ def check_ranges(options: Any, path: str = "") -> None:
 
 
 def check_value(value: Any, metadata: Mapping[str, Any], path: str) -> None:
-    """Raise `ConfigError` unless a typed value, or each of a list, is allowed by a field's metadata."""
+    """Raise `ConfigError` unless a typed value, or each of a list,
+    is allowed by a field's metadata.
+    """
     within, among = metadata.get("within"), metadata.get("among")
     if within is None and among is None:
         return

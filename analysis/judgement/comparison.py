@@ -98,15 +98,16 @@ def _sentences(comparison: Comparison) -> list[str]:
         f"Cannot tell {winner} from {', '.join(comparison.rivals)}: their order could turn with "
         f"other draws of {comparison.by}. law=auto mixes laws."
         if comparison.rivals
-        else f"{winner} predicts best: error {row['held_out']:.2%} held out, {row['in_sample']:.2%} in"
-        " sample."
+        else f"{winner} predicts best: error {row['held_out']:.2%} held out, "
+        f"{row['in_sample']:.2%} in sample."
     ]
     if len(comparison.origins) == 1:
         sentences.append("One origin both selects and scores the law: its true error is larger.")
     if row["one_sided"] >= _SIDES:
         side = "high" if row["bias"] > 0 else "low"
         sentences.append(
-            f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther out."
+            f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther"
+            f" out."
         )
     smallest = table["in_sample"].idxmin()
     if smallest != winner:
