@@ -39,6 +39,11 @@ class Result(FittedLaw):
         ----------
         factor : float
             At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
+
+        Raises
+        ------
+        UserError
+            If the factor is below 1.
         """
         if not factor >= 1:
             raise UserError(f"factor = {factor!r} must be at least 1")
@@ -112,7 +117,8 @@ class Result(FittedLaw):
         return table
 
     def band(self, data: pd.DataFrame, level: float) -> pd.DataFrame:
-        """The interval of the law itself at other points: that of `predict` without the noise of a run.
+        """The interval of the law itself at other points:
+        that of `predict` without the noise of a run.
 
         Parameters
         ----------

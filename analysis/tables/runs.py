@@ -204,7 +204,9 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
 
 
 def _of_vocabulary(record: Record) -> dict[str, float]:
-    """What the law ``vocabulary`` reads, of a run on documents: losses of two vocabularies agree."""
+    """What the law ``vocabulary`` reads, of a run on documents:
+    losses of two vocabularies agree.
+    """
     final, shape = record.final, record.spec.shape
     if final.unigram_entropy is None:
         return {}

@@ -106,10 +106,10 @@ class DataSpec:
     def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
         """Read what a science says of the data; it has every key that joined later."""
         data = science["data"]
-        own = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
+        values = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
         pools = {name: known_fields(PoolSpec, pool) for name, pool in data["pools"].items()}
         mixture = {name: tuple(pieces) for name, pieces in mixture_pieces(science).items()}
-        return cls(**own, pools=pools, mixture=mixture)
+        return cls(**values, pools=pools, mixture=mixture)
 
     def shares(self, batch: int) -> Shares:
         """Which of its pools each sequence is drawn from, with so many sequences a step."""
