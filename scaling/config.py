@@ -18,7 +18,6 @@ from scalinglab.scaling.fields import (
     AT_LEAST_1,
     FRACTION,
     ConfigError,
-    from_dict,
     one_of,
     setting,
     unknown_key,
@@ -31,6 +30,7 @@ from scalinglab.scaling.model.options import (
     model_class,
 )
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 __all__ = [

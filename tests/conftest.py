@@ -13,10 +13,10 @@ from typing import Any
 import hypothesis
 import pytest
 
+from scalinglab.scaling.choices import with_choice
 from scalinglab.scaling.config import DataConfig, RunConfig, ScheduleConfig, from_dict
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
-from scalinglab.scaling.fields import with_choice
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import Run, resolve

@@ -19,7 +19,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.plot.labels import power, short
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
 

@@ -29,6 +29,7 @@ from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
+from scalinglab.scaling.run.part_checks import check_parts
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -155,6 +156,8 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
     if config.trainer.kind == "engine":
         if isinstance(architecture, ModuleNetwork):
             check_module(architecture, config)
+        else:
+            check_parts(architecture)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context

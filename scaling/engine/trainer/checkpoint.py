@@ -20,11 +20,11 @@ from torch import Tensor
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.archive import check_archive
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
-from scalinglab.scaling.records.record import Curve
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.training.starts import Head, why_passed_over
 

@@ -43,13 +43,13 @@ from scalinglab.scaling.engine.trainer.trainer import fit_rank
 from scalinglab.scaling.engine.trainer.worker_link import LentClaim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.scaling.training.ranks import Work
+from scalinglab.scaling.training.rank_messages import RankWork
 
 
 def train_rank(
     rank: int,
     claims: Sequence[LentClaim],
-    work: Work,
+    work: RankWork,
     should_stop: Callable[[], bool],
     facts: dict[str, int],
 ) -> Outcome | None:
@@ -201,7 +201,7 @@ class Leader(Training):
     def __init__(
         self,
         claims: Sequence[LentClaim],
-        work: Work,
+        work: RankWork,
         should_stop: Callable[[], bool],
         group: Group,
         facts: dict[str, int],
