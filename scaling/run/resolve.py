@@ -14,6 +14,7 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, RunConfig, one_of
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
+from scalinglab.scaling.data.selection import KEYS
 from scalinglab.scaling.model.architecture import Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
@@ -218,7 +219,7 @@ def _check_trainer(config: RunConfig) -> None:
                 f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
                 "program computes is its own to say (trainer.options)"
             )
-    for key in ("pools", "noise"):
+    for key in ("pools", "noise", *KEYS):
         if getattr(config.data, key):
             raise ConfigError(
                 f"data.{key} is for trainer.kind = 'engine': a program is told of one store, "
