@@ -16,7 +16,7 @@ from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, on
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
 from scalinglab.scaling.data.selection import KEYS
-from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
@@ -159,6 +159,7 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
             check_module(architecture, config)
         else:
             check_parts(architecture)
+            _check_documents(architecture, manifest)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context
@@ -207,6 +208,16 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
         given=determined.given,
         initial=initial,
     )
+
+
+def _check_documents(architecture: Architecture, manifest: Manifest) -> None:
+    """What stays within documents is refused where no token tells that one has ended."""
+    if architecture.mixer.bounded and not manifest.excluded:
+        raise ConfigError(
+            f"model.mixer.name = {architecture.mixer.name!r} stays within documents, and no token of "
+            f"this data (source {manifest.source!r}) ends one: a source of documents has such a "
+            "token, and data.options.separator names that of `tokens` and `megatron`"
+        )
 
 
 def _check_trainer(config: RunConfig) -> None:
