@@ -69,7 +69,7 @@ _HOME = {
     "study_plan": "scalinglab.analysis.tables.runs",
     "answer_study": "scalinglab.analysis.reporting.build_answer",
     "Answer": "scalinglab.analysis.reporting.answer",
-    "with_intervals": "scalinglab.analysis.reporting.answer",
+    "with_intervals": "scalinglab.analysis.tables.in_words",
     "write_report": "scalinglab.analysis.reporting.report",
     "give_verdict": "scalinglab.analysis.reporting.verdict",
     "write_verdict": "scalinglab.analysis.reporting.verdict",
@@ -78,6 +78,8 @@ _HOME = {
     "tuned": "scalinglab.analysis.decisions.parabola",
     "seed_noise": "scalinglab.analysis.tables.noise",
     "thin_curves": "scalinglab.analysis.tables.thinning",
+    "REPLAYS": "scalinglab.analysis.replays.published",
+    "Replay": "scalinglab.analysis.replays.replay",
 }
 
 __all__ = sorted(_HOME)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "train": ("new", "plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
-    "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import"),
+    "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import", "replay"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
     "utilities": (

@@ -63,6 +63,8 @@ COMMANDS = (
     "export study=tiny",
     "parts",
     "parts kind=optimizer",
+    "replay",
+    "replay scalebench-parallel",
     "doctor",
     "collect study=tiny",
     "gc",
