@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +17,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.tables.in_words import ranged
 from scalinglab.analysis.tables.runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
@@ -32,16 +31,6 @@ if TYPE_CHECKING:
 
 _SAME_BUDGET = 0.1  # gap in log C between two compute budgets
 # How columns are written that are not told best by three or four digits.
-_FORMS = {
-    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
-    **dict.fromkeys(("a", "b"), ".3f"),
-    **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
-    **dict.fromkeys(("wasted", "half_width"), ".1%"),
-}
-
-
-Form = str | Callable[[float], str]
-NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -124,8 +113,8 @@ class Answer:
         inside = [r for r in rows if r["inside"] and r["C"] <= measured]
         row = (inside or rows)[-1]
         return (
-            f"With C = {power(row['C'])} FLOPs the best model has N* = {_ranged(row, 'N', short)}"
-            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; "
+            f"With C = {power(row['C'])} FLOPs the best model has N* = {ranged(row, 'N', short)}"
+            f" parameters and is trained on D* = {ranged(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
             + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
         )
@@ -212,7 +201,7 @@ class Answer:
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {_ranged(r, 'predicted', '.4f')}, "
+            f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {ranged(r, 'predicted', '.4f')}, "
             f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
             for r in records_of(
                 self.held_out.rename(
@@ -233,9 +222,9 @@ class Answer:
         if self.allocation is None:
             return ""
         rows = [
-            f"- C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
-            f"{_ranged(r, 'tokens_per_parameter')} tokens per parameter, loss "
-            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside the measured range")
+            f"- C = {r['C']:.3g} FLOPs: N* = {ranged(r, 'N')}, D* = {ranged(r, 'D')}, "
+            f"{ranged(r, 'tokens_per_parameter')} tokens per parameter, loss "
+            f"{ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside the measured range")
             for r in records_of(self.allocation.table)
         ]
         grown = growth_in_words(self.allocation.exponents)
@@ -264,42 +253,3 @@ def _design_in_words(fitted: pd.DataFrame) -> str:
     if 1 < budgets < min(sizes, lengths):
         return f"{len(fitted)} runs at {budgets} compute budgets"
     return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
-
-
-def with_intervals(
-    table: pd.DataFrame, written: Mapping[str, Callable[[float], str]] = NONE_WRITTEN
-) -> pd.DataFrame:
-    """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
-
-    What is not known is left empty. `written` says how the numbers of some columns are written.
-    """
-    shown = {}
-    for name in table:
-        form = written.get(str(name)) or _FORMS.get(str(name))
-        if f"{name}_lower" in table:
-            shown[name] = [_ranged(row, str(name), form) for row in records_of(table)]
-        elif not str(name).endswith(("_lower", "_upper")):
-            shown[name] = [_plain(value, form or ".4g") for value in table[name]]
-    return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
-
-
-def _plain(value: Any, form: Form) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return "" if np.isnan(value) else _written(value, form)
-    return str(value)
-
-
-def _written(value: float, form: Form) -> str:
-    return form(value) if callable(form) else f"{value:{form}}"
-
-
-def _ranged(row: dict[str, Any], name: str, form: Form | None = None) -> str:
-    """A value and its interval: three digits if no form is asked for, ends of zero shown."""
-    lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
-    if np.isnan(row[name]):
-        return ""
-    numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or "#.3g").removesuffix(".") for v in numbers)
-    return value if np.isnan(lower) else f"{value} ({low} to {high})"

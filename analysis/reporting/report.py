@@ -12,12 +12,13 @@ import pandas as pd
 from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.plot.labels import SHARES, power, short
-from scalinglab.analysis.reporting.answer import with_intervals
-from scalinglab.analysis.reporting.citations import bibtex, latex
+from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
 from scalinglab.analysis.reporting.report_figures import ReportFigures, run_curves
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
+from scalinglab.analysis.tables.in_words import with_intervals
+from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.runs import FLOPS, load_curves
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_SIZE

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.analysis.reporting.answer import Answer, with_intervals
+from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.facts import facts_of_answer
 from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.tables.in_words import with_intervals
 from scalinglab.answers.report import AnswerOptions, answer, write_page
 from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option
