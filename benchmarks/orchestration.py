@@ -28,8 +28,9 @@ import psutil
 from scalinglab.compose import compose
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.curve import Curve, curve_text, write_curve
 from scalinglab.scaling.records.fingerprint import code_fingerprint
-from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
+from scalinglab.scaling.records.record import build_record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.schedule.pieces import lr_array

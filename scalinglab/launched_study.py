@@ -125,7 +125,8 @@ class LaunchedStudy:
         stored = self.stored_plan().runs
         if runs == State.DONE:  # says what there is instead, and the way on
             # Here, because status and logs need no table.
-            from scalinglab.analysis.tables.runs import load, require
+            from scalinglab.analysis.tables.runs import load
+            from scalinglab.analysis.tables.study_runs import require
 
             require(load(self.outputs, study=self.name), self.outputs, self.name)
         chosen = select(stored, runs)

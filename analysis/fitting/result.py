@@ -19,8 +19,8 @@ from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, val
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.law_columns import as_law_columns, rename_columns
 from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.points import rename, rename_columns
 from scalinglab.analysis.tables.thinning import FEW_ROWS, between_rows, told_rows
 from scalinglab.scaling.errors import UserError
 
@@ -217,7 +217,7 @@ class Result(FittedLaw, Shown):
             if source in data.columns or name not in data.columns
         }
         renamed = rename_columns(self.law, data, names, response=False)
-        return rename(data.reset_index(drop=True), renamed)
+        return as_law_columns(data.reset_index(drop=True), renamed)
 
     def _told_rows(self, data: pd.DataFrame, table: pd.DataFrame) -> Array:
         """Rows whose interval is computed: of long curves some, between which it hardly bends."""

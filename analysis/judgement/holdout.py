@@ -17,7 +17,7 @@ from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.factors import with_multiples
-from scalinglab.analysis.tables.points import column_named
+from scalinglab.analysis.tables.law_columns import column_named
 from scalinglab.scaling.errors import UserError
 
 

@@ -18,7 +18,7 @@ from scalinglab.analysis.intervals.spread import (
 )
 from scalinglab.analysis.plot.labels import power, short
 from scalinglab.analysis.tables.in_words import ranged
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
 

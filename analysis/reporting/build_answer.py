@@ -22,7 +22,9 @@ from scalinglab.analysis.judgement.laws_compared import laws_compared
 from scalinglab.analysis.judgement.multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.outlook import build_outlook
-from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.runs import FLOPS, load
+from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
 from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State

@@ -15,7 +15,7 @@ from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
 from scalinglab.analysis.intervals.spread import interval_in_words
-from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from scalinglab.analysis.reporting.facts import facts_of_answer
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
 from scalinglab.analysis.reporting.report_figures import ReportFigures, run_curves
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
+from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.in_words import with_intervals
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.runs import FLOPS, load_curves
+from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_SIZE
 from scalinglab.scaling.records.atomic import write_atomic

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 

@@ -9,7 +9,7 @@ from scalinglab.analysis.decisions.parabola import optimum
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
 from scalinglab.scaling.errors import UserError
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import COUNTS, SIZES, STATED, flops_of_counts
-from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.records.curve import Curve
 
 COLUMNS = ("step", "loss", "grad_norm", "validation_loss")
 REQUIRED = COLUMNS[:2]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
+from scalinglab.analysis.forecasts import track
+from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
@@ -38,6 +40,8 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
 def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
+    What a verdict predicts of runs that are not trained yet is kept, so that it can be judged.
+
     Raises
     ------
     UserError
@@ -50,7 +54,10 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
                 f"study {source.name!r} asks for the verdict {kind}, which compares no arms: "
                 "scaling compare does"
             )
-        return analysis.give_verdict(source.outputs, source.name, loss)
+        verdict = analysis.give_verdict(source.outputs, source.name, loss)
+        if verdict.finding.forecasts is not None:
+            track.remember(source.outputs, source.name, verdict.finding.forecasts, LEVEL)
+        return verdict
     return analysis.answer_study(
         source.outputs,
         source.name,
