@@ -55,6 +55,7 @@ _HOME = {
     "held_out_regret": "scalinglab.analysis.decisions.held_out_cells",
     "task_chain": "scalinglab.analysis.fitting.task_chain",
     "task_chains": "scalinglab.analysis.fitting.task_chains",
+    "study_tasks": "scalinglab.analysis.forecasts.study_tasks",
     "scores": "scalinglab.analysis.judgement.accuracy",
     "forecast_run": "scalinglab.analysis.forecasts.forecast",
     "forecast_study": "scalinglab.analysis.forecasts.forecast_study",

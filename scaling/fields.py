@@ -113,17 +113,6 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-def check_ranges(options: Any, path: str = "") -> None:
-    """Raise `ConfigError` where a value of a dataclass, or of one in it,
-    is none that is allowed.
-    """
-    for f in dataclasses.fields(options):
-        value = getattr(options, f.name)
-        if dataclasses.is_dataclass(value):
-            check_ranges(value, join_path(path, f.name))
-        check_value(value, f.metadata, join_path(path, f.name))
-
-
 def check_value(value: Any, metadata: Mapping[str, Any], path: str) -> None:
     """Raise `ConfigError` unless a typed value, or each of a list,
     is allowed by a field's metadata.

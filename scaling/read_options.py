@@ -18,6 +18,7 @@ from scalinglab.scaling.fields import (
     ConfigError,
     check_value,
     defaults,
+    historic_values,
     is_required,
     join_path,
     keys_of,
@@ -69,6 +70,17 @@ def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
     return built
 
 
+def check_ranges(options: Any, path: str = "") -> None:
+    """Raise `ConfigError` where a value of a dataclass, or of one in it, is none that is allowed."""
+    for name, key in _keys(type(options)).items():
+        value, where = getattr(options, name), join_path(path, name)
+        if dataclasses.is_dataclass(value):
+            check_ranges(value, where)
+        elif isinstance(value, str) and (group := key.group) is not None:
+            group.choices.find(value, where)
+        check_value(value, key.metadata, where)
+
+
 def _has_hook(cls: type[Any], name: str) -> bool:
     """Whether a class says more of how it is read; a key of that name is no hook."""
     return hasattr(cls, name) and name not in keys_of(cls)
@@ -88,7 +100,7 @@ class _Key:
     optional: bool  # whether it may be None
     required: bool
     metadata: Mapping[str, Any]
-    group: type | None  # the dataclass that it is
+    group: type[Any] | None  # the dataclass that it is, or that it may be beside a name
 
     def read(self, value: Any, path: str) -> Any:
         """Its typed value, which is allowed."""
@@ -114,7 +126,7 @@ def _keys(cls: type[Any]) -> dict[str, _Key]:
             optional,
             is_required(f),
             f.metadata,
-            hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None,
+            _group_of(hint),
         )
     return keys
 
@@ -136,6 +148,13 @@ def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (types.UnionType, typing.Union)
 
 
+def _group_of(hint: Any) -> type[Any] | None:
+    """The dataclass that a type is, or that it may be beside a name; None if none."""
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    found = (kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind))
+    return next(found, None)
+
+
 def _converter(hint: Any) -> Callable[[Any, str], Any]:
     """What makes a value of a type, or refuses it: (value, path) -> value."""
     if hint in _SCALARS:
@@ -144,11 +163,23 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return lambda value, path: value
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
+    if _is_union(hint) and (group := _group_of(hint)) is not None:
+        return functools.partial(_chosen, group)
     if _is_union(hint):  # of scalars
         return functools.partial(_any_scalar, typing.get_args(hint))
     if typing.get_origin(hint) is dict:
         return functools.partial(_group, _converter(typing.get_args(hint)[1]))
     return functools.partial(_list, _converter(typing.get_args(hint)[0]))
+
+
+def _chosen(cls: type[Any], value: Any, path: str) -> Any:
+    """One of several that `cls` stands for: its name alone where an identity has no more of it."""
+    if isinstance(value, str):
+        cls.choices.find(value, path)
+    built = from_dict(cls, {cls.chooser: value} if isinstance(value, str) else value, path)
+    known = historic_values(type(built)) | {cls.chooser: getattr(built, cls.chooser)}
+    plain = all(key in known and known[key] == value for key, value in vars(built).items())
+    return getattr(built, cls.chooser) if plain else built
 
 
 def _group(convert: Callable[[Any, str], Any], value: Any, path: str) -> dict[str, Any]:

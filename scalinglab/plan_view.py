@@ -236,7 +236,9 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
 def _start(planned: PlannedRun) -> str:
     if planned.needs is not None:
         return f"{planned.needs[0]} at {planned.needs[1]}"
-    return f"checkpoint at {planned.start}" if planned.start else ""
+    if planned.start:
+        return f"checkpoint at {planned.start}"
+    return "" if planned.run.initial is None else planned.run.initial.source
 
 
 def distinct_schedules(plan: Plan) -> dict[str, Run]:

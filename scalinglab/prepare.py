@@ -137,12 +137,13 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 
 
 def _fitted(study: StudyConfig) -> Fitted:
-    """What the law of a study asks of its runs: of one that reads N or D alone less."""
+    """What the law of a study asks of its runs: of one in one variable less."""
     if study.answer.law == AUTO:
         return SURFACE
     law = analysis.LAWS.find(study.answer.law)
-    axes = frozenset("ND") & set(law.inputs)
-    if law.curve or len(axes) != 1 or set(law.inputs) - axes:
+    inputs = {study.answer.x if name == "x" else name for name in law.inputs}
+    axes = frozenset("NDC") & inputs
+    if law.curve or len(axes) != 1 or inputs - axes:
         return SURFACE
     return Fitted(axes, len(law.parameters), f"the law {law.name}")
 

@@ -154,6 +154,7 @@ def _belongs(key: str, intended: str | None) -> bool:
     return (
         key == intended
         or of_group
+        or key.startswith(f"{intended}.")
         or (intended, key) in belonging
         or (intended.startswith("schedule") and key == "schedule")
     )

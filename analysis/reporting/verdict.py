@@ -26,6 +26,7 @@ from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of, setting
 from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
@@ -41,7 +42,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW = "law"  # the kind of a study that is fitted, not judged
-_GIVEN = ("curves", "delta", "design")  # keywords of a judge that are no options
+_GIVEN = (
+    "curves",
+    "delta",
+    "design",
+    "planned",
+    "study",
+)  # keywords of a judge that are no options
 
 
 @dataclass(frozen=True)
@@ -56,16 +63,21 @@ class Finding:
         Title -> numbers.
     figures : list of (caption, Figure)
     warnings : list of str
+    forecasts : DataFrame or None
+        What it says of runs that are not trained yet, as `analysis.forecast_study` gives it, with
+        ``column``: what is predicted.
     """
 
     sentences: list[str]
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[tuple[str, Figure]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    forecasts: pd.DataFrame | None = None
 
 
 # The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves,
-# one with a keyword `delta` the threshold of the study's fits.
+# one with a keyword `delta` the threshold of the study's fits, one with `planned` the runs to come,
+# one with `study` its name.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -145,6 +157,10 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         arguments["curves"] = load_curves(outputs, study=study, loss=loss)
     if "delta" in keywords:
         arguments["delta"] = plan.study.answer.delta
+    if "study" in keywords:
+        arguments["study"] = study
+    if "planned" in keywords:
+        arguments["planned"] = planned_runs(outputs, study)
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     if design is not None:
         noise = seed_scatter(runs, by=[design.arm, "N", "D", "lr"]).noise
@@ -262,6 +278,28 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
     table = table.loc[:, ~table.columns.duplicated()]
     return table.assign(loss=table["loss"].where(table["status"] == State.DONE, float("inf")))
+
+
+def planned_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+    """The runs of a study that are not finished: ``run_id, role, N, D, C, steps``."""
+    rows = []
+    for entry in study_plan(outputs, study).runs:
+        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
+        if not folder.exists() or folder.done() is not None or folder.state_damage() is not None:
+            continue
+        spec = folder.spec()
+        tokens = spec.steps * spec.tokens_per_step
+        rows.append(
+            {
+                "run_id": entry.run_id,
+                "role": ",".join(entry.roles),
+                "N": float(size(spec.counts)),
+                "D": float(tokens),
+                "C": flops_per_token(spec.flops) * tokens,
+                "steps": spec.steps,
+            }
+        )
+    return pd.DataFrame(rows, columns=["run_id", "role", "N", "D", "C", "steps"])
 
 
 def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:

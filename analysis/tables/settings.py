@@ -17,13 +17,13 @@ _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # in what a column is made of, `2 
 
 
 def setting(outputs: str | Path, run_id: str, key: str) -> Any:
-    """A setting of a run by its dotted key; None if it has none."""
+    """A setting of a run by its dotted key, of a group what it chooses; None if it has none."""
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return None
     run = folder.settings()
     for settings in (flatten(run.config), flatten(run.science)):
-        value = settings.get(key)
+        value = settings.get(key, settings.get(f"{key}.name"))
         if value is not None and not isinstance(value, list):
             return value
     return None

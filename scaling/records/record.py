@@ -13,6 +13,7 @@ import numpy as np
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records.curve import Curve, bits_per_byte, measured_columns
 from scalinglab.scaling.records.damage import Shape, check_shape, reading
+from scalinglab.scaling.records.initial_weights import KEY
 from scalinglab.scaling.records.spec import RunSpec, known_fields
 from scalinglab.scaling.records.stability import stability
 from scalinglab.scaling.records.state import State
@@ -64,6 +65,7 @@ def build_record(run: RunSpec, curve: Curve, **facts: Any) -> dict[str, Any]:
         "measured": measured_columns(curve.measured),
         "stability": stability(curve.loss, curve.grad_norm),
         **{k: described[k] for k in ("science", "config", "shape", "counts", "flops", "lr_peak")},
+        **({KEY: described[KEY]} if KEY in described else {}),
         **facts,
     }
 

@@ -24,6 +24,7 @@ from scalinglab.scaling.records.identity import (
     science_pieces,
     with_historic,
 )
+from scalinglab.scaling.records.initial_weights import KEY, InitialWeights
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 from scalinglab.scaling.text.flatten import flatten
@@ -164,6 +165,8 @@ class RunSpec:
     unigram_entropy : float or None
         Loss, on the validation windows, of a model that knows how often each token is; None where
         the store does not tell.
+    initial : InitialWeights or None
+        The weights that it begins with; None: drawn ones.
     config : mapping
         What a person asked for, as plain values.
     science : mapping
@@ -194,6 +197,7 @@ class RunSpec:
     irreducible_loss: float | None
     excluded: tuple[int, ...]
     unigram_entropy: float | None
+    initial: InitialWeights | None
     config: Mapping[str, Any]
     science: Mapping[str, Any]
 
@@ -234,6 +238,7 @@ class RunSpec:
             irreducible_loss=run["irreducible_loss"],
             excluded=tuple(run.get("excluded") or ()),
             unigram_entropy=run.get("unigram_entropy"),
+            initial=InitialWeights.stored(science, run.get(KEY) or {}),
             config=run["config"],
             science=run["science"],
         )
@@ -279,6 +284,7 @@ class RunSpec:
             # What runs of before, and data without documents, do not say.
             **({"excluded": list(self.excluded)} if self.excluded else {}),
             **({} if self.unigram_entropy is None else {"unigram_entropy": self.unigram_entropy}),
+            **({} if self.initial is None else {KEY: self.initial.facts()}),
         }
 
     @property

@@ -90,6 +90,11 @@ class SourceAnswers(ABC):
         """Choose the learning-rate schedule of least predicted loss."""
         return schedule(self.source, options)
 
+    @keywords(TaskOptions)
+    def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
+        """Accuracies of planned models on tasks, from finished ones: ``scaling forecast tasks=``."""
+        return forecast_tasks(self.source, asked)
+
 
 class StudyAnswers(SourceAnswers):
     """What can be asked of a study that was trained here or imported."""
@@ -208,11 +213,6 @@ class FileAnswers(SourceAnswers):
     def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes, told apart by the column `arm`."""
         return compare_file(self.path, options)
-
-    @keywords(TaskOptions)
-    def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
-        """Accuracies of planned models on tasks, from finished models: ``scaling forecast tasks=``."""
-        return forecast_tasks(self.source, asked)
 
     @keywords(JudgeOptions)
     def judge(self, options: JudgeOptions) -> Judged:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.forecasts import track
+from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.tables.points import TooFewPoints
@@ -41,6 +43,7 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
     """Answer the question of a study, by the kind of answer that it asks for.
 
     Where the finished runs do not determine the law, their losses are shown, and why there is none.
+    What a verdict predicts of runs that are not trained yet is kept, so that it can be judged.
 
     Raises
     ------
@@ -54,7 +57,10 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
                 f"study {source.name!r} asks for the verdict {kind}, which compares no arms: "
                 "scaling compare does"
             )
-        return analysis.give_verdict(source.outputs, source.name, loss)
+        verdict = analysis.give_verdict(source.outputs, source.name, loss)
+        if verdict.finding.forecasts is not None:
+            track.remember(source.outputs, source.name, verdict.finding.forecasts, LEVEL)
+        return verdict
     how: dict[str, Any] = {
         "resamples": options.resamples,
         "seed": options.seed,

@@ -111,6 +111,47 @@ def read_asks(outputs: Path, study: str) -> list[Ask]:
     return [read_ask(file) for file in sorted(asks_folder(outputs, study).glob("*.json"))]
 
 
+def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]) -> list[str]:
+    """Take back questions that still lack numbers; what was found stays.
+
+    One that cannot be read goes by the name of its file. What workers are busy with they finish.
+
+    Parameters
+    ----------
+    outputs, study
+        Where the questions lie.
+    probe : str, optional
+        Those of one probe; default: of all.
+    options : mapping
+        Those with these values.
+
+    Returns
+    -------
+    list of str
+        The probes with their options that are no longer asked, and of how many runs.
+    """
+    gone = []
+    for file in sorted(asks_folder(outputs, study).glob("*.json")):
+        if probe is not None and not file.name.startswith(f"{probe}-"):
+            continue
+        try:
+            ask = read_ask(file)
+        except FileNotFoundError:
+            continue
+        except DamagedFile:
+            if options:
+                continue
+            told = f"{file.stem}: a question that could not be read"
+        else:
+            lacking = sum(bool(folder.missing()) for folder in ask.folders(outputs))
+            if not lacking or any(ask.options.get(k) != v for k, v in options.items()):
+                continue
+            told = f"{ask.folder_name}: of {lacking} runs that lacked numbers"
+        file.unlink(missing_ok=True)
+        gone.append(told)
+    return gone
+
+
 def asked_folders(outputs: Path, study: str) -> list[ProbeFolder]:
     """All that a study asks of its runs; of one probe and run together."""
     by_path: dict[Path, ProbeFolder] = {}

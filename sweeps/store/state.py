@@ -61,13 +61,20 @@ class StateReader:
         return self._unblocked[run_id]
 
     def _is_blocked(self, run: StoredRun) -> bool:
-        """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
+        """A branch waits while its trunk may still leave the checkpoint; else it trains itself.
+
+        So does a run for the weights of another that it begins with.
+        """
         if run.needs is None:
             return False
         trunk, step = self._runs.get(run.needs[0]), run.needs[1]
         if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
-        return next(starts_of(run.folder.outputs, run.spec()), 0) < step
+        spec, outputs = run.spec(), run.folder.outputs
+        at = next(starts_of(outputs, spec), 0)
+        if spec.initial is not None and spec.initial.run == trunk.run_id:
+            return at == 0 and spec.initial.place(outputs) is None
+        return at < step
 
 
 def states(

@@ -12,9 +12,9 @@ from scalinglab.scaling.fields import (
     AT_LEAST_1,
     ConfigError,
     Within,
-    check_ranges,
     setting,
 )
+from scalinglab.scaling.read_options import check_ranges
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ _GAINS = {
 _WANTED: dict[str, tuple[Any, ...]] = {
     "activation": ("swiglu",),
     "norm": ("rmsnorm",),
+    "linear": ("dense",),
+    "residual": ("add",),
     "placement": ("pre",),
     "norm_scale": ("one",),
     "embedding_scale": ("one", "sqrt_width"),

@@ -13,7 +13,6 @@ from scalinglab.scaling.model.part import (
     Mixer,
     Size,
     divided,
-    linear_sizes,
     norm_sizes,
 )
 
@@ -45,18 +44,22 @@ class Attention(Mixer):
     positions: str = setting("rotary", POSITIONS, historic="rotary")
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
-        """See ``Part.tensors``."""
+        """See ``Branch.tensors``."""
         shape = architecture.shape
-        d, head = shape.width, (shape.head_dim,)
-        shared = self.key_width(architecture)
+        head = (shape.head_dim,)
         sizes: dict[str, Size] = {"head_gain": (shape.heads,)} if architecture.head_gains else {}
-        for name, rows in (("query", d), ("key", shared), ("value", shared), ("out", d)):
-            sizes |= linear_sizes(architecture, name, rows, d)
+        for name in self.matrices(architecture):
+            sizes |= self.matrix_sizes(architecture, name)
         if architecture.qk_norm:
             sizes |= {"query_norm.gain": head, "key_norm.gain": head}
         if architecture.value_norm:
             sizes["value_norm.gain"] = head
         return sizes | norm_sizes(architecture, "inner_norm", norms.inner)
+
+    def matrices(self, architecture: Architecture) -> dict[str, tuple[int, int]]:
+        """See ``Branch.matrices``."""
+        d, shared = architecture.shape.width, self.key_width(architecture)
+        return {"query": (d, d), "key": (shared, d), "value": (shared, d), "out": (d, d)}
 
     def check(self, architecture: Architecture) -> None:
         """See ``Part.check``."""

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scalinglab.scaling.engine.network.layers import RMSNorm, norm, rotate
-from scalinglab.scaling.engine.network.part import MIXED_BY
+from scalinglab.scaling.engine.network.layers import rotate
+from scalinglab.scaling.engine.network.norms.rmsnorm import RMSNorm
+from scalinglab.scaling.engine.network.part import MIXED_BY, linear, norm
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.mixers.attention import Attention as Description
 
@@ -20,17 +21,17 @@ class Attention(nn.Module):
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        shape, bias, own = architecture.shape, architecture.bias, architecture.mixer
+        shape, own = architecture.shape, architecture.mixer
         assert isinstance(own, Description)  # found by the same name
-        d, heads, shared = shape.width, shape.head_dim, own.key_width(architecture)
-        self.heads, self.key_heads = shape.heads, shared // heads
+        heads = shape.head_dim
+        self.heads, self.key_heads = shape.heads, own.key_width(architecture) // heads
         self.rotary = own.positions == "rotary"
         self.multiplier = architecture.attention_multiplier
         self.head_gain = nn.Parameter(torch.ones(shape.heads)) if architecture.head_gains else None
-        self.query = nn.Linear(d, d, bias)
-        self.key = nn.Linear(d, shared, bias)
-        self.value = nn.Linear(d, shared, bias)
-        self.out = nn.Linear(d, d, bias)
+        self.query = linear(architecture, own, "query")
+        self.key = linear(architecture, own, "key")
+        self.value = linear(architecture, own, "value")
+        self.out = linear(architecture, own, "out")
         # Logits of attention that grow without limit end runs at high LR (arXiv 2309.14322).
         self.query_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
