@@ -17,6 +17,7 @@ from scalinglab.answers.compare import (
     compare_studies,
     compare_study,
 )
+from scalinglab.answers.compare_laws import ComparedLaws, CompareLawsOptions, compare_laws
 from scalinglab.answers.fit import OneFitOptions, fit
 from scalinglab.answers.forecast import (
     ForecastOptions,
@@ -69,6 +70,11 @@ class SourceAnswers(ABC):
             The parameters with their intervals; it predicts, reports and saves itself.
         """
         return fit(self.source, options)
+
+    @keywords(CompareLawsOptions)
+    def compare_laws(self, options: CompareLawsOptions) -> ComparedLaws:
+        """Compare laws by what each predicts of runs that it has not seen."""
+        return compare_laws(self.source, options)
 
     @keywords(AllocateOptions)
     def allocate(self, options: AllocateOptions) -> Allocated:

@@ -42,8 +42,8 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
 def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
-    Where the finished runs do not determine the law, their losses are shown, and why there is none.
     What a verdict predicts of runs that are not trained yet is kept, so that it can be judged.
+    Where the finished runs do not determine the law, their losses are shown, and why there is none.
 
     Raises
     ------

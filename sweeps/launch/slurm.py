@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import server_time
-from scalinglab.scaling.records.state import WAITING, State
+from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.sweeps.config import (
     DEFAULT_CLASS,
     LaunchBudget,
@@ -88,7 +88,7 @@ def top_up(look: LaunchLook) -> int | None:
         unfinished = [
             r
             for r in runs
-            if look.state(r) in (*WAITING, State.FAILED, State.RUNNING) and not look.gave_up(r)
+            if look.state(r) in (*TO_BEGIN, State.FAILED, State.RUNNING) and not look.gave_up(r)
         ]
         tasks = tasks_wanted(launch, kind, unfinished)
         if launch.config.canary and not got_somewhere(runs, launch.launched):
