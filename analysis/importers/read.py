@@ -100,7 +100,13 @@ def _with_scores(imported: Imported, scores: Sequence[Raw]) -> Imported:
 
 
 def read_raws(sources: Sequence[str | Path], pattern: str | Sequence[str] = ()) -> list[Raw]:
-    """The tables of files and folders, under their own names."""
+    """The tables of files and folders, under their own names.
+
+    Raises
+    ------
+    UserError
+        If no file is named, or one cannot be read.
+    """
     if not sources:
         raise UserError("no file is named")
     request = Request((pattern,) if isinstance(pattern, str) else tuple(pattern))

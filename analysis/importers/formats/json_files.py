@@ -32,7 +32,13 @@ _LINES = (".jsonl", ".ndjson", ".jsonlines")
 
 @register("JSON (.json, .jsonl)", lambda path: suffix_of(path) in (".json", *_LINES))
 def read_json_file(path: Path, request: Request) -> list[Raw]:
-    """The tables of a JSON file."""
+    """The tables of a JSON file.
+
+    Raises
+    ------
+    UserError
+        If the file is empty or has no rows.
+    """
     text = text_of(path)
     if not text.strip():
         raise UserError(f"{path} is empty")

@@ -34,6 +34,8 @@ class ScalingLaboratory(Form):
             return wrong
         if not isinstance(architecture.mixer, Attention):
             return f"model.mixer.name = {architecture.mixer.name!r}"
+        if architecture.mixer.within_documents:
+            return "model.mixer.within_documents = True"
         if not isinstance(architecture.feed_forward, MLP | LowRank):
             return f"model.feed_forward.name = {architecture.feed_forward.name!r}"
         return None
