@@ -17,6 +17,7 @@ from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_tab
 from scalinglab.analysis.reporting.verdict import design_of_study
 from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
+from scalinglab.scaling.data.mixed import amounts
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.spec import mixture_text
@@ -131,6 +132,7 @@ class PlanView:
             *about_estimates(plan),
             *about_gpus(plan, config),
             *about_idle_gpus(config, plan.execution),
+            *dict.fromkeys(f"read of {text}" for p in plan.runs for text in amounts(p.store)),
             *([] if self.design is None else [self.design.sentence()]),
         ]
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
     from scalinglab.analysis.reporting.verdict import Verdict
 
 
@@ -118,8 +119,11 @@ class StudyAnswers(SourceAnswers):
         """The configuration of the study."""
 
     @keywords(AnswerOptions)
-    def answer(self, options: AnswerOptions) -> Answer | Verdict:
-        """Answer the question of the study, by the kind of answer that it asks for."""
+    def answer(self, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
+        """Answer the question of the study, by the kind of answer that it asks for.
+
+        Where the finished runs do not determine the law, the answer is a `RunsWithoutLaw`.
+        """
         return answer(self.source, options)
 
     def report(self, to: str | Path | None = None, **asked: Any) -> Path:

@@ -1,4 +1,5 @@
-"""What a worker may begin next, read from the run folders at a cost that does not grow with a study.
+"""What a worker may begin next, read from the run folders at a cost that does
+not grow with a study.
 
 The folders are the truth and change under the eyes of a worker, so it looks again before each run.
 To look at all of them costs a study of n runs n looks at n folders. A worker looks at all only as
@@ -155,7 +156,9 @@ class WorkList:
         return self._limits.of(self._runs[run_id])
 
     def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Steps of some runs whose checkpoints stay: others start from them, or probes read them."""
+        """Steps of some runs whose checkpoints stay: others start from them,
+        or probes read them.
+        """
         runs = {run_id: self._runs[run_id] for run_id in run_ids}
         return {run_id: tuple(sorted({*r.pins, *r.kept})) for run_id, r in runs.items()}
 
