@@ -1,11 +1,11 @@
-# Three commands do everything: `make study`, `make test` and `make check`.
+# Four commands do everything: `make study`, `make test`, `make check` and `make docs`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= quickstart
 OUTPUTS ?= outputs
 
-.PHONY: study test check types environment clean
+.PHONY: study test check types docs house environment clean
 
 study: environment  ## plan, train, fit and report the quickstart study (resumes, repeats nothing)
 	$(BIN)/scaling launch study=$(STUDY) outputs=$(OUTPUTS)
@@ -21,11 +21,21 @@ check: $(VENV)/.checkers  ## lint, format and types
 	$(BIN)/ruff format --check
 	$(MAKE) --no-print-directory types
 
-# Packages stand at the top of the repository: mypy sees them through links below their one name.
-types: $(VENV)/.checkers
+types: $(VENV)/.checkers house
+	$(BIN)/python -m mypy
+
+docs: $(VENV)/.docs house  ## the documentation as a site, in build/site; links and formulas are checked
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs build --strict --clean
+
+# Packages stand at the top of the repository: readers of code see them through links below their one name.
+house:
 	rm -rf build/house && mkdir -p build/house/scalinglab
 	ln -s $(CURDIR)/scalinglab/* $(addprefix $(CURDIR)/,analysis conf scaling sweeps) build/house/scalinglab
-	$(BIN)/python -m mypy
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[all,test,docs]'
+	touch $@
 
 $(VENV)/.checkers: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \

@@ -43,7 +43,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
 from scalinglab.scaling.model.flops import flop_parts
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.scaling.run.step_options import StepOptions

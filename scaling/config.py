@@ -19,7 +19,6 @@ from scalinglab.scaling.fields import (
     FRACTION,
     ConfigError,
     Within,
-    from_dict,
     one_of,
     setting,
     unknown_key,
@@ -32,12 +31,14 @@ from scalinglab.scaling.model.options import (
     model_class,
 )
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 __all__ = [
     "ConfigError",
     "DataConfig",
     "ExecutionConfig",
+    "InitFromConfig",
     "ModelConfig",
     "ModuleConfig",
     "NetworkConfig",
@@ -205,6 +206,42 @@ class TrainerConfig:
 
 
 @dataclass(frozen=True)
+class InitFromConfig:
+    """The weights that a run begins with, where it does not draw them: of a run, or of a file.
+
+    Attributes
+    ----------
+    run : str or None
+        The run whose weights they are, by its id or the beginning of it.
+    study, block : str or None
+        In its place: the run of the same model in a study, or in a block of one; a block without
+        a study is one of this study.
+    runs : str or None
+        A selection among those, where several have the model.
+    file : str or None
+        A file of safetensors, or a folder of them.
+    step : int or None
+        Of the run's checkpoint; None: its last.
+    names : mapping
+        Name of a tensor there, or a regular expression -> the parameter's name here; empty: it is
+        left out.
+    """
+
+    run: str | None = None
+    study: str | None = None
+    block: str | None = None
+    runs: str | None = None
+    file: str | None = None
+    step: int | None = setting(None, AT_LEAST_1)
+    names: dict[str, str] = setting({})
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a run begins with weights of another."""
+        return any(value for value in vars(self).values())
+
+
+@dataclass(frozen=True)
 class ExecutionConfig:
     """How a run is executed. Never part of its identity."""
 
@@ -250,6 +287,7 @@ class RunConfig:
         default_factory=TrainerConfig,
         metadata={"historic": {"kind": "engine", "program": None, "options": {}}},
     )
+    init_from: InitFromConfig = field(default_factory=InitFromConfig, metadata={"historic": None})
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 
     @property

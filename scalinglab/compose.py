@@ -31,14 +31,18 @@ from yaml import YAMLError
 
 from scalinglab import own_parts
 from scalinglab.own_groups import SHIPPED, own_folders, quoted
+from scalinglab.scaling.choices import chosen_class, users_of, without_leftovers
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
-from scalinglab.scaling.fields import chosen_class, class_of, keys_of, users_of, without_leftovers
+from scalinglab.scaling.fields import keys_of
+from scalinglab.scaling.model.options import named_slots
 from scalinglab.scaling.model.part import SLOTS
+from scalinglab.scaling.read_options import class_of
 
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
 _OPEN = re.compile(r"(model\.(options|base_options|roles)|data\.tokenizer\.options)[.=]")
+_NAMED_SLOT = re.compile(rf"model/({'|'.join(named_slots())})=")
 _POOL = re.compile(r"data\.pools\.\w+\.")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
@@ -119,8 +123,11 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
 def _opened(override: str) -> str:
     """An override that may name a new key, where any may stand: ``++model.options.width=64``.
 
-    What a network of somebody's own, or a tokenizer, takes is checked when it is built.
+    What a network of somebody's own, or a tokenizer, takes is checked when it is built. A part
+    whose slot has a name alone, ``model/norm=dyt``, is a group that no file of ours has chosen.
     """
+    if _NAMED_SLOT.match(override):
+        return f"+{override}"
     return f"++{override}" if _OPEN.match(override) else override
 
 
@@ -174,7 +181,9 @@ def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         whole = hydra_compose("config", list(overrides), return_hydra_config=True)
         of_file = group.replace(".", "/")
-        choice = f"{of_file}={whole.hydra.runtime.choices[of_file]}"
+        if of_file not in whole.hydra.runtime.choices:
+            return {}
+        choice = _opened(f"{of_file}={whole.hydra.runtime.choices[of_file]}")
         keys: Any = OmegaConf.select(_read([*search, choice]), group)
         plain: Any = OmegaConf.to_container(keys, resolve=True)
         return dict(plain)
@@ -274,6 +283,11 @@ def _below_a_value(key: str) -> str:
         (".options", ".extra", ".classes", ".weights", ".pools")
     ):  # groups of any keys
         return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
+    if parent.removeprefix("model.") in named_slots():
+        return (
+            f"unknown key {key!r}: {parent} is a name alone; {parent.replace('.', '/')}=NAME chooses "
+            "one with its keys"
+        )
     return f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it"
 
 
@@ -294,7 +308,7 @@ def _keys_beside(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:
     """
     groups = {"hydra.searchpath", *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
     groups |= {f"model/{slot}" for slot in SLOTS}
-    chosen = [o for o in overrides if o.partition("=")[0] in groups]
+    chosen = [o for o in overrides if o.partition("=")[0].lstrip("+") in groups]
     try:
         node: Any = _read(chosen)
     except HydraException as error:  # a file that was chosen is wrong by itself

@@ -17,7 +17,7 @@ from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
 from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.training.ranks import slurm_nodes
+from scalinglab.scaling.training.srun import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.launch.launch import check_backend
@@ -137,12 +137,13 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 
 
 def _fitted(study: StudyConfig) -> Fitted:
-    """What the law of a study asks of its runs: of one that reads N or D alone less."""
+    """What the law of a study asks of its runs: of one in one variable less."""
     if study.answer.law == AUTO:
         return SURFACE
     law = analysis.LAWS.find(study.answer.law)
-    axes = frozenset("ND") & set(law.inputs)
-    if law.curve or len(axes) != 1 or set(law.inputs) - axes:
+    inputs = {study.answer.x if name == "x" else name for name in law.inputs}
+    axes = frozenset("NDC") & inputs
+    if law.curve or len(axes) != 1 or inputs - axes:
         return SURFACE
     return Fitted(axes, len(law.parameters), f"the law {law.name}")
 

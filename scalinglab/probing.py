@@ -19,7 +19,8 @@ from scalinglab.sweeps.launch.asking import ALL, END, Asked, ask
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.launch.probes import launch_probes, unanswered
 from scalinglab.sweeps.plan.places import check_places
-from scalinglab.sweeps.store.asked import Ask, read_asks, store_ask
+from scalinglab.sweeps.store.asked import Ask, read_asks, store_ask, withdraw
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.verb import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -46,6 +47,31 @@ class ProbeOptions:
         "where: end, all (every step that has a checkpoint), or steps, as in [100,1000]", [END]
     )
     runs: str | None = option(f"which runs: {SELECTION}; by default all that are finished", None)
+    withdraw: bool = option(
+        "ask no longer what still lacks numbers: all of it, or of one probe, with options; what was"
+        " found stays",
+        False,
+    )
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """Questions that are asked no longer."""
+
+    study: str
+    questions: list[str]
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Their names."""
+        return {"study": self.study, "withdrawn": self.questions}
+
+    def show(self, screen: Screen) -> None:
+        """A line a question."""
+        for question in self.questions:
+            screen.say(f"no longer asked: {question}")
+        if not self.questions:
+            screen.say(f"nothing that is asked of study {self.study!r} so lacks numbers")
 
 
 @dataclass(frozen=True)
@@ -152,7 +178,8 @@ def probe(
     if options.probe is not None:
         if options.runs is None:  # says what there is instead of finished runs, and the way on
             # Here, because pandas takes a while to import.
-            from scalinglab.analysis.tables.runs import load, require
+            from scalinglab.analysis.tables.runs import load
+            from scalinglab.analysis.tables.study_runs import require
 
             require(load(outputs, study=study), outputs, study)
         question = ask(
@@ -169,6 +196,24 @@ def probe(
     submitted = config.backend == "slurm" and not config.watch
     frame = numbers(outputs, asks)
     return Probed(study, frame, left, question.left_out, not finished, submitted)
+
+
+def take_back(study: str, outputs: Path, options: ProbeOptions) -> Withdrawn:
+    """Withdraw questions of a study.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study, or steps or runs are named: a question goes as a whole.
+    """
+    read_plan(outputs, study)
+    whole = ProbeOptions(probe=options.probe, options=options.options, withdraw=True)
+    if options != whole or (options.options and options.probe is None):
+        raise ConfigError(
+            "withdraw = true: a question goes as a whole; leave out steps and runs, and name probe"
+            " and options"
+        )
+    return Withdrawn(study, withdraw(outputs, study, options.probe, options.options))
 
 
 def _before(outputs: Path, study: str, options: ProbeOptions) -> list[Ask]:

@@ -75,6 +75,39 @@ KINDS = {
         "FED_BY",
         "the arithmetic of a feed-forward (torch)",
     ),
+    "norm": Kind(
+        "scalinglab.scaling.model.part",
+        "NORMS",
+        "the keys and sizes of what normalises, a subclass of Norm; its arithmetic registers beside"
+        " it",
+    ),
+    "normed_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "NORMED_BY",
+        "the arithmetic of a norm (torch)",
+    ),
+    "linear": Kind(
+        "scalinglab.scaling.model.part",
+        "LINEARS",
+        "the keys and sizes of what a matrix of the blocks is, a subclass of Linear; its arithmetic"
+        " registers beside it",
+    ),
+    "multiplied_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "MULTIPLIED_BY",
+        "the arithmetic of a linear map (torch)",
+    ),
+    "residual": Kind(
+        "scalinglab.scaling.model.part",
+        "RESIDUALS",
+        "the keys and sizes of how branches are added to the stream, a subclass of Residual; its"
+        " arithmetic registers beside it",
+    ),
+    "added_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "ADDED_BY",
+        "the arithmetic of a residual, a subclass of Stream (torch)",
+    ),
     "schedule": Kind(
         "scalinglab.scaling.schedule.schedule",
         "SCHEDULES",
@@ -142,6 +175,9 @@ ARITHMETIC = {
     "optimizer": "update",
     "mixer": "mixed_by",
     "feed_forward": "fed_by",
+    "norm": "normed_by",
+    "linear": "multiplied_by",
+    "residual": "added_by",
     "measurement": "measured_by",
     "probe": "probed_by",
 }

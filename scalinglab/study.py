@@ -30,11 +30,10 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
-from scalinglab.probing import Probed, ProbeOptions, probe
+from scalinglab.probing import Probed, ProbeOptions, Withdrawn, probe, take_back
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import argument
-from scalinglab.show import Watch
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.launch import check_backend, launch
 from scalinglab.sweeps.plan.make import make_plan
@@ -43,6 +42,7 @@ from scalinglab.sweeps.study.added import add_block, read_added, with_added
 from scalinglab.sweeps.study.expand import BlockConfig
 from scalinglab.sweeps.study.study import check_study, is_search
 from scalinglab.terminal import Screen
+from scalinglab.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -220,17 +220,20 @@ class Study(LaunchedStudy, StudyAnswers):
         return reach(self, options, self._screen)
 
     @keywords(ProbeOptions)
-    def probe(self, options: ProbeOptions) -> Probed:
+    def probe(self, options: ProbeOptions) -> Probed | Withdrawn:
         """Read checkpoints of the study's finished runs; what was found is not read again.
 
         ``study.probe(probe="validation", options={"store": "text-ab12cd34"})``. Where it is done is
-        in the study's overrides: ``Study.open("mine", "launch.workers=2")``.
+        in the study's overrides: ``Study.open("mine", "launch.workers=2")``. With ``withdraw=True``
+        what still lacks numbers is asked no longer.
 
         Raises
         ------
         ConfigError
             On any mistake; nothing has been read by then.
         """
+        if options.withdraw:
+            return take_back(self.name, self.outputs, options)
         return probe(self.compose(), self.name, self.outputs, options, self._screen)
 
     # ------------------------------------------------------------------ how

@@ -11,10 +11,9 @@ from scalinglab.scaling.fields import (
     AT_LEAST_1,
     ConfigError,
     Within,
-    check_ranges,
-    from_dict,
     setting,
 )
+from scalinglab.scaling.read_options import check_ranges, from_dict
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.scaling.text.shell import has_control_characters

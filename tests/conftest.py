@@ -13,13 +13,14 @@ from typing import Any
 import hypothesis
 import pytest
 
+from scalinglab.scaling.choices import with_choice
 from scalinglab.scaling.config import DataConfig, RunConfig, ScheduleConfig, from_dict
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
-from scalinglab.scaling.fields import with_choice
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.sweeps.plan.init_from import InitialWeightsFinder
 
 # One step is 4 sequences of 16 tokens: 64 tokens. The pool holds 312 steps.
 TINY = {
@@ -106,11 +107,12 @@ def outputs(tmp_path, tiny_store) -> Path:
 
 
 @pytest.fixture
-def make_run(outputs, tiny_run, tiny_store) -> Callable[..., RunFolder]:
+def make_run(outputs, tiny_config, tiny_store) -> Callable[..., RunFolder]:
     """A planned tiny run: its folder, with run.json."""
 
     def make(changes: dict[str, Any] | None = None, below: Path = outputs) -> RunFolder:
-        run = tiny_run(changes)
+        weights = InitialWeightsFinder(below).of
+        run = resolve(tiny_config(changes), tiny_store.manifest, weights)
         folder = RunFolder(below / "runs" / run.run_id)
         folder.describe(describe(run, tiny_store))
         return folder

@@ -63,7 +63,7 @@ def test_the_parts_of_the_page_train_together() -> None:
     for i, text in enumerate(examples_of("extending.md")):
         Path(f"part{i}.py").write_text(text)
         names.append(f"part{i}.py")
-    assert len(names) == 8
+    assert len(names) == 9
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(STUDY)
@@ -76,6 +76,11 @@ def test_the_parts_of_the_page_train_together() -> None:
         "schedule=two_steps",
         "model/feed_forward=bottleneck",
         "model.feed_forward.rank=4",
+        "model.norm=scale",
+        "model/linear=diagonal_plus",
+        "model.linear.rank=0.25",
+        "model.linear.within=mixer",
+        "model.residual=gated",
         "data=counting",
         "data.options={vocab: 16, tokens: 20000, validation_tokens: 257}",
         "data.validation_tokens=256",
@@ -125,6 +130,19 @@ class Odd(Source):
     def corpus(self):
         return {}
 """
+NORM = """
+from torch import nn
+from scalinglab.scaling.model.part import Norm
+@register.norm("odd")
+@dataclass(frozen=True, kw_only=True)
+class Odd(Norm):
+    name: str = "odd"
+    def tensors(self, width):
+        return {"gain": (width,)}
+@register.normed_by("odd")
+def odd(own, width):
+    return nn.LayerNorm(width)
+"""
 TOKENS = "Corpus(np.array({}, np.{}), np.arange(9, dtype=np.uint8), 64, 1.0)"
 WRONG = {
     'register.law("odd")(lambda D: D)': r"law = 'odd' of .*odd\.py: function .* a Law is wanted",
@@ -146,8 +164,9 @@ WRONG = {
     SOURCE.format(TOKENS.format("[]", "uint8")): "it has no train tokens",
     SOURCE.format(TOKENS.format("[1, 64]", "uint8")): "the token 64; its vocabulary is 0 to 63",
     "raise SystemExit(3)": "SystemExit: 3",
+    NORM: r"'odd': tensors\(\) says blocks\.0\.attention_norm\.gain of 16 where the module has .*weight",
 }
-CHOSEN = {"schedule": "schedule", "data": "source"}
+CHOSEN = {"schedule": "schedule", "data": "source", "model/norm": "norm"}
 
 
 @pytest.mark.parametrize("text", WRONG)

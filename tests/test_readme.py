@@ -7,14 +7,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from scalinglab.cli import GROUPS, VERBS
 from scalinglab.compose import compose
 from scalinglab.sweeps.plan.make import make_plan
 
 ROOT = Path(__file__).parent.parent
-DOCS = sorted((ROOT / "docs").glob("*.md"))
 README = (ROOT / "README.md").read_text()
 
 
@@ -48,16 +46,12 @@ def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> 
 
 def test_every_verb_is_named() -> None:
     rows = README.partition("## The verbs")[2].partition("\n## ")[0].splitlines()
-    named = {row.split(" | ")[0].strip("| "): tuple(re.findall(r"`(\w+)`", row)) for row in rows}
+    named = {
+        row.split(" | ")[0].strip("| "): tuple(re.findall(r"`(\w[\w-]*)`", row)) for row in rows
+    }
     assert {group: verbs for group, verbs in named.items() if verbs} == GROUPS
     page = (ROOT / "docs" / "verbs.md").read_text()
-    assert set(re.findall(r"^\| `scaling (\w+)", page, re.MULTILINE)) == set(VERBS)
-
-
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in DOCS)])
-def test_every_link_leads_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
-        assert ((ROOT / page).parent / link).exists(), link
+    assert set(re.findall(r"^\| `scaling ([\w-]+)", page, re.MULTILINE)) == set(VERBS)
 
 
 def test_every_place_of_the_layout_exists() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.runs import load_curves
+from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.scaling.errors import UserError
 
 _SAME = 1e-6  # of the peak: learning rates that differ by less are one schedule

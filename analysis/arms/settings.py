@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.analysis.arms.pairs import matched_sizes, pair_keys
-from scalinglab.analysis.tables.runs import FLOPS, load, require
+from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.settings import setting
+from scalinglab.analysis.tables.study_runs import require
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -153,6 +154,7 @@ def _belongs(key: str, intended: str | None) -> bool:
     return (
         key == intended
         or of_group
+        or key.startswith(f"{intended}.")
         or (intended, key) in belonging
         or (intended.startswith("schedule") and key == "schedule")
     )

@@ -21,13 +21,15 @@ from scalinglab.analysis.decisions.allocation import Allocation, allocate
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from scalinglab.analysis.decisions.isoflop import Minima, isoflop_minima
 from scalinglab.analysis.decisions.optimum import best_split, loss_at, tokens_for_budget
+from scalinglab.analysis.decisions.power_line import PowerLine, line_through
 from scalinglab.analysis.decisions.training_envelope import Envelope, envelope
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import log_log_slope, values_with_intervals
+from scalinglab.analysis.intervals.spread import log_log_slope
 from scalinglab.analysis.tables.factors import with_multiples
-from scalinglab.analysis.tables.points import read_points, rename
+from scalinglab.analysis.tables.law_columns import as_law_columns
+from scalinglab.analysis.tables.points import read_points
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import State
 
@@ -83,6 +85,7 @@ def compare_approaches(
     budget: str | None = None,
     curves: pd.DataFrame | None = None,
     surface: Result | None = None,
+    allocation: Allocation | None = None,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -105,6 +108,14 @@ def compare_approaches(
         ``N, D, loss`` along training curves, for the envelope. Default: `points`.
     surface : Result, optional
         A fit of the points, where there is one already, in their names of the columns.
+    allocation : Allocation, optional
+        Of the surface, for these budgets, where there is one already.
+    resamples : int
+        Number of resamples for the intervals; 0 for none.
+    seed : int
+        Of the resampling.
+    level : float
+        Of the intervals.
     **options
         Of the surface's fit; see `analysis.fit`.
 
@@ -116,45 +127,30 @@ def compare_approaches(
     if surface is None:
         surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)
     budgets = np.atleast_1d(np.asarray(budgets, float))
-    third = allocate(surface, budgets, cost=cost, level=level)
+    third = allocation or allocate(surface, budgets, cost=cost, level=level)
     N, D = (points[name].to_numpy(float) for name in ("N", "D"))
     costed = points.assign(C=cost(N, D))
     bootstrap: dict[str, Any] = {"resamples": resamples, "seed": seed}
     level_points, moved = _to_one_cost(costed, surface, cost, budget)
     minima = isoflop_minima(level_points, budget=budget, level=level, **bootstrap)
     by_envelope = envelope(points if curves is None else curves, cost=cost, **bootstrap)
-    lines, without = {}, []
-    for approach, power in ((1, by_envelope.power), (2, _power(minima))):
-        lines[approach], lost = _with_line(power)
-        without += (
-            [
-                f"approach {approach}: {lost:.0%} of the resamples give no power law: its"
-                " intervals are of the others"
-            ]
-            if lost > _MAY_LACK
-            else []
-        )
-    rows, exponents, refused = [], [], _refused(minima, by_envelope)
+    lines = {1: PowerLine.of(by_envelope.power), 2: PowerLine.of(line_through(minima))}
     counts = {1: by_envelope.sizes, 2: len(minima.found)}
-    for approach, power in lines.items():
-        if np.isfinite(power[0]).all():
-            drawn = _drawn(power, budgets, cost)
-            rows += _rows(NAMES[approach], budgets, drawn, level, resamples > 0)
-            exponents.append(
-                {
-                    "approach": NAMES[approach],
-                    **_exponents(power, budgets, cost, level, resamples),
-                    "seen": counts[approach],
-                }
-            )
+    rows, exponents = [], []
+    for approach, line in lines.items():
+        if line.exists:
+            name = {"approach": NAMES[approach]}
+            rows += [name | row for row in line.rows(budgets, cost, level, resampled=resamples > 0)]
+            growth = line.exponents(budgets, cost, level, resampled=resamples > 0)
+            exponents.append({**name, **growth, "seen": counts[approach]})
     rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
     bias = _bias(surface, level_points, minima, cost, budget)
-    warnings = [*third.warnings, *without, *moved, *bias]
+    warnings = [*third.warnings, *_without_line(lines), *moved, *bias]
     return Approaches(
         pd.DataFrame(rows).sort_values(["C", "approach"], ignore_index=True),
         pd.DataFrame(exponents),
-        refused,
+        _refused(minima, by_envelope),
         minima,
         by_envelope,
         surface,
@@ -188,18 +184,28 @@ def approaches_of_fit(
     row_numbers = read_points(
         law.law, table, columns=columns, exclude=exclude, mix_fingerprints=mix_fingerprints
     ).rows
-    points = rename(with_multiples(table.iloc[row_numbers], columns), columns or {})
+    points = as_law_columns(with_multiples(table.iloc[row_numbers], columns), columns or {})
     surface = replace(law, columns={name: name for name in law.columns})
     return compare_approaches(points, budgets, surface=surface, **asked)
 
 
-def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> Approaches | None:
-    """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
-    if not budgets:
+def other_approaches(
+    law: Result, runs: pd.DataFrame, allocation: Allocation | None
+) -> Approaches | None:
+    """All approaches for a study's runs, its fitted law and how that splits the study's budgets.
+
+    None where only the surface gives an answer.
+    """
+    if allocation is None:
         return None
     done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     approaches = compare_approaches(
-        done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
+        done,
+        allocation.table["C"],
+        surface=law,
+        allocation=allocation,
+        resamples=len(law.draws),
+        level=law.settings["level"],
     )
     return approaches if len(approaches.exponents) > 1 else None
 
@@ -233,53 +239,13 @@ def _surface_at(surface: Result, points: pd.DataFrame) -> Array:
     return loss_at(surface.law, best, N, D)[0]
 
 
-def _power(minima: Minima) -> Array:
-    """Intercept and slope of log N* in log C, shape (1 + resamples, 2); NaN from one budget."""
-    C = minima.found["C"].to_numpy(float)
-    if len(C) < 2:
-        return np.full((len(minima.drawn), 2), np.nan)
-    slope = log_log_slope(C, np.exp(minima.drawn.T))
-    is_found = np.isfinite(minima.drawn)
-    middle = (is_found * np.log(C)).sum(1) / np.maximum(is_found.sum(1), 1)
-    height = np.where(is_found, minima.drawn, 0).sum(1) / np.maximum(is_found.sum(1), 1)
-    return np.stack([height - slope * middle, slope], axis=1)
-
-
-def _with_line(power: Array) -> tuple[Array, float]:
-    """The best power law and those of the resamples that give one, and the share that do not.
-
-    Whether sizes drawn again lie around a best one is chance, and says nothing of where it is.
-    """
-    has_line = np.isfinite(power).all(axis=1)
-    lost = float(np.mean(~has_line[1:])) if has_line[0] and len(has_line) > 1 else 0.0
-    return np.concatenate([power[:1], power[1:][has_line[1:]]]), lost
-
-
-def _drawn(power: Array, budgets: Array, cost: Cost) -> tuple[Array, Array]:
-    """N* and D* of each budget and draw, shape (budgets, draws)."""
-    N = np.exp(power[:, 0] + np.log(budgets)[:, None] * power[:, 1])
-    return N, np.stack([tokens_for_budget(cost, n, c) for n, c in zip(N, budgets, strict=True)])
-
-
-def _rows(
-    name: str, budgets: Array, drawn: tuple[Array, Array], level: float, resampled: bool
-) -> list[dict]:
-    rows = []
-    for C, N, D in zip(budgets, *drawn, strict=True):
-        values = {"N": N, "D": D, "tokens_per_parameter": D / N}
-        rows.append(
-            {"approach": name, "C": C, **values_with_intervals(values, level, resampled=resampled)}
-        )
-    return rows
-
-
-def _exponents(
-    power: Array, budgets: Array, cost: Cost, level: float, resamples: int
-) -> dict[str, float]:
-    around = budgets.mean() * np.exp([-0.1, 0.1])
-    D = _drawn(power, around, cost)[1]
-    values = {"a": power[:, 1], "b": log_log_slope(around, D)}
-    return values_with_intervals(values, level, resampled=resamples > 0)
+def _without_line(lines: Mapping[int, PowerLine]) -> list[str]:
+    return [
+        f"approach {approach}: {line.lost:.0%} of the resamples give no power law: its intervals"
+        " are of the others"
+        for approach, line in lines.items()
+        if line.lost > _MAY_LACK
+    ]
 
 
 def _of_surface(exponents: pd.DataFrame) -> Mapping[str, float]:

@@ -14,8 +14,9 @@ from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_areas import highest_rates, runs_that_rewarm
 from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.law_columns import as_law_columns
 from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.points import Points, rename
+from scalinglab.analysis.tables.points import Points
 
 _APART = 1.1  # times: nearer peaks are one
 _NAMED = 3  # runs
@@ -31,7 +32,7 @@ def peaks_of(law: Law, points: Points, data: pd.DataFrame) -> dict[str, Any]:
     """
     if not law.curve or law.several_peaks or points.checkpoints is None:
         return {}
-    whole = rename(with_multiples(as_floats(data), points.renamed), points.renamed)
+    whole = as_law_columns(with_multiples(as_floats(data), points.renamed), points.renamed)
     if "lr" not in whole:
         return {}
     whole = whole[whole["run"].isin(points.checkpoints["run"])]

@@ -17,8 +17,8 @@ from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.law_columns import as_law_columns, rename_columns
 from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.points import rename, rename_columns
 from scalinglab.analysis.tables.thinning import FEW_ROWS, between_rows, told_rows
 from scalinglab.scaling.errors import UserError
 
@@ -39,6 +39,11 @@ class Result(FittedLaw):
         ----------
         factor : float
             At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
+
+        Raises
+        ------
+        UserError
+            If the factor is below 1.
         """
         if not factor >= 1:
             raise UserError(f"factor = {factor!r} must be at least 1")
@@ -112,7 +117,8 @@ class Result(FittedLaw):
         return table
 
     def band(self, data: pd.DataFrame, level: float) -> pd.DataFrame:
-        """The interval of the law itself at other points: that of `predict` without the noise of a run.
+        """The interval of the law itself at other points:
+        that of `predict` without the noise of a run.
 
         Parameters
         ----------
@@ -181,7 +187,7 @@ class Result(FittedLaw):
             if source in data.columns or name not in data.columns
         }
         renamed = rename_columns(self.law, data, names, response=False)
-        return rename(data.reset_index(drop=True), renamed)
+        return as_law_columns(data.reset_index(drop=True), renamed)
 
     def _told_rows(self, data: pd.DataFrame, table: pd.DataFrame) -> Array:
         """Rows whose interval is computed: of long curves some, between which it hardly bends."""

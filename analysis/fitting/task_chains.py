@@ -11,6 +11,8 @@ import pandas as pd
 from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
 from scalinglab.scaling.errors import UserError
 
+_NONE: Mapping = {}
+
 
 @dataclass(frozen=True)
 class TaskChains:
@@ -37,9 +39,9 @@ class TaskChains:
         """
         tables = []
         for task, chain in self.chains.items():
-            found = pd.concat([data, chain.predict(data, level)], axis=1)
-            found.insert(0, "task", task)
-            tables.append(found)
+            predicted = pd.concat([data, chain.predict(data, level)], axis=1)
+            predicted.insert(0, "task", task)
+            tables.append(predicted)
         return pd.concat(tables, ignore_index=True)
 
     @property
@@ -52,7 +54,11 @@ class TaskChains:
         )
 
 
-def task_chains(models: Mapping[str, pd.DataFrame], **options: Any) -> TaskChains:
+def task_chains(
+    models: Mapping[str, pd.DataFrame],
+    checkpoints: Mapping[str, pd.DataFrame] = _NONE,
+    **options: Any,
+) -> TaskChains:
     """Fit the chain of every task.
 
     Parameters
@@ -60,6 +66,8 @@ def task_chains(models: Mapping[str, pd.DataFrame], **options: Any) -> TaskChain
     models : mapping of str to DataFrame
         Task -> its table, as `analysis.task_chain` takes it: one row a finished model, with ``N``,
         ``D``, ``task_loss`` and ``accuracy``.
+    checkpoints : mapping of str to DataFrame
+        Task -> more pairs of loss and accuracy, as there.
     **options
         As of `analysis.task_chain`, for all tasks.
 
@@ -71,7 +79,7 @@ def task_chains(models: Mapping[str, pd.DataFrame], **options: Any) -> TaskChain
     chains, refused = {}, {}
     for task, table in models.items():
         try:
-            chains[task] = task_chain(table, **options)
+            chains[task] = task_chain(table, checkpoints.get(task), **options)
         except UserError as error:
             refused[task] = str(error)
     if not chains:

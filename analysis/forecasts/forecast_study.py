@@ -15,7 +15,9 @@ from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
 from scalinglab.analysis.intervals.spread import IMPOSSIBLE, missing_draws_in_words, scaled_interval
 from scalinglab.analysis.laws.error_scale import RELATIVE
-from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.runs import FLOPS, load
+from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.validation_sets import SET
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.identity import without

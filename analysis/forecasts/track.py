@@ -27,6 +27,7 @@ import pandas as pd
 
 from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
@@ -53,12 +54,14 @@ _PREDICTION: Shape = {
     "inflation": _NUMBER,
 }
 _KEPT = ("run_id", "N", "D", "step", "steps", "loss", "lower", "upper", "beyond", "law")
+_COLUMN = "column"  # what is predicted, where that is not the run's own loss
 COLUMNS = (
     "run_id",
     "study",
     "made",
     "share",
     "law",
+    _COLUMN,
     "loss",
     "lower",
     "upper",
@@ -88,7 +91,7 @@ def remember(
     outputs, study
         Where the runs lie.
     forecasts : DataFrame
-        From `analysis.forecast_study`.
+        From `analysis.forecast_study`; with ``column`` predictions of another column of the runs.
     level, calibration_factor : float
         Of their intervals.
 
@@ -100,7 +103,7 @@ def remember(
     new = 0
     tested = forecasts[["loss", "lower", "upper"]].notna().all(axis=1)
     for row in forecasts[tested].to_dict("records"):
-        forecast = {name: _plain(row[name]) for name in _KEPT}
+        forecast = {name: _plain(row[name]) for name in (*_KEPT, _COLUMN) if name in row}
         forecast |= {
             "version": VERSION,
             "study": study,
@@ -130,7 +133,8 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row a prediction, in the order in which they were made: ``run_id, study, made, share``
-        (of the curve that was known), ``law, loss, lower, upper, level``; of runs that have ended
+        (of the curve that was known), ``law, column`` (what is predicted; empty: the loss),
+        ``loss, lower, upper, level``; of runs that have ended
         ``measured``, ``error`` (predicted over measured, minus one), ``ratio`` (the miss over the
         half-width before calibration) and ``contained``; ``counts`` (the first of its run, made
         before its end, unchanged) and ``outcome``, in words.
@@ -147,15 +151,17 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
         )
     forecasts = list(_kept(outputs))
     forecasts = [one for one in forecasts if study is None or one["study"] == study]
-    rows, counted_runs = [], set()
+    rows: list[dict[str, Any]] = []
+    counted: set[tuple[str, str]] = set()
     for one in sorted(forecasts, key=lambda s: (s["made"], s["step"], s["run_id"])):
         try:
             row = _judged(outputs, one)
         except DamagedFile as error:
             tell(error, "what was predicted of its run does not count")
             continue
-        row["counts"] = row["counts"] and one["run_id"] not in counted_runs
-        counted_runs |= {one["run_id"]}
+        what = one["run_id"], row[_COLUMN]
+        row["counts"] = row["counts"] and what not in counted
+        counted.add(what)
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -173,6 +179,7 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     """A prediction and its outcome."""
     row = {name: forecast.get(name) for name in COLUMNS if name in forecast}
     row |= {
+        _COLUMN: forecast.get(_COLUMN, ""),
         "share": forecast["step"] / forecast["steps"] if forecast["steps"] > 0 else np.nan,
         "measured": np.nan,
         "error": np.nan,
@@ -201,7 +208,11 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
         return row | {"outcome": f"{done.status}: never tested"}
     if not _before_the_end(folder, done, forecast):
         return row | {"outcome": "made after the run had ended: does not count"}
-    measured = folder.record().final.validation_loss
+    measured: float | None = folder.record().final.validation_loss
+    if row[_COLUMN]:
+        measured = columns_at(folder, folder.record().steps).get(row[_COLUMN])
+        if measured is None:
+            return row | {"outcome": "ended, and not measured by its probe yet"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
     return row | {
         "measured": measured,
@@ -234,7 +245,8 @@ def factor_of_record(record: pd.DataFrame, level: float) -> float | None:
     level : float
         Of the intervals; predictions of another level do not count.
     """
-    ratios = np.sort(record.loc[record["counts"] & (record["level"] == level), "ratio"])
+    losses = record[_COLUMN] == ""  # what is said of tasks tells nothing of losses
+    ratios = np.sort(record.loc[record["counts"] & losses & (record["level"] == level), "ratio"])
     rank = math.ceil((len(ratios) + 1) * level - 1e-9)
     return max(1.0, float(ratios[rank - 1])) if 0 < rank <= len(ratios) else None
 
@@ -269,6 +281,7 @@ def as_texts(record: pd.DataFrame) -> pd.DataFrame:
             "run": record["run_id"],
             "known": [f"{share:.0%}" for share in record["share"]],
             "law": record["law"],
+            "of": record[_COLUMN].replace("", "loss"),
             "predicted": [
                 f"{loss:.4f}{interval_in_words(lower, upper)}"
                 for loss, lower, upper in zip(
@@ -284,7 +297,7 @@ def as_texts(record: pd.DataFrame) -> pd.DataFrame:
 
 def sentence(record: pd.DataFrame, level: float) -> str:
     """What the record says, in a sentence."""
-    counted = record[record["counts"] & (record["level"] == level)]
+    counted = record[record["counts"] & (record["level"] == level) & (record[_COLUMN] == "")]
     if counted.empty:
         return "No prediction has been tested yet."
     contained = counted["contained"].astype(bool)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.runs import read_curve, study_plan
+from scalinglab.analysis.tables.curves import read_curve
+from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import tell
 from scalinglab.scaling.records.run_folder import RunFolder

@@ -74,7 +74,13 @@ def read_runs(
 
 
 def read_raws(sources: Sequence[str | Path], pattern: str | Sequence[str] = ()) -> list[Raw]:
-    """The tables of files and folders, under their own names."""
+    """The tables of files and folders, under their own names.
+
+    Raises
+    ------
+    UserError
+        If no file is named, or one cannot be read.
+    """
     if not sources:
         raise UserError("no file is named")
     request = Request((pattern,) if isinstance(pattern, str) else tuple(pattern))

@@ -7,7 +7,7 @@ information of the points); nothing is trained and nothing is fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,8 @@ class Expectation:
         The law there, and the half-width of the interval of the *law* as a share of it (in the
         response's unit where errors are absolute).
     noise, level : float
+    response : str
+        What is predicted, in words.
     """
 
     law: Law
@@ -53,6 +55,7 @@ class Expectation:
     width: float
     noise: float
     level: float
+    response: str = "the loss"
 
     @property
     def unidentified(self) -> list[str]:
@@ -68,10 +71,10 @@ class Expectation:
         at = ", ".join(f"{name} = {value:.3g}" for name, value in self.target.items())
         reference = ", ".join(f"{name} {value:.3g}" for name, value in self.params.items())
         if not np.isfinite(self.width):
-            outcome = f"the loss at {at} will not be determined"
+            outcome = f"{self.response} at {at} will not be determined"
         else:
             width = ERROR_SCALES[self.law.errors].say(self.width)
-            outcome = f"the loss at {at} to +-{width} ({self.level:.0%})"
+            outcome = f"{self.response} at {at} to +-{width} ({self.level:.0%})"
         vague = (
             f" {', '.join(self.unidentified)} will not be identifiable."
             if self.unidentified
@@ -180,12 +183,18 @@ def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | 
     held_out = points[["held_out" in names for names in roles]]
     law = read_as(answer.law)
     reference = answer.reference or law.reference
-    if law.curve or not reference or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
+    columns = {name: answer.x if name == "x" else name for name in law.columns}
+    if law.curve or not reference or fitted.empty or not set(columns.values()) <= {"N", "D", "C"}:
         return None
-    target = answer.target
+    of_law = {column: name for name, column in columns.items()}
+    target = {of_law.get(name, name): value for name, value in answer.target.items()}
     if not target:
         if held_out.empty:
             return None
         largest = highest(held_out, "C")
-        target = {name: float(largest[name]) for name in law.columns}
-    return expect(law, fitted, target, noise=answer.noise, params=reference)
+        target = {name: float(largest[column]) for name, column in columns.items()}
+    points = fitted[list(columns.values())].set_axis(list(columns), axis=1)
+    expected = expect(law, points, target, noise=answer.noise, params=reference)
+    named = {columns.get(name, name): value for name, value in target.items()}
+    response = "the loss" if answer.kind == "law" else f"what the verdict {answer.kind} predicts"
+    return replace(expected, target=named, response=response)

@@ -32,7 +32,7 @@ from scalinglab.analysis.judgement.holdout import first_column, named
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.factors import with_multiples
-from scalinglab.analysis.tables.points import column_named
+from scalinglab.analysis.tables.law_columns import column_named
 from scalinglab.scaling.errors import UserError
 
 Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]

@@ -27,7 +27,8 @@ from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.tables.numbers import numbers_in
-from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load, require
+from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load
+from scalinglab.analysis.tables.study_runs import require
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig

@@ -18,12 +18,16 @@ import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.reporting.page import Download, Section, page
+from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.analysis.tables.runs import load
+from scalinglab.analysis.tables.study_runs import require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import from_dict, one_of, setting
+from scalinglab.scaling.fields import one_of, setting
 from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
+from scalinglab.scaling.model.stated import size
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without
@@ -38,7 +42,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW = "law"  # the kind of a study that is fitted, not judged
-_GIVEN = ("curves", "delta", "design")  # keywords of a judge that are no options
+_GIVEN = (
+    "curves",
+    "delta",
+    "design",
+    "planned",
+    "study",
+)  # keywords of a judge that are no options
 
 
 @dataclass(frozen=True)
@@ -53,16 +63,21 @@ class Finding:
         Title -> numbers.
     figures : list of (caption, Figure)
     warnings : list of str
+    forecasts : DataFrame or None
+        What it says of runs that are not trained yet, as `analysis.forecast_study` gives it, with
+        ``column``: what is predicted.
     """
 
     sentences: list[str]
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[tuple[str, Figure]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    forecasts: pd.DataFrame | None = None
 
 
-# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves, one
-# with a keyword `delta` the threshold of the study's fits.
+# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves,
+# one with a keyword `delta` the threshold of the study's fits, one with `planned` the runs to come,
+# one with `study` its name.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -94,25 +109,27 @@ class Verdict:
         """The verdict, and what the design could detect."""
         if self.design is None:
             return self.finding.sentences
-        told = self.design.sentence()
+        detectable = self.design.sentence()
         if math.isfinite(self.noise):
             measured = replace(self.design, noise=self.noise)
-            told += f". Measured: {self.noise:.2%} of noise, with which {measured.least:.2%} is"
-        return [*self.finding.sentences, f"{told[0].upper()}{told[1:]}."]
+            detectable += (
+                f". Measured: {self.noise:.2%} of noise, with which {measured.least:.2%} is"
+            )
+        return [*self.finding.sentences, f"{detectable[0].upper()}{detectable[1:]}."]
 
     def text(self) -> str:
         """The verdict in words and numbers."""
-        found = self.finding
+        finding = self.finding
         tables = [
             f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
-            for title, table in found.tables.items()
+            for title, table in finding.tables.items()
         ]
         return "\n\n".join(
             [
                 self.question,
                 *self.sentences(),
                 *tables,
-                *(f"! {warning}" for warning in found.warnings),
+                *(f"! {warning}" for warning in finding.warnings),
             ]
         )
 
@@ -134,18 +151,22 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    wanted = inspect.signature(judge).parameters
-    given: dict[str, Any] = {}
-    if "curves" in wanted:
-        given["curves"] = load_curves(outputs, study=study, loss=loss)
-    if "delta" in wanted:
-        given["delta"] = plan.study.answer.delta
+    keywords = inspect.signature(judge).parameters
+    arguments: dict[str, Any] = {}
+    if "curves" in keywords:
+        arguments["curves"] = load_curves(outputs, study=study, loss=loss)
+    if "delta" in keywords:
+        arguments["delta"] = plan.study.answer.delta
+    if "study" in keywords:
+        arguments["study"] = study
+    if "planned" in keywords:
+        arguments["planned"] = planned_runs(outputs, study)
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     if design is not None:
         noise = seed_scatter(runs, by=[design.arm, "N", "D", "lr"]).noise
-    if "design" in wanted:
-        given["design"] = design
-    finding: Any = judge(runs, **given, **options)
+    if "design" in keywords:
+        arguments["design"] = design
+    finding: Any = judge(runs, **arguments, **options)
     if not isinstance(finding, Finding):
         raise UserError(
             f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
@@ -197,7 +218,9 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options_of(kind: str) -> type:
-    """The keywords of a judge as a dataclass, which `from_dict` reads as any other group of keys."""
+    """The keywords of a judge as a dataclass, which `from_dict` reads as any
+    other group of keys.
+    """
     judge = VERDICTS[kind]
     hints = get_type_hints(judge)
     parameters = inspect.signature(judge).parameters.values()
@@ -257,33 +280,55 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
     return table.assign(loss=table["loss"].where(table["status"] == State.DONE, float("inf")))
 
 
+def planned_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+    """The runs of a study that are not finished: ``run_id, role, N, D, C, steps``."""
+    rows = []
+    for entry in study_plan(outputs, study).runs:
+        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
+        if not folder.exists() or folder.done() is not None or folder.state_damage() is not None:
+            continue
+        spec = folder.spec()
+        tokens = spec.steps * spec.tokens_per_step
+        rows.append(
+            {
+                "run_id": entry.run_id,
+                "role": ",".join(entry.roles),
+                "N": float(size(spec.counts)),
+                "D": float(tokens),
+                "C": flops_per_token(spec.flops) * tokens,
+                "steps": spec.steps,
+            }
+        )
+    return pd.DataFrame(rows, columns=["run_id", "role", "N", "D", "C", "steps"])
+
+
 def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
     """A verdict as plain values, for programs."""
-    found = verdict.finding
+    finding = verdict.finding
     return {
         "study": verdict.study,
         "question": verdict.question,
         "sentences": verdict.sentences(),
         "least_effect": None if verdict.design is None else verdict.design.least,
-        "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
-        "warnings": found.warnings,
+        "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
+        "warnings": finding.warnings,
     }
 
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    found, path, sentences = verdict.finding, Path(path), verdict.sentences()
-    sections = [Section(title, tables=[table]) for title, table in found.tables.items()]
+    finding, path, sentences = verdict.finding, Path(path), verdict.sentences()
+    sections = [Section(title, tables=[table]) for title, table in finding.tables.items()]
     facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
     text = page(
         verdict.study,
         verdict.question,
         sentences[1:],
-        found.warnings,
+        finding.warnings,
         sections,
         verdict.outputs,
         headline=sentences[0] if sentences else "",
-        leading=found.figures,
+        leading=finding.figures,
         downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
     )
     write_atomic(path.absolute(), text)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab.analysis.laws.registry import read_as
-from scalinglab.analysis.tables.runs import COUNTS_FROM, load, load_curves, require, study_plan
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.runs import COUNTS_FROM, load
+from scalinglab.analysis.tables.study_runs import require, study_plan
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 

@@ -12,9 +12,9 @@ from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.tables.clusters import clusters
-from scalinglab.analysis.tables.condition import same_values
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.law_columns import as_law_columns, conventions_of, rename_columns
 from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.validation_sets import (
@@ -26,7 +26,9 @@ from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.state import CENSORED
 
-_CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
+
+class TooFewPoints(UserError):
+    """The points do not determine the law, whatever the options: more or other runs do."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,10 @@ def read_points(
     ------
     UserError
         For an empty table, a missing column, a value that is not a positive number, mixed code
-        fingerprints, a column without spread or a rule that makes no sense: one sentence that names
-        the column and the value.
+        fingerprints or a rule that makes no sense: one sentence that names the column and the
+        value.
+    TooFewPoints
+        For a column without spread, or no row that the law describes.
     """
     if not isinstance(data, pd.DataFrame):
         raise UserError(f"data must be a pandas DataFrame, not {type(data).__name__}")
@@ -144,7 +148,7 @@ def read_points(
     _refuse_mixed_code(frame, mix_fingerprints)
     for rows in _by_arm(frame, renamed):
         refuse_different_sets(rows, renamed.values())
-    frame = rename(frame, renamed)
+    frame = as_law_columns(frame, renamed)
     _check_numbers(law, frame, scale)
     measured = frame[law.response].notna().to_numpy()
     prepared = law.read(frame, measured)
@@ -171,67 +175,9 @@ def read_points(
         excluded=excluded,
         rows=frame.index.to_numpy(),
         renamed=renamed,
-        counted=_counted(frame, renamed),
+        counted=conventions_of(frame, renamed),
         checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
     )
-
-
-def rename_columns(
-    law: Law, frame: pd.DataFrame, columns: Mapping[str, str] | None, *, response: bool = True
-) -> dict[str, str]:
-    """Column of the law -> column of the table, for every column the law reads.
-
-    Raises
-    ------
-    UserError
-        If `columns` names something the law does not read, or a column is missing.
-    """
-    needed = dict(law.inputs)
-    if response:
-        needed[law.response] = "the measured response"
-    names = dict(columns or {})
-    if not response:
-        names.pop(law.response, None)
-    for name in names:
-        if name not in needed:
-            raise UserError(f"columns: {law.name} reads no {name!r}, only {', '.join(needed)}")
-    renamed = {name: names.get(name, name) for name in needed}
-    for name, source in renamed.items():
-        if source not in frame.columns:
-            have = ", ".join(str(c) for c in frame.columns if not str(c).startswith("_"))
-            raise UserError(
-                f"{law.name} needs column {source!r} ({name}: {needed[name]}); the table has {have}"
-                f" (if it goes by another name: columns={{{name!r}: ...}}, or columns.{name}=NAME)"
-            )
-    return renamed
-
-
-def column_named(
-    table: pd.DataFrame, name: str, columns: Mapping[str, str] | None, option: str
-) -> str:
-    """The column of a table that an option names, by the table's name or by the law's.
-
-    Raises
-    ------
-    UserError
-        If there is none, or both names are there and say different things.
-    """
-    source = (columns or {}).get(name, name)
-    if source not in table.columns:
-        raise UserError(f"{option}: the table has no column {source!r}")
-    if name in table.columns and not same_values(table[name], table[source]):
-        raise UserError(
-            f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
-            f" and the table has a column {name!r}, too; say {option}={source!r}"
-        )
-    return source
-
-
-def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
-    """The table with the law's own column names; what one column gives another may hide."""
-    sources = {name: source for name, source in renamed.items() if source != name}
-    gone = {*sources, *sources.values()} & set(frame.columns)
-    return frame.drop(columns=list(gone)).assign(**{n: frame[s] for n, s in sources.items()})
 
 
 def _per_row(
@@ -324,14 +270,14 @@ def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int])
     if not described.all():
         excluded[f"not described by {law.name}"] = int((~described).sum())
     if not described.any():
-        raise UserError(f"no row has a measured {law.response!r} that {law.name} describes")
+        raise TooFewPoints(f"no row has a measured {law.response!r} that {law.name} describes")
     return described
 
 
 def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
     for name, column in (*prepared.items(), (law.response, response)):
         if column.ndim == 1 and np.ptp(column) <= 1e-9 * np.abs(column).max():
-            raise UserError(
+            raise TooFewPoints(
                 f"column {name!r} has the one value {column[0]:g} in every point: "
                 f"{law.name} needs at least two, better four or more"
             )
@@ -343,15 +289,6 @@ def _sharpness(noise: Array) -> tuple[float | None, Array]:
         return None, np.ones(len(noise))
     typical = float(np.exp(np.mean(np.log(noise))))
     return typical, typical / noise
-
-
-def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
-    counts = {}
-    for name, source in renamed.items():
-        column = _CONVENTIONS.get(source)
-        if column in frame.columns:
-            counts[name] = " and ".join(sorted(frame[column].dropna().astype(str).unique()))
-    return counts
 
 
 def _runs(frame: pd.DataFrame) -> tuple[str, ...]:

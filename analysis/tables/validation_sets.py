@@ -201,3 +201,10 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
 def sets_of(table: pd.DataFrame) -> list[str]:
     """Names of the validation sets of the rows; empty if no row says any."""
     return sorted(table[SET].dropna().astype(str).unique()) if SET in table else []
+
+
+def pool_columns(
+    own_pools: Mapping[str, str], called: Mapping[tuple[str, str], str]
+) -> dict[str, str]:
+    """Columns of a run's pools -> their names beside those of other runs."""
+    return {f"{FURTHER_LOSS}{p}": f"{FURTHER_LOSS}{called[p, c]}" for p, c in own_pools.items()}

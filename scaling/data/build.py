@@ -7,7 +7,6 @@ many there are. No more than a few chunks are in memory.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import logging
@@ -23,20 +22,14 @@ import numpy as np
 from scalinglab.scaling.data.columns import ColumnKinds, column_file
 from scalinglab.scaling.data.documents import Chunk, Documents
 from scalinglab.scaling.data.encode import Counts, Encoded, encode_chunk
+from scalinglab.scaling.data.making import Maker, placed, resumed
 from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.processes import mapped
-from scalinglab.scaling.data.store import BUILDING, MAKER, beating, is_abandoned
 from scalinglab.scaling.data.summary import hashes_file, summarize
 from scalinglab.scaling.data.verify import ENDS, ends_file
 from scalinglab.scaling.fields import ConfigError
-from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import (
-    create_exclusive,
-    read_json,
-    server_time,
-    write_json,
-)
-from scalinglab.scaling.records.damage import DamagedFile, Shape, sealed
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape
 from scalinglab.scaling.tokenizers.artefact import Artefact
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
@@ -143,25 +136,23 @@ def build_store(
         If a document cannot be read, a part would be empty, files changed meanwhile, or the
         training part holds what the validation part does.
     """
-    aside = folder.with_name(f".{folder.name}{BUILDING}")
-    if not _claim(aside, folder):
-        return
-    with beating(aside):
+    with resumed(folder) as maker:
+        if maker is None:
+            return
+        aside = maker.folder
         try:
-            manifest = _built(aside, name, options, source, state, artefact, processes)
+            manifest = _built(maker, name, options, source, state, artefact, processes)
         except ConfigError:
             shutil.rmtree(aside, ignore_errors=True)  # to go on would give the same
             raise
         write_json(aside / "manifest.json", manifest.to_dict())
         for left in (NOTE, *map(hashes_file, PARTS)):
             (aside / left).unlink(missing_ok=True)
-    (aside / MAKER).unlink(missing_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.rename(aside, folder)
+        placed(maker, folder)
 
 
 def _built(
-    aside: Path,
+    maker: Maker,
     name: str,
     options: dict[str, Any],
     source: Documents,
@@ -169,9 +160,9 @@ def _built(
     artefact: Artefact,
     processes: int,
 ) -> Manifest:
-    encoder = _encoder(artefact)
+    encoder, aside = _encoder(artefact), maker.folder
     with _Written(aside, source.kept) as written:
-        _encode(written, source, artefact, processes)
+        _encode(written, maker, source, artefact, processes)
     if source.state() != state:
         raise ConfigError(
             f"data.source = {name!r}: its files were changed while they were read; give the"
@@ -181,31 +172,9 @@ def _built(
     return summarize(aside, name, options, source, artefact, encoder, written.counts, columns)
 
 
-def _claim(aside: Path, folder: Path) -> bool:
-    """Become the one that builds; False once another has built it."""
-    me = sealed(machine.this_process().to_dict())
-    told = False
-    while True:
-        aside.mkdir(parents=True, exist_ok=True)
-        if (folder / "manifest.json").exists():
-            with contextlib.suppress(OSError):
-                aside.rmdir()
-            return False
-        if create_exclusive(aside / MAKER, me):
-            return True
-        with contextlib.suppress(FileNotFoundError):
-            if is_abandoned(aside, server_time(folder.parent)):
-                left = aside / f"{MAKER}.{os.getpid()}"
-                os.rename(aside / MAKER, left)  # one of those who find it abandoned succeeds
-                left.unlink()
-                continue
-        if not told:
-            log.warning("%s is being built by another process; waiting for it", folder.name)
-            told = True
-        time.sleep(0.5)
-
-
-def _encode(written: _Written, source: Documents, artefact: Artefact, processes: int) -> None:
+def _encode(
+    written: _Written, maker: Maker, source: Documents, artefact: Artefact, processes: int
+) -> None:
     size = source.size
     if size is not None and size < SMALL:
         processes = 1
@@ -215,6 +184,7 @@ def _encode(written: _Written, source: Documents, artefact: Artefact, processes:
     noted = told = began = time.monotonic()
     before = _text_bytes(written.counts)
     for encoded in mapped(_encoded, (source, artefact), remaining, processes):
+        maker.check()  # a process that slept for long does not write beside its successor
         written.add(encoded)
         now = time.monotonic()
         if now - noted > NOTE_SECONDS:

@@ -20,9 +20,9 @@ from scalinglab.scaling.fields import (
     AT_LEAST_1,
     ConfigError,
     Within,
-    check_ranges,
     setting,
 )
+from scalinglab.scaling.read_options import check_ranges
 
 SLOTS = 64  # of a context: probabilities are multiples of 1 / 64, so that the entropy is exact
 

@@ -17,9 +17,9 @@ from scalinglab.scaling.fields import (
     FRACTION,
     ConfigError,
     Within,
-    check_ranges,
     setting,
 )
+from scalinglab.scaling.read_options import check_ranges
 
 _MAGIC, _OLD = b"MMIDIDX\x00\x00", b"TNTIDX\x00\x00"
 _HEADER = 9 + 8 + 1 + 8 + 8  # magic, version, dtype, sequences, documents

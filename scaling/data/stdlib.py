@@ -18,7 +18,8 @@ import numpy as np
 
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import Within, check_ranges, setting
+from scalinglab.scaling.fields import Within, setting
+from scalinglab.scaling.read_options import check_ranges
 
 EXCLUDED = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages"}
 

@@ -6,13 +6,9 @@ A store is a folder ``<outputs>/data/<source>-<key>/`` with ``train.bin``, ``val
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
-import re
 import shutil
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,28 +19,13 @@ from numpy.lib.stride_tricks import as_strided
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.columns import VALUES, Column, column_file
 from scalinglab.scaling.data.excerpt import Excerpt
+from scalinglab.scaling.data.making import abandoned_stores, refuse_other, signed
 from scalinglab.scaling.data.manifest import DTYPES, PARTS, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, check_tokens, ends_file, head
 from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
-from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import (
-    create_folder,
-    read_json,
-    save_atomic,
-    server_time,
-    write_json,
-)
-from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.machine import PROCESS, Process
-
-MAKER = "maker.json"  # who makes a store, in its folder until it is whole
-BEAT_SECONDS = 20.0
-SILENT_SECONDS = 900.0  # without a beat, and a maker of another host is dead
-UNSIGNED_SECONDS = 3600.0  # the same of a folder that does not say who makes it
-BUILDING = ".building"  # ends the name of the folder of a store that can be gone on with
-_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
+from scalinglab.scaling.records.atomic import create_folder, save_atomic, write_json
 
 
 @dataclass(frozen=True)
@@ -228,7 +209,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     made: list[Manifest] = []
 
     def fill(aside: Path) -> None:
-        with beating(aside):
+        with signed(aside):
             content = _write_tokens(aside, corpus)
             facts = corpus.facts | _overlap(aside, source, corpus)
         manifest = Manifest(
@@ -245,12 +226,11 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
             excluded=corpus.excluded,
         )
         write_json(aside / "manifest.json", manifest.to_dict())
-        (aside / MAKER).unlink(missing_ok=True)
         made.append(manifest)
 
     # Another process may have been first: its store is as good.
-    if not create_folder(folder, fill) and not (folder / "manifest.json").exists():
-        raise FileExistsError(errno.EEXIST, "this is not a store; move it away", str(folder))
+    if not create_folder(folder, fill):
+        refuse_other(folder)
     return made[0]
 
 
@@ -321,62 +301,3 @@ def _overlap(folder: Path, source: str, corpus: Corpus) -> dict[str, Any]:
     found = overlap(parts[0], parts[1], corpus.bytes_per_token, ends)
     refuse_overlap(source, found, found.share, corpus.max_overlap)
     return {"overlap": round(found.share, 6)}
-
-
-@contextlib.contextmanager
-def beating(aside: Path) -> Iterator[None]:
-    """Say who makes a store, and again and again that it still does."""
-    maker = aside / MAKER
-    write_json(maker, machine.this_process().to_dict())
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(BEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                maker.touch()
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def abandoned_stores(stores: Path, *, resumable: bool = False) -> list[Path]:
-    """Folders of stores that were being made when their makers died.
-
-    A maker of this host is asked for by its process; one of another is taken for dead when it has
-    not beaten for a while, by the file server's clock.
-
-    Parameters
-    ----------
-    stores : Path
-        Where stores are.
-    resumable : bool
-        Those that the next command goes on with, instead of those that are of no use.
-    """
-    names = [p for p in stores.glob(".*") if p.is_dir()]
-    folders = [
-        p for p in names if (p.name.endswith(BUILDING) if resumable else _ASIDE.fullmatch(p.name))
-    ]
-    now = server_time(stores) if folders else 0.0
-    found = []
-    for folder in folders:
-        with contextlib.suppress(FileNotFoundError):  # it is whole now, and elsewhere
-            if is_abandoned(folder, now):
-                found.append(folder)
-    return found
-
-
-def is_abandoned(folder: Path, now: float) -> bool:
-    """Whether who makes the store in a folder has died; `now` is the file server's time."""
-    maker = folder / MAKER
-    if not maker.exists():  # it has just begun, is just over, or was made by code of before
-        last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        return now - last > UNSIGNED_SECONDS
-    with contextlib.suppress(DamagedFile):
-        if Process.from_dict(read_json(maker, PROCESS)).has_ended:
-            return True
-    return now - maker.stat().st_mtime > SILENT_SECONDS

@@ -24,9 +24,9 @@ from scalinglab.scaling.fields import (
     FRACTION,
     ConfigError,
     Within,
-    check_ranges,
     setting,
 )
+from scalinglab.scaling.read_options import check_ranges
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
 _LLMC = {20240520: "uint16", 20240801: "uint32"}  # first number of a header -> dtype

@@ -84,11 +84,14 @@ def _names_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
 
 
 def _named_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
-    """What a science names under the key of a registry; each of several pools has a source."""
+    """What a science names under the key of a registry; each of several pools has a source.
+
+    What has no keys of its own may stand there as its name alone (``model.norm``).
+    """
     *groups, key = registry.key.split(".")
     node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
     nodes = (node.get("pools") or {}).values() if groups == ["data"] else ()
-    names = [each.get(key) for each in (nodes or (node,))]
+    names = [each if isinstance(each, str) else each.get(key) for each in (nodes or (node,))]
     return [name for name in names if name is not None]
 
 

@@ -9,18 +9,23 @@ from typing import Any
 
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.model.part import (
+    LINEARS,
     SLOTS,
+    Branch,
     FeedForward,
+    Linear,
     Mixer,
+    Norm,
     Part,
+    Residual,
     default_feed_forward,
     default_mixer,
+    filled,
     stored_part,
 )
 
 ACTIVATIONS = ("relu2", "relu", "gelu", "swiglu", "geglu")
 GATED = ("swiglu", "geglu")  # with a third matrix
-NORMS = ("rmsnorm", "layernorm", "none")
 EMBEDDING_SCALES = ("one", "sqrt_width", "norm")
 NORM_SCALES = ("one", "inverse_sqrt_layer")
 INITS = ("normal", "small", "mimetic", "lsuv")
@@ -106,8 +111,10 @@ class NetworkOptions:
         Base of the rotary positions.
     activation : str
         Of the MLP: ``ACTIVATIONS``.
-    norm, placement : str
-        Which norm, and where in a block: ``NORMS``, ``PLACEMENTS``.
+    norm : str or Norm
+        Which norm: a name alone, or a part with its keys.
+    placement : str
+        Where in a block: ``PLACEMENTS``.
     post_fraction : float or None
         Share of the blocks, from the first, that ``mix`` gives post-norm.
     norm_scale : str
@@ -141,11 +148,14 @@ class NetworkOptions:
         How weight decay follows the width: ``DECAY_RULES``.
     mixer, feed_forward : Part
         What fills the slots of each block.
+    linear, residual : str or Part
+        What its matrices are, and how its branches are added to the stream; a name alone, or a
+        part with its keys.
     """
 
     rope_base: float = setting(10_000.0, ABOVE_0)
     activation: str = setting("relu2", ACTIVATIONS, historic="relu2")
-    norm: str = setting("rmsnorm", NORMS, historic="rmsnorm")
+    norm: str | Norm = setting("rmsnorm", historic="rmsnorm")
     placement: str = setting("pre", PLACEMENTS, historic="pre")
     post_fraction: float | None = setting(
         None, ABOVE_0, historic=None, used_with=("placement", ("mix",))
@@ -181,6 +191,8 @@ class NetworkOptions:
     feed_forward: FeedForward = field(
         default_factory=default_feed_forward, metadata={"historic": {"name": "mlp"}}
     )
+    linear: str | Linear = setting("dense", historic="dense")
+    residual: str | Residual = setting("add", historic="add")
 
 
 @dataclass(frozen=True)
@@ -200,7 +212,11 @@ class Architecture(NetworkOptions):
         """From the model in a run's science, which may be older than some option."""
         shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
         given = {f.name: model[f.name] for f in fields(cls) if f.name in model}
-        parts = {k: stored_part(SLOTS[k], v) for k, v in given.items() if k in SLOTS}
+        parts = {
+            k: stored_part(SLOTS[k], v)
+            for k, v in given.items()
+            if k in SLOTS and not isinstance(v, str)
+        }
         return cls(shape, **given | parts)
 
     def science(self) -> dict[str, Any]:
@@ -213,9 +229,34 @@ class Architecture(NetworkOptions):
         return {"name": "transformer", **vars(self.shape), **options}
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def branches(self) -> tuple[Branch, ...]:
         """What fills the slots of each block."""
         return self.mixer, self.feed_forward
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What fills all slots."""
+        return *self.branches, self.norm_part, self.linear_part, self.residual_part
+
+    @property
+    def norm_part(self) -> Norm:
+        """What normalises."""
+        return filled(Norm, self.norm)
+
+    @property
+    def linear_part(self) -> Linear:
+        """What matrices are, where it is meant for them (`linear_of`)."""
+        return filled(Linear, self.linear)
+
+    @property
+    def residual_part(self) -> Residual:
+        """How branches are added to the stream."""
+        return filled(Residual, self.residual)
+
+    def linear_of(self, slot: str) -> Linear:
+        """What the matrices of a branch are, by the slot that it fills."""
+        chosen = self.linear_part
+        return chosen if chosen.within in ("blocks", slot) else LINEARS["dense"]()
 
     @property
     def passes(self) -> int:
@@ -231,7 +272,7 @@ class Architecture(NetworkOptions):
 
     def norms(self, layer: int) -> tuple[Norms, Norms]:
         """Where attention and MLP of a block normalise."""
-        if self.norm == "none":
+        if self.norm_part.absent:
             return Norms(), Norms()
         post = 0 if self.post_fraction is None else round(self.post_fraction * self.shape.depth)
         return PLACEMENTS["post" if layer < post else self.placement]
@@ -239,7 +280,8 @@ class Architecture(NetworkOptions):
     @property
     def final_norm(self) -> bool:
         """Whether there is a norm before the head: not where the last sum is normalised."""
-        return self.norm != "none" and not self.norms(self.shape.depth - 1)[1].sum
+        absent = self.norm_part.absent
+        return not absent and not self.norms(self.shape.depth - 1)[1].sum
 
     @property
     def value_norm(self) -> bool:

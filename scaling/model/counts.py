@@ -11,7 +11,7 @@ from collections import Counter
 
 from scalinglab.scaling.model.architecture import Architecture, Norms
 from scalinglab.scaling.model.module import ModuleNetwork, Network
-from scalinglab.scaling.model.part import Part, Size, norm_sizes
+from scalinglab.scaling.model.part import Branch, Size, norm_sizes
 
 N_COUNTS = ("n_block", "n_matmul", "n_total", "n_active")
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")
@@ -40,15 +40,22 @@ def _block(architecture: Architecture, mixer: Norms, feed_forward: Norms) -> dic
         **norm_sizes(architecture, "attention_norm", mixer.input),
         **_part(architecture, architecture.mixer, mixer),
         **norm_sizes(architecture, "attention_output_norm", mixer.output),
+        **_residual(architecture, "attention_residual"),
         **norm_sizes(architecture, "attention_sum_norm", mixer.sum),
         **norm_sizes(architecture, "mlp_norm", feed_forward.input),
         **_part(architecture, architecture.feed_forward, feed_forward),
         **norm_sizes(architecture, "mlp_output_norm", feed_forward.output),
+        **_residual(architecture, "mlp_residual"),
         **norm_sizes(architecture, "mlp_sum_norm", feed_forward.sum),
     }
 
 
-def _part(architecture: Architecture, part: Part, norms: Norms) -> dict[str, Size]:
+def _residual(architecture: Architecture, place: str) -> dict[str, Size]:
+    sizes = architecture.residual_part.tensors(architecture)
+    return {f"{place}.{name}": size for name, size in sizes.items()}
+
+
+def _part(architecture: Architecture, part: Branch, norms: Norms) -> dict[str, Size]:
     place = f"{part.module}." if part.module else ""
     return {place + name: size for name, size in part.tensors(architecture, norms).items()}
 
@@ -61,7 +68,7 @@ def count_role(name: str) -> str:
         return "embedding"
     if name.startswith("head"):
         return "unembedding"
-    return "attention" if ".attention." in name or ".mixer." in name else "mlp"
+    return "attention" if ".attention" in name or ".mixer." in name else "mlp"
 
 
 def parameter_counts(architecture: Network) -> dict[str, int]:
@@ -93,7 +100,7 @@ def parameter_counts(architecture: Network) -> dict[str, int]:
         roles["unembedding"] = roles["embedding"]
     n_block = roles["attention"] + roles["mlp"]  # what fills the two slots
     n_matmul = n_block + roles["unembedding"]
-    idle = sum(part.idle_weights(architecture) for part in architecture.parts)
+    idle = sum(part.idle_weights(architecture) for part in architecture.branches)
     used = architecture.loops * (n_block - architecture.shape.depth * idle)
     n_active = used + roles["unembedding"]
     sums = {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total, "n_active": n_active}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scalinglab.scaling.fields import ConfigError, check_ranges, is_used, keys_of, one_of
+from scalinglab.scaling.choices import is_used
+from scalinglab.scaling.fields import ConfigError, keys_of, one_of
 from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
 from scalinglab.scaling.model.module import ROLES, ModuleNetwork, Network
 from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig
-from scalinglab.scaling.model.part import Part
+from scalinglab.scaling.model.part import Norm, Part, filled
+from scalinglab.scaling.read_options import check_ranges
 
 
 def network_of(model: NetworkConfig, vocab: int) -> Network:
@@ -168,7 +170,7 @@ def _check_loops(model: ModelConfig) -> None:
 def _check_part(part: Part, architecture: Architecture) -> None:
     key = f"model.{part.slot}"
     check_ranges(part, key)
-    if architecture.init not in part.inits:
+    if part.inits is not None and architecture.init not in part.inits:
         raise ConfigError(
             f"model.init = {architecture.init!r} clashes with {key}.name = {part.name!r}: it does not "
             f"know these tensors; allowed beside it: {', '.join(part.inits)}"
@@ -177,7 +179,7 @@ def _check_part(part: Part, architecture: Architecture) -> None:
 
 
 def _check_norms(model: ModelConfig) -> None:
-    if model.norm == "none":
+    if filled(Norm, model.norm).absent:
         _refuse(
             model,
             "norm",

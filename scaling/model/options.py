@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, defaults, setting
 from scalinglab.scaling.model.architecture import DECAY_RULES, PARAMETRIZATIONS, NetworkOptions
+from scalinglab.scaling.model.part import SLOTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,11 @@ class ModelConfig(NetworkOptions, NetworkConfig):
     context: int = setting(128, AT_LEAST_1)
     # A quarter, unlike an architecture's, which has none where no placement asks for it.
     post_fraction: float = setting(0.25, ABOVE_0, used_with=("placement", ("mix",)))
+
+
+def named_slots() -> tuple[str, ...]:
+    """The slots that have a name alone where their part has no keys, or all at defaults."""
+    return tuple(slot for slot in SLOTS if isinstance(defaults(ModelConfig)[slot], str))
 
 
 def model_class(model: Mapping[str, Any] | None) -> type[NetworkConfig]:

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 from scalinglab.scaling.fields import (
     ABOVE_0,
     AT_LEAST_0,
-    check_ranges,
     defaults,
     historic_values,
     keys_of,
     setting,
 )
+from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.registry import Registry, subclass_of
 
 # Roles of tensors (``scalinglab.scaling.model.parametrization``).

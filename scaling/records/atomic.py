@@ -109,18 +109,23 @@ def create_folder(path: Path, fill: Callable[[Path], Any]) -> bool:
     aside.mkdir()
     try:
         fill(aside)
-        for folder, _, names in os.walk(aside):
-            for name in names:
-                _flush(Path(folder) / name)
-            _flush(Path(folder))
-        try:
-            os.rename(aside, path)
-        except OSError as error:
-            if error.errno in _TAKEN:
-                return False
-            raise
+        return move_folder(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def move_folder(aside: Path, path: Path) -> bool:
+    """Flush a folder that is whole, and move it to `path`; False, and it stays, if one is there."""
+    for folder, _, names in os.walk(aside):
+        for name in names:
+            _flush(Path(folder) / name)
+        _flush(Path(folder))
+    try:
+        os.rename(aside, path)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
     _flush(path.parent)
     return True
 

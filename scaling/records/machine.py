@@ -135,7 +135,9 @@ def device_name(device: str) -> str | None:
 
 
 def gpu_memory() -> dict[str, tuple[float, float]]:
-    """Bytes free now, and in all, of the GPUs that this process may use and that say so, by name."""
+    """Bytes free now, and in all, of the GPUs that this process may use and that say so,
+    by name.
+    """
     fields = "index,uuid,memory.free,memory.total"
     try:
         listed = subprocess.run(

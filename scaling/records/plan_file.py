@@ -33,6 +33,11 @@ class AnswerConfig:
     curve_law: str = "lr_annealing"
     curve_held_out: str | None = None  # the schedule kind that is predicted
 
+    @property
+    def x(self) -> str:
+        """What a law in one variable is in; a verdict names it by its option ``x``."""
+        return str(self.options.get("x", "x"))
+
 
 @dataclass(frozen=True)
 class StudyConfig:

@@ -20,11 +20,15 @@ from scalinglab.scaling.records.identity import family_id, prefix_id, total_step
 SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
 
 
+def checkpoint_name(science: Mapping[str, Any], step: int) -> str:
+    """FAMILY/STEP-PREFIX: which training up to which step a checkpoint holds."""
+    return f"{family_id(science)}/{step:08d}-{prefix_id(science, step)}"
+
+
 def checkpoint_path(outputs: Path, science: Mapping[str, Any], step: int, owner: str = "") -> Path:
     """Where the checkpoint of a science at a step belongs; pinned unless it has an owner."""
-    name = f"{step:08d}-{prefix_id(science, step)}"
-    name += f".{owner}.pt" if owner else ".pt"
-    return outputs / "checkpoints" / family_id(science) / name
+    name = checkpoint_name(science, step)
+    return outputs / "checkpoints" / (f"{name}.{owner}.pt" if owner else f"{name}.pt")
 
 
 def owner_of(checkpoint: Path) -> str:
@@ -42,3 +46,12 @@ def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Pat
         if int(step) <= last and prefix_id(science, int(step)) == prefix:
             checkpoints.append((int(step), path))
     return sorted(checkpoints, reverse=True)
+
+
+def no_checkpoint(outputs: Path, run_id: str, science: Mapping[str, Any], step: int) -> str:
+    """The sentence for a step of which a run has no checkpoint; it names those that there are."""
+    steps = sorted({at for at, _ in candidates(outputs, science)})
+    return (
+        f"run {run_id} has no readable checkpoint of step {step}; there are: "
+        f"{', '.join(map(str, steps)) or 'none'}"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from scalinglab.scaling.config import RulesConfig
 from scalinglab.scaling.fields import defaults, keys_of
 from scalinglab.scaling.records.identity import without, without_historic
+from scalinglab.scaling.records.initial_weights import KEY
 from scalinglab.scaling.schedule.schedule import SCHEDULES
 from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS
 
@@ -50,6 +51,8 @@ def recipe(
         }
     if _OWN in common:
         common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
+    if KEY in common:  # each rung has its own
+        common[KEY] = {k: v for k, v in config[KEY].items() if v}
     data = config["data"]
     target = data.get("match_repetition")
     if target:  # the pools of each rung follow from its tokens

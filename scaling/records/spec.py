@@ -25,6 +25,7 @@ from scalinglab.scaling.records.identity import (
     science_pieces,
     with_historic,
 )
+from scalinglab.scaling.records.initial_weights import KEY, InitialWeights
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 from scalinglab.scaling.text.flatten import flatten
@@ -134,10 +135,10 @@ class DataSpec:
     def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
         """Read what a science says of the data; it has every key that joined later."""
         data = science["data"]
-        own = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
+        values = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
         pools = {name: known_fields(PoolSpec, pool) for name, pool in data["pools"].items()}
         mixture = {name: tuple(pieces) for name, pieces in mixture_pieces(science).items()}
-        return cls(**own, pools=pools, mixture=mixture)
+        return cls(**values, pools=pools, mixture=mixture)
 
     def shares(self, batch: int) -> Shares:
         """Which of its pools each sequence is drawn from, with so many sequences a step."""
@@ -193,6 +194,8 @@ class RunSpec:
     unigram_entropy : float or None
         Loss, on the validation windows, of a model that knows how often each token is; None where
         the store does not tell.
+    initial : InitialWeights or None
+        The weights that it begins with; None: drawn ones.
     config : mapping
         What a person asked for, as plain values.
     science : mapping
@@ -223,6 +226,7 @@ class RunSpec:
     irreducible_loss: float | None
     excluded: tuple[int, ...]
     unigram_entropy: float | None
+    initial: InitialWeights | None
     config: Mapping[str, Any]
     science: Mapping[str, Any]
 
@@ -263,6 +267,7 @@ class RunSpec:
             irreducible_loss=run["irreducible_loss"],
             excluded=tuple(run.get("excluded") or ()),
             unigram_entropy=run.get("unigram_entropy"),
+            initial=InitialWeights.stored(science, run.get(KEY) or {}),
             config=run["config"],
             science=run["science"],
         )
@@ -308,6 +313,7 @@ class RunSpec:
             # What runs of before, and data without documents, do not say.
             **({"excluded": list(self.excluded)} if self.excluded else {}),
             **({} if self.unigram_entropy is None else {"unigram_entropy": self.unigram_entropy}),
+            **({} if self.initial is None else {KEY: self.initial.facts()}),
         }
 
     @property

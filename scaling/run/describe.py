@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.mixed import Store, bytes_per_token, known_loss, unigram_entropy
+from scalinglab.scaling.records.initial_weights import KEY
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.resolve import Run
 
@@ -22,6 +23,7 @@ def trainer_of(run: RunSpec, execution: ExecutionConfig) -> str:
 def describe(run: Run, store: Store) -> RunSpec:
     """The content of run.json; nothing is composed or derived again inside a job."""
     windows = run.config.data.validation_tokens, run.shape.context
+    initial = {} if run.initial is None else {KEY: run.initial.facts()}
     return RunSpec.from_dict(
         {
             "run_id": run.run_id,
@@ -37,6 +39,7 @@ def describe(run: Run, store: Store) -> RunSpec:
             "bytes_per_token": bytes_per_token(store, *windows),
             "irreducible_loss": known_loss(store, *windows),
             "excluded": list(store.manifest.excluded),
+            **initial,
             "unigram_entropy": unigram_entropy(store, *windows),
         }
     )

@@ -19,10 +19,10 @@ HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
 # the buffer from which they are scattered; and weights and gradients of all outside the blocks.
 BLOCKS_GATHERED, OUTSIDE_GATHERED = 4, 3
 # Floats kept for the backward pass, a token. A unit of width in a block: queries, keys, values,
-# attention and the two branches; and what normalises them; a feed-forward says its own. A symbol at
-# the head: logits, log-softmax, its gradient.
+# attention and the two branches; and what normalises queries and keys; each part says its own. A
+# symbol at the head: logits, log-softmax, its gradient.
 BLOCK_FLOATS = 6
-NORM_FLOATS: Mapping[str, int] = {"rmsnorm": 2, "layernorm": 1, "none": 0}
+HEAD_NORM_FLOATS = 2
 HEAD_FLOATS = 3
 IN_PASSING = 1.25  # gradients of what is kept, while they live
 
@@ -106,14 +106,18 @@ def activation_floats(architecture: Network, batch: int, options: StepOptions) -
 
 def _block_floats(architecture: Architecture) -> float:
     """Kept of a token by one block."""
-    norm = NORM_FLOATS[architecture.norm]
+    norm = architecture.norm_part.kept_floats
     attention, mlp = architecture.norms(architecture.shape.depth - 1)
     outside = sum((n.input + n.output + n.sum) for n in (attention, mlp)) + attention.inner
-    heads = 2 * NORM_FLOATS["rmsnorm"] * architecture.qk_norm
-    heads += NORM_FLOATS["rmsnorm"] * architecture.value_norm + architecture.head_gains
+    heads = HEAD_NORM_FLOATS * (2 * architecture.qk_norm + architecture.value_norm)
+    heads += architecture.head_gains
     width = BLOCK_FLOATS + heads + norm * outside
     hidden = norm * mlp.inner * architecture.shape.mlp_width
-    kept = sum(part.kept_floats(architecture) for part in architecture.parts)
+    kept = architecture.residual_part.kept_floats(architecture)
+    for branch in architecture.branches:
+        linear = architecture.linear_of(branch.slot)
+        kept += branch.kept_floats(architecture)
+        kept += sum(linear.kept_floats(*size) for size in branch.matrices(architecture).values())
     return width * architecture.shape.width + hidden + kept
 
 

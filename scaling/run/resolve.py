@@ -8,14 +8,15 @@ identity. Nothing is derived later than here.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, RunConfig, one_of
+from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, one_of
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
 from scalinglab.scaling.data.selection import KEYS
-from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
@@ -23,11 +24,13 @@ from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import check_optimizer
 from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
+from scalinglab.scaling.records.initial_weights import InitialWeights
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
+from scalinglab.scaling.run.part_checks import check_parts
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -37,6 +40,7 @@ MAX_STEPS = 100_000_000
 PRECISIONS = ("fp32", "tf32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
+FindWeights = Callable[[InitFromConfig, Network, int], InitialWeights]
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Run:
         Parameter counts by role, FLOPs a token by part.
     pieces : list of Piece
         The schedule.
+    initial : InitialWeights or None
+        The weights that it begins with; None: drawn ones.
     mixture : dict of str to list of Piece
         Pool -> its share over the steps; empty where there is one.
     lr : float
@@ -86,6 +92,7 @@ class Run:
     unique_tokens: int
     written: RunConfig
     given: dict[str, Given]
+    initial: InitialWeights | None = None
 
     @property
     def shape(self) -> Shape:
@@ -118,8 +125,21 @@ class Run:
         return self.batch * self.shape.context
 
 
-def resolve(config: RunConfig, manifest: Manifest) -> Run:
+def no_weights(config: InitFromConfig, network: Network, seed: int) -> InitialWeights:
+    """Where nothing is known of other runs and files."""
+    raise ConfigError("init_from: here runs begin with the weights that they draw")
+
+
+def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_weights) -> Run:
     """Determine a run, or say what is wrong with it.
+
+    Parameters
+    ----------
+    config : RunConfig
+    manifest : Manifest
+        Of its data.
+    weights : callable
+        What ``init_from`` names, for a network and a seed.
 
     Raises
     ------
@@ -137,6 +157,9 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     if config.trainer.kind == "engine":
         if isinstance(architecture, ModuleNetwork):
             check_module(architecture, config)
+        else:
+            check_parts(architecture)
+            _check_documents(architecture, manifest)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context
@@ -151,6 +174,8 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     length = Length(config.tokens, steps, config.sequences, shape.context)
     data = run_data(config.data, manifest, length, config.seed)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
+    asked = config.init_from.is_asked
+    initial = weights(config.init_from, architecture, config.seed) if asked else None
     science = {
         "identity_version": IDENTITY_VERSION,
         "model": architecture.science(),
@@ -163,6 +188,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         "precision": config.precision,
         "z_loss": config.z_loss,
         "trainer": asdict(config.trainer),
+        "init_from": None if initial is None else initial.science(),
     }
     return Run(
         run_id=run_id(science),
@@ -180,7 +206,18 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         unique_tokens=data.unique_tokens,
         written=written,
         given=determined.given,
+        initial=initial,
     )
+
+
+def _check_documents(architecture: Architecture, manifest: Manifest) -> None:
+    """What stays within documents is refused where no token tells that one has ended."""
+    if architecture.mixer.bounded and not manifest.excluded:
+        raise ConfigError(
+            f"model.mixer.name = {architecture.mixer.name!r} stays within documents, and no token of "
+            f"this data (source {manifest.source!r}) ends one: a source of documents has such a "
+            "token, and data.options.separator names that of `tokens` and `megatron`"
+        )
 
 
 def _check_trainer(config: RunConfig) -> None:
@@ -219,6 +256,11 @@ def _check_trainer(config: RunConfig) -> None:
                 f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
                 "program computes is its own to say (trainer.options)"
             )
+    if config.init_from.is_asked:
+        raise ConfigError(
+            "init_from is for trainer.kind = 'engine': a program reads the weights that it begins "
+            "with by itself (trainer.options)"
+        )
     for key in ("pools", "noise", *KEYS):
         if getattr(config.data, key):
             raise ConfigError(

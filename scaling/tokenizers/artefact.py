@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.loading import extension_of
-from scalinglab.scaling.fields import check_ranges
+from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.records.atomic import create_folder, folders_in, read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
 from scalinglab.scaling.records.identity import digest

@@ -11,7 +11,6 @@ the contract. Below the run's folder:
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import re
@@ -20,30 +19,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.mixed import open_planned
-from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import save_atomic, write_atomic
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.command_line import fill
-from scalinglab.scaling.schedule.pieces import lr_array, plain
+from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training import guardian
 from scalinglab.scaling.training.child import user_environment, without_slurm
 from scalinglab.scaling.training.endings import outcome, reason
-from scalinglab.scaling.training.events import validation_steps
 from scalinglab.scaling.training.finish import finish
-from scalinglab.scaling.training.micro_batch import micro_batch
+from scalinglab.scaling.training.program_config import write_config
 from scalinglab.scaling.training.program_record import (
     read_curve,
     read_final,
@@ -52,7 +44,6 @@ from scalinglab.scaling.training.program_record import (
     stated_flops,
 )
 
-CONTRACT = 1
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 45.0  # from SIGTERM to SIGKILL; a launch waits a minute for its workers
 TRACE_LINES = 20
@@ -79,7 +70,8 @@ def train(
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Let ``execution.command`` train claimed runs; as ``scalinglab.scaling.engine.trainer.trainer.train``.
+    """Let ``execution.command`` train claimed runs;
+    as ``scalinglab.scaling.engine.trainer.trainer.train``.
 
     `pins` are of no use here: what a program's checkpoints hold is its own matter.
     """
@@ -109,7 +101,7 @@ class Program:
         self.spec = claim.folder.spec()
         self.lr = lr_array(self.spec.pieces)
         self.folder = claim.folder.path / "program" / f"{claim.number:04d}"
-        self.config = self._configure()
+        self.config = write_config(claim, self.spec, execution, self.folder, self.lr)
         self.started = time.monotonic()
         self.earlier_seconds = sum(claim.folder.progress(n).seconds for n in range(1, claim.number))
 
@@ -137,65 +129,6 @@ class Program:
         return self._end(code if code >= 0 else 128 - code, outcome)
 
     # ------------------------------------------------------------------ before
-
-    def _configure(self) -> dict[str, Any]:
-        """Write what the program is told, and return it."""
-        run = self.spec
-        checkpoints = self.folder.parent / "checkpoints"
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        self.folder.mkdir(exist_ok=True)
-        store = open_planned(run, self.claim.folder.outputs)
-        assert isinstance(store, TokenStore)  # else the run was refused
-        windows = store.validation_windows(run.data.validation_tokens, run.shape.context)
-        lr_file = self.folder / "lr.npy"
-        windows_file = self.folder / "validation_windows.npy"
-        for path, array in ((lr_file, self.lr), (windows_file, windows)):
-            save_atomic(path, partial(_save_array, array=array))
-        config = {
-            "contract": CONTRACT,
-            "run_id": run.run_id,
-            "attempt": self.claim.number,
-            "folder": str(self.folder),
-            "checkpoints": str(checkpoints),
-            "program": run.trainer.program,
-            "options": run.trainer.options,
-            "model": run.architecture.science(),
-            "counts": run.counts,
-            "data": {
-                "train": str(store.folder / "train.bin"),
-                "validation": str(store.folder / "validation.bin"),
-                "dtype": store.manifest.dtype,
-                "train_tokens": store.manifest.train_tokens,
-                "validation_windows": str(windows_file),
-                "bytes_per_token": run.bytes_per_token,
-                **{
-                    key: getattr(run.data, key)
-                    for key in ("source", "content", "validation_tokens", "unique_tokens", "seed")
-                },
-            },
-            "optimizer": {"name": run.optimizer.name, **run.optimizer.settings},
-            "lr_peak": run.lr_peak,
-            "lr_file": str(lr_file),
-            "schedule": [plain(piece) for piece in run.pieces],
-            "validation_steps": validation_steps(run.pieces),
-            "batch": run.batch,
-            "steps": run.steps,
-            "tokens": run.tokens,
-            "tokens_per_step": run.tokens_per_step,
-            "seed": run.seed,
-            "precision": run.precision,
-            "z_loss": run.z_loss,
-            "device": self.execution.device,
-            "processes": self.execution.processes,
-            "threads": self.execution.threads,
-            "micro_batch": self._micro_batch(run.batch),
-        }
-        write_atomic(self.folder / "config.json", json.dumps(config, indent=1) + "\n")
-        return config
-
-    def _micro_batch(self, batch: int) -> int:
-        share = -(-batch // self.execution.processes)
-        return micro_batch(self.claim, self.execution.micro_batch, max(1, share))
 
     def _start(self) -> subprocess.Popen[bytes]:
         words = fill(
@@ -334,8 +267,3 @@ def _last_lines(path: Path) -> list[str]:
         log.seek(max(0, path.stat().st_size - 16_384))
         lines = log.read().decode(errors="replace").splitlines()
     return [line for line in lines if line.strip()][-TRACE_LINES:]
-
-
-def _save_array(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:  # given a name, numpy would append its own ending
-        np.save(file, array)

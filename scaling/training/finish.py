@@ -8,7 +8,8 @@ import numpy as np
 
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
+from scalinglab.scaling.records.curve import Curve, curve_text, write_curve
+from scalinglab.scaling.records.record import build_record
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 

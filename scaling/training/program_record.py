@@ -14,7 +14,7 @@ import numpy as np
 
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import COUNTS, SIZES, STATED, flops_of_counts
-from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.records.curve import Curve
 
 COLUMNS = ("step", "loss", "grad_norm", "validation_loss")
 REQUIRED = COLUMNS[:2]
@@ -63,7 +63,9 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
 
 
 def _measured(rows: list[dict[str, float]], final: dict[str, Any]) -> dict[int, dict[str, float]]:
-    """Step -> column -> losses on further sets and metrics; those of final.json at the last step."""
+    """Step -> column -> losses on further sets and metrics;
+    those of final.json at the last step.
+    """
     measured = {
         int(row["step"]): {
             name.removeprefix(METRIC): value for name, value in row.items() if _is_open(name)

@@ -21,20 +21,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim, ClaimLost
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
 from scalinglab.scaling.training.endings import outcome, reason
+from scalinglab.scaling.training.rank_messages import SECRET, RankFailure, RankWork
+from scalinglab.scaling.training.srun import slurm_nodes, srun
 
-SECRET = "SCALING_RANKS_SECRET"  # the environment variable that lets a rank in
 POLL_SECONDS = 0.2
 START_SECONDS = 600.0  # importing torch from a slow disk on many nodes at once
 SETTLE_SECONDS = 2.0  # after a first failure, for its cause to show beside what it caused
@@ -42,33 +41,9 @@ END_SECONDS = 20.0
 ADMIT_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a rank is told to do."""
-
-    folders: list[Path]
-    attempts: list[int]
-    pins: dict[str, Sequence[int]]
-    execution: ExecutionConfig
-    nodes: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """How a rank failed, in its own words; `lost` if another attempt has the run."""
-
-    rank: int
-    moment: float
-    error: str
-    trace: str
-    kind: FailureClass
-    signature: str
-    lost: bool
-    micro_batch: int | None
-
-
 class RankFailed(Exception):
-    """A rank ended with an error; carries what `scalinglab.scaling.records.failures` made of it there.
+    """A rank ended with an error; carries what
+    `scalinglab.scaling.records.failures` made of it there.
 
     Attributes
     ----------
@@ -93,7 +68,8 @@ def train(
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Train claimed runs by ``execution.processes`` ranks; as ``scalinglab.scaling.engine.trainer.trainer.train``.
+    """Train claimed runs by ``execution.processes`` ranks;
+    as ``scalinglab.scaling.engine.trainer.trainer.train``.
 
     A rank that was killed ends the attempt as interrupted, one that failed as failed with its
     traceback.
@@ -126,7 +102,9 @@ def _group(
 ) -> Iterator[_Group]:
     nodes = slurm_nodes()
     claims = list(held.values())
-    work = Work([c.folder.path for c in claims], [c.number for c in claims], pins, execution, nodes)
+    work = RankWork(
+        [c.folder.path for c in claims], [c.number for c in claims], pins, execution, nodes
+    )
     group = _Group(held, work)
     try:
         group.start()
@@ -135,17 +113,10 @@ def _group(
         group.end()
 
 
-def slurm_nodes() -> int:
-    """Nodes of the SLURM job that this process is in; 1 outside SLURM."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return 1
-    return int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))
-
-
 class _Group:
     """The ranks of some claims, and the connections to them."""
 
-    def __init__(self, held: dict[int, Claim], work: Work) -> None:
+    def __init__(self, held: dict[int, Claim], work: RankWork) -> None:
         self.held, self.work = held, work
         self.secret = secrets.token_hex(32)
         self.size = work.execution.processes
@@ -154,7 +125,7 @@ class _Group:
         self.unknown: list[Connection] = []
         self.ranks: dict[Connection, int] = {}
         self.over: dict[int, Any] = {}  # rank -> its outcome
-        self.failures: list[Failure] = []
+        self.failures: list[RankFailure] = []
         self.gone: list[int] = []  # connections that closed without a last word
 
     # ------------------------------------------------------------------ processes
@@ -339,33 +310,6 @@ def _silent(who: str, code: int | None) -> RankFailed:
         FailureClass.USER_ERROR,
         f"rank-{code}",
     )
-
-
-def srun(processes: int, nodes: int) -> list[str]:
-    """The line that starts so many ranks on the nodes of this job.
-
-    Raises
-    ------
-    ConfigError
-        If they do not divide among the nodes.
-    """
-    if processes % nodes:
-        raise ConfigError(
-            f"execution.processes = {processes}: the job has {nodes} nodes; allowed "
-            f"are multiples of {nodes}"
-        )
-    a_node = processes // nodes
-    cores = int(os.environ.get("SLURM_CPUS_PER_TASK", os.environ.get("SLURM_CPUS_ON_NODE", "1")))
-    # Cores by name: srun no longer inherits them, and the job counts them for its one task a node.
-    return [
-        "srun",
-        f"--ntasks={processes}",
-        f"--nodes={nodes}",
-        f"--ntasks-per-node={a_node}",
-        f"--cpus-per-task={max(1, cores // a_node)}",
-        "--kill-on-bad-exit=1",
-        "--overlap",
-    ]
 
 
 def _free_port() -> int:

@@ -2,20 +2,18 @@
 
 A plan counts the steps that a run needs not train, so it must pass over what the engine passes
 over. What that hangs on stands in the head of a checkpoint, which is read here without its
-tensors and without torch: a checkpoint of torch is a ZIP archive with one pickled dictionary.
+tensors and without torch.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
-import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.used import is_known, used_by
+from scalinglab.scaling.records.archive import plain_content
 from scalinglab.scaling.records.identity import mixture_pieces, prefix_id, science_pieces
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates
@@ -81,34 +79,20 @@ def starts_of(outputs: Path, spec: RunSpec) -> Iterator[int]:
 
 
 def read_head(checkpoint: Path) -> Head | None:
-    """The head of a checkpoint; None if it is gone or cannot be read."""
+    """The head of a checkpoint; None if it is gone or cannot be read: the engine says why."""
     try:
-        file = checkpoint if checkpoint.suffix == ".pt" else parts_of(checkpoint)[0]
-        with zipfile.ZipFile(file) as archive:
-            name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
-            content = _WithoutTensors(io.BytesIO(archive.read(name))).load()
+        files = [checkpoint] if checkpoint.suffix == ".pt" else parts_of(checkpoint)
+    except FileNotFoundError:
+        return None
+    content = plain_content(files[0]) if files else None
+    if content is None:
+        return None
+    try:
         return Head(
             int(content["step"]),
             str(content["prefix_id"]),
             frozenset(content["validation"]),
             str(content.get("extensions", "")),
         )
-    except Exception:  # whatever bytes may raise in a pickle; the engine says what is wrong
-        return None
-
-
-class _Skipped(dict[Any, Any]):
-    """Stands for a tensor, or for what one is made of."""
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-
-class _WithoutTensors(pickle.Unpickler):
-    """Reads plain values; nothing that a pickle names is imported or run."""
-
-    def find_class(self, *_: str) -> Any:
-        return _Skipped
-
-    def persistent_load(self, _: object) -> None:
+    except (KeyError, TypeError, ValueError):  # of another format
         return None

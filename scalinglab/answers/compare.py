@@ -13,7 +13,7 @@ from scalinglab import analysis
 from scalinglab.analysis.arms.comparison import at_scale, paired
 from scalinglab.analysis.arms.curves import arm_curves
 from scalinglab.analysis.default_laws import LAW
-from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import IntervalOptions, option

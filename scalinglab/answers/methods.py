@@ -17,6 +17,7 @@ from scalinglab.answers.compare import (
     compare_studies,
     compare_study,
 )
+from scalinglab.answers.compare_laws import ComparedLaws, CompareLawsOptions, compare_laws
 from scalinglab.answers.fit import OneFitOptions, fit
 from scalinglab.answers.forecast import (
     ForecastOptions,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
     from scalinglab.analysis.reporting.verdict import Verdict
 
 
@@ -69,6 +71,11 @@ class SourceAnswers(ABC):
         """
         return fit(self.source, options)
 
+    @keywords(CompareLawsOptions)
+    def compare_laws(self, options: CompareLawsOptions) -> ComparedLaws:
+        """Compare laws by what each predicts of runs that it has not seen."""
+        return compare_laws(self.source, options)
+
     @keywords(AllocateOptions)
     def allocate(self, options: AllocateOptions) -> Allocated:
         """Fit a law and split budgets between model size and tokens."""
@@ -89,6 +96,11 @@ class SourceAnswers(ABC):
         """Choose the learning-rate schedule of least predicted loss."""
         return schedule(self.source, options)
 
+    @keywords(TaskOptions)
+    def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
+        """Accuracies of planned models on tasks, from finished ones: ``scaling forecast tasks=``."""
+        return forecast_tasks(self.source, asked)
+
 
 class StudyAnswers(SourceAnswers):
     """What can be asked of a study that was trained here or imported."""
@@ -107,8 +119,11 @@ class StudyAnswers(SourceAnswers):
         """The configuration of the study."""
 
     @keywords(AnswerOptions)
-    def answer(self, options: AnswerOptions) -> Answer | Verdict:
-        """Answer the question of the study, by the kind of answer that it asks for."""
+    def answer(self, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
+        """Answer the question of the study, by the kind of answer that it asks for.
+
+        Where the finished runs do not determine the law, the answer is a `RunsWithoutLaw`.
+        """
         return answer(self.source, options)
 
     def report(self, to: str | Path | None = None, **asked: Any) -> Path:
@@ -204,11 +219,6 @@ class FileAnswers(SourceAnswers):
     def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes, told apart by the column `arm`."""
         return compare_file(self.path, options)
-
-    @keywords(TaskOptions)
-    def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
-        """Accuracies of planned models on tasks, from finished models: ``scaling forecast tasks=``."""
-        return forecast_tasks(self.source, asked)
 
     @keywords(JudgeOptions)
     def judge(self, options: JudgeOptions) -> Judged:

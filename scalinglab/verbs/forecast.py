@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.reporting.interval_text import with_intervals
 from scalinglab.answers.forecast import ForecastOptions, Forecasts, forecast, take_up
 from scalinglab.answers.tasks import OfTasks, TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.options import option
@@ -114,16 +114,17 @@ def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenU
     data=models.csv tasks=[mmlu,arc] N=[7e9] D=[4e12] forecasts what planned models will reach on
     tasks: from the columns N, D and, of each task, mmlu_loss and mmlu_accuracy (task_loss= and
     accuracy= say otherwise), by laws of the loss in N and D and of the accuracy in that loss.
+
+    study=NAME tasks=[addition_2] does so from the runs of a study that scaling probe measured, for
+    its held-out runs or for N=[...] D=[...].
     """
     source = options.source
-    if isinstance(source, FileSource):
+    if options.tasks and (options.stop or options.law or options.take_up):
+        raise ConfigError("tasks does not go with law, stop and take_up: these are of the loss")
+    if options.tasks or isinstance(source, FileSource):
         shared = {f.name: getattr(options, f.name) for f in fields(TaskOptions)}
-        return TaskResult(forecast_tasks(source, TaskOptions(**shared)))
+        return TaskResult(forecast_tasks(source, TaskOptions(**shared), options.keep))
     assert isinstance(source, StudySource)
-    if options.tasks:
-        raise ConfigError(
-            f"tasks = {options.tasks}: data=FILE names the file of finished models that have them"
-        )
     if options.take_up is not None:
         return TakenUp(take_up(source, options.take_up))
     return ForecastResult(forecast(source, options))
@@ -137,7 +138,7 @@ def forecasts(options: ForecastVerbOptions) -> ForecastResult:
 
 VERB = Verb(
     "forecast the final losses of runs that have not ended, or accuracies on tasks",
-    "scaling forecast study=NAME [stop=true] | data=FILE tasks=[A,B] N=[...] D=[...]",
+    "scaling forecast study=NAME [stop=true] | study=NAME tasks=[A] | data=FILE tasks=[A,B] N=[...] D=[...]",
     run,
     ForecastVerbOptions,
 )

@@ -21,6 +21,9 @@ _TORCH = (
     "update",
     "mixed_by",
     "fed_by",
+    "normed_by",
+    "multiplied_by",
+    "added_by",
     "measured_by",
     "probed_by",
 )  # the halves that need torch: shown where they are asked for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scalinglab.options import Options, overrides
-from scalinglab.probing import Probed, ProbeOptions
+from scalinglab.probing import Probed, ProbeOptions, Withdrawn
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -18,7 +18,7 @@ class ProbeVerbOptions(Options, ProbeOptions):
     overrides: list[str] = overrides("the study, and where it is done: study=NAME launch=slurm")
 
 
-def run(options: ProbeVerbOptions, screen: Screen) -> Probed:
+def run(options: ProbeVerbOptions, screen: Screen) -> Probed | Withdrawn:
     """Read checkpoints of a study's finished runs: scaling probe study=NAME probe=validation.
 
     Where and how is said as for a launch: launch.workers=2, launch=slurm, execution.device=cuda.
@@ -28,6 +28,9 @@ def run(options: ProbeVerbOptions, screen: Screen) -> Probed:
 
     steps=all reads every step that has a checkpoint; study.checkpoints={log: 8} keeps more of them
     when a study is trained.
+
+    withdraw=true probe=NAME [options.KEY=...] asks no longer what still lacks numbers, such as of a
+    probe that fails.
     """
     study = Study.of(options.overrides, screen)
     keys = ProbeOptions.__dataclass_fields__

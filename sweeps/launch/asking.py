@@ -113,19 +113,38 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
 
 
 def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
-    return {
-        run.run_id: [
-            Wanted(step, tuple((run.run_id, at) for at in _reads(probe, run, step)))
-            for step in _steps(probe, run, steps)
-        ]
-        for run in runs
-    }
+    return {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+
+
+def _wanted(
+    probe: Probe, run: _Run, members: list[_Run], steps: str | Sequence[int]
+) -> list[Wanted]:
+    """The numbers at each step, and the checkpoints of `members` that they read.
+
+    Of all steps those count that have as many checkpoints before them as the probe reads.
+    """
+    wanted: list[Wanted] = []
+    refusal: ConfigError | None = None
+    for step in _steps(probe, run, steps):
+        try:
+            reads = tuple((m.run_id, at) for m in members for at in _reads(probe, m, step))
+        except ConfigError as error:
+            if steps != ALL:
+                raise
+            refusal = refusal or error
+        else:
+            wanted.append(Wanted(step, reads))
+    if refusal is not None and not wanted:
+        raise refusal
+    return wanted
 
 
 def _of_seeds(
     probe: Probe, runs: list[_Run], steps: str | Sequence[int]
 ) -> dict[str, list[Wanted]]:
-    """The question for each recipe that several seeds trained, beside the run of the lowest seed."""
+    """The question for each recipe that several seeds trained,
+    beside the run of the lowest seed.
+    """
     groups: dict[str, list[_Run]] = defaultdict(list)
     for run in runs:
         groups[digest(without(run.spec.science, _SEEDS))].append(run)
@@ -133,12 +152,7 @@ def _of_seeds(
     for group in groups.values():
         members = sorted(group, key=lambda run: (run.spec.seed, run.run_id))
         if len(members) > 1:
-            by_run[members[0].run_id] = [
-                Wanted(
-                    step, tuple((m.run_id, at) for m in members for at in _reads(probe, m, step))
-                )
-                for step in _steps(probe, members[0], steps)
-            ]
+            by_run[members[0].run_id] = _wanted(probe, members[0], members, steps)
     if not by_run:
         raise ConfigError(
             f"the probe reads runs together that differ in their seeds alone, and none of these "

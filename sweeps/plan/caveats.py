@@ -32,8 +32,17 @@ def rounded(runs: list[PlannedRun]) -> list[str]:
     ]
 
 
+def partly_begun(runs: list[PlannedRun]) -> list[str]:
+    """A sentence for each set of weights of which runs begin with a part only."""
+    weights = [p.run.initial for p in runs if p.run.initial is not None]
+    partly = [w.report() for w in weights if w.left or w.unused]
+    return list(dict.fromkeys(partly))
+
+
 def rates_of_adamw(runs: list[PlannedRun]) -> list[str]:
-    """A sentence for each optimizer whose learning rate comes from a rule that was made for AdamW."""
+    """A sentence for each optimizer whose learning rate comes from a rule that
+    was made for AdamW.
+    """
     ruled = {
         (p.run.config.optimizer.name, p.run.given["lr"].rule)
         for p in runs

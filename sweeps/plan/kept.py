@@ -20,7 +20,9 @@ def with_kept(runs: list[PlannedRun], rule: Any) -> list[PlannedRun]:
     }
     by_id = {p.run.run_id: p for p in runs}
     for planned in reversed(runs):  # branches come behind their trunks
-        if planned.needs is not None and planned.needs[0] in by_id:
-            trunk, step = by_id[planned.needs[0]], planned.needs[1]
+        if planned.needs is None or planned.needs[0] not in by_id:
+            continue
+        trunk, step = by_id[planned.needs[0]], planned.needs[1]
+        if trunk.run.family_id == planned.run.family_id:  # else it takes its weights alone
             steps_of[trunk.run.run_id] |= {s for s in steps_of[planned.run.run_id] if s < step}
     return [replace(p, kept=tuple(sorted(steps_of[p.run.run_id]))) for p in runs]

@@ -28,17 +28,20 @@ from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
 from scalinglab.sweeps.plan.caveats import (
     changed_default,
     other_code,
+    partly_begun,
     program_sizes,
     rates_of_adamw,
     rounded,
 )
 from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
+from scalinglab.sweeps.plan.init_from import InitialWeightsFinder, with_sources
 from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.selection import to_store
 from scalinglab.sweeps.plan.trunks import share_prefixes
 from scalinglab.sweeps.plan.varying import varying
 from scalinglab.sweeps.store.packs import pack_kind
-from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
+from scalinglab.sweeps.store.stored_plan import StoredRun, outputs_folder, study_folder
 from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.study import RequestedRun, read_study, set_by
 
@@ -61,7 +64,13 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
     """
     outputs = outputs_folder(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
-    resolver = _Resolver(outputs, from_dict(LaunchConfig, composed.get("launch") or {}, "launch"))
+    merged: dict[str, PlannedRun] = {}
+
+    def of_block(block: str) -> list[StoredRun]:
+        return [to_store(p, outputs) for p in merged.values() if block in p.blocks]
+
+    launch = from_dict(LaunchConfig, composed.get("launch") or {}, "launch")
+    resolver = _Resolver(outputs, launch, InitialWeightsFinder(outputs, of_block))
     stored = _StoredRuns(outputs)
 
     def final_loss(config: RunConfig) -> float | None:
@@ -70,7 +79,6 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
 
     composed = with_added(composed) if added else composed
     study, requested = read_study(composed, final_loss=final_loss)
-    merged: dict[str, PlannedRun] = {}
     for request in requested:
         run, store = resolver.resolve(request)
         planned = merged.get(run.run_id)
@@ -83,11 +91,12 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
         )
     named = _named(list(merged.values()), composed)
     runs = share_prefixes([stored.with_state(p) for p in named])
+    runs = with_sources(runs, outputs)
     runs = with_kept(runs, study.checkpoints)
     warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
     warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs)
-    warnings += program_sizes(runs)
+    warnings += program_sizes(runs) + partly_begun(runs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
     extend = tuple(composed.get("extend") or ())
     return Plan(study, outputs, execution, runs, warnings, extend)
@@ -101,10 +110,11 @@ class _Resolver:
     outputs : Path
     launch : LaunchConfig
         Says on how many nodes a run is trained, and how much memory each has.
+    finder : InitialWeightsFinder
     """
 
-    def __init__(self, outputs: Path, launch: LaunchConfig) -> None:
-        self.outputs, self.nodes = outputs, _nodes(launch)
+    def __init__(self, outputs: Path, launch: LaunchConfig, finder: InitialWeightsFinder) -> None:
+        self.outputs, self.nodes, self.finder = outputs, _nodes(launch), finder
         self._stores: dict[str, TokenStore] = {}
 
     def resolve(self, request: RequestedRun) -> tuple[Run, Store]:
@@ -112,7 +122,7 @@ class _Resolver:
         config = request.config
         try:
             store = open_data(config.data, self.outputs, self._open)
-            return _resolve(config, self.outputs, store, self.nodes), store
+            return _resolve(config, self.outputs, store, self.nodes, self.finder), store
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
 
@@ -127,9 +137,15 @@ class _Resolver:
         return self._stores[key]
 
 
-def _resolve(config: RunConfig, outputs: Path, store: Store, nodes: Mapping[str, Any]) -> Run:
+def _resolve(
+    config: RunConfig,
+    outputs: Path,
+    store: Store,
+    nodes: Mapping[str, Any],
+    finder: InitialWeightsFinder,
+) -> Run:
     """Resolve a run, and check that its data and its memory are there."""
-    run = resolve(config, store.manifest)
+    run = resolve(config, store.manifest, finder.of)
     check_memory(run.architecture, run.config, **nodes)
     further_stores(
         run.config.execution.validate,
@@ -151,8 +167,9 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
     """
     folder = outputs_folder(outputs)
     store = open_data(config.data, folder)
-    run = _resolve(config, folder, store, {"nodes": nodes})
-    return folder, _StoredRuns(folder).with_state(PlannedRun(run, store))
+    run = _resolve(config, folder, store, {"nodes": nodes}, InitialWeightsFinder(folder))
+    planned = _StoredRuns(folder).with_state(PlannedRun(run, store))
+    return folder, with_sources([planned], folder)[0]
 
 
 def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedRun]:

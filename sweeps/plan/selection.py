@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.describe import describe
 from scalinglab.sweeps.config import LaunchConfig
-from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.store.launch_record import classify_runs
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
 @dataclass(frozen=True)
-class _ToStore(StoredRun):
+class RunToStore(StoredRun):
     """A run as it will be stored; its folder may not be there yet."""
 
     described: RunSpec | None = None
 
     def spec(self) -> RunSpec:
+        """What will be trained."""
         assert self.described is not None
         return self.described
+
+
+def to_store(planned: PlannedRun, outputs: Path) -> RunToStore:
+    """A planned run as it will be stored."""
+    return RunToStore(
+        planned.run.run_id,
+        planned.roles,
+        blocks=planned.blocks,
+        needs=planned.needs,
+        pins=planned.pins,
+        folder=RunFolder(outputs / "runs" / planned.run.run_id),
+        described=describe(planned.run, planned.store),
+    )
 
 
 def check_selections(plan: Plan, config: LaunchConfig) -> None:
@@ -34,17 +50,7 @@ def check_selections(plan: Plan, config: LaunchConfig) -> None:
     """
     if config.runs is None and not config.classes:
         return
-    runs: list[StoredRun] = [
-        _ToStore(
-            p.run.run_id,
-            p.roles,
-            needs=p.needs,
-            pins=p.pins,
-            folder=plan.run_folder(p),
-            described=describe(p.run, p.store),
-        )
-        for p in plan.runs
-    ]
+    runs: list[StoredRun] = [to_store(p, plan.outputs) for p in plan.runs]
     if config.runs is not None:
         select(runs, config.runs, "launch.runs")
     classify_runs(config, runs)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 # Shown by columns of their own, N and D among them; and what is no property of a run.
 SHOWN = ("model.width", "tokens", "optimizer.lr", "schedule.kind", "seed")
 _NOT_OF_A_RUN = ("execution.", "rule.", "outputs")
-_CHOOSERS = ("name", "kind", "source")
+_CHOOSERS = ("name", "kind", "source", "init_from.study", "init_from.block", "init_from.run")
+_SETTING = re.compile(r"(?P<name>[\w.]+)=(?P<value>.*?)(?= [\w.]+=|$)")
 
 
 def varying(
@@ -36,7 +38,7 @@ def varying(
     words = [
         key for key in columns if any(isinstance(one.get(key), str | bool) for one in settings)
     ]
-    words.sort(key=lambda key: key.rpartition(".")[2] not in _CHOOSERS)
+    words.sort(key=lambda key: not _chooses(key))
     shown_columns: list[Sequence[Hashable]] = [[one.get("schedule.kind") for one in settings]]
     named: list[str] = []
 
@@ -57,6 +59,11 @@ def varying(
     ]
 
 
+def settings_in(varies: str) -> dict[str, str]:
+    """What `varying` says of one run, by the names of the settings: ``{"optimizer": "muon"}``."""
+    return {m["name"]: m["value"] for m in _SETTING.finditer(varies)}
+
+
 def _may_be_named(key: str) -> bool:
     return key not in SHOWN and not key.startswith(_NOT_OF_A_RUN)
 
@@ -70,12 +77,17 @@ def _follows(column: Sequence[str], columns: Sequence[Sequence[Hashable]]) -> bo
     )
 
 
+def _chooses(key: str) -> bool:
+    """Whether a key says what its group is."""
+    return key in _CHOOSERS or key.rpartition(".")[2] in _CHOOSERS
+
+
 def _labels(keys: Sequence[str]) -> dict[str, str]:
     """Short names: of ``optimizer.name`` its group, of ``model.loops`` its end."""
     short = {}
     for key in keys:
         *groups, last = key.split(".")
-        short[key] = groups[-1] if last in _CHOOSERS and groups else last
+        short[key] = groups[-1] if _chooses(key) and groups else last
     names = list(short.values())
     return {key: name if names.count(name) == 1 else key for key, name in short.items()}
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Members of a pack may differ in these and in the optimizer's numbers. All other science decides
 # the stacked model or its batches.
-OWN = ("seed", "schedule", "data.seed", "data.mixture")
+OWN = ("seed", "schedule", "data.seed", "data.mixture", "init_from")
 
 
 def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:

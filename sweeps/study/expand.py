@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.scaling.config import DataConfig, OptimizerConfig
-from scalinglab.scaling.fields import ConfigError, from_dict, setting
+from scalinglab.scaling.fields import ConfigError, setting
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.sweeps.study.axes import axes, combinations
 from scalinglab.sweeps.study.generator import GENERATORS, PARTS, Block, Finished, Generator
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scalinglab.scaling.choices import choosers, has_key, no_such_key, with_choice
 from scalinglab.scaling.config import RunConfig
-from scalinglab.scaling.fields import (
-    ConfigError,
-    choosers,
-    class_of,
-    has_key,
-    no_such_key,
-    unknown_key,
-    with_choice,
-)
+from scalinglab.scaling.fields import ConfigError, unknown_key
+from scalinglab.scaling.read_options import class_of
 
 # Who trains decides of which class the optimizer is (`RunConfig.classes`).
 WHO_TRAINS = "trainer.kind"

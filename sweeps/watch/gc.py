@@ -15,17 +15,18 @@ import functools
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from scalinglab.scaling.config import one_of
-from scalinglab.scaling.data.store import abandoned_stores
-from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.data.making import abandoned_stores
+from scalinglab.scaling.records.atomic import folders_in, server_time
 from scalinglab.scaling.records.damage import SET_ASIDE, DamagedFile, tell
 from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.records.initial_weights import WEIGHTS
 from scalinglab.scaling.records.parts import parts_of, remove_checkpoint
 from scalinglab.scaling.records.plan_file import read_plan_file
 from scalinglab.scaling.records.prefixes import SUFFIXES
@@ -45,9 +46,11 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "needed": ("an unfinished run may start from it", KEEP),
     "in use": ("a run of its family is being trained", KEEP),
     "to be probed": ("a probe that was asked for has yet to read it", KEEP),
+    "begun with": ("runs began with its weights", ("weights", "branch")),
     "kept": ("its study keeps it for probes", ("weights", "branch")),
     "branch point": ("a longer run or another cooldown may start from it", ("weights", "branch")),
     "final weights": ("the model that a run ended with", ("weights",)),
+    "no run's": ("no run begins with these weights", ()),
     "unknown": ("no run here has this prefix", ("weights", "branch")),
     "undecided": ("a damaged plan or run may need it", KEEP),
     "left over": ("its run is finished", ()),
@@ -105,7 +108,9 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
         for resumable in (False, True)
         for path in abandoned_stores(outputs / "data", resumable=resumable)
     ]
-    for path, kind in (*_checkpoints(outputs, keep), *stores, *_temporary(outputs)):
+    runs = _survey_runs(outputs)
+    found = (*_checkpoints(outputs, runs, keep), *_copies(outputs, runs, keep))
+    for path, kind in (*found, *stores, *_temporary(outputs)):
         with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
             goes = keep not in KINDS[kind][1]
             files = path.iterdir() if path.is_dir() else (path, *parts_of(path))
@@ -127,22 +132,55 @@ def _remove(path: Path) -> bool:
     return not path.exists()
 
 
-def _checkpoints(outputs: Path, keep: str) -> Iterator[tuple[Path, str]]:
+def _checkpoints(outputs: Path, runs: _Runs, keep: str) -> Iterator[tuple[Path, str]]:
     files = defaultdict(list)
     for path in outputs.glob("checkpoints/*/*"):
         if path.suffix in SUFFIXES:
             files[path.parent.name].append(path)
         elif path.suffix == SET_ASIDE:
             yield path, "damaged"
-    families, all_read = _families(outputs, files)
     for family, paths in files.items():
-        for path, kind in _of_family(paths, families[family]):
-            stays = all_read or kind == "left over" or keep in KINDS[kind][1]
+        for path, kind in _of_family(paths, runs.families.get(family, []), runs.begun):
+            stays = runs.all_read or kind == "left over" or keep in KINDS[kind][1]
             yield path, kind if stays else "undecided"
 
 
-def _families(outputs: Path, names: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
-    """family_id -> the runs of it that any run.json tells of; and whether all could be read."""
+def _copies(outputs: Path, runs: _Runs, keep: str) -> Iterator[tuple[Path, str]]:
+    """Copies of files of weights; a young one may be of a study that is being planned."""
+    now = server_time(outputs)
+    for folder in folders_in(outputs / WEIGHTS):
+        kind = _of_begun(folder.name, runs.begun)
+        if kind is None and now - folder.stat().st_mtime < TEMPORARY_SECONDS:
+            kind = "needed"
+        kind = kind or "no run's"
+        yield folder, kind if runs.all_read or keep in KINDS[kind][1] else "undecided"
+
+
+def _of_begun(content: str, begun: Mapping[str, bool]) -> str | None:
+    """Why weights with which runs begin are there; None where no run does."""
+    return None if content not in begun else "needed" if begun[content] else "begun with"
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The runs that any run.json tells of.
+
+    Attributes
+    ----------
+    families : mapping
+        family_id -> those of it.
+    begun : mapping of str to bool
+        Weights with which runs begin -> whether one of these is unfinished.
+    all_read : bool
+        Whether all that may need something could be read.
+    """
+
+    families: Mapping[str, list[_Known]]
+    begun: Mapping[str, bool]
+    all_read: bool
+
+
+def _survey_runs(outputs: Path) -> _Runs:
     pins: dict[str, tuple[int, ...]] = {}
     pins_kept: dict[str, tuple[int, ...]] = {}
     probed: dict[str, set[int]] = defaultdict(set)
@@ -159,30 +197,35 @@ def _families(outputs: Path, names: Iterable[str]) -> tuple[dict[str, list[_Know
                 pins_kept[run.run_id] = (*pins_kept.get(run.run_id, ()), *run.kept)
         except DamagedFile as error:
             damage.append(error)
-    families: dict[str, list[_Known]] = {family: [] for family in names}
+    families: dict[str, list[_Known]] = defaultdict(list)
+    begun: dict[str, bool] = {}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
         if (damaged := folder.state_damage()) is not None:
             damage.append(damaged)
             continue
         spec = folder.spec()
-        if spec.family_id in families:
-            run_id = folder.run_id
-            entry = _Known(
-                folder,
-                spec,
-                pins.get(run_id, ()),
-                pins_kept.get(run_id, ()),
-                frozenset(probed.get(run_id, ())),
-                run_id in pins,
-            )
-            families[spec.family_id].append(entry)
+        run_id = folder.run_id
+        entry = _Known(
+            folder,
+            spec,
+            pins.get(run_id, ()),
+            pins_kept.get(run_id, ()),
+            frozenset(probed.get(run_id, ())),
+            run_id in pins,
+        )
+        families[spec.family_id].append(entry)
+        if spec.initial is not None:
+            content = spec.initial.content
+            begun[content] = begun.get(content, False) or entry.is_unfinished()
     for one in damage:
         tell(one, _UNREAD)
-    return families, not damage
+    return _Runs(families, begun, not damage)
 
 
-def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, str]]:
+def _of_family(
+    paths: list[Path], runs: list[_Known], begun: Mapping[str, bool]
+) -> Iterator[tuple[Path, str]]:
     unfinished = [run for run in runs if run.is_unfinished()]
     done = {run.folder.run_id: run.folder.done() is not None for run in runs}
     busy = any(run.is_running() for run in unfinished)
@@ -208,9 +251,10 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
         if parts is None:
             continue  # not of our making
         step, prefix, owner = int(parts[1]), parts[2], parts[3]
+        source = _of_begun(f"{path.parent.name}/{parts[1]}-{prefix}", begun)
         if owner is not None:
             yield path, {True: "left over", False: "latest", None: "unknown"}[done.get(owner)]
-        elif prefix in on_the_way(step):
+        elif prefix in on_the_way(step) or source == "needed":
             yield path, "needed"
         elif busy:
             yield path, "in use"
@@ -220,6 +264,8 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
             yield path, "branch point"
         elif (step, prefix) in pins_kept:
             yield path, "kept"
+        elif source is not None:
+            yield path, source
         else:
             yield path, "final weights" if (step, prefix) in ends else "unknown"
 

@@ -147,6 +147,11 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"model.activation": "geglu", "model.mlp_width": 40},
     ],
     "norm": [{"model.norm": "layernorm"}, {"model.norm": "none"}],
+    "linear": [
+        {"model.linear": {"name": "low_rank", "rank": 0.25}},
+        {"model.linear": {"name": "monarch", "blocks": 2, "within": "mixer"}},
+    ],
+    "residual": [{"model.residual": "layer_scale"}],
     "placement": [
         {"model.placement": name}
         for name in ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid", "parallel")
@@ -294,6 +299,7 @@ GROUPS: list[list[str]] = [
 STUDIES = (
     "batch_lr",
     "conventions",
+    "emergence",
     "isoflop",
     "ladder",
     "loops",
@@ -311,6 +317,7 @@ STUDIES = (
     "quickstart",
     "repeat_data",
     "schedules",
+    "tasks",
     "tune",
     "vocabulary",
 )

@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 
 from scalinglab.scaling.engine.export.form import FORMS
 from scalinglab.scaling.engine.export.tokenizer import BYTES, byte_tokenizer
-from scalinglab.scaling.engine.export.weights import evaluation_weights
-from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkpoint
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, checkpoint_at
+from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.atomic import create_folder
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 
@@ -92,7 +92,7 @@ def check_exports(
         raise ConfigError(f"to = {str(to)!r} is no folder; name another")
     for folder in folders:
         run, _, at = _asked(folder, form, step)
-        _path(folder.outputs, run, at)
+        _check_step(folder.outputs, run, at)
 
 
 def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = None) -> Exported:
@@ -117,7 +117,8 @@ def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = Non
     """
     run, name, at = _asked(folder, form, step)
     place = to / f"{run.run_id}-{at}-{name}"
-    checkpoint = _checkpoint(folder.outputs, run, at)
+    _check_step(folder.outputs, run, at)
+    checkpoint = checkpoint_at(folder.outputs, run, at)
     assert isinstance(run.architecture, Architecture)  # see `chosen_form`
     tensors = FORMS[name].tensors(run.architecture, evaluation_weights(run, checkpoint))
     texts = _texts(run, checkpoint, name)
@@ -149,19 +150,10 @@ def _asked(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str
     return run, chosen_form(run.architecture, form), run.steps if step is None else step
 
 
-def _path(outputs: Path, run: RunSpec, step: int) -> Path:
-    """Where the checkpoint of a run at a step lies."""
-    there = dict(reversed(candidates(outputs, run.science)))
-    if step not in there:
-        steps = ", ".join(map(str, there)) or "none"
-        raise ConfigError(
-            f"step = {step}: run {run.run_id} has no checkpoint of that step; there are: {steps}"
-        )
-    return there[step]
-
-
-def _checkpoint(outputs: Path, run: RunSpec, step: int) -> Checkpoint:
-    return load_checkpoint(_path(outputs, run, step))
+def _check_step(outputs: Path, run: RunSpec, step: int) -> None:
+    """Refuse a step at which a run has no checkpoint."""
+    if step not in dict(candidates(outputs, run.science)):
+        raise ConfigError(f"step = {step}: {no_checkpoint(outputs, run.run_id, run.science, step)}")
 
 
 def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:

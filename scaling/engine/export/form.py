@@ -53,5 +53,5 @@ def first_misfit(values: Mapping[str, Any], wanted: Mapping[str, tuple[Any, ...]
     """The first key of the model whose value is none of those wanted, as ``model.KEY = VALUE``."""
     for key, allowed in wanted.items():
         if values[key] not in allowed:
-            return f"model.{key} = {values[key]!r}"
+            return f"model.{key} = {getattr(values[key], 'name', values[key])!r}"
     return None

@@ -1,4 +1,4 @@
-"""What the parts of a block are made of: activations, norms, stacked matrices, rotations."""
+"""What the parts of a block are made of: activations, multipliers, rotations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from scalinglab.scaling.model.architecture import Architecture
+from torch import Tensor
 
 ACTIVATION: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu2": lambda x: F.relu(x).square(),  # arXiv 2109.08668
@@ -18,39 +16,6 @@ ACTIVATION: Mapping[str, Callable[[Tensor], Tensor]] = {
     "swiglu": F.silu,  # these two of the gate, arXiv 2002.05202
     "geglu": F.gelu,
 }
-
-
-class RMSNorm(nn.Module):
-    """x / rms(x) * gain over the last axis."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return F.rms_norm(x, x.shape[-1:], eps=1e-6) * self.gain
-
-
-class LayerNorm(nn.Module):
-    """(x - mean(x)) / deviation(x) * gain + bias over the last axis."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return F.layer_norm(x, x.shape[-1:], self.gain, self.bias, eps=1e-6)
-
-
-def norm(architecture: Architecture, wanted: bool, width: int | None = None) -> nn.Module:
-    """The architecture's norm, of its width if none is given; nothing where none is wanted."""
-    if not wanted:
-        return nn.Identity()
-    kind = LayerNorm if architecture.norm == "layernorm" else RMSNorm
-    return kind(width or architecture.shape.width)
 
 
 def times(x: Tensor, multiplier: float) -> Tensor:

@@ -1,25 +1,83 @@
 """The arithmetic of what fills the slots of a block: a module of each, found by its name.
 
 A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary positions, to what it
-adds to the stream. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
+adds to the stream; one whose description says ``bounded`` is given the number of each token's
+document in its sequence, (B, T), as well. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
 the objective adds to the loss. Both are made of the architecture and the number of the block, and
 draw nothing at random; their parameters are those of their description
 (``scalinglab.scaling.model.part``), in its order. A part whose description names numbers in
 ``told`` has a method ``tell`` that gives them of the tokens that it is given.
+
+A norm is made of its description and a width, a linear map of its description, columns, rows and
+whether it has a bias, a `Stream` (what a residual is) of the architecture and the layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.part import Branch, Linear, Norm
 from scalinglab.scaling.registry import Registry
 
 Build = Callable[[Architecture, int], nn.Module]
 MIXED_BY: Registry[Build] = Registry("model.mixer.name", f"{__package__}.mixers")
 FED_BY: Registry[Build] = Registry("model.feed_forward.name", f"{__package__}.feed_forwards")
+NORMED_BY: Registry[Callable[[Norm, int], nn.Module]] = Registry(
+    "model.norm.name", f"{__package__}.norms"
+)
+MULTIPLIED_BY: Registry[Callable[[Linear, int, int, bool], nn.Module]] = Registry(
+    "model.linear.name", f"{__package__}.linears"
+)
+
+
+class Stream(nn.Module):
+    """How what a branch gives is added to the stream, which may be any tensor (B, T, ...)."""
+
+    def __init__(self, architecture: Architecture, layer: int) -> None:
+        super().__init__()
+        self.stream_multiplier = architecture.stream_multiplier
+        self.branch_multiplier = architecture.residual_multiplier
+
+    def forward(self, stream: Tensor, branch_BTD: Tensor) -> Tensor:
+        """The stream after a branch."""
+        raise NotImplementedError
+
+    def begin(self, x_BTD: Tensor) -> Tensor:
+        """The stream before the first block, of the embedded tokens."""
+        return x_BTD
+
+    def read(self, stream: Tensor) -> Tensor:
+        """What a branch is given, (B, T, D), before its norm."""
+        return stream
+
+    def end(self, stream: Tensor) -> Tensor:
+        """What the head is given, (B, T, D), before its norm."""
+        return stream
+
+
+ADDED_BY: Registry[Callable[[Architecture, int], Stream]] = Registry(
+    "model.residual.name", f"{__package__}.residuals"
+)
+
+
+def norm(architecture: Architecture, wanted: bool, width: int | None = None) -> nn.Module:
+    """The architecture's norm, of its width if none is given; nothing where none is wanted."""
+    if not wanted:
+        return nn.Identity()
+    part = architecture.norm_part
+    return NORMED_BY[part.name](part, width or architecture.shape.width)
+
+
+def linear(architecture: Architecture, branch: Branch, name: str) -> nn.Module:
+    """One of the matrices that ``model.linear`` makes of a branch (``Branch.matrices``)."""
+    part, (rows, columns) = (
+        architecture.linear_of(branch.slot),
+        branch.matrices(architecture)[name],
+    )
+    return MULTIPLIED_BY[part.name](part, columns, rows, architecture.bias)
 
 
 def fill(block: nn.Module, module: str, part: nn.Module) -> nn.Module:

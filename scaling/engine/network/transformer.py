@@ -12,13 +12,16 @@ MLP, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scalinglab.scaling.engine.network.dropout import dropped, of_place, of_sequences
-from scalinglab.scaling.engine.network.layers import norm, rotary_table, times
-from scalinglab.scaling.engine.network.part import FED_BY, MIXED_BY, fill
+from scalinglab.scaling.engine.network.layers import rotary_table, times
+from scalinglab.scaling.engine.network.part import ADDED_BY, FED_BY, MIXED_BY, Stream, fill, norm
 from scalinglab.scaling.model.architecture import Architecture
 
 
@@ -28,57 +31,72 @@ class Block(nn.Module):
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
         of_mixer, of_feed_forward = architecture.norms(layer)
-        mixer, feed_forward = architecture.parts
+        mixer, feed_forward = architecture.branches
+        residual = ADDED_BY[architecture.residual_part.name]
         self.norm_multiplier = architecture.norm_multiplier(layer)
         self.parallel = architecture.parallel
         self.dropout = architecture.dropout
-        self.stream_multiplier = architecture.stream_multiplier
-        self.branch_multiplier = architecture.residual_multiplier
         self.attention_norm = norm(architecture, of_mixer.input)
         built = fill(self, mixer.module, MIXED_BY[mixer.name](architecture, layer))
         self._mix = built.__call__  # no module of its own beside the one that has been filled in
         self.attention_output_norm = norm(architecture, of_mixer.output)
+        self.attention_residual = residual(architecture, layer)
         self.attention_sum_norm = norm(architecture, of_mixer.sum)
         self.mlp_norm = norm(architecture, of_feed_forward.input)
         built = fill(self, feed_forward.module, FED_BY[feed_forward.name](architecture, layer))
         self._feed = built.__call__
         self.mlp_output_norm = norm(architecture, of_feed_forward.output)
+        self.mlp_residual = residual(architecture, layer)
         self.mlp_sum_norm = norm(architecture, of_feed_forward.sum)
 
     def forward(
-        self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, key_B: Tensor | None = None
+        self,
+        stream: Tensor,
+        cos_TK: Tensor,
+        sin_TK: Tensor,
+        key_B: Tensor | None = None,
+        documents_BT: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """The residual stream after this block, and what its parts add to the objective if any.
 
-        With a key for each sequence a share of what the branches add is dropped.
+        With a key for each sequence a share of what the branches add is dropped; documents are told
+        to the mixer.
         """
-        normed_BTD = times(self.attention_norm(x_BTD), self.norm_multiplier)
-        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK))
+        read_BTD = self.attention_residual.read(stream)
+        normed_BTD = times(self.attention_norm(read_BTD), self.norm_multiplier)
+        told = () if documents_BT is None else (documents_BT,)
+        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK, *told))
         branch_BTD = self._dropped(branch_BTD, key_B, 0)
-        x_BTD = self.attention_sum_norm(self._add(x_BTD, branch_BTD))
+        stream = self.attention_sum_norm(self.attention_residual(stream, branch_BTD))
         if not self.parallel:
-            normed_BTD = times(self.mlp_norm(x_BTD), self.norm_multiplier)
+            read_BTD = self.mlp_residual.read(stream)
+            normed_BTD = times(self.mlp_norm(read_BTD), self.norm_multiplier)
         fed = self._feed(normed_BTD)
         fed_BTD, *penalty = fed if isinstance(fed, tuple) else (fed,)
         branch_BTD = self._dropped(self.mlp_output_norm(fed_BTD), key_B, 1)
-        x_BTD = self.mlp_sum_norm(self._add(x_BTD, branch_BTD))
-        return (x_BTD, *penalty) if penalty else x_BTD
+        stream = self.mlp_sum_norm(self.mlp_residual(stream, branch_BTD))
+        return (stream, *penalty) if penalty else stream
 
     def _dropped(self, branch_BTD: Tensor, key_B: Tensor | None, branch: int) -> Tensor:
         if key_B is None:
             return branch_BTD
         return dropped(branch_BTD, self.dropout, of_place(key_B, branch))
 
-    def _add(self, x_BTD: Tensor, branch_BTD: Tensor) -> Tensor:
-        return times(x_BTD, self.stream_multiplier) + times(branch_BTD, self.branch_multiplier)
-
 
 class Transformer(nn.Module):
-    """Tokens (B, T) to logits (B, T, V)."""
+    """Tokens (B, T) to logits (B, T, V).
 
-    def __init__(self, architecture: Architecture) -> None:
+    Parameters
+    ----------
+    architecture : Architecture
+    ends : sequence of int
+        Tokens that end a document; asked for where its mixer is bounded by them.
+    """
+
+    def __init__(self, architecture: Architecture, ends: Sequence[int] = ()) -> None:
         super().__init__()
         shape = architecture.shape
+        self.ends = ends if architecture.mixer.bounded else None
         self.embedding_multiplier = architecture.embedding_multiplier
         self.head_multiplier = architecture.head_multiplier
         self.softcap = architecture.logit_softcap
@@ -109,16 +127,23 @@ class Transformer(nn.Module):
         T = tokens_BT.shape[-1]
         cos_TK, sin_TK = self.cos_TK[:T], self.sin_TK[:T]
         x_BTD = self.embedding_norm(times(self.embedding(tokens_BT), self.embedding_multiplier))
+        stream = self._residual.begin(x_BTD)
         penalty, key_B = None, None if key is None else of_sequences(key, tokens_BT)
+        documents_BT = None if self.ends is None else _documents(tokens_BT, self.ends)
         for loop in range(self.loops):
             for i, block in enumerate(self.blocks):
                 place = loop * len(self.blocks) + i
-                drawn = () if key_B is None else (of_place(key_B, place),)
-                x_BTD = block(x_BTD, cos_TK, sin_TK, *drawn)
-                if isinstance(x_BTD, tuple):
-                    x_BTD, more = x_BTD
+                drawn = None if key_B is None else of_place(key_B, place)
+                stream = block(stream, cos_TK, sin_TK, drawn, documents_BT)
+                if isinstance(stream, tuple):
+                    stream, more = stream
                     penalty = more if penalty is None else penalty + more
-        return x_BTD, penalty
+        return self._residual.end(stream), penalty
+
+    @property
+    def _residual(self) -> Stream:
+        """What knows how the stream begins and ends."""
+        return cast("Block", self.blocks[0]).attention_residual
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Logits (B, T, V) of the stream after the last block."""
@@ -130,3 +155,11 @@ class Transformer(nn.Module):
         z_BTV = times(z_BTV, self.head_multiplier)
         # A soft cap bounds logits smoothly, as in Gemma 2 (arXiv 2408.00118).
         return z_BTV if self.softcap is None else self.softcap * torch.tanh(z_BTV / self.softcap)
+
+
+def _documents(tokens_BT: Tensor, ends: Sequence[int]) -> Tensor:
+    """The number of each token's document in its sequence, from 0; what ends one belongs to it."""
+    ended_BT = torch.zeros_like(tokens_BT, dtype=torch.long)
+    for token in ends:
+        ended_BT = ended_BT + (tokens_BT == token)
+    return ended_BT.cumsum(-1) - ended_BT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.engine.export.weights import evaluation_weights
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
-from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import build_loss
 from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
 from scalinglab.scaling.engine.steps.eager import (
@@ -24,11 +21,10 @@ from scalinglab.scaling.engine.steps.eager import (
     EVALUATION_TOKENS,
     check_device,
 )
-from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkpoint
+from scalinglab.scaling.engine.trainer.checkpoint import checkpoint_at
+from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
+from scalinglab.scaling.engine.trainer.initial import weights_at_start
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.damage import DamagedFile, set_aside
-from scalinglab.scaling.records.identity import prefix_id
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.step_options import StepOptions
 
@@ -177,22 +173,5 @@ def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
         If no checkpoint of that step can be read.
     """
     if step == 0:
-        return dict(initial_weights(spec.architecture, spec.seed))
-    return evaluation_weights(spec, _checkpoint(outputs, spec, step))
-
-
-def _checkpoint(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
-    paths = [path for at, path in candidates(outputs, spec.science) if at == step]
-    for path in paths:
-        try:
-            found = load_checkpoint(path)
-            if (found.step, found.prefix_id) != (step, prefix_id(spec.science, step)):
-                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
-            return found
-        except FileNotFoundError:
-            continue
-        except DamagedFile as error:
-            set_aside(error, "no probe reads it")
-        except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-            raise UserError(f"{path} cannot be read ({error})") from error
-    raise UserError(f"run {spec.run_id} has no readable checkpoint of step {step}")
+        return weights_at_start(outputs, spec)
+    return evaluation_weights(spec, checkpoint_at(outputs, spec, step))

@@ -14,7 +14,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.mixed import Store, open_planned, order_of, own_sets
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.engine.probes.model import Model, Weights, weights_at
-from scalinglab.scaling.records.record import bits_per_byte
+from scalinglab.scaling.records.curve import bits_per_byte
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.registry import Registry, function
 

@@ -121,6 +121,9 @@ class Engine(Protocol):
     def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """Take a member's state; all members must be loaded at the same step."""
 
+    def begin(self, member: int, names: Sequence[str], weights: StateTensors) -> None:
+        """Take weights by their names in place of those that a fresh member has drawn."""
+
 
 class EagerEngine:
     """Plain eager steps, on the CPU or one device.
@@ -331,6 +334,18 @@ class EagerEngine:
         for key, view in self._parts():
             view[member].copy_(self._own(key.partition("/")[2], state[key]))
         self.steps_done = steps_done
+
+    @torch.no_grad()
+    def begin(self, member: int, names: Sequence[str], weights: StateTensors) -> None:
+        """See ``Engine.begin``."""
+        own = {key.partition("/")[2]: buffer for key, buffer in self._held_buffers()}
+        for name in names:  # of parts of a model each rank takes a tensor, in one order
+            whole, views = weights[name], self.module.views
+            if name in views:
+                views[name][member].copy_(self._own(name, whole))
+            elif name in own:
+                own[name][member].copy_(whole)
+        self._optimizer.start(self.module.weights)
 
     def _parts(self) -> Iterator[tuple[str, Tensor]]:
         """All that a checkpoint holds by ``part/name``, the members in front."""

@@ -219,6 +219,11 @@ class ShardedEngine(EagerEngine):
         self.steps_done = steps_done
         self.module.hand_over(self.module.weights)
 
+    def begin(self, member: int, names: Sequence[str], weights: StateTensors) -> None:
+        """See ``Engine.begin``."""
+        super().begin(member, names, weights)
+        self.module.hand_over(self.module.weights)
+
     def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         self.module.hand_over(weights)
         return self._losses

@@ -6,13 +6,10 @@ one a run may start from is in ``scalinglab.scaling.training.starts``.
 
 from __future__ import annotations
 
-import errno
 import logging
+import math
 import pickle
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,14 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.archive import check_archive
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
-from scalinglab.scaling.records.prefixes import candidates
-from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.training.starts import Head, why_passed_over
 
 FORMAT = 1
@@ -128,7 +127,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
-    _check_sums(path)
+    check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except RuntimeError as error:
@@ -138,41 +137,6 @@ def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
     if content["format"] != FORMAT:
         raise UserError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
     return content
-
-
-def _check_sums(path: Path) -> None:
-    """Compare a checkpoint with the CRC-32 of each of its tensors, which torch does not look at.
-
-    A checkpoint of torch is a ZIP archive, so those of any age have them. It is read once for
-    this, at more than a gigabyte a second, and lies in the page cache when it is loaded.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            wrong = next((m.filename for m in archive.infolist() if not _is_plain(m)), None)
-            wrong = wrong or archive.testzip()
-    except FileNotFoundError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        struct.error,
-        OSError,
-    ) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a wrong place to look at
-            raise
-        raise DamagedFile(path, f"it is no whole archive ({error})") from error
-    if wrong is not None:
-        raise DamagedFile(path, f"{wrong} does not match its CRC-32")
-
-
-def _is_plain(member: zipfile.ZipInfo) -> bool:
-    """Whether torch reads as a member's content the very bytes whose CRC-32 zipfile looks at."""
-    stored = member.compress_type == zipfile.ZIP_STORED
-    folder = bool(member.external_attr & 0x10)
-    return stored and not folder and member.compress_size == member.file_size
 
 
 def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpoint:
@@ -186,12 +150,52 @@ def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpo
     return Checkpoint(content["step"], content["prefix_id"], state, curve, extensions)
 
 
+def readable_checkpoints(
+    outputs: Path,
+    science: Mapping[str, Any],
+    consequence: str,
+    is_wanted: Callable[[int], bool] = lambda step: True,
+) -> Iterator[Checkpoint]:
+    """The checkpoints on the way of a run that can be read, the furthest first.
+
+    A damaged one is set aside and told of, with its consequence.
+    """
+    for step, path in candidates(outputs, science):
+        if not is_wanted(step):
+            continue
+        try:
+            found = load_checkpoint(path)
+            if (found.step, found.prefix_id) != (step, prefix_id(science, step)):
+                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
+        except FileNotFoundError:
+            continue  # replaced by its owner while we looked
+        except DamagedFile as error:
+            set_aside(error, consequence)
+            continue
+        except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            log.warning("passing over the unreadable checkpoint %s: %s", path, error)
+            continue
+        yield found
+
+
+def checkpoint_at(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
+    """The checkpoint of a run after some updates.
+
+    Raises
+    ------
+    UserError
+        If none of that step can be read.
+    """
+    consequence = "it is not read"
+    for found in readable_checkpoints(outputs, spec.science, consequence, lambda at: at == step):
+        return found
+    raise UserError(no_checkpoint(outputs, spec.run_id, spec.science, step))
+
+
 def furthest_checkpoint(
     outputs: Path, science: Mapping[str, Any], validation: list[int], at_most: int | None = None
 ) -> Checkpoint | None:
     """The furthest readable checkpoint of a run's prefix that measured what the run plans.
-
-    A damaged one is set aside and told of: the run goes on from the one before it.
 
     Parameters
     ----------
@@ -202,23 +206,11 @@ def furthest_checkpoint(
     at_most : int, optional
         Pass over checkpoints of later steps.
     """
-    for step, path in candidates(outputs, science):
-        if at_most is not None and step > at_most:
-            continue
-        try:
-            found = load_checkpoint(path)
-            if (found.step, found.prefix_id) != (step, prefix_id(science, step)):
-                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
-        except FileNotFoundError:
-            continue  # replaced by its owner while we looked
-        except DamagedFile as error:
-            set_aside(error, "the run goes on from what it had before")
-            continue
-        except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-            log.warning("passing over the unreadable checkpoint %s: %s", path, error)
-            continue
-        if (why := why_passed_over(found.head, science, step, validation)) is not None:
-            log.warning("passing over %s: %s", path, why)
+    consequence = "the run goes on from what it had before"
+    last = math.inf if at_most is None else at_most
+    for found in readable_checkpoints(outputs, science, consequence, lambda step: step <= last):
+        if (why := why_passed_over(found.head, science, found.step, validation)) is not None:
+            log.warning("passing over the checkpoint of step %s: %s", found.step, why)
             continue
         kept = {s: v for s, v in found.curve.validation.items() if s in validation}
         measured = {s: v for s, v in found.curve.measured.items() if s in validation}

@@ -16,9 +16,9 @@ from scalinglab.scaling.data.pools import MixedOrder
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, furthest_checkpoint
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.parts import remove_checkpoint
 from scalinglab.scaling.records.prefixes import candidates, owner_of
-from scalinglab.scaling.records.record import Curve
 from scalinglab.scaling.schedule.pieces import branch_points, lr_array
 from scalinglab.scaling.training.events import validation_steps
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scalinglab.scaling.engine.steps.eager import Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint
+from scalinglab.scaling.engine.trainer.initial import begun_with
 from scalinglab.scaling.engine.trainer.member import MemberRun
 from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records.identity import prefix_id
@@ -120,6 +121,9 @@ class PackCheckpoints:
             if checkpoint is not None:
                 self._engine.load(i, checkpoint.state, checkpoint.step)
                 member.curve = checkpoint.curve
+            elif member.spec.initial is not None:
+                weights = begun_with(member.outputs, member.spec)
+                self._engine.begin(i, list(weights), weights)
         return steps.pop()
 
     def _save_latest(self) -> None:

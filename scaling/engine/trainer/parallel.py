@@ -43,13 +43,13 @@ from scalinglab.scaling.engine.trainer.trainer import fit_rank
 from scalinglab.scaling.engine.trainer.worker_link import LentClaim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.scaling.training.ranks import Work
+from scalinglab.scaling.training.rank_messages import RankWork
 
 
 def train_rank(
     rank: int,
     claims: Sequence[LentClaim],
-    work: Work,
+    work: RankWork,
     should_stop: Callable[[], bool],
     facts: dict[str, int],
 ) -> Outcome | None:
@@ -124,6 +124,10 @@ class SharedEngine:
         """Take a member's state from rank 0; others have none."""
         self.engine.load(member, SharedState(self.group, state), steps_done)
 
+    def begin(self, member: int, names: Sequence[str], weights: StateTensors | None) -> None:
+        """Take a member's initial weights from rank 0; others have none."""
+        self.engine.begin(member, names, SharedState(self.group, weights))
+
     def save_part(self, member: int, path: Path) -> None:
         """Write this rank's part of a member's checkpoint."""
         save_part(path, self.engine.state(member))
@@ -170,6 +174,11 @@ class LeadingEngine(SharedEngine):
         self.group.scatter([("load", (member, steps_done))] * self.group.size)
         super().load(member, state, steps_done)
 
+    def begin(self, member: int, names: Sequence[str], weights: StateTensors | None) -> None:
+        """See ``Engine.begin``."""
+        self.group.scatter([("begin", (member, list(names)))] * self.group.size)
+        super().begin(member, names, weights)
+
     def state(self, member: int) -> State:
         """See ``Engine.state``: all ranks have the same, or each its rows."""
         return self.engine.state(member)
@@ -192,7 +201,7 @@ class Leader(Training):
     def __init__(
         self,
         claims: Sequence[LentClaim],
-        work: Work,
+        work: RankWork,
         should_stop: Callable[[], bool],
         group: Group,
         facts: dict[str, int],
@@ -264,6 +273,8 @@ class Follower:
                 self.engine.evaluate(*value)
             elif kind == "save":
                 self.engine.save_part(*value)
+            elif kind == "begin":
+                self.engine.begin(*value, None)
             else:
                 member, steps_done = value
                 self.engine.load(member, None, steps_done)

@@ -19,7 +19,7 @@ from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.records.claim import ClaimLost
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.training.ranks import Failure, Work
+from scalinglab.scaling.training.rank_messages import RankFailure, RankWork
 
 
 def main(arguments: list[str]) -> None:
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     link = WorkerLink(arguments[0], int(arguments[1]), rank)
     facts: dict[str, int] = {}
     try:
-        work: Work = link.answer()
+        work: RankWork = link.answer()
         load_inherited()
         claims = [
             LentClaim(RunFolder(folder), number, i, link)
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     except BaseException as error:
         link.tell(
             "failed",
-            Failure(
+            RankFailure(
                 rank,
                 time.time(),
                 f"{type(error).__name__}: {error}",

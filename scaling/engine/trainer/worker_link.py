@@ -11,7 +11,7 @@ from typing import Any
 
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
-from scalinglab.scaling.training.ranks import SECRET
+from scalinglab.scaling.training.rank_messages import SECRET
 
 
 class WorkerLink:

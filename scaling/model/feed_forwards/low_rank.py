@@ -29,7 +29,7 @@ class LowRank(FeedForward):
     rank: float = setting(0.5, Within(0, 1, above=True))
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
-        """See ``Part.tensors``."""
+        """See ``Branch.tensors``."""
         d, m = architecture.shape.width, architecture.shape.mlp_width
         r = self.inner(architecture)
         sizes: dict[str, Size] = {}
@@ -53,7 +53,7 @@ class LowRank(FeedForward):
         return max(1, round(self.rank * architecture.shape.width))
 
     def kept_floats(self, architecture: Architecture) -> float:
-        """See ``Part.kept_floats``."""
+        """See ``Branch.kept_floats``."""
         gated = architecture.activation in GATED
         hidden = KEPT_FLOATS[architecture.activation] * architecture.shape.mlp_width
         return hidden + (3 if gated else 2) * self.inner(architecture)

@@ -11,7 +11,6 @@ from scalinglab.scaling.model.part import (
     FEED_FORWARDS,
     FeedForward,
     Size,
-    linear_sizes,
     norm_sizes,
 )
 
@@ -31,14 +30,20 @@ class MLP(FeedForward):
     name: str = "mlp"
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
-        """See ``Part.tensors``."""
-        d, m = architecture.shape.width, architecture.shape.mlp_width
-        sizes = linear_sizes(architecture, "up", m, d)
+        """See ``Branch.tensors``."""
+        sizes = self.matrix_sizes(architecture, "up")
         if architecture.activation in GATED:
-            sizes |= linear_sizes(architecture, "gate", m, d)
+            sizes |= self.matrix_sizes(architecture, "gate")
+        m = architecture.shape.mlp_width
         sizes |= norm_sizes(architecture, "mlp_inner_norm", norms.inner, m)
-        return sizes | linear_sizes(architecture, "down", d, m)
+        return sizes | self.matrix_sizes(architecture, "down")
+
+    def matrices(self, architecture: Architecture) -> dict[str, tuple[int, int]]:
+        """See ``Branch.matrices``."""
+        d, m = architecture.shape.width, architecture.shape.mlp_width
+        gate = {"gate": (m, d)} if architecture.activation in GATED else {}
+        return {"up": (m, d), **gate, "down": (d, m)}
 
     def kept_floats(self, architecture: Architecture) -> float:
-        """See ``Part.kept_floats``."""
+        """See ``Branch.kept_floats``."""
         return KEPT_FLOATS[architecture.activation] * architecture.shape.mlp_width

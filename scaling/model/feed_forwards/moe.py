@@ -58,7 +58,7 @@ class MoE(FeedForward):
     router_z_loss: float = setting(0.0, AT_LEAST_0)
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
-        """See ``Part.tensors``."""
+        """See ``Branch.tensors``."""
         d, m = architecture.shape.width, self.expert_width(architecture)
         sizes: dict[str, Size] = {"router.weight": (self.experts, d)}
         if self.balance == "bias":
@@ -108,7 +108,7 @@ class MoE(FeedForward):
         return min(context, math.ceil(self.capacity * self.top_k * context / self.experts))
 
     def idle_weights(self, architecture: Architecture) -> int:
-        """See ``Part.idle_weights``."""
+        """See ``Branch.idle_weights``."""
         return (self.experts - self.top_k) * self._expert_weights(architecture)
 
     def columns(self) -> dict[str, tuple[float, float]]:
@@ -122,7 +122,7 @@ class MoE(FeedForward):
         }
 
     def kept_floats(self, architecture: Architecture) -> float:
-        """See ``Part.kept_floats``: of the experts' slots, of who goes where, of the shared."""
+        """See ``Branch.kept_floats``: of the experts' slots, of who goes where, of the shared."""
         shape = architecture.shape
         slots = self.experts * self.slots(shape.context)
         hidden = KEPT_FLOATS[architecture.activation] * self.expert_width(architecture)

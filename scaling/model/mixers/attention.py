@@ -13,7 +13,6 @@ from scalinglab.scaling.model.part import (
     Mixer,
     Size,
     divided,
-    linear_sizes,
     norm_sizes,
 )
 
@@ -34,6 +33,8 @@ class Attention(Mixer):
     positions : str
         ``rotary``, ``alibi``: products fall with the distance (arXiv 2108.12409), or ``none``: the
         causal mask alone tells them (arXiv 2305.19466).
+    within_documents : bool
+        Whether a token sees those of its own document only (arXiv 2407.21783, section 3.2).
     """
 
     module: ClassVar[str] = "attention"
@@ -43,20 +44,25 @@ class Attention(Mixer):
     queries_per_key: int | None = setting(1, AT_LEAST_1, historic=1)
     window: int | None = setting(None, AT_LEAST_1, historic=None)
     positions: str = setting("rotary", POSITIONS, historic="rotary")
+    within_documents: bool = setting(False, historic=False)
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
-        """See ``Part.tensors``."""
+        """See ``Branch.tensors``."""
         shape = architecture.shape
-        d, head = shape.width, (shape.head_dim,)
-        shared = self.key_width(architecture)
+        head = (shape.head_dim,)
         sizes: dict[str, Size] = {"head_gain": (shape.heads,)} if architecture.head_gains else {}
-        for name, rows in (("query", d), ("key", shared), ("value", shared), ("out", d)):
-            sizes |= linear_sizes(architecture, name, rows, d)
+        for name in self.matrices(architecture):
+            sizes |= self.matrix_sizes(architecture, name)
         if architecture.qk_norm:
             sizes |= {"query_norm.gain": head, "key_norm.gain": head}
         if architecture.value_norm:
             sizes["value_norm.gain"] = head
         return sizes | norm_sizes(architecture, "inner_norm", norms.inner)
+
+    def matrices(self, architecture: Architecture) -> dict[str, tuple[int, int]]:
+        """See ``Branch.matrices``."""
+        d, shared = architecture.shape.width, self.key_width(architecture)
+        return {"query": (d, d), "key": (shared, d), "value": (shared, d), "out": (d, d)}
 
     def check(self, architecture: Architecture) -> None:
         """See ``Part.check``."""
@@ -79,13 +85,25 @@ class Attention(Mixer):
                 "beside it: 1"
             )
 
+    @property
+    def bounded(self) -> bool:
+        """See ``Mixer.bounded``."""
+        return self.within_documents
+
+    def kept_floats(self, architecture: Architecture) -> float:
+        """See ``Branch.kept_floats``: which tokens are of its document, a byte each."""
+        return architecture.shape.context / 4 if self.within_documents else 0.0
+
     def key_width(self, architecture: Architecture) -> int:
         """Rows of the matrices of keys and values."""
         shape, shared = architecture.shape, self.queries_per_key
         return shape.head_dim if shared is None else divided(shape.width, shared)
 
     def map_flops(self, architecture: Architecture) -> MapFlops:
-        """Each query sees half of the keys on average, fewer through a window."""
+        """Each query sees half of the keys on average, fewer through a window.
+
+        Where documents end is the data's, and the whole map is computed: it counts as without.
+        """
         shape = architecture.shape
         d, h, T = shape.width, shape.heads, shape.context
         w = T if self.window is None else self.window

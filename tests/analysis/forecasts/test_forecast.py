@@ -166,3 +166,11 @@ def test_a_law_that_predicts_no_possible_loss_gives_no_forecast(laid) -> None:
     failed = ended.assign(predicted=ended["predicted"].where(ended["step"] < 400, -1.0))
     with pytest.raises(ValueError, match="a law that predicts possible losses"):
         replace(basis, left_out=(failed, *basis.left_out[1:])).forecast(target)
+
+
+def test_rows_may_have_any_labels() -> None:
+    table = curves(count=4, noise=0.0)
+    _, half = part(table, "run 3", 0.5)
+    numbered = analysis.forecast_run(table, half, resamples=0)
+    repeated = table.set_index(table.groupby("run").cumcount())
+    assert analysis.forecast_run(repeated, half, resamples=0).loss == numbered.loss

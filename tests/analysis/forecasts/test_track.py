@@ -19,7 +19,9 @@ LEVEL = 0.95
 def record(overconfident: float, count: int = 200, study: str = "tiny") -> pd.DataFrame:
     """Forecasts whose 95 % intervals are so many times too narrow."""
     ratios = overconfident * np.abs(np.random.default_rng(0).standard_normal(count)) / 1.96
-    return pd.DataFrame({"study": study, "ratio": ratios, "counts": True, "level": LEVEL})
+    return pd.DataFrame(
+        {"study": study, "ratio": ratios, "counts": True, "level": LEVEL, "column": ""}
+    )
 
 
 @pytest.fixture(scope="module")

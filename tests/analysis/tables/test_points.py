@@ -4,7 +4,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.laws import LAWS
-from scalinglab.analysis.tables.points import read_points, rename
+from scalinglab.analysis.tables.points import read_points
 from scalinglab.scaling.records.fingerprint import EQUAL_NUMBERS
 
 
@@ -102,10 +102,3 @@ def test_noise_for_each_row_sharpens_the_quiet_ones(runs):
     points = read_points(LAWS["chinchilla"], runs.assign(s=[0.01, 0.04] * 18), noise="s")
     assert points.noise == pytest.approx(0.02)
     np.testing.assert_allclose(points.sharpness[:2], [2, 0.5])
-
-
-def test_a_column_may_be_read_for_another_and_hidden_by_one():
-    """loss_to_loss reads a table's loss as loss_a, and another column for its loss."""
-    table = pd.DataFrame({"loss": [3.0, 2.0], "loss.other": [5.0, 4.0], "seed": [0, 1]})
-    found = rename(table, {"loss_a": "loss", "loss": "loss.other"})
-    assert found.to_dict("list") == {"seed": [0, 1], "loss_a": [3.0, 2.0], "loss": [5.0, 4.0]}

@@ -56,16 +56,6 @@ def test_a_diverged_run_is_a_row_without_a_final_loss(finished) -> None:
     assert len(diverged) == 1 and diverged["loss"].isna().all()
 
 
-def test_curves_have_every_step_once_and_the_bits_of_the_record(finished) -> None:
-    runs = analysis.load(finished, role="curve").set_index("run_id")
-    curves = analysis.load_curves(finished, run_ids=runs.index)
-    for run, curve in curves.groupby("run"):
-        assert curve["step"].tolist() == list(range(1, runs.loc[run, "steps"] + 1))
-        assert curve["loss"].iloc[-1] == runs.loc[run, "loss"]
-        assert curve["lr"].max() == pytest.approx(runs.loc[run, "lr"], rel=0.2)
-        assert curve["tokens"].iloc[-1] == runs.loc[run, "D"]
-
-
 def test_empty_and_mistaken_places_are_named(finished, tmp_path) -> None:
     assert analysis.load(tmp_path).empty and analysis.load_curves(tmp_path).empty
     with pytest.raises(ValueError, match="there is no folder"):

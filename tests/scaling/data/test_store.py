@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import time
 import tracemalloc
 
 import numpy as np
@@ -10,21 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.data import store as data_store
 from scalinglab.scaling.data import verify
 from scalinglab.scaling.data.order import DataOrder
 from scalinglab.scaling.data.store import (
-    MAKER,
     Corpus,
-    Pieces,
     TokenStore,
-    abandoned_stores,
     gather,
     window_count,
     write_store,
 )
-from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.damage import DamagedFile
 
 CORPUS = Corpus(
@@ -199,54 +192,3 @@ def test_what_is_remembered_of_a_store_may_be_lost(store):
         cache.write_text(content)
         TokenStore(store.folder)
         assert "sums" in cache.read_text()
-
-
-# ---------------------------------------------------------------------- half-made stores
-
-
-def half_made(folder, process, age):
-    """What a killed maker leaves: a part of the tokens, and who it was."""
-    folder.mkdir(parents=True)
-    (folder / ".train.bin.0123abcd").write_bytes(b"half")
-    if process is not None:
-        write_json(folder / MAKER, process)
-    for path in (*folder.iterdir(), folder):
-        os.utime(path, (time.time() - age, time.time() - age))
-
-
-def test_what_a_killed_maker_left_goes_and_what_is_being_made_stays(tmp_path):
-    here = machine.this_process().to_dict()
-    gone = here | {"process_start": "another"}
-    elsewhere = here | {"host": "elsewhere"}
-    cases = {
-        ".a-1.00000000": (gone, 0),
-        ".b-1.00000000": (elsewhere, 2_000),
-        ".c-1.00000000": (None, 4_000),
-        ".d-1.00000000": (here, 0),
-        ".e-1.00000000": (elsewhere, 500),
-        ".f-1.00000000": (None, 500),
-    }
-    for name, (process, age) in cases.items():
-        half_made(tmp_path / name, process, age)
-    assert {p.name[1] for p in abandoned_stores(tmp_path)} == {"a", "b", "c"}
-    write_store(tmp_path / "store", "some", {}, CORPUS)
-    left = {p.name for p in tmp_path.iterdir()}
-    assert left == {".d-1.00000000", ".e-1.00000000", ".f-1.00000000", "store"}
-    assert not (tmp_path / "store" / MAKER).exists()
-
-
-def test_a_maker_beats_while_it_waits_for_its_source(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_store, "BEAT_SECONDS", 0.01)
-    seen = []
-
-    def slow():
-        (maker,) = tmp_path.glob(".store.*/maker.json")
-        os.utime(maker, (1, 1))
-        while maker.stat().st_mtime < 2:
-            time.sleep(0.01)
-        seen.append(abandoned_stores(tmp_path))
-        yield CORPUS.train
-
-    corpus = dataclasses.replace(CORPUS, train=Pieces(np.dtype(np.uint8), 100, slow))
-    write_store(tmp_path / "store", "some", {}, corpus)
-    assert seen == [[]]

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 import conf
+from scalinglab.scaling.choices import with_choice
 from scalinglab.scaling.config import ConfigError, OptimizerConfig, from_dict
-from scalinglab.scaling.fields import keys_of, with_choice
+from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import (
     OPTIMIZERS,
     member_settings,

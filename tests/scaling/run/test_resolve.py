@@ -85,6 +85,7 @@ def test_science_is_plain_and_complete(tiny_run):
         "seed",
         "precision",
         "z_loss",
+        "init_from",
         "trainer",
     }
     assert "lr" not in science["optimizer"]  # the schedule says it, at every step

@@ -16,10 +16,10 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
     save_checkpoint,
     save_part,
 )
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.prefixes import checkpoint_path
-from scalinglab.scaling.records.record import Curve
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.training import starts as module
 from scalinglab.scaling.training.events import validation_steps

@@ -66,7 +66,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(run, tmp_
     for arguments, words in [
         (("form=llama",), "form = 'llama' has no model.activation = 'relu2'"),
         (("form=lama",), "did you mean 'llama'?"),
-        (("step=7",), "has no checkpoint of that step; there are: "),
+        (("step=7",), "has no readable checkpoint of step 7; there are: "),
         (("runs=zzz",), "chooses none"),
         ((f"to={tmp_path / 'file'}",), "is no folder"),
     ]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from scalinglab import Study
-from scalinglab.analysis.tables.runs import load, load_curves
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.runs import load
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError
@@ -117,6 +118,11 @@ def test_numbers_are_columns_of_runs_and_curves_and_are_found_once(person) -> No
     assert "probe.validation.loss" in opened().results()
 
 
+def test_of_all_steps_those_are_averaged_that_have_checkpoints_enough_before_them(person) -> None:
+    found = opened().probe(probe="average", steps="all", options={"count": 3})
+    assert found.code == 0 and sorted(set(found.frame["step"])) == [32, 40]
+
+
 def test_a_probe_is_the_target_of_laws_and_comparisons(person, capsys) -> None:
     opened().probe(probe="quantized")
     target = "columns.loss=probe.quantized.loss"
@@ -160,6 +166,7 @@ def test_an_ensemble_is_read_beside_the_run_of_the_lowest_seed(person) -> None:
             "only 4 checkpoints are kept up to step 40",
         ),
         ({"steps": "all"}, "probe is not set"),
+        ({"withdraw": True, "steps": "all"}, "a question goes as a whole"),
         ({}, "nothing was asked of the checkpoints"),
     ],
 )
@@ -198,7 +205,13 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     why = next(filter(None, found.left.values()))
     assert found.code == 1 and why.startswith("ValueError: no; File") and "mine.py" in why
     (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
-    fixed = opened("extend=[mine.py]").probe(probe="slow")
+    study = opened("extend=[mine.py]")
+    assert study.probe(probe="slow", options={"seconds": 1.5}, withdraw=True).questions == []
+    assert study.probe(probe="validation").code == 0
+    (gone,) = study.probe(withdraw=True).questions
+    assert gone.startswith("slow-") and gone.endswith("of 4 runs that lacked numbers")
+    assert study.probe().code == 0, "what was answered is still asked, what failed is not"
+    fixed = study.probe(probe="slow")
     assert fixed.code == 0 and (fixed.frame["probe.slow.step"] == 40).all()
 
 

@@ -11,9 +11,9 @@ import pytest
 from scalinglab.scaling.config import ExecutionConfig, TrainerConfig
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
-from scalinglab.scaling.records.record import Curve
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.sweeps.launch.work_list import without_survivors
 from scalinglab.sweeps.launch.worker import _claim

@@ -7,13 +7,19 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from scalinglab.scaling.engine.export.form import FORMS, Form, Weights
+from scalinglab.scaling.engine.export.form import FORMS, Form, Weights, first_misfit
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.feed_forwards.low_rank import LowRank
 from scalinglab.scaling.model.feed_forwards.mlp import MLP
 from scalinglab.scaling.model.mixers.attention import Attention
 
 MODELLING = Path(__file__).parents[1] / "modeling_scaling_laboratory.py"
+
+_WANTED: dict[str, tuple[Any, ...]] = {
+    "norm": ("rmsnorm", "layernorm", "none"),
+    "linear": ("dense",),
+    "residual": ("add",),
+}
 
 
 class ScalingLaboratory(Form):
@@ -23,8 +29,13 @@ class ScalingLaboratory(Form):
 
     def misfit(self, architecture: Architecture) -> str | None:
         """See ``Form.misfit``."""
+        wrong = first_misfit(vars(architecture), _WANTED)
+        if wrong is not None:
+            return wrong
         if not isinstance(architecture.mixer, Attention):
             return f"model.mixer.name = {architecture.mixer.name!r}"
+        if architecture.mixer.within_documents:
+            return "model.mixer.within_documents = True"
         if not isinstance(architecture.feed_forward, MLP | LowRank):
             return f"model.feed_forward.name = {architecture.feed_forward.name!r}"
         return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from scalinglab.scaling.engine.network.layers import ACTIVATION, norm
-from scalinglab.scaling.engine.network.part import FED_BY
+from scalinglab.scaling.engine.network.layers import ACTIVATION
+from scalinglab.scaling.engine.network.part import FED_BY, linear, norm
 from scalinglab.scaling.model.architecture import GATED, Architecture
 
 
@@ -15,13 +15,12 @@ class MLP(nn.Module):
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        shape, bias = architecture.shape, architecture.bias
-        d, m = shape.width, shape.mlp_width
+        own, m = architecture.feed_forward, architecture.shape.mlp_width
         self.activation = ACTIVATION[architecture.activation]
-        self.up = nn.Linear(d, m, bias)
-        self.gate = nn.Linear(d, m, bias) if architecture.activation in GATED else None
+        self.up = linear(architecture, own, "up")
+        self.gate = linear(architecture, own, "gate") if architecture.activation in GATED else None
         self.mlp_inner_norm = norm(architecture, architecture.norms(layer)[1].inner, m)
-        self.down = nn.Linear(m, d, bias)
+        self.down = linear(architecture, own, "down")
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """What it adds to the residual stream, before its norm and multiplier."""

@@ -24,7 +24,6 @@ from scalinglab.scaling.model.architecture import (
     EMBEDDING_SCALES,
     INITS,
     NORM_SCALES,
-    NORMS,
     PARAMETRIZATIONS,
     PLACEMENTS,
     Architecture,
@@ -33,6 +32,7 @@ from scalinglab.scaling.model.architecture import (
 from scalinglab.scaling.model.counts import count_role, parameter_counts, tensor_sizes
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.part import LINEARS, NORMS, RESIDUALS, SLOTS
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.records.claim import Claim
 
@@ -57,7 +57,17 @@ MOES = [
 CASES = [
     {},
     *_values("activation", ACTIVATIONS),
-    *_values("norm", NORMS),
+    *_values("norm", tuple(NORMS)),
+    *_values("linear", tuple(LINEARS)),
+    *_values("residual", tuple(RESIDUALS)),
+    {"linear": {"name": "low_rank", "within": "mixer"}, "parametrization": "mup", **BASE},
+    {"linear": {"name": "monarch", "blocks": 2}, "activation": "swiglu", "bias": True},
+    {
+        "residual": {"name": "layer_scale", "start": 1.0, "of": "branch"},
+        "placement": "deepnorm",
+        "linear": {"name": "monarch", "blocks": 3, "within": "feed_forward"},
+        "mixer": {"queries_per_key": 2},
+    },
     *_values("placement", tuple(PLACEMENTS)),
     *_values("norm_scale", NORM_SCALES),
     *_values("embedding_scale", EMBEDDING_SCALES),
@@ -74,6 +84,7 @@ CASES = [
     {"placement": "peri", "embedding_scale": "norm", **COMPLETEP},
     *({"feed_forward": {"name": "moe", "experts": 4, **keys}} for keys in MOES),
     {"feed_forward": {"name": "moe"}, "parametrization": "mup", **BASE},
+    {"feed_forward": {"name": "low_rank"}},
     {"mixer": {"queries_per_key": 2}, "bias": True, "norm": "layernorm", "placement": "normformer"},
     {"mixer": {"queries_per_key": None, "positions": "none"}, "parametrization": "mup", **BASE},
     {"mixer": {"positions": "alibi"}, "heads": 3},
@@ -90,6 +101,16 @@ def test_the_cases_have_every_value_of_every_option():
     for key, allowed in named.items():
         if allowed is not None:
             assert {case.get(key, getattr(ModelConfig(), key)) for case in CASES} == set(allowed)
+
+
+def test_the_cases_have_every_shipped_part():
+    for slot, kind in SLOTS.items():
+        filled_by = [case.get(slot, getattr(ModelConfig(), slot)) for case in CASES]
+        names = {
+            by if isinstance(by, str) else getattr(by, "name", None) or by.get("name", kind.name)
+            for by in filled_by
+        }
+        assert names >= {name for name in kind.choices if kind.choices.is_shipped(name)}
 
 
 def described(case: dict) -> str:

@@ -8,7 +8,8 @@ import torch
 from torch.func import functional_call
 
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.network.layers import RMSNorm, rotary_table, rotate
+from scalinglab.scaling.engine.network.layers import rotary_table, rotate
+from scalinglab.scaling.engine.network.norms.rmsnorm import RMSNorm
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture, Shape
 

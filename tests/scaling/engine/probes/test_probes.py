@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from scalinglab.analysis.tables.runs import read_curve
+from scalinglab.analysis.tables.curves import read_curve
 from scalinglab.scaling.config import DataConfig, ExecutionConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
 from scalinglab.scaling.engine.probes.kinds.attention import _of_call
+from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _labels
 from scalinglab.scaling.engine.probes.kinds.quantized import rounded
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.engine.trainer.checkpoint import (
@@ -22,6 +23,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
     save_checkpoint,
     save_part,
 )
+from scalinglab.scaling.probes.kinds.linear import Linear
 from scalinglab.scaling.probes.probe import PROBES, probe_of
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.prefixes import candidates
@@ -222,3 +224,33 @@ def test_every_shipped_probe_has_both_halves_and_gives_finite_numbers(trained) -
         step = 0 if PROBES[name].of_start else spec.steps
         numbers = asked(folder, name, step=step)
         assert numbers and np.isfinite(list(numbers.values())).all(), name
+
+
+def test_a_linear_probe_reads_what_is_there_and_chance_where_nothing_is() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x_ND = torch.randn(400, 5, generator=draw, dtype=torch.float64)
+    there = torch.where(x_ND @ torch.tensor([1.0, -2, 0, 0, 0.5], dtype=torch.float64) > 1, 1.0, -1)
+    nothing = torch.where(torch.randn(400, generator=draw) > 0, 1.0, -1).double()
+    for target, low, high in ((there.double(), 0.9, 1), (nothing, 0.4, 0.6)):
+        fitted, tested = (x_ND[:200], target[:200]), (x_ND[200:], target[200:])
+        assert low <= _accuracy(fitted, tested, 1e-3) <= high
+    assert _accuracy((0 * x_ND, nothing), (0 * x_ND, nothing), 1e-3) >= 0.5
+
+
+def test_properties_of_a_text_are_as_they_are_told() -> None:
+    tokens = np.array([[1, 5, 1, 9, 5]])
+    seen, known = _labels(Linear(property="seen"), tokens)
+    assert seen.tolist() == [[False, False, True, False, True]] and known.all()
+    before, known = _labels(Linear(lag=2), tokens)
+    assert known.tolist() == [[False, False, True, True, True]]
+    assert before[0, 2:].tolist() == [False, False, False]  # 1, 5, 1: the median is 5
+    assert _labels(Linear(property="parity"), tokens)[0].sum() == 3
+
+
+def test_a_linear_probe_gives_each_layer_and_the_same_again(trained) -> None:
+    folder = trained()
+    first = asked(folder, "linear", {"property": "seen"})
+    layers = folder.spec().shape.depth
+    assert first == asked(folder, "linear", {"property": "seen"})
+    assert {f"accuracy.{layer}" for layer in range(layers)} < set(first)
+    assert first["accuracy"] == max(first[f"accuracy.{layer}"] for layer in range(layers))

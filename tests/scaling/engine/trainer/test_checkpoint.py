@@ -16,11 +16,11 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
     save_checkpoint,
     save_part,
 )
+from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import new_parts, remove_checkpoint, write_manifest
 from scalinglab.scaling.records.prefixes import candidates, checkpoint_path
-from scalinglab.scaling.records.record import Curve
 
 # Of the curve at step 20, as its tensor lies in the file.
 LOSS = np.random.default_rng(20).random((2, 20)).astype(np.float32)[0].tobytes()

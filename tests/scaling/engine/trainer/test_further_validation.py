@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.analysis.tables.runs import load, load_curves
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.runs import load
 from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.validation import further_stores

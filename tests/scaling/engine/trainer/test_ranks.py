@@ -16,9 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.training import ranks
 
 COLUMNS = ["loss", "grad_norm", "validation_loss"]
 LONG = {"tokens": 64 * 800, "data.max_epochs": 20.0, "optimizer.lr": 1e-3}
@@ -265,15 +263,3 @@ def test_in_a_job_of_several_nodes_the_ranks_are_tasks_of_srun(
     folder = make_run()
     assert run_with_ranks(folder) == "done"
     same_curve(folder, elsewhere())
-
-
-def test_ranks_divide_among_nodes(monkeypatch):
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
-    assert ranks.srun(8, 2)[1:5] == [
-        "--ntasks=8",
-        "--nodes=2",
-        "--ntasks-per-node=4",
-        "--cpus-per-task=2",
-    ]
-    with pytest.raises(ConfigError, match="execution.processes = 3: the job has 2 nodes; allowed"):
-        ranks.srun(3, 2)

@@ -21,7 +21,7 @@ from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.record import Curve, curve_text
+from scalinglab.scaling.records.curve import Curve, curve_text
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training.events import validation_steps
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.engine.export.weights import evaluation_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
+from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.prefixes import candidates

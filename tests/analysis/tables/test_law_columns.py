@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.tables.law_columns import as_law_columns
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,10 @@ def test_equal_points_have_one_interval(made_by) -> None:
     assert (ends[0] == ends[2]).all() and (ends[0] != ends[1]).all()
     some = result.predict(new.iloc[:2], level=0.95)[["lower", "upper"]].to_numpy()
     assert (some == ends[:2]).all()
+
+
+def test_a_column_may_be_read_for_another_and_hidden_by_one():
+    """loss_to_loss reads a table's loss as loss_a, and another column for its loss."""
+    table = pd.DataFrame({"loss": [3.0, 2.0], "loss.other": [5.0, 4.0], "seed": [0, 1]})
+    found = as_law_columns(table, {"loss_a": "loss", "loss": "loss.other"})
+    assert found.to_dict("list") == {"seed": [0, 1], "loss_a": [3.0, 2.0], "loss": [5.0, 4.0]}

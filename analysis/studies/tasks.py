@@ -1,0 +1,259 @@
+"""Whether accuracy on a task is forecast through its loss, and whether loss maps to it by one curve.
+
+Two questions. The chain: from size and tokens to the task's loss, from that to the accuracy (arXiv
+2412.04403), fitted to the runs with the role ``fit`` and compared with the held-out ones. The map:
+models of different sizes at the same validation loss may differ on a task (arXiv 2404.01204 follows
+scores along checkpoints); a smooth curve of the task's loss against the loss is fitted to all
+checkpoints together, and an analysis of variance over independent trainings asks whether sizes lie
+beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import fdtrc, stdtrit
+
+from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
+from scalinglab.analysis.forecasts.study_tasks import HELD_OUT, pairs_of
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
+from scalinglab.analysis.studies.draw import Line, panels
+from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.task_columns import probe_command, task_points
+from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    pass
+
+LEVEL = 0.95
+CHANCE = 0.05
+_DEGREE = 3  # of the curve that all sizes are to share, in log loss
+
+
+@VERDICTS.register("tasks")
+def judge(
+    runs: pd.DataFrame,
+    *,
+    tasks: list[str],
+    task_loss: str = "bpb",
+    accuracy: str = "accuracy",
+    resamples: int = 300,
+    curves: pd.DataFrame | None = None,
+    planned: pd.DataFrame | None = None,
+    study: str = "NAME",
+) -> Finding:
+    """Judge the forecasts of tasks, and whether their losses are one curve of the loss over sizes.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``run_id, N, D, seed, role, status, cluster, loss`` and the columns of the tasks.
+    tasks : list of str
+        As in columns: ``addition_2``, or the name of a file of items.
+    task_loss, accuracy : str
+        Numbers of the probe ``tasks``.
+    resamples : int
+        Of the fits.
+    curves : DataFrame, optional
+        With the same columns at the steps that were probed.
+    planned : DataFrame, optional
+        Runs that are not finished: ``role, N, D``.
+    study : str
+        For messages.
+
+    Raises
+    ------
+    UserError
+        If a task was not measured, or at too few runs for its law.
+    """
+    ended = runs[runs["status"] == State.DONE]
+    held_out = with_role(ended, HELD_OUT)
+    larger = None if planned is None else with_role(planned, HELD_OUT)
+    finding = Finding([])
+    if held_out.empty and (larger is None or larger.empty):
+        finding.warnings.append("no larger run is held out: the chain is not tested")
+    panes = []
+    for task in tasks:
+        points = task_points(ended, task, task_loss, accuracy, study=study)
+        every = pairs_of(curves, task, points, task_loss, accuracy)
+        ahead = points[points["run_id"].isin(held_out["run_id"])].reset_index(drop=True)
+        if len(ahead) < len(held_out):
+            finding.warnings.append(
+                f"{len(held_out) - len(ahead)} held-out runs are trained and not asked:"
+                f" {probe_command(task, study, more=' steps=all')}"
+            )
+        _chain_of(finding, task, points, every, ahead, larger, resamples)
+        told, sizes = one_curve(every)
+        finding.sentences.append(f"{task}: {told}")
+        if len(sizes):
+            finding.tables[f"Sizes beside the common curve of {task}"] = sizes
+        panes.append((task, _lines(every)))
+    caption = "Loss of each task against the validation loss, by size."
+    figure = panels(panes, "validation loss", "loss of the task", log_y=True)
+    finding.figures.append((caption, figure))
+    return finding
+
+
+def _chain_of(
+    finding: Finding,
+    task: str,
+    points: pd.DataFrame,
+    every: pd.DataFrame,
+    ahead: pd.DataFrame,
+    larger: pd.DataFrame | None,
+    resamples: int,
+) -> None:
+    """Fit a task's chain to what is no test, and say what becomes of it at the held-out runs."""
+    fitted = points[~points["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
+    pairs = every[~every["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
+    chain = task_chain(fitted, pairs, resamples=resamples)
+    for law in (chain.loss, chain.accuracy):
+        finding.warnings.extend(f"{task}, {law.law.name}: {w}" for w in law.warnings)
+        finding.tables[f"Parameters of {law.law.name}, {task}"] = law.summary.reset_index()
+    if len(ahead):
+        tested = _tested(chain, ahead)
+        finding.sentences.append(_forecast(tested, task))
+        finding.tables[f"Held out, {task}"] = tested
+    if larger is not None and len(larger):
+        finding.sentences.append(_predicted(chain, larger, task))
+
+
+def _tested(chain: TaskChain, ahead: pd.DataFrame) -> pd.DataFrame:
+    said = chain.predict(ahead, LEVEL)
+    inside = (said["lower"] <= ahead["accuracy"]) & (ahead["accuracy"] <= said["upper"])
+    return pd.DataFrame(
+        {
+            **{name: ahead[name] for name in ("N", "D", "seed", "task_loss")},
+            "predicted_loss": said["task_loss"],
+            "loss_lower": said["task_loss_lower"],
+            "loss_upper": said["task_loss_upper"],
+            "accuracy": ahead["accuracy"],
+            "predicted": said["accuracy"],
+            "lower": said["lower"],
+            "upper": said["upper"],
+            "inside": inside,
+        }
+    )
+
+
+def _forecast(tested: pd.DataFrame, task: str) -> str:
+    rows = "; ".join(
+        f"{row['accuracy']:.3f} measured, {row['predicted']:.3f} forecast ({row['lower']:.3f} to"
+        f" {row['upper']:.3f})"
+        for row in records_of(tested)
+    )
+    missed = int((~tested["inside"]).sum())
+    end = (
+        "the chain forecasts it within its interval"
+        if not missed
+        else f"{missed} of {len(tested)} lie outside of the interval: the chain does not hold there"
+    )
+    return f"Accuracy on {task} at N = {tested['N'].iloc[0]:,.0f}: {rows}; {end}."
+
+
+def _predicted(chain: TaskChain, planned: pd.DataFrame, task: str) -> str:
+    places = planned.drop_duplicates(["N", "D"]).reset_index(drop=True)
+    said = pd.concat([places[["N", "D"]], chain.predict(places, LEVEL)], axis=1)
+    texts = "; ".join(
+        f"N = {row['N']:,.0f}, D = {row['D']:,.0f}: {row['accuracy']:.3f} ({row['lower']:.3f} to"
+        f" {row['upper']:.3f})"
+        for row in records_of(said)
+    )
+    return f"Accuracy on {task} that is forecast before it is trained: {texts}."
+
+
+def one_curve(pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """Whether the task's loss is one curve of the validation loss for all sizes.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Checkpoints: ``N, cluster, loss, task_loss``; checkpoints of one training are not independent.
+
+    Returns
+    -------
+    str, DataFrame
+        A sentence; one row a size: by what share its task loss lies beside the common curve.
+    """
+    known = pairs.dropna(subset=["loss", "task_loss"])
+    known = known[(known["loss"] > 0) & (known["task_loss"] > 0)]
+    trainings = known.groupby("cluster")["N"].first()
+    repeats = trainings.groupby(trainings).size()
+    if len(repeats) < 2 or repeats.sum() - len(repeats) < 2:
+        return (
+            "whether the map from loss to task loss is one curve cannot be told: two sizes with two"
+            " seeds each are the least.",
+            pd.DataFrame(),
+        )
+    # Where sizes share a range of losses: elsewhere a curve follows each size by itself.
+    low, high = _shared_range(known)
+    shared = known[known["loss"].between(low, high)]
+    if shared["N"].nunique() < 2 or len(shared) <= _DEGREE + 2:
+        return (
+            "whether the map from loss to task loss is one curve cannot be told: no two sizes have"
+            " checkpoints at the same losses; study.checkpoints={log: 8} keeps more of them, and"
+            " scaling probe probe=validation steps=all measures their loss.",
+            pd.DataFrame(),
+        )
+    x, y = np.log(shared["loss"].to_numpy(float)), np.log(shared["task_loss"].to_numpy(float))
+    degree = min(_DEGREE, shared["loss"].nunique() - 2)
+    left = y - np.polynomial.Polynomial.fit(x, y, degree)(x)
+    by_training = shared.assign(left=left).groupby(["N", "cluster"])["left"].mean().reset_index()
+    return _variance(by_training)
+
+
+def _shared_range(known: pd.DataFrame) -> tuple[float, float]:
+    """Losses that two sizes or more have reached."""
+    ends = known.groupby("N")["loss"].agg(["min", "max"])
+    lows, highs = np.sort(ends["min"]), np.sort(ends["max"])[::-1]
+    return float(lows[1]), float(highs[1])
+
+
+def _variance(by_training: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """One-way analysis of variance of trainings over sizes."""
+    groups = by_training.groupby("N")["left"]
+    sizes, means, count = groups.size(), groups.mean(), len(by_training)
+    spare = count - len(sizes)
+    if len(sizes) < 2 or spare < 1:
+        return (
+            "whether the map from loss to task loss is one curve cannot be told: no size that shares"
+            " its losses with another has two seeds.",
+            pd.DataFrame(),
+        )
+    within = float(((by_training["left"] - groups.transform("mean")) ** 2).sum()) / spare
+    between = float((sizes * (means - by_training["left"].mean()) ** 2).sum()) / (len(sizes) - 1)
+    ratio = between / within if within > 0 else np.inf
+    p = float(fdtrc(len(sizes) - 1, spare, ratio))
+    half = stdtrit(spare, (1 + LEVEL) / 2) * np.sqrt(within / sizes)
+    table = pd.DataFrame(
+        {
+            "N": sizes.index,
+            "trainings": sizes.to_numpy(),
+            "beside": np.expm1(means.to_numpy()),
+            "lower": np.expm1((means - half).to_numpy()),
+            "upper": np.expm1((means + half).to_numpy()),
+        }
+    )
+    spread = float(np.expm1(means.max() - means.min()))
+    test = f"(F test over {count} trainings of {len(sizes)} sizes: p = {p:.2g})"
+    if p < CHANCE:
+        return (
+            f"loss to task loss is not one curve: at equal loss sizes differ by up to"
+            f" {spread:.1%} of the task loss {test}.",
+            table,
+        )
+    least = float(np.expm1(half.max()))
+    return (
+        f"loss to task loss is one curve as far as can be told: sizes differ by {spread:.1%} of the"
+        f" task loss, no more than seeds do {test}; a size within {least:.1%} of the curve would"
+        " not be seen.",
+        table,
+    )
+
+
+def _lines(pairs: pd.DataFrame) -> list[Line]:
+    ordered = pairs.dropna(subset=["loss", "task_loss"]).sort_values("loss")
+    return [(f"N = {n:,.0f}", own["loss"], own["task_loss"]) for n, own in ordered.groupby("N")]

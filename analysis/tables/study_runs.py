@@ -1,0 +1,150 @@
+"""Which runs a study has, by their roles, and what to do where none of them has ended."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.tables.imported import MANIFEST, read_manifest
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions import loading
+from scalinglab.scaling.records.plan_file import (
+    PlanFile,
+    read_plan_file,
+    read_study_config,
+    stored_plans,
+)
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import CENSORED, State
+from scalinglab.scaling.text.shell import override
+
+LEFT_OUT = "its run is left out"  # of a damaged file
+_TRAIN = "scaling launch study={study} trains what is left"
+_WAYS_ON = {  # state of a run -> what brings it to a measured end
+    State.DIVERGED: "a diverged run has no final loss: a lower optimizer.lr may help",
+    State.RUNNING: "scaling status study={study} watch=true shows how far they are",
+    State.STOPPED: "scaling forecast study={study} take_up=stopped lets stopped runs be trained",
+    State.FAILED: "scaling status study={study} why=true says why they failed",
+    State.INTERRUPTED: _TRAIN,
+    State.PLANNED: _TRAIN,
+}
+
+
+def study_plan(outputs: str | Path, study: str) -> PlanFile:
+    """The stored plan of a study: its question, what it asks for, its runs and their roles.
+
+    Raises
+    ------
+    UserError
+        If there is no such study, or its plan is damaged.
+    """
+    folder = Path(outputs) / "studies" / study
+    if (folder / "plan.json").exists():
+        plan = read_plan_file(folder / "plan.json")
+        loading.load_again(plan.extend, folder)
+        return plan
+    path = folder / MANIFEST
+    if not path.exists():
+        names = sorted(
+            {
+                p.parent.name
+                for name in ("plan.json", MANIFEST)
+                for p in Path(outputs).glob(f"studies/*/{name}")
+            }
+        )
+        raise UserError(
+            f"there is no study {study!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
+            f"scaling launch {override('study', study)} trains it"
+        )
+    content = read_manifest(path)
+    return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
+
+
+def ended_runs(
+    outputs: str | Path, study: str | None, mark: str
+) -> Iterable[tuple[RunFolder, dict[str, list[str]]]]:
+    """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles.
+
+    Raises
+    ------
+    UserError
+        If the folder or the study does not exist.
+    """
+    outputs = Path(outputs)
+    if not outputs.is_dir():
+        raise UserError(
+            f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
+        )
+    if study is not None:
+        study_plan(outputs, study)
+    roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for name, plan in stored_plans(outputs):
+        for run in plan.runs:
+            roles[run.run_id][name] = list(run.roles)
+    for path in sorted(outputs.glob(f"runs/*/{mark}")):
+        folder = RunFolder(path.parent)
+        if mark == "STOPPED" and folder.state() not in (State.STOPPED, State.DAMAGED):
+            continue
+        if study is None or study in roles[folder.run_id]:
+            yield folder, roles[folder.run_id]
+
+
+def with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
+    """The runs that have a role, maybe among others."""
+    return runs[np.array([role in names.split(",") for names in runs["role"]], dtype=bool)]
+
+
+def require(
+    table: pd.DataFrame,
+    outputs: str | Path,
+    study: str,
+    role: str | None = None,
+    *,
+    measured: bool = True,
+) -> pd.DataFrame:
+    """A table of a study's finished runs, or of their curves, if it holds any.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `load` or `load_curves`.
+    outputs, study
+        Where the study lies.
+    role : str, optional
+        What the runs are for that were asked for.
+    measured : bool
+        Whether a run must have come to its end; else diverged and stopped ones will do.
+
+    Raises
+    ------
+    UserError
+        If there is none: what is missing, how far the study is, and what to do.
+    """
+    if len(table) and not (measured and table["status"].isin(CENSORED).all()):
+        return table
+    finished = "finished run" + (f" with the role {role!r}" if role else "")
+    plan = study_plan(outputs, study)
+    if not (Path(outputs) / "studies" / study / "plan.json").exists():
+        raise UserError(f"study {study!r} was imported without a {finished}: import one that has")
+    folders = [
+        RunFolder(Path(outputs) / "runs" / run.run_id)
+        for run in plan.runs
+        if role is None or role in run.roles
+    ]
+    states = Counter(folder.state() for folder in folders)
+    if not states:
+        raise UserError(
+            f"study {study!r} plans no run with the role {role!r}: scaling add"
+            f" study={study} role={role} adds some"
+        )
+    present = ", ".join(f"{states[state]} {state}" for state in State if state in states)
+    ways = dict.fromkeys(
+        _WAYS_ON[state].format(study=study)
+        for state in State
+        if state in states and state in _WAYS_ON
+    )
+    raise UserError("; ".join([f"study {study!r} has no {finished}, only {present}", *ways]))

@@ -1,0 +1,14 @@
+"""Every output of every input."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from scalinglab.scaling.engine.network.part import MULTIPLIED_BY
+from scalinglab.scaling.model.part import Linear
+
+
+@MULTIPLIED_BY.register("dense")
+def dense(own: Linear, columns: int, rows: int, bias: bool) -> nn.Linear:
+    """Torch's own."""
+    return nn.Linear(columns, rows, bias)

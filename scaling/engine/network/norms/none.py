@@ -1,0 +1,14 @@
+"""No norm."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from scalinglab.scaling.engine.network.part import NORMED_BY
+from scalinglab.scaling.model.part import Norm
+
+
+@NORMED_BY.register("none")
+def nothing(own: Norm, width: int) -> nn.Identity:
+    """What it is given."""
+    return nn.Identity()

@@ -1,0 +1,1 @@
+"""What a matrix of the blocks is: a file each, with its keys and sizes."""

@@ -1,0 +1,1 @@
+"""What normalises: a file each, with its keys and sizes."""

@@ -1,0 +1,1 @@
+"""How a branch is added to the stream: a file each, with its keys and sizes."""

@@ -1,0 +1,40 @@
+"""Linear probes of the residual stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
+from scalinglab.scaling.probes.probe import PROBES, Probe
+from scalinglab.scaling.records.spec import RunSpec
+
+BEFORE, SEEN, PARITY = "before", "seen", "parity"
+
+
+@PROBES.register("linear")
+@dataclass(frozen=True, kw_only=True)
+class Linear(Probe):
+    """How well a linear classifier reads a property of the text off the frozen network, layer by layer.
+
+    Ridge regression on the residual stream after each block, fitted to half of the windows and
+    tested on the others (linear classifier probes: arXiv 1610.01644). Whether an earlier
+    checkpoint has better features than the last is a question for ``steps=all`` (arXiv
+    2203.04668).
+    """
+
+    # before: whether the token `lag` places ago is above the median one; seen:
+    # whether the token stood in the window before; parity: whether its position is even.
+    property: str = setting(BEFORE, (BEFORE, SEEN, PARITY))
+    lag: int = setting(4, AT_LEAST_1, used_with=("property", (BEFORE,)))
+    ridge: float = setting(1e-3, ABOVE_0)  # of the mean variance of a feature
+    windows: int = setting(64, Within(2))  # of the validation set
+
+    def check(self, run: RunSpec, outputs: Path) -> None:
+        """Refuse a lag that no window has."""
+        if self.property == BEFORE and self.lag >= run.shape.context:
+            raise ConfigError(
+                f"options.lag = {self.lag}: allowed is 1 to {run.shape.context - 1} (model.context"
+                f" = {run.shape.context})"
+            )

@@ -1,0 +1,107 @@
+"""The weights that a run begins with where it does not draw them: by content, and what they matched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.records.prefixes import SUFFIXES, checkpoint_name
+
+KEY = "init_from"  # in the science, and beside it in run.json and the record
+WEIGHTS = "weights"  # the folder of the outputs that holds copies of files
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Weights of a checkpoint, or of a file that was copied.
+
+    Attributes
+    ----------
+    content : str
+        Where they lie, which names their content: FAMILY/STEP-PREFIX of a checkpoint, as a prefix
+        decides the weights of a training; of a file the hash of its tensors.
+    names : mapping
+        Name of a tensor there, or a regular expression -> name here; empty: it is left out.
+    source : str
+        Where they are from, in words.
+    run, step : str and int, or None
+        The run and the step, of a checkpoint.
+    matched : int
+        How many parameters begin with them.
+    left, unused : tuple of str
+        Parameters that begin as drawn, and tensors that no parameter takes.
+    """
+
+    content: str
+    names: Mapping[str, str]
+    source: str
+    run: str | None = None
+    step: int | None = None
+    matched: int = 0
+    left: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    @classmethod
+    def of_run(cls, run_id: str, science: Mapping[str, Any], step: int) -> InitialWeights:
+        """The weights of a run after some updates."""
+        content = checkpoint_name(science, step)
+        return cls(content, {}, f"run {run_id} at step {step}", run_id, step)
+
+    @classmethod
+    def stored(cls, science: Mapping[str, Any], facts: Mapping[str, Any]) -> InitialWeights | None:
+        """As a science, and what stands beside it, tell of them; None where weights are drawn."""
+        told = science.get(KEY)
+        if told is None:
+            return None
+        lists = {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
+        rest = {key: facts[key] for key in ("run", "step", "matched") if key in facts}
+        source = facts.get("source", told["weights"])
+        return cls(told["weights"], told["names"], source, **rest, **lists)
+
+    def science(self) -> dict[str, Any]:
+        """What of them is part of a run's identity."""
+        return {"weights": self.content, "names": dict(self.names)}
+
+    def facts(self) -> dict[str, Any]:
+        """All else."""
+        told = asdict(self)
+        del told["content"], told["names"]
+        return told | {"left": list(self.left), "unused": list(self.unused)}
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether a run left them."""
+        return "/" in self.content
+
+    def place(self, outputs: Path) -> Path | None:
+        """The checkpoint, or the folder with the copy of a file; None if it is not there."""
+        if not self.is_checkpoint:
+            folder = outputs / WEIGHTS / self.content
+            return folder if folder.is_dir() else None
+        checkpoint = outputs / "checkpoints" / self.content
+        paths = [checkpoint.with_name(checkpoint.name + suffix) for suffix in SUFFIXES]
+        return next((path for path in paths if path.exists()), None)
+
+    def report(self) -> str:
+        """What matched, in a sentence."""
+        total = self.matched + len(self.left)
+        text = f"{self.matched} of {total} parameters begin with the weights of {self.source}"
+        for words, names in (("as drawn begin", self.left), ("unused there are", self.unused)):
+            if names:
+                text += f"; {words} {first_of(names)}"
+        return text
+
+
+def named_source(config: Mapping[str, Any]) -> str:
+    """What a configuration names as the source of a run's weights; "drawn" where it names none."""
+    group = config.get(KEY) or {}
+    named = (group.get(key) for key in ("study", "block", "run", "file"))
+    return next((source for source in named if source), "drawn")
+
+
+def first_of(names: tuple[str, ...] | list[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
