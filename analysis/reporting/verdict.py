@@ -47,6 +47,7 @@ _GIVEN = (
     "delta",
     "design",
     "planned",
+    "response",
     "study",
 )  # keywords of a judge that are no options
 
@@ -77,7 +78,8 @@ class Finding:
 
 # The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves,
 # one with a keyword `delta` the threshold of the study's fits, one with `planned` the runs to come,
-# one with `study` its name.
+# one with `study` its name. The default of `response` is the column that it
+# compares, where that is not the loss: it may compare where losses in nats per token do not.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -149,9 +151,10 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     if kind == LAW:
         raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
-    refuse_different_sets(runs)
     judge = VERDICTS[kind]
     keywords = inspect.signature(judge).parameters
+    compared = keywords["response"].default if "response" in keywords else "loss"
+    refuse_different_sets(runs, [compared])
     arguments: dict[str, Any] = {}
     if "curves" in keywords:
         arguments["curves"] = load_curves(outputs, study=study, loss=loss)

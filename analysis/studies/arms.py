@@ -21,21 +21,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.intervals.power import (
-    LEVEL,
-    PLANNED_NOISE,
-    UNRESOLVED,
-    Design,
-    least_effect,
-)
+from scalinglab.analysis.intervals.pairs import Paired, paired
+from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.trials import at_best_lr
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -115,65 +110,48 @@ class _Effect:
     arm: str
     baseline: str
     count: str
-    by_size: Array  # means over seeds
-    mean: float
-    half: float  # of the interval
-    least: float
+    pair: Paired
     worth: float  # baseline's count for the arm's loss, over the arm's; at the largest size
 
-    @property
-    def resolved(self) -> bool:
-        return abs(self.mean) >= self.least and abs(self.mean) > self.half
-
-    @property
-    def verdict(self) -> str:
-        if not self.resolved:
-            return UNRESOLVED
-        return "lower loss" if self.mean < 0 else "higher loss"
-
     def sentence(self) -> str:
-        many = f"{len(self.by_size)} size{'s' * (len(self.by_size) != 1)}"
-        low, high = (np.expm1(self.mean + sign * self.half) for sign in (-1, 1))
-        interval = f" ({low:+.2%} to {high:+.2%})" if np.isfinite(self.half) else ""
+        pair = self.pair
+        many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
             if np.isfinite(self.worth)
             else ""
         )
-        text = f"loss {np.expm1(self.mean):+.2%}{interval} over {many}{worth}"
-        least = f" (the least that is detected: {self.least:.2%})" if not self.resolved else ""
+        told = f"loss {pair.told()} over {many}{worth}"
+        least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
         return (
             f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {self.verdict}{least}: {text}."
+            f"{COUNTS[self.count]}): {pair.verdict}{least}: {told}."
         )
 
     def row(self) -> dict[str, Any]:
+        effect, lower, upper = self.pair.relative
         return {
             "arm": self.arm,
             "baseline": self.baseline,
             "equal": self.count,
-            "sizes": len(self.by_size),
-            "effect": np.expm1(self.mean),
-            "lower": np.expm1(self.mean - self.half),
-            "upper": np.expm1(self.mean + self.half),
-            "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.by_size),
-            "least": self.least,
+            "sizes": len(self.pair.by_size),
+            "effect": effect,
+            "lower": lower,
+            "upper": upper,
+            "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.pair.by_size),
+            "least": self.pair.least,
             "worth": self.worth,
-            "verdict": self.verdict,
+            "verdict": self.pair.verdict,
         }
 
 
 def _best(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
     """The runs at the best learning rate of each arm, size and number of tokens."""
-    best_runs = []
-    for (name, _, _), cell in groups_of(runs, [arm, "N", "D"]):
-        means = cell.groupby("lr")["loss"].mean()
-        if np.isfinite(means.min()):
-            best_runs.append(cell[cell["lr"] == means.idxmin()].assign(_arm=str(name)))
-    if not best_runs:
+    best = at_best_lr(runs, [arm, "N", "D"]).reset_index(drop=True)
+    if best.empty:
         raise UserError("every run diverged: there is nothing to compare")
-    best = pd.concat(best_runs, ignore_index=True)
+    best = best.assign(_arm=best[arm].astype(str))
     return best.assign(log=np.log(best["loss"]))
 
 
@@ -199,18 +177,11 @@ def _effect(
     base_losses = np.stack(
         [_between(arm_losses.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds]
     )
-    d = arm_losses.to_numpy() - base_losses.T
-    freedom, by_size = d.shape[0] * (d.shape[1] - 1), d.mean(1)
-    half = np.nan
-    if freedom:
-        spread = np.sqrt(((d - by_size[:, None]) ** 2).sum() / freedom)
-        half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(d.size))
-        noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
-    least = least_effect(noise, d.size, freedom)
+    differences = arm_losses.to_numpy() - base_losses.T
     worth = _worth(
         arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
     )
-    return _Effect(arm, baseline, count, by_size, float(d.mean()), half, least, worth)
+    return _Effect(arm, baseline, count, paired(differences, noise), worth)
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:
