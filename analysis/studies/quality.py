@@ -30,6 +30,7 @@ from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
+from scalinglab.analysis.tables.trials import at_best_lr
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -74,7 +75,7 @@ def judge(
     if len(sizes) < 2:
         raise UserError(f"{arm} tells no two pools apart: a study of quality compares some")
     scatter = _scatter(runs, arm, design)
-    best = _best(runs, arm)
+    best = at_best_lr(runs, [arm, *_CELL])
     means = best.groupby([*_CELL, arm])["loss"].agg(["mean", "size"]).reset_index()
     cells = pd.DataFrame(
         [_cell(cell, own, arm, scatter) for cell, own in groups_of(means, _CELL) if len(own) > 1]
@@ -99,12 +100,6 @@ def _scatter(runs: pd.DataFrame, arm: str, design: Design | None) -> SeedScatter
     found = seed_scatter(runs, by=[arm, *_CELL, "lr"])
     planned = PLANNED_NOISE if design is None else design.noise
     return SeedScatter(float(np.nanmax([planned, found.noise])), found.seeds, found.spare)
-
-
-def _best(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """The runs at the best learning rate of each pool, size and length."""
-    means = runs.groupby([arm, *_CELL, "lr"])["loss"].transform("mean")
-    return runs[means == means.groupby([runs[key] for key in (arm, *_CELL)]).transform("min")]
 
 
 def _cell(cell: Any, own: pd.DataFrame, arm: str, scatter: SeedScatter) -> dict[str, Any]:
