@@ -15,6 +15,7 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, one_of
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
+from scalinglab.scaling.data.selection import KEYS
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
@@ -260,7 +261,7 @@ def _check_trainer(config: RunConfig) -> None:
             "init_from is for trainer.kind = 'engine': a program reads the weights that it begins "
             "with by itself (trainer.options)"
         )
-    for key in ("pools", "noise"):
+    for key in ("pools", "noise", *KEYS):
         if getattr(config.data, key):
             raise ConfigError(
                 f"data.{key} is for trainer.kind = 'engine': a program is told of one store, "
