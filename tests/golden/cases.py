@@ -310,6 +310,7 @@ STUDIES = (
     "quickstart",
     "repeat_data",
     "schedules",
+    "sources",
     "tasks",
     "tune",
     "vocabulary",
