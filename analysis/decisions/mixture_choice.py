@@ -18,7 +18,6 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
-from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.tables.noise import seed_scatter
 from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import names_of
@@ -96,7 +95,7 @@ class MixtureChoice:
         cap = "" if self.epochs is None else f", each token at most {self.epochs:g} times"
         return (
             f"Best mixture for the mean over {', '.join(self.best.losses['target'])}{cap}: {shares};"
-            f" mean {LOSS.lower()} {self.best.loss:.4f}."
+            f" mean validation loss (nats/token) {self.best.loss:.4f}."
         )
 
 
