@@ -12,8 +12,8 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.task_chains import TaskChains, task_chains
 from scalinglab.analysis.tables.curves import load_curves
-from scalinglab.analysis.tables.runs import load, with_role
-from scalinglab.analysis.tables.study_runs import require, study_plan
+from scalinglab.analysis.tables.runs import load
+from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_column, task_points
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import size

@@ -21,7 +21,7 @@ from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
 from scalinglab.analysis.forecasts.study_tasks import HELD_OUT, pairs_of
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import Line, panels
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_points
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
