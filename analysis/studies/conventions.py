@@ -16,7 +16,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.runs import COUNTS
+from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
 from scalinglab.scaling.errors import UserError

@@ -111,9 +111,7 @@ def read_asks(outputs: Path, study: str) -> list[Ask]:
     return [read_ask(file) for file in sorted(asks_folder(outputs, study).glob("*.json"))]
 
 
-def withdraw(
-    outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]
-) -> list[str]:
+def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]) -> list[str]:
     """Take back questions that still lack numbers; what was found stays.
 
     One that cannot be read goes by the name of its file. What workers are busy with they finish.
