@@ -112,7 +112,7 @@ GOOD = {
     "replay": [[], ["scalebench-parallel"], ["chinchilla", "data=nowhere"]],
     "new": [["fresh"]],
     "completion": [["bash"]],
-    "network": [["model.depth=1", "model.width=16", "data=markov"]],
+    "network": [["model.depth=1", "model.width=16", "data=markov"], ["study=tiny"]],
     "export": [["study=tiny"]],
     "probe": [["study=tiny", "probe=validation", "launch=inline"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],

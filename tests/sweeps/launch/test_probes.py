@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scalinglab import Study
+from scalinglab.analysis.forecasts.track import factor_of_record, track_record
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import load
 from scalinglab.cli import main
