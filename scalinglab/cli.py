@@ -45,6 +45,7 @@ GROUPS = {
         "judge",
         "multiverse",
         "import",
+        "replay",
     ),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),

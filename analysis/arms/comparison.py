@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,11 @@ from scalinglab.analysis.arms.multiplier import BEST, COSTS, NONE, ONE, OWN, SAV
 from scalinglab.analysis.arms.pairs import Pairs
 from scalinglab.analysis.arms.scale import Ladder
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.typed import records_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NO_SPLIT = "Along the ladder's own N and D (the runs do not tell the best splits):"
 _FLOORS = {
@@ -25,7 +29,7 @@ _SURE = 0.95
 
 
 @dataclass(frozen=True)
-class ArmComparison:
+class ArmComparison(Shown):
     """What two arms' runs say of each other.
 
     Attributes
@@ -72,6 +76,21 @@ class ArmComparison:
     differences: pd.DataFrame
     ladder: Ladder | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the two arms along the ladder, and what their pairs say."""
+        a, b = self.arms
+        names = ("C", "N", "D", "ratio", "better", "speed_up", "equivalent_data")
+        kept = [n + end for n in names for end in ("", "_lower", "_upper")]
+        table = self.scales[[name for name in kept if name in self.scales]]
+        sentences = (f"Paired runs: {paired(self)}", *(worth(self) if self.result else ()))
+        tables = {"Along the ladder": table} if len(table) else {}
+        return Overview(f"{b} (B) compared with {a} (A)", tables, sentences, self.warnings)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The loss of B over that of A: paired runs, and both laws along the ladder."""
+        return self._draw("arm_ratio", self, ax=ax)
 
     def report(self) -> str:
         """The comparison as text, in sections."""

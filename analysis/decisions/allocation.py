@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,11 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
     values_with_intervals,
 )
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = np.ndarray
 
@@ -33,7 +38,7 @@ class NoBestSplit(UserError):
 
 
 @dataclass(frozen=True)
-class Allocation:
+class Allocation(Shown):
     """The best size and number of tokens for each budget.
 
     Attributes
@@ -56,6 +61,19 @@ class Allocation:
     cost: str
     warnings: tuple[str, ...]
     calibration_factor: float = 1.0
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the budgets and the exponents."""
+        split = self.table.rename(columns={"tokens_per_parameter": "D/N"})
+        names = {f"tokens_per_parameter{end}": f"D/N{end}" for end in ("_lower", "_upper")}
+        growth = self.exponents.rename_axis("of").reset_index()
+        tables = {"Best splits": split.rename(columns=names), "Growth with C": growth}
+        return Overview("How to split a budget", tables, (self.cost,), self.warnings)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The best N and D of each budget, with their intervals."""
+        return self._draw("allocation", self, ax=ax)
 
 
 def allocate(

@@ -130,7 +130,11 @@ def pairs_of(
     points = points.rename(columns={"run": "run_id"})
     if _VALIDATION in points:
         points["loss"] = points["loss"].fillna(points[_VALIDATION])
-    return points[[*ends.columns, "step"]] if len(points) >= len(ends) else ends
+    if len(points) < len(ends):
+        return ends
+    # Runs that share a prefix share its checkpoints: each counts once.
+    points = points.drop_duplicates(["cluster", "step", "loss", "task_loss", "accuracy"])
+    return points[[*ends.columns, "step"]].reset_index(drop=True)
 
 
 def held_out_runs(outputs: str | Path, study: str) -> pd.DataFrame:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.choice.score import TOLD
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.shown import Overview, Shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about its doubt
 _SIDES = 0.9  # share of errors on one side that is worth a sentence
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Laws, judged by what they predict without having seen it.
 
     Attributes
@@ -43,6 +48,21 @@ class Comparison:
     results: dict[str, Result]
     by: str
     origins: tuple[str, ...]
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a law, best first, and what that does not say."""
+        sentences = self.sentences()
+        return Overview(
+            f"{len(self.table)} laws compared by {self.by}",
+            {"": self.table.rename_axis("law").reset_index()},
+            tuple(text for text in sentences if not text.startswith("!")),
+            tuple(text[2:] for text in sentences if text.startswith("!")),
+        )
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """By how much each law missed each held-out point."""
+        return self._draw("laws_compared", self, ax=ax)
 
     @property
     def winner(self) -> str:

@@ -16,9 +16,8 @@ from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.plot.labels import SHARES, power, short
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.analysis.reporting.citations import bibtex, latex
+from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
-from scalinglab.analysis.reporting.interval_text import with_intervals
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
 from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
@@ -27,6 +26,8 @@ from scalinglab.analysis.reporting.report_figures import (
 )
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_SIZE

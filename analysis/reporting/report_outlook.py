@@ -9,8 +9,8 @@ import pandas as pd
 from scalinglab.analysis.arms.comparison import crossover, paired, worth
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
-from scalinglab.analysis.reporting.interval_text import with_intervals
 from scalinglab.analysis.reporting.page import Section
+from scalinglab.analysis.tables.interval_text import with_intervals
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook

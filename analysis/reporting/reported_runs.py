@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.labels import power, short
-from scalinglab.analysis.reporting.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.records.state import State
 

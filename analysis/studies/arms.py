@@ -30,7 +30,7 @@ from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -231,14 +231,10 @@ def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
     """Arms whose best learning rate is the end of three or more."""
     sentences = []
     for name, arm_runs in groups_of(runs, arm):
-        ends = 0
-        cells = list(groups_of(arm_runs, ["N", "D"]))
-        for _, cell in cells:
-            means = cell.groupby("lr")["loss"].mean()
-            ends += len(means) > 2 and means.idxmin() in (means.index[0], means.index[-1])
+        ends, cells = at_the_edge(arm_runs, ["N", "D"])
         if ends:
             sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {ends} of {len(cells)} "
+                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} "
                 "sizes and numbers of tokens; it may do better than is said"
             )
     return sentences

@@ -23,6 +23,7 @@ from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import seed_scatter
+from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -52,7 +53,7 @@ def judge(
     resamples: int = 200,
     delta: float | str | None = None,
 ) -> Finding:
-    """Judge runs of several mixtures of the same pools.
+    """Judge runs of several mixtures of the same pools, each at the best of its learning rates.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def _mixtures(runs: pd.DataFrame, arm: str, targets: list[str] | None) -> _Mixtu
             raise UserError(
                 f"targets: not every run was validated on {target!r}; there are {', '.join(there)}"
             )
-    runs = runs[np.isfinite(runs["loss"].astype(float))]
+    runs = trials_chosen(runs[np.isfinite(runs["loss"].astype(float))], arm)
     held_out = runs["role"].astype(str).str.split(",").map(lambda roles: "held_out" in roles)
     losses = [f"{FURTHER_LOSS}{t}" for t in targets]
     columns = [*(f"{SHARE}{p}" for p in pools), *losses]

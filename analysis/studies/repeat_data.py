@@ -21,6 +21,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
 from scalinglab.analysis.tables.study_runs import with_role
+from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -38,7 +39,7 @@ def judge(
     resamples: int = 200,
     delta: float | str | None = None,
 ) -> Finding:
-    """Judge runs of several sizes that repeat pools of several sizes.
+    """Judge runs of several sizes that repeat pools of several sizes, at the best of their rates.
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ def judge(
         If no run repeats its pool, or the pools are all of one size.
     """
     runs = runs[np.isfinite(runs["loss"].astype(float))]
+    scatter = seed_scatter(runs, by=[arm, "N", "D", "lr"])
+    runs = trials_chosen(runs, arm)
     if runs["epochs"].max() <= 1:
         raise UserError("no run repeats its pool: data.unique_tokens and data.max_epochs let it")
     # Of a pool that is not used up the run sees its own tokens only.
@@ -64,7 +67,7 @@ def judge(
     ahead = with_role(points, "held_out")
     fitted = points.drop(ahead.index)
     law = fit(LAW, fitted, resamples=resamples, delta=delta)
-    onsets = _onsets(points, arm, seed_scatter(runs, by=[arm, "N", "D", "lr"]))
+    onsets = _onsets(points, arm, scatter)
     sentences = [_worth(law), _turns(onsets)]
     warnings = [f"{LAW}: {w}" for w in law.warnings]
     if len(ahead):

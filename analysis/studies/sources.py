@@ -21,7 +21,7 @@ from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
 from scalinglab.analysis.tables.typed import groups_of, names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -88,7 +88,7 @@ class _Beside:
     arm: str
     pair: Paired
     worth: tuple[float, float, float]  # of its token in the reference's, with interval
-    bound: str  # "less than" or "more than" where the reference's lengths do not reach
+    bound: str  # "less than", "more than" or "about" where the reference's lengths do not reach
 
     def told(self, reference: str) -> str:
         value, lower, upper = self.worth
@@ -171,7 +171,12 @@ def _sets(runs: pd.DataFrame, wanted: list[str] | None) -> list[str]:
             " data.pools with one weight of 1 gives each run the sets of all pools, execution.validate"
             " names others"
         )
-    return wanted or there
+    if wanted:
+        return wanted
+    first: dict[tuple[float, ...], str] = {}  # one of those that hold the same text
+    for name in there:
+        first.setdefault(tuple(runs[f"{FURTHER_LOSS}{name}"]), name)
+    return list(first.values())
 
 
 def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
@@ -210,17 +215,18 @@ def _power(name: str, arm: str, own: pd.DataFrame) -> dict[str, Any]:
 
 def _worth(own: pd.DataFrame, curves: pd.DataFrame) -> tuple[tuple[float, float, float], str]:
     """Tokens of the reference for an arm's loss, over the most tokens; and on which side it lies."""
-    logs, outside = [], 0
+    logs, below, beyond = [], 0, 0
     for size, row in own.iterrows():
         curve = curves[curves["N"] == size].groupby("D")["log"].mean()
         x, y = np.log(curve.index.to_numpy(float)), np.minimum.accumulate(curve.to_numpy())
         for value in row:
-            outside += int(value < y[-1]) - int(value > y[0])
+            below, beyond = below + int(value > y[0]), beyond + int(value < y[-1])
             logs.append(np.interp(-value, -y, x) - x[-1])
-    mean, lower, upper = _interval(np.array(logs))
-    if abs(outside) * 2 > len(logs):  # most of them
-        return (float(np.exp(mean)), np.nan, np.nan), "less than" if outside < 0 else "more than"
-    return (float(np.exp(mean)), float(np.exp(lower)), float(np.exp(upper))), ""
+    mean, lower, upper = np.exp(_interval(np.array(logs)))
+    if below or beyond:  # read at the end of the lengths: a mean of them is a bound
+        bound = "about" if below and beyond else "less than" if below else "more than"
+        return (float(mean), np.nan, np.nan), bound
+    return (float(mean), float(lower), float(upper)), ""
 
 
 def _interval(values: Array) -> tuple[float, float, float]:
@@ -233,11 +239,7 @@ def _interval(values: Array) -> tuple[float, float, float]:
 
 def _edges(runs: pd.DataFrame, name: str) -> list[str]:
     """Cells whose best learning rate is the end of three or more."""
-    ends = cells = 0
-    for _, cell in groups_of(runs, ["_arm", "N", "D"]):
-        means = cell.groupby("lr")[f"{FURTHER_LOSS}{name}"].mean()
-        cells += 1
-        ends += len(means) > 2 and means.idxmin() in (means.index[0], means.index[-1])
+    ends, cells = at_the_edge(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
     if not ends:
         return []
     return [

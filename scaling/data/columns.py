@@ -149,11 +149,6 @@ class Column:
     numbers: np.ndarray
     categories: list[str] | None
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether it holds numbers."""
-        return self.categories is None
-
     def values(self) -> np.ndarray:
         """What each document has: numbers, NaN for none; or strings, None for none."""
         if self.categories is None:

@@ -252,9 +252,9 @@ def _column(store: TokenStore, part: str, key: str, name: str) -> Column:
 def _scores(store: TokenStore, part: str, key: str, name: str, documents: np.ndarray) -> np.ndarray:
     """The numbers of a column, of some documents."""
     column = _column(store, part, key, name)
-    if not column.is_numeric:
+    if column.categories is not None:
         raise ConfigError(
-            f"{key} = {name!r} holds strings, as {column.categories[0]!r}; numbers are wanted"  # type: ignore[index]
+            f"{key} = {name!r} holds strings, as {column.categories[0]!r}; numbers are wanted"
         )
     scores: np.ndarray = column.numbers[documents]
     if missing := int(np.isnan(scores).sum()):

@@ -23,7 +23,7 @@ from scalinglab.scaling.data.making import abandoned_stores, refuse_other, signe
 from scalinglab.scaling.data.manifest import DTYPES, PARTS, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
-from scalinglab.scaling.data.verify import ENDS, check_tokens, ends_file, head
+from scalinglab.scaling.data.verify import ENDS, TokenFile, check_tokens, ends_file, head
 from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
 from scalinglab.scaling.records.atomic import create_folder, save_atomic, write_json
 
@@ -296,7 +296,7 @@ def _overlap(folder: Path, source: str, corpus: Corpus) -> dict[str, Any]:
     """How much of the validation part the training part holds; refused where it is too much."""
     if corpus.max_overlap is None:
         return {}
-    parts = [np.memmap(folder / f"{part}.bin", corpus.train.dtype, "r") for part in PARTS]
+    parts = [TokenFile(folder / f"{part}.bin", corpus.train.dtype) for part in PARTS]
     ends = corpus.ends.get("validation")
     found = overlap(parts[0], parts[1], corpus.bytes_per_token, ends)
     refuse_overlap(source, found, found.share, corpus.max_overlap)

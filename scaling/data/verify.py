@@ -12,6 +12,7 @@ import hashlib
 import random
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,27 @@ BLOCK = 4 << 20  # bytes
 SAMPLE = 8  # blocks of each part that are compared at every opening
 ENDS = "int64"  # of where documents end
 _FOUND: Shape = {"content_hash": str, "files": dict, "sums": dict}
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """Tokens on disk of which a stretch at a time is read.
+
+    A memory map would do as well, but for what is counted as memory: each page that was looked at
+    stays the process's own until the system wants it back.
+    """
+
+    path: Path
+    dtype: np.dtype
+
+    def __len__(self) -> int:
+        return self.path.stat().st_size // self.dtype.itemsize
+
+    def __getitem__(self, stretch: slice) -> np.ndarray:
+        start, stop, _ = stretch.indices(len(self))
+        return np.fromfile(
+            self.path, self.dtype, max(0, stop - start), offset=start * self.dtype.itemsize
+        )
 
 
 def check_tokens(folder: Path, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.analysis.importers.harness import (
+from scalinglab.analysis.importers.formats.harness import (
     NAMES,
     HarnessResults,
     harness_results,

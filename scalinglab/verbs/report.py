@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
-from scalinglab.analysis.reporting.interval_text import with_intervals
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.report import AnswerOptions, answer, write_page
 from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option

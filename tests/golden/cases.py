@@ -313,6 +313,7 @@ STUDIES = (
     "norm_depth",
     "optimizers",
     "overtrain",
+    "quality",
     "quickstart",
     "repeat_data",
     "schedules",

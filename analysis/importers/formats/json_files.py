@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.importers.formats.harness import harness_results, is_results
 from scalinglab.analysis.importers.formats.raw import Raw, flatten, of_records
 from scalinglab.analysis.importers.formats.registry import (
     Request,
@@ -24,7 +25,6 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from scalinglab.analysis.importers.harness import harness_results, is_results
 from scalinglab.scaling.errors import UserError
 
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
@@ -95,7 +95,7 @@ def _of_document(document: Any, path: Path) -> list[Raw]:
     if is_results(document):
         found = harness_results(document, str(path))
         row = of_records([{"run": found.name}]).assign(**found.columns)
-        return [_raw(row, path, first=0, notes=found.notes)]
+        return [_raw(row, path, first=0, notes=found.notes, beside=True)]
     if isinstance(document, list):
         if not document or not all(isinstance(r, Mapping) for r in document):
             raise UserError(f"{path}: a list of something else than objects is no table")

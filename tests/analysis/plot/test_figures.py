@@ -40,6 +40,9 @@ FIGURES: dict[str, Callable] = {
     "iso_loss": lambda m, ax: plot.iso_loss(m.law, m.runs, BUDGETS, ax=ax),
     "reducible_loss": lambda m, ax: plot.reducible_loss(m.law, m.runs, held_out=m.held_out, ax=ax),
     "residuals": lambda m, ax: plot.residuals(m.law, m.runs, held_out=m.held_out, ax=ax),
+    "allocation": lambda m, ax: m.allocation.plot(ax=ax),
+    "laws_compared": lambda m, ax: m.laws.plot(ax=ax),
+    "runs": lambda m, ax: plot.runs(m.runs, ax=ax),
     "curves": lambda m, ax: plot.curves(m.curves, m.curve_law, held_out=["cosine"], ax=ax),
     "curves alone": lambda m, ax: plot.curves(m.curves, ax=ax),
     "learning_rates": lambda m, ax: plot.learning_rates(m.curves, ax=ax),
@@ -60,6 +63,9 @@ _LAWS = [
     if name
     not in (
         "losses without a law",
+        "allocation",
+        "laws_compared",
+        "runs",
         "curves alone",
         "learning_rates",
         "collapse",

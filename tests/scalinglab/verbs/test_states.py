@@ -86,7 +86,17 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "sync study=tiny": NEEDS_A_PLAN,
     "plan study=tiny launch=inline": (),
 }
-ABOUT_NO_STUDY = {"new", "completion", "network", "train", "data", "coordcheck", "import", "doctor"}
+ABOUT_NO_STUDY = {
+    "new",
+    "completion",
+    "network",
+    "train",
+    "data",
+    "coordcheck",
+    "import",
+    "replay",
+    "doctor",
+}
 # They train, or change what is planned: not in every state, but where nothing is left to do.
 IN_SOME_STATE = {
     "launch study=tiny launch=inline": "done",

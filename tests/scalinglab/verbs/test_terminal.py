@@ -64,6 +64,8 @@ COMMANDS = (
     "export study=tiny",
     "parts",
     "parts kind=optimizer",
+    "replay",
+    "replay scalebench-parallel",
     "doctor",
     "collect study=tiny",
     "gc",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.config import LaunchConfig
@@ -132,7 +135,7 @@ def test_runs_with_the_same_weights_share_a_trunk_and_others_do_not(tuned):
         ("{study: tiny, runs: 'D == 20480 and model.width > 8'}", "none of the .* runs of study"),
         ("{study: tiny, runs: 'status == 3'}", "status"),
         ("{study: tiny, block: ladder}", "3 runs of study 'tiny' have the model.*differ in tokens"),
-        ("{study: tiny, block: wild}", "is diverged"),
+        ("{study: tiny, block: wild}", "diverged and left no weights at step 80"),
         ("{study: tiny, block: held_out}", r"embedding.weight is 8 x 32 there and 8 x 8 here"),
         ("{study: tiny, block: held_out, step: 900}", "has 320 steps"),
         ("{study: tiny, block: held_out, names: {heed: x}}", "'heed' matches no tensor"),
@@ -141,6 +144,28 @@ def test_runs_with_the_same_weights_share_a_trunk_and_others_do_not(tuned):
 def test_what_cannot_be_is_refused_in_a_sentence(tuned, init, message):
     with pytest.raises(ConfigError, match=message):
         make_plan(tuned(init, blocks=(TUNE.replace("[8, 16]", "[8]"),)))
+
+
+def test_a_copy_of_a_file_stays_while_runs_may_begin_with_it(tuned, tmp_path):
+    network = make_plan(tuned(LONGEST)).runs[0].run.architecture
+    file = tmp_path / "w.safetensors"
+    save_file(dict(initial_weights(network, 3)), file)
+    plan = make_plan(tuned("{file: " + str(file) + "}", blocks=(TUNE.replace("[8, 16]", "[16]"),)))
+    (copy,) = (plan.outputs / "weights").iterdir()
+    os.utime(copy, (0, 0))
+
+    def kind() -> str:
+        table = survey(plan.outputs, "needed").set_index("path")
+        return str(table.loc[copy, "kind"])
+
+    assert kind() == "no run's"
+    save_plan(plan)
+    assert kind() == "needed"
+    file.write_bytes(b"changed")
+    assert launch(plan.outputs, "tuned", LaunchConfig("inline"))
+    assert kind() == "begun with"
+    remove(survey(plan.outputs, "needed"))
+    assert not copy.exists()
 
 
 def test_another_program_reads_its_weights_itself(tuned):

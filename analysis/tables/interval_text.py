@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
-
-if TYPE_CHECKING:
-    pass
-
 
 # How columns are written that are not told best by three or four digits.
 _FORMS = {
