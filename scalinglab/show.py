@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.cell_bar import cell_bar
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
 from scalinglab.sweeps.launch.announced import is_announced
@@ -103,7 +104,9 @@ def counts(states: pd.Series) -> str:
 
 
 class Watch:
-    """Shows a study's progress while it runs: live on a terminal, a line a change elsewhere."""
+    """Shows a study's progress while it runs: live on a terminal, as a bar in a notebook, a line a
+    change elsewhere.
+    """
 
     def __init__(self, screen: Screen, outputs: Path, study: str) -> None:
         self.screen = screen
@@ -112,6 +115,7 @@ class Watch:
         self._before: dict[str, str] = {}
         self._finished: dict[str, dict[str, Any]] = {}
         self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
+        self._cell = cell_bar() if screen.is_standard else None
         self._next = 0.0  # when the study is looked at again, by time.monotonic
 
     def __enter__(self) -> Watch:
@@ -143,12 +147,16 @@ class Watch:
         table = status(self.outputs, self.study, self._finished)
         for row in records_of(table):
             before = self._before.get(row["run_id"])
-            if before is not None and before != row["state"]:
+            is_news = before is not None and before != row["state"]
+            if is_news and not (self._cell and row["state"] == State.DONE):  # its bar counts them
                 self._say(row, table)
             self._before[row["run_id"]] = row["state"]
         if self.screen.is_live:
             self.screen.console.width = int(self.screen.width)  # it may have changed
             self._live.update(self._picture(table))
+        elif self._cell:
+            done, total = _steps(table)
+            self._cell.update(done / total if total else 1.0, self._heading(table))
 
     def _say(self, row: dict[str, Any], table: pd.DataFrame) -> None:
         """A line for a run that has come to an end or was interrupted."""
@@ -170,24 +178,27 @@ class Watch:
         )
 
     def _picture(self, table: pd.DataFrame) -> Group:
-        done = table["step"].clip(upper=table["steps"]).sum()
+        done, total = _steps(table)
         running = status_frame(table[table["state"] == State.RUNNING])
         width = self.screen.width
-        heading = (
-            f"{self.study}: {counts(table['state'])}   {duration(time.monotonic() - self.began)}"
-        )
         bar = Table.grid()  # a bar alone does not end its line
-        bar.add_row(
-            ProgressBar(
-                total=float(table["steps"].sum()), completed=float(done), width=min(60, int(width))
-            )
-        )
+        bar.add_row(ProgressBar(total=total, completed=done, width=min(60, int(width))))
         rows = table_lines(
             running[[c for c in LIVE if c in running]],
             width,
             optional=("tok/s", "schedule"),
         )
-        return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)
+        heading = wrap(one_line(self._heading(table)), width)
+        return Group(*(Text(line) for line in heading), bar, *rows)
+
+    def _heading(self, table: pd.DataFrame) -> str:
+        return f"{self.study}: {counts(table['state'])}   {duration(time.monotonic() - self.began)}"
+
+
+def _steps(table: pd.DataFrame) -> tuple[float, float]:
+    """Steps that are trained, and all that are wanted."""
+    done = table["step"].clip(upper=table["steps"]).sum()
+    return float(done), float(table["steps"].sum())
 
 
 def _outcome(row: dict[str, Any]) -> str:

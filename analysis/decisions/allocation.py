@@ -33,7 +33,7 @@ Array = np.ndarray
 _AROUND = np.exp([-0.1, 0.1])  # one budget: growth is told from these times it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Allocation(Shown):
     """The best size and number of tokens for each budget.
 
