@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scalinglab.analysis.tables.in_words import with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
 
 if TYPE_CHECKING:

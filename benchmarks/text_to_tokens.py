@@ -3,7 +3,8 @@
     python benchmarks/text_to_tokens.py [--mb 1000] [--processes 2] [--vocab 4096] [--rounds 3] [--kill]
 
 A text of so many megabytes of JSON Lines, made of the Python sources of this interpreter in an
-order of its own; a BPE trained on a part of it. Then, in turns, each in a process of its own:
+order of its own (so most of the validation text is in the training, which is counted); a BPE trained on a
+part of it. Then, in turns, each in a process of its own:
 
 - ours: `open_store` with that tokenizer.json, from the files to a verified store;
 - theirs: `datasets.load_dataset("json").map(tokenizers' encode_batch)` with as many processes, and
@@ -40,7 +41,7 @@ from pathlib import Path
 from scalinglab.scaling.config import DataConfig, TokenizerConfig
 from scalinglab.scaling.data.sources import open_store
 corpus, tokenizer, outputs, processes = sys.argv[1:]
-config = DataConfig(source="jsonl", options={"path": corpus},
+config = DataConfig(source="jsonl", options={"path": corpus, "max_overlap": 1},
                     tokenizer=TokenizerConfig("hf", {"path": tokenizer}))
 print(open_store(config, Path(outputs), int(processes)).manifest.content_hash)
 """
@@ -114,16 +115,20 @@ def measured(
             program,
             *map(str, (corpus, tokenizer, outputs, processes)),
         ]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
+        log = folder / "log"
+        with (
+            log.open("wb") as said,
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process,
+        ):
             most = 0.0
             while process.poll() is None:
                 most = max(most, _memory(process.pid))
                 time.sleep(0.1)
         seconds = time.perf_counter() - start
         if process.returncode:
-            raise SystemExit(f"a program ended with {process.returncode}")
+            raise SystemExit(
+                f"a program ended with {process.returncode}: {log.read_text()[-1000:]}"
+            )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return seconds, used, most

@@ -35,6 +35,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 from scalinglab.scaling.errors import UserError
@@ -59,7 +60,7 @@ def compare_arms(
     differences: pd.DataFrame | None = None,
     **options: Any,
 ) -> ArmComparison:
-    """Compare two recipes by the final losses of their runs.
+    """Compare two recipes by the final losses of their runs, each at the best of its learning rates.
 
     Parameters
     ----------
@@ -151,6 +152,7 @@ def compare_arms(
         multipliers=worth,
         verdicts=verdicts(worth),
         crossover=crossing(result, arms, ladder, level),
+        ladder=ladder,
         warnings=(*result.warnings, *comparison.warnings),
     )
 
@@ -197,6 +199,7 @@ def _arms_of(
     censored = _count(runs["_arm"][lost], chosen)
     runs = runs[~lost & runs["loss"].notna()].drop(columns="arm", errors="ignore")
     _refuse_points_on_the_way(runs)
+    runs = trials_chosen(runs, "_arm")
     return runs.reset_index(drop=True), censored, (chosen[0], chosen[1])
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, COSTS, NONE, ONE, OWN, SAVES
 from scalinglab.analysis.arms.pairs import Pairs
+from scalinglab.analysis.arms.scale import Ladder
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.typed import records_of
@@ -53,6 +54,8 @@ class ArmComparison(Shown):
     crossover : dict
         ``C, lower, upper``, ``share`` of the resamples in which the laws cross, ``inside``, and
         ``towards``, the arm that is better beyond it.
+    ladder : Ladder or None
+        How N and D of all compared runs grow together; None where no law is fitted.
     ended, censored : dict
         Arm -> runs that came to their end; runs that diverged or were stopped.
     differences : DataFrame
@@ -71,6 +74,7 @@ class ArmComparison(Shown):
     ended: dict[str, int]
     censored: dict[str, int]
     differences: pd.DataFrame
+    ladder: Ladder | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -260,4 +264,5 @@ def crossover(comparison: ArmComparison) -> str:
 
 
 def _better_everywhere(comparison: ArmComparison) -> str:
-    return f"{comparison.arms[1] if comparison.crossover['towards'] == 'B' else comparison.arms[0]} is better throughout"
+    a, b = comparison.arms
+    return f"{b if comparison.crossover['towards'] == 'B' else a} is better throughout"

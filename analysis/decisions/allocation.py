@@ -33,6 +33,10 @@ Array = np.ndarray
 _AROUND = np.exp([-0.1, 0.1])  # one budget: growth is told from these times it
 
 
+class NoBestSplit(UserError):
+    """A budget whose loss falls to the end of the sizes tried: no split of it is the best."""
+
+
 @dataclass(frozen=True, repr=False)
 class Allocation(Shown):
     """The best size and number of tokens for each budget.
@@ -99,7 +103,9 @@ def allocate(
     Raises
     ------
     UserError
-        If the law has no N and D, a budget is not positive, or a budget has no best split.
+        If the law has no N and D, or a budget is not positive.
+    NoBestSplit
+        If a budget has no best split.
     """
     need_surface(result)
     budgets = np.atleast_1d(np.asarray(budgets, float))
@@ -108,10 +114,7 @@ def allocate(
     params = result.params_and_draws()
     splits = [_split(result, params, budget, cost) for budget in budgets]
     resampled = len(result.draws) > 0
-    rows = [
-        _row(result, params, budget, *split, level)
-        for budget, split in zip(budgets, splits, strict=True)
-    ]
+    table = _table(result, params, budgets, splits, level)
     grown = budgets if len(set(budgets)) > 1 else budgets[0] * _AROUND
     along = splits if grown is budgets else [_split(result, params, b, cost) for b in grown]
     exponents = {
@@ -120,7 +123,6 @@ def allocate(
         )
         for name, drawn in zip(("N", "D"), zip(*along, strict=True), strict=True)
     }
-    table = pd.DataFrame(rows)
     return Allocation(
         table,
         pd.DataFrame.from_dict(exponents, orient="index"),
@@ -130,8 +132,22 @@ def allocate(
     )
 
 
+def splits_along(
+    result: Result, budgets: Iterable[float], *, cost: Cost = SIX_ND, level: float = 0.95
+) -> pd.DataFrame:
+    """The best split of those budgets that have one: the table of an `Allocation`, maybe empty.
+
+    For figures, which show the law wherever it says something. Parameters as `allocate`.
+    """
+    need_surface(result)
+    params = result.params_and_draws()
+    places = np.asarray(list(budgets), float)
+    splits = [best_split(result.law, params, budget, cost) for budget in places]
+    return _table(result, params, places, splits, level).dropna(subset=["N"], ignore_index=True)
+
+
 def need_surface(result: Result) -> None:
-    """Raise ValueError unless the law is one of N and D alone."""
+    """Raise `UserError` unless the law is one of N and D alone."""
     missing = {"N", "D"} - set(result.law.columns)
     if missing or len(result.law.columns) > 2:
         raise UserError(
@@ -144,10 +160,21 @@ def need_surface(result: Result) -> None:
 def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Array, Array]:
     N, D = best_split(result.law, params, budget, cost)
     if not np.isfinite(N[0]):
-        raise UserError(
+        raise NoBestSplit(
             f"budget {budget:.3g} has no best split: the loss falls to the end of the sizes tried"
         )
     return N, D
+
+
+def _table(
+    result: Result, params: Array, budgets: Array, splits: list[tuple[Array, Array]], level: float
+) -> pd.DataFrame:
+    """See `Allocation`: one row a budget, NaN where it has no best split."""
+    rows = [
+        _row(result, params, budget, *split, level)
+        for budget, split in zip(budgets, splits, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["C", "N", "D", "loss"])
 
 
 def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level: float) -> dict:

@@ -75,6 +75,11 @@ class Result(FittedLaw, Shown):
         ----------
         factor : float
             At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
+
+        Raises
+        ------
+        UserError
+            If the factor is below 1.
         """
         if not factor >= 1:
             raise UserError(f"factor = {factor!r} must be at least 1")
@@ -148,7 +153,8 @@ class Result(FittedLaw, Shown):
         return table
 
     def band(self, data: pd.DataFrame, level: float) -> pd.DataFrame:
-        """The interval of the law itself at other points: that of `predict` without the noise of a run.
+        """The interval of the law itself at other points:
+        that of `predict` without the noise of a run.
 
         Parameters
         ----------

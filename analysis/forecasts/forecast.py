@@ -286,7 +286,13 @@ def fit_basis(
     seed: int = 0,
     delta: float | str | None = None,
 ) -> Basis:
-    """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
+    """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`.
+
+    Raises
+    ------
+    UserError
+        If the level does not lie between 0 and 1.
+    """
     if not 0 < level < 1:
         raise UserError(f"level={level!r} must lie between 0 and 1")
     # Rows are told by their labels, and tables that were concatenated repeat some.

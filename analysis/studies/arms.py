@@ -1,4 +1,5 @@
-"""Arms held beside baselines at equal counts of parameters: which has the lower loss, and by how much.
+"""Arms held beside baselines at equal counts of parameters: which has the lower loss,
+and by how much.
 
 A network of experts passes a token through a part of its parameters, one with shared layers uses
 each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
@@ -20,21 +21,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.intervals.power import (
-    LEVEL,
-    PLANNED_NOISE,
-    UNRESOLVED,
-    Design,
-    least_effect,
-)
+from scalinglab.analysis.intervals.pairs import Paired, paired
+from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -78,20 +74,20 @@ def judge(
     UserError
         If a baseline has no run, or there is nothing beside the baselines.
     """
-    known = sorted(map(str, runs[arm].unique()))
+    arms = sorted(map(str, runs[arm].unique()))
     for name in baselines:
-        if name not in known:
-            raise UserError(f"baselines: {name!r} has no run; there are {', '.join(known)}")
-    others = [name for name in known if name not in baselines]
+        if name not in arms:
+            raise UserError(f"baselines: {name!r} has no run; there are {', '.join(arms)}")
+    others = [name for name in arms if name not in baselines]
     if not others or not baselines:
-        raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {known}")
+        raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {arms}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
     effects = [
-        found
+        effect
         for name, base, count in product(others, baselines, COUNTS)
-        if (found := _effect(longest, name, base, count, noise)) is not None
+        if (effect := _effect(longest, name, base, count, noise)) is not None
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += _edges(runs, arm)
@@ -114,71 +110,55 @@ class _Effect:
     arm: str
     baseline: str
     count: str
-    by_size: Array  # means over seeds
-    mean: float
-    half: float  # of the interval
-    least: float
+    pair: Paired
     worth: float  # baseline's count for the arm's loss, over the arm's; at the largest size
 
-    @property
-    def resolved(self) -> bool:
-        return abs(self.mean) >= self.least and abs(self.mean) > self.half
-
-    @property
-    def verdict(self) -> str:
-        if not self.resolved:
-            return UNRESOLVED
-        return "lower loss" if self.mean < 0 else "higher loss"
-
     def sentence(self) -> str:
-        many = f"{len(self.by_size)} size{'s' * (len(self.by_size) != 1)}"
-        low, high = (np.expm1(self.mean + sign * self.half) for sign in (-1, 1))
-        interval = f" ({low:+.2%} to {high:+.2%})" if np.isfinite(self.half) else ""
+        pair = self.pair
+        many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
-            f"; at the largest it is worth {self.worth:.2f} times its {self.count} in {self.baseline}"
+            f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
+            f" {self.baseline}"
             if np.isfinite(self.worth)
             else ""
         )
-        told = f"loss {np.expm1(self.mean):+.2%}{interval} over {many}{worth}"
-        least = f" (the least that is detected: {self.least:.2%})" if not self.resolved else ""
+        told = f"loss {pair.told()} over {many}{worth}"
+        least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
         return (
             f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {self.verdict}{least}: {told}."
+            f"{COUNTS[self.count]}): {pair.verdict}{least}: {told}."
         )
 
     def row(self) -> dict[str, Any]:
+        effect, lower, upper = self.pair.relative
         return {
             "arm": self.arm,
             "baseline": self.baseline,
             "equal": self.count,
-            "sizes": len(self.by_size),
-            "effect": np.expm1(self.mean),
-            "lower": np.expm1(self.mean - self.half),
-            "upper": np.expm1(self.mean + self.half),
-            "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.by_size),
-            "least": self.least,
+            "sizes": len(self.pair.by_size),
+            "effect": effect,
+            "lower": lower,
+            "upper": upper,
+            "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.pair.by_size),
+            "least": self.pair.least,
             "worth": self.worth,
-            "verdict": self.verdict,
+            "verdict": self.pair.verdict,
         }
 
 
 def _best(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
     """The runs at the best learning rate of each arm, size and number of tokens."""
-    kept = []
-    for (name, _, _), cell in groups_of(runs, [arm, "N", "D"]):
-        means = cell.groupby("lr")["loss"].mean()
-        if np.isfinite(means.min()):
-            kept.append(cell[cell["lr"] == means.idxmin()].assign(_arm=str(name)))
-    if not kept:
+    best = at_best_lr(runs, [arm, "N", "D"]).reset_index(drop=True)
+    if best.empty:
         raise UserError("every run diverged: there is nothing to compare")
-    best = pd.concat(kept, ignore_index=True)
+    best = best.assign(_arm=best[arm].astype(str))
     return best.assign(log=np.log(best["loss"]))
 
 
 def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
     """Log loss of one arm: a row a size, by log count; a column a seed."""
-    own = best[best["_arm"] == arm]
-    table = own.assign(x=np.log(own[count])).pivot_table("log", "x", "seed")
+    arm_runs = best[best["_arm"] == arm]
+    table = arm_runs.assign(x=np.log(arm_runs[count])).pivot_table("log", "x", "seed")
     return table.dropna(axis="columns")
 
 
@@ -186,23 +166,22 @@ def _effect(
     best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
 ) -> _Effect | None:
     """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
-    own, base = _table(best, arm, count), _table(best, baseline, count)
-    seeds = [seed for seed in own if seed in base]
+    arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
+    seeds = [seed for seed in arm_losses if seed in base]
     x = base.index.to_numpy()
-    own = own[(own.index >= x[0] - _NEAR) & (own.index <= x[-1] + _NEAR)][seeds]
-    if own.empty or not seeds:
+    arm_losses = arm_losses[
+        (arm_losses.index >= x[0] - _NEAR) & (arm_losses.index <= x[-1] + _NEAR)
+    ][seeds]
+    if arm_losses.empty or not seeds:
         return None
-    there = np.stack([_between(own.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds])
-    d = own.to_numpy() - there.T
-    freedom, by_size = d.shape[0] * (d.shape[1] - 1), d.mean(1)
-    half = np.nan
-    if freedom:
-        spread = np.sqrt(((d - by_size[:, None]) ** 2).sum() / freedom)
-        half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(d.size))
-        noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
-    least = least_effect(noise, d.size, freedom)
-    worth = _worth(own.index[-1], own.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy())
-    return _Effect(arm, baseline, count, by_size, float(d.mean()), half, least, worth)
+    base_losses = np.stack(
+        [_between(arm_losses.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds]
+    )
+    differences = arm_losses.to_numpy() - base_losses.T
+    worth = _worth(
+        arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
+    )
+    return _Effect(arm, baseline, count, paired(differences, noise), worth)
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:
@@ -211,8 +190,8 @@ def _between(at: Array, x: Array, y: Array) -> Array:
         return np.full(len(at), y[0])
     left = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
     slope = (y[left + 1] - y[left]) / (x[left + 1] - x[left])
-    found: Array = y[left] + slope * (at - x[left])
-    return found
+    interpolated: Array = y[left] + slope * (at - x[left])
+    return interpolated
 
 
 def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
@@ -224,8 +203,8 @@ def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
 
 def _means(best: pd.DataFrame) -> pd.DataFrame:
     """One row an arm, size and number of tokens."""
-    kept = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
-    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*kept, "loss"]].mean()
+    columns = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
+    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*columns, "loss"]].mean()
     return means.rename(columns={"_arm": "arm"}).drop(columns="N")
 
 
@@ -235,31 +214,27 @@ def _fitted(
     """The law's parameters with intervals, and what it lacks."""
     if not law:
         return {}, []
-    wanted = find(law)
+    chosen_law = find(law)
     table = _means(best)
-    if "D" not in wanted.inputs:
+    if "D" not in chosen_law.inputs:
         table = table[table["D"] == table["D"].max()]
-    if len(table) <= len(wanted.parameters):
-        said = f"{len(table)} points for {len(wanted.parameters)} parameters"
-        return {}, [f"the law {law} is not fitted: {said}"]
+    if len(table) <= len(chosen_law.parameters):
+        count = f"{len(table)} points for {len(chosen_law.parameters)} parameters"
+        return {}, [f"the law {law} is not fitted: {count}"]
     points = table.drop(columns="arm")
-    result = fit(wanted, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
-    told = [f"the law {law}: {warning}" for warning in result.warnings]
-    return {f"The law {law}: {wanted.formula}": result.summary.reset_index()}, told
+    result = fit(chosen_law, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
+    sentences = [f"the law {law}: {warning}" for warning in result.warnings]
+    return {f"The law {law}: {chosen_law.formula}": result.summary.reset_index()}, sentences
 
 
 def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
     """Arms whose best learning rate is the end of three or more."""
     sentences = []
-    for name, own in groups_of(runs, arm):
-        ends = 0
-        cells = list(groups_of(own, ["N", "D"]))
-        for _, cell in cells:
-            means = cell.groupby("lr")["loss"].mean()
-            ends += len(means) > 2 and means.idxmin() in (means.index[0], means.index[-1])
+    for name, arm_runs in groups_of(runs, arm):
+        ends, cells = at_the_edge(arm_runs, ["N", "D"])
         if ends:
             sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {ends} of {len(cells)} "
+                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} "
                 "sizes and numbers of tokens; it may do better than is said"
             )
     return sentences
@@ -269,8 +244,8 @@ def _figure(best: pd.DataFrame) -> Any:
     panes = []
     for count, equal in COUNTS.items():
         lines = []
-        for name, own in groups_of(best, "_arm"):
-            means = own.groupby(count, as_index=False)["loss"].mean()
+        for name, arm_runs in groups_of(best, "_arm"):
+            means = arm_runs.groupby(count, as_index=False)["loss"].mean()
             lines.append((str(name), means[count], means["loss"]))
         panes.append((f"{count} (equal {equal})", lines))
     return panels(panes, "parameters", f"{LOSS} at the best learning rate")

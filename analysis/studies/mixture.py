@@ -23,6 +23,7 @@ from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import seed_scatter
+from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -52,7 +53,7 @@ def judge(
     resamples: int = 200,
     delta: float | str | None = None,
 ) -> Finding:
-    """Judge runs of several mixtures of the same pools.
+    """Judge runs of several mixtures of the same pools, each at the best of its learning rates.
 
     Parameters
     ----------
@@ -74,25 +75,25 @@ def judge(
     UserError
         If there are no pools or no such validation set, or too few mixtures.
     """
-    found = _mixtures(runs, arm, targets)
-    cells = [cell for _, cell in found.table.groupby(["N", "D"])]
+    mixtures = _mixtures(runs, arm, targets)
+    cells = [cell for _, cell in mixtures.table.groupby(["N", "D"])]
     cells.sort(key=lambda cell: float((cell["N"] * cell["D"]).iloc[0]))
     last = cells[-1]
-    laws = _laws(found, last, resamples, delta)
+    laws = _laws(mixtures, last, resamples, delta)
     caps = None
     if epochs is not None:
-        unique = {p: float(runs[f"unique_tokens.{p}"].max()) for p in found.pools}
+        unique = {p: float(runs[f"unique_tokens.{p}"].max()) for p in mixtures.pools}
         caps = caps_of(unique, epochs, float(last["D"].iloc[0]))
     best = best_mixture(laws, caps=caps)
     sentences, warnings = [_told(best, epochs)], []
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
-        least = _least(runs, arm, found.targets)
+        least = _least(runs, arm, mixtures.targets)
         sentences.append(_errors(ahead, predicted))
         sentences.append(_regret("the law", ahead, predicted, least))
         if len(cells) > 1:
-            small = _laws(found, cells[0], 0, delta)
+            small = _laws(mixtures, cells[0], 0, delta)
             by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
             name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
             sentences.append(_regret(name, ahead, by_small, least))
@@ -105,9 +106,9 @@ def judge(
         {
             "Best shares": best.shares,
             "Loss there": best.losses,
-            "Mixtures and sets": _arms(found, last),
+            "Mixtures and sets": _arms(mixtures, last),
         },
-        [("Loss against the share of each pool.", _figure(found, last))],
+        [("Loss against the share of each pool.", _figure(mixtures, last))],
         warnings,
     )
 
@@ -125,7 +126,7 @@ def _mixtures(runs: pd.DataFrame, arm: str, targets: list[str] | None) -> _Mixtu
             raise UserError(
                 f"targets: not every run was validated on {target!r}; there are {', '.join(there)}"
             )
-    runs = runs[np.isfinite(runs["loss"].astype(float))]
+    runs = trials_chosen(runs[np.isfinite(runs["loss"].astype(float))], arm)
     held_out = runs["role"].astype(str).str.split(",").map(lambda roles: "held_out" in roles)
     losses = [f"{FURTHER_LOSS}{t}" for t in targets]
     columns = [*(f"{SHARE}{p}" for p in pools), *losses]
@@ -136,19 +137,19 @@ def _mixtures(runs: pd.DataFrame, arm: str, targets: list[str] | None) -> _Mixtu
 
 
 def _laws(
-    found: _Mixtures, cell: pd.DataFrame, resamples: int, delta: float | str | None
+    mixtures: _Mixtures, cell: pd.DataFrame, resamples: int, delta: float | str | None
 ) -> dict[str, Result]:
     """A law for each validation set, from the mixtures of one size and length that are no test."""
     fitted = cell[~cell["held_out"]]
-    if len(fitted) <= len(found.pools) + 1:
+    if len(fitted) <= len(mixtures.pools) + 1:
         raise UserError(
-            f"{len(fitted)} mixtures of {len(found.pools)} pools were trained to be fitted: give"
-            f" {len(found.pools) + 2} or more; three times the pools is a fair number"
+            f"{len(fitted)} mixtures of {len(mixtures.pools)} pools were trained to be fitted: give"
+            f" {len(mixtures.pools) + 2} or more; three times the pools is a fair number"
         )
     laws = {}
-    for target in found.targets:
-        own = target if target in found.pools else found.pools[0]
-        law = mixing_law([own, *(p for p in found.pools if p != own)], sizes=False)
+    for target in mixtures.targets:
+        own_target = target if target in mixtures.pools else mixtures.pools[0]
+        law = mixing_law([own_target, *(p for p in mixtures.pools if p != own_target)], sizes=False)
         points = fitted.assign(loss=fitted[f"{FURTHER_LOSS}{target}"])
         laws[target] = fit(law, points, resamples=resamples, delta=delta)
     return laws
@@ -166,7 +167,10 @@ def _told(best: BestMixture, epochs: float | None) -> str:
         for row in rows
     )
     cap = "" if epochs is None else f", each token at most {epochs:g} times"
-    return f"Best mixture for the mean over {', '.join(best.losses['target'])}{cap}: {shares}; mean {LOSS.lower()} {best.loss:.4f}."
+    return (
+        f"Best mixture for the mean over {', '.join(best.losses['target'])}{cap}: {shares}; "
+        f"mean {LOSS.lower()} {best.loss:.4f}."
+    )
 
 
 def _errors(ahead: pd.DataFrame, predicted: dict[str, Array]) -> str:
@@ -178,7 +182,9 @@ def _errors(ahead: pd.DataFrame, predicted: dict[str, Array]) -> str:
 
 
 def _least(runs: pd.DataFrame, arm: str, targets: Sequence[str]) -> float:
-    """The least relative difference of the mean loss that seeds do not hide; infinite without any."""
+    """The least relative difference of the mean loss that seeds do not hide;
+    infinite without any.
+    """
     mean = runs[[f"{FURTHER_LOSS}{t}" for t in targets]].mean(axis=1)
     scatter = seed_scatter(runs.assign(loss=mean), by=[arm, "N", "D", "lr"])
     return least_effect(scatter.noise, scatter.seeds, scatter.spare)
@@ -198,18 +204,18 @@ def _regret(who: str, ahead: pd.DataFrame, predicted: dict[str, Array], least: f
     return f"{begin}: {regret:.2%} above the best of them, {best['mixture']}{small}."
 
 
-def _arms(found: _Mixtures, cell: pd.DataFrame) -> pd.DataFrame:
+def _arms(mixtures: _Mixtures, cell: pd.DataFrame) -> pd.DataFrame:
     """Mixture x set: the losses at one size and length, the best mean first."""
-    losses = {f"{FURTHER_LOSS}{t}": t for t in found.targets}
-    shown = cell[["mixture", *losses, "mean", "held_out"]].rename(columns=losses)
-    return shown.sort_values("mean", ignore_index=True)
+    losses = {f"{FURTHER_LOSS}{t}": t for t in mixtures.targets}
+    table = cell[["mixture", *losses, "mean", "held_out"]].rename(columns=losses)
+    return table.sort_values("mean", ignore_index=True)
 
 
-def _figure(found: _Mixtures, cell: pd.DataFrame) -> Figure:
+def _figure(mixtures: _Mixtures, cell: pd.DataFrame) -> Figure:
     panes = []
-    for pool in found.pools:
-        own = cell[cell[f"{SHARE}{pool}"] > 0]
-        by_share = own.groupby(f"{SHARE}{pool}").mean(numeric_only=True)
-        lines = [(t, by_share.index, by_share[f"{FURTHER_LOSS}{t}"]) for t in found.targets]
+    for pool in mixtures.pools:
+        with_pool = cell[cell[f"{SHARE}{pool}"] > 0]
+        by_share = with_pool.groupby(f"{SHARE}{pool}").mean(numeric_only=True)
+        lines = [(t, by_share.index, by_share[f"{FURTHER_LOSS}{t}"]) for t in mixtures.targets]
         panes.append((pool, lines))
     return panels(panes, "share of the pool", f"{LOSS}, mean over mixtures")

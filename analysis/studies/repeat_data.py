@@ -21,6 +21,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
 from scalinglab.analysis.tables.study_runs import with_role
+from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -38,7 +39,7 @@ def judge(
     resamples: int = 200,
     delta: float | str | None = None,
 ) -> Finding:
-    """Judge runs of several sizes that repeat pools of several sizes.
+    """Judge runs of several sizes that repeat pools of several sizes, at the best of their rates.
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ def judge(
         If no run repeats its pool, or the pools are all of one size.
     """
     runs = runs[np.isfinite(runs["loss"].astype(float))]
+    scatter = seed_scatter(runs, by=[arm, "N", "D", "lr"])
+    runs = trials_chosen(runs, arm)
     if runs["epochs"].max() <= 1:
         raise UserError("no run repeats its pool: data.unique_tokens and data.max_epochs let it")
     # Of a pool that is not used up the run sees its own tokens only.
@@ -64,7 +67,7 @@ def judge(
     ahead = with_role(points, "held_out")
     fitted = points.drop(ahead.index)
     law = fit(LAW, fitted, resamples=resamples, delta=delta)
-    onsets = _onsets(points, arm, seed_scatter(runs, by=[arm, "N", "D", "lr"]))
+    onsets = _onsets(points, arm, scatter)
     sentences = [_worth(law), _turns(onsets)]
     warnings = [f"{LAW}: {w}" for w in law.warnings]
     if len(ahead):
@@ -91,10 +94,10 @@ def _worth(law: Result) -> str:
 def _onsets(points: pd.DataFrame, arm: str, scatter: SeedScatter) -> pd.DataFrame:
     """Of each size and pool that is repeated: the epochs of least loss, and what more did."""
     rows: list[dict[str, Any]] = []
-    for (size, unique), own in groups_of(points, ["N", arm]):
-        if own["epochs"].max() <= 1:
+    for (size, unique), cell in groups_of(points, ["N", arm]):
+        if cell["epochs"].max() <= 1:
             continue
-        by_length = own.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
+        by_length = cell.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
         losses = by_length["loss"].to_numpy()  # the longest last
         best, last = by_length.index[int(losses.argmin())], by_length.index[-1]
         rise = float(losses[-1] / losses.min() - 1)
@@ -137,10 +140,10 @@ def _error(result: Result, ahead: pd.DataFrame) -> float:
 
 def _figure(points: pd.DataFrame, arm: str) -> Figure:
     panes = []
-    for size, own in groups_of(points, "N"):
+    for size, size_points in groups_of(points, "N"):
         lines = []
-        for unique, mine in groups_of(own, arm):
-            by_length = mine.groupby("D")["loss"].mean()
+        for unique, cell in groups_of(size_points, arm):
+            by_length = cell.groupby("D")["loss"].mean()
             lines.append((f"{unique:,.0f} tokens", by_length.index / unique, by_length))
         panes.append((f"N {size:,.0f}", lines))
     return panels(panes, "epochs", LOSS)

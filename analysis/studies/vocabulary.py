@@ -15,6 +15,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
 from scalinglab.analysis.tables.typed import groups_of, records_of
 from scalinglab.scaling.errors import UserError
 
@@ -23,13 +24,22 @@ _LEVEL = 0.95
 
 
 @VERDICTS.register("vocabulary")
-def judge(runs: pd.DataFrame, *, resamples: int = 300, delta: float | str | None = None) -> Finding:
+def judge(
+    runs: pd.DataFrame,
+    *,
+    response: str = "unigram_loss",
+    resamples: int = 300,
+    delta: float | str | None = None,
+) -> Finding:
     """Judge runs of several vocabularies by the law of 2407.13623.
 
     Parameters
     ----------
     runs : DataFrame
         ``n_block, width, vocab, D, C, bpb, unigram_loss, N_vocab``; of several LRs the best counts.
+    response : str
+        The loss less a unigram model's, by which learning rates are chosen: each tokenizer has
+        a validation set of its own, of the same text.
     resamples : int
         Of the law, for the intervals.
     delta : float or str, optional
@@ -41,7 +51,7 @@ def judge(runs: pd.DataFrame, *, resamples: int = 300, delta: float | str | None
         If runs tell no unigram loss, or there are fewer than three vocabularies.
     """
     runs = runs[np.isfinite(runs["loss"].astype(float))]
-    if "unigram_loss" not in runs or runs["unigram_loss"].isna().any():
+    if response not in runs or runs[response].isna().any():
         raise UserError(
             "answer.kind = vocabulary: some runs have no unigram_loss; it comes from stores of"
             " documents (data=jsonl, folder, parquet, ...), built by this version"
@@ -53,17 +63,16 @@ def judge(runs: pd.DataFrame, *, resamples: int = 300, delta: float | str | None
         )
     runs = runs.reset_index(drop=True)
     cell = ["vocab", "width", "D"]
-    tried = runs.groupby([*cell, "lr"])["unigram_loss"].transform("mean")
-    best = tried == tried.groupby([runs[key] for key in cell]).transform("min")
-    points = runs[best].assign(N=runs["n_block"])
+    best = at_best_lr(runs, cell, response)
+    points = best.assign(N=runs["n_block"])
     # As the law and the paper count: without attention to other tokens.
     points = points.assign(C=6 * (points["N"] + points["N_vocab"]) * points["D"])
     result = fit("vocabulary", points, resamples=resamples, seed=0, delta=delta)
     table = _best_vocabularies(result, points)
     measured = (int(points["vocab"].min()), int(points["vocab"].max()))
     lines = [
-        (f"V {vocab:,}", own["C"], own["bpb"])
-        for vocab, own in points.sort_values("C").groupby("vocab")
+        (f"V {vocab:,}", vocabulary_points["C"], vocabulary_points["bpb"])
+        for vocab, vocabulary_points in points.sort_values("C").groupby("vocab")
     ]
     figure = panels(
         [("", lines)], "training compute C = 6 (N + N_vocab) D (FLOPs)", "loss (bits per byte)"
@@ -72,22 +81,32 @@ def judge(runs: pd.DataFrame, *, resamples: int = 300, delta: float | str | None
         [_sentence(row, measured) for row in records_of(table)],
         {"Best vocabularies": table, "Parameters": result.summary.reset_index()},
         [("Loss in bits per byte against compute, by vocabulary.", figure)],
-        list(result.warnings),
+        [*_edges(runs, cell, response), *result.warnings],
     )
+
+
+def _edges(runs: pd.DataFrame, cell: list[str], response: str) -> list[str]:
+    ends, cells = at_the_edge(runs, cell, response)
+    if not ends:
+        return []
+    return [
+        f"the best learning rate is the end of its grid at {ends} of {cells} vocabularies, sizes and"
+        " lengths: they may do better than is said"
+    ]
 
 
 def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:
     """The vocabulary of the lowest loss for each size, at the largest budget that all had."""
     grid = np.geomspace(points["vocab"].min(), points["vocab"].max(), _GRID)
     rows = []
-    for (width, N), own in groups_of(points, ["width", "n_block"]):
-        C = float(own.groupby("vocab")["C"].max().min())
+    for (width, N), cell in groups_of(points, ["width", "n_block"]):
+        C = float(cell.groupby("vocab")["C"].max().min())
         sizes = pd.DataFrame({"N": N, "N_vocab": grid * width, "D": C / (6 * (N + grid * width))})
         losses = result.law.predict(result.params_and_draws(), result.law.read(sizes))
-        found = grid[np.argmin(losses, axis=1)]
-        lower, upper = quantiles(found[1:], _LEVEL)
+        best = grid[np.argmin(losses, axis=1)]
+        lower, upper = quantiles(best[1:], _LEVEL)
         rows.append(
-            {"width": width, "N": N, "C": C, "best": found[0], "lower": lower, "upper": upper}
+            {"width": width, "N": N, "C": C, "best": best[0], "lower": lower, "upper": upper}
         )
     return pd.DataFrame(rows)
 
@@ -102,4 +121,7 @@ def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
             f"interval ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those "
             f"measured, {least:,} to {most:,}"
         )
-    return f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to {row['upper']:,.0f})"
+    return (
+        f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to "
+        f"{row['upper']:,.0f})"
+    )

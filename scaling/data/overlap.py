@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalinglab.scaling.data.verify import TokenFile
 from scalinglab.scaling.fields import ConfigError
 
 STRETCH = 200  # bytes of a stretch that is compared
@@ -41,8 +42,8 @@ class Overlap:
 
 
 def overlap(
-    train: np.ndarray,
-    validation: np.ndarray,
+    train: np.ndarray | TokenFile,
+    validation: np.ndarray | TokenFile,
     bytes_per_token: float,
     ends: np.ndarray | None = None,
 ) -> Overlap:
@@ -50,7 +51,7 @@ def overlap(
 
     Parameters
     ----------
-    train, validation : ndarray
+    train, validation : ndarray or TokenFile
         Tokens, one-dimensional.
     bytes_per_token : float
         Of their text: it says how many tokens a stretch has.
@@ -110,11 +111,13 @@ def refuse_overlap(
     )
 
 
-def _stretches(tokens: np.ndarray, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _stretches(
+    tokens: np.ndarray | TokenFile, length: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Places of the stretches that are looked at, and a hash of each, uint64; block after block."""
     factors = _factors(length)
     for start in range(0, len(tokens) - length + 1, _BLOCK):
-        block = np.asarray(tokens[start : start + _BLOCK + length - 1])
+        block = tokens[start : start + _BLOCK + length - 1]
         narrow = block.astype(np.uint32)
         mixed = narrow[:-1] * np.uint32(0x9E3779B1) + narrow[1:] * np.uint32(0x85EBCA77)
         mixed ^= mixed >> np.uint32(15)

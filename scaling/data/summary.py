@@ -11,9 +11,9 @@ import numpy as np
 
 from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Documents
 from scalinglab.scaling.data.encode import Counts
-from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
-from scalinglab.scaling.data.verify import ENDS, PARTS, content_of, ends_file
+from scalinglab.scaling.data.verify import ENDS, TokenFile, content_of, ends_file
 from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.artefact import Artefact
@@ -35,8 +35,9 @@ def summarize(
     artefact: Artefact,
     encoder: Encoder,
     counts: Counts,
+    columns: dict[str, dict[str, Any]],
 ) -> Manifest:
-    """The manifest of a store whose files are written.
+    """The manifest of a store whose files are written, and whose columns are described.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def summarize(
     for part in PARTS:
         if not counts.documents[part]:
             raise ConfigError(_no_documents(name, part, source, counts))
-    tokens = {p: np.memmap(folder / f"{p}.bin", encoder.dtype, "r") for p in PARTS}
+    tokens = {p: TokenFile(folder / f"{p}.bin", np.dtype(encoder.dtype)) for p in PARTS}
     per_token = counts.bytes[VALIDATION] / len(tokens[VALIDATION])
     facts = {
         "tokenizer": artefact.name,
@@ -73,6 +74,7 @@ def summarize(
         facts=facts,
         documents={p: counts.documents[p] for p in PARTS},
         excluded=() if encoder.separator is None else (encoder.separator,),
+        columns=columns,
     )
     content, _ = content_of(folder, manifest)
     return replace(manifest, content_hash=content[:16])
@@ -93,7 +95,7 @@ def _no_documents(name: str, part: str, source: Documents, counts: Counts) -> st
 
 
 def _duplicates(
-    folder: Path, name: str, source: Documents, tokens: Mapping[str, np.ndarray], per_token: float
+    folder: Path, name: str, source: Documents, tokens: Mapping[str, TokenFile], per_token: float
 ) -> dict[str, Any]:
     """Documents that come twice, and how much of the validation part is in the training part."""
     hashes = {p: np.fromfile(folder / hashes_file(p), np.uint64) for p in PARTS}
@@ -111,7 +113,7 @@ def _duplicates(
     }
 
 
-def _write_vocabulary(folder: Path, tokens: Mapping[str, np.ndarray], encoder: Encoder) -> None:
+def _write_vocabulary(folder: Path, tokens: Mapping[str, TokenFile], encoder: Encoder) -> None:
     """What is known of each token: its bytes, and how often it is."""
     sizes = encoder.token_bytes()
     if sizes is not None:

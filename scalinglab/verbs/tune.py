@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.analysis.tables.in_words import with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen

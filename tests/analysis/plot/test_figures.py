@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -30,6 +31,7 @@ FIGURES: dict[str, Callable] = {
         m.law, m.runs, "N", held_out=m.held_out, ax=ax
     ),
     "loss_against D": lambda m, ax: plot.loss_against(m.law, m.runs, "D", ax=ax),
+    "losses without a law": lambda m, ax: plot.loss_against_compute(None, m.runs, ax=ax),
     "isoflop": lambda m, ax: plot.isoflop(m.runs, ax=ax),
     "isoflop of clean runs": lambda m, ax: plot.isoflop(m.runs[m.runs["loss"] < 9], ax=ax),
     "best_size": lambda m, ax: plot.best_size(m.law, m.runs, BUDGETS, ax=ax),
@@ -60,6 +62,7 @@ _LAWS = [
     for name in FIGURES
     if name
     not in (
+        "losses without a law",
         "allocation",
         "laws_compared",
         "runs",
@@ -145,6 +148,15 @@ def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name:
     assert any(text.get_text().startswith("outside: ") for text in ax.texts)
     shown = np.concatenate([layer.values[1] for layer in layers(ax) if layer.kind == "points"])
     assert ax.get_ylim()[1] < np.nanmax(shown)
+
+
+def test_where_no_split_is_best_the_other_things_are_drawn(made) -> None:
+    """A floor in D: all compute goes into size, at every budget."""
+    law = replace(made.law, params=made.law.params | {"B": 0.0}, draws=made.law.draws.iloc[:0])
+    (ax,) = panels(plot.PAGE)
+    plot.best_size(law, made.runs, BUDGETS, ax=ax)
+    assert [layer.name for layer in layers(ax)] == ["runs"]
+    plot.iso_loss(law, made.runs, BUDGETS, ax=panels(plot.PAGE)[0])
 
 
 def test_a_figure_is_saved_in_each_format_with_its_data(made, tmp_path) -> None:

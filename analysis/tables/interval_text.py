@@ -1,4 +1,4 @@
-"""Tables as people read them: a number and its interval in one cell."""
+"""Numbers with their intervals as texts: "1.2 (1.1 to 1.3)"."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
 
+# How columns are written that are not told best by three or four digits.
 _FORMS = {
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
@@ -20,6 +21,8 @@ _FORMS = {
 
 
 Form = str | Callable[[float], str]
+
+
 NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
 
 
@@ -34,7 +37,7 @@ def with_intervals(
     for name in table:
         form = written.get(str(name)) or _FORMS.get(str(name))
         if f"{name}_lower" in table:
-            shown[name] = [ranged(row, str(name), form) for row in records_of(table)]
+            shown[name] = [value_text(row, str(name), form) for row in records_of(table)]
         elif not str(name).endswith(("_lower", "_upper")):
             shown[name] = [_plain(value, form or ".4g") for value in table[name]]
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
@@ -52,7 +55,7 @@ def _written(value: float, form: Form) -> str:
     return form(value) if callable(form) else f"{value:{form}}"
 
 
-def ranged(row: dict[str, Any], name: str, form: Form | None = None) -> str:
+def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     """A value and its interval: three digits if no form is asked for, ends of zero shown."""
     lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
     if np.isnan(row[name]):

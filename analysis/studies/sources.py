@@ -1,0 +1,268 @@
+"""What a token of each source is worth: arms that differ in their data, on common validation sets.
+
+Each arm is a pool, or a mixture of pools, and every run was validated on each pool's set. An arm
+counts at the best of its learning rates on the set in question. On each set: how fast the loss falls
+with tokens (the power of D alone, without a floor, within the lengths trained), how far an arm is
+from the arm of the set's own pool, and how many tokens of that arm give its loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from scalinglab.analysis.intervals.pairs import Paired, paired
+from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design
+from scalinglab.analysis.laws.mixing import SHARE
+from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
+from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.typed import groups_of, names_of
+from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = np.ndarray
+
+
+@VERDICTS.register("sources")
+def judge(
+    runs: pd.DataFrame,
+    *,
+    arm: str = "mixture",
+    sets: list[str] | None = None,
+    design: Design | None = None,
+) -> Finding:
+    """Judge runs of several sources by the validation set of each.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`.
+    arm : str
+        What tells the arms apart.
+    sets : list of str, optional
+        Validation sets; default: those on which every run was validated.
+    design : Design, optional
+        What the comparison can tell, by the noise that was planned with.
+
+    Raises
+    ------
+    UserError
+        If there are no two arms, no common set, or one number of tokens only.
+    """
+    if arm not in runs or runs[arm].nunique() < 2:
+        raise UserError(f"answer.kind = sources: the runs have one {arm}; it compares two or more")
+    if runs["D"].nunique() < 2:
+        raise UserError(
+            "answer.kind = sources: all runs have as many tokens; two lengths are needed"
+        )
+    runs = runs.assign(_arm=_labels(runs, arm))
+    noise = PLANNED_NOISE if design is None else design.noise
+    found = [_on_set(runs, name, noise) for name in _sets(runs, sets)]
+    powers = pd.DataFrame([row for one in found for row in one.powers])
+    worths = pd.DataFrame([row for one in found for row in one.rows()])
+    return Finding(
+        [sentence for one in found for sentence in one.sentences()],
+        {
+            "Loss of each arm on each set, at the most tokens": _losses(found),
+            "Power of the tokens": powers,
+            "Beside the set's own source": worths,
+        },
+        [("Loss against tokens, on each set, mean over sizes and seeds.", _figure(found))],
+        [warning for one in found for warning in one.warnings],
+    )
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """An arm beside the reference on one set, at the most tokens."""
+
+    arm: str
+    pair: Paired
+    worth: tuple[float, float, float]  # of its token in the reference's, with interval
+    bound: str  # "less than", "more than" or "about" where the reference's lengths do not reach
+
+    def told(self, reference: str) -> str:
+        value, lower, upper = self.worth
+        interval = f" ({lower:.2f} to {upper:.2f})" if np.isfinite([lower, upper]).all() else ""
+        worth = f"{self.bound} {value:.2f}".strip() + interval
+        return (
+            f"{self.arm} {self.pair.verdict}, {self.pair.told()}, a token of it is worth {worth}"
+            f" of {reference}'s"
+        )
+
+
+@dataclass(frozen=True)
+class _OnSet:
+    """What was found on one validation set."""
+
+    name: str
+    reference: str
+    best: pd.DataFrame
+    powers: list[dict[str, Any]]
+    beside: list[_Beside]
+    warnings: list[str]
+
+    def sentences(self) -> list[str]:
+        told = "; ".join(one.told(self.reference) for one in self.beside)
+        own = next((row for row in self.powers if row["arm"] == self.reference), None)
+        power = ""
+        if own is not None:
+            between = f" ({own['lower']:.3f} to {own['upper']:.3f})"
+            known = between if np.isfinite([own["lower"], own["upper"]]).all() else ""
+            power = f" (whose loss falls as D^-{own['power']:.3f}{known})"
+        return [f"On {self.name}, beside {self.reference}{power}: {told}."]
+
+    def rows(self) -> list[dict[str, Any]]:
+        found = []
+        for one in self.beside:
+            effect, lower, upper = one.pair.relative
+            found.append(
+                {
+                    "set": self.name,
+                    "reference": self.reference,
+                    "arm": one.arm,
+                    "effect": effect,
+                    "lower": lower,
+                    "upper": upper,
+                    "least": one.pair.least,
+                    "verdict": one.pair.verdict,
+                    "worth": one.worth[0],
+                    "worth_lower": one.worth[1],
+                    "worth_upper": one.worth[2],
+                    "worth_is": one.bound or "measured",
+                }
+            )
+        return found
+
+
+def _labels(runs: pd.DataFrame, arm: str) -> pd.Series:
+    """An arm of one pool by the pool's name, others as they are."""
+    labels = runs[arm].astype(str)
+    for column in names_of(runs):
+        if column.startswith(SHARE):
+            labels = labels.mask(runs[column].fillna(0) > 1 - 1e-9, column.removeprefix(SHARE))
+    return labels
+
+
+def _sets(runs: pd.DataFrame, wanted: list[str] | None) -> list[str]:
+    there = [
+        c.removeprefix(FURTHER_LOSS)
+        for c in names_of(runs)
+        if c.startswith(FURTHER_LOSS) and runs[c].notna().all()
+    ]
+    for name in wanted or []:
+        if name not in there:
+            raise UserError(
+                f"sets: not every run was validated on {name!r}; there are:"
+                f" {', '.join(there) or 'none'}"
+            )
+    if not there:
+        raise UserError(
+            "answer.kind = sources: there is no validation set on which all runs were validated;"
+            " data.pools with one weight of 1 gives each run the sets of all pools, execution.validate"
+            " names others"
+        )
+    if wanted:
+        return wanted
+    first: dict[tuple[float, ...], str] = {}  # one of those that hold the same text
+    for name in there:
+        first.setdefault(tuple(runs[f"{FURTHER_LOSS}{name}"]), name)
+    return list(first.values())
+
+
+def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
+    best = at_best_lr(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
+    best = best.assign(log=np.log(best[f"{FURTHER_LOSS}{name}"]))
+    longest = best[best["D"] == best["D"].max()]
+    means = longest.groupby("_arm")["log"].mean()
+    reference = name if name in means.index else str(means.idxmin())
+    powers = [_power(name, str(arm), own) for arm, own in groups_of(best, "_arm")]
+    beside = []
+    for arm in sorted(set(means.index) - {reference}, key=lambda a: float(means[a])):
+        own, base = (
+            longest[longest["_arm"] == a].pivot_table("log", "N", "seed").dropna(axis="columns")
+            for a in (arm, reference)
+        )
+        seeds, sizes = own.columns.intersection(base.columns), own.index.intersection(base.index)
+        if not len(seeds) or not len(sizes):
+            continue
+        differences = (own.loc[sizes, seeds] - base.loc[sizes, seeds]).to_numpy()
+        curves = best[best["_arm"] == reference]
+        beside.append(
+            _Beside(str(arm), paired(differences, noise), *_worth(own.loc[sizes, seeds], curves))
+        )
+    return _OnSet(name, reference, best, powers, beside, _edges(runs, name))
+
+
+def _power(name: str, arm: str, own: pd.DataFrame) -> dict[str, Any]:
+    """The mean over sizes and seeds of each pair's slope: its lengths may share their beginning."""
+    slopes = []
+    for _, curve in groups_of(own, ["N", "seed"]):
+        if curve["D"].nunique() > 1:
+            slopes.append(-np.polyfit(np.log(curve["D"]), curve["log"], 1)[0])
+    mean, lower, upper = _interval(np.array(slopes))
+    return {"set": name, "arm": arm, "power": mean, "lower": lower, "upper": upper}
+
+
+def _worth(own: pd.DataFrame, curves: pd.DataFrame) -> tuple[tuple[float, float, float], str]:
+    """Tokens of the reference for an arm's loss, over the most tokens; and on which side it lies."""
+    logs, below, beyond = [], 0, 0
+    for size, row in own.iterrows():
+        curve = curves[curves["N"] == size].groupby("D")["log"].mean()
+        x, y = np.log(curve.index.to_numpy(float)), np.minimum.accumulate(curve.to_numpy())
+        for value in row:
+            below, beyond = below + int(value > y[0]), beyond + int(value < y[-1])
+            logs.append(np.interp(-value, -y, x) - x[-1])
+    mean, lower, upper = np.exp(_interval(np.array(logs)))
+    if below or beyond:  # read at the end of the lengths: a mean of them is a bound
+        bound = "about" if below and beyond else "less than" if below else "more than"
+        return (float(mean), np.nan, np.nan), bound
+    return (float(mean), float(lower), float(upper)), ""
+
+
+def _interval(values: Array) -> tuple[float, float, float]:
+    if len(values) < 2:
+        return (float(values.mean()) if len(values) else np.nan), np.nan, np.nan
+    mean = float(values.mean())
+    half = stdtrit(len(values) - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(len(values))
+    return mean, mean - float(half), mean + float(half)
+
+
+def _edges(runs: pd.DataFrame, name: str) -> list[str]:
+    """Cells whose best learning rate is the end of three or more."""
+    ends, cells = at_the_edge(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
+    if not ends:
+        return []
+    return [
+        f"on {name} the best learning rate is the end of its grid at {ends} of {cells} arms, sizes"
+        " and lengths: they may do better than is said"
+    ]
+
+
+def _losses(found: list[_OnSet]) -> pd.DataFrame:
+    columns = {}
+    for one in found:
+        longest = one.best[one.best["D"] == one.best["D"].max()]
+        columns[one.name] = np.exp(longest.groupby("_arm")["log"].mean())
+    table = pd.DataFrame(columns)
+    return table.rename_axis("arm").reset_index()
+
+
+def _figure(found: list[_OnSet]) -> Figure:
+    panes = []
+    for one in found:
+        lines = []
+        for arm, own in groups_of(one.best, "_arm"):
+            by_length = np.exp(own.groupby("D")["log"].mean())
+            lines.append((str(arm), by_length.index, by_length))
+        panes.append((f"on {one.name}", lines))
+    return panels(panes, "training tokens", LOSS)

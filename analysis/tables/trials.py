@@ -1,0 +1,50 @@
+"""Learning rates are trials: what is compared is each arm at the best of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from scalinglab.analysis.tables.typed import groups_of
+
+_SETTINGS = ("batch", "schedule")  # that are no trials: each has best rates of its own
+
+
+def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> pd.DataFrame:
+    """The runs at the learning rate of the least mean loss over seeds, in each cell.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``lr``, the columns of the cell and of the loss; rates that diverged have none or an
+        infinite one.
+    cell : sequence of str
+        What has a best rate of its own: arm, size, tokens.
+    loss : str
+        By which column.
+    """
+    tried = runs[loss].astype(float).groupby([runs[key] for key in [*cell, "lr"]])
+    means = tried.transform(lambda own: own.mean(skipna=False)).fillna(float("inf"))
+    best = means.groupby([runs[key] for key in cell]).transform("min")
+    return runs[(means == best) & (means < float("inf"))]
+
+
+def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Each arm, size and length at its best rate; runs that say no rate are left as they are."""
+    if "lr" not in runs or runs["lr"].isna().any():
+        return runs
+    settings = [c for c in _SETTINGS if c in runs and runs[c].notna().all()]
+    cell = [arm, "N", "D", *settings]
+    if (runs.groupby(cell)["lr"].nunique() <= 1).all():
+        return runs
+    return at_best_lr(runs, cell)
+
+
+def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> tuple[int, int]:
+    """Cells whose best learning rate is the end of three or more, and how many cells there are."""
+    ends, cells = 0, list(groups_of(runs, list(cell)))
+    for _, own in cells:
+        means = own.groupby("lr")[loss].mean()
+        ends += len(means) > 2 and means.idxmin() in (means.index[0], means.index[-1])
+    return ends, len(cells)
