@@ -69,8 +69,10 @@ _HOME = {
     "load_curves": "scalinglab.analysis.tables.curves",
     "study_plan": "scalinglab.analysis.tables.study_runs",
     "answer_study": "scalinglab.analysis.reporting.build_answer",
+    "runs_without_law": "scalinglab.analysis.reporting.build_answer",
     "Answer": "scalinglab.analysis.reporting.answer",
-    "with_intervals": "scalinglab.analysis.reporting.answer",
+    "RunsWithoutLaw": "scalinglab.analysis.reporting.reported_runs",
+    "with_intervals": "scalinglab.analysis.tables.interval_text",
     "write_report": "scalinglab.analysis.reporting.report",
     "give_verdict": "scalinglab.analysis.reporting.verdict",
     "write_verdict": "scalinglab.analysis.reporting.verdict",
@@ -79,6 +81,8 @@ _HOME = {
     "tuned": "scalinglab.analysis.decisions.parabola",
     "seed_noise": "scalinglab.analysis.tables.noise",
     "thin_curves": "scalinglab.analysis.tables.thinning",
+    "REPLAYS": "scalinglab.analysis.replays.published",
+    "Replay": "scalinglab.analysis.replays.replay",
 }
 
 __all__ = sorted(_HOME)

@@ -33,6 +33,7 @@ SECTIONS = {
     "capture": 10,
     "speed": 34,
     "large": 16,
+    "parts": 8,
     "determinism": 6,
     "memory": 8,
     "apart": 8,

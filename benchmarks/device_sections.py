@@ -40,7 +40,10 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.linears.monarch import Monarch
+from scalinglab.scaling.model.mixers.attention import Attention
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.curve import Curve
@@ -181,6 +184,44 @@ def rate_of(name: str, setting: Setting, members: int, seconds: float) -> tuple[
     tokens = setting.tokens(steps, members)
     best = min(loop(tokens)[0] for _ in range(2))
     return first, steps * members * setting.tokens_per_step / best
+
+
+PARTS: Mapping[str, Mapping[str, Any]] = {
+    "dense": {},
+    "experts": {"feed_forward": MoE(experts=16, top_k=2, granularity=2)},
+    "within documents": {"mixer": Attention(within_documents=True)},
+    "Monarch": {"linear": Monarch()},
+}
+
+
+def parts(given: Given) -> Iterator[Finding]:
+    """Other parts than the default's: replayed or not, in packs, how fast, and how far from eager."""
+    for name, model in PARTS.items():
+        setting = given.setting(16 if given.toy else 256, model=model)
+        setting = replace(setting, options=replace(setting.options, excluded=(3,)))
+        tokens = setting.tokens(4)
+        _, expected = train(engine_of("eager", setting), tokens)
+        for members in (1, 4):
+            engine = engine_of("captured", setting, members)
+            _, found = train(engine, setting.tokens(4, members))
+            stepped = engine.ran.engine
+            text = stepped if stepped.startswith("captured") else f"{stepped}: {engine.ran.why}"
+            if members == 1:
+                off = float(np.max(np.abs(found - expected) / np.abs(expected)))
+                text += f"; losses off eager's by {off:.1e}"
+            del engine
+            free()
+            _, rate = rate_of("captured", setting, members, 0.1 if given.toy else 0.5)
+            kind = machine.device_name(given.device)
+            mfu = throughput(rate, flop_parts(setting.architecture), kind, devices=1)["mfu"]
+            known = "" if mfu is None else f", MFU {mfu:.1%} of active FLOPs"
+            yield finding(
+                f"{name}, {members} member(s)",
+                f"{rate:,.0f} tokens a second{known}; {text}",
+                float(stepped.startswith("captured")),
+                None if given.toy else 1.0,
+            )
+            free()
 
 
 def large(given: Given) -> Iterator[Finding]:
@@ -421,6 +462,7 @@ SECTIONS: Mapping[str, Any] = {
     "capture": capture,
     "speed": speed,
     "large": large,
+    "parts": parts,
     "determinism": deterministic,
     "memory": memory,
     "apart": apart,

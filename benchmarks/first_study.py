@@ -40,7 +40,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
 
 def trained(output: str) -> int:
     """Runs that a launch said it had finished."""
-    return len(re.findall(r"^ *\d+/\d+  \w+  done", output, re.MULTILINE))
+    return len(re.findall(r"^ *\d+/\d+ .* done$", output, re.MULTILINE))
 
 
 def core_seconds(clone: Path) -> float:

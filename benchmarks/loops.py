@@ -11,7 +11,7 @@ import argparse
 import importlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -37,18 +37,22 @@ Loop = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all loops of a comparison share; ``micro_batch`` is for the engine alone."""
+    """What all loops of a comparison share; ``micro_batch`` is for the engine alone.
+
+    ``model`` has options of the network by name where it is not the default recipe's.
+    """
 
     shape: Shape
     batch: int
     device: str = "cpu"
     micro_batch: int | None = None
     options: StepOptions = StepOptions()
+    model: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def architecture(self) -> Architecture:
         """The model of the default recipe, in this shape."""
-        return Architecture(self.shape)
+        return Architecture(self.shape, **self.model)
 
     @property
     def tokens_per_step(self) -> int:

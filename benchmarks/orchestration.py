@@ -35,7 +35,6 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training.events import validation_steps
-from scalinglab.show import Watch
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan
@@ -43,6 +42,7 @@ from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.watch.collect import collect
 from scalinglab.terminal import Screen
+from scalinglab.watch import Watch
 
 # 8 sizes x 5 lengths x 5 rates x 10 seeds: 400 trunks with five cooldowns each.
 STUDY = """

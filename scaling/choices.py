@@ -107,7 +107,8 @@ def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any],
         chooser = cls.chooser
         used = sorted(set(keys_of(cls)) - {chooser})
         return (
-            f"{join_path(path, key)} = {value}: {join_path(path, chooser)} = {getattr(cls, chooser)!r} "
+            f"{join_path(path, key)} = {value}: {join_path(path, chooser)} ="
+            f" {getattr(cls, chooser)!r} "
             f"does not use it; it uses {', '.join(used) or 'no other keys'}"
         )
     return unknown_key(join_path(path, key), keys_of(cls))

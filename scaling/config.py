@@ -18,6 +18,7 @@ from scalinglab.scaling.fields import (
     AT_LEAST_1,
     FRACTION,
     ConfigError,
+    Within,
     one_of,
     setting,
     unknown_key,
@@ -46,6 +47,7 @@ __all__ = [
     "RulesConfig",
     "RunConfig",
     "ScheduleConfig",
+    "SelectConfig",
     "TokenizerConfig",
     "TrainerConfig",
     "check_study_name",
@@ -67,6 +69,37 @@ class TokenizerConfig:
     options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
 
 
+TOP, BOTTOM, RANDOM = "top", "bottom", "random"
+
+
+@dataclass(frozen=True)
+class SelectConfig:
+    """Which documents of a store are read, by the columns that it keeps (docs/data.md).
+
+    Attributes
+    ----------
+    where : str
+        A condition on columns: the documents that meet it.
+    keep : str
+        Of those, in the order of a column or a random one, ...
+    by : str
+        The column of numbers that orders them, for ``top`` and ``bottom``.
+    fraction : float
+        ... so much of their tokens.
+    skip : float
+        ... after this share of them.
+    seed : int
+        Of the random order, and of that of documents with equal numbers; not the run's.
+    """
+
+    where: str = ""
+    keep: str = setting("", ("", TOP, BOTTOM, RANDOM))
+    by: str = ""
+    fraction: float = setting(1.0, Within(0, 1, above=True))
+    skip: float = setting(0.0, Within(0, 1, below=True))
+    seed: int = 0
+
+
 @dataclass(frozen=True)
 class PoolConfig:
     """One pool of several: a token source, and how often a token of it may be seen."""
@@ -76,6 +109,9 @@ class PoolConfig:
     unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
     max_epochs: float | None = setting(None, ABOVE_0)  # None: data.max_epochs
     noise: float = setting(0.0, FRACTION)  # share of its training tokens that are replaced
+    select: SelectConfig | None = None  # which documents it is; None: all
+    weight: str = ""  # a column: how often documents are drawn is in proportion to it
+    validation_select: SelectConfig | None = None  # which documents its validation part is
 
 
 @dataclass(frozen=True)
@@ -119,6 +155,9 @@ class DataConfig:
     # D of a larger run: its pools are cut so that each token is seen as often as there.
     match_repetition: int | None = setting(None, AT_LEAST_1)
     noise: float = setting(0.0, FRACTION, historic=0.0)  # as a pool's
+    select: SelectConfig | None = setting(None, historic=None)  # as a pool's
+    weight: str = setting("", historic=None)  # as a pool's
+    validation_select: SelectConfig | None = setting(None, historic=None)  # as a pool's
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,9 @@ def setting(
 
 
 def check_value(value: Any, metadata: Mapping[str, Any], path: str) -> None:
-    """Raise `ConfigError` unless a typed value, or each of a list, is allowed by a field's metadata."""
+    """Raise `ConfigError` unless a typed value, or each of a list,
+    is allowed by a field's metadata.
+    """
     within, among = metadata.get("within"), metadata.get("among")
     if within is None and among is None:
         return

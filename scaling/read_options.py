@@ -137,7 +137,8 @@ def _check_used(built: Any, name: str, path: str) -> None:
         return
     chooser, values = conditional_keys(type(built))[name]
     raise ConfigError(
-        f"{join_path(path, name)} = {value}: {join_path(path, chooser)} = {getattr(built, chooser)!r} does "
+        f"{join_path(path, name)} = {value}: {join_path(path, chooser)} ="
+        f" {getattr(built, chooser)!r} does "
         f"not use it; it is used with {', '.join(values)}"
     )
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab.analysis.intervals.spread import calibration_in_words
-from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.tables.fitted import fitted_runs
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.options import RESAMPLES, IntervalOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError, from_dict

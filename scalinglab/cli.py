@@ -23,20 +23,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
-from scalinglab.habits import read_flags
+from scalinglab.habits import VERBOSE, read_flags
 from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
 from scalinglab.scaling.text.printable import one_line
-from scalinglab.verb import INTERRUPTED, Verb
+from scalinglab.verb import INTERRUPTED, Verb, module_of
 
 if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
 GROUPS = {
     "train": ("new", "plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
-    "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import"),
+    "answer": (
+        "fit",
+        "compare-laws",
+        "probe",
+        "report",
+        "compare",
+        "judge",
+        "multiverse",
+        "import",
+        "replay",
+    ),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
     "utilities": (
@@ -59,7 +69,7 @@ _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _BELOW = (
     "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine. Every "
-    "verb prints one JSON object with --json; -q tells no progress; --cfg job prints what plan, "
+    "verb prints one JSON object with --json; -q tells no progress, -v leaves no column out; --cfg job prints what plan, "
     "launch, train and data compose. scaling --version names the version."
 )
 _LONGEST = 1_200  # characters of an error
@@ -87,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             _report_defect()
         _fail(f"scaling {arguments[0]} needs {missing}")
     except UserError as error:
+        if set(VERBOSE) & set(arguments):
+            traceback.print_exc()
         _fail(str(error))
     except OSError as error:
         if error.filename is None and error.errno not in _OF_THE_MACHINE:
@@ -135,6 +147,7 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     flags = read_flags(arguments)
     options: Any = read_arguments(verb.options, flags.rest)
     screen = _screen(sys.stderr if options.json else sys.stdout)
+    screen.is_verbose = flags.verbose
     if flags.show_config:
         return _show_config(options)
     if flags.quiet:
@@ -179,7 +192,7 @@ def find_verb(name: str) -> Verb:
 
 
 def _file(name: str) -> Path:
-    return _FOLDER / ("import_.py" if name == "import" else f"{name}.py")
+    return _FOLDER / f"{module_of(name)}.py"
 
 
 def _summary(name: str) -> str:
@@ -204,9 +217,9 @@ def _help() -> str:
         parts += ["", group if group == "utilities" else f"to {group}"]
         parts += [
             textwrap.fill(
-                f"  {name:<12}{_summary(name)}",
+                f"  {name:<14}{_summary(name)}",
                 _columns(),
-                subsequent_indent=" " * 14,
+                subsequent_indent=" " * 16,
                 **WHOLE_WORDS,
             )
             for name in names

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scalinglab.options import OVERRIDES, Options
 from scalinglab.own_groups import OWN, SHARED, SHIPPED
+from scalinglab.verb import module_of
 
 _SCRIPTS = {
     # Bash takes "=" for the end of a word, and completes what follows it alone.
@@ -69,7 +70,7 @@ def complete(line: str, verbs: Iterable[str]) -> list[str]:
 
 
 def _options(verb: str) -> dict[str, dataclasses.Field]:
-    module = importlib.import_module(f"scalinglab.verbs.{verb if verb != 'import' else 'import_'}")
+    module = importlib.import_module(f"scalinglab.verbs.{module_of(verb)}")
     cls: type[Options] = module.VERB.options
     return {f.name: f for f in dataclasses.fields(cls)}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from scalinglab.scaling.config import ConfigError
 
 QUIET = ("-q", "--quiet")
+VERBOSE = ("-v", "--verbose")
 CONFIG = ("-c", "--cfg")
 _AXES = (
     "one command trains one configuration or one study; the values of an axis stand in a study:"
@@ -17,8 +18,6 @@ _ANSWERS = {
     "-m": _AXES,
     "--multirun": _AXES,
     "-r": "a finished command is run again by the same words: what is trained already is kept",
-    "-v": "there are no levels of detail; `scaling logs study=NAME` shows what workers wrote",
-    "--verbose": "there are no levels of detail; `scaling logs study=NAME` shows what workers wrote",
     "--config-name": "the configuration is one; studies and groups of yours are files of"
     " scaling_conf/, as scaling_conf/study/mine.yaml, and are chosen by study=mine",
     "--config-path": "folders with groups of your own are named by config=DIR, or called scaling_conf/",
@@ -35,6 +34,8 @@ class Flags(NamedTuple):
     ----------
     quiet : bool
         Whether progress is not told.
+    verbose : bool
+        Whether tables keep all columns, and a refusal says where in the code it was made.
     show_config : bool
         Whether the composed configuration is wanted, and nothing else.
     rest : list of str
@@ -42,6 +43,7 @@ class Flags(NamedTuple):
     """
 
     quiet: bool
+    verbose: bool
     show_config: bool
     rest: list[str]
 
@@ -54,13 +56,15 @@ def read_flags(arguments: Sequence[str]) -> Flags:
     ConfigError
         On one that has no meaning here; it says what has.
     """
-    quiet = show_config = False
+    quiet = verbose = show_config = False
     rest = []
     words = iter(arguments)
     for word in words:
         flag = word.partition("=")[0]
         if word in QUIET:
             quiet = True
+        elif word in VERBOSE:
+            verbose = True
         elif flag in CONFIG:
             config_kind = word.partition("=")[2] or next(words, "job")
             if config_kind != "job":
@@ -72,4 +76,4 @@ def read_flags(arguments: Sequence[str]) -> Flags:
             raise ConfigError(f"{flag}: {_ANSWERS[flag]}")
         else:
             rest.append(word)
-    return Flags(quiet, show_config, rest)
+    return Flags(quiet, verbose, show_config, rest)

@@ -14,7 +14,6 @@ import pandas as pd
 
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.records.state import State
-from scalinglab.show import watch_study
 from scalinglab.sweeps.launch.remaining import given_up
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.status import status
@@ -24,6 +23,7 @@ from scalinglab.sweeps.watch.causes import causes
 from scalinglab.sweeps.watch.collect import collect
 from scalinglab.sweeps.watch.progress import Progress, progress
 from scalinglab.terminal import Screen
+from scalinglab.watch import watch_study
 
 if TYPE_CHECKING:
     from scalinglab.scaling.engine.export.export import Exported

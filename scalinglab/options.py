@@ -250,8 +250,21 @@ def _is_required(f: dataclasses.Field) -> bool:
 
 def _words(text: str) -> list[str]:
     """The words of ``[a,b]``, quoted or not."""
-    words = [word.strip() for word in text[1:].removesuffix("]").split(",")]
+    words = [word.strip() for word in _parts(text[1:].removesuffix("]"))]
     return [w[1:-1] if w[0] in "\"'" and w[0] == w[-1] else w for w in words if w]
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between commas; those within quotes separate nothing."""
+    parts, quote = [""], ""
+    for letter in text:
+        if letter == "," and not quote:
+            parts.append("")
+            continue
+        parts[-1] += letter
+        if letter in "\"'":
+            quote = "" if letter == quote else quote or letter
+    return text.split(",") if quote else parts  # one apostrophe is no quotation
 
 
 def _value(text: str) -> Any:
@@ -263,7 +276,7 @@ def _value(text: str) -> Any:
     except ValueError:  # no JSON, or a number of thousands of digits
         pass
     if text.startswith("[") and text.endswith("]"):
-        return [_value(part.strip()) for part in text[1:-1].split(",")]
+        return [_value(part.strip()) for part in _parts(text[1:-1])]
     try:
         return float(text)  # 1e15, inf
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +17,14 @@ from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_tab
 from scalinglab.analysis.reporting.verdict import design_of_study
 from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
+from scalinglab.scaling.data.mixed import amounts
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.text.flatten import flatten
-from scalinglab.show import blank
+from scalinglab.show import blank, show_runs
 from scalinglab.sweeps.plan.gpus import about_gpus
 from scalinglab.sweeps.plan.pack_sizes import about_packs
 from scalinglab.sweeps.plan.places import about_idle_gpus
@@ -34,16 +35,20 @@ from scalinglab.terminal import Screen
 # Left out of a narrow terminal, the first named first.
 OPTIONAL = (
     "pack",
-    "width",
+    "mixture",
     "beta2",
-    "D/N",
     "warm-up",
     "starts from",
-    "role",
+    "width",
+    "D/N",
+    "LR",
+    "batch",
+    "WD",
+    "C (causal)",
+    "state",
     "schedule",
     "seed",
-    "LR",
-    "state",
+    "role",
 )
 
 # Hyper-parameter -> its column, where a rule gives it to any run.
@@ -127,6 +132,7 @@ class PlanView:
             *about_estimates(plan),
             *about_gpus(plan, config),
             *about_idle_gpus(config, plan.execution),
+            *dict.fromkeys(f"read of {text}" for p in plan.runs for text in amounts(p.store)),
             *([] if self.design is None else [self.design.sentence()]),
         ]
 
@@ -163,7 +169,20 @@ class PlanView:
 
     def show(self, screen: Screen) -> None:
         """The table of runs, the notes, the totals and the warnings."""
-        screen.table(plan_frame(self.plan), optional=OPTIONAL)
+        self._show_runs(screen, self.plan.runs)
+        self._show_rest(screen)
+
+    def show_left(self, screen: Screen) -> None:
+        """As `show`, of a study that is being launched: without the rows of finished runs."""
+        left = [p for p in self.plan.runs if p.is_unfinished]
+        if left:
+            self._show_runs(screen, left)
+        self._show_rest(screen)
+
+    def _show_runs(self, screen: Screen, runs: Sequence[PlannedRun]) -> None:
+        show_runs(screen, plan_frame(runs), [p.varies for p in runs], optional=OPTIONAL)
+
+    def _show_rest(self, screen: Screen) -> None:
         for sentence in (*self.notes, totals_text(self.totals, self.prepared)):
             screen.say(sentence)
         for warning in self.warnings:
@@ -201,18 +220,16 @@ def _row(p: PlannedRun) -> dict[str, Any]:
     }
 
 
-def plan_frame(plan: Plan) -> pd.DataFrame:
-    """The plan as people read it: one row a run, longest first; what rules gave has a column."""
-    names = {name for p in plan.runs for name in p.run.given}
+def plan_frame(runs: Sequence[PlannedRun]) -> pd.DataFrame:
+    """Planned runs as people read them: one row a run; what rules gave has a column."""
+    names = {name for p in runs for name in p.run.given}
     by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
-    varies = any(p.varies for p in plan.runs)
-    mixed = any(p.run.mixture for p in plan.runs)
-    packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
+    mixed = any(p.run.mixture for p in runs)
+    packed = any(p.pack > 1 and p.new_steps for p in runs)
     return pd.DataFrame(
         {
             "run": p.run.run_id,
             "role": ",".join(p.roles),
-            **({"varies": p.varies} if varies else {}),
             "width": p.run.shape.width,
             "N": f"{p.run.counts['n_matmul']:,}",
             "D": f"{p.run.tokens:,}",
@@ -229,7 +246,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
             "seconds": blank(p.seconds if p.is_unfinished else math.nan, ".1f"),
         }
-        for p in plan.runs
+        for p in runs
     )
 
 

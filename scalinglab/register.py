@@ -150,6 +150,11 @@ KINDS = {
         "PROBED_BY",
         "the arithmetic of a probe (torch)",
     ),
+    "score": Kind(
+        "scalinglab.scaling.data.scores",
+        "SCORES",
+        "a number computed of a text, a column by which documents are chosen: a function of a string",
+    ),
     "law": Kind("scalinglab.analysis.laws.registry", "LAWS", "a formula with parameters, a Law"),
     "verdict": Kind(
         "scalinglab.analysis.reporting.verdict",

@@ -1,37 +1,30 @@
-"""States and progress on a terminal; plain lines where there is none."""
+"""Runs, their states and their progress in words and tables for people."""
 
 from __future__ import annotations
 
 import math
-import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
-from rich.console import Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
-from scalinglab.analysis.tables.typed import records_of
-from scalinglab.scaling.records.state import FINISHED, State
-from scalinglab.scaling.text.printable import excerpt, one_line
-from scalinglab.sweeps.launch.announced import is_announced
-from scalinglab.sweeps.store.state import LOOKS_APART
-from scalinglab.sweeps.store.status import status
-from scalinglab.sweeps.store.stored_plan import study_folder
-from scalinglab.sweeps.watch.cancel import open_launches
+from scalinglab.scaling.records.state import State
+from scalinglab.scaling.text.printable import excerpt
+from scalinglab.sweeps.plan.varying import settings_in
 from scalinglab.sweeps.watch.progress import Progress
-from scalinglab.terminal import Screen, table_lines, wrap
+from scalinglab.terminal import Screen
 
 # Left out of a narrow terminal, the first named first.
-STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
-
-LIVE = ("run", "varies", "N", "D", "schedule", "step", "loss", "tok/s")  # while runs train
-
-_WATCH_SECONDS = 3.0
-_PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
+STATUS_OPTIONAL = (
+    "predicted",
+    "attempt",
+    "waits for",
+    "LR",
+    "tok/s",
+    "seconds",
+    "schedule",
+    "seed",
+    "role",
+)
 
 
 def duration(seconds: float) -> str:
@@ -42,13 +35,46 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def varying_columns(varies: Iterable[str], others: Collection[str]) -> dict[str, list[str]]:
+    """The settings in which runs differ, a column each; none has the name of one of `others`."""
+    settings = [settings_in(text) for text in varies]
+    names = dict.fromkeys(name for one in settings for name in one)
+    return {
+        f"{name}=" if name in others else name: [one.get(name, "") for one in settings]
+        for name in names
+    }
+
+
+def with_varying(fixed: pd.DataFrame, varies: Iterable[str]) -> tuple[pd.DataFrame, list[str]]:
+    """A table of runs with the settings in which they differ, before N; and their names."""
+    columns = varying_columns(varies, set(fixed))
+    at = list(fixed).index("N")
+    more = pd.DataFrame(columns, index=fixed.index)
+    return pd.concat([fixed.iloc[:, :at], more, fixed.iloc[:, at:]], axis=1), list(columns)
+
+
+def show_runs(
+    screen: Screen,
+    fixed: pd.DataFrame,
+    varies: Iterable[str],
+    *,
+    optional: Sequence[str],
+    text: str | None = None,
+    title: str = "",
+) -> None:
+    """Show a row a run; where there is no room, what tells the runs apart is left out last."""
+    frame, names = with_varying(fixed, varies)
+    screen.table(frame, optional=(*optional, *names[::-1]), text=text, title=title)
+
+
 def status_frame(status: pd.DataFrame) -> pd.DataFrame:
     """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
+    waits = status["state"] == State.WAITING
+    for_whom = status["note"].where(waits, "").str.removeprefix("waits for ")
     return pd.DataFrame(
         {
             "run": status["run_id"],
             "role": status["role"],
-            **({"varies": status["varies"]} if status["varies"].any() else {}),
             "N": [f"{n:,}" for n in status["N"]],
             "D": [f"{d:,}" for d in status["D"]],
             "LR": [f"{lr:.4g}" for lr in status["lr"]],
@@ -61,7 +87,8 @@ def status_frame(status: pd.DataFrame) -> pd.DataFrame:
             "attempt": status["attempt"],
             "seconds": [blank(v, ".1f") for v in status["seconds"]],
             "predicted": [blank(v, ".1f") for v in status["predicted_seconds"]],
-            "note": [excerpt(note) for note in status["note"]],
+            **({"waits for": for_whom} if waits.any() else {}),
+            "note": [excerpt(note) for note in status["note"].where(~waits, "")],
         }
     )
 
@@ -100,115 +127,3 @@ def counts(states: pd.Series) -> str:
         ", ".join(f"{count_by_state[state]} {state}" for state in State if state in count_by_state)
         or "no run"
     )
-
-
-class Watch:
-    """Shows a study's progress while it runs: live on a terminal, a line a change elsewhere."""
-
-    def __init__(self, screen: Screen, outputs: Path, study: str) -> None:
-        self.screen = screen
-        self.outputs, self.study = outputs, study
-        self.began = time.monotonic()
-        self._before: dict[str, str] = {}
-        self._finished: dict[str, dict[str, Any]] = {}
-        self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
-        self._next = 0.0  # when the study is looked at again, by time.monotonic
-
-    def __enter__(self) -> Watch:
-        if self.screen.is_live:
-            self._live.start()
-        self.tick()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._live.stop()
-
-    def runs(self) -> bool:
-        """Whether any run was training at the last look."""
-        return State.RUNNING in self._before.values()
-
-    def tick(self, *, at_once: bool = False) -> None:
-        """Look at the study and show what has changed.
-
-        A look at a large study takes a while: the next is `LOOKS_APART` times as long away, unless
-        one `at_once` is wanted.
-        """
-        began = time.monotonic()
-        if began < self._next and not at_once:
-            return
-        self._look()
-        self._next = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
-
-    def _look(self) -> None:
-        table = status(self.outputs, self.study, self._finished)
-        for row in records_of(table):
-            before = self._before.get(row["run_id"])
-            if before is not None and before != row["state"]:
-                self._say(row, table)
-            self._before[row["run_id"]] = row["state"]
-        if self.screen.is_live:
-            self.screen.console.width = int(self.screen.width)  # it may have changed
-            self._live.update(self._picture(table))
-
-    def _say(self, row: dict[str, Any], table: pd.DataFrame) -> None:
-        """A line for a run that has come to an end or was interrupted."""
-        if row["state"] in (State.RUNNING, State.BLOCKED, State.PLANNED):
-            return
-        finished = table["state"].isin(FINISHED).sum()
-        # As wide as the study's longest: lines stand below each other, and fit into 100 columns.
-        outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(table)))
-        size = f"{row['N']:,}".rjust(len(f"{table['N'].max():,}"))
-        tokens = f"{row['D']:,}".rjust(len(f"{table['D'].max():,}"))
-        longest = max(map(len, table["varies"]))
-        schedule = row["schedule"].ljust(max(map(len, table["schedule"])))
-        varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
-        self.screen.say(
-            f"{finished:3d}/{len(table)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  "
-            f"{schedule}{varies}  seed {row['seed']}  after "
-            f"{duration(time.monotonic() - self.began)}"
-            + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
-        )
-
-    def _picture(self, table: pd.DataFrame) -> Group:
-        done = table["step"].clip(upper=table["steps"]).sum()
-        running = status_frame(table[table["state"] == State.RUNNING])
-        width = self.screen.width
-        heading = (
-            f"{self.study}: {counts(table['state'])}   {duration(time.monotonic() - self.began)}"
-        )
-        bar = Table.grid()  # a bar alone does not end its line
-        bar.add_row(
-            ProgressBar(
-                total=float(table["steps"].sum()), completed=float(done), width=min(60, int(width))
-            )
-        )
-        rows = table_lines(
-            running[[c for c in LIVE if c in running]],
-            width,
-            optional=("tok/s", "schedule"),
-        )
-        return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)
-
-
-def _outcome(row: dict[str, Any]) -> str:
-    """ "done, loss 1.1938"; of an unfinished run the state alone: its loss is that of some step."""
-    has_loss = row["state"] in FINISHED and not pd.isna(row["loss"])
-    return f"{row['state']}, loss {row['loss']:.4f}" if has_loss else str(row["state"])
-
-
-def watch_study(screen: Screen, outputs: Path, name: str) -> None:
-    """Show a study until no launch is left and no run trains; a launch may still be planning it."""
-
-    def is_planned_first() -> bool:
-        """Whether a launch makes the study's first plan: until then there is nothing to show."""
-        stored = (study_folder(outputs, name) / "plan.json").exists()
-        return not stored and is_announced(outputs, name)
-
-    if is_planned_first():
-        screen.say(f"{name}: a launch is planning it")
-    while is_planned_first():
-        time.sleep(_PLAN_SECONDS)
-    with Watch(screen, outputs, name) as watch:
-        while is_announced(outputs, name) or open_launches(outputs, name) or watch.runs():
-            time.sleep(_WATCH_SECONDS)
-            watch.tick()

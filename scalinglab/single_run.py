@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
+from rich.live import Live
+
+from scalinglab.bar import bar_lines
 from scalinglab.prepare import compose_configuration, prepare_run
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records.claim import Claim
@@ -20,12 +24,13 @@ from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.run.describe import describe, trainer_of
+from scalinglab.show import duration
 from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
 _TOLD_SECONDS = 5.0  # between two lines of progress in a file
-_DRAWN_SECONDS = 0.5  # on a terminal, where the next overwrites the last
+_DRAWN_SECONDS = 0.5  # on a terminal, where a bar is drawn again
 
 
 @dataclass(frozen=True)
@@ -149,26 +154,57 @@ def train_in_process(screen: Screen, folder: RunFolder, execution: ExecutionConf
         # The trainer is named by the run, and most of them load torch.
         module, _, name = trainer_of(folder.spec(), execution).partition(":")
         train = getattr(importlib.import_module(module), name)
-        return train([claim], {}, execution, _between_chunks(screen, claim, stop))
+        with _Told(screen, claim) as told:
+
+            def between_chunks() -> bool:
+                told.tick()
+                return stop()
+
+            return train([claim], {}, execution, between_chunks)
     finally:
         stop.uninstall()
 
 
-def _between_chunks(screen: Screen, claim: Claim, stop: StopFlag) -> Callable[[], bool]:
-    """Tells the progress now and then; true once the training is to stop."""
-    interval = _DRAWN_SECONDS if screen.is_live else _TOLD_SECONDS
-    last_told = time.monotonic()
+class _Told:
+    """Tells how far a run is: a bar on a terminal, a line now and then elsewhere."""
 
-    def between_chunks() -> bool:
-        nonlocal last_told
-        if time.monotonic() - last_told >= interval:
-            last_told = time.monotonic()
-            now = claim.folder.progress(claim.number)
-            if now.step is not None:
-                screen.fleeting(
-                    f"step {now.step:,}/{now.steps:,}  loss {now.loss:.4f}  "
-                    f"{now.tokens_per_second:,.0f} tokens/s"
-                )
-        return stop()
+    def __init__(self, screen: Screen, claim: Claim) -> None:
+        self._screen, self._claim = screen, claim
+        self._live = Live(console=screen.console, auto_refresh=False, transient=True)
+        self._last = time.monotonic()
+        self._first: tuple[int, float] | None = None  # a step, and when it was seen
 
-    return between_chunks
+    def __enter__(self) -> _Told:
+        if self._screen.is_live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def tick(self) -> None:
+        """Tell the progress, if some time has passed."""
+        now = time.monotonic()
+        if now - self._last < (_DRAWN_SECONDS if self._screen.is_live else _TOLD_SECONDS):
+            return
+        self._last = now
+        done = self._claim.folder.progress(self._claim.number)
+        if done.step is None or done.steps is None:
+            return
+        if self._first is None:
+            self._first = done.step, now
+        parts = [f"step {done.step:,}/{done.steps:,}"]
+        if done.loss is not None:
+            parts.append(f"loss {done.loss:.4f}")
+        if done.tokens_per_second is not None:
+            parts.append(f"{done.tokens_per_second:,.0f} tok/s")
+        if done.step > self._first[0]:
+            pace = (now - self._first[1]) / (done.step - self._first[0])
+            parts.append(f"{duration(pace * (done.steps - done.step))} left")
+        if not self._screen.is_live:
+            self._screen.say("  ".join(parts))
+            return
+        width = self._screen.width
+        self._screen.console.width = int(width)  # it may have changed
+        lines = bar_lines(done.step / done.steps, "  ".join(parts), width)
+        self._live.update(Group(*lines), refresh=True)

@@ -34,7 +34,6 @@ from scalinglab.probing import Probed, ProbeOptions, Withdrawn, probe, take_back
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import argument
-from scalinglab.show import Watch
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.launch import check_backend, launch
 from scalinglab.sweeps.plan.make import make_plan
@@ -43,6 +42,7 @@ from scalinglab.sweeps.study.added import add_block, read_added, with_added
 from scalinglab.sweeps.study.expand import BlockConfig
 from scalinglab.sweeps.study.study import check_study, is_search
 from scalinglab.terminal import Screen
+from scalinglab.watch import Watch
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+def module_of(verb: str) -> str:
+    """The module of a verb below ``scalinglab.verbs``."""
+    return "import_" if verb == "import" else verb.replace("-", "_")
+
+
 class Result(Protocol):
     """What a verb found: data, with one rendering as text and one as JSON.
 

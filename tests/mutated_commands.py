@@ -53,6 +53,10 @@ GOOD = {
         ["data=points.csv", "resamples=4"],
         ["study=tiny", "law=kaplan_nd", "resamples=0"],
     ],
+    "compare-laws": [
+        ["study=tiny"],
+        ["data=points.csv", "laws=[chinchilla,kaplan_nd]", "by=N", "beyond=3"],
+    ],
     "report": [["study=tiny", "resamples=2", "multiverse=false"]],
     "compare": [
         ["study=tiny", "arm=seed", "resamples=2"],
@@ -105,9 +109,10 @@ GOOD = {
     "doctor": [[]],
     "collect": [["study=tiny"]],
     "parts": [[], ["kind=law"]],
+    "replay": [[], ["scalebench-parallel"], ["chinchilla", "data=nowhere"]],
     "new": [["fresh"]],
     "completion": [["bash"]],
-    "network": [["model.depth=1", "model.width=16", "data=markov"]],
+    "network": [["model.depth=1", "model.width=16", "data=markov"], ["study=tiny"]],
     "export": [["study=tiny"]],
     "probe": [["study=tiny", "probe=validation", "launch=inline"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],
@@ -123,6 +128,17 @@ COMPOSED = (
     "reach",
     "coordcheck",
 )  # take Hydra's overrides
+FILED = (
+    "import",
+    "fit",
+    "compare-laws",
+    "allocate",
+    "compare",
+    "judge",
+    "multiverse",
+    "tune",
+    "schedule",
+)
 STUDIED = ("plan", "launch", "data", "add", "next", "reach", "report")
 
 
@@ -149,7 +165,7 @@ def _mutations(verb: str) -> list[Callable[[random.Random, Command], None]]:
         found += [_override] * 5 + [_prefixed, _prefixed]
     if verb in STUDIED:
         found += [_study] * 5
-    if verb in ("import", "fit", "allocate", "compare", "judge", "multiverse", "tune", "schedule"):
+    if verb in FILED:
         found += [_file, _file]
     return found
 

@@ -249,7 +249,9 @@ def test_the_script_for_a_device_is_rehearsed_on_a_cpu(tmp_path) -> None:
     found = json.loads((tmp_path / "device.json").read_text())["sections"]
     assert {section["ended"] for section in found.values()} == {"done"}
     assert all(section["rows"] for section in found.values())
-    assert {"capture", "speed", "large", "tests", "launched"} <= set(found)
+    assert {"capture", "speed", "large", "parts", "tests", "launched"} <= set(found)
+    experts = next(row for row in found["parts"]["rows"] if row["what"].startswith("experts"))
+    assert "losses off eager's by" in experts["figure"]
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scalinglab.analysis import REPLAYS
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.plot.files import data
 
@@ -47,7 +48,8 @@ def test_the_navigation_has_every_page() -> None:
     named = set(leaves(SITE["nav"]))
     pages = {str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")}
     assert pages <= named
-    generated = {n for n in named - pages if not n.startswith("reference/")}
+    assert {f"replays/{name}.md" for name in REPLAYS} <= named
+    generated = {n for n in named - pages if not n.startswith(("reference/", "replays/"))}
     for name in generated:  # pages that stand elsewhere in the repository
         here = ROOT / name.replace("index.md", "README.md")
         assert here.exists() or here.with_suffix(".ipynb").exists(), name

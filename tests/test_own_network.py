@@ -221,7 +221,11 @@ def test_shared_parameters_stay_shared_in_the_engine() -> None:
         (("model.target=other.Net",), "there is no module 'other'"),
         (("model.options.widht=3",), "model.options.widht: mine.MyNet does not take it"),
         (("execution.loss_chunk=4",), "loss_chunk = 4 clashes with model.target"),
-        (("execution.measure=[activations]",), "looks at the blocks of the shipped"),
+        (("execution.recompute=true",), "recompute = True clashes with model.target"),
+        *(
+            ((f"execution.measure=[logits,{name}]",), "looks at the blocks of the shipped")
+            for name in ("activations", "parts", "singular_values")
+        ),
         (("execution.processes=2",), "has the buffers level"),
         (
             ("execution.processes=2", "execution.shard=true"),
@@ -230,6 +234,7 @@ def test_shared_parameters_stay_shared_in_the_engine() -> None:
         (("parametrization=mup",), "needs model.base_options"),
         (("parametrization=mup", "model.base_options.depth=3"), "base_options has depth"),
         (("parametrization=ntk",), "model.parametrization = .ntk. is not one of: sp, mup"),
+        (("parametrization=completep",), "'completep' clashes with model.target: it scales"),
         (("model.roles.head=hed",), "model.roles.head = 'hed' is not one of"),
     ],
     ids=str,

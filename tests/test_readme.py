@@ -46,10 +46,12 @@ def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> 
 
 def test_every_verb_is_named() -> None:
     rows = README.partition("## The verbs")[2].partition("\n## ")[0].splitlines()
-    named = {row.split(" | ")[0].strip("| "): tuple(re.findall(r"`(\w+)`", row)) for row in rows}
+    named = {
+        row.split(" | ")[0].strip("| "): tuple(re.findall(r"`(\w[\w-]*)`", row)) for row in rows
+    }
     assert {group: verbs for group, verbs in named.items() if verbs} == GROUPS
     page = (ROOT / "docs" / "verbs.md").read_text()
-    assert set(re.findall(r"^\| `scaling (\w+)", page, re.MULTILINE)) == set(VERBS)
+    assert set(re.findall(r"^\| `scaling ([\w-]+)", page, re.MULTILINE)) == set(VERBS)
 
 
 def test_every_place_of_the_layout_exists() -> None:

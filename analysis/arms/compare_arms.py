@@ -152,6 +152,7 @@ def compare_arms(
         multipliers=worth,
         verdicts=verdicts(worth),
         crossover=crossing(result, arms, ladder, level),
+        ladder=ladder,
         warnings=(*result.warnings, *comparison.warnings),
     )
 

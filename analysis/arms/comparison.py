@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, COSTS, NONE, ONE, OWN, SAVES
 from scalinglab.analysis.arms.pairs import Pairs
+from scalinglab.analysis.arms.scale import Ladder
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.typed import records_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NO_SPLIT = "Along the ladder's own N and D (the runs do not tell the best splits):"
 _FLOORS = {
@@ -24,7 +29,7 @@ _SURE = 0.95
 
 
 @dataclass(frozen=True)
-class ArmComparison:
+class ArmComparison(Shown):
     """What two arms' runs say of each other.
 
     Attributes
@@ -49,6 +54,8 @@ class ArmComparison:
     crossover : dict
         ``C, lower, upper``, ``share`` of the resamples in which the laws cross, ``inside``, and
         ``towards``, the arm that is better beyond it.
+    ladder : Ladder or None
+        How N and D of all compared runs grow together; None where no law is fitted.
     ended, censored : dict
         Arm -> runs that came to their end; runs that diverged or were stopped.
     differences : DataFrame
@@ -67,7 +74,23 @@ class ArmComparison:
     ended: dict[str, int]
     censored: dict[str, int]
     differences: pd.DataFrame
+    ladder: Ladder | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the two arms along the ladder, and what their pairs say."""
+        a, b = self.arms
+        names = ("C", "N", "D", "ratio", "better", "speed_up", "equivalent_data")
+        kept = [n + end for n in names for end in ("", "_lower", "_upper")]
+        table = self.scales[[name for name in kept if name in self.scales]]
+        sentences = (f"Paired runs: {paired(self)}", *(worth(self) if self.result else ()))
+        tables = {"Along the ladder": table} if len(table) else {}
+        return Overview(f"{b} (B) compared with {a} (A)", tables, sentences, self.warnings)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The loss of B over that of A: paired runs, and both laws along the ladder."""
+        return self._draw("arm_ratio", self, ax=ax)
 
     def report(self) -> str:
         """The comparison as text, in sections."""
@@ -241,4 +264,5 @@ def crossover(comparison: ArmComparison) -> str:
 
 
 def _better_everywhere(comparison: ArmComparison) -> str:
-    return f"{comparison.arms[1] if comparison.crossover['towards'] == 'B' else comparison.arms[0]} is better throughout"
+    a, b = comparison.arms
+    return f"{b if comparison.crossover['towards'] == 'B' else a} is better throughout"

@@ -88,8 +88,11 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
 
 
 def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
-    """Pair the runs of two arms; runs of one arm with equal keys are averaged."""
-    own, runs = runs, matched_sizes(runs)
+    """Pair the runs of two arms; runs of one arm with equal keys are averaged.
+
+    The interval is Student's on the mean log ratio over pairs.
+    """
+    unmatched, runs = runs, matched_sizes(runs)
     keys = pair_keys(runs)
     log = runs.assign(_log=np.log(runs["loss"].astype(float)))
     wide = log.pivot_table(index=keys, columns="_arm", values="_log", aggfunc="mean")
@@ -98,7 +101,7 @@ def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     table: pd.DataFrame = np.exp(logs).reset_index()
     table["ratio"] = table["b"] / table["a"]
     table = table.rename_axis(columns=None)
-    spread = own["N"].astype(float).groupby([runs["N"], runs["D"]])
+    spread = unmatched["N"].astype(float).groupby([runs["N"], runs["D"]])
     both = spread.max() / spread.min() - 1
     apart = float(both[both.index.isin(list(zip(table["N"], table["D"], strict=True)))].max())
     apart = apart if np.isfinite(apart) else 0.0

@@ -58,7 +58,7 @@ class Ladder:
         )
 
     def at(self, cost: Array) -> tuple[Array, Array]:
-        """N and D at some C."""
+        """N and D at each C = 6 N D, shapes as `cost`."""
         size = self.middle_n * (np.asarray(cost, float) / self.middle_c) ** self.share
         return size, cost / (6 * size)
 
@@ -66,7 +66,30 @@ class Ladder:
 def along_ladder(
     result: Result, arms: Arms, ladder: Ladder, budgets: Sequence[float], level: float
 ) -> pd.DataFrame:
-    """One row a budget: ratio of the losses, who is better, speed-up, equivalent data."""
+    """Compare two arms at some budgets, with N and D on the line of the ladder.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of both arms.
+    arms : (str, str)
+        A, the baseline, and B.
+    ladder : Ladder
+    budgets : list of float
+        C = 6 N D, in FLOPs.
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row a budget; `analysis.ArmComparison` has its columns (``scales``).
+
+    Raises
+    ------
+    UserError
+        If a budget is not a positive number.
+    """
     rows = []
     for cost in budgets:
         if not cost > 0:

@@ -14,7 +14,7 @@ from scalinglab.analysis.fitting.extrapolation import top_rows
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.scaling.errors import UserError
 
-_STARTS = 16
+_STARTS = 16  # fewer than the 64 of a fit: each of five hypotheses is fitted twice
 
 
 def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.DataFrame:

@@ -97,7 +97,9 @@ class Trend:
 
 
 def trend(predictions: HeldOut, weights: Array, question: float = NEAR) -> Trend:
-    """The bias of each candidate at the question, from weighted regression; origins are clusters."""
+    """The bias of each candidate at the question, from weighted regression;
+    origins are clusters.
+    """
     error, distance = predictions.sizes, predictions.distance
     middle = weights @ distance
     mean, away = error @ weights, distance - middle

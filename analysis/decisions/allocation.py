@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,15 +22,23 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
     values_with_intervals,
 )
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = np.ndarray
 
 _AROUND = np.exp([-0.1, 0.1])  # one budget: growth is told from these times it
 
 
+class NoBestSplit(UserError):
+    """A budget whose loss falls to the end of the sizes tried: no split of it is the best."""
+
+
 @dataclass(frozen=True)
-class Allocation:
+class Allocation(Shown):
     """The best size and number of tokens for each budget.
 
     Attributes
@@ -52,6 +61,19 @@ class Allocation:
     cost: str
     warnings: tuple[str, ...]
     calibration_factor: float = 1.0
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the budgets and the exponents."""
+        split = self.table.rename(columns={"tokens_per_parameter": "D/N"})
+        names = {f"tokens_per_parameter{end}": f"D/N{end}" for end in ("_lower", "_upper")}
+        growth = self.exponents.rename_axis("of").reset_index()
+        tables = {"Best splits": split.rename(columns=names), "Growth with C": growth}
+        return Overview("How to split a budget", tables, (self.cost,), self.warnings)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The best N and D of each budget, with their intervals."""
+        return self._draw("allocation", self, ax=ax)
 
 
 def allocate(
@@ -81,7 +103,9 @@ def allocate(
     Raises
     ------
     UserError
-        If the law has no N and D, a budget is not positive, or a budget has no best split.
+        If the law has no N and D, or a budget is not positive.
+    NoBestSplit
+        If a budget has no best split.
     """
     need_surface(result)
     budgets = np.atleast_1d(np.asarray(budgets, float))
@@ -90,10 +114,7 @@ def allocate(
     params = result.params_and_draws()
     splits = [_split(result, params, budget, cost) for budget in budgets]
     resampled = len(result.draws) > 0
-    rows = [
-        _row(result, params, budget, *split, level)
-        for budget, split in zip(budgets, splits, strict=True)
-    ]
+    table = _table(result, params, budgets, splits, level)
     grown = budgets if len(set(budgets)) > 1 else budgets[0] * _AROUND
     along = splits if grown is budgets else [_split(result, params, b, cost) for b in grown]
     exponents = {
@@ -102,7 +123,6 @@ def allocate(
         )
         for name, drawn in zip(("N", "D"), zip(*along, strict=True), strict=True)
     }
-    table = pd.DataFrame(rows)
     return Allocation(
         table,
         pd.DataFrame.from_dict(exponents, orient="index"),
@@ -112,8 +132,22 @@ def allocate(
     )
 
 
+def splits_along(
+    result: Result, budgets: Iterable[float], *, cost: Cost = SIX_ND, level: float = 0.95
+) -> pd.DataFrame:
+    """The best split of those budgets that have one: the table of an `Allocation`, maybe empty.
+
+    For figures, which show the law wherever it says something. Parameters as `allocate`.
+    """
+    need_surface(result)
+    params = result.params_and_draws()
+    places = np.asarray(list(budgets), float)
+    splits = [best_split(result.law, params, budget, cost) for budget in places]
+    return _table(result, params, places, splits, level).dropna(subset=["N"], ignore_index=True)
+
+
 def need_surface(result: Result) -> None:
-    """Raise ValueError unless the law is one of N and D alone."""
+    """Raise `UserError` unless the law is one of N and D alone."""
     missing = {"N", "D"} - set(result.law.columns)
     if missing or len(result.law.columns) > 2:
         raise UserError(
@@ -126,10 +160,21 @@ def need_surface(result: Result) -> None:
 def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Array, Array]:
     N, D = best_split(result.law, params, budget, cost)
     if not np.isfinite(N[0]):
-        raise UserError(
+        raise NoBestSplit(
             f"budget {budget:.3g} has no best split: the loss falls to the end of the sizes tried"
         )
     return N, D
+
+
+def _table(
+    result: Result, params: Array, budgets: Array, splits: list[tuple[Array, Array]], level: float
+) -> pd.DataFrame:
+    """See `Allocation`: one row a budget, NaN where it has no best split."""
+    rows = [
+        _row(result, params, budget, *split, level)
+        for budget, split in zip(budgets, splits, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["C", "N", "D", "loss"])
 
 
 def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level: float) -> dict:

@@ -85,6 +85,7 @@ def compare_approaches(
     budget: str | None = None,
     curves: pd.DataFrame | None = None,
     surface: Result | None = None,
+    allocation: Allocation | None = None,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -107,6 +108,14 @@ def compare_approaches(
         ``N, D, loss`` along training curves, for the envelope. Default: `points`.
     surface : Result, optional
         A fit of the points, where there is one already, in their names of the columns.
+    allocation : Allocation, optional
+        Of the surface, for these budgets, where there is one already.
+    resamples : int
+        Number of resamples for the intervals; 0 for none.
+    seed : int
+        Of the resampling.
+    level : float
+        Of the intervals.
     **options
         Of the surface's fit; see `analysis.fit`.
 
@@ -118,7 +127,7 @@ def compare_approaches(
     if surface is None:
         surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)
     budgets = np.atleast_1d(np.asarray(budgets, float))
-    third = allocate(surface, budgets, cost=cost, level=level)
+    third = allocation or allocate(surface, budgets, cost=cost, level=level)
     N, D = (points[name].to_numpy(float) for name in ("N", "D"))
     costed = points.assign(C=cost(N, D))
     bootstrap: dict[str, Any] = {"resamples": resamples, "seed": seed}
@@ -126,14 +135,14 @@ def compare_approaches(
     minima = isoflop_minima(level_points, budget=budget, level=level, **bootstrap)
     by_envelope = envelope(points if curves is None else curves, cost=cost, **bootstrap)
     lines = {1: PowerLine.of(by_envelope.power), 2: PowerLine.of(line_through(minima))}
-    seen = {1: by_envelope.sizes, 2: len(minima.found)}
+    counts = {1: by_envelope.sizes, 2: len(minima.found)}
     rows, exponents = [], []
     for approach, line in lines.items():
         if line.exists:
             name = {"approach": NAMES[approach]}
             rows += [name | row for row in line.rows(budgets, cost, level, resampled=resamples > 0)]
             growth = line.exponents(budgets, cost, level, resampled=resamples > 0)
-            exponents.append({**name, **growth, "seen": seen[approach]})
+            exponents.append({**name, **growth, "seen": counts[approach]})
     rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
     bias = _bias(surface, level_points, minima, cost, budget)
@@ -180,13 +189,23 @@ def approaches_of_fit(
     return compare_approaches(points, budgets, surface=surface, **asked)
 
 
-def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> Approaches | None:
-    """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
-    if not budgets:
+def other_approaches(
+    law: Result, runs: pd.DataFrame, allocation: Allocation | None
+) -> Approaches | None:
+    """All approaches for a study's runs, its fitted law and how that splits the study's budgets.
+
+    None where only the surface gives an answer.
+    """
+    if allocation is None:
         return None
     done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     approaches = compare_approaches(
-        done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
+        done,
+        allocation.table["C"],
+        surface=law,
+        allocation=allocation,
+        resamples=len(law.draws),
+        level=law.settings["level"],
     )
     return approaches if len(approaches.exponents) > 1 else None
 

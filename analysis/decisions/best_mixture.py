@@ -100,31 +100,31 @@ def best_mixture(
     weight = shares_of_target / shares_of_target.sum()
     terms = {target: _terms(law, pools, N, D) for target, law in laws.items()}
     count = min(_MOST_DRAWS + 1, *(len(floor) for floor, *_ in terms.values()))
-    found = np.array(
+    best_shares = np.array(
         [_minimum([_row(t, i) for t in terms.values()], weight, most) for i in range(count)]
     )
     drawn = count > 1
     rows = [
         {
             "pool": pool,
-            **values_with_intervals({"share": found[:, j]}, level, resampled=drawn),
+            **values_with_intervals({"share": best_shares[:, j]}, level, resampled=drawn),
             "cap": most[j],
         }
         for j, pool in enumerate(pools)
     ]
-    there = pd.DataFrame(
-        [{"N": N, "D": D} | {f"{SHARE}{p}": s for p, s in zip(pools, found[0], strict=True)}]
+    best_place = pd.DataFrame(
+        [{"N": N, "D": D} | {f"{SHARE}{p}": s for p, s in zip(pools, best_shares[0], strict=True)}]
     )
     losses = [
         {
             "target": target,
             "weight": w,
-            **law.predict(there, level if drawn else None).iloc[0].to_dict(),
+            **law.predict(best_place, level if drawn else None).iloc[0].to_dict(),
         }
         for (target, law), w in zip(laws.items(), weight, strict=True)
     ]
-    shown = ["target", "weight", "loss", *(["lower", "upper"] if drawn else [])]
-    table = pd.DataFrame(losses)[shown]
+    columns = ["target", "weight", "loss", *(["lower", "upper"] if drawn else [])]
+    table = pd.DataFrame(losses)[columns]
     return BestMixture(pd.DataFrame(rows), table, float((table["loss"] * weight).sum()))
 
 

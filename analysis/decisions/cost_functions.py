@@ -49,7 +49,8 @@ SIX_ND = CostFunction("6 N D", "FLOPs", lambda N, D: 6 * N * D)
 
 
 def with_attention(context: int, depth_width: Callable[[Array], Array]) -> CostFunction:
-    """FLOPs with causal attention, 6 (N + L d T) a token, as ``scalinglab.scaling.model.flops`` counts them.
+    """FLOPs with causal attention, 6 (N + L d T) a token,
+    as ``scalinglab.scaling.model.flops`` counts them.
 
     Parameters
     ----------

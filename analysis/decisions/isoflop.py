@@ -82,11 +82,17 @@ def isoflop_minima(
     reach : float
         Sizes more than this factor away from the best one measured are left out: there the curve is
         farthest from a parabola.
+    resamples : int
+        Number of resamples for the intervals; 0 for none.
+    seed : int
+        Of the resampling.
+    level : float
+        Of the intervals.
 
     Raises
     ------
     UserError
-        If a column is missing.
+        If a column is missing, or `reach` is no factor above 1.
     """
     for column in ("N", "C", "loss", *([budget] if budget else ())):
         if column not in points:

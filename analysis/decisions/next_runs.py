@@ -1,19 +1,18 @@
-"""Which further runs tell most about a target for their cost.
+"""The next runs that are most informative about a target for their cost.
 
-The fit's resamples are possible laws, and beyond the measured range each departs as rolling-origin
-refits do: a random walk, so that a run just beyond says little about a target far off.
-Over them, the loss of a run not yet made and the target
-vary together; a run whose loss goes with the target, by more than its noise, tells about it:
-measuring it leaves the variance
+The fit's resamples are possible laws. Beyond the measured range each departs further, as
+rolling-origin refits do: a random walk, so that a run just beyond the range says little about a
+target far off. Over these laws the loss of a run and the target vary together. A run is informative
+if its loss is correlated with the target by more than its noise hides; measuring it leaves the
+variance
 
     Var(t | y) = Var(t) - Cov(t, y)^2 / (Var(y) + noise^2)
 
-which for a linear law is the design criterion by its Jacobian (c-optimality; Chaloner and
-Verdinelli 1995), and needs no derivative. Runs are chosen one after the other, each by the
-logarithm of the target's variance that it takes away per unit of cost, alone or with the best run
-after it: a run may pay only together with another. Where the target says how well it is to be
-known, runs without which it still is are then given up, dearest first: a run that led to a better
-one, step by step, is not made.
+For a linear law this is the design criterion by its Jacobian (c-optimality; Chaloner and Verdinelli
+1995), but it needs no derivative. Runs are chosen one after the other, each by the logarithm of the
+target's variance that it removes per unit of cost, alone or with the best run after it: some runs
+pay only together with another. If the target names a tolerance, runs that are not needed to meet it
+are removed again, the most expensive first.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
-_LOOKED_AHEAD = 12  # candidates for which the run after is looked at
+_LOOKED_AHEAD = 12  # best candidates, for each of which the best second run is tried
 _LEAST_DRAWS = 30
-_TAILS = (0.005, 0.995)  # beyond which a resample is brought in: a few runaways make no plan
-_ALMOST = 1.1  # of the variance that is left at best: what more costs more than it is worth
+_TAILS = (0.005, 0.995)  # quantiles at which resamples are clipped: a few must not decide
+_ALMOST = 1.1  # times the least variance, where no runs meet the tolerance: runs that gain less go
 _MAD = 1.4826  # times the median size of Gaussian errors is their standard deviation
-_WORTHLESS = 1e-3  # of the variance
+_WORTHLESS = 1e-3  # share of the variance: runs that remove less are not chosen
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,12 @@ def choose_next(
     whole = most if tolerance is None else None  # runs that may reach the goal only together
     chosen = _greedy(shared, noise, price, budget, goal, whole)
     if goal and chosen:
-        reached = _lefts(shared, noise, chosen)[-1]
+        reached = _variances_after(shared, noise, chosen)[-1]
         aim = goal if reached <= goal else _ALMOST * reached
         chosen = _needed(shared, noise, price, chosen, aim)
-    widths = [now * float(np.sqrt(v / shared[-1, -1])) for v in _lefts(shared, noise, chosen)]
+    widths = [
+        now * float(np.sqrt(v / shared[-1, -1])) for v in _variances_after(shared, noise, chosen)
+    ]
     chosen, widths = chosen[:most], widths[:most]
     table = candidates.iloc[chosen].assign(half_width=widths, spent=np.cumsum(price[chosen]))
     then = widths[-1] if widths else now
@@ -173,19 +174,19 @@ def _greedy(
 
 
 def _needed(shared: Array, noise: float, price: Array, chosen: list[int], goal: float) -> list[int]:
-    """What is left when the runs without which the goal is still met are given up, dearest first.
+    """The runs that are needed to meet the goal: others are removed, the most expensive first.
 
-    What was worth its cost early may be told again by runs that are needed anyway.
+    An early choice may be made redundant by later ones.
     """
     for k in sorted(chosen, key=lambda k: -price[k]):
         others = [j for j in chosen if j != k]
-        if others and _lefts(shared, noise, others)[-1] <= goal:
+        if others and _variances_after(shared, noise, others)[-1] <= goal:
             chosen = others
     return chosen
 
 
-def _lefts(shared: Array, noise: float, chosen: list[int]) -> list[float]:
-    """The target's variance after each of some runs."""
+def _variances_after(shared: Array, noise: float, chosen: list[int]) -> list[float]:
+    """The target's variance after each of the chosen runs, in their order."""
     left = []
     for k in chosen:
         shared = _after(shared, k, noise)
@@ -210,7 +211,7 @@ def _after(shared: Array, k: int, noise: float) -> Array:
     return shared - np.outer(shared[:, k], shared[k]) / (shared[k, k] + noise)
 
 
-def _told(shared: Array, noise: float) -> Array:
+def _removed_variance(shared: Array, noise: float) -> Array:
     """Logarithm of the target's variance that each run takes away, shape (runs,)."""
     along, target = shared[-1, :-1], max(shared[-1, -1], 1e-300)
     variance = np.maximum(np.diag(shared)[:-1] + noise, 1e-300)  # zero where exact runs are known
@@ -218,8 +219,8 @@ def _told(shared: Array, noise: float) -> Array:
 
 
 def _best(shared: Array, noise: float, price: Array, affordable: Array) -> int | None:
-    """The run that tells most per cost, alone or with the best one after it."""
-    information = np.where(affordable, _told(shared, noise), -np.inf)
+    """The most informative run per cost, alone or with the best run after it; None if none helps."""
+    information = np.where(affordable, _removed_variance(shared, noise), -np.inf)
     if not (information > _WORTHLESS).any():
         return None
     rate = information / price
@@ -227,7 +228,7 @@ def _best(shared: Array, noise: float, price: Array, affordable: Array) -> int |
     ahead = {}
     for k in tried:
         others = affordable & (np.arange(len(price)) != k)
-        then = np.where(others, _told(_after(shared, k, noise), noise), -np.inf)
+        then = np.where(others, _removed_variance(_after(shared, k, noise), noise), -np.inf)
         with np.errstate(invalid="ignore"):
             pairs = (information[k] + then) / (price[k] + price)
         ahead[k] = max(rate[k], pairs.max(initial=-np.inf))

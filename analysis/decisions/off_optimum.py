@@ -40,6 +40,11 @@ def loss_left(
         ``N, D, C``; ``loss``, the least loss for that C ``best_loss``, their difference ``left``
         and ``wasted``: the share of C without which the best split would do as well. Each with its
         interval, if the fit has resamples.
+
+    Raises
+    ------
+    UserError
+        If a size or a number of tokens is not positive.
     """
     need_surface(result)
     params, rows = result.params_and_draws(), []
@@ -107,6 +112,11 @@ def tokens_to_loss(
     DataFrame
         ``N``; ``D`` (inf where no number of tokens is enough) and ``steps`` with their intervals;
         ``reached``: the share of the resamples in which some number is.
+
+    Raises
+    ------
+    UserError
+        If the batch is not positive.
     """
     need_surface(result)
     if batch is not None and not batch > 0:
@@ -148,11 +158,20 @@ def critical_batch(
     ----------
     result : Result
         A fit of a law that has the parameters of `CRITICAL_BATCH_AT_LOSS`.
+    losses : float or list of float
+        In nats per token.
+    level : float
+        Of the intervals.
 
     Returns
     -------
     DataFrame
         ``loss``, ``critical_batch`` with its interval, in the unit of the fitted batches.
+
+    Raises
+    ------
+    UserError
+        If the law has no critical batch, or a loss is not positive or too far from the fitted ones.
     """
     needed = CRITICAL_BATCH_AT_LOSS.names
     if not set(needed) <= set(result.params):

@@ -249,6 +249,8 @@ def tuned(
         What is fixed within a sweep.
     x : str
         The column that was swept; it must be above 0.
+    level : float
+        Of the intervals of the optima.
 
     Returns
     -------

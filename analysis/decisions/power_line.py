@@ -1,4 +1,6 @@
-"""The power law N* = G C^a in which approaches 1 and 2 end, of the best fit and of each resample."""
+"""The power law N* = G C^a in which approaches 1 and 2 end,
+of the best fit and of each resample.
+"""
 
 from __future__ import annotations
 

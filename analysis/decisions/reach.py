@@ -87,6 +87,10 @@ def reach_target(
         Runs a round.
     choose : callable, optional
         ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
+    cost : callable
+        Of N and D, in which compute is counted; as in `analysis.allocate`.
+    level : float
+        Of the interval of the target.
     calibration_factor : float
         By what every fit's intervals of losses are widened; see `analysis.Result.calibrated`.
     tell : callable

@@ -150,7 +150,7 @@ class Target:
         return result.calibration_factor if self.of == "loss" else 1.0
 
     def log_draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
-        """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""
+        """Logarithm of `draws`, shape (1 + resamples,); beyond the measured range the law may depart."""
         drawn = self.draws(result, cost)
         if self.of != "loss":
             return RELATIVE.of(np.abs(drawn))

@@ -56,6 +56,12 @@ def envelope(
     ----------
     points : DataFrame
         ``N, D, loss``: each size at several D, rows of whole curves or the ends of several runs.
+    cost : callable
+        As in `analysis.allocate`.
+    resamples : int
+        How often sizes are drawn again, for the intervals; 0 for none.
+    seed : int
+        Of these draws.
 
     Raises
     ------

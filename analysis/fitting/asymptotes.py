@@ -1,4 +1,4 @@
-"""What unlimited compute makes of a fixed amount of data: laws of limits.
+"""Laws of limits: the loss that unlimited compute reaches on a fixed amount of data.
 
 At each number of unique tokens U, loss falls with size (or with the members of an ensemble) towards
 a limit, L = E_U + (x0 / x)^a; the limits fall with U as a power law again (arXiv:2509.14786). With
@@ -38,7 +38,7 @@ class Asymptotes:
         One row a group of the last limits taken: ``by``, ``limit``, ``lower``, ``upper``,
         ``standard_error`` and ``identified``.
     draws : array, shape (resamples, groups)
-        Limits that could be.
+        The limits of each resample.
     law : Result or None
         ``power_plus_constant`` of the limits in `by`; None where there are fewer than four.
     fits : dict of tuple to Result

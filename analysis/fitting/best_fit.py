@@ -28,7 +28,7 @@ from scalinglab.analysis.laws.arms import ARM, by_arm
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import NO_PRIORS
-from scalinglab.analysis.tables.points import Points, read_points
+from scalinglab.analysis.tables.points import Points, TooFewPoints, read_points
 from scalinglab.scaling.errors import UserError
 
 
@@ -148,7 +148,7 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
     )
     space = Space(law, options.fixed, options.tied, options.bounds)
     if points.different < len(space.free):
-        raise UserError(
+        raise TooFewPoints(
             f"{law.name} has {len(space.free)} free parameters ({', '.join(space.free)}) "
             f"and there are only {points.different} different points"
         )

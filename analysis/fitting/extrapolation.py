@@ -169,8 +169,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "impossible": impossible,
-        "sentence": f"a fit without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the rest)"
-        f" {predicts}",
+        "sentence": f"a fit without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
+        f" rest) {predicts}",
     }
 
 

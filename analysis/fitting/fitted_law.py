@@ -164,7 +164,13 @@ class FittedLaw:
 
 
 def checked_level(level: float) -> float:
-    """The level of an interval, if it is one."""
+    """The level of an interval, if it is one.
+
+    Raises
+    ------
+    UserError
+        If it does not lie between 0 and 1.
+    """
     if not 0 < level < 1:
         raise UserError(f"level={level!r} must lie between 0 and 1")
     return level

@@ -210,7 +210,9 @@ def budget_of(columns: Columns) -> Array:
 
 
 def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> list[BestFit]:
-    """Each law that can be fitted; those alone whose intervals can be given, where there are some."""
+    """Each law that can be fitted; those alone whose intervals can be given,
+    where there are some.
+    """
     fits, refused = [], []
     for law in laws:
         try:

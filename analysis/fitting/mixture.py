@@ -291,7 +291,8 @@ def _of_choice(choice: LawChoice) -> list[str]:
     if choice.origins:
         return []
     return [
-        "too few budgets to leave some out: nothing says which law predicts best, all have one share"
+        "too few budgets to leave some out: nothing says which law predicts best, all have one"
+        " share"
     ]
 
 
@@ -303,7 +304,8 @@ def _report(result: Mixture) -> list[str]:
         f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
         f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}{'bias':>9}",
         *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
-        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins} origins"
+        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
+        f" origins"
         + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
         "[[Fit]]",
         f"    points     {result.points}",

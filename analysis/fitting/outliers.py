@@ -33,6 +33,7 @@ _FLOOR = 1e-3  # spread of residuals below which nobody measures
 _MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not they
 _SPARE = 4  # degrees of freedom below which the residuals tell nothing of each other
 _NAMED = 5
+_LONGEST = 500  # characters of a condition that is proposed
 _FARTHER = 10.0  # times the largest measured: where an answer is asked for that has no budget
 
 
@@ -200,6 +201,8 @@ def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
 def _way(result: Result, data: pd.DataFrame, out: Array, they: str) -> str:
     """The ``exclude=`` that leaves out these rows and no other; empty if none can be told."""
     for condition in _conditions(result, data[out]):
+        if len(condition) > _LONGEST:  # nobody reads it, or could type it
+            continue
         try:
             met = rows_that_meet(data, condition)
         except ConditionError:

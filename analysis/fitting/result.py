@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,15 @@ from scalinglab.analysis.intervals.left_out import unseen_half_width
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
 from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns, rename_columns
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.thinning import FEW_ROWS, between_rows, told_rows
 from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = np.ndarray
 
@@ -29,8 +34,39 @@ _LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(FittedLaw):
+class Result(FittedLaw, Shown):
     """A fitted law that predicts; its attributes are those of `FittedLaw`."""
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the parameters, and what the fit warns of."""
+        table = self.overview.reset_index()
+        table = table.rename(columns={"lower": "value_lower", "upper": "value_upper"})
+        table = table.drop(columns="standard_error", errors="ignore")
+        title = f"{self.law.name} fitted to {self.points} points in {self.clusters} groups"
+        residuals = (
+            f"Residuals: {float(np.sqrt(np.mean(self.residuals**2))):.2%} (root mean square)."
+        )
+        about = (residuals,) if self.scale is RELATIVE else ()
+        return Overview(title, {self.law.formula: table}, about, self.warnings)
+
+    def plot(self, runs: pd.DataFrame, *, ax: Axes | None = None, **options: Any) -> Axes:
+        """The law and the runs that it was fitted to, in the figure that suits it.
+
+        Parameters
+        ----------
+        runs : DataFrame
+            With the columns that were fitted; of a law of curves, the curves.
+        ax : Axes, optional
+        **options
+            Of the figure: `analysis.plot.curves`, `loss_against_compute` or `loss_against`.
+        """
+        if self.law.curve:
+            return self._draw("curves", runs, self, ax=ax, **options)
+        if {"N", "D"} <= set(self.law.inputs):
+            return self._draw("loss_against_compute", self, runs, ax=ax, **options)
+        x = next(iter(self.law.inputs))
+        return self._draw("loss_against", self, runs, x, ax=ax, **options)
 
     def calibrated(self, factor: float) -> Result:
         """The fit with intervals of predictions `factor` times as wide as its resamples give.
@@ -39,6 +75,11 @@ class Result(FittedLaw):
         ----------
         factor : float
             At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
+
+        Raises
+        ------
+        UserError
+            If the factor is below 1.
         """
         if not factor >= 1:
             raise UserError(f"factor = {factor!r} must be at least 1")
@@ -112,7 +153,8 @@ class Result(FittedLaw):
         return table
 
     def band(self, data: pd.DataFrame, level: float) -> pd.DataFrame:
-        """The interval of the law itself at other points: that of `predict` without the noise of a run.
+        """The interval of the law itself at other points:
+        that of `predict` without the noise of a run.
 
         Parameters
         ----------

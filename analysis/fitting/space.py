@@ -137,7 +137,14 @@ class Space:
         return slopes
 
     def prior(self, name: str, value: float, deviation: float) -> tuple[int, float, float]:
-        """A prior on a free parameter: its coordinate, and centre and width there."""
+        """A prior on a free parameter: its coordinate, and centre and width there.
+
+        Raises
+        ------
+        UserError
+            If the parameter is not free, the value is out of its range, or the deviation is not
+            positive.
+        """
         self._known("priors", name)
         if name not in self.free:
             raise UserError(f"priors: {name!r} is not free; free are {', '.join(self.free)}")

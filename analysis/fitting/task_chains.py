@@ -39,9 +39,9 @@ class TaskChains:
         """
         tables = []
         for task, chain in self.chains.items():
-            found = pd.concat([data, chain.predict(data, level)], axis=1)
-            found.insert(0, "task", task)
-            tables.append(found)
+            predicted = pd.concat([data, chain.predict(data, level)], axis=1)
+            predicted.insert(0, "task", task)
+            tables.append(predicted)
         return pd.concat(tables, ignore_index=True)
 
     @property

@@ -66,7 +66,10 @@ def scaled_threshold(
 def threshold_in_words(delta: float, spread: float, rule: str) -> str:
     """The threshold, whose it is, and what it makes of residuals of such a spread."""
     if rule == "scaled":
-        return f"delta {delta:.3g}, {_OF_SPREAD} times the residuals' spread; delta=published: {PUBLISHED:g}"
+        return (
+            f"delta {delta:.3g}, {_OF_SPREAD} times the residuals' spread; delta=published: "
+            f"{PUBLISHED:g}"
+        )
     if rule == "published" and spread > CLEARLY_LARGER * delta:
         return (
             f"delta {delta:g}, {delta / spread:.2g} times the residuals' spread: nearly least "

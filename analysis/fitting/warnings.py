@@ -13,6 +13,7 @@ _SURPRISING = 3.5  # standard errors
 _FEW_DEGREES = (
     2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.reason_to_withhold`
 )
+_ROUNDING = 1e-9
 _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 
@@ -24,6 +25,7 @@ def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
         _not_converged,
         _withheld,
         _few_degrees,
+        _outside_interval,
         _one_sided_top,
         _of_curves,
     )
@@ -94,6 +96,21 @@ def _few_degrees(result: FittedLaw) -> list[str]:
     return [
         f"{result.clusters} independent {kind} for {len(result.free)} free parameters leave"
         f" {degrees:.1f} degrees of freedom: the intervals are unreliable; add independent runs"
+    ]
+
+
+def _outside_interval(result: FittedLaw) -> list[str]:
+    """Best values that their own intervals exclude, as where two sizes leave a floor open."""
+    table = result.summary.loc[list(result.free)]
+    room = _ROUNDING * table["value"].abs()
+    outside = (table["value"] < table["lower"] - room) | (table["value"] > table["upper"] + room)
+    names = ", ".join(table.index[outside])
+    if not names:
+        return []
+    return [
+        f"the interval of {names} does not contain the best value: the points leave a parameter"
+        " open, and most resamples settle elsewhere. Do not use these intervals; add sizes or"
+        " independent runs"
     ]
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -41,15 +42,19 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.registry import AUTO
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.thinning import thin_curves
 from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LOSSES = 40  # at most, of a curve
 _STARTS = 16
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Shown):
     """The final loss of a run that has not ended.
 
     Attributes
@@ -85,6 +90,20 @@ class Forecast:
     calibration_factor: float = 1.0
     beyond: float = 1.0
     note: str = ""
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the final loss with its interval."""
+        row = {"loss": self.loss, "loss_lower": self.lower, "loss_upper": self.upper}
+        row |= {"measured part": f"{self.share:.0%}", "law": self.law.law.name}
+        table = pd.DataFrame([row])
+        return Overview(
+            f"Forecast of the final loss, {self.level:.0%} interval", {"": table}, (self.report(),)
+        )
+
+    def plot(self, target: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+        """The measured part of the run and what is ahead; `target` is the run that was forecast."""
+        return self._draw("forecast", self, target, ax=ax)
 
     @property
     def inside(self) -> bool:
@@ -267,7 +286,13 @@ def fit_basis(
     seed: int = 0,
     delta: float | str | None = None,
 ) -> Basis:
-    """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
+    """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`.
+
+    Raises
+    ------
+    UserError
+        If the level does not lie between 0 and 1.
+    """
     if not 0 < level < 1:
         raise UserError(f"level={level!r} must lie between 0 and 1")
     # Rows are told by their labels, and tables that were concatenated repeat some.

@@ -12,8 +12,8 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.task_chains import TaskChains, task_chains
 from scalinglab.analysis.tables.curves import load_curves
-from scalinglab.analysis.tables.runs import load, with_role
-from scalinglab.analysis.tables.study_runs import require, study_plan
+from scalinglab.analysis.tables.runs import load
+from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_column, task_points
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import size
@@ -130,7 +130,11 @@ def pairs_of(
     points = points.rename(columns={"run": "run_id"})
     if _VALIDATION in points:
         points["loss"] = points["loss"].fillna(points[_VALIDATION])
-    return points[[*ends.columns, "step"]] if len(points) >= len(ends) else ends
+    if len(points) < len(ends):
+        return ends
+    # Runs that share a prefix share its checkpoints: each counts once.
+    points = points.drop_duplicates(["cluster", "step", "loss", "task_loss", "accuracy"])
+    return points[[*ends.columns, "step"]].reset_index(drop=True)
 
 
 def held_out_runs(outputs: str | Path, study: str) -> pd.DataFrame:

@@ -299,7 +299,9 @@ def sentence(record: pd.DataFrame, level: float) -> str:
     """What the record says, in a sentence."""
     counted = record[record["counts"] & (record["level"] == level) & (record[_COLUMN] == "")]
     if counted.empty:
-        return "No prediction has been tested yet."
+        others = int((record["counts"] & (record[_COLUMN] != "")).sum())
+        of_losses = f" of a loss ({others} of other columns were)" if others else ""
+        return f"No prediction{of_losses} has been tested yet."
     contained = counted["contained"].astype(bool)
     text = (
         f"{len(counted)} predictions were made before their runs ended: {contained.mean():.0%} of"

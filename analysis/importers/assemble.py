@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,20 @@ from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_ACTIVE, BY_SIZE
 from scalinglab.scaling.records.state import State
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
 
 
 @dataclass(frozen=True)
-class Imported:
+class Imported(Shown):
     """Runs made elsewhere.
 
     Attributes
@@ -47,6 +52,22 @@ class Imported:
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     decided: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the runs, and every decision that the import took."""
+        names = ("run_id", "N", "D", "C", "loss", "lr", "batch", "seed", "schedule", "status")
+        table = self.runs.reindex(columns=names).dropna(axis=1, how="all")
+        curves = f", {len(self.curves):,} rows of curves" if len(self.curves) else ""
+        title = f"{len(self.runs)} runs made elsewhere{curves}"
+        return Overview(title, {"": table}, warnings=self.notes)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Loss against compute of the runs; their curves, where sizes or tokens are not known."""
+        sized = self.runs.reindex(columns=["N", "D", "loss"]).dropna()
+        if sized.empty and len(self.curves):
+            return self._draw("curves", self.curves, ax=ax)
+        return self._draw("runs", self.runs, ax=ax)
 
     def report(self) -> str:
         """What was read, in a few lines."""

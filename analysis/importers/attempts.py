@@ -14,7 +14,7 @@ from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.units import losses
 from scalinglab.analysis.tables.typed import names_of
 
-_LAST = 1e18
+_LAST = 1e18  # a step beyond those of any run
 
 
 def one_row_a_step(

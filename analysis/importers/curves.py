@@ -32,7 +32,13 @@ _CURVE = (
 def of_curves(
     read: Typed, about: pd.DataFrame | None, zero_based: bool | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves, and of each run its end."""
+    """Curves, and of each run its end.
+
+    Raises
+    ------
+    UserError
+        If no column is the step, or a row names no run.
+    """
     tables, left = [], LeftOut()
     for raw, part in read.parts:
         if "step" not in part:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from scalinglab.analysis.importers.assemble import Imported, assemble
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.formats.registry import Request, read_path
 from scalinglab.analysis.importers.formats.wandb_chart import is_chart, read_chart
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.text.nearest import nearest
 
 
 def read_runs(
@@ -62,8 +66,14 @@ def read_runs(
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = read_raws(sources, pattern)
     about = None if runs is None else read_raws([runs])[0]
-    return assemble(
-        raws,
+    scores = [raw for raw in raws if raw.beside]
+    if scores and len(scores) == len(raws):
+        raise UserError(
+            f"{scores[0].name}: results of a harness hold no sizes and losses; name a table of the"
+            " runs with them (or, of exported runs of this laboratory, study=NAME)"
+        )
+    imported = assemble(
+        [raw for raw in raws if not raw.beside],
         columns=columns,
         runs=about,
         unit=unit,
@@ -71,10 +81,32 @@ def read_runs(
         tied=tied,
         zero_based=zero_based,
     )
+    return _with_scores(imported, scores) if scores else imported
+
+
+def _with_scores(imported: Imported, scores: Sequence[Raw]) -> Imported:
+    """The runs with the scores of those that have some; of one score the last file counts."""
+    by_run = pd.concat([raw.frame for raw in scores], ignore_index=True).groupby("run").last()
+    unknown = sorted(set(by_run.index) - set(imported.runs["run_id"].astype(str)))
+    if unknown:
+        raise UserError(
+            f"scores are of the model {unknown[0]!r}, which is no run"
+            f"{nearest(unknown[0], imported.runs['run_id'])}"
+        )
+    runs = imported.runs.join(by_run.astype(float), on=imported.runs["run_id"].astype(str))
+    notes = [f"scores of {len(by_run)} of {len(runs)} runs were joined by the names of models"]
+    notes += [note for raw in scores for note in raw.notes]
+    return replace(imported, runs=runs, notes=(*imported.notes, *notes))
 
 
 def read_raws(sources: Sequence[str | Path], pattern: str | Sequence[str] = ()) -> list[Raw]:
-    """The tables of files and folders, under their own names."""
+    """The tables of files and folders, under their own names.
+
+    Raises
+    ------
+    UserError
+        If no file is named, or one cannot be read.
+    """
     if not sources:
         raise UserError("no file is named")
     request = Request((pattern,) if isinstance(pattern, str) else tuple(pattern))

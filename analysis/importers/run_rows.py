@@ -23,7 +23,13 @@ def of_runs(
     about: pd.DataFrame | None,
     renamed: Mapping[str, str | float],
 ) -> pd.DataFrame:
-    """One row a run as it is."""
+    """One row a run as it is.
+
+    Raises
+    ------
+    UserError
+        If a run stands there twice.
+    """
     for raw, part in parts:
         _refuse_one_curve(raw, part, renamed)
     table = pd.concat(

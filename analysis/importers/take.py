@@ -1,4 +1,6 @@
-"""Rows under our names: numbers as numbers, names as text, and no count or loss that none can be."""
+"""Rows under our names: numbers as numbers, names as text,
+and no count or loss that none can be.
+"""
 
 from __future__ import annotations
 

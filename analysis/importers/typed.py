@@ -37,6 +37,11 @@ def typed(
     """Each table under our names; one of many runs that cannot be read is left out and named.
 
     With `as_rows` nobody asks whether rows are runs or steps.
+
+    Raises
+    ------
+    UserError
+        If nothing was given, or nothing of it can be read: the first reason.
     """
     read, bad = Typed(notes=[note for raw in raws for note in raw.notes]), []
     alone = True  # what cannot be read is one run each
@@ -143,7 +148,13 @@ def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame 
 
 
 def about_runs(runs: pd.DataFrame | Raw, renamed: Mapping[str, str | float]) -> pd.DataFrame:
-    """What a second table says of the runs, a row each."""
+    """What a second table says of the runs, a row each.
+
+    Raises
+    ------
+    UserError
+        If no column names the runs, or one has a run twice.
+    """
     raw = runs if isinstance(runs, Raw) else Raw(runs, "runs", first=0)
     own_names = {k: v for k, v in renamed.items() if isinstance(v, str) and has(raw.frame, v)}
     table = take(raw, own_names, choose(raw, own_names)[0]).drop(columns="_row")
@@ -156,7 +167,13 @@ def about_runs(runs: pd.DataFrame | Raw, renamed: Mapping[str, str | float]) -> 
 
 
 def joined(table: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Curves with what `about_runs` says of their runs."""
+    """Curves with what `about_runs` says of their runs.
+
+    Raises
+    ------
+    UserError
+        If nothing is said of some run.
+    """
     columns = [c for c in about if c == "run" or c not in table]
     missing = sorted(set(table["run"]) - set(about["run"]))
     if missing:

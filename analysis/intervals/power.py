@@ -80,8 +80,8 @@ class Design:
         return (
             f"least effect that the design detects at {POWER:.0%} power: {self.least:.2%} of the "
             f"loss between two of the {self.arms} arms{sizes}{one} ({self.seeds} seeds, "
-            f"{self.trials[0]} learning rates an arm and size, {self.noise:.2%} of noise between "
-            f"seeds); a smaller one is {UNRESOLVED!r}"
+            f"{self.trials[0]} learning rate{'s' * (self.trials[0] != 1)} an arm and size, "
+            f"{self.noise:.2%} of noise between seeds); a smaller one is {UNRESOLVED!r}"
         )
 
 

@@ -33,6 +33,11 @@ def values_with_intervals(
 
     The ends are NaN where `quantiles` gives none; left out for a fit that was made without
     resamples.
+
+    Raises
+    ------
+    UserError
+        If the level does not lie between 0 and 1.
     """
     if not 0 < level < 1:
         raise UserError(f"level={level!r} must lie between 0 and 1")

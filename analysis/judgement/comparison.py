@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.choice.score import TOLD
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.shown import Overview, Shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about its doubt
 _SIDES = 0.9  # share of errors on one side that is worth a sentence
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Laws, judged by what they predict without having seen it.
 
     Attributes
@@ -45,6 +50,21 @@ class Comparison:
     origins: tuple[str, ...]
 
     @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a law, best first, and what that does not say."""
+        sentences = self.sentences()
+        return Overview(
+            f"{len(self.table)} laws compared by {self.by}",
+            {"": self.table.rename_axis("law").reset_index()},
+            tuple(text for text in sentences if not text.startswith("!")),
+            tuple(text[2:] for text in sentences if text.startswith("!")),
+        )
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """By how much each law missed each held-out point."""
+        return self._draw("laws_compared", self, ax=ax)
+
+    @property
     def winner(self) -> str:
         """The law of the best score; `rivals` says what the data cannot tell it from."""
         return str(self.table.index[0])
@@ -69,6 +89,31 @@ class Comparison:
         near = error.index[error <= _BEYOND_BELIEF * error.iloc[0]][1:]
         return self.best.predict(data, level, beside=[self.results[name] for name in near])
 
+    def sentences(self) -> list[str]:
+        """Which law predicts best, or that the points cannot tell; and what to doubt."""
+        table, winner = self.table, self.winner
+        row = table.loc[winner]
+        sentences = [
+            f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with "
+            f"other draws of {self.by}. law=auto mixes laws."
+            if self.rivals
+            else f"{winner} predicts best: error {row['held_out']:.2%} held out, {row['in_sample']:.2%} in"
+            " sample."
+        ]
+        if len(self.origins) == 1:
+            sentences.append(
+                "One origin both selects and scores the law: its true error is larger."
+            )
+        if row["one_sided"] >= _SIDES:
+            side = "high" if row["bias"] > 0 else "low"
+            sentences.append(
+                f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther out."
+            )
+        smallest = table["in_sample"].idxmin()
+        if smallest != winner:
+            sentences.append(f"{smallest} has the smallest error in sample, but predicts worse.")
+        return sentences
+
     def report(self) -> str:
         """The table, and what it does and does not say."""
         predictions = self.predictions
@@ -79,7 +124,7 @@ class Comparison:
         )
         lines = [_row(name, row) for name, row in self.table.iterrows()]
         header = f"{'law':<24}{'free':>5}{'in sample':>11}{'held out':>10}{'score':>8}{'bias':>9}"
-        body = [header + f"{'one side':>10}{'behind':>8}", *lines, *_sentences(self)]
+        body = [header + f"{'one side':>10}{'behind':>8}", *lines, *self.sentences()]
         return "\n".join([title, *(f"    {line}" for line in body)])
 
 
@@ -89,26 +134,3 @@ def _row(name: object, row: pd.Series) -> str:
         f"{name:<24}{row['free']:>5.0f}{row['in_sample']:>11.2%}{row['held_out']:>10.2%}"
         f"{row['score']:>8.2f}{row['bias']:>+9.2%}{row['one_sided']:>10.0%}{behind:>8}"
     )
-
-
-def _sentences(comparison: Comparison) -> list[str]:
-    table, winner = comparison.table, comparison.winner
-    row = table.loc[winner]
-    sentences = [
-        f"Cannot tell {winner} from {', '.join(comparison.rivals)}: their order could turn with "
-        f"other draws of {comparison.by}. law=auto mixes laws."
-        if comparison.rivals
-        else f"{winner} predicts best: error {row['held_out']:.2%} held out, {row['in_sample']:.2%} in"
-        " sample."
-    ]
-    if len(comparison.origins) == 1:
-        sentences.append("One origin both selects and scores the law: its true error is larger.")
-    if row["one_sided"] >= _SIDES:
-        side = "high" if row["bias"] > 0 else "low"
-        sentences.append(
-            f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther out."
-        )
-    smallest = table["in_sample"].idxmin()
-    if smallest != winner:
-        sentences.append(f"{smallest} has the smallest error in sample, but predicts worse.")
-    return sentences

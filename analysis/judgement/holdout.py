@@ -120,13 +120,13 @@ def hold_out(
     return HeldOut(result, table[table["measured"].notna() & table["predicted"].notna()], by)
 
 
-def _beyond(data: pd.DataFrame, held: np.ndarray, names: Mapping[str, str]) -> float | None:
+def _beyond(data: pd.DataFrame, is_held_out: np.ndarray, names: Mapping[str, str]) -> float | None:
     """How many times beyond the largest fitted budget the held-out rows lie, as `fit` takes it."""
     columns = [names.get(name, name) for name in ("N", "D")]
     if not all(c in data and pd.api.types.is_numeric_dtype(data[c]) for c in columns):
         return None
     budget = data[columns].prod(axis=1, min_count=2)
-    return float(budget[held].max() / budget[~held].max())
+    return float(budget[is_held_out].max() / budget[~is_held_out].max())
 
 
 def first_column(law: Law, options: Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ import pandas as pd
 from scalinglab.analysis.choice.score import TOLD
 from scalinglab.analysis.fitting.best_fit import FitOptions
 from scalinglab.analysis.fitting.law_choice import choose_laws
-from scalinglab.analysis.laws.registry import AUTO, read_as
-from scalinglab.scaling.errors import UserError
+from scalinglab.analysis.fitting.mixture import Mixture
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.laws.registry import AUTO
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,18 @@ class LawsCompared:
                 " which law predicts best."
             )
         best = str(self.table["score"].idxmax())
-        found = (
+        verdict = (
             f"cannot tell {best} from {', '.join(self.rivals)}; their order could turn with other"
             " draws of the budgets"
             if self.rivals
             else f"{best} predicts best"
         )
-        own = ""
+        own_law = ""
         if self.law in self.table.index and self.law != best:
-            own = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
+            own_law = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
         return (
             f"Laws compared by {self.points} predictions of budgets that they had not seen: "
-            f"{found}. {best} was {self._off(best)} off{own}."
+            f"{verdict}. {best} was {self._off(best)} off{own_law}."
         )
 
     def _off(self, law: str) -> str:
@@ -66,19 +67,19 @@ class LawsCompared:
     def shown(self) -> pd.DataFrame:
         """The table in words for a page."""
         table = self.table
-        told = table["score"].notna()
+        has_score = table["score"].notna()
         return pd.DataFrame(
             {
                 "law": table.index,
                 "parameters": table["free"],
                 "error": [
-                    f"{e:.2%}" if k else "" for e, k in zip(table["error"], told, strict=True)
+                    f"{e:.2%}" if k else "" for e, k in zip(table["error"], has_score, strict=True)
                 ],
                 "bias at the question": [
-                    f"{b:+.2%}" if k else "" for b, k in zip(table["bias"], told, strict=True)
+                    f"{b:+.2%}" if k else "" for b, k in zip(table["bias"], has_score, strict=True)
                 ],
                 "score": [
-                    f"{s:.2f}" if k else "" for s, k in zip(table["score"], told, strict=True)
+                    f"{s:.2f}" if k else "" for s, k in zip(table["score"], has_score, strict=True)
                 ],
                 "weight in a mixture": [f"{s:.0%}" for s in table["share"]],
                 "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
@@ -91,7 +92,7 @@ class LawsCompared:
 
 def laws_compared(
     runs: pd.DataFrame,
-    law: str,
+    result: Result,
     *,
     delta: float | str | None = None,
     beyond: float | None = None,
@@ -99,20 +100,27 @@ def laws_compared(
 ) -> LawsCompared | None:
     """Compare the laws that `law=auto` mixes; None where the study's law reads more than N and D.
 
+    A mixture has compared them when it was fitted: nothing is fitted again.
+
     Parameters
     ----------
     runs : DataFrame
         Those that the study fits.
-    law : str
-        The study's.
+    result : Result
+        The study's fit of these runs.
     delta, beyond, mix_fingerprints
         As in `analysis.fit`.
+
+    Raises
+    ------
+    UserError
+        If none of the laws can be fitted to the runs.
     """
-    if law != AUTO and set(read_as(law).inputs) != {"N", "D"}:
+    if isinstance(result, Mixture):
+        return LawsCompared(AUTO, result.laws, result.held_out_points, result.held_out_origins)
+    if set(result.law.inputs) != {"N", "D"}:
         return None
     options = FitOptions(delta=delta, mix_fingerprints=mix_fingerprints)
-    try:
-        choice = choose_laws(runs, options, beyond)
-    except UserError:
-        return None  # the study's own fit has said why
-    return LawsCompared(law, choice.table, len(choice.held.row), len(choice.origins))
+    choice = choose_laws(runs, options, beyond)
+    name = result.law.name
+    return LawsCompared(name, choice.table, len(choice.held.row), len(choice.origins))

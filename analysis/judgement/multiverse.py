@@ -26,8 +26,9 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.registry import AUTO
+from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.numbers import numbers_in
-from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load
+from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import require
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError

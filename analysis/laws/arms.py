@@ -53,7 +53,13 @@ class ArmLaw(Law):
         ]
 
     def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
-        """See `Law.read`; the arm of each row is its number."""
+        """See `Law.read`; the arm of each row is its number.
+
+        Raises
+        ------
+        UserError
+            If a row has an arm that was not fitted.
+        """
         wanted = np.ones(len(frame), bool) if wanted is None else wanted
         labels = frame[ARM].astype(str)
         unknown = sorted(set(labels) - set(self.arms))

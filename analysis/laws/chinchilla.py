@@ -14,7 +14,10 @@ def _value(N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta:
 def chinchilla_gradient(
     N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
-    """Value and derivatives by parameter; laws of this form under other names use it too."""
+    """Value, shape of the broadcast arguments, and its derivative by each parameter.
+
+    Laws of this form under other names use it, too.
+    """
     log_N, log_D = np.log(N), np.log(D)
     by_N, by_D = np.exp(-alpha * log_N), np.exp(-beta * log_D)
     of_N, of_D = A * by_N, B * by_D

@@ -176,7 +176,7 @@ class Law:
         return np.broadcast_to(value, (len(params), n)), jacobian
 
     def complex_step(self, params: Array, columns: Columns) -> tuple[Array, Array]:
-        """Value and derivatives by complex step, exact to rounding for an analytic `value`.
+        """Value (b, n) and derivatives (b, p, n) by complex step, exact to rounding where analytic.
 
         Im f(x + ih) / h has no subtraction, so h can be so small that its error vanishes.
         """

@@ -11,6 +11,7 @@ from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
+# Exponents and worths of a stream that starts try; E and A are then solved.
 _TRIED = np.array(list(product((0.05, 0.1, 0.2, 0.4, 0.8), (0.05, 0.2, 0.5, 1.5)))).T
 
 

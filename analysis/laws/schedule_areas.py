@@ -29,7 +29,7 @@ def warmup_end(lr: Array) -> int:
 
 
 def without_warmup(lr: Array) -> Array:
-    """The schedule with its warm-up replaced by the learning rate at its end."""
+    """The schedule, shape (steps,), with its warm-up replaced by the learning rate at its end."""
     end = warmup_end(lr)
     return np.concatenate([np.full(end, lr[end]), lr[end:]])
 

@@ -48,7 +48,8 @@ def _halton(count: int) -> Array:
     """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence)."""
     from scipy.stats.qmc import Halton  # takes .4 s to load; some laws have starts of their own
 
-    # Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random draw.
+    # Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random
+    # draw.
     sequence = Halton(_DIMENSIONS, scramble=False)
     sequence.fast_forward(1)  # its first point is zero
     return sequence.random(count)

@@ -15,6 +15,7 @@ _HOME = {
     "axes": "style",
     "data": "files",
     "save": "files",
+    "allocation": "allocation_figure",
     "arm_ratio": "arm_ratio_figure",
     "best_ratio": "best_split_figure",
     "best_size": "best_split_figure",
@@ -25,6 +26,7 @@ _HOME = {
     "forecast": "forecast_figure",
     "iso_loss": "iso_loss_figure",
     "isoflop": "isoflop_figure",
+    "laws_compared": "laws_compared_figure",
     "learning_rates": "learning_rates_figure",
     "loss_against": "loss_against_figure",
     "loss_against_compute": "loss_against_compute_figure",
@@ -35,6 +37,7 @@ _HOME = {
     "profile": "profile_figure",
     "reducible_loss": "reducible_loss_figure",
     "residuals": "residuals_figure",
+    "runs": "runs_figure",
     "speed_up": "speed_up_figure",
 }
 

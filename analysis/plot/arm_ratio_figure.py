@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.scale import Ladder, along_ladder
+from scalinglab.analysis.arms.scale import along_ladder
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE, literal, power
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
@@ -82,7 +82,13 @@ def without_interval(name: str, along: pd.DataFrame, column: str) -> str:
 
 
 def pair_table(comparison: ArmComparison) -> pd.DataFrame:
-    """The pairs with their compute."""
+    """The pairs with their compute.
+
+    Raises
+    ------
+    UserError
+        If no two runs are paired.
+    """
     table = comparison.pairs.table
     if table.empty:
         raise UserError(
@@ -93,9 +99,8 @@ def pair_table(comparison: ArmComparison) -> pd.DataFrame:
 
 def trend(comparison: ArmComparison, level: float) -> tuple[pd.DataFrame, float]:
     """The laws along the ladder from the least compute to beyond the largest, and that largest."""
-    assert comparison.result is not None
-    pairs = comparison.pairs.table
-    ladder = Ladder.of(pd.concat([pairs.assign(_arm=arm) for arm in comparison.arms]))
+    ladder = comparison.ladder
+    assert comparison.result is not None and ladder is not None
     grid = np.geomspace(ladder.low, REACH * ladder.top, _GRID)
     return along_ladder(
         comparison.result, comparison.arms, ladder, grid.tolist(), level

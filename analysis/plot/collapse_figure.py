@@ -45,21 +45,23 @@ def collapse(curves: pd.DataFrame, floor: float = 0.0, *, ax: Axes | None = None
     """
     ax = axes() if ax is None else ax
     scale = Scale(curves.get("N", [1.0]))
-    for k, (run, own) in enumerate(curves.groupby("run", sort=False)):
-        known = own[own["loss"].notna()].sort_values("step")
-        last = float(known["loss"].iloc[-1]) - floor
+    for k, (run, curve) in enumerate(curves.groupby("run", sort=False)):
+        measured = curve[curve["loss"].notna()].sort_values("step")
+        last = float(measured["loss"].iloc[-1]) - floor
         if not last > 0:
             raise UserError(f"collapse: run {run!r} ends at or below the floor {floor:.4g}")
-        kept = known.iloc[np.unique(np.linspace(0, len(known) - 1, _POINTS).astype(int))]
+        shown_points = measured.iloc[
+            np.unique(np.linspace(0, len(measured) - 1, _POINTS).astype(int))
+        ]
         table = pd.DataFrame(
             {
                 "run_id": str(run),
-                "share": kept["step"].to_numpy(float) / float(own["step"].max()),
-                "collapsed": (kept["loss"].to_numpy(float) - floor) / last,
+                "share": shown_points["step"].to_numpy(float) / float(curve["step"].max()),
+                "collapsed": (shown_points["loss"].to_numpy(float) - floor) / last,
             }
         )
         table = table[table["share"] >= _START]
-        color = scale(own["N"].iloc[0]) if "N" in own else scale(1.0)
+        color = scale(curve["N"].iloc[0]) if "N" in curve else scale(1.0)
         line(ax, table, "share", "collapsed", "runs", color=color, label=k == 0, lw=1)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}")
     frame(ax)

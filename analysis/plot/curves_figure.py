@@ -38,7 +38,8 @@ def curves(
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Validation loss of runs at their steps; the end of each, where it cools down, fills the figure.
+    """Validation loss of runs at their steps; the end of each, where it cools down,
+    fills the figure.
 
     Parameters
     ----------
@@ -61,18 +62,18 @@ def curves(
     by_size = "N" in curves and curves["N"].nunique() > 1 and (result is None or len(groups) > _FEW)
     scale = Scale(curves["N"]) if by_size else None
     law = result if len(runs) <= _MANY else None
-    seen: set[str] = set()
-    for run, own in runs:
-        name = group_of(own)
+    in_legend: set[str] = set()
+    for run, curve in runs:
+        name = group_of(curve)
         k = groups.index(name)
         look = category(k) | {"ls": _STYLES[k % len(_STYLES)] if scale else "-"}
         if scale is not None:
-            look["color"] = to_hex(scale(own["N"].iloc[0]))
-        new = name not in seen and (scale is None or len(groups) <= _FEW)
-        seen.add(name)
+            look["color"] = to_hex(scale(curve["N"].iloc[0]))
+        new = name not in in_legend and (scale is None or len(groups) <= _FEW)
+        in_legend.add(name)
         predicted = bool({name, str(run)} & {str(h) for h in held_out})
         title = name + (" (held out)" if predicted and law is not None else "")
-        _curve(ax, own, run, title, look, new, law, level, len(runs) > _MANY)
+        _curve(ax, curve, run, title, look, new, law, level, len(runs) > _MANY)
     _cut_start(ax, curves["loss"].dropna().to_numpy(float))
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     loss_axis(ax.yaxis)
@@ -96,12 +97,12 @@ def group_of(own: pd.DataFrame) -> str:
 
 def curve_groups(curves: pd.DataFrame) -> list[str]:
     """Names of the curves' groups, in their order."""
-    return list(dict.fromkeys(group_of(own) for _, own in curves.groupby("run", sort=False)))
+    return list(dict.fromkeys(group_of(curve) for _, curve in curves.groupby("run", sort=False)))
 
 
 def _curve(
     ax: Axes,
-    own: pd.DataFrame,
+    curve: pd.DataFrame,
     run: Any,
     name: str,
     look: dict[str, Any],
@@ -111,7 +112,7 @@ def _curve(
     many: bool,
 ) -> None:
     """A measured curve: its points beside a law, else a line."""
-    measured = own.loc[own["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
+    measured = curve.loc[curve["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
     color, marker, ls = look["color"], look["marker"], look["ls"]
     if result is None:
         shown = measured.iloc[_some(len(measured), _LINE)]
@@ -119,11 +120,11 @@ def _curve(
         return
     few = measured.iloc[_some(len(measured), _POINTS)]
     points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)
-    drawn = _some(len(own), 2 * _POINTS)
-    found = np.asarray(result.predict(own)["loss"])
-    table = own[["step"]].assign(loss=found)
+    drawn = _some(len(curve), 2 * _POINTS)
+    predicted = np.asarray(result.predict(curve)["loss"])
+    table = curve[["step"]].assign(loss=predicted)
     if len(result.draws):
-        ends = result.band(own, level)
+        ends = result.band(curve, level)
         table = table.assign(
             loss_lower=np.asarray(ends["lower"]), loss_upper=np.asarray(ends["upper"])
         )

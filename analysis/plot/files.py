@@ -32,8 +32,8 @@ def data(figure: Figure | Axes) -> pd.DataFrame:
     ]
     if not parts:
         return pd.DataFrame({"layer": []})
-    kept = [part.dropna(axis=1, how="all") for part in parts]
-    table = pd.concat(kept, ignore_index=True)
+    tables = [part.dropna(axis=1, how="all") for part in parts]
+    table = pd.concat(tables, ignore_index=True)
     return table[["layer", *(name for name in table if name != "layer")]]
 
 

@@ -46,8 +46,8 @@ def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -
     step = target["step"].to_numpy(float)
     start = float(measured["step"].max()) if len(measured) else float(step.min())
     ahead = np.flatnonzero(step >= start)
-    kept = ahead[np.unique(np.linspace(0, len(ahead) - 1, _POINTS).astype(int))]
-    _fan(ax, found, step[kept], law[kept], measured, start)
+    steps = ahead[np.unique(np.linspace(0, len(ahead) - 1, _POINTS).astype(int))]
+    _fan(ax, found, step[steps], law[steps], measured, start)
     points(ax, measured[["step", "loss"]], "step", "loss", "measured", color=palette()[0], size=0.7)
     end = pd.DataFrame(
         {

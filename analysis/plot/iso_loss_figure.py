@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.decisions.allocation import allocate
 from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS, short
-from scalinglab.analysis.plot.law_lines import LEVEL, law_line, run_table
+from scalinglab.analysis.plot.law_lines import LEVEL, law_line
 from scalinglab.analysis.plot.layers import line, points
+from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, colour_map, finish
 from scalinglab.analysis.plot.ticks import log_axis
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 _GRID = 48
-_PATH = 24
+_LINE = 24
 _LEVELS = 9
 _ROOM = 1.6
 
@@ -51,29 +51,31 @@ def iso_loss(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    UserError
+        If the law is not one of N and D.
     """
+    return draw_iso_loss(result, split_path(result, runs, budgets, level=level), ax=ax)
+
+
+def draw_iso_loss(result: Result, splits: SplitPath, *, ax: Axes | None = None) -> Axes:
+    """Draw the loss of a law around a path of best splits that several figures share."""
     ax = axes(ratio=0.75) if ax is None else ax
-    table, asked = run_table(result, runs), sorted(budgets)
-    low, high = table["C"].min() / _ROOM, max([table["C"].max(), *asked]) * _ROOM
-    path = allocate(result, np.geomspace(low, high, _PATH), level=level).table
-    ends = [
-        (
-            min(table[name].min(), path[name].min()) / _ROOM,
-            max(table[name].max(), path[name].max()) * _ROOM,
-        )
-        for name in ("N", "D")
-    ]
+    places = pd.concat([splits.runs, splits.path])
+    ends = [(places[name].min() / _ROOM, places[name].max() * _ROOM) for name in ("N", "D")]
     _surface(ax, result, ends)
-    _path(ax, path, level)
-    for cost in asked:
-        size = np.geomspace(*ends[0], _PATH)
+    if len(splits.path):
+        _path(ax, splits.path, splits.level)
+    for cost in splits.budgets["C"]:
+        size = np.geomspace(*ends[0], _LINE)
         ax.plot(size, cost / (6 * size), color="white", lw=0.9, ls="--", zorder=2)
-    points(ax, table, "N", "D", "runs", color="white", size=0.8, edge=INK)
-    if asked:
-        wanted = allocate(result, asked, level=level).table
+    points(ax, splits.runs, "N", "D", "runs", color="white", size=0.8, edge=INK)
+    if len(splits.budgets):
         points(
             ax,
-            wanted,
+            splits.budgets,
             "N",
             "D",
             "requested budgets (dashed: equal compute)",
@@ -106,9 +108,12 @@ def _surface(ax: Axes, result: Result, ends: list[tuple[float, float]]) -> None:
 def _path(ax: Axes, path: pd.DataFrame, level: float) -> None:
     """Best splits, and where they may lie: each moves along its own line of equal compute."""
     if "N_lower" in path:
-        known = path.dropna(subset=["N_lower", "N_upper"])
-        lower, upper = known["N_lower"].to_numpy(float), known["N_upper"].to_numpy(float)
-        cost = known["C"].to_numpy(float)
+        with_interval = path.dropna(subset=["N_lower", "N_upper"])
+        lower, upper = (
+            with_interval["N_lower"].to_numpy(float),
+            with_interval["N_upper"].to_numpy(float),
+        )
+        cost = with_interval["C"].to_numpy(float)
         edge = np.concatenate([lower, upper[::-1]])
         paid = np.concatenate([cost / (6 * lower), (cost / (6 * upper))[::-1]])
         ax.fill(

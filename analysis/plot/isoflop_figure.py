@@ -56,14 +56,14 @@ def isoflop(
     budgets = minima.table["C"].to_numpy(float)
     nearest = np.abs(np.log(runs["C"].to_numpy(float))[:, None] - np.log(budgets)).argmin(axis=1)
     scale = Scale(budgets)
-    shown = [name for name in ("run_id", "N", "D", "C", "loss") if name in runs]
+    columns = [name for name in ("run_id", "N", "D", "C", "loss") if name in runs]
     loss = runs["loss"].to_numpy(float)
     high = loss.min() + _FAR * (np.median(loss) - loss.min())
-    points(ax, runs[shown], "N", "loss", "runs", color=scale(budgets[nearest]), away=loss > high)
-    for k, (cost, own) in enumerate(minima.lines.groupby("C")):
+    points(ax, runs[columns], "N", "loss", "runs", color=scale(budgets[nearest]), away=loss > high)
+    for k, (cost, budget_line) in enumerate(minima.lines.groupby("C")):
         line(
             ax,
-            own,
+            budget_line,
             "N",
             "loss",
             f"parabola at C = {cost:.3g}",

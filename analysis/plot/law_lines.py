@@ -1,4 +1,6 @@
-"""Tables that figures of a law are drawn from: its runs, its lines with intervals, its best splits."""
+"""Tables that figures of a law are drawn from: its runs, its lines with intervals,
+its best splits.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,13 @@ def of_size_and_tokens(result: Result) -> bool:
     }
 
 
-def run_table(result: Result, runs: pd.DataFrame) -> pd.DataFrame:
+def run_table(result: Result | None, runs: pd.DataFrame) -> pd.DataFrame:
     """The runs as figures need them: ``run_id``, the law's inputs under its own names, ``C``, the
-    response as ``loss`` and the law's ``predicted``.
+    response as ``loss`` and the law's ``predicted``; without a law ``N, D, C, loss``.
     """
+    if result is None:
+        names = [name for name in ("run_id", "N", "D", "C", "loss") if name in runs]
+        return runs.loc[np.isfinite(runs["loss"]), names].reset_index(drop=True)
     response = result.columns.get(result.law.response, result.law.response)
     response = response if response in runs else result.law.response
     table = pd.DataFrame(index=runs.index)
@@ -50,7 +55,7 @@ def run_table(result: Result, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def far_from_law(result: Result, table: pd.DataFrame) -> np.ndarray:
-    """Which runs lie far from the law: the fit's warning names them."""
+    """Whether each run lies far from the law, shape (runs,): the fit's warning names them."""
     residual = np.log(table["loss"].to_numpy(float) / table["predicted"].to_numpy(float))
     return outlying(residual, len(result.free), result.noise) > 0
 
@@ -67,7 +72,9 @@ def law_line(
 def with_predictions(
     result: Result, table: pd.DataFrame, level: float | None = LEVEL
 ) -> pd.DataFrame:
-    """A table with the law's ``loss``, and its interval ``loss_lower``, ``loss_upper`` if it has one."""
+    """A table with the law's ``loss``, and its interval ``loss_lower``,
+    ``loss_upper`` if it has one.
+    """
     table = table.assign(loss=np.asarray(result.predict(table)[result.law.response]))
     if level is None or not len(result.draws):
         return table
@@ -80,10 +87,10 @@ def frontier(result: Result, low: float, high: float, level: float | None = LEVE
     cost = np.geomspace(low, high, _LINE)
     params = np.repeat(result.params_and_draws()[:1], len(cost), axis=0)
     N, D = best_split(result.law, params, cost)
-    known = np.isfinite(N) & np.isfinite(D)
-    if not known.any():
+    has_split = np.isfinite(N) & np.isfinite(D)
+    if not has_split.any():
         return pd.DataFrame({name: [] for name in ("N", "D", "C", "loss")}, dtype=float)
-    return law_line(result, N[known], D[known], level)
+    return law_line(result, N[has_split], D[has_split], level)
 
 
 def interval_name(level: float, of: str = "the law") -> str:

@@ -1,7 +1,7 @@
 """What a figure shows, kept as tables: for files of its data, and for what a page shows on demand.
 
-Everything is drawn through `points`, `line` and `span`, so no line can be without its interval where
-its table has one.
+Everything is drawn through `points` and `line`, so no line can be without its interval where its
+table has one.
 """
 
 from __future__ import annotations
@@ -114,10 +114,15 @@ def points(
     layer.artists.append(artist)
     if bars and layer.ends is not None:
         low, high = layer.ends
-        known = np.isfinite(low) & np.isfinite(high)
+        has_interval = np.isfinite(low) & np.isfinite(high)
         layer.artists.append(
             ax.vlines(
-                at[known], low[known], high[known], color=artist.get_facecolor(), lw=1.4, zorder=3
+                at[has_interval],
+                low[has_interval],
+                high[has_interval],
+                color=artist.get_facecolor(),
+                lw=1.4,
+                zorder=3,
             )
         )
     layers(ax).append(layer)
@@ -171,7 +176,8 @@ def beyond(ax: Axes, start: float, name: str = "beyond the runs", way: int = 1) 
 
 
 def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
-    """Limits that hold all but runs far from the rest, which are marked at the edge with their value.
+    """Limits that hold all but runs far from the rest,
+    which are marked at the edge with their value.
 
     One run that diverged would else press all others into a line; so would an interval that
     reaches far. With ``mark=False`` what lies outside is no mistake: the start of a curve.
@@ -187,12 +193,12 @@ def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
         if layer.ends is not None:
             both = np.concatenate(layer.ends)
             ends.append(scale(both[np.isfinite(both) & ((both > 0) | (not log))]))
-    shown = np.concatenate(inner) if inner else np.empty(0)
-    if not len(shown):
+    values = np.concatenate(inner) if inner else np.empty(0)
+    if not len(values):
         return
-    low, high = shown.min(), shown.max()
+    low, high = values.min(), values.max()
     height = (high - low) or abs(high) * 0.05 or 1.0
-    reach = np.concatenate([*ends, shown])
+    reach = np.concatenate([*ends, values])
     low, high = max(reach.min(), low - _FAR * height), min(reach.max(), high + _FAR * height)
     margin = _ROOM * ((high - low) or height)
     bottom, top = float(back(low - margin)), float(back(high + margin))

@@ -33,19 +33,19 @@ def learning_rates(curves: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     ax = axes() if ax is None else ax
     groups = curve_groups(curves)
-    seen: set[tuple] = set()
-    for _, own in curves.groupby("run", sort=False):
-        name = group_of(own)
-        rates = own["lr"].to_numpy(float)
-        if (same := (name, len(own), float(rates.max()))) in seen:
+    drawn: set[tuple] = set()
+    for _, curve in curves.groupby("run", sort=False):
+        name = group_of(curve)
+        rates = curve["lr"].to_numpy(float)
+        if (same := (name, len(curve), float(rates.max()))) in drawn:
             continue  # of another size or seed
-        new = name not in {known for known, *_ in seen}
-        seen.add(same)
-        kept = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))
+        new = name not in {name_drawn for name_drawn, *_ in drawn}
+        drawn.add(same)
+        places = np.unique(np.linspace(0, len(curve) - 1, _POINTS).astype(int))
         look = category(groups.index(name))
         line(
             ax,
-            own[["step", "lr"]].iloc[kept],
+            curve[["step", "lr"]].iloc[places],
             "step",
             "lr",
             name,

@@ -31,7 +31,7 @@ _SIZES = 4  # whose own line is drawn
 
 
 def loss_against_compute(
-    result: Result,
+    result: Result | None,
     runs: pd.DataFrame,
     *,
     held_out: pd.DataFrame | None = None,
@@ -43,8 +43,8 @@ def loss_against_compute(
 
     Parameters
     ----------
-    result : Result
-        A fit. Of a law that reads more than N and D its runs are shown alone.
+    result : Result or None
+        A fit. Runs are shown alone without one, and of a law that reads more than N and D.
     runs : DataFrame
         With the columns that were fitted; colours are sizes.
     held_out : DataFrame, optional
@@ -60,8 +60,9 @@ def loss_against_compute(
     Axes
     """
     ax = axes() if ax is None else ax
-    fitted = run_table(result, runs)
-    others = None if held_out is None or held_out.empty else run_table(result, held_out)
+    fitted = _at_compute(run_table(result, runs))
+    has_others = held_out is not None and not held_out.empty
+    others = _at_compute(run_table(result, held_out)) if has_others else None
     together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
     low, measured = together["C"].min() / _ROOM, together["C"].max()
     high = max(measured * _ROOM, *(b * 1.1 for b in budgets), 0)
@@ -71,14 +72,14 @@ def loss_against_compute(
         fitted,
         "C",
         "loss",
-        "fitted runs",
-        away=far_from_law(result, fitted),
+        "runs" if result is None else "fitted runs",
+        away=None if result is None else far_from_law(result, fitted),
         color=scale(fitted["N"]),
     )
-    drawn.artists[0].set_label("fitted runs")
+    drawn.artists[0].set_label(drawn.name)
     if others is not None:
         points(ax, others, "C", "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
-    if of_size_and_tokens(result):
+    if result is not None and of_size_and_tokens(result):
         band = interval_name(level) if len(result.draws) else ""
         for n in scale.few(_SIZES):
             _size_line(ax, result, together, n, scale(n), level)
@@ -94,12 +95,17 @@ def loss_against_compute(
     return finish(ax, COMPUTE, LOSS)
 
 
+def _at_compute(table: pd.DataFrame) -> pd.DataFrame:
+    """Runs where the law's lines stand: records may count C by another convention than 6 N D."""
+    return table.assign(C=6 * table["N"] * table["D"]) if {"N", "D"} <= set(table) else table
+
+
 def _size_line(
     ax: Axes, result: Result, runs: pd.DataFrame, n: float, color: np.ndarray, level: float
 ) -> None:
     """The law at one size, over about the compute that it was measured at."""
-    own = runs.loc[runs["N"] == n, "D"]
-    tokens = np.geomspace(own.min() / 2, own.max() * 2, 30)
+    size_tokens = runs.loc[runs["N"] == n, "D"]
+    tokens = np.geomspace(size_tokens.min() / 2, size_tokens.max() * 2, 30)
     table = law_line(result, n, tokens, level)
     line(
         ax, table, "C", "loss", f"law at N = {n:.4g}", color=color, label=False, lw=1, strength=0.6

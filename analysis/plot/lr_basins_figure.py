@@ -44,10 +44,15 @@ def lr_basins(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    UserError
+        If no run has a finite loss.
     """
     ax = axes() if ax is None else ax
-    shown = [name for name in ("run_id", by, x, "loss") if name in runs]
-    table = runs[shown].reset_index(drop=True)
+    columns = [name for name in ("run_id", by, x, "loss") if name in runs]
+    table = runs[columns].reset_index(drop=True)
     loss = table["loss"].to_numpy(float)
     finite = loss[np.isfinite(loss)]
     if not len(finite):
@@ -56,15 +61,15 @@ def lr_basins(
     scale = Scale(table[by])
     points(ax, table, x, "loss", "runs", color=scale(table[by]), away=~(loss <= high), size=0.9)
     optima = []
-    for value, own in table.groupby(by):
-        found = _optimum(own, x, level)
-        if found is None:
-            means = own[np.isfinite(own["loss"])].groupby(x)["loss"].mean().reset_index()
+    for value, sweep in table.groupby(by):
+        best = _optimum(sweep, x, level)
+        if best is None:
+            means = sweep[np.isfinite(sweep["loss"])].groupby(x)["loss"].mean().reset_index()
             ax.plot(means[x], means["loss"], color=scale(value), lw=0.8, ls=":", zorder=2)
             continue
         line(
             ax,
-            _parabola(found, own, x),
+            _parabola(best, sweep, x),
             x,
             "loss",
             f"parabola at {by} = {value:.4g}",
@@ -73,7 +78,7 @@ def lr_basins(
             lw=1.1,
         )
         optima.append(
-            {by: value, x: found.x, "loss": found.loss, "lower": found.lower, "upper": found.upper}
+            {by: value, x: best.x, "loss": best.loss, "lower": best.lower, "upper": best.upper}
         )
     if optima:
         _drift(ax, pd.DataFrame(optima), x)
@@ -84,22 +89,22 @@ def lr_basins(
     return finish(ax, RATE if x == "lr" else x, LOSS)
 
 
-def _optimum(own: pd.DataFrame, x: str, level: float) -> Optimum | None:
+def _optimum(sweep: pd.DataFrame, x: str, level: float) -> Optimum | None:
     try:
-        found = optimum(own[x], own["loss"], level=level)
+        best = optimum(sweep[x], sweep["loss"], level=level)
     except UserError:
         return None
-    return None if found.edge else found
+    return None if best.edge else best
 
 
-def _parabola(found: Optimum, own: pd.DataFrame, x: str) -> pd.DataFrame:
+def _parabola(best: Optimum, sweep: pd.DataFrame, x: str) -> pd.DataFrame:
     """The parabola over the values it goes through, with the scatter of a run about it."""
-    used = nearest(own, x)[x]
+    used = nearest(sweep, x)[x]
     grid = np.geomspace(used.min(), used.max(), 40)
-    losses = found.loss * np.exp(found.excess(grid))
+    losses = best.loss * np.exp(best.excess(grid))
     table = pd.DataFrame({x: grid, "loss": losses})
-    if np.isfinite(found.scatter):
-        half = np.exp(2 * found.scatter)
+    if np.isfinite(best.scatter):
+        half = np.exp(2 * best.scatter)
         table = table.assign(loss_lower=losses / half, loss_upper=losses * half)
     return table
 
@@ -117,7 +122,14 @@ def _drift(ax: Axes, optima: pd.DataFrame, x: str) -> None:
         marker="D",
         ms=4,
     )
-    known = optima.dropna(subset=["lower", "upper"])
+    with_interval = optima.dropna(subset=["lower", "upper"])
     drawn.artists.append(
-        ax.hlines(known["loss"], known["lower"], known["upper"], color=INK, lw=1, zorder=3)
+        ax.hlines(
+            with_interval["loss"],
+            with_interval["lower"],
+            with_interval["upper"],
+            color=INK,
+            lw=1,
+            zorder=3,
+        )
     )

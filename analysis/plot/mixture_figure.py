@@ -26,9 +26,18 @@ def mixture(
 
     Parameters
     ----------
+    result : Result
+        A fit of a law that reads the share.
+    runs : DataFrame
+        The fitted runs.
     pool : str
         The law's column of that share.
     by : str, optional
         A colour a value: the size, or another share.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
     """
     return loss_against(result, runs, pool, by=by, ax=ax, **options)

@@ -40,14 +40,14 @@ def multiverse(found: Multiverse, *, ax: Axes | None = None) -> Axes:
     """
     most = str(_shares(found)["choice"].iloc[0])
     ax = axes() if ax is None else ax
-    known = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
-    known["variant"] = known.index + 1
-    for k, (name, own) in enumerate(known.drop(columns="why").groupby(most, sort=False)):
+    ways = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    ways["variant"] = ways.index + 1
+    for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)
-        points(ax, own, "variant", "answer", _cut(f"{most}: {name}"), **look)
+        points(ax, group, "variant", "answer", _cut(f"{most}: {name}"), **look)
     log_axis(ax.yaxis, short)
     frame(ax)
-    ax.set_xlim(0, len(known) + 1)
+    ax.set_xlim(0, len(ways) + 1)
     return finish(ax, "analysis variant, sorted by its answer", budget_in_words(found.of))
 
 

@@ -1,4 +1,6 @@
-"""The loss above the law's floor, which is a straight line against compute where power laws hold."""
+"""The loss above the law's floor, which is a straight line against compute
+where power laws hold.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def residuals(
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Measured over predicted loss, minus one, with the interval of the law; held-out runs with the interval of
+    """Measured over predicted loss, minus one, with the interval of the law;
+    held-out runs with the interval of
     their prediction.
 
     Parameters
@@ -96,9 +97,9 @@ def _relative(table: pd.DataFrame) -> pd.DataFrame:
 
 def _around_zero(result: Result, table: pd.DataFrame, level: float) -> pd.DataFrame:
     """With the interval that a new run falls in, seen from the prediction."""
-    found = result.predict(table.drop(columns=["loss", "predicted"]), level=level)
+    predicted = result.predict(table.drop(columns=["loss", "predicted"]), level=level)
     for end in ("lower", "upper"):
-        table[f"interval_{end}"] = 100 * (np.asarray(found[end]) / table["predicted"] - 1)
+        table[f"interval_{end}"] = 100 * (np.asarray(predicted[end]) / table["predicted"] - 1)
     return table
 
 

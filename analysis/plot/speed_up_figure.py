@@ -47,28 +47,28 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         raise UserError("speed-up: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
     along, top = trend(comparison, level)
-    shown = along[np.isfinite(along["speed_up"])]
+    bounded = along[np.isfinite(along["speed_up"])]
     ax.axhline(1, color="0.45", lw=0.8, zorder=1.6)
     line(
         ax,
-        shown[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
+        bounded[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
         "C",
         "speed_up",
-        without_interval("along the ladder", shown, "speed_up"),
+        without_interval("along the ladder", bounded, "speed_up"),
         color=palette()[0],
         band=f"{level:.0%} interval",
         lw=1.5,
     )
     table = comparison.multipliers
-    for k, (floor, own) in enumerate(
+    for k, (floor, rows) in enumerate(
         table[np.isfinite(table["multiplier"])].groupby("floor", sort=False)
     ):
-        best = (own["split"] == BEST).all()
+        best = (rows["split"] == BEST).all()
         name = ("best splits" if best else "multiplier") + _FLOORS.get(str(floor), "")
         color = palette()[(1 + k) % len(palette())]
         # Beside each other: both stand at the same budgets.
-        own = own.assign(C=own["C"] * 1.06 ** (k - 0.5))
-        points(ax, own, "C", "multiplier", name, color=color, marker=MARKERS[1 + k], size=1.2)
+        rows = rows.assign(C=rows["C"] * 1.06 ** (k - 0.5))
+        points(ax, rows, "C", "multiplier", name, color=color, marker=MARKERS[1 + k], size=1.2)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
     frame(ax)

@@ -119,11 +119,11 @@ class Scale:
         return self.map(self.norm(np.asarray(values, float)))
 
     def few(self, most: int = 5) -> np.ndarray:
-        """Some of the values, evenly apart in logarithms: those whose lines are drawn."""
+        """At most `most` of the values, evenly apart in logarithms: those whose lines are drawn."""
         if len(self.values) <= most:
             return self.values
-        wanted = np.geomspace(self.values[0], self.values[-1], most)
-        near = np.abs(np.log(self.values)[:, None] - np.log(wanted)).argmin(axis=0)
+        places = np.geomspace(self.values[0], self.values[-1], most)
+        near = np.abs(np.log(self.values)[:, None] - np.log(places)).argmin(axis=0)
         return self.values[np.unique(near)]
 
     def bar(self, ax: Axes, label: str, powers: bool = False) -> None:
@@ -150,7 +150,9 @@ class Scale:
 
 
 def finish(ax: Axes, x: str, y: str, legend: bool = True, title: str = "") -> Axes:
-    """Labels, a faint grid, and a legend above the data, where it hides nothing; its title is the axes'."""
+    """Labels, a faint grid, and a legend above the data, where it hides nothing;
+    its title is the axes'.
+    """
     ax.set_xlabel(x)
     ax.set_ylabel(_along(ax, y))
     ax.grid(alpha=0.25, lw=0.5)

@@ -1,4 +1,6 @@
-"""Ticks of logarithmic axes: as many labels as there is room for, whatever part of a decade is shown."""
+"""Ticks of logarithmic axes: as many labels as there is room for,
+whatever part of a decade is shown.
+"""
 
 from __future__ import annotations
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.comparison import paired
@@ -19,41 +15,24 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.reporting.reported_runs import ReportedRuns
+from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
-from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
-    from scalinglab.analysis.reporting.outlook import Outlook
-
-_SAME_BUDGET = 0.1  # gap in log C between two compute budgets
-# How columns are written that are not told best by three or four digits.
-_FORMS = {
-    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
-    **dict.fromkeys(("a", "b"), ".3f"),
-    **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
-    **dict.fromkeys(("wasted", "half_width"), ".1%"),
-}
 
 
-Form = str | Callable[[float], str]
-NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Everything a report says about a study.
+@dataclass(frozen=True, kw_only=True)
+class Answer(ReportedRuns):
+    """Everything a report says about a study with a law.
 
     Attributes
     ----------
-    study, question : str
-    outputs : Path
-    runs : DataFrame
-        From ``analysis.load``, all roles; with a column `arm` where arms are compared.
     law : Result
         Fitted to the runs with the role "fit".
     held_out : DataFrame
@@ -61,46 +40,33 @@ class Answer:
         over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
         share of the resamples that predict what no loss can be.
     allocation : Allocation or None
-        N*, D* for the study's budgets; None if it names none.
+        N*, D* for the study's budgets; None if it names none, or one has no best split.
     curves : DataFrame
         Curves of the runs with the role "curve", `loss` where validation was measured.
     curve_law : Result or None
         Fitted to the schedules that were not held out.
     curve_check : DataFrame
         One row a held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
-    unfinished : dict
-        State -> number of runs of the plan that left no record.
-    machines : DataFrame
-        Where the runs happened, with versions.
-    outlook : Outlook or None
-        Forecasts of what has not ended, how forecasts did, and the comparison of arms.
     approaches : Approaches or None
         The split in other ways; None where the runs give none but the surface's.
     multiverse : Multiverse or None
         N* for the largest budget under every choice, if asked for.
     laws : LawsCompared or None
         What laws predict of budgets that they have not seen, if asked for.
-    arm : str or None
-        The setting that tells the compared arms apart.
+    unanswered : tuple of str
+        What was asked for and could not be answered, and why.
     """
 
-    study: str
-    question: str
-    outputs: Path
-    runs: pd.DataFrame
     law: Result
     held_out: pd.DataFrame
     allocation: Allocation | None
     curves: pd.DataFrame
     curve_law: Result | None
     curve_check: pd.DataFrame
-    unfinished: dict[str, int]
-    machines: pd.DataFrame
-    outlook: Outlook | None = None
     approaches: Approaches | None = None
     multiverse: Multiverse | None = None
-    arm: str | None = None
     laws: LawsCompared | None = None
+    unanswered: tuple[str, ...] = ()
 
     @property
     def counted(self) -> str:
@@ -124,18 +90,21 @@ class Answer:
         inside = [r for r in rows if r["inside"] and r["C"] <= measured]
         row = (inside or rows)[-1]
         return (
-            f"With C = {power(row['C'])} FLOPs the best model has N* = {_ranged(row, 'N', short)}"
-            f" parameters and is trained on D* = {_ranged(row, 'D', short)} tokens; "
+            f"With C = {power(row['C'])} FLOPs the best model has N* ="
+            f" {value_text(row, 'N', short)}"
+            f" parameters and is trained on D* = {value_text(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
             + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
         )
 
     def beside_headline(self) -> list[str]:
-        """What a page says next to its headline, figures and tables, which hold the other numbers."""
+        """What a page says next to its headline, figures and tables,
+        which hold the other numbers.
+        """
         sentences = [
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
-            self._points(),
+            self.design(),
             self._exponents() if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
@@ -163,47 +132,30 @@ class Answer:
             self.multiverse.sentence() if self.multiverse else "",
             self._extrapolation(),
             self.laws.sentence() if self.laws else "",
-            self._points(),
+            self.design(),
             self._exponents(),
             self._schedules(),
         ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
-        return [sentence for sentence in (*sentences, *ahead) if sentence]
-
-    def _points(self) -> str:
-        fitted = with_role(self.runs, "fit")
-        missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
-        diverged = (self.runs["status"] == State.DIVERGED).sum()
-        swept = (self.runs["role"] == "sweep").sum()
-        return (
-            f"{_design_in_words(fitted)} were fitted: N {fitted['N'].min():,.0f} to "
-            f"{fitted['N'].max():,.0f}, D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
-            + (f" {diverged} diverged runs are left out." if diverged else "")
-            + (
-                f" {swept} runs with the role sweep are left out: answer.kind=tune evaluates them."
-                if swept
-                else ""
-            )
-            + (f" Not finished: {missing}." if missing else "")
-        )
+        return [sentence for sentence in (*sentences, *ahead, *self.unanswered) if sentence]
 
     def _exponents(self) -> str:
         law = self.law.law
-        told = (*law.parameters_with_role("exponent"), *law.parameters_with_role("floor"))
-        if not told:
+        names = (*law.parameters_with_role("exponent"), *law.parameters_with_role("floor"))
+        if not names:
             return ""
         ends = self.law.summary[["lower", "upper"]]
-        named, known = [], bool(ends.notna().all(axis=None))
-        for name in told:
+        named, has_intervals = [], bool(ends.notna().all(axis=None))
+        for name in names:
             low, high = ends.loc[name]
             if name in self.law.diagnosis.unidentified:
                 named.append(f"{name} is not identified by these runs")
             else:
-                between = f" ({low:.3f} to {high:.3f})" if known else ""
+                between = f" ({low:.3f} to {high:.3f})" if has_intervals else ""
                 named.append(f"{name} = {self.law.params[name]:.3f}{between}")
         intervals = (
             f"Intervals are {self.law.settings['level']:.0%}."
-            if known
+            if has_intervals
             else "There are no intervals."
         )
         return f"Fitted law: {'; '.join(named)}. {intervals}"
@@ -212,7 +164,7 @@ class Answer:
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {_ranged(r, 'predicted', '.4f')}, "
+            f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {value_text(r, 'predicted', '.4f')}, "
             f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
             for r in records_of(
                 self.held_out.rename(
@@ -233,9 +185,10 @@ class Answer:
         if self.allocation is None:
             return ""
         rows = [
-            f"- C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
-            f"{_ranged(r, 'tokens_per_parameter')} tokens per parameter, loss "
-            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside the measured range")
+            f"- C = {r['C']:.3g} FLOPs: N* = {value_text(r, 'N')}, D* = {value_text(r, 'D')}, "
+            f"{value_text(r, 'tokens_per_parameter')} tokens per parameter, loss "
+            f"{value_text(r, 'loss', '.3f')}"
+            + ("" if r["inside"] else ", outside the measured range")
             for r in records_of(self.allocation.table)
         ]
         grown = growth_in_words(self.allocation.exponents)
@@ -255,51 +208,3 @@ class Answer:
         ]
         used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
         return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
-
-
-def _design_in_words(fitted: pd.DataFrame) -> str:
-    """How many runs, and at how many compute budgets, or sizes and token budgets."""
-    sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
-    budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
-    if 1 < budgets < min(sizes, lengths):
-        return f"{len(fitted)} runs at {budgets} compute budgets"
-    return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
-
-
-def with_intervals(
-    table: pd.DataFrame, written: Mapping[str, Callable[[float], str]] = NONE_WRITTEN
-) -> pd.DataFrame:
-    """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
-
-    What is not known is left empty. `written` says how the numbers of some columns are written.
-    """
-    shown = {}
-    for name in table:
-        form = written.get(str(name)) or _FORMS.get(str(name))
-        if f"{name}_lower" in table:
-            shown[name] = [_ranged(row, str(name), form) for row in records_of(table)]
-        elif not str(name).endswith(("_lower", "_upper")):
-            shown[name] = [_plain(value, form or ".4g") for value in table[name]]
-    return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
-
-
-def _plain(value: Any, form: Form) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return "" if np.isnan(value) else _written(value, form)
-    return str(value)
-
-
-def _written(value: float, form: Form) -> str:
-    return form(value) if callable(form) else f"{value:{form}}"
-
-
-def _ranged(row: dict[str, Any], name: str, form: Form | None = None) -> str:
-    """A value and its interval: three digits if no form is asked for, ends of zero shown."""
-    lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
-    if np.isnan(row[name]):
-        return ""
-    numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or "#.3g").removesuffix(".") for v in numbers)
-    return value if np.isnan(lower) else f"{value} ({low} to {high})"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.settings import arm_values
-from scalinglab.analysis.decisions.allocation import allocate
+from scalinglab.analysis.decisions.allocation import NoBestSplit, allocate
 from scalinglab.analysis.decisions.approaches import other_approaches
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.law_choice import times_beyond
@@ -22,9 +22,12 @@ from scalinglab.analysis.judgement.laws_compared import laws_compared
 from scalinglab.analysis.judgement.multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.outlook import build_outlook
+from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
@@ -47,21 +50,36 @@ def answer_study(
     calibrate: bool = True,
     loss: str | None = None,
 ) -> Answer:
-    """Answer a study from its records; with `multiverse` under every choice, some fifty fits more,
-    with `laws` beside what other laws predict of budgets that they have not seen.
+    """Answer a study from its records.
 
-    `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
-    With `calibrate`, intervals of losses are as wide as the record of earlier forecasts says.
-    `loss` is a measured column that is taken as the loss, as in `analysis.load`.
+    Parameters
+    ----------
+    outputs : path
+    study : str
+    resamples, seed, mix_fingerprints
+        As in `analysis.fit`.
+    arm : str, optional
+        A setting (``optimizer.name``) whose values are compared.
+    between : list of str
+        Which two of its values, where there are more.
+    multiverse : bool
+        Whether to answer under every analysis choice as well: some fifty more fits.
+    laws : bool
+        Whether to say what other laws predict of budgets that they have not seen.
+    calibrate : bool
+        Whether intervals of losses are as wide as the record of earlier forecasts says.
+    loss : str, optional
+        A measured column that is taken as the loss, as in `analysis.load`.
 
     Raises
     ------
+    TooFewPoints
+        If the finished runs do not determine the law; `analysis.runs_without_law` shows them.
     UserError
-        If the study does not exist or has too few finished runs to fit its law, or their losses
-        were measured on different validation sets.
+        If the study does not exist or has no finished run to fit, or their losses were measured on
+        different validation sets.
     """
-    plan = study_plan(outputs, study)
-    wanted = plan.study.answer
+    wanted = study_plan(outputs, study).study.answer
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
     how: dict[str, Any] = {
@@ -74,45 +92,106 @@ def answer_study(
     law = fit(wanted.law, fitted, beyond=beyond, **how)
     if calibrate:
         law = calibrated(law, outputs, study)
-    curves, curve_law, curve_check = _curves(outputs, runs, wanted, loss, **how)
+    unanswered: list[str] = []
+    allocation = compared = None
+    if wanted.budgets:
+        try:
+            allocation = allocate(law, wanted.budgets)
+        except NoBestSplit as error:
+            unanswered.append(f"No split of the budgets: {error}.")
+    curves, curve_law, curve_check = _curves_of(outputs, runs, loss), None, pd.DataFrame()
+    try:
+        curves, curve_law, curve_check = _curve_law(curves, wanted, **how)
+    except TooFewPoints as error:
+        unanswered.append(f"No law of curves: {error}.")
+    if laws:
+        try:
+            compared = laws_compared(
+                fitted, law, delta=wanted.delta, beyond=beyond, mix_fingerprints=mix_fingerprints
+            )
+        except UserError as error:
+            unanswered.append(f"Laws are not compared: {error}.")
     return Answer(
-        study=study,
-        question=plan.study.question,
-        outputs=Path(outputs),
-        runs=runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
-        law=law,
-        held_out=_held_out(law, with_role(runs, "held_out")),
-        allocation=allocate(law, wanted.budgets) if wanted.budgets else None,
-        curves=curves,
-        curve_law=curve_law,
-        curve_check=curve_check,
-        unfinished=_unfinished(Path(outputs), plan, runs),
-        machines=_machines(Path(outputs), runs),
-        outlook=build_outlook(
+        **_reported(
             outputs,
             study,
-            arm=arm,
-            between=between,
+            runs,
+            arm,
+            between,
             resamples=resamples,
             seed=seed,
             calibrate=calibrate,
             loss=loss,
         ),
-        approaches=other_approaches(law, fitted, wanted.budgets),
+        law=law,
+        held_out=_held_out(law, with_role(runs, "held_out")),
+        allocation=allocation,
+        curves=curves,
+        curve_law=curve_law,
+        curve_check=curve_check,
+        approaches=other_approaches(law, fitted, allocation),
         multiverse=answer_multiverse(outputs, study, wanted, mix_fingerprints, loss)
         if multiverse
         else None,
-        arm=arm,
-        laws=laws_compared(
-            fitted,
-            wanted.law,
-            delta=wanted.delta,
-            beyond=beyond,
-            mix_fingerprints=mix_fingerprints,
-        )
-        if laws
-        else None,
+        laws=compared,
+        unanswered=tuple(unanswered),
     )
+
+
+def runs_without_law(
+    outputs: str | Path,
+    study: str,
+    why: str,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    arm: str | None = None,
+    between: Sequence[str] = (),
+    calibrate: bool = True,
+    loss: str | None = None,
+) -> RunsWithoutLaw:
+    """What the runs of a study say where they do not determine its law.
+
+    Parameters
+    ----------
+    outputs : path
+    study : str
+    why : str
+        Why there is no law: the sentence of the `TooFewPoints` that `answer_study` raised.
+    resamples, seed, arm, between, calibrate, loss
+        As in `answer_study`: of forecasts and of the comparison of arms.
+
+    Raises
+    ------
+    UserError
+        If the study does not exist or has no finished run to fit.
+    """
+    runs = load(outputs, study=study, flops=FLOPS, loss=loss)
+    require(with_role(runs, "fit"), outputs, study, "fit")
+    how = {"resamples": resamples, "seed": seed, "calibrate": calibrate, "loss": loss}
+    return RunsWithoutLaw(**_reported(outputs, study, runs, arm, between, **how), why=why)
+
+
+def _reported(
+    outputs: str | Path,
+    study: str,
+    runs: pd.DataFrame,
+    arm: str | None,
+    between: Sequence[str],
+    **how: Any,
+) -> dict[str, Any]:
+    """The fields of `ReportedRuns`; `how` are options of `build_outlook`."""
+    plan = study_plan(outputs, study)
+    return {
+        "study": study,
+        "question": plan.study.question,
+        "outputs": Path(outputs),
+        "runs": runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
+        "unfinished": _unfinished(Path(outputs), plan, runs),
+        "machines": _machines(Path(outputs), runs),
+        "outlook": build_outlook(outputs, study, arm=arm, between=between, **how),
+        "arm": arm,
+    }
 
 
 def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
@@ -135,37 +214,37 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _curves(
-    outputs: str | Path,
-    runs: pd.DataFrame,
-    wanted: AnswerConfig,
-    loss: str | None,
-    **options: Any,
+def _curves_of(outputs: str | Path, runs: pd.DataFrame, loss: str | None) -> pd.DataFrame:
+    """The curves of the finished runs with the role "curve"."""
+    ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
+    return load_curves(outputs, run_ids=ids, loss=loss)
+
+
+def _curve_law(
+    curves: pd.DataFrame, wanted: AnswerConfig, **options: Any
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
     """Fit the curve law to all schedules but the held-out one, and predict that one.
 
     `options` are those of the fit.
     """
-    ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
-    curves = load_curves(outputs, run_ids=ids, loss=loss)
-    held_out = curves["schedule"] == wanted.curve_held_out if len(ids) else pd.Series(dtype=bool)
-    if not len(ids) or held_out.all() or not held_out.any():
+    is_held_out = curves["schedule"] == wanted.curve_held_out
+    if is_held_out.all() or not is_held_out.any():
         return curves, None, pd.DataFrame()
     # All have the same initial weights and data: what varies is within the curves.
     curves = curves.drop(columns="cluster")
-    law = fit(wanted.curve_law, curves[~held_out], **options)
-    checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
+    law = fit(wanted.curve_law, curves[~is_held_out], **options)
+    checks = [_check_curve(law, curve) for _, curve in curves[is_held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)
 
 
 def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
     predicted = law.predict(curve)["loss"]
-    found = scores(curve["loss"], predicted)
+    fit_scores = scores(curve["loss"], predicted)
     last = curve["loss"].last_valid_index()
     return {
         "run": curve["run"].iloc[0],
         "schedule": curve["schedule"].iloc[0],
-        **{k: found[k] for k in ("points", "r2", "mae")},
+        **{k: fit_scores[k] for k in ("points", "r2", "mae")},
         "final": curve["loss"][last],
         "predicted": predicted[last],
         "error": predicted[last] / curve["loss"][last] - 1,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 
 
 def facts_of_fit(result: Result) -> dict[str, Any]:
@@ -49,79 +50,94 @@ def facts_of_fit(result: Result) -> dict[str, Any]:
     }
 
 
-def facts_of_allocation(found: Allocation) -> dict[str, Any]:
+def facts_of_allocation(allocation: Allocation) -> dict[str, Any]:
     """One entry a budget, how N* and D* grow, and what to doubt."""
     return {
-        "cost": found.cost,
-        "budgets": found.table,
-        "exponents": found.exponents.to_dict("index"),
-        "inflation": found.calibration_factor,
-        "warnings": found.warnings,
+        "cost": allocation.cost,
+        "budgets": allocation.table,
+        "exponents": allocation.exponents.to_dict("index"),
+        "inflation": allocation.calibration_factor,
+        "warnings": allocation.warnings,
     }
 
 
-def facts_of_approaches(found: Approaches) -> dict[str, Any]:
+def facts_of_approaches(approaches: Approaches) -> dict[str, Any]:
     """One entry an approach and a budget, the exponents, and what was refused."""
     return {
-        "cost": found.cost,
-        "budgets": found.table,
-        "exponents": found.exponents,
-        "refused": found.refused,
-        "isoflop_minima": found.minima.table,
-        "warnings": found.warnings,
+        "cost": approaches.cost,
+        "budgets": approaches.table,
+        "exponents": approaches.exponents,
+        "refused": approaches.refused,
+        "isoflop_minima": approaches.minima.table,
+        "warnings": approaches.warnings,
     }
 
 
-def facts_of_next(found: NextRuns) -> dict[str, Any]:
+def facts_of_next(next_runs: NextRuns) -> dict[str, Any]:
     """The chosen runs, and how well the target is known now and expected to be then."""
     return {
-        "runs": found.table.rename_axis("run_id").reset_index(),
-        "now": found.now,
-        "then": found.then,
-        "enough": found.enough,
-        "tolerance": found.tolerance,
-        "inflation": found.calibration_factor,
+        "runs": next_runs.table.rename_axis("run_id").reset_index(),
+        "now": next_runs.now,
+        "then": next_runs.then,
+        "enough": next_runs.enough,
+        "tolerance": next_runs.tolerance,
+        "inflation": next_runs.calibration_factor,
     }
 
 
-def facts_of_multiverse(found: Multiverse) -> dict[str, Any]:
+def facts_of_multiverse(multiverse: Multiverse) -> dict[str, Any]:
     """Every way to fit with its answer, and which choice the answer hangs on."""
-    low, high = found.range
+    low, high = multiverse.range
     return {
-        "of": found.of,
+        "of": multiverse.of,
         "smallest": low,
         "largest": high,
-        "shares": found.shares,
-        "ways": found.table,
+        "shares": multiverse.shares,
+        "ways": multiverse.table,
     }
 
 
-def facts_of_laws(found: LawsCompared) -> dict[str, Any]:
+def facts_of_laws(compared: LawsCompared) -> dict[str, Any]:
     """One entry a law, from how many predictions, and which laws the runs cannot tell apart."""
     return {
-        "laws": found.table.to_dict("index"),
-        "predictions": found.points,
-        "origins": found.origins,
-        "rivals": found.rivals,
+        "laws": compared.table.to_dict("index"),
+        "predictions": compared.points,
+        "origins": compared.origins,
+        "rivals": compared.rivals,
     }
 
 
-def facts_of_arms(found: ArmComparison) -> dict[str, Any]:
+def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
     """The comparison as plain values, for programs."""
     return {
-        "arms": found.arms,
-        "fit": None if found.result is None else facts_of_fit(found.result),
-        "pairs": found.pairs.table,
-        "paired": {k: getattr(found.pairs, k) for k in ("ratio", "lower", "upper", "by")},
-        "sharing": found.sharing,
-        "scales": found.scales,
-        "multipliers": found.multipliers,
-        "verdicts": found.verdicts,
-        "crossover": found.crossover,
-        "ended": found.ended,
-        "censored": found.censored,
-        "differences": found.differences,
-        "warnings": found.warnings,
+        "arms": comparison.arms,
+        "fit": None if comparison.result is None else facts_of_fit(comparison.result),
+        "pairs": comparison.pairs.table,
+        "paired": {k: getattr(comparison.pairs, k) for k in ("ratio", "lower", "upper", "by")},
+        "sharing": comparison.sharing,
+        "scales": comparison.scales,
+        "multipliers": comparison.multipliers,
+        "verdicts": comparison.verdicts,
+        "crossover": comparison.crossover,
+        "ended": comparison.ended,
+        "censored": comparison.censored,
+        "differences": comparison.differences,
+        "warnings": comparison.warnings,
+    }
+
+
+def facts_without_law(study: RunsWithoutLaw) -> dict[str, Any]:
+    """Everything `RunsWithoutLaw.text` says, in numbers; ``fit`` is None, ``why`` says why."""
+    outlook = study.outlook
+    return {
+        "study": study.study,
+        "question": study.question,
+        "sentences": study.sentences(),
+        "fit": None,
+        "why": study.why,
+        "runs": study.runs.drop(columns="recipe", errors="ignore"),
+        "arms": None if outlook is None or outlook.arms is None else facts_of_arms(outlook.arms),
+        "unfinished": study.unfinished,
     }
 
 
@@ -141,5 +157,6 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "multiverse": None if multiverse is None else facts_of_multiverse(multiverse),
         "curve_fit": None if curve_law is None else facts_of_fit(curve_law),
         "curves_held_out": answer.curve_check,
+        "unanswered": answer.unanswered,
         "unfinished": answer.unfinished,
     }

@@ -53,15 +53,15 @@ class Outlook:
     def sentences(self) -> list[str]:
         """What to say of each, a paragraph each."""
         sentences = []
-        known = self.forecasts[self.forecasts["loss"].notna()]
-        if len(known):
+        with_forecast = self.forecasts[self.forecasts["loss"].notna()]
+        if len(with_forecast):
             rows = [
                 f"- N {r['N']:,}, D {r['D']:,} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
                 f" of its curve known): {r['loss']:.4f}"
                 + (interval_in_words(r["lower"], r["upper"]) or f", without interval: {r['note']}")
-                for r in known.head(8).to_dict("records")
+                for r in with_forecast.head(8).to_dict("records")
             ]
-            more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []
+            more = [f"- and {len(with_forecast) - 8} more"] if len(with_forecast) > 8 else []
             sentences.append("\n".join(["Forecasts of unfinished runs:", *rows, *more]))
         if len(self.track):
             sentences.append(sentence(self.record, self.level))
@@ -103,7 +103,7 @@ def build_outlook(
     """
     record = track_record(outputs)
     factor = calibration_factor(outputs, study, level) if calibrate else 1.0
-    found = forecast_study(
+    forecasts = forecast_study(
         outputs, study, level=level, resamples=_FORECASTS, seed=seed, calibration_factor=factor
     )
     arms = None
@@ -111,7 +111,7 @@ def build_outlook(
         arms = _arms(
             outputs, study, arm, between, loss, resamples=resamples, seed=seed, level=level
         )
-    return Outlook(found, factor, record[record["study"] == study], record, arms, level)
+    return Outlook(forecasts, factor, record[record["study"] == study], record, arms, level)
 
 
 def _arms(

@@ -133,6 +133,13 @@ def page(
 
     Parameters
     ----------
+    title, question : str
+        Name of the study, and what it asks.
+    findings, warnings : sequence of str
+        A sentence or paragraph each.
+    sections : sequence of Section
+    outputs : path
+        Where the runs are.
     headline : str
         The answer in one sentence.
     leading : sequence of (caption, Figure)
@@ -185,12 +192,12 @@ def _light(
     leading: list[tuple[str, Picture]], sections: list[_Shown]
 ) -> tuple[list[tuple[str, Picture]], list[_Shown]]:
     """Without second pictures on linear axes, where all together would make a heavy page."""
-    every = [*leading, *(shown for section in sections for shown in section.figures)]
-    if sum(len(text) for _, shown in every for text in shown.svgs) <= _MOST:
+    every = [*leading, *(figure for section in sections for figure in section.figures)]
+    if sum(len(text) for _, figure in every for text in figure.svgs) <= _MOST:
         return leading, sections
 
     def first(figures: Sequence[tuple[str, Picture]]) -> list[tuple[str, Picture]]:
-        return [(caption, replace(shown, svgs=shown.svgs[:1])) for caption, shown in figures]
+        return [(caption, replace(figure, svgs=figure.svgs[:1])) for caption, figure in figures]
 
     return first(leading), [replace(part, figures=first(part.figures)) for part in sections]
 
@@ -252,8 +259,8 @@ def _texts(values: pd.Series) -> list[str]:
     texts = [_text(value) for value in values]
     if not pd.api.types.is_float_dtype(values):
         return texts
-    known = values.dropna()
-    if (known % 1 == 0).all() and known.abs().max() < _COUNTED:  # counts that a gap made floats
+    numbers = values.dropna()
+    if (numbers % 1 == 0).all() and numbers.abs().max() < _COUNTED:  # counts that a gap made floats
         return ["" if pd.isna(value) else f"{value:,.0f}" for value in values]
     sizes = values.abs()[values.abs() > 0]
     if sizes.empty or sizes.max() > _ONE_SIZE * sizes.min() or any("e" in t for t in texts):

@@ -1,4 +1,5 @@
-"""Figures in a page: SVG whose text is text, with what it shows as data for a script to show on demand.
+"""Figures in a page: SVG whose text is text, with what it shows as data for a
+script to show on demand.
 
 The picture is complete without the script. What the script adds needs no library: the values under
 the pointer, hidden layers, linear axes (drawn here, as a second picture) and files to download.
@@ -134,8 +135,8 @@ def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
 
 
 def _rounded(places: np.ndarray, digits: int) -> list[list[float]]:
-    kept = np.round(places, digits)
-    return (kept if digits else kept.astype(int)).tolist()
+    rounded = np.round(places, digits)
+    return (rounded if digits else rounded.astype(int)).tolist()
 
 
 def _number(value: Any) -> Any:
@@ -163,7 +164,9 @@ def _places(figure: Figure) -> list[np.ndarray]:
 
 
 def _on_linear_axes(figure: Figure) -> Any:
-    """Turn logarithmic axes into linear ones; returns what turns them back, None if there are none."""
+    """Turn logarithmic axes into linear ones; returns what turns them back,
+    None if there are none.
+    """
     from matplotlib.ticker import MaxNLocator
 
     from scalinglab.analysis.plot.ticks import set_scale
@@ -176,11 +179,15 @@ def _on_linear_axes(figure: Figure) -> Any:
         for axis, log in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
             if log != "log":
                 continue
-            kept = axis.get_major_locator(), axis.get_major_formatter(), axis.get_minor_locator()
-            changed.append((ax, axis, kept, limits))
+            log_ticks = (
+                axis.get_major_locator(),
+                axis.get_major_formatter(),
+                axis.get_minor_locator(),
+            )
+            changed.append((ax, axis, log_ticks, limits))
             set_scale(axis, "linear")
             axis.set_major_locator(MaxNLocator(5))
-            axis.set_major_formatter(kept[1])
+            axis.set_major_formatter(log_ticks[1])
         ax.set_xlim(limits[0])
         ax.set_ylim(limits[1])
 
@@ -207,11 +214,11 @@ def _legend(figure: Figure, key: str) -> list[list[str]]:
     """Name the artists that each entry of a legend stands for: ``[entry, artist, ...]`` by id."""
     entries = []
     for i, ax in enumerate(figure.axes):
-        shown = ax.get_legend()
-        if shown is None or not _has_layers(ax):
+        legend = ax.get_legend()
+        if legend is None or not _has_layers(ax):
             continue
         for k, (artist, text) in enumerate(
-            zip(ax.get_legend_handles_labels()[0], shown.get_texts(), strict=False)
+            zip(ax.get_legend_handles_labels()[0], legend.get_texts(), strict=False)
         ):
             name = f"{key}-{i}-{k}"
             text.set_gid(f"{name}-t")
@@ -236,8 +243,8 @@ def _together(ax: Axes, artist: Any) -> list[Artist]:
             a for layer in every for a in layer.artists if isinstance(a, PolyCollection)
         ]
         return bands if artist in bands else [artist, *bands]
-    own = [layer for layer in every if artist in layer.artists]
-    names = {layer.name for layer in own} | {f"law, {layer.name}" for layer in own}
+    own_layers = [layer for layer in every if artist in layer.artists]
+    names = {layer.name for layer in own_layers} | {f"law, {layer.name}" for layer in own_layers}
     named = [a for layer in every if layer.name in names for a in layer.artists]
-    kept = [a for a in named if not isinstance(a, PolyCollection)]
-    return kept if artist in kept else [artist, *kept]
+    artists = [a for a in named if not isinstance(a, PolyCollection)]
+    return artists if artist in artists else [artist, *artists]

@@ -1,8 +1,11 @@
-"""An answer as one self-contained HTML file: a sentence, its figure, what to doubt, then the rest."""
+"""An answer as one self-contained HTML file: a sentence, its figure, what to doubt,
+then the rest.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +15,19 @@ import pandas as pd
 from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.plot.labels import SHARES, power, short
-from scalinglab.analysis.reporting.answer import with_intervals
-from scalinglab.analysis.reporting.citations import bibtex, latex
-from scalinglab.analysis.reporting.facts import facts_of_answer
+from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.reporting.citations import bibtex
+from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
-from scalinglab.analysis.reporting.report_figures import ReportFigures, run_curves
+from scalinglab.analysis.reporting.report_figures import (
+    ReportFigures,
+    figures_without_law,
+    run_curves,
+)
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_SIZE
@@ -27,7 +36,7 @@ from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
-    from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 # Columns of counts and compute, as figures write them.
 _WRITTEN = {"N": short, "D": short, "C": power}
@@ -37,8 +46,8 @@ _PARABOLA = "arXiv:2603.22339"
 _CURVES, _CURVE_POINTS = 150, 40  # runs whose curves a page holds, and points of each
 
 
-def write_report(answer: Answer, path: str | Path) -> Path:
-    """Write the report of an answer; replaces the file whole.
+def write_report(answer: Answer | RunsWithoutLaw, path: str | Path) -> Path:
+    """Write the report of a study; replaces the file whole.
 
     Returns
     -------
@@ -46,7 +55,8 @@ def write_report(answer: Answer, path: str | Path) -> Path:
         Where it was written.
     """
     path = Path(path)
-    write_atomic(path.absolute(), report_html(answer))
+    text = report_html(answer) if isinstance(answer, Answer) else html_without_law(answer)
+    write_atomic(path.absolute(), text)
     return path
 
 
@@ -79,12 +89,34 @@ def report_html(answer: Answer) -> str:
     )
 
 
+def html_without_law(study: RunsWithoutLaw) -> str:
+    """The report of a study whose runs do not determine its law: what they say without one."""
+    facts = json.dumps(plain(facts_without_law(study)), indent=1, allow_nan=False)
+    return page(
+        study.study,
+        study.question,
+        study.sentences()[1:],
+        [f"arms: {warning}" for warning in _arm_warnings(study)],
+        [*_outlook(study), *_runs(study), *_machines(study)],
+        study.outputs,
+        headline=study.headline(),
+        leading=figures_without_law(study),
+        downloads=[Download("The runs as data (JSON)", f"{study.study}.json", facts)],
+        runs=RunDetails(_details(study), _run_curves(study)),
+    )
+
+
+def _arm_warnings(study: ReportedRuns) -> Sequence[str]:
+    if study.outlook is None or study.outlook.arms is None:
+        return ()
+    return study.outlook.arms.warnings
+
+
 def _warnings(answer: Answer) -> list[str]:
-    warnings = list(answer.law.warnings)
+    warnings = [*answer.unanswered, *answer.law.warnings]
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
-    if answer.outlook is not None and answer.outlook.arms is not None:
-        warnings += [f"arms: {warning}" for warning in answer.outlook.arms.warnings]
+    warnings += [f"arms: {warning}" for warning in _arm_warnings(answer)]
     if answer.curve_law is not None:
         warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
     return warnings
@@ -110,7 +142,9 @@ def _how(law: Result) -> str:
 
 
 def _overview(law: Result) -> pd.DataFrame:
-    """The parameters, a value with its interval in one cell; the laws and their shares of a mixture."""
+    """The parameters, a value with its interval in one cell;
+    the laws and their shares of a mixture.
+    """
     table = law.overview.reset_index()
     if "value" not in table:
         return table
@@ -134,36 +168,41 @@ def _laws(answer: Answer) -> list[Section]:
 
 
 def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
-    shown = figures.splits()
+    captioned = figures.splits()
     if answer.allocation is None:
-        return [Section("IsoFLOP curves", figures=shown)] if shown else []
+        return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
     title = f"How to split a budget ({answer.counted})"
     return [
-        Section(title, tables=[with_intervals(answer.allocation.table, _WRITTEN)], figures=shown)
+        Section(
+            title, tables=[with_intervals(answer.allocation.table, _WRITTEN)], figures=captioned
+        )
     ]
 
 
 def _approaches(answer: Answer) -> list[Section]:
-    found = answer.approaches
-    if answer.allocation is None or found is None:
+    approaches = answer.approaches
+    if answer.allocation is None or approaches is None:
         return []
     return [
         Section(
             text="Three approaches side by side: N* grows as C^a, D* as C^b.",
-            tables=[with_intervals(found.exponents), with_intervals(found.table, _WRITTEN)],
-            refused=refusals_in_words(found.refused),
+            tables=[
+                with_intervals(approaches.exponents),
+                with_intervals(approaches.table, _WRITTEN),
+            ],
+            refused=refusals_in_words(approaches.refused),
         )
     ]
 
 
 def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
-    found = answer.multiverse
-    if found is None:
+    multiverse = answer.multiverse
+    if multiverse is None:
         return []
     return [
         Section(
             "How the answer varies with the analysis choices",
-            tables=[with_intervals(found.shares).rename(columns=SHARES)],
+            tables=[with_intervals(multiverse.shares).rename(columns=SHARES)],
             figures=figures.multiverse(),
         )
     ]
@@ -185,17 +224,17 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
     ]
 
 
-def _outlook(answer: Answer) -> list[Section]:
+def _outlook(answer: ReportedRuns) -> list[Section]:
     return [] if answer.outlook is None else outlook_sections(answer.outlook)
 
 
-def _runs(answer: Answer) -> list[Section]:
+def _runs(answer: ReportedRuns) -> list[Section]:
     return [Section("The runs", tables=[_run_table(answer)])]
 
 
-def _run_table(answer: Answer) -> pd.DataFrame:
+def _run_table(answer: ReportedRuns) -> pd.DataFrame:
     arm = [] if answer.arm is None else [answer.arm]
-    shown = [
+    columns = [
         "run_id",
         "role",
         "status",
@@ -214,21 +253,21 @@ def _run_table(answer: Answer) -> pd.DataFrame:
         "cluster",
         "seconds",
     ]
-    shown = [name for name in dict.fromkeys(shown) if answer.runs[name].notna().any()]
-    runs = answer.runs[shown].astype({"C": float})
+    columns = [name for name in dict.fromkeys(columns) if answer.runs[name].notna().any()]
+    runs = answer.runs[columns].astype({"C": float})
     # An imported file may have a C of its own, and so may what a program trained.
     if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():
         runs = runs.rename(columns={"C": "C = 6 N D"})
     return runs
 
 
-def _details(answer: Answer) -> pd.DataFrame:
+def _details(answer: ReportedRuns) -> pd.DataFrame:
     """What a page tells of one run: all columns that say something of it."""
-    known = answer.runs.dropna(axis=1, how="all")
-    return known.drop(columns=["study", "fingerprint"], errors="ignore")
+    columns_with_values = answer.runs.dropna(axis=1, how="all")
+    return columns_with_values.drop(columns=["study", "fingerprint"], errors="ignore")
 
 
-def _run_curves(answer: Answer) -> dict[str, tuple[list, list]]:
+def _run_curves(answer: ReportedRuns) -> dict[str, tuple[list, list]]:
     if len(answer.runs) > _CURVES:
         return {}
     try:
@@ -267,7 +306,7 @@ def _version() -> str:
         return "unknown"
 
 
-def _machines(answer: Answer) -> list[Section]:
+def _machines(answer: ReportedRuns) -> list[Section]:
     if answer.machines.empty:
         return []
     return [Section("Machines and versions", tables=[answer.machines])]

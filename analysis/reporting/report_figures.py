@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scalinglab.analysis.decisions.isoflop import Minima
+    from scalinglab.analysis.plot.split_path import SplitPath
     from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.outlook import Outlook
+    from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 
 WIDTH = 5.4  # inches: text is legible on a telephone, and not huge beside another figure
 Captioned = tuple[str, "Figure"]
@@ -32,6 +36,21 @@ def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: 
     (ax,) = panels(WIDTH, ratio)
     draw(*args, ax=ax, **options)
     return figure_of(ax)
+
+
+def figures_without_law(study: RunsWithoutLaw) -> list[Captioned]:
+    """The losses of runs that have no law; of compared arms their ratio."""
+    from scalinglab.analysis import plot
+
+    runs = study.runs[study.runs["status"] == State.DONE]
+    held_out = with_role(runs, "held_out")
+    captioned = []
+    fitted = with_role(runs, "fit")
+    if len(fitted):
+        text = "Loss against compute. Points: runs, coloured by size."
+        figure = drawn(plot.loss_against_compute, None, fitted, held_out=held_out)
+        captioned.append((text, figure))
+    return [*_of_arms(study.outlook), *captioned]
 
 
 class ReportFigures:
@@ -51,24 +70,24 @@ class ReportFigures:
     def _minima(self) -> Minima | None:
         """Of IsoFLOP curves, where the runs have some."""
         if self.answer.approaches is not None:
-            found = self.answer.approaches.minima
-            return found if len(found.found) >= _LEAST_MINIMA else None
+            minima = self.answer.approaches.minima
+            return minima if len(minima.found) >= _LEAST_MINIMA else None
         if not {"N", "C", "loss"} <= set(self.fitted):
             return None
         try:
-            found = isoflop_minima(self.fitted)
+            minima = isoflop_minima(self.fitted)
         except UserError:
             return None
-        return found if len(found.found) >= _LEAST_MINIMA else None
+        return minima if len(minima.found) >= _LEAST_MINIMA else None
 
     def leading(self) -> list[Captioned]:
         """What supports the answer's one sentence."""
         from scalinglab.analysis import plot
 
-        arms = self.arms()
+        arms = _of_arms(self.answer.outlook)
         if arms:
             return arms
-        shown = [
+        captioned = [
             (
                 "Loss against compute. Points: runs, coloured by size. Black: the law's least loss "
                 "at each C; coloured lines: the law at some sizes.",
@@ -83,33 +102,43 @@ class ReportFigures:
         ]
         if self.budgets:
             caption = "The best size at each compute budget."
-            shown.insert(0, (caption, self._split(plot.best_size)))
-        return shown
+            captioned.insert(0, (caption, self._split("N")))
+        return captioned
 
-    def _split(self, draw: Callable[..., Axes]) -> Figure:
-        return drawn(draw, self.answer.law, self.fitted, self.budgets, minima=self.minima)
+    @cached_property
+    def _path(self) -> SplitPath:
+        """Best splits along compute: found once for the four figures that show them."""
+        from scalinglab.analysis.plot.split_path import split_path
+
+        return split_path(self.answer.law, self.fitted, self.budgets)
+
+    def _split(self, quantity: str) -> Figure:
+        from scalinglab.analysis.plot.best_split_figure import draw_split
+
+        return drawn(draw_split, self._path, quantity, self.minima)
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
         from scalinglab.analysis import plot
+        from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 
-        shown = []
+        captioned = []
         if self.minima is not None:
-            shown.append(
+            captioned.append(
                 (
                     "IsoFLOP curves: a parabola through the runs of each budget, and its minimum.",
                     drawn(plot.isoflop, self.fitted, minima=self.minima),
                 )
             )
         if not self.budgets:
-            return shown
+            return captioned
         return [
-            *shown,
-            ("The best number of tokens at each compute budget.", self._split(plot.best_tokens)),
-            ("Tokens per parameter at the best split.", self._split(plot.best_ratio)),
+            *captioned,
+            ("The best number of tokens at each compute budget.", self._split("D")),
+            ("Tokens per parameter at the best split.", self._split("tokens_per_parameter")),
             (
                 "The law's loss over size and tokens. The black path joins the best splits.",
-                drawn(plot.iso_loss, self.answer.law, self.fitted, self.budgets),
+                drawn(draw_iso_loss, self.answer.law, self._path),
             ),
         ]
 
@@ -119,14 +148,14 @@ class ReportFigures:
 
         law = self.answer.law
         together: dict[str, Any] = {"held_out": self.held_out}
-        shown = []
+        captioned = []
         if self.answer.outlook is not None and self.answer.outlook.arms is not None:
             text = "Loss against compute, all arms together."
             figure = drawn(
                 plot.loss_against_compute, law, self.fitted, budgets=self.budgets, **together
             )
-            shown.append((text, figure))
-        shown.append(
+            captioned.append((text, figure))
+        captioned.append(
             (
                 "Measured over predicted loss of each run.",
                 drawn(plot.residuals, law, self.fitted, **together),
@@ -134,12 +163,12 @@ class ReportFigures:
         )
         if _reducible(law):
             text = "The loss above the fitted floor: straight where the law is a power law."
-            shown.append((text, drawn(plot.reducible_loss, law, self.fitted, **together)))
+            captioned.append((text, drawn(plot.reducible_loss, law, self.fitted, **together)))
         for x, other in (("N", "tokens"), ("D", "size")):
             if x in law.law.inputs:
                 text = f"Loss against {x}; colour: {other}."
-                shown.append((text, drawn(plot.loss_against, law, self.fitted, x, **together)))
-        return shown
+                captioned.append((text, drawn(plot.loss_against, law, self.fitted, x, **together)))
+        return captioned
 
     def curves(self) -> list[Captioned]:
         """Curves under several schedules beside the law of curves, and the schedules."""
@@ -151,42 +180,44 @@ class ReportFigures:
         held_out = set(self.answer.curve_check["run"])
         return [
             (
-                "Validation curves under several schedules. Points: measured; lines: the curve law.",
+                "Validation curves under several schedules. Points: measured; lines: the curve"
+                " law.",
                 drawn(plot.curves, curves, law, held_out=held_out),
             ),
             ("The learning rates of these runs.", drawn(plot.learning_rates, curves)),
         ]
 
-    def arms(self) -> list[Captioned]:
-        """The compared recipes: speed-up and ratio of losses along compute."""
-        from scalinglab.analysis import plot
-
-        found = None if self.answer.outlook is None else self.answer.outlook.arms
-        if found is None or not len(found.pairs.table):
-            return []
-        a, b = found.arms
-        shown = [
-            (
-                f"Loss of {b} over that of {a}. Points: paired runs; below zero {b} is better.",
-                drawn(plot.arm_ratio, found),
-            )
-        ]
-        if found.result is not None:
-            text = f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute."
-            shown.insert(0, (text, drawn(plot.speed_up, found)))
-        return shown
-
     def multiverse(self) -> list[Captioned]:
         """Every analysis variant's answer, and the choices' shares."""
         from scalinglab.analysis import plot
 
-        found = self.answer.multiverse
-        if found is None or found.shares.empty:
+        multiverse = self.answer.multiverse
+        if multiverse is None or multiverse.shares.empty:
             return []
         return [
-            ("The answer of every analysis variant.", drawn(plot.multiverse, found)),
-            ("How much each choice matters.", drawn(plot.multiverse_shares, found)),
+            ("The answer of every analysis variant.", drawn(plot.multiverse, multiverse)),
+            ("How much each choice matters.", drawn(plot.multiverse_shares, multiverse)),
         ]
+
+
+def _of_arms(outlook: Outlook | None) -> list[Captioned]:
+    """The compared recipes: speed-up and ratio of losses along compute."""
+    from scalinglab.analysis import plot
+
+    comparison = None if outlook is None else outlook.arms
+    if comparison is None or not len(comparison.pairs.table):
+        return []
+    a, b = comparison.arms
+    captioned = [
+        (
+            f"Loss of {b} over that of {a}. Points: paired runs; below zero {b} is better.",
+            drawn(plot.arm_ratio, comparison),
+        )
+    ]
+    if comparison.result is not None:
+        text = f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute."
+        captioned.insert(0, (text, drawn(plot.speed_up, comparison)))
+    return captioned
 
 
 def _reducible(law: Any) -> bool:
@@ -199,13 +230,15 @@ def run_curves(curves: pd.DataFrame, most_runs: int, points: int) -> dict[str, t
     """Validation losses of each run, thinned; none where there are too many runs."""
     import numpy as np
 
-    found = {}
+    thinned = {}
     groups = list(curves.groupby("run"))
-    for run, own in groups if len(groups) <= most_runs else ():
-        known = own[own["loss"].notna()]
-        if len(known) < 2:
+    for run, curve in groups if len(groups) <= most_runs else ():
+        measured = curve[curve["loss"].notna()]
+        if len(measured) < 2:
             continue
-        kept = known.iloc[np.unique(np.linspace(0, len(known) - 1, points).astype(int))]
-        losses = [round(float(v), 4) for v in kept["loss"]]
-        found[str(run)] = ([int(v) for v in kept["step"]], losses)
-    return found
+        points_kept = measured.iloc[
+            np.unique(np.linspace(0, len(measured) - 1, points).astype(int))
+        ]
+        losses = [round(float(v), 4) for v in points_kept["loss"]]
+        thinned[str(run)] = ([int(v) for v in points_kept["step"]], losses)
+    return thinned

@@ -9,8 +9,8 @@ import pandas as pd
 from scalinglab.analysis.arms.comparison import crossover, paired, worth
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
-from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.page import Section
+from scalinglab.analysis.tables.interval_text import with_intervals
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook
@@ -22,12 +22,14 @@ def outlook_sections(outlook: Outlook) -> list[Section]:
 
 
 def _forecasts(outlook: Outlook) -> list[Section]:
-    found = outlook.forecasts
-    if found.empty:
+    forecasts = outlook.forecasts
+    if forecasts.empty:
         return []
-    known = found.assign(known=[f"{share:.0%}" for share in found["share"]])
-    named = known.rename(columns={"loss": "final", "lower": "final_lower", "upper": "final_upper"})
-    shown = [
+    with_share = forecasts.assign(known=[f"{share:.0%}" for share in forecasts["share"]])
+    named = with_share.rename(
+        columns={"loss": "final", "lower": "final_lower", "upper": "final_upper"}
+    )
+    columns = [
         "run_id",
         "role",
         "state",
@@ -49,43 +51,44 @@ def _forecasts(outlook: Outlook) -> list[Section]:
         else ""
     )
     text = f"Intervals are {outlook.level:.0%}{wider}."
-    return [Section("Forecasts of unfinished runs", text, [with_intervals(named[shown])])]
+    return [Section("Forecasts of unfinished runs", text, [with_intervals(named[columns])])]
 
 
 def _track(outlook: Outlook) -> list[Section]:
     if outlook.track.empty:
         return []
-    shown = as_texts(outlook.track).drop(columns="study")
+    table = as_texts(outlook.track).drop(columns="study")
     text = sentence(outlook.record, outlook.level)
-    return [Section("Track record of forecasts", text, [shown])]
+    return [Section("Track record of forecasts", text, [table])]
 
 
 def _arms(outlook: Outlook) -> list[Section]:
-    found = outlook.arms
-    if found is None:
+    comparison = outlook.arms
+    if comparison is None:
         return []
-    a, b = found.arms
-    pairs = found.pairs.table.rename(
+    a, b = comparison.arms
+    pairs = comparison.pairs.table.rename(
         columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
     )
-    parts = [Section(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", [pairs])]
-    if len(found.differences):
-        differences = found.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
+    parts = [Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs])]
+    if len(comparison.differences):
+        differences = comparison.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
         parts.append(Section("What differs between the arms", tables=[differences]))
-    if found.result is not None:
+    if comparison.result is not None:
         parts.append(
             Section(
                 "Do the arms share parameters?",
                 "A small p rejects sharing.",
-                [_sharing(found.sharing)],
+                [_sharing(comparison.sharing)],
             )
         )
-        multipliers = found.multipliers.merge(found.verdicts, on="C")
+        multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
         multipliers = multipliers.drop(columns=["split", "share", "agree"])
         parts.append(
             Section(
                 f"What the compute of {b} is worth in that of {a}",
-                f"{worth(found)[0].removesuffix(':')}; floor: of the loss, each recipe its own or "
+                f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its"
+                f" own or "
                 "one for both. The verdict is what both say.",
                 [with_intervals(multipliers)],
             )
@@ -93,22 +96,22 @@ def _arms(outlook: Outlook) -> list[Section]:
         parts.append(
             Section(
                 f"{b} against {a} along the ladder",
-                f"{crossover(found)}.",
-                [with_intervals(found.scales)],
+                f"{crossover(comparison)}.",
+                [with_intervals(comparison.scales)],
             )
         )
     return parts
 
 
-def _sharing(found: pd.DataFrame) -> pd.DataFrame:
+def _sharing(tests: pd.DataFrame) -> pd.DataFrame:
     def told(name: str, form: str) -> list[str]:
-        return ["" if pd.isna(value) else f"{value:{form}}" for value in found[name]]
+        return ["" if pd.isna(value) else f"{value:{form}}" for value in tests[name]]
 
     return pd.DataFrame(
         {
-            "shared": found["shared"],
+            "shared": tests["shared"],
             "likelihood ratio": told("ratio", ".3g"),
-            "degrees": found["degrees"],
+            "degrees": tests["degrees"],
             "p": told("p", ".2g"),
             "error at the largest size": told("held_out", ".2%"),
         }

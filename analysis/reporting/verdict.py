@@ -76,10 +76,10 @@ class Finding:
     forecasts: pd.DataFrame | None = None
 
 
-# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves, one
-# with a keyword `delta` the threshold of the study's fits, one with `planned` the runs to come, one
-# with `study` its name. The default of `response` is the column that it compares, where that is
-# not the loss: it may compare where losses in nats per token do not.
+# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves,
+# one with a keyword `delta` the threshold of the study's fits, one with `planned` the runs to come,
+# one with `study` its name. The default of `response` is the column that it
+# compares, where that is not the loss: it may compare where losses in nats per token do not.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -111,25 +111,27 @@ class Verdict:
         """The verdict, and what the design could detect."""
         if self.design is None:
             return self.finding.sentences
-        told = self.design.sentence()
+        detectable = self.design.sentence()
         if math.isfinite(self.noise):
             measured = replace(self.design, noise=self.noise)
-            told += f". Measured: {self.noise:.2%} of noise, with which {measured.least:.2%} is"
-        return [*self.finding.sentences, f"{told[0].upper()}{told[1:]}."]
+            detectable += (
+                f". Measured: {self.noise:.2%} of noise, with which {measured.least:.2%} is"
+            )
+        return [*self.finding.sentences, f"{detectable[0].upper()}{detectable[1:]}."]
 
     def text(self) -> str:
         """The verdict in words and numbers."""
-        found = self.finding
+        finding = self.finding
         tables = [
             f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
-            for title, table in found.tables.items()
+            for title, table in finding.tables.items()
         ]
         return "\n\n".join(
             [
                 self.question,
                 *self.sentences(),
                 *tables,
-                *(f"! {warning}" for warning in found.warnings),
+                *(f"! {warning}" for warning in finding.warnings),
             ]
         )
 
@@ -150,23 +152,24 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     judge = VERDICTS[kind]
-    wanted = inspect.signature(judge).parameters
-    refuse_different_sets(runs, [wanted["response"].default if "response" in wanted else "loss"])
-    given: dict[str, Any] = {}
-    if "curves" in wanted:
-        given["curves"] = load_curves(outputs, study=study, loss=loss)
-    if "delta" in wanted:
-        given["delta"] = plan.study.answer.delta
-    if "study" in wanted:
-        given["study"] = study
-    if "planned" in wanted:
-        given["planned"] = planned_runs(outputs, study)
+    keywords = inspect.signature(judge).parameters
+    compared = keywords["response"].default if "response" in keywords else "loss"
+    refuse_different_sets(runs, [compared])
+    arguments: dict[str, Any] = {}
+    if "curves" in keywords:
+        arguments["curves"] = load_curves(outputs, study=study, loss=loss)
+    if "delta" in keywords:
+        arguments["delta"] = plan.study.answer.delta
+    if "study" in keywords:
+        arguments["study"] = study
+    if "planned" in keywords:
+        arguments["planned"] = planned_runs(outputs, study)
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     if design is not None:
         noise = seed_scatter(runs, by=[design.arm, "N", "D", "lr"]).noise
-    if "design" in wanted:
-        given["design"] = design
-    finding: Any = judge(runs, **given, **options)
+    if "design" in keywords:
+        arguments["design"] = design
+    finding: Any = judge(runs, **arguments, **options)
     if not isinstance(finding, Finding):
         raise UserError(
             f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
@@ -218,7 +221,9 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options_of(kind: str) -> type:
-    """The keywords of a judge as a dataclass, which `from_dict` reads as any other group of keys."""
+    """The keywords of a judge as a dataclass, which `from_dict` reads as any
+    other group of keys.
+    """
     judge = VERDICTS[kind]
     hints = get_type_hints(judge)
     parameters = inspect.signature(judge).parameters.values()
@@ -302,31 +307,31 @@ def planned_runs(outputs: str | Path, study: str) -> pd.DataFrame:
 
 def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
     """A verdict as plain values, for programs."""
-    found = verdict.finding
+    finding = verdict.finding
     return {
         "study": verdict.study,
         "question": verdict.question,
         "sentences": verdict.sentences(),
         "least_effect": None if verdict.design is None else verdict.design.least,
-        "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
-        "warnings": found.warnings,
+        "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
+        "warnings": finding.warnings,
     }
 
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    found, path, sentences = verdict.finding, Path(path), verdict.sentences()
-    sections = [Section(title, tables=[table]) for title, table in found.tables.items()]
+    finding, path, sentences = verdict.finding, Path(path), verdict.sentences()
+    sections = [Section(title, tables=[table]) for title, table in finding.tables.items()]
     facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
     text = page(
         verdict.study,
         verdict.question,
         sentences[1:],
-        found.warnings,
+        finding.warnings,
         sections,
         verdict.outputs,
         headline=sentences[0] if sentences else "",
-        leading=found.figures,
+        leading=finding.figures,
         downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
     )
     write_atomic(path.absolute(), text)

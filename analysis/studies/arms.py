@@ -1,4 +1,5 @@
-"""Arms held beside baselines at equal counts of parameters: which has the lower loss, and by how much.
+"""Arms held beside baselines at equal counts of parameters: which has the lower loss,
+and by how much.
 
 A network of experts passes a token through a part of its parameters, one with shared layers uses
 each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
@@ -73,20 +74,20 @@ def judge(
     UserError
         If a baseline has no run, or there is nothing beside the baselines.
     """
-    known = sorted(map(str, runs[arm].unique()))
+    arms = sorted(map(str, runs[arm].unique()))
     for name in baselines:
-        if name not in known:
-            raise UserError(f"baselines: {name!r} has no run; there are {', '.join(known)}")
-    others = [name for name in known if name not in baselines]
+        if name not in arms:
+            raise UserError(f"baselines: {name!r} has no run; there are {', '.join(arms)}")
+    others = [name for name in arms if name not in baselines]
     if not others or not baselines:
-        raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {known}")
+        raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {arms}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
     effects = [
-        found
+        effect
         for name, base, count in product(others, baselines, COUNTS)
-        if (found := _effect(longest, name, base, count, noise)) is not None
+        if (effect := _effect(longest, name, base, count, noise)) is not None
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += _edges(runs, arm)
@@ -116,7 +117,8 @@ class _Effect:
         pair = self.pair
         many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
-            f"; at the largest it is worth {self.worth:.2f} times its {self.count} in {self.baseline}"
+            f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
+            f" {self.baseline}"
             if np.isfinite(self.worth)
             else ""
         )
@@ -155,8 +157,8 @@ def _best(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
     """Log loss of one arm: a row a size, by log count; a column a seed."""
-    own = best[best["_arm"] == arm]
-    table = own.assign(x=np.log(own[count])).pivot_table("log", "x", "seed")
+    arm_runs = best[best["_arm"] == arm]
+    table = arm_runs.assign(x=np.log(arm_runs[count])).pivot_table("log", "x", "seed")
     return table.dropna(axis="columns")
 
 
@@ -164,16 +166,22 @@ def _effect(
     best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
 ) -> _Effect | None:
     """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
-    own, base = _table(best, arm, count), _table(best, baseline, count)
-    seeds = [seed for seed in own if seed in base]
+    arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
+    seeds = [seed for seed in arm_losses if seed in base]
     x = base.index.to_numpy()
-    own = own[(own.index >= x[0] - _NEAR) & (own.index <= x[-1] + _NEAR)][seeds]
-    if own.empty or not seeds:
+    arm_losses = arm_losses[
+        (arm_losses.index >= x[0] - _NEAR) & (arm_losses.index <= x[-1] + _NEAR)
+    ][seeds]
+    if arm_losses.empty or not seeds:
         return None
-    there = np.stack([_between(own.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds])
-    d = own.to_numpy() - there.T
-    worth = _worth(own.index[-1], own.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy())
-    return _Effect(arm, baseline, count, paired(d, noise), worth)
+    base_losses = np.stack(
+        [_between(arm_losses.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds]
+    )
+    differences = arm_losses.to_numpy() - base_losses.T
+    worth = _worth(
+        arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
+    )
+    return _Effect(arm, baseline, count, paired(differences, noise), worth)
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:
@@ -182,8 +190,8 @@ def _between(at: Array, x: Array, y: Array) -> Array:
         return np.full(len(at), y[0])
     left = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
     slope = (y[left + 1] - y[left]) / (x[left + 1] - x[left])
-    found: Array = y[left] + slope * (at - x[left])
-    return found
+    interpolated: Array = y[left] + slope * (at - x[left])
+    return interpolated
 
 
 def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
@@ -195,8 +203,8 @@ def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
 
 def _means(best: pd.DataFrame) -> pd.DataFrame:
     """One row an arm, size and number of tokens."""
-    kept = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
-    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*kept, "loss"]].mean()
+    columns = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
+    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*columns, "loss"]].mean()
     return means.rename(columns={"_arm": "arm"}).drop(columns="N")
 
 
@@ -206,24 +214,24 @@ def _fitted(
     """The law's parameters with intervals, and what it lacks."""
     if not law:
         return {}, []
-    wanted = find(law)
+    chosen_law = find(law)
     table = _means(best)
-    if "D" not in wanted.inputs:
+    if "D" not in chosen_law.inputs:
         table = table[table["D"] == table["D"].max()]
-    if len(table) <= len(wanted.parameters):
-        said = f"{len(table)} points for {len(wanted.parameters)} parameters"
-        return {}, [f"the law {law} is not fitted: {said}"]
+    if len(table) <= len(chosen_law.parameters):
+        count = f"{len(table)} points for {len(chosen_law.parameters)} parameters"
+        return {}, [f"the law {law} is not fitted: {count}"]
     points = table.drop(columns="arm")
-    result = fit(wanted, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
-    told = [f"the law {law}: {warning}" for warning in result.warnings]
-    return {f"The law {law}: {wanted.formula}": result.summary.reset_index()}, told
+    result = fit(chosen_law, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
+    sentences = [f"the law {law}: {warning}" for warning in result.warnings]
+    return {f"The law {law}: {chosen_law.formula}": result.summary.reset_index()}, sentences
 
 
 def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
     """Arms whose best learning rate is the end of three or more."""
     sentences = []
-    for name, own in groups_of(runs, arm):
-        ends, cells = at_the_edge(own, ["N", "D"])
+    for name, arm_runs in groups_of(runs, arm):
+        ends, cells = at_the_edge(arm_runs, ["N", "D"])
         if ends:
             sentences.append(
                 f"{name}: the best learning rate is the end of its grid at {ends} of {cells} "
@@ -236,8 +244,8 @@ def _figure(best: pd.DataFrame) -> Any:
     panes = []
     for count, equal in COUNTS.items():
         lines = []
-        for name, own in groups_of(best, "_arm"):
-            means = own.groupby(count, as_index=False)["loss"].mean()
+        for name, arm_runs in groups_of(best, "_arm"):
+            means = arm_runs.groupby(count, as_index=False)["loss"].mean()
             lines.append((str(name), means[count], means["loss"]))
         panes.append((f"{count} (equal {equal})", lines))
     return panels(panes, "parameters", f"{LOSS} at the best learning rate")

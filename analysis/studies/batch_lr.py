@@ -38,10 +38,10 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
     """
     rows, sentences, warnings, stable, best = [], [], [], [], []
     arms = runs.groupby(arm) if arm in runs else [("all", runs)]
-    for name, own in arms:
-        noise = repeats(own, ["batch", "lr"])
+    for name, arm_runs in arms:
+        noise = repeats(arm_runs, ["batch", "lr"])
         table = pd.DataFrame(
-            [_row(batch, sweep, tolerance, noise) for batch, sweep in groups_of(own, "batch")]
+            [_row(batch, sweep, tolerance, noise) for batch, sweep in groups_of(arm_runs, "batch")]
         )
         rows.append(table.assign(arm=name))
         open_ended = table.loc[table["step"].isna(), "batch"]
@@ -94,19 +94,21 @@ def _row(batch: int, sweep: pd.DataFrame, tolerance: float, noise: float | None)
             "step": np.log(first / last),
         }
     try:
-        found = optimum(sweep["lr"], sweep["loss"], scatter=noise)
+        best = optimum(sweep["lr"], sweep["loss"], scatter=noise)
     except UserError:
         return row
-    if not found.edge:
-        row |= {"best lr": found.x, "error": np.log(found.upper / found.lower) / _SIDES}
+    if not best.edge:
+        row |= {"best lr": best.x, "error": np.log(best.upper / best.lower) / _SIDES}
     return row
 
 
 def _sentence(name: str, table: pd.DataFrame) -> str:
     parts = []
-    seen = table[table["boundary"].notna()]
-    if seen["batch"].nunique() > 1:
-        slope, error = exponent(seen["batch"], seen["boundary"], _EVEN * seen["step"])
+    at_boundary = table[table["boundary"].notna()]
+    if at_boundary["batch"].nunique() > 1:
+        slope, error = exponent(
+            at_boundary["batch"], at_boundary["boundary"], _EVEN * at_boundary["step"]
+        )
         near = _nearest(slope, error)
         parts.append(f"the largest stable LR goes as batch^{said(slope, error)} ({near})")
     inner = table[table["best lr"].notna()]

@@ -16,7 +16,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.runs import COUNTS
+from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
 from scalinglab.scaling.errors import UserError
@@ -74,7 +74,10 @@ def judge(
                 }
             )
     table = pd.DataFrame(rows)
-    lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in groups_of(table, "N")]
+    lines = [
+        (count, np.arange(1, len(size_rows) + 1), size_rows["a"])
+        for count, size_rows in groups_of(table, "N")
+    ]
     figure = panels([("", lines)], "FLOP convention, as in the table", "exponent a of N* ~ C^a")
     figure.axes[0].set_xscale("linear")
     return Finding(
@@ -87,11 +90,11 @@ def judge(
 
 def _different_counts(runs: pd.DataFrame) -> list[str]:
     """Counts that all runs have, but for one that equals another: a dense model is all active."""
-    known = [c for c in COUNTS if c in runs and runs[c].notna().all()]
+    counts = [c for c in COUNTS if c in runs and runs[c].notna().all()]
     return [
         c
-        for k, c in enumerate(known)
-        if not any(runs[c].equals(runs[before]) for before in known[:k])
+        for k, c in enumerate(counts)
+        if not any(runs[c].equals(runs[before]) for before in counts[:k])
     ]
 
 
@@ -113,8 +116,8 @@ def _exponent(result: Result, runs: pd.DataFrame, count: str, flops: str) -> dic
     shapes = runs.groupby(count)[flops].mean().sort_index()
     low, high = np.log([shapes.index[0] / 4, shapes.index[-1] * 4])
     log_n = np.linspace(low, high, _SIZES)
-    known = np.log(shapes.index.to_numpy(float)), np.log(shapes.to_numpy(float))
-    a_token = np.exp(_line(*known, log_n))
+    line = np.log(shapes.index.to_numpy(float)), np.log(shapes.to_numpy(float))
+    a_token = np.exp(_line(*line, log_n))
     cost = runs[flops] * runs["D"]
     low, high = np.quantile(cost, [0.25, 0.75])
     budgets = np.geomspace(low, high, _BUDGETS)
@@ -177,7 +180,7 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     widths = (table["upper"] - table["lower"]).dropna()
     wide = float(widths.median()) if len(widths) else np.nan
     spread = float(high["a"] - low["a"])
-    known = (
+    published = (
         ""
         if not wide > 0
         else (f" That is {spread / wide:.1f} times the median width of one interval ({wide:.2f})")
@@ -185,7 +188,7 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     return [
         f"The same runs give N* ~ C^a with a from {low['a']:.2f} (N = {low['N']}, C = "
         f"{low['C']}) to {high['a']:.2f} (N = {high['N']}, C = {high['C']}), by the convention "
-        f"alone.{known}"
+        f"alone.{published}"
     ]
 
 

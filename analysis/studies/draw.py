@@ -62,8 +62,8 @@ def panels(
     frame = _frame([up for _, lines in panes for _, _, up in lines]) if cut else None
     for ax, (title, lines) in zip(axes[: len(panes)], panes, strict=True):
         for number, (label, across, up) in enumerate(lines):
-            shown = np.isfinite(across) & np.isfinite(up)
-            table = pd.DataFrame({"x": across[shown], "y": up[shown]})
+            finite = np.isfinite(across) & np.isfinite(up)
+            table = pd.DataFrame({"x": across[finite], "y": up[finite]})
             if title:
                 table["panel"] = literal(title)
             look = category(number)

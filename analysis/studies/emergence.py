@@ -18,7 +18,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import AT_LEAST, probe_command, task_column
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.errors import UserError

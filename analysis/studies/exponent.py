@@ -27,15 +27,15 @@ def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, floa
     if len(np.unique(u)) < 2:
         raise UserError("an exponent needs two different x")
     sigma = np.asarray(errors, float)
-    known = np.isfinite(sigma).all() and (sigma > 0).all()
-    weight = 1 / sigma**2 if known else np.ones_like(u)
+    has_errors = np.isfinite(sigma).all() and (sigma > 0).all()
+    weight = 1 / sigma**2 if has_errors else np.ones_like(u)
     middle = np.average(u, weights=weight)
     spread = (weight * (u - middle) ** 2).sum()
     slope = float((weight * (u - middle) * v).sum() / spread)
     left = v - np.average(v, weights=weight) - slope * (u - middle)
     spare = len(u) - 2
     scatter = float(np.sqrt((weight * left**2).sum() / spare)) if spare else np.nan
-    if known:  # the line misses by `scatter` of the errors: no more sure than that
+    if has_errors:  # the line misses by `scatter` of the errors: no more sure than that
         scatter = max(1.0, scatter) if spare else 1.0
     return slope, scatter * float(spread**-0.5)
 

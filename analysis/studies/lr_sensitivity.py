@@ -48,8 +48,8 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
     """
     rows, panes = [], []
     rng = np.random.default_rng(seed)
-    for name, own in runs.groupby(arm):
-        for n, sweep in own.groupby("N"):
+    for name, arm_runs in runs.groupby(arm):
+        for n, sweep in arm_runs.groupby("N"):
             low, high = _interval(sweep, rng)
             rows.append(
                 {
@@ -61,7 +61,9 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
                     "diverged": int((~np.isfinite(sweep["loss"])).sum()),
                 }
             )
-        panes.append((str(name), [(f"N {n:,.0f}", *_line(sweep)) for n, sweep in own.groupby("N")]))
+        panes.append(
+            (str(name), [(f"N {n:,.0f}", *_line(sweep)) for n, sweep in arm_runs.groupby("N")])
+        )
     table = pd.DataFrame(rows)
     figure = panels(panes, "peak learning rate", f"final {LOSS}, at most the initial one")
     return Finding(
@@ -98,13 +100,13 @@ def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, flo
 
 def _sentences(table: pd.DataFrame) -> list[str]:
     sentences = []
-    for name, own in table.groupby("arm"):
-        own = own.sort_values("N")
+    for name, arm_rows in table.groupby("arm"):
+        arm_rows = arm_rows.sort_values("N")
         values = "; ".join(
             f"{r.sensitivity:.3f}"
             + ("" if np.isnan(r.lower) else f" ({r.lower:.3f} to {r.upper:.3f})")
             + f" at N {r.N:,}"
-            for r in rows_of(own)
+            for r in rows_of(arm_rows)
         )
         sentences.append(f"{name}: LR sensitivity {values} (nats/token).")
     means = table.groupby("arm")["sensitivity"].mean().sort_values()
@@ -123,13 +125,13 @@ def _sentences(table: pd.DataFrame) -> list[str]:
 def _overlap(table: pd.DataFrame, first: str, second: str) -> bool:
     """Whether the intervals of two arms meet at any of the sizes that both have."""
     both = [table[table["arm"] == name].set_index("N") for name in (first, second)]
-    one, other = (own.loc[both[0].index.intersection(both[1].index)] for own in both)
+    one, other = (pair.loc[both[0].index.intersection(both[1].index)] for pair in both)
     return bool(((one["lower"] <= other["upper"]) & (other["lower"] <= one["upper"])).any())
 
 
 def _ranges(runs: pd.DataFrame, arm: str) -> list[str]:
     """The number means something over one range of learning rates only."""
-    ranges = {(own["lr"].min(), own["lr"].max()) for _, own in runs.groupby([arm, "N"])}
+    ranges = {(cell["lr"].min(), cell["lr"].max()) for _, cell in runs.groupby([arm, "N"])}
     if len(ranges) == 1:
         return []
     return ["the sweeps cover different ranges of the LR: their sensitivities do not compare"]

@@ -39,19 +39,19 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
     rows, sentences, warnings = [], [], []
     panes: list[Pane] = []
     marks: dict[str, float] = {}
-    for name, own in runs.groupby(arm):
-        sweeps: dict[int, pd.DataFrame] = dict(groups_of(own, "width"))
-        found = {
+    for name, arm_runs in runs.groupby(arm):
+        sweeps: dict[int, pd.DataFrame] = dict(groups_of(arm_runs, "width"))
+        optima = {
             width: optimum(sweep["lr"], sweep["loss"], scatter=noise[width])
             for width, sweep in sweeps.items()
         }
         table = pd.DataFrame(
-            [_row(str(name), width, found, sweep, noise[width]) for width, sweep in sweeps.items()]
+            [_row(str(name), width, optima, sweep, noise[width]) for width, sweep in sweeps.items()]
         )
         rows.append(table)
-        warnings += _warnings(str(name), found, sweeps)
-        sentences.append(_sentence(table, found, noise[max(found)]))
-        marks[str(name)] = found[min(found)].x
+        warnings += _warnings(str(name), optima, sweeps)
+        sentences.append(_sentence(table, optima, noise[max(optima)]))
+        marks[str(name)] = optima[min(optima)].x
         panes.append(
             (str(name), [(f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()])
         )
@@ -77,8 +77,8 @@ def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
     return means.index, means
 
 
-def _warnings(name: str, found: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
-    edges = [str(width) for width, best in found.items() if best.edge]
+def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
+    edges = [str(width) for width, best in optima.items() if best.edge]
     said = (
         []
         if not edges
@@ -87,19 +87,19 @@ def _warnings(name: str, found: dict[int, Optimum], sweeps: dict[int, pd.DataFra
             "regret is not known there"
         ]
     )
-    base, top = found[min(found)].x, sweeps[max(found)]["lr"]
+    base, top = optima[min(optima)].x, sweeps[max(optima)]["lr"]
     if not top.min() <= base <= top.max():
         said.append(
-            f"{name}: the base's best LR {base:.3g} was not tried at width {max(found)}: "
+            f"{name}: the base's best LR {base:.3g} was not tried at width {max(optima)}: "
             "its regret there is that of the grid's end"
         )
     return said
 
 
 def _row(
-    name: str, width: int, found: dict[int, Optimum], sweep: pd.DataFrame, noise: float | None
+    name: str, width: int, optima: dict[int, Optimum], sweep: pd.DataFrame, noise: float | None
 ) -> dict:
-    best, base = found[width], found[min(found)]
+    best, base = optima[width], optima[min(optima)]
     drift = np.log(base.x / best.x)
     # How far the base's optimum lies from this one, and from where to where it may.
     ends = drift + np.array([0, -1, 1]) * (
@@ -134,9 +134,9 @@ def _regret(best: Optimum, sweep: pd.DataFrame, lr: float) -> float:
     return float(np.interp(np.log(lr), np.log(rates), losses) / best.loss - 1)
 
 
-def _sentence(table: pd.DataFrame, found: dict[int, Optimum], noise: float | None) -> str:
-    name, base, top = table["arm"].iloc[0], min(found), max(found)
-    inner = {width: best for width, best in found.items() if not best.edge}
+def _sentence(table: pd.DataFrame, optima: dict[int, Optimum], noise: float | None) -> str:
+    name, base, top = table["arm"].iloc[0], min(optima), max(optima)
+    inner = {width: best for width, best in optima.items() if not best.edge}
     if len(inner) < 2 or base not in inner or top not in inner:
         return f"{name}: the optimum lies inside the grid at too few widths for a verdict."
     slope, error = exponent(
@@ -155,6 +155,6 @@ def _sentence(table: pd.DataFrame, found: dict[int, Optimum], noise: float | Non
     transfers = regret < noise if noise else abs(slope) < 2 * error
     return (
         f"{name}: the best LR {'transfers' if transfers else 'does not transfer'}: it goes as "
-        f"width^{said(slope, error)}, and using that of width {base} ({found[base].x:.3g}) at "
-        f"width {top} (best {found[top].x:.3g}) costs {regret:.2%} of loss{between}{against}."
+        f"width^{said(slope, error)}, and using that of width {base} ({optima[base].x:.3g}) at "
+        f"width {top} (best {optima[top].x:.3g}) costs {regret:.2%} of loss{between}{against}."
     )

@@ -36,11 +36,11 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     noise = _noise(runs, [arm, "depth"])
     table = pd.DataFrame(
         [
-            {"arm": name, "depth": depth, **_best(own, noise)}
-            for (name, depth), own in groups_of(runs, [arm, "depth"])
+            {"arm": name, "depth": depth, **_best(cell, noise)}
+            for (name, depth), cell in groups_of(runs, [arm, "depth"])
         ]
     )
-    lines = [(str(name), own["depth"], own["loss"]) for name, own in table.groupby("arm")]
+    lines = [(str(name), cell["depth"], cell["loss"]) for name, cell in table.groupby("arm")]
     figure = panels([("", lines)], "depth (blocks)", f"{LOSS} at the best learning rate")
     warnings = [
         f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
@@ -65,8 +65,8 @@ def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
     """
     best = pd.concat(
         [
-            own[own["lr"] == own.groupby("lr")["loss"].mean().idxmin()]
-            for _, own in runs.groupby(cell)
+            cell_runs[cell_runs["lr"] == cell_runs.groupby("lr")["loss"].mean().idxmin()]
+            for _, cell_runs in runs.groupby(cell)
         ]
     )
     if "seed" not in best:
@@ -123,12 +123,12 @@ def _deepest(table: pd.DataFrame) -> str:
 def _gains(table: pd.DataFrame) -> list[str]:
     """What each arm gains from the last doubling, or whatever the step, of its depth."""
     sentences = []
-    for name, own in table.groupby("arm"):
-        own = own.sort_values("depth")
-        if len(own) < 2:
+    for name, arm_rows in table.groupby("arm"):
+        arm_rows = arm_rows.sort_values("depth")
+        if len(arm_rows) < 2:
             continue
         steps = []
-        for before, after in pairwise(rows_of(own)):
+        for before, after in pairwise(rows_of(arm_rows)):
             gain = before.loss - after.loss
             sure = abs(gain) > _SIGNIFICANT * np.hypot(before.error, after.error)
             steps.append(

@@ -92,8 +92,8 @@ def judge(
     if table.empty:
         raise UserError(f"every run is of the baseline {baseline!r}: nothing to compare")
     lines = [
-        (f"{name}, N {n:,.0f}", own["D"], own["speedup"])
-        for (name, n), own in groups_of(table, ["arm", "N"])
+        (f"{name}, N {n:,.0f}", cell["D"], cell["speedup"])
+        for (name, n), cell in groups_of(table, ["arm", "N"])
     ]
     figure = panels(
         [(f"tokens that {baseline} needs, over tokens used", lines)], TOKENS, "speed-up in tokens"
@@ -118,9 +118,9 @@ def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
 def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
     """Arms whose best LR is the end of three or more: another might do better, and its law too."""
     sentences = []
-    for name, own in points.groupby(arm):
+    for name, cell in points.groupby(arm):
         ends = []
-        for point in own.itertuples():
+        for point in cell.itertuples():
             tried = runs.loc[(runs[arm] == name) & (runs["D"] == point.D), "lr"]
             if tried.nunique() > 2 and point.lr in (tried.min(), tried.max()):
                 ends.append(f"{point.D:,.0f}")
@@ -134,12 +134,13 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
 
 def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
     """What the baseline's law makes of the baseline itself, whose speed-up is one."""
-    own = [x_at_loss(p.loss, **law.params) / p.D for p in rows_of(base)]
-    if np.abs(np.log(own)).max() < np.log(_MISSED):
+    multiples = [x_at_loss(p.loss, **law.params) / p.D for p in rows_of(base)]
+    if np.abs(np.log(multiples)).max() < np.log(_MISSED):
         return []
     return [
-        f"N {n:,.0f}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
-        f"{max(own):.2f}; differences of that size are the law's"
+        f"N {n:,.0f}: the law of {baseline} gives its own points speed-ups of {min(multiples):.2f}"
+        f" to "
+        f"{max(multiples):.2f}; differences of that size are the law's"
     ]
 
 
@@ -154,11 +155,11 @@ def _speed(law: Result, loss: float, tokens: float, measured: pd.Series) -> dict
 
 def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
     sentences = []
-    for name, own in table.groupby("arm"):
-        longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
+    for name, arm_rows in table.groupby("arm"):
+        longest = arm_rows.loc[arm_rows.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
-            f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,.0f}, D {r.D:,.0f}"
-            + ("" if r.inside else f", beyond what {baseline} was measured at")
+            f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,.0f}, D"
+            f" {r.D:,.0f}" + ("" if r.inside else f", beyond what {baseline} was measured at")
             for r in rows_of(longest)
         )
         sure = (longest["lower"] > 1).all()

@@ -35,24 +35,31 @@ def proxies(runs: pd.DataFrame, *, columns: list[str] | None = None) -> Finding:
     """
     from scipy.stats import kendalltau  # only here: it takes a while to import
 
-    asked = columns or [str(c) for c in runs if str(c).startswith(PREFIX)]
-    if not asked:
+    names = columns or [str(c) for c in runs if str(c).startswith(PREFIX)]
+    if not names:
         raise UserError(
             f"no run has a column {PREFIX}*: scaling probe study=NAME probe=proxies finds them"
         )
-    missing = [c for c in asked if c not in runs]
+    missing = [c for c in names if c not in runs]
     if missing:
         raise UserError(f"study.answer.options.columns: no run has the column {missing[0]!r}")
     ended = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     rows = []
-    for name in dict.fromkeys(["N", *asked]):
+    for name in dict.fromkeys(["N", *names]):
         both = ended[[name, "loss"]].dropna().drop_duplicates()
         if len(both) < LEAST_RUNS:
             raise UserError(
                 f"{name}: {len(both)} finished runs have it; an order is judged from {LEAST_RUNS}"
             )
-        found = kendalltau(both[name], both["loss"])
-        rows.append({"column": name, "runs": len(both), "tau": found.statistic, "p": found.pvalue})
+        correlation = kendalltau(both[name], both["loss"])
+        rows.append(
+            {
+                "column": name,
+                "runs": len(both),
+                "tau": correlation.statistic,
+                "p": correlation.pvalue,
+            }
+        )
     table = pd.DataFrame(rows)
     table["p"] = table["p"].where(table["tau"].notna(), 1.0)  # a column of one value has no order
     table["p corrected"] = _holm(table["p"])

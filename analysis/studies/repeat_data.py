@@ -94,10 +94,10 @@ def _worth(law: Result) -> str:
 def _onsets(points: pd.DataFrame, arm: str, scatter: SeedScatter) -> pd.DataFrame:
     """Of each size and pool that is repeated: the epochs of least loss, and what more did."""
     rows: list[dict[str, Any]] = []
-    for (size, unique), own in groups_of(points, ["N", arm]):
-        if own["epochs"].max() <= 1:
+    for (size, unique), cell in groups_of(points, ["N", arm]):
+        if cell["epochs"].max() <= 1:
             continue
-        by_length = own.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
+        by_length = cell.groupby("D").agg(loss=("loss", "mean"), seeds=("loss", "size"))
         losses = by_length["loss"].to_numpy()  # the longest last
         best, last = by_length.index[int(losses.argmin())], by_length.index[-1]
         rise = float(losses[-1] / losses.min() - 1)
@@ -140,10 +140,10 @@ def _error(result: Result, ahead: pd.DataFrame) -> float:
 
 def _figure(points: pd.DataFrame, arm: str) -> Figure:
     panes = []
-    for size, own in groups_of(points, "N"):
+    for size, size_points in groups_of(points, "N"):
         lines = []
-        for unique, mine in groups_of(own, arm):
-            by_length = mine.groupby("D")["loss"].mean()
+        for unique, cell in groups_of(size_points, arm):
+            by_length = cell.groupby("D")["loss"].mean()
             lines.append((f"{unique:,.0f} tokens", by_length.index / unique, by_length))
         panes.append((f"N {size:,.0f}", lines))
     return panels(panes, "epochs", LOSS)

@@ -65,15 +65,15 @@ def judge(
                 else "no other schedule is left to be predicted"
             )
         )
-    seen = curves["block"].isin(fitted)
-    result = fit(law, curves[seen], resamples=0, delta=delta)
+    is_fitted = curves["block"].isin(fitted)
+    result = fit(law, curves[is_fitted], resamples=0, delta=delta)
     predicted = {
-        run: np.asarray(result.predict(own)["loss"]) for run, own in groups_of(curves, "run")
+        run: np.asarray(result.predict(curve)["loss"]) for run, curve in groups_of(curves, "run")
     }
     table = pd.DataFrame(
         [
-            _row(own, predicted[run], own["block"].iloc[0] in fitted)
-            for run, own in curves.groupby("run")
+            _row(curve, predicted[run], curve["block"].iloc[0] in fitted)
+            for run, curve in curves.groupby("run")
         ]
     ).sort_values("final")
     unseen = table[table["role"] == "predicted"]
@@ -90,18 +90,18 @@ def judge(
     )
 
 
-def _row(curve: pd.DataFrame, predicted: np.ndarray, seen: bool) -> dict:
+def _row(curve: pd.DataFrame, predicted: np.ndarray, is_fitted: bool) -> dict:
     measured = curve["loss"].to_numpy()
-    found = scores(curve["loss"], predicted)
+    fit_scores = scores(curve["loss"], predicted)
     last = np.flatnonzero(np.isfinite(measured))[-1]
     return {
         "schedule": curve["block"].iloc[0],
-        "role": "fitted" if seen else "predicted",
+        "role": "fitted" if is_fitted else "predicted",
         "final": measured[last],
         "law": predicted[last],
         "error": predicted[last] / measured[last] - 1,
-        "r2": found["r2"],
-        "mae": found["mae"],
+        "r2": fit_scores["r2"],
+        "mae": fit_scores["mae"],
     }
 
 
@@ -135,8 +135,8 @@ def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
             (
                 "",
                 [
-                    (own["block"].iloc[0], own["step"], own["loss"])
-                    for _, own in curves.groupby("run")
+                    (curve["block"].iloc[0], curve["step"], curve["loss"])
+                    for _, curve in curves.groupby("run")
                 ],
             )
         ],
@@ -144,9 +144,9 @@ def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
         LOSS,
     )
     ax = figure.axes[0]
-    for line, (run, own) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):
+    for line, (run, curve) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):
         line.set_linestyle("none")
-        ax.plot(own["step"], predicted[run], lw=1, color=line.get_color())
+        ax.plot(curve["step"], predicted[run], lw=1, color=line.get_color())
     measured = curves["loss"].dropna()
     ax.set_ylim(measured.min() * 0.97, np.quantile(measured, 0.75) * 1.2)
     return figure

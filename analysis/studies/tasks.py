@@ -10,7 +10,8 @@ beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
 from scalinglab.analysis.forecasts.study_tasks import HELD_OUT, pairs_of
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import Line, panels
-from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_points
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 CHANCE = 0.05
+WIDEST = 0.5  # accuracy: an interval beyond which nothing is tested
+COARSEST = 0.25  # a difference of sizes, as a share of the task's loss, that has to be seen
 _DEGREE = 3  # of the curve that all sizes are to share, in log loss
 
 
@@ -141,25 +144,33 @@ def _tested(chain: TaskChain, ahead: pd.DataFrame) -> pd.DataFrame:
 
 def _forecast(tested: pd.DataFrame, task: str) -> str:
     rows = "; ".join(
-        f"{row['accuracy']:.3f} measured, {row['predicted']:.3f} forecast ({row['lower']:.3f} to"
-        f" {row['upper']:.3f})"
+        f"{row['accuracy']:.3f} measured, {row['predicted']:.3f} forecast{_interval(row)}"
         for row in records_of(tested)
     )
     missed = int((~tested["inside"]).sum())
-    end = (
-        "the chain forecasts it within its interval"
-        if not missed
-        else f"{missed} of {len(tested)} lie outside of the interval: the chain does not hold there"
-    )
+    width = float((tested["upper"] - tested["lower"]).max())
+    if not width <= WIDEST:
+        end = "the interval is too wide to test the chain, or there is none"
+    elif missed:
+        end = (
+            f"{missed} of {len(tested)} lie outside of the interval: the chain does not hold there"
+        )
+    else:
+        end = "the chain forecasts it within its interval"
     return f"Accuracy on {task} at N = {tested['N'].iloc[0]:,.0f}: {rows}; {end}."
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    if not np.isfinite(row["lower"]):
+        return " (no interval: see the warnings)"
+    return f" ({row['lower']:.3f} to {row['upper']:.3f})"
 
 
 def _predicted(chain: TaskChain, planned: pd.DataFrame, task: str) -> str:
     places = planned.drop_duplicates(["N", "D"]).reset_index(drop=True)
     said = pd.concat([places[["N", "D"]], chain.predict(places, LEVEL)], axis=1)
     texts = "; ".join(
-        f"N = {row['N']:,.0f}, D = {row['D']:,.0f}: {row['accuracy']:.3f} ({row['lower']:.3f} to"
-        f" {row['upper']:.3f})"
+        f"N = {row['N']:,.0f}, D = {row['D']:,.0f}: {row['accuracy']:.3f}{_interval(row)}"
         for row in records_of(said)
     )
     return f"Accuracy on {task} that is forecast before it is trained: {texts}."
@@ -246,6 +257,12 @@ def _variance(by_training: pd.DataFrame) -> tuple[str, pd.DataFrame]:
             table,
         )
     least = float(np.expm1(half.max()))
+    if not least <= COARSEST:
+        return (
+            f"whether the map from loss to task loss is one curve cannot be told: seeds scatter so"
+            f" much that a size within {least:.0%} of the curve is not seen {test}.",
+            table,
+        )
     return (
         f"loss to task loss is one curve as far as can be told: sizes differ by {spread:.1%} of the"
         f" task loss, no more than seeds do {test}; a size within {least:.1%} of the curve would"

@@ -45,7 +45,7 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
             "others": chosen,
         }
         try:
-            found = optimum(line[x], line["loss"], scatter=scatter)
+            line_optimum = optimum(line[x], line["loss"], scatter=scatter)
         except UserError as error:
             sentences.append(
                 f"{block}: best of {len(arm)} runs is {best['loss']:.4f} at {x} "
@@ -53,13 +53,15 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
             )
         else:
             row |= {
-                "optimum": found.x,
-                "lower": found.lower,
-                "upper": found.upper,
-                "excess at half": found.excess(found.x / 2),
+                "optimum": line_optimum.x,
+                "lower": line_optimum.lower,
+                "upper": line_optimum.upper,
+                "excess at half": line_optimum.excess(line_optimum.x / 2),
             }
-            sentences.append(f"{block}: {found.sentence(x)}" + (f", at {chosen}" if chosen else ""))
-            if found.edge:
+            sentences.append(
+                f"{block}: {line_optimum.sentence(x)}" + (f", at {chosen}" if chosen else "")
+            )
+            if line_optimum.edge:
                 warnings.append(f"{block}: the best {x} is at the edge of its grid")
         warnings += _edges(str(block), arm, best, x)
         rows.append(row)
@@ -82,17 +84,17 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
 
 def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The runs of each arm that have the size of its best, and a sentence where others went."""
-    sentences, kept = [], {}
+    sentences, best_lrs = [], {}
     for block, arm in arms.items():
-        kept[block] = arm
+        best_lrs[block] = arm
         if "N" in arm and arm["N"].nunique() > 1:
             best = lowest(arm, "loss")["N"]
-            kept[block] = arm[arm["N"] == best]
+            best_lrs[block] = arm[arm["N"] == best]
             sentences.append(
                 f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
                 " each a block of its own"
             )
-    return kept, sentences
+    return best_lrs, sentences
 
 
 def _others(arm: pd.DataFrame, x: str) -> list[str]:
@@ -116,14 +118,14 @@ def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:
 
     None for a single arm, and where none is known: each then has its own.
     """
-    found = []
+    scatters = []
     for line in lines:
         try:
-            found.append(optimum(line[x], line["loss"]).scatter)
+            scatters.append(optimum(line[x], line["loss"]).scatter)
         except UserError:
             continue
-    known = [s for s in found if np.isfinite(s)]
-    return float(np.sqrt(np.mean(np.square(known)))) if len(known) > 1 else None
+    finite = [s for s in scatters if np.isfinite(s)]
+    return float(np.sqrt(np.mean(np.square(finite)))) if len(finite) > 1 else None
 
 
 def _edges(block: str, arm: pd.DataFrame, best: pd.Series, x: str) -> list[str]:

@@ -71,8 +71,8 @@ def judge(
     table = _best_vocabularies(result, points)
     measured = (int(points["vocab"].min()), int(points["vocab"].max()))
     lines = [
-        (f"V {vocab:,}", own["C"], own["bpb"])
-        for vocab, own in points.sort_values("C").groupby("vocab")
+        (f"V {vocab:,}", vocabulary_points["C"], vocabulary_points["bpb"])
+        for vocab, vocabulary_points in points.sort_values("C").groupby("vocab")
     ]
     figure = panels(
         [("", lines)], "training compute C = 6 (N + N_vocab) D (FLOPs)", "loss (bits per byte)"
@@ -99,14 +99,14 @@ def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:
     """The vocabulary of the lowest loss for each size, at the largest budget that all had."""
     grid = np.geomspace(points["vocab"].min(), points["vocab"].max(), _GRID)
     rows = []
-    for (width, N), own in groups_of(points, ["width", "n_block"]):
-        C = float(own.groupby("vocab")["C"].max().min())
+    for (width, N), cell in groups_of(points, ["width", "n_block"]):
+        C = float(cell.groupby("vocab")["C"].max().min())
         sizes = pd.DataFrame({"N": N, "N_vocab": grid * width, "D": C / (6 * (N + grid * width))})
         losses = result.law.predict(result.params_and_draws(), result.law.read(sizes))
-        found = grid[np.argmin(losses, axis=1)]
-        lower, upper = quantiles(found[1:], _LEVEL)
+        best = grid[np.argmin(losses, axis=1)]
+        lower, upper = quantiles(best[1:], _LEVEL)
         rows.append(
-            {"width": width, "N": N, "C": C, "best": found[0], "lower": lower, "upper": upper}
+            {"width": width, "N": N, "C": C, "best": best[0], "lower": lower, "upper": upper}
         )
     return pd.DataFrame(rows)
 
@@ -115,10 +115,18 @@ def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
     at = f"width {row['width']:,.0f}, C = {row['C']:.3g} FLOPs"
     least, most = measured
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
+    if not np.isfinite([row["lower"], row["upper"]]).all():
+        return (
+            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, without an"
+            f" interval; measured were {least:,} to {most:,}"
+        )
     if not inside:
         return (
             f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
             f"interval ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those "
             f"measured, {least:,} to {most:,}"
         )
-    return f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to {row['upper']:,.0f})"
+    return (
+        f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to "
+        f"{row['upper']:,.0f})"
+    )

@@ -93,8 +93,8 @@ def load_curves(
         curve = curve.join(_further_curves(record, curve["step"]))
         curve = _with_probes(curve, folder)
         spec = record.spec
-        pools[folder.run_id] = {name: p.content for name, p in spec.data.pools.items()}
-        contents[folder.run_id] = spec.data.source, spec.data.content
+        pools[folder.run_id] = {name: p.validation_content for name, p in spec.data.pools.items()}
+        contents[folder.run_id] = spec.data.source, spec.data.validation_content
         constants: dict[str, Any] = {
             "N": size_of(spec.counts)[1],
             "schedule": spec.schedule_kind,

@@ -1,4 +1,6 @@
-"""The columns of a law in a table: which column is which, and the table with the law's own names."""
+"""The columns of a law in a table: which column is which,
+and the table with the law's own names.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def as_law_columns(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFr
 
 
 def conventions_of(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
-    """Column of the law -> how the table says it was counted; several conventions joined by "and"."""
+    """Column of the law -> how the table says it was counted;
+    several conventions joined by "and".
+    """
     counts = {}
     for name, source in renamed.items():
         column = _CONVENTIONS.get(source)

@@ -27,6 +27,10 @@ from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.state import CENSORED
 
 
+class TooFewPoints(UserError):
+    """The points do not determine the law, whatever the options: more or other runs do."""
+
+
 @dataclass(frozen=True)
 class Points:
     """What a fit sees.
@@ -116,8 +120,10 @@ def read_points(
     ------
     UserError
         For an empty table, a missing column, a value that is not a positive number, mixed code
-        fingerprints, a column without spread or a rule that makes no sense: one sentence that names
-        the column and the value.
+        fingerprints or a rule that makes no sense: one sentence that names the column and the
+        value.
+    TooFewPoints
+        For a column without spread, or no row that the law describes.
     """
     if not isinstance(data, pd.DataFrame):
         raise UserError(f"data must be a pandas DataFrame, not {type(data).__name__}")
@@ -264,14 +270,14 @@ def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int])
     if not described.all():
         excluded[f"not described by {law.name}"] = int((~described).sum())
     if not described.any():
-        raise UserError(f"no row has a measured {law.response!r} that {law.name} describes")
+        raise TooFewPoints(f"no row has a measured {law.response!r} that {law.name} describes")
     return described
 
 
 def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
     for name, column in (*prepared.items(), (law.response, response)):
         if column.ndim == 1 and np.ptp(column) <= 1e-9 * np.abs(column).max():
-            raise UserError(
+            raise TooFewPoints(
                 f"column {name!r} has the one value {column[0]:g} in every point: "
                 f"{law.name} needs at least two, better four or more"
             )

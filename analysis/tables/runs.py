@@ -140,7 +140,7 @@ def load(
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
         architectures.append(record.spec.architecture)
-        pools.append({name: p.content for name, p in record.spec.data.pools.items()})
+        pools.append({n: p.validation_content for n, p in record.spec.data.pools.items()})
     rows = [common | row for common, row in zip(_of_parts(architectures), rows, strict=True)]
     called = pool_names(pools)
     names = set_names(outputs, [*called, *(row[SET] for row in rows)])
@@ -197,14 +197,16 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "fingerprint": record.code.fingerprint,
         "tokens_per_second": _number(record.throughput.tokens_per_second),
         "seconds": record.throughput.seconds,
-        SET: (spec.data.source, spec.data.content),
+        SET: (spec.data.source, spec.data.validation_content),
         **({"mixture": mixture_text(spec.data.mixture)} if spec.data.mixture else {}),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
 
 
 def _of_vocabulary(record: Record) -> dict[str, float]:
-    """What the law ``vocabulary`` reads, of a run on documents: losses of two vocabularies agree."""
+    """What the law ``vocabulary`` reads, of a run on documents:
+    losses of two vocabularies agree.
+    """
     final, shape = record.final, record.spec.shape
     if final.unigram_entropy is None:
         return {}

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.initial_weights import KEY as INIT_FROM
+from scalinglab.scaling.records.initial_weights import named_source
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.text.flatten import flatten
 
@@ -17,11 +19,16 @@ _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # in what a column is made of, `2 
 
 
 def setting(outputs: str | Path, run_id: str, key: str) -> Any:
-    """A setting of a run by its dotted key, of a group what it chooses; None if it has none."""
+    """A setting of a run by its dotted key, of a group what it chooses; None if it has none.
+
+    Runs that draw their weights have ``init_from`` as "drawn".
+    """
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return None
     run = folder.settings()
+    if key == INIT_FROM:
+        return named_source(run.config)
     for settings in (flatten(run.config), flatten(run.science)):
         value = settings.get(key, settings.get(f"{key}.name"))
         if value is not None and not isinstance(value, list):

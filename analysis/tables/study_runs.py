@@ -67,7 +67,13 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
 def ended_runs(
     outputs: str | Path, study: str | None, mark: str
 ) -> Iterable[tuple[RunFolder, dict[str, list[str]]]]:
-    """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles."""
+    """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles.
+
+    Raises
+    ------
+    UserError
+        If the folder or the study does not exist.
+    """
     outputs = Path(outputs)
     if not outputs.is_dir():
         raise UserError(

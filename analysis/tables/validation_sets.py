@@ -24,7 +24,8 @@ def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[
     """Hash of a run's data -> name of its validation set, as ``execution.validate`` takes it.
 
     Stores that differ in their training part alone have one validation set. Of a store that is
-    gone the name is its source and the hash.
+    gone the name is its source and the hash. Of a set that is selected from a validation part
+    (its hash stands behind that of the data) the name says so.
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[
     contents : iterable of (str, str)
         Source and hash of the data of each run.
     """
-    sources = {content: source for source, content in contents}
+    selections = {content: content.partition("/") for _, content in contents}
+    sources = {selections[content][0]: source for source, content in contents}
     folders: dict[str, Path] = {}
     for manifest in sorted(Path(outputs).glob("data/*/manifest.json")):
         try:
@@ -45,7 +47,7 @@ def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[
         for content, name in names.items():
             if content in folders and (tokens := _validation_hash(folders[content])) is not None:
                 names[content] = first.setdefault(tokens, name)
-    return names
+    return {c: f"{names[data]}{of}{select}" for c, (data, of, select) in selections.items()}
 
 
 def _validation_hash(folder: Path) -> str | None:
@@ -89,10 +91,15 @@ def pool_names(pools: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], str]
         for name, content in run_pools.items():
             contents.setdefault(name, set()).add(content)
     return {
-        (name, content): name if len(contents_of_name) == 1 else f"{name}-{content[:8]}"
+        (name, content): name if len(contents_of_name) == 1 else f"{name}-{_short(content)}"
         for name, contents_of_name in contents.items()
         for content in contents_of_name
     }
+
+
+def _short(content: str) -> str:
+    data, of, select = content.partition("/")
+    return f"{data[:8]}{of}{select}"
 
 
 def with_pool_sets(table: pd.DataFrame, stores: Mapping[str, str]) -> pd.DataFrame:

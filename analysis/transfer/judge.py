@@ -121,7 +121,8 @@ def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
     if (twice := fresh.duplicated(keys)).any():
         row = fresh[twice].iloc[0]
         raise UserError(
-            f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed {row['seed']:g} and"
+            f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed"
+            f" {row['seed']:g} and"
             " one trial; leave out those that are not meant, as in exclude=['schedule == \"wsd\"']"
         )
     columns = [*keys[:2], "loss", "C", *([SECONDS] if SECONDS in fresh else [])]
@@ -159,7 +160,8 @@ def _measure(
     doubts = []
     if not line.law.falls:
         doubts.append(
-            f"the loss of {question.baseline} does not fall with compute: nothing says what a loss costs"
+            f"the loss of {question.baseline} does not fall with compute: nothing says what a loss"
+            f" costs"
         )
     return measured, doubts, propose_runs(line, fresh, question.arms, question.at)
 

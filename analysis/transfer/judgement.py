@@ -93,7 +93,8 @@ class Judgement:
         """The verdict, what it rests on, and what to run next."""
         question = self.question
         lines = [
-            f"[[{question.candidate} judged against {question.baseline} at C = {question.at:.3g} FLOPs]]",
+            f"[[{question.candidate} judged against {question.baseline} at C = {question.at:.3g}"
+            f" FLOPs]]",
             f"    {_capital(self.sentence())}",
         ]
         if self.measured is not None:

@@ -116,7 +116,7 @@ class MultiplierLine:
         return cls(sizes, law, x, y, exchange, misfit, refits, known)
 
     def weights(self, at: float, slope: bool = False) -> Array:
-        """Weights of the sizes in the line's value at a place, or in its slope."""
+        """Weight of each size, shape (sizes,), in the line's value at a place, or in its slope."""
         seeds = np.nan_to_num(self.sizes.pooled) * self.exchange**2 / self.sizes.counts
         variances = self.misfit**2 + seeds
         return _weights(self.x, variances, at, slope)

@@ -1,4 +1,6 @@
-"""The runs that narrow the answer most for their FLOPs: fresh seeds, a seed more, or a larger size."""
+"""The runs that narrow the answer most for their FLOPs: fresh seeds, a seed more,
+or a larger size.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ def propose_runs(
     if target > line.sizes.C[-1] and np.isfinite(now.half_width):
         row = _larger(line, fresh, arms, target)
         rows.append(((now.half_width - row["half_width"]) / row["cost"] * 2, row))
-    rows.sort(key=lambda found: -found[0])
+    rows.sort(key=lambda proposal: -proposal[0])
     return pd.DataFrame([row for _, row in rows], columns=list(COLUMNS))
 
 

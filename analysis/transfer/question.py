@@ -1,4 +1,6 @@
-"""What a judge is asked: two arms, a target, and all else that the verdict depends on but the runs."""
+"""What a judge is asked: two arms, a target, and all else that the verdict
+depends on but the runs.
+"""
 
 from __future__ import annotations
 

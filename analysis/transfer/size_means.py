@@ -1,4 +1,6 @@
-"""What the paired runs of each size come to: counts, mean log ratios, their spread between seeds."""
+"""What the paired runs of each size come to: counts, mean log ratios,
+their spread between seeds.
+"""
 
 from __future__ import annotations
 

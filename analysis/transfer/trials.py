@@ -172,7 +172,9 @@ def _optimum(
 
 
 def _moves(arm: str, knob: str, optima: dict, chosen_trials: pd.DataFrame) -> list[str]:
-    """An optimum that moves by more than its doubt, while the chosen values follow no power of N."""
+    """An optimum that moves by more than its doubt,
+    while the chosen values follow no power of N.
+    """
     low, high = min(optima), max(optima)
     (first, step), (last, _) = optima[low], optima[high]
     moved = abs(np.log(last.x / first.x))
@@ -189,7 +191,8 @@ def _moves(arm: str, knob: str, optima: dict, chosen_trials: pd.DataFrame) -> li
     if follows:
         return []
     return [
-        f"{arm}: the best {knob} moves from {first.x:.3g} at N {chosen_trials['N'][low]:.3g} to {last.x:.3g} "
+        f"{arm}: the best {knob} moves from {first.x:.3g} at N {chosen_trials['N'][low]:.3g} to"
+        f" {last.x:.3g} "
         f"at N {chosen_trials['N'][high]:.3g}, and the values used "
         f"({', '.join(f'{v:.3g}' for v in chosen_trials[knob])})"
         " follow no power of N: no rule says what to use at the target"

@@ -26,6 +26,7 @@ _ROOMS = {
     "intervals": "Intervals and noise",
     "judgement": "Laws judged",
     "laws": "Laws",
+    "replays": "Published tables",
     "reporting": "Answers and reports",
     "tables": "Runs as tables",
     "transfer": "Does a change still help at scale",

@@ -17,6 +17,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "CHANGELOG.md",
+    "analysis/replays/tables/README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "benchmarks/README.md",

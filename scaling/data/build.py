@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.data.columns import ColumnKinds, column_file
 from scalinglab.scaling.data.documents import Chunk, Documents
 from scalinglab.scaling.data.encode import Counts, Encoded, encode_chunk
 from scalinglab.scaling.data.making import Maker, placed, resumed
-from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.processes import mapped
 from scalinglab.scaling.data.summary import hashes_file, summarize
-from scalinglab.scaling.data.verify import ENDS, PARTS, ends_file
+from scalinglab.scaling.data.verify import ENDS, ends_file
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
@@ -45,8 +46,10 @@ class _Written:
     """The files of a build, and how far they are."""
 
     folder: Path
+    columns: list[str]
     chunks: int = 0
     counts: Counts = field(default_factory=Counts)
+    kinds: ColumnKinds = field(default_factory=ColumnKinds)
 
     def __enter__(self) -> _Written:
         note = self._read_note()
@@ -58,16 +61,17 @@ class _Written:
             file.truncate(size)
             file.seek(size)
         self.chunks, self.counts = note["chunks"], Counts(**note["counts"])
+        self.kinds = ColumnKinds(**note.get("columns", {}))
         return self
 
     def __exit__(self, *error: object) -> None:
         for file in self._files.values():
             file.close()
 
-    @staticmethod
-    def names() -> list[str]:
-        """The files: tokens, ends of documents, hashes of documents."""
-        return [name for p in PARTS for name in (f"{p}.bin", ends_file(p), hashes_file(p))]
+    def names(self) -> list[str]:
+        """The files: tokens, ends of documents, hashes of documents, columns."""
+        own = [name for p in PARTS for name in (f"{p}.bin", ends_file(p), hashes_file(p))]
+        return own + [column_file(p, i) for i in range(len(self.columns)) for p in PARTS]
 
     def _read_note(self) -> dict[str, Any]:
         try:
@@ -84,6 +88,9 @@ class _Written:
             ends = before + np.cumsum(encoded.lengths[part], dtype=ENDS)
             ends.tofile(self._files[ends_file(part)])
             encoded.hashes[part].tofile(self._files[hashes_file(part)])
+            for i, name in enumerate(self.columns):
+                values = self.kinds.numbers(name, encoded.columns[part][name])
+                values.tofile(self._files[column_file(part, i)])
         self.counts.add(encoded.counts)
         self.chunks += 1
 
@@ -94,6 +101,7 @@ class _Written:
             os.fsync(file.fileno())
         sizes = {name: file.tell() for name, file in self._files.items()}
         note = {"chunks": self.chunks, "counts": asdict(self.counts), "sizes": sizes}
+        note |= {"columns": asdict(self.kinds)}
         write_json(self.folder / NOTE, note)
 
 
@@ -153,14 +161,15 @@ def _built(
     processes: int,
 ) -> Manifest:
     encoder, aside = _encoder(artefact), maker.folder
-    with _Written(aside) as written:
+    with _Written(aside, source.kept) as written:
         _encode(written, maker, source, artefact, processes)
     if source.state() != state:
         raise ConfigError(
             f"data.source = {name!r}: its files were changed while they were read; give the"
             " command again"
         )
-    return summarize(aside, name, options, source, artefact, encoder, written.counts)
+    columns = written.kinds.described(aside, source.kept, PARTS)
+    return summarize(aside, name, options, source, artefact, encoder, written.counts, columns)
 
 
 def _encode(

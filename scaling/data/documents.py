@@ -12,11 +12,13 @@ import hashlib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.data.columns import Value, values_of
 from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
+from scalinglab.scaling.data.scores import SCORES
 from scalinglab.scaling.data.source import DataSource
 from scalinglab.scaling.fields import ConfigError, Within, setting
 from scalinglab.scaling.read_options import check_ranges
@@ -69,12 +71,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Selected:
-    """Documents of a chunk, and how many rows were none."""
+    """Documents of a chunk with the columns that are kept, and how many rows were none."""
 
     texts: list[str]
     empty: int
     filtered: int
     unreadable: int
+    columns: dict[str, list[Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Documents(DataSource, ABC):
     where: str = ""  # a condition on columns (docs/conditions.md); the rows that meet it are taken
     validation_share: int = setting(16, Within(2))  # one document in this many is validation
     max_overlap: float = setting(0.5, Within(0, 1))  # share of validation that training may hold
+    columns: list[str] = setting([], historic=[])  # that the store keeps, a value a document
+    scores: list[str] = setting([], historic=[])  # columns that are computed of the text
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
@@ -103,7 +108,19 @@ class Documents(DataSource, ABC):
     def names(self) -> tuple[str, ...]:
         """The columns that are needed."""
         condition = self.condition
-        return tuple(dict.fromkeys((self.text, *(condition.names if condition else ()))))
+        wanted = (self.text, *(condition.names if condition else ()), *self.columns)
+        return tuple(dict.fromkeys(wanted))
+
+    @property
+    def kept(self) -> list[str]:
+        """The columns that the store keeps."""
+        return [*self.columns, *self.scores]
+
+    def option_of(self, column: str) -> str:
+        """The option that asks for a column."""
+        if column == self.text:
+            return "data.options.text"
+        return f"data.options.{'columns' if column in self.columns else 'where'}"
 
     @property
     def condition(self) -> conditions.Condition | None:
@@ -132,6 +149,11 @@ class Documents(DataSource, ABC):
         check_ranges(self, "data.options")
         if not self.text:
             raise ConfigError("data.options.text is not set: the column that holds the text")
+        twice = next((name for name in self.kept if self.kept.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(
+                f"data.options.columns and scores have {twice!r} twice: each names one column"
+            )
         missing = set(self.names)
         there: dict[str, None] = {}
         looked: set[Any] = set()
@@ -150,10 +172,9 @@ class Documents(DataSource, ABC):
         if not looked:
             raise ConfigError("data.options: the source has no documents")
         name = self.text if self.text in missing else min(missing)
-        key = "text" if name == self.text else "where"
         listed = conditions.listed(sorted(n for n in there if n not in missing))
         raise ConfigError(
-            f"data.options.{key}: no document has the column {name!r}; there are: {listed}"
+            f"{self.option_of(name)}: no document has the column {name!r}; there are: {listed}"
         )
 
     def origin(self, content: Any) -> Any:
@@ -183,7 +204,7 @@ class Documents(DataSource, ABC):
                 taken = condition.holds(columns, len(texts)).tolist()
             except conditions.ConditionError as error:
                 raise ConfigError(f"data.options.where = {error} ({rows.place(0)} on)") from None
-        kept = []
+        kept, numbers = [], []
         empty = 0
         for i, (text, wanted) in enumerate(zip(texts, taken, strict=True)):
             if not wanted:
@@ -195,9 +216,23 @@ class Documents(DataSource, ABC):
                 )
             if text:
                 kept.append(text)
+                numbers.append(i)
             else:
                 empty += 1
-        return Selected(kept, empty, len(texts) - sum(taken), rows.unreadable)
+        columns = self._kept_values(rows, numbers, kept)
+        return Selected(kept, empty, len(texts) - sum(taken), rows.unreadable, columns)
+
+    def _kept_values(
+        self, rows: Rows, numbers: Sequence[int], texts: Sequence[str]
+    ) -> dict[str, list[Value]]:
+        """The values of some rows, which have those texts, in the columns that are kept."""
+        found: dict[str, list[Value]] = {}
+        for name in self.columns:
+            values = rows.columns.get(name, [None] * len(rows))
+            found[name] = values_of(name, [values[i] for i in numbers], numbers, rows.place)
+        for name in self.scores:
+            found[name] = [float(SCORES[name](text)) for text in texts]
+        return found
 
     def part_of(self, text: bytes, part: str | None) -> tuple[str, int]:
         """The part that a document belongs to, and its hash.

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Chunk, Documents
+from scalinglab.scaling.data.columns import Value
+from scalinglab.scaling.data.documents import Chunk, Documents
+from scalinglab.scaling.data.manifest import PARTS
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
 PIECE = 1 << 18  # characters of one document that are encoded together; a longer one is cut
-_PARTS = (TRAIN, VALIDATION)
 
 
 @dataclass
@@ -23,14 +24,14 @@ class Counts:
     empty: int = 0
     filtered: int = 0
     unreadable: int = 0
-    bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0))
-    documents: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0))
+    bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
+    documents: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
 
     def add(self, other: Counts) -> None:
         """Add what another chunk met."""
         for name in ("rows", "empty", "filtered", "unreadable"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for part in _PARTS:
+        for part in PARTS:
             self.bytes[part] += other.bytes[part]
             self.documents[part] += other.documents[part]
 
@@ -48,12 +49,15 @@ class Encoded:
     hashes : dict
         Part -> hash of the text of each document, uint64.
     counts : Counts
+    columns : dict
+        Part -> column that is kept -> value of each document.
     """
 
     tokens: dict[str, np.ndarray]
     lengths: dict[str, np.ndarray]
     hashes: dict[str, np.ndarray]
     counts: Counts
+    columns: dict[str, dict[str, list[Value]]]
 
 
 def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
@@ -65,26 +69,31 @@ def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
         If a row is no document.
     """
     selected = source.select(source.rows(chunk.content))
-    texts: dict[str, list[str]] = {part: [] for part in _PARTS}
-    hashes: dict[str, list[int]] = {part: [] for part in _PARTS}
+    texts: dict[str, list[str]] = {part: [] for part in PARTS}
+    hashes: dict[str, list[int]] = {part: [] for part in PARTS}
     counts = Counts(
         rows=len(selected.texts) + selected.empty + selected.filtered + selected.unreadable,
         empty=selected.empty,
         filtered=selected.filtered,
         unreadable=selected.unreadable,
     )
-    for text in selected.texts:
+    columns: dict[str, dict[str, list[Value]]] = {
+        part: {name: [] for name in selected.columns} for part in PARTS
+    }
+    for i, text in enumerate(selected.texts):
         data = text.encode()
         part, key = source.part_of(data, chunk.part)
         texts[part].append(text)
         hashes[part].append(key)
+        for name, values in selected.columns.items():
+            columns[part][name].append(values[i])
         counts.bytes[part] += len(data)
         counts.documents[part] += 1
     tokens, lengths = {}, {}
-    for part in _PARTS:
+    for part in PARTS:
         tokens[part], lengths[part] = _encoded(texts[part], encoder)
-    keys = {part: np.array(hashes[part], dtype=np.uint64) for part in _PARTS}
-    return Encoded(tokens, lengths, keys, counts)
+    keys = {part: np.array(hashes[part], dtype=np.uint64) for part in PARTS}
+    return Encoded(tokens, lengths, keys, counts, columns)
 
 
 def _encoded(texts: Sequence[str], encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:

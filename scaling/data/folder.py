@@ -23,7 +23,7 @@ from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
 from scalinglab.scaling.data.source import SOURCES
-from scalinglab.scaling.fields import ConfigError, setting
+from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, setting
 
 ENCODINGS = ("utf-8", "latin-1", "cp1252")
 _TOGETHER = 256  # small files of one chunk, at most
@@ -39,6 +39,8 @@ class Folder(FileDocuments):
 
     pattern: str = "*.txt"
     encoding: str = setting("utf-8", ENCODINGS)
+    # A file is cut at ends of lines into documents of about so many bytes; 0: only above a megabyte.
+    document_bytes: int = setting(0, AT_LEAST_0, historic=0)
 
     @classmethod
     def kind(cls) -> str:
@@ -86,7 +88,7 @@ class Folder(FileDocuments):
         unreadable = 0
         for path, start, end in content:
             try:
-                texts.append(self._read(path, start, end))
+                own = self._cut(self._read(path, start, end))
             except UnicodeDecodeError as error:
                 if self.unreadable == REFUSE:
                     raise ConfigError(
@@ -97,7 +99,8 @@ class Folder(FileDocuments):
                     ) from None
                 unreadable += 1
                 continue
-            paths.append(path)
+            texts += own
+            paths += [path] * len(own)
         columns = {
             self.text: texts,
             "path": [path.as_posix() for path in paths],
@@ -109,6 +112,19 @@ class Folder(FileDocuments):
     def column_names(self, content: Any) -> Sequence[str]:
         """What is known of a file."""
         return (self.text, "path", "name", "bytes")
+
+    def _cut(self, text: str) -> list[str]:
+        """The documents of a text."""
+        if not self.document_bytes:
+            return [text]
+        parts, held, size = [], [], 0
+        for line in text.splitlines(keepends=True):
+            held.append(line)
+            size += len(line.encode())
+            if size >= self.document_bytes:
+                parts.append("".join(held))
+                held, size = [], 0
+        return [*parts, "".join(held)] if held else parts or [text]
 
     def _read(self, path: Path, start: int, end: int) -> str:
         whole = start == 0 and end < CHUNK

@@ -74,9 +74,8 @@ class HuggingFace(Documents):
         if there is not None:
             for name in self.names:
                 if not top_columns([name], there):
-                    key = "text" if name == self.text else "where"
                     raise ConfigError(
-                        f"data.options.{key}: {self.path!r} has no column {name!r}; there are:"
+                        f"{self.option_of(name)}: {self.path!r} has no column {name!r}; there are:"
                         f" {', '.join(there)}"
                     )
             rows = rows.select_columns(top_columns(self.names, there))

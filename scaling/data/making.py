@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_exclusive, move_folder, read_json, server_time
 from scalinglab.scaling.records.damage import DamagedFile, sealed
-from scalinglab.scaling.records.machine import PROCESS, Process
+from scalinglab.scaling.records.processes import PROCESS, Process, this_process
 
 log = logging.getLogger(__name__)
 MAKER = "maker.json"  # who makes a store, until it is whole: in its folder, or beside it
@@ -54,7 +53,7 @@ class Maker:
     @classmethod
     def of(cls, aside: Path) -> Maker:
         """This process, for one folder; it has no right yet."""
-        who = {**machine.this_process().to_dict(), "token": uuid.uuid4().hex}
+        who = {**this_process().to_dict(), "token": uuid.uuid4().hex}
         return cls(aside, sealed(who))
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
 
+PARTS = ("train", "validation")
 DTYPES = ("uint8", "uint16", "int32")  # as narrow as the vocabulary allows
 _MANIFEST: Shape = {
     "source": str,
@@ -21,7 +22,7 @@ _MANIFEST: Shape = {
     "content_hash": str,
     "facts": dict,
 }
-_LATER = ("documents", "excluded")  # keys that stores before them lack
+_LATER = ("documents", "excluded", "columns")  # keys that stores before them lack
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Manifest:
         Part -> documents in it, where their ends are stored beside the tokens; empty: they are not.
     excluded : tuple of int
         Tokens that are no text: as targets they count nothing in the loss.
+    columns : dict
+        Column that is kept of each document -> what it holds and its hash
+        (`scalinglab.scaling.data.columns`); `content_hash` says nothing of it.
     """
 
     source: str
@@ -47,6 +51,7 @@ class Manifest:
     facts: dict[str, Any]
     documents: dict[str, int] = field(default_factory=dict)
     excluded: tuple[int, ...] = ()
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored: a store without documents says nothing of them."""

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
+from scalinglab.scaling.data.excerpt import WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
-from scalinglab.scaling.data.order import DataOrder
+from scalinglab.scaling.data.order import DataOrder, PassOrder
 from scalinglab.scaling.data.pools import MixedOrder, Pool, PooledStore
+from scalinglab.scaling.data.selection import KEYS, SelectedStore, columns_of, selected
 from scalinglab.scaling.data.sources import irreducible_loss, open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.records.spec import DataSpec, PoolSpec, RunSpec
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 
 Store = TokenStore | PooledStore
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_OF_ONE = ("source", "options", "unique_tokens", "noise")  # keys of data that pools have themselves
+# Keys of data that pools have themselves.
+_OF_ONE = ("source", "options", "unique_tokens", "noise", *KEYS)
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,11 @@ def open_data(
     config = data_of_one(config)
     data = _of_pools(config)
     every = list(data.values())
-    stores = {name: open_one(own, outputs, corpus=every) for name, own in data.items()}
+    stores = {
+        name: _named(name, open_one(own, outputs, corpus=every), own) for name, own in data.items()
+    }
     if not stores:
-        store = open_one(config, outputs)
+        store = selected(open_one(config, outputs), config)
         if not config.noise:
             return store
         return PooledStore({"": Pool(store, config.noise)}, store.manifest)
@@ -120,17 +125,44 @@ def open_planned(run: RunSpec, outputs: Path) -> Store:
     """
     config = from_dict(DataConfig, run.config["data"], "data")
     if not run.data.pools:
-        store = planned_store(config, run.data.content, run.run_id, outputs)
+        store = _planned(config, run.data, run.run_id, outputs)
         if not run.data.noise:
             return store
         return PooledStore({"": Pool(store, run.data.noise)}, store.manifest)
     data = _of_pools(config)
     every = list(data.values())
     pools = {
-        name: Pool(planned_store(data[name], pool.content, run.run_id, outputs, every), pool.noise)
+        name: Pool(_planned(data[name], pool, run.run_id, outputs, every), pool.noise)
         for name, pool in run.data.pools.items()
     }
     return PooledStore(pools, pooled_manifest({n: p.store.manifest for n, p in pools.items()}))
+
+
+def _named(pool: str, store: TokenStore, config: DataConfig) -> TokenStore:
+    """The store of a pool as it is read; what is wrong with that names the pool."""
+    try:
+        return selected(store, config)
+    except ConfigError as error:
+        raise ConfigError(f"data.pools.{pool}: {error}") from error
+
+
+def _planned(
+    config: DataConfig,
+    data: DataSpec | PoolSpec,
+    run_id: str,
+    outputs: Path,
+    corpus: Sequence[DataConfig] = (),
+) -> TokenStore:
+    """The documents of one source that a run was planned on.
+
+    Raises
+    ------
+    UserError
+        Also if a column by which they are chosen has changed.
+    """
+    wanted = columns_of(data.chosen)
+    store = planned_store(config, data.content, run_id, outputs, corpus, wanted)
+    return selected(store, config)
 
 
 def pooled_manifest(pools: Mapping[str, Manifest]) -> PooledManifest:
@@ -195,7 +227,16 @@ def order_of(run: RunSpec, store: Store) -> DataOrder | MixedOrder:
 
 def _order(store: TokenStore, seed: int | str, unique_tokens: int, context: int) -> DataOrder:
     windows = window_count(store.manifest.train_tokens, context)
+    if isinstance(store.train, WeightedExcerpt):
+        return PassOrder(windows, seed)
     return DataOrder(windows=windows, seed=seed, unique=unique_tokens // context)
+
+
+def amounts(store: Store) -> list[str]:
+    """What is read of the stores of which some documents are, in words."""
+    if isinstance(store, PooledStore):
+        return [text for pool in store.pools.values() for text in amounts(pool.store)]
+    return store.amounts() if isinstance(store, SelectedStore) else []
 
 
 def own_sets(store: Store, tokens: int, context: int) -> dict[str, np.ndarray]:

@@ -52,6 +52,18 @@ class DataOrder:
         return chosen.astype(np.int64)
 
 
+class PassOrder(DataOrder):
+    """The order over documents that are weighted: each epoch is a pass of its own over them.
+
+    Window i of pass p has the number ``p * windows + i`` (`scalinglab.scaling.data.excerpt`).
+    """
+
+    def windows_at(self, start: int, count: int) -> np.ndarray:
+        """As of a `DataOrder`, in the pass of each sequence."""
+        passes = np.arange(start, start + count, dtype=np.int64) // self.windows
+        return passes * self.windows + super().windows_at(start, count)
+
+
 def permute(places: np.ndarray, n: int, key: str) -> np.ndarray:
     """Images of `places` under the permutation of 0..n-1 that `key` names.
 

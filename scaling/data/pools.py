@@ -15,7 +15,7 @@ import numpy as np
 
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.order import DataOrder, uniform_bits
-from scalinglab.scaling.data.store import TokenStore, gather
+from scalinglab.scaling.data.store import TokenStore, gather, places
 from scalinglab.scaling.schedule.shares import Shares
 
 
@@ -45,27 +45,26 @@ class Pool:
     def windows(self, windows: np.ndarray, context: int) -> np.ndarray:
         """Training windows with their targets: (count, context + 1)."""
         tokens = gather(self.store.train, windows, context)
-        return noisy(tokens, windows, self.noise, self.store.manifest.vocab)
+        if not self.noise:
+            return tokens
+        there = places(self.store.train, windows, context)
+        return noisy(tokens, there, self.noise, self.store.manifest.vocab)
 
 
-def noisy(tokens: np.ndarray, windows: np.ndarray, noise: float, vocab: int) -> np.ndarray:
+def noisy(tokens: np.ndarray, places: np.ndarray, noise: float, vocab: int) -> np.ndarray:
     """Windows in which a share of the tokens is replaced, by other tokens of the vocabulary.
 
     Parameters
     ----------
     tokens : ndarray
         (count, context + 1); the last token of a window is the first one of the next.
-    windows : ndarray
-        Their numbers, int64 (count,).
+    places : ndarray
+        Where in the store each stands, int64.
     noise : float
         Share.
     vocab : int
         Every token is equally likely.
     """
-    if not noise:
-        return tokens
-    context = tokens.shape[1] - 1
-    places = windows[:, None] * context + np.arange(context + 1)
     bits = uniform_bits(places.astype(np.uint64), "token noise")
     replaced = (bits >> np.uint64(40)) < round(noise * (1 << 24))
     other = (bits & np.uint64(0xFFFFFFFF)) * np.uint64(vocab) >> np.uint64(32)

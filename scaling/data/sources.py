@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, DataConfig, TokenizerConfig, from_dict
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
-from scalinglab.scaling.data.manifest import read_manifest
+from scalinglab.scaling.data.manifest import Manifest, read_manifest
+from scalinglab.scaling.data.scores import SCORES
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
@@ -23,6 +24,8 @@ from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
 from scalinglab.scaling.tokenizers.artefact import key_of, open_artefact
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Tokenizer
+
+_NO_TEXT = ("max_overlap", "columns", "scores")  # options that do not decide the text of a source
 
 
 def source_of(config: DataConfig) -> DataSource:
@@ -115,6 +118,12 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
     own = extension_of(SOURCES.module_of(config.source))
     if own is not None:
         made_from["text"] = own.text  # a file that was edited makes other tokens
+    if isinstance(source, Documents):
+        for name in source.scores:
+            SCORES.find(name)
+        scores = {name: extension_of(SCORES.module_of(name)) for name in source.scores}
+        if texts := {name: one.text for name, one in scores.items() if one is not None}:
+            made_from["scores"] = texts
     state = source.state()
     if state is not None:
         made_from["state"] = state
@@ -122,9 +131,10 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
 
 
 def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
-    """What decides the text that a tokenizer is trained on: limits of duplicates do not."""
+    """What decides the text that a tokenizer is trained on: what else is kept or refused does not."""
     made_from = _made_from(config, source)
-    options = {k: v for k, v in made_from["options"].items() if k != "max_overlap"}
+    options = {k: v for k, v in made_from["options"].items() if k not in _NO_TEXT}
+    made_from.pop("scores", None)
     return made_from | {"options": options}
 
 
@@ -141,6 +151,7 @@ def planned_store(
     run_id: str,
     outputs: Path,
     corpus: Sequence[DataConfig] = (),
+    columns: Mapping[str, str] | None = None,
 ) -> TokenStore:
     """The store that a run was planned on, by its content; made again where it is gone.
 
@@ -155,15 +166,19 @@ def planned_store(
     outputs : Path
     corpus : sequence of DataConfig
         See ``open_store``.
+    columns : mapping of str to str
+        Columns that it keeps, with their hashes.
 
     Raises
     ------
     UserError
         If the source no longer holds what the run was planned on, or the store is damaged.
     """
+    columns = columns or {}
     for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
         try:
-            if read_manifest(manifest.parent).content_hash == wanted:
+            found = read_manifest(manifest.parent)
+            if found.content_hash == wanted and _keeps(found, columns):
                 return TokenStore(manifest.parent)
         except DamagedFile as error:
             if error.path != manifest:
@@ -175,7 +190,18 @@ def planned_store(
             f"run {run_id} was planned on data {wanted}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )
+    if not _keeps(store.manifest, columns):
+        raise UserError(
+            f"run {run_id} was planned on other values of {', '.join(sorted(columns))} than"
+            f" {store.folder} keeps: the source has changed; plan again"
+        )
     return store
+
+
+def _keeps(manifest: Manifest, columns: Mapping[str, str]) -> bool:
+    """Whether a store keeps columns of those hashes."""
+    kept = {name: about["hash"] for name, about in manifest.columns.items()}
+    return all(kept.get(name) == wanted for name, wanted in columns.items())
 
 
 @functools.lru_cache(maxsize=64)

@@ -17,11 +17,13 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.columns import VALUES, Column, column_file
+from scalinglab.scaling.data.excerpt import Excerpt
 from scalinglab.scaling.data.making import abandoned_stores, refuse_other, signed
-from scalinglab.scaling.data.manifest import DTYPES, Manifest, read_manifest
+from scalinglab.scaling.data.manifest import DTYPES, PARTS, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
-from scalinglab.scaling.data.verify import ENDS, PARTS, TokenFile, check_tokens, ends_file, head
+from scalinglab.scaling.data.verify import ENDS, TokenFile, check_tokens, ends_file, head
 from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
 from scalinglab.scaling.records.atomic import create_folder, save_atomic, write_json
 
@@ -99,8 +101,8 @@ class TokenStore:
         self.folder = folder
         self.manifest = read_manifest(folder)
         check_tokens(folder, self.manifest)
-        self.train = self._map("train.bin")
-        self.validation = self._map("validation.bin")
+        self.train: np.ndarray | Excerpt = self._map("train.bin")
+        self.validation: np.ndarray | Excerpt = self._map("validation.bin")
 
     def _map(self, name: str) -> np.ndarray:
         return np.memmap(self.folder / name, dtype=self.manifest.dtype, mode="r")
@@ -113,6 +115,18 @@ class TokenStore:
         if not self.manifest.documents.get(part):
             return None
         return np.memmap(self.folder / ends_file(part), dtype=ENDS, mode="r")
+
+    def column(self, part: str, name: str) -> Column:
+        """What the store keeps of each document of a part under a name.
+
+        Raises
+        ------
+        KeyError
+            If it keeps no such column.
+        """
+        about = self.manifest.columns[name]
+        numbers = np.memmap(self.folder / column_file(part, about["file"]), dtype=VALUES, mode="r")
+        return Column(numbers, about.get("categories"))
 
     def vocabulary(self) -> Vocabulary:
         """What is known of each token."""
@@ -149,8 +163,10 @@ class TokenStore:
         return permute(places, windows, "validation").astype(np.int64)
 
 
-def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:
+def gather(tokens: np.ndarray | Excerpt, windows: np.ndarray, context: int) -> np.ndarray:
     """Windows of `context` inputs and their targets: (*windows.shape, context + 1), a copy."""
+    if isinstance(tokens, Excerpt):
+        return tokens.windows(windows, context)
     (stride,) = tokens.strides
     overlapping = as_strided(
         tokens,
@@ -159,6 +175,13 @@ def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:
         writeable=False,
     )
     return overlapping[windows]
+
+
+def places(tokens: np.ndarray | Excerpt, windows: np.ndarray, context: int) -> np.ndarray:
+    """Where in their store the tokens of windows stand: (*windows.shape, context + 1), int64."""
+    if isinstance(tokens, Excerpt):
+        return tokens.places(windows, context)
+    return windows[..., None] * context + np.arange(context + 1)
 
 
 def window_count(tokens: int, context: int) -> int:

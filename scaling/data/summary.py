@@ -11,9 +11,9 @@ import numpy as np
 
 from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Documents
 from scalinglab.scaling.data.encode import Counts
-from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
-from scalinglab.scaling.data.verify import ENDS, PARTS, TokenFile, content_of, ends_file
+from scalinglab.scaling.data.verify import ENDS, TokenFile, content_of, ends_file
 from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.artefact import Artefact
@@ -35,8 +35,9 @@ def summarize(
     artefact: Artefact,
     encoder: Encoder,
     counts: Counts,
+    columns: dict[str, dict[str, Any]],
 ) -> Manifest:
-    """The manifest of a store whose files are written.
+    """The manifest of a store whose files are written, and whose columns are described.
 
     Raises
     ------
@@ -73,6 +74,7 @@ def summarize(
         facts=facts,
         documents={p: counts.documents[p] for p in PARTS},
         excluded=() if encoder.separator is None else (encoder.separator,),
+        columns=columns,
     )
     content, _ = content_of(folder, manifest)
     return replace(manifest, content_hash=content[:16])

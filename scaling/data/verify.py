@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.columns import VALUES, column_file, column_hash
+from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
 
 BLOCK = 4 << 20  # bytes
 SAMPLE = 8  # blocks of each part that are compared at every opening
-PARTS = ("train", "validation")
 ENDS = "int64"  # of where documents end
 _FOUND: Shape = {"content_hash": str, "files": dict, "sums": dict}
 
@@ -59,10 +59,11 @@ def check_tokens(folder: Path, manifest: Manifest) -> None:
     DamagedFile
         If a file is gone, has another length, or holds other tokens.
     """
-    for file, dtype, count in files_of(manifest):
+    every = [*files_of(manifest), *column_files(manifest)]
+    for file, dtype, count in every:
         _check_length(folder / file, dtype, count)
     cache = folder / f"verified-{machine.host()}.json"
-    files = {file.removesuffix(".bin"): _mark(folder / file) for file, _, _ in files_of(manifest)}
+    files = {file.removesuffix(".bin"): _mark(folder / file) for file, _, _ in every}
     known = _known(cache)
     if (known.get("content_hash"), known.get("files")) == (manifest.content_hash, files):
         _check_sample(folder, known["sums"])
@@ -79,6 +80,15 @@ def files_of(manifest: Manifest) -> list[tuple[str, str, int]]:
     ]
     ends = [(ends_file(part), ENDS, count) for part, count in sorted(manifest.documents.items())]
     return tokens + ends
+
+
+def column_files(manifest: Manifest) -> list[tuple[str, str, int]]:
+    """The files of the columns that a store keeps, as `files_of`."""
+    return [
+        (column_file(part, about["file"]), VALUES, manifest.documents.get(part, 0))
+        for about in manifest.columns.values()
+        for part in PARTS
+    ]
 
 
 def ends_file(part: str) -> str:
@@ -99,6 +109,7 @@ def _check_length(path: Path, dtype: str, tokens: int) -> None:
     wanted = tokens * np.dtype(dtype).itemsize
     if size != wanted:
         what = "ends of documents" if path.stem.endswith("_ends") else "tokens"
+        what = "values of a column" if "_column_" in path.stem else what
         raise DamagedFile(
             path, f"it has {size:,} bytes; {tokens:,} {what} of {dtype} have {wanted:,}"
         )
@@ -113,6 +124,15 @@ def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
             "it or validation.bin beside it does not have the "
             "tokens whose hash is in manifest.json",
         )
+    for name, about in manifest.columns.items():
+        if column_hash(folder, about, PARTS) != about["hash"]:
+            raise DamagedFile(
+                folder / column_file(PARTS[0], about["file"]),
+                f"it or the file of the {PARTS[1]} part does not have the values of the column"
+                f" {name!r} whose hash is in manifest.json",
+            )
+    for file, _, _ in column_files(manifest):
+        sums[file.removesuffix(".bin")] = [zlib.crc32(b) for b in _blocks(folder / file)]
     return sums
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, defaults, setting
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, ConfigError, defaults, setting
 from scalinglab.scaling.model.architecture import DECAY_RULES, PARAMETRIZATIONS, NetworkOptions
 from scalinglab.scaling.model.part import SLOTS
 
@@ -50,6 +50,16 @@ class ModuleConfig(NetworkConfig):
     base_options: dict[str, Any] = setting({}, used_with=("parametrization", ("mup",)))
     decay_rule: str = setting("product", DECAY_RULES, used_with=("parametrization", ("mup",)))
     roles: dict[str, str] = setting({})
+
+    @classmethod
+    def older(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The keys as they are; what scales the branches of blocks is refused before its own keys."""
+        if values.get("parametrization") == "completep":
+            raise ConfigError(
+                "model.parametrization = 'completep' clashes with model.target: it scales the "
+                "branches of the shipped network's blocks by depth; allowed are sp, mup"
+            )
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

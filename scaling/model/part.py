@@ -170,6 +170,11 @@ class Mixer(Branch):
 
     name: str = "attention"
 
+    @property
+    def bounded(self) -> bool:
+        """Whether no token sees one of another document; then its module is told of documents."""
+        return False
+
     def map_flops(self, architecture: Architecture) -> MapFlops:
         """See `MapFlops`; none where nothing is computed between pairs of tokens."""
         return MapFlops()

@@ -20,6 +20,7 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_exclusive, server_time, write_json
 from scalinglab.scaling.records.damage import sealed
 from scalinglab.scaling.records.failures import classify, signature
+from scalinglab.scaling.records.processes import this_process
 from scalinglab.scaling.records.run_folder import RunFolder, file_hash
 from scalinglab.scaling.records.state import Outcome, State
 
@@ -60,7 +61,7 @@ class Claim:
             return None
         number = 1 if latest is None else latest.number + 1
         owner = {
-            **machine.this_process().to_dict(),
+            **this_process().to_dict(),
             "node": machine.node(),
             "job": machine.slurm_job(),
             "log": os.environ.get("SCALING_LOG"),

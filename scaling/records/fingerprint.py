@@ -46,6 +46,7 @@ STEPS = (
     "scalinglab.scaling.schedule.pieces",
     "scalinglab.scaling.data.order",
     "scalinglab.scaling.data.pools",
+    "scalinglab.scaling.data.selection",
     "scalinglab.scaling.data.store",
 )
 ROOMS = (
@@ -59,6 +60,7 @@ ROOMS = (
 # What they import that changes no curve: it looks at a model or a store, or names the engines.
 LOOKS_ON = (
     "scalinglab.scaling.engine.steps.measurements",
+    "scalinglab.scaling.data.columns",
     "scalinglab.scaling.data.overlap",
     "scalinglab.scaling.data.verify",
     "scalinglab.scaling.data.vocabulary",

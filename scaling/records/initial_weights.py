@@ -94,6 +94,13 @@ class InitialWeights:
         return text
 
 
+def named_source(config: Mapping[str, Any]) -> str:
+    """What a configuration names as the source of a run's weights; "drawn" where it names none."""
+    group = config.get(KEY) or {}
+    named = (group.get(key) for key in ("study", "block", "run", "file"))
+    return next((source for source in named if source), "drawn")
+
+
 def first_of(names: tuple[str, ...] | list[str], most: int = 5) -> str:
     """The first of some names, and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""

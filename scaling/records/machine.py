@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import scalinglab
 
@@ -135,7 +132,9 @@ def device_name(device: str) -> str | None:
 
 
 def gpu_memory() -> dict[str, tuple[float, float]]:
-    """Bytes free now, and in all, of the GPUs that this process may use and that say so, by name."""
+    """Bytes free now, and in all, of the GPUs that this process may use and that say so,
+    by name.
+    """
     fields = "index,uuid,memory.free,memory.total"
     try:
         listed = subprocess.run(
@@ -207,24 +206,6 @@ def peak_memory_bytes() -> int:
     return peak if platform.system() == "Darwin" else peak * 1024
 
 
-@cache
-def boot() -> str:
-    """Distinguishes boots of one host: no process outlives one."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-@cache
-def process_space() -> str:
-    """Distinguishes containers of one host: process numbers mean nothing across them."""
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
 def slurm_job() -> tuple[str, int] | None:
     """The SLURM job of this process and how often it was requeued; None outside SLURM.
 
@@ -241,82 +222,3 @@ def slurm_job() -> tuple[str, int] | None:
 def node() -> str:
     """The node, as the scheduler names it where there is one."""
     return os.environ.get("SLURMD_NODENAME") or host()
-
-
-def process_start(pid: int) -> str | None:
-    """When a process of this host started; None if there is no such process.
-
-    A process number alone may have been given to another process since.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return "unknown" if _exists(pid) else None
-    return None if fields[0] == "Z" else fields[19]
-
-
-PROCESS = {"host": str, "boot": str, "pid": int}  # without these a file names no process
-
-
-@dataclass(frozen=True)
-class Process:
-    """What tells a process from all others, on its host and elsewhere.
-
-    Attributes
-    ----------
-    host, boot : str
-        Its host, and that host's boot.
-    pid : int
-    process_space : str or None
-        Its container: process numbers mean nothing across them. None: it is not known.
-    process_start : str or None
-        When it started: its number may be another's by now.
-    """
-
-    host: str
-    boot: str
-    pid: int
-    process_space: str | None = None
-    process_start: str | None = None
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Process:
-        """Read a process from plain values; what older ones lack is not known."""
-        return cls(
-            values["host"],
-            values["boot"],
-            values["pid"],
-            values.get("process_space"),
-            values.get("process_start"),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The process as plain values."""
-        return asdict(self)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is known to be gone: only of a process of this host."""
-        if self.host != host():
-            return False
-        if self.boot != boot():
-            return True
-        is_visible = self.process_space == process_space()
-        return is_visible and process_start(self.pid) != self.process_start
-
-
-def this_process() -> Process:
-    """This process."""
-    return Process(host(), boot(), os.getpid(), process_space(), process_start(os.getpid()))
-
-
-def _exists(pid: int) -> bool:
-    if Path("/proc/self/stat").exists():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -118,7 +118,9 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how a run was executed (``scalinglab.scaling.records.provenance``); None: it is not told."""
+    """Where and how a run was executed (``scalinglab.scaling.records.provenance``); None:
+    it is not told.
+    """
 
     host: str | None = None
     processor: str | None = None
@@ -203,7 +205,9 @@ class Record:
 
     @property
     def columns(self) -> dict[str, float | None]:
-        """Name -> value of everything that was measured at the end, or left beside: open columns."""
+        """Name -> value of everything that was measured at the end, or left beside:
+        open columns.
+        """
         steps = self.measured.get("step", ())
         ended = bool(steps) and steps[-1] == self.steps
         at_end = {n: v[-1] for n, v in self.measured.items() if n != "step"} if ended else {}

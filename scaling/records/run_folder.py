@@ -259,7 +259,7 @@ class RunFolder:
         return server_time(self.outputs) - beat < owner.lease_seconds
 
     def state(self) -> State:
-        """Any but blocked, which only a plan can know."""
+        """Any but waiting, which only a plan can know."""
         try:
             done, stopped = self.done(), self.stopped()
         except DamagedFile:

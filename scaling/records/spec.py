@@ -19,6 +19,7 @@ from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.identity import (
     IDENTITY_VERSION,
+    digest,
     mixture_pieces,
     run_id,
     science_pieces,
@@ -64,12 +65,27 @@ class PoolSpec:
     unique_tokens : int
     noise : float
         Share of its training tokens that are replaced.
+    select, weight, validation_select : mapping or None
+        By what its documents are chosen and weighted; None: all, equally.
     """
 
     source: str
     content: str
     unique_tokens: int
     noise: float = 0.0
+    select: Mapping[str, Any] | None = None
+    weight: Mapping[str, Any] | None = None
+    validation_select: Mapping[str, Any] | None = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """By what documents are chosen, as it stands in the science."""
+        return _chosen(self)
+
+    @property
+    def validation_content(self) -> str:
+        """What tells its validation set from others."""
+        return _validation_content(self)
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,7 @@ class DataSpec:
         Tokens of the validation set (of each pool's), and of the pool (of all pools).
     seed : int
         Of the order.
-    noise : float
+    noise, select, weight, validation_select
         As a pool's.
     pools : mapping of str to PoolSpec
         Empty where there is one.
@@ -99,17 +115,30 @@ class DataSpec:
     unique_tokens: int
     seed: int
     noise: float = 0.0
+    select: Mapping[str, Any] | None = None
+    weight: Mapping[str, Any] | None = None
+    validation_select: Mapping[str, Any] | None = None
     pools: Mapping[str, PoolSpec] = field(default_factory=dict)
     mixture: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """By what documents of one source are chosen, as it stands in the science."""
+        return _chosen(self)
+
+    @property
+    def validation_content(self) -> str:
+        """What tells its validation set from others: the hash of its data, and a selection's."""
+        return _validation_content(self)
 
     @classmethod
     def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
         """Read what a science says of the data; it has every key that joined later."""
         data = science["data"]
-        own = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
+        values = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
         pools = {name: known_fields(PoolSpec, pool) for name, pool in data["pools"].items()}
         mixture = {name: tuple(pieces) for name, pieces in mixture_pieces(science).items()}
-        return cls(**own, pools=pools, mixture=mixture)
+        return cls(**values, pools=pools, mixture=mixture)
 
     def shares(self, batch: int) -> Shares:
         """Which of its pools each sequence is drawn from, with so many sequences a step."""
@@ -317,6 +346,17 @@ class RunSpec:
         """Dotted key -> value of the configuration, the sizes of the model determined."""
         model = {**self.config["model"], **vars(self.shape)}
         return flatten({**self.config, "model": model})
+
+
+def _chosen(data: DataSpec | PoolSpec) -> dict[str, Any]:
+    keys = ("select", "weight", "validation_select")
+    return {key: value for key in keys if (value := getattr(data, key)) is not None}
+
+
+def _validation_content(data: DataSpec | PoolSpec) -> str:
+    if data.validation_select is None:
+        return data.content
+    return f"{data.content}/{digest(dict(data.validation_select), 6)}"
 
 
 def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 class State(StrEnum):
     """State of a run, derived from its folder; in the order in which states are shown.
 
-    Only a plan can know that a run is blocked: it waits for a checkpoint of another run.
+    Only a plan can know that a run is waiting, for a checkpoint of another run.
     """
 
     DONE = "done"
@@ -17,14 +17,14 @@ class State(StrEnum):
     STOPPED = "stopped"  # by a person's rule, before its end
     FAILED = "failed"
     INTERRUPTED = "interrupted"
-    BLOCKED = "blocked"
+    WAITING = "waiting"  # for a checkpoint of another run, which will come
     PLANNED = "planned"
     DAMAGED = "damaged"  # its files do not say what it is or whether it has ended
 
 
 FINISHED = (State.DONE, State.DIVERGED)  # it has a record
 ENDED = (*FINISHED, State.STOPPED, State.DAMAGED)  # nothing more is trained
-WAITING = (State.PLANNED, State.INTERRUPTED)  # a launch may begin it
+TO_BEGIN = (State.PLANNED, State.INTERRUPTED)  # a launch may begin it
 CENSORED = (State.DIVERGED, State.STOPPED)  # it has ended without a final loss
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import PooledManifest, pool_data
+from scalinglab.scaling.data.selection import chosen_of
 from scalinglab.scaling.data.store import window_count
 from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.schedule.pieces import Piece, is_flat, plain, settled
@@ -87,7 +88,7 @@ def run_data(config: DataConfig, manifest: Manifest, length: Length, seed: int) 
     if not isinstance(manifest, PooledManifest):
         drawn = length.steps * length.tokens_per_step
         unique = _unique_tokens("data", config, manifest, length, drawn)
-        return RunData(science | {"unique_tokens": unique}, {})
+        return RunData(science | {"unique_tokens": unique} | chosen_of(manifest), {})
     mixture = mixture_pieces(config, length)
     counts = Shares(mixture, length.batch).drawn(length.steps * length.batch)
     pools: dict[str, dict[str, Any]] = {}
@@ -99,6 +100,7 @@ def run_data(config: DataConfig, manifest: Manifest, length: Length, seed: int) 
             "content": own.content_hash,
             "unique_tokens": _unique_tokens(key, pool, own, length, drawn),
             **({"noise": pool.noise} if pool.noise else {}),
+            **chosen_of(own),
         }
     science |= {
         "source": manifest.source,
@@ -174,18 +176,24 @@ def _unique_tokens(
 ) -> int:
     """Tokens of a pool, after checking that pool and validation are long enough."""
     context = length.context
+    for other in ("unique_tokens", "match_repetition"):
+        if data.weight and (value := getattr(data, other)) is not None:
+            raise ConfigError(
+                f"{key}.weight = {data.weight!r} and {other} = {value}: a pool of weighted documents"
+                f" is cut by {key}.select (keep: random, fraction), not by {other}"
+            )
     windows = window_count(manifest.train_tokens, context)
     if windows < 1:
         raise ConfigError(
             f"model.context = {context}: the source {data.source!r} has "
-            f"{manifest.train_tokens} training tokens; allowed is less than that"
+            f"{manifest.train_tokens} training tokens{_left(data)}; allowed is less than that"
         )
     pool = windows * context
     if data.unique_tokens is not None:
         if data.unique_tokens > pool:
             raise ConfigError(
                 f"{key}.unique_tokens = {data.unique_tokens}: the source {data.source!r} has "
-                f"{pool} training tokens"
+                f"{pool} training tokens{_left(data)}"
             )
         pool = max(1, data.unique_tokens // context) * context
     whole, pool = pool, _cut(pool // context, data.match_repetition, length.asked) * context
@@ -197,7 +205,7 @@ def _unique_tokens(
         )
         raise ConfigError(
             f"tokens = {length.asked} is {drawn / pool:.2f} epochs of the {whole} tokens of "
-            f"{_named(key, data)}{cut}; {key}.max_epochs = {data.max_epochs:g} allows "
+            f"{_named(key, data)}{_left(data)}{cut}; {key}.max_epochs = {data.max_epochs:g} allows "
             f"{int(data.max_epochs * pool)} tokens" + ("" if key == "data" else " of it")
         )
     _check_validation(_named(key, data), data, manifest, context)
@@ -219,6 +227,11 @@ def _cut(windows: int, target: int | None, tokens: int) -> int:
     return max(1, windows * tokens // target)
 
 
+def _left(data: DataConfig) -> str:
+    """For messages: that the tokens are those which a selection leaves."""
+    return " that data.select leaves" if data.select else ""
+
+
 def _named(key: str, data: DataConfig) -> str:
     return repr(data.source) if key == "data" else f"pool {key.rpartition('.')[2]!r}"
 
@@ -229,6 +242,7 @@ def _check_validation(name: str, data: DataConfig, manifest: Manifest, context: 
         raise ConfigError(
             f"data.validation_tokens = {data.validation_tokens}: {name} has "
             f"{windows * context} validation tokens"
+            + (" that data.validation_select leaves" if data.validation_select else "")
         )
     if data.validation_tokens < context:
         raise ConfigError(

@@ -5,9 +5,12 @@ The arithmetic of each stands in ``scalinglab.scaling.engine.steps.measurements`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.registry import Registry, instance_of
 
@@ -19,10 +22,20 @@ class Measurement:
     Attributes
     ----------
     columns : tuple of str
-        What it gives; ``*`` stands for a layer or a tensor.
+        What it gives; ``*`` stands for a layer or a tensor. Others are refused, so that no
+        measurement writes into a column of another.
     """
 
     columns: tuple[str, ...]
+
+    def refuse_others(self, name: str, columns: Iterable[str]) -> None:
+        """Raise `ConfigError` for a column that the measurement `name` does not declare."""
+        for column in columns:
+            if not any(fnmatchcase(column, pattern) for pattern in self.columns):
+                raise ConfigError(
+                    f"measurement {name!r} gives the column {column!r} and declares "
+                    f"{', '.join(self.columns)}: name it in register.measurement({name!r})"
+                )
 
 
 MEASUREMENTS: Registry[Measurement] = Registry("execution.measure")

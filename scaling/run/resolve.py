@@ -15,7 +15,8 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, one_of
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
-from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.data.selection import KEYS
+from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
@@ -158,6 +159,7 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
             check_module(architecture, config)
         else:
             check_parts(architecture)
+            _check_documents(architecture, manifest)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context
@@ -208,6 +210,16 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
     )
 
 
+def _check_documents(architecture: Architecture, manifest: Manifest) -> None:
+    """What stays within documents is refused where no token tells that one has ended."""
+    if architecture.mixer.bounded and not manifest.excluded:
+        raise ConfigError(
+            f"model.mixer.name = {architecture.mixer.name!r} stays within documents, and no token of "
+            f"this data (source {manifest.source!r}) ends one: a source of documents has such a "
+            "token, and data.options.separator names that of `tokens` and `megatron`"
+        )
+
+
 def _check_trainer(config: RunConfig) -> None:
     """Our engine is asked for what it can do; what a program can do is the program's to say."""
     trainer, execution = config.trainer, config.execution
@@ -249,7 +261,7 @@ def _check_trainer(config: RunConfig) -> None:
             "init_from is for trainer.kind = 'engine': a program reads the weights that it begins "
             "with by itself (trainer.options)"
         )
-    for key in ("pools", "noise"):
+    for key in ("pools", "noise", *KEYS):
         if getattr(config.data, key):
             raise ConfigError(
                 f"data.{key} is for trainer.kind = 'engine': a program is told of one store, "

@@ -70,7 +70,8 @@ def train(
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Let ``execution.command`` train claimed runs; as ``scalinglab.scaling.engine.trainer.trainer.train``.
+    """Let ``execution.command`` train claimed runs;
+    as ``scalinglab.scaling.engine.trainer.trainer.train``.
 
     `pins` are of no use here: what a program's checkpoints hold is its own matter.
     """

@@ -63,7 +63,9 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
 
 
 def _measured(rows: list[dict[str, float]], final: dict[str, Any]) -> dict[int, dict[str, float]]:
-    """Step -> column -> losses on further sets and metrics; those of final.json at the last step."""
+    """Step -> column -> losses on further sets and metrics;
+    those of final.json at the last step.
+    """
     measured = {
         int(row["step"]): {
             name.removeprefix(METRIC): value for name, value in row.items() if _is_open(name)

@@ -42,7 +42,8 @@ ADMIT_SECONDS = 10.0
 
 
 class RankFailed(Exception):
-    """A rank ended with an error; carries what `scalinglab.scaling.records.failures` made of it there.
+    """A rank ended with an error; carries what
+    `scalinglab.scaling.records.failures` made of it there.
 
     Attributes
     ----------
@@ -67,7 +68,8 @@ def train(
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Train claimed runs by ``execution.processes`` ranks; as ``scalinglab.scaling.engine.trainer.trainer.train``.
+    """Train claimed runs by ``execution.processes`` ranks;
+    as ``scalinglab.scaling.engine.trainer.trainer.train``.
 
     A rank that was killed ends the attempt as interrupted, one that failed as failed with its
     traceback.

@@ -1,4 +1,6 @@
-"""The ranks of a SLURM job of several nodes: how many nodes it has, and the ``srun`` that starts them."""
+"""The ranks of a SLURM job of several nodes: how many nodes it has,
+and the ``srun`` that starts them.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from scalinglab.answers.compare import (
     compare_studies,
     compare_study,
 )
+from scalinglab.answers.compare_laws import ComparedLaws, CompareLawsOptions, compare_laws
 from scalinglab.answers.fit import OneFitOptions, fit
 from scalinglab.answers.forecast import (
     ForecastOptions,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
     from scalinglab.analysis.reporting.verdict import Verdict
 
 
@@ -68,6 +70,11 @@ class SourceAnswers(ABC):
             The parameters with their intervals; it predicts, reports and saves itself.
         """
         return fit(self.source, options)
+
+    @keywords(CompareLawsOptions)
+    def compare_laws(self, options: CompareLawsOptions) -> ComparedLaws:
+        """Compare laws by what each predicts of runs that it has not seen."""
+        return compare_laws(self.source, options)
 
     @keywords(AllocateOptions)
     def allocate(self, options: AllocateOptions) -> Allocated:
@@ -112,8 +119,11 @@ class StudyAnswers(SourceAnswers):
         """The configuration of the study."""
 
     @keywords(AnswerOptions)
-    def answer(self, options: AnswerOptions) -> Answer | Verdict:
-        """Answer the question of the study, by the kind of answer that it asks for."""
+    def answer(self, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
+        """Answer the question of the study, by the kind of answer that it asks for.
+
+        Where the finished runs do not determine the law, the answer is a `RunsWithoutLaw`.
+        """
         return answer(self.source, options)
 
     def report(self, to: str | Path | None = None, **asked: Any) -> Path:

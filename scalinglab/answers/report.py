@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.source import StudySource, loss_column
@@ -37,15 +39,16 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
     )
 
 
-def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
+def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
     What a verdict predicts of runs that are not trained yet is kept, so that it can be judged.
+    Where the finished runs do not determine the law, their losses are shown, and why there is none.
 
     Raises
     ------
     UserError
-        If there is no such study, or its runs do not carry an answer.
+        If there is no such study, none of its runs has ended, or they do not carry a verdict.
     """
     loss = loss_column(options.columns)
     if (kind := source.answer.kind) != "law":
@@ -58,27 +61,33 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
         if verdict.finding.forecasts is not None:
             track.remember(source.outputs, source.name, verdict.finding.forecasts, LEVEL)
         return verdict
-    return analysis.answer_study(
-        source.outputs,
-        source.name,
-        resamples=options.resamples,
-        seed=options.seed,
-        mix_fingerprints=options.mix_fingerprints,
-        arm=options.arm,
-        between=options.between,
-        multiverse=options.multiverse,
-        laws=options.laws,
-        calibrate=options.widen,
-        loss=loss,
-    )
+    how: dict[str, Any] = {
+        "resamples": options.resamples,
+        "seed": options.seed,
+        "arm": options.arm,
+        "between": options.between,
+        "calibrate": options.widen,
+        "loss": loss,
+    }
+    try:
+        return analysis.answer_study(
+            source.outputs,
+            source.name,
+            mix_fingerprints=options.mix_fingerprints,
+            multiverse=options.multiverse,
+            laws=options.laws,
+            **how,
+        )
+    except TooFewPoints as error:
+        return analysis.runs_without_law(source.outputs, source.name, str(error), **how)
 
 
-def write_page(answer: Answer | Verdict, to: str | Path | None = None) -> Path:
+def write_page(answer: Answer | RunsWithoutLaw | Verdict, to: str | Path | None = None) -> Path:
     """Write an answer as one self-contained HTML page.
 
     Parameters
     ----------
-    answer : Answer or Verdict
+    answer : Answer, RunsWithoutLaw or Verdict
     to : path, optional
         Default: report.html in the study's folder.
 
@@ -88,6 +97,6 @@ def write_page(answer: Answer | Verdict, to: str | Path | None = None) -> Path:
         Where it was written.
     """
     path = Path(to or answer.outputs / "studies" / answer.study / "report.html")
-    if isinstance(answer, Answer):
+    if isinstance(answer, Answer | RunsWithoutLaw):
         return analysis.write_report(answer, path)
     return analysis.write_verdict(answer, path)

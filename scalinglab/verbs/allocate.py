@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.decisions.allocation import growth_in_words
 from scalinglab.analysis.decisions.approaches import refusals_in_words
-from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
 from scalinglab.answers.fit import SaveOptions
 from scalinglab.destination import Beside, Unwritten, check_destination

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration
 from scalinglab.scaling.config import DataConfig, from_dict
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
-from scalinglab.scaling.data.mixed import open_data
+from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.records.atomic import folders_in
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -33,13 +33,14 @@ class Data:
 
     stores: dict[str, Manifest]
     sources: dict[str, str]
+    selected: list[str] = field(default_factory=list)
 
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """Each store with its manifest."""
         stores = [{"store": name, **asdict(m)} for name, m in self.stores.items()]
-        return {"stores": stores, "sources": self.sources}
+        return {"stores": stores, "sources": self.sources, "selected": self.selected}
 
     def show(self, screen: Screen) -> None:
         """A row a store, a line a source."""
@@ -50,20 +51,27 @@ class Data:
                 "train tokens": f"{m.train_tokens:,}",
                 "validation tokens": f"{m.validation_tokens:,}",
                 "content": m.content_hash,
-                "facts": ", ".join(f"{k} {v}" for k, v in m.facts.items() if v not in (0, None)),
+                "facts": ", ".join(_facts(m)),
             }
             for name, m in self.stores.items()
         ]
         screen.table(pd.DataFrame(rows), text="facts")
+        for text in self.selected:
+            screen.say(f"read of {text}")
         for name, says in self.sources.items():
             screen.say(f"{name}: {says}")
+
+
+def _facts(manifest: Manifest) -> list[str]:
+    known = [f"{k} {v}" for k, v in manifest.facts.items() if v not in (0, None)]
+    return known + ([f"columns {' '.join(manifest.columns)}"] if manifest.columns else [])
 
 
 def run(options: DataOptions, screen: Screen) -> Data:
     """Show all token sources and stores; make the store of the chosen source first (data=markov)."""
     composed = compose_configuration(options.overrides)
     outputs = Path(composed["outputs"]).absolute()
-    open_data(from_dict(DataConfig, composed["data"], "data"), outputs)
+    store = open_data(from_dict(DataConfig, composed["data"], "data"), outputs)
     stores: dict[str, Manifest] = {}
     for folder in folders_in(outputs / "data"):
         try:
@@ -76,7 +84,7 @@ def run(options: DataOptions, screen: Screen) -> Data:
         name: (source.__doc__ or "").splitlines()[0].replace("``", "")
         for name, source in SOURCES.items()
     }
-    return Data(stores, sources)
+    return Data(stores, sources, amounts(store))
 
 
 VERB = Verb("show the token sources and stores", "scaling data [data=markov]", run, DataOptions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.forecast import ForecastOptions, Forecasts, forecast, take_up
 from scalinglab.answers.tasks import OfTasks, TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.options import option

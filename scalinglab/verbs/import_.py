@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.answers.harness import JoinedScores, join_scores
 from scalinglab.answers.imported import ImportOptions, read_imported, store
 from scalinglab.destination import Beside, Unwritten
-from scalinglab.options import OutputsOptions
+from scalinglab.options import OutputsOptions, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.text.shell import override
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -18,6 +23,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class ImportVerbOptions(OutputsOptions, ImportOptions):
     """Options of ``scaling import``."""
+
+    study: str | None = option(
+        "of result files of lm-evaluation-harness: the study of this laboratory whose exported"
+        " models they score",
+        None,
+    )
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,36 @@ class ImportResult:
             )
 
 
-def run(options: ImportVerbOptions, screen: Screen) -> ImportResult:
+@dataclass(frozen=True)
+class ScoresResult:
+    """Scores that were joined to the runs of a study."""
+
+    study: str
+    scores: Sequence[JoinedScores]
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a file."""
+        return {"study": self.study, "scores": [vars(one) for one in self.scores]}
+
+    def show(self, screen: Screen) -> None:
+        """A line a file, and how the columns are used."""
+        for one in self.scores:
+            there = "" if one.new else " (was there)"
+            names = ", ".join(one.columns[:4]) + (" ..." if len(one.columns) > 4 else "")
+            screen.say(
+                f"{one.file}: {len(one.columns)} columns of run {one.run_id} at step {one.step}"
+                f"{there}: {names}"
+            )
+        for note in dict.fromkeys(note for one in self.scores for note in one.notes):
+            screen.say(f"- {note}")
+        screen.say(
+            f"they are columns of its tables: scaling fit {override('study', self.study)} law=power"
+            f" x=N columns.loss={self.scores[0].columns[0]}"
+        )
+
+
+def run(options: ImportVerbOptions, screen: Screen) -> ImportResult | ScoresResult:
     """Import runs made elsewhere: scaling import sweep.csv to=sweep columns.N=params.
 
     Reads a table with a row a run or a row a step (CSV, TSV, parquet, JSON), several tables of the
@@ -59,16 +99,36 @@ def run(options: ImportVerbOptions, screen: Screen) -> ImportResult:
     wandb:ENTITY/PROJECT (sweep=, tags=, state= choose its runs). Every decision made while reading
     is listed; what cannot be decided is refused with its row. Without to=NAME nothing is stored.
     docs/importing.md has more.
+
+    With study=NAME the files are results of lm-evaluation-harness, or folders of them, for exported
+    models of that study: their scores become columns task.TASK.METRIC of its runs.
     """
+    if options.study is not None:
+        return _join(options, screen)
     imported, beside = read_imported(options), Beside()
     outputs = options.outputs_path
     study = beside.write(options.to, lambda name: store(imported, outputs, name, options))
     return ImportResult(imported, study, beside.error)
 
 
+def _join(options: ImportVerbOptions, screen: Screen) -> ScoresResult:
+    if options.to is not None:
+        raise ConfigError(
+            f"to = {options.to!r} makes a study of runs made elsewhere; study = {options.study!r} is"
+            " one that is there: give one of them"
+        )
+    if not options.source:
+        raise ConfigError(
+            f"name the result files: scaling import FILE|FOLDER {override('study', options.study)}"
+        )
+    assert options.study is not None
+    plan = read_plan(options.outputs_path, options.study)
+    return ScoresResult(options.study, join_scores(options.source, plan))
+
+
 VERB = Verb(
     "import runs made elsewhere: tables, wandb, Lightning, TensorBoard",
-    "scaling import FILE|FOLDER|wandb:ENTITY/PROJECT [to=NAME] [columns.N=NAME ...]",
+    "scaling import FILE|FOLDER|wandb:ENTITY/PROJECT [to=NAME|study=NAME] [columns.N=NAME ...]",
     run,
     ImportVerbOptions,
 )

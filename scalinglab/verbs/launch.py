@@ -26,7 +26,7 @@ def run(options: LaunchOptions, screen: Screen) -> LaunchResult | DetachedLaunch
     The exit code is 0 if the runs that were asked for are done, all or those of launch.runs.
     """
     study = Study.of(options.overrides, screen)
-    return study.launch(on_plan=lambda plan: plan.show(screen))
+    return study.launch(on_plan=lambda plan: plan.show_left(screen))
 
 
 VERB = Verb(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.plot.labels import SHARES
-from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
 from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import option

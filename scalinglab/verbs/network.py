@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ import pandas as pd
 
 from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration, prepare_run
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.counts import N_COUNTS, tensor_sizes
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import TensorRule, tensor_rules
+from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.run.resolve import Run
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import PlannedRun
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -141,8 +144,51 @@ def _together(tensors: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def run(options: NetworkOptions, screen: Screen) -> NetworkView:
+@dataclass(frozen=True)
+class StudyNetworks:
+    """The networks of a study, each once.
+
+    Attributes
+    ----------
+    runs : tuple of tuple of PlannedRun
+        The runs that have each, the smallest network first.
+    """
+
+    runs: tuple[tuple[PlannedRun, ...], ...]
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a network, with the ids of its runs."""
+        entries = [
+            {"runs": [p.run.run_id for p in same]} | NetworkView(same[0].run).as_json()
+            for same in self.runs
+        ]
+        return {"networks": entries}
+
+    def show(self, screen: Screen) -> None:
+        """One network below the other."""
+        for k, same in enumerate(self.runs):
+            ids = " ".join(p.run.run_id for p in same[:3]) + " ..." * (len(same) > 3)
+            names = " ".join(filter(None, (f"width {same[0].run.shape.width}", same[0].varies)))
+            screen.say("\n" * (k > 0) + f"{names}: {len(same)} run{'s' * (len(same) != 1)}, {ids}")
+            NetworkView(same[0].run).show(screen)
+
+
+def _of_study(composed: Mapping[str, Any]) -> StudyNetworks:
+    """What a study trains; rates and decay of tensors follow the optimizer, too."""
+    runs: dict[tuple[str, str], list[PlannedRun]] = {}
+    for planned in make_plan(composed).runs:
+        model = canonical_json(planned.run.science["model"])
+        runs.setdefault((model, planned.run.config.optimizer.name), []).append(planned)
+    found = sorted(runs.values(), key=lambda same: same[0].run.counts["n_matmul"])
+    return StudyNetworks(tuple(map(tuple, found)))
+
+
+def run(options: NetworkOptions, screen: Screen) -> NetworkView | StudyNetworks:
     """Show what a network is: scaling network extend=[mine.py] model=module model.target=mine.MyNet.
+
+    study=NAME shows every network that a study trains.
 
     Each parameter with its size, its role, from what that was concluded, and what its learning
     rate and weight decay are multiplied by; then the counts and the FLOPs. Of a network of your own
@@ -150,13 +196,13 @@ def run(options: NetworkOptions, screen: Screen) -> NetworkView:
     """
     composed = compose_configuration(options.overrides)
     if composed.get("study"):
-        raise ConfigError("scaling network shows the network of one run; of a study, its keys")
+        return _of_study(composed)
     return NetworkView(prepare_run(composed)[1].run)
 
 
 VERB = Verb(
     "show a network: tensors and their roles, counts, FLOPs",
-    "scaling network [extend=[mine.py] model=module model.target=mine.MyNet ...]",
+    "scaling network [study=NAME] [extend=[mine.py] model=module model.target=mine.MyNet ...]",
     run,
     NetworkOptions,
 )

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.analysis.reporting.answer import Answer, with_intervals
-from scalinglab.analysis.reporting.facts import facts_of_answer
+from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
+from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.report import AnswerOptions, answer, write_page
 from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option
@@ -31,20 +33,21 @@ class ReportOptions(StudyOptions, AnswerOptions):
 class Report:
     """An answer and its page."""
 
-    answer: Answer | Verdict
+    answer: Answer | RunsWithoutLaw | Verdict
     page: Path | None
     unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """Everything that the answer says, in numbers."""
-        facts = facts_of_answer if isinstance(self.answer, Answer) else facts_of_verdict
-        return facts(self.answer) | {"report": self.page}  # type: ignore[arg-type]
+        return _facts(self.answer) | {"report": self.page}
 
     def show(self, screen: Screen) -> None:
         """The answer in words, then where its page is."""
         if isinstance(self.answer, Answer):
             screen.say(self.answer.text())
+        elif isinstance(self.answer, RunsWithoutLaw):
+            _show_runs(screen, self.answer)
         else:
             _show_verdict(screen, self.answer)
         if self.page is not None:
@@ -54,8 +57,8 @@ class Report:
 def run(options: ReportOptions, screen: Screen) -> Report:
     """Answer a study's question in words and as one self-contained HTML file.
 
-    A study whose answer.kind is not "law" gets the verdict of its kind: numbers, sentences,
-    figures. For other studies, runs that have not ended are forecast and earlier forecasts judged;
+    Where the runs do not determine the law, their losses are shown, and why there is none. A study
+    whose answer.kind is not "law" gets the verdict of its kind: numbers, sentences, figures. For other studies, runs that have not ended are forecast and earlier forecasts judged;
     arm=optimizer.name compares two recipes and labels each run. For the largest budget the report
     also says how the answer varies with each analysis choice, with some fifty more fits;
     multiverse=false leaves that out.
@@ -66,6 +69,22 @@ def run(options: ReportOptions, screen: Screen) -> Report:
         return Report(result, write_page(result, options.to))
     except OSError as error:
         return Report(result, None, error)
+
+
+def _facts(answer: Answer | RunsWithoutLaw | Verdict) -> dict[str, Any]:
+    if isinstance(answer, Answer):
+        return facts_of_answer(answer)
+    return (
+        facts_without_law(answer)
+        if isinstance(answer, RunsWithoutLaw)
+        else facts_of_verdict(answer)
+    )
+
+
+def _show_runs(screen: Screen, study: RunsWithoutLaw) -> None:
+    screen.say("\n\n".join([study.question, *study.sentences()]))
+    screen.say("")
+    screen.table(study.table(), title="The runs")
 
 
 def _show_verdict(screen: Screen, verdict: Verdict) -> None:

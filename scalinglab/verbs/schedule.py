@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.fit import SaveOptions
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
 from scalinglab.destination import Beside, Unwritten, check_destination

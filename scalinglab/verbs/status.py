@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.config import ConfigError
-from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
+from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, show_runs, status_frame
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import IMPORTED
 from scalinglab.sweeps.watch.progress import Progress
@@ -73,8 +73,10 @@ class StudyStatus:
 
     def show(self, screen: Screen) -> None:
         """A row a run, and the progress."""
-        screen.table(
+        show_runs(
+            screen,
             status_frame(self.runs),
+            self.runs["varies"],
             optional=STATUS_OPTIONAL,
             text="note",
             title=f"{self.name}: {counts(self.whole['state'])}",

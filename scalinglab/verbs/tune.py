@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice
-from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen

@@ -15,7 +15,7 @@ from scalinglab.scaling.config import is_study_name
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.machine import PROCESS, Process
+from scalinglab.scaling.records.processes import PROCESS, Process, this_process
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 
 # A marker of another host counts this long: whether its process was killed cannot be told here.
@@ -37,7 +37,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
     folder = study_folder(outputs, name)
     new_folders = [path for path in (folder, folder.parent, outputs) if not path.exists()]
     file = folder / f"planning-{secrets.token_hex(4)}.json"
-    write_json(file, machine.this_process().to_dict())
+    write_json(file, this_process().to_dict())
     try:
         yield
     finally:

@@ -142,7 +142,9 @@ def _wanted(
 def _of_seeds(
     probe: Probe, runs: list[_Run], steps: str | Sequence[int]
 ) -> dict[str, list[Wanted]]:
-    """The question for each recipe that several seeds trained, beside the run of the lowest seed."""
+    """The question for each recipe that several seeds trained,
+    beside the run of the lowest seed.
+    """
     groups: dict[str, list[_Run]] = defaultdict(list)
     for run in runs:
         groups[digest(without(run.spec.science, _SEEDS))].append(run)

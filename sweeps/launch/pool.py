@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.processes import process_space
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
 from scalinglab.sweeps.config import DEFAULT_CLASS
 from scalinglab.sweeps.plan.places import worker_devices
@@ -176,7 +177,7 @@ class Pool:
             if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
                 continue
             owner = attempt.owner
-            here = (owner.host, owner.process_space) == (machine.host(), machine.process_space())
+            here = (owner.host, owner.process_space) == (machine.host(), process_space())
             if here and not owner.has_ended:  # its number may be another's by now
                 pids.add(owner.pid)
         return pids

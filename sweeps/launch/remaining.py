@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scalinglab.scaling.records.state import WAITING, Outcome, State
+from scalinglab.scaling.records.state import TO_BEGIN, Outcome, State
 from scalinglab.sweeps.launch.retry import Retry, tripped, verdict
 from scalinglab.sweeps.store.launch_record import Launch, read_launches
 from scalinglab.sweeps.store.spent import overspent
@@ -44,7 +44,7 @@ class LaunchLook:
 
     def left(self) -> int:
         """How many runs are still to be trained."""
-        unfinished = (*WAITING, State.RUNNING, State.BLOCKED)
+        unfinished = (*TO_BEGIN, State.RUNNING, State.WAITING)
         return sum(self.state(run) in unfinished for run in self.runs)
 
     def why_stopped(self) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import server_time
-from scalinglab.scaling.records.state import WAITING, State
+from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.sweeps.config import (
     DEFAULT_CLASS,
     LaunchBudget,
@@ -48,6 +48,7 @@ from scalinglab.sweeps.store.stored_plan import StoredRun
 SECONDS_A_TASK = 20 * 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
+_PLANNED_SHARE = 0.8  # of a job's time limit: predicted times may be too short
 POLLS_A_SUBMISSION = 10  # SLURM is asked so much more rarely than the folders
 
 
@@ -87,7 +88,7 @@ def top_up(look: LaunchLook) -> int | None:
         unfinished = [
             r
             for r in runs
-            if look.state(r) in (*WAITING, State.FAILED, State.RUNNING) and not look.gave_up(r)
+            if look.state(r) in (*TO_BEGIN, State.FAILED, State.RUNNING) and not look.gave_up(r)
         ]
         tasks = tasks_wanted(launch, kind, unfinished)
         if launch.config.canary and not got_somewhere(runs, launch.launched):
@@ -134,7 +135,7 @@ def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
     runs = list(runs)
     if not runs:
         return 0
-    limit = 0.8 * 60 * resources(launch.config, kind).minutes
+    limit = _PLANNED_SHARE * 60 * resources(launch.config, kind).minutes
     packs = form_packs(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
     seconds = [_pack_seconds(pack, limit) for pack in packs]
     share = min(limit, max(SECONDS_A_TASK, *seconds))
@@ -180,7 +181,7 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
 
 def run_on_slurm(launch: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
     """Submit workers, and as long as somebody watches, replace those that are lost."""
-    next_look = 0.0  # at all runs, by time.monotonic: of a large study it takes a while
+    next_look = 0.0  # by time.monotonic: a look at all runs of a large study takes seconds
     next_question = 0  # to SLURM, in polls
     for poll in itertools.count():
         if launch.is_cancelled():

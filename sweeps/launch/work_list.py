@@ -1,4 +1,5 @@
-"""What a worker may begin next, read from the run folders at a cost that does not grow with a study.
+"""What a worker may begin next, read from the run folders at a cost that does
+not grow with a study.
 
 The folders are the truth and change under the eyes of a worker, so it looks again before each run.
 To look at all of them costs a study of n runs n looks at n folders. A worker looks at all only as
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.records.state import FINISHED, WAITING, State
+from scalinglab.scaling.records.state import FINISHED, TO_BEGIN, State
 from scalinglab.sweeps.launch.memory_limits import Limit, MemoryLimits
 from scalinglab.sweeps.launch.retry import Retry, got_somewhere, tripped, verdict
 from scalinglab.sweeps.store.launch_record import Launch, read_launch
@@ -117,13 +118,13 @@ class WorkList:
             elif state == State.RUNNING:
                 running.append(run)
                 waits.add(state)
-            elif state in WAITING and verdicts[run.run_id] == Retry.NOW:
+            elif state in TO_BEGIN and verdicts[run.run_id] == Retry.NOW:
                 if run.folder.exists():  # somebody may have removed it since the plan was read
                     ready.append(run)
                     vanished = vanished or vanished_pack(run.folder) is not None
-            elif state in WAITING:
+            elif state in TO_BEGIN:
                 waits.add(Retry.LATER)
-            elif state == State.BLOCKED:
+            elif state == State.WAITING:
                 waits.add(state)
             # A pack that vanished is told from its other members, wherever they stand.
             if not vanished and len(ready) >= (self._most(ready) if most is None else most):
@@ -155,7 +156,9 @@ class WorkList:
         return self._limits.of(self._runs[run_id])
 
     def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Steps of some runs whose checkpoints stay: others start from them, or probes read them."""
+        """Steps of some runs whose checkpoints stay: others start from them,
+        or probes read them.
+        """
         runs = {run_id: self._runs[run_id] for run_id in run_ids}
         return {run_id: tuple(sorted({*r.pins, *r.kept})) for run_id, r in runs.items()}
 

@@ -40,7 +40,9 @@ def partly_begun(runs: list[PlannedRun]) -> list[str]:
 
 
 def rates_of_adamw(runs: list[PlannedRun]) -> list[str]:
-    """A sentence for each optimizer whose learning rate comes from a rule that was made for AdamW."""
+    """A sentence for each optimizer whose learning rate comes from a rule that
+    was made for AdamW.
+    """
     ruled = {
         (p.run.config.optimizer.name, p.run.given["lr"].rule)
         for p in runs

@@ -74,7 +74,8 @@ class InitialWeightsFinder:
         return matched(weights, config, self._sizes_of(spec), network)
 
     def _by_id(self, start: str) -> RunSpec:
-        folders = sorted((self.outputs / "runs").glob(f"{start}*")) if start.isalnum() else []
+        found = (self.outputs / "runs").glob(f"{start}*/run.json") if start.isalnum() else ()
+        folders = sorted(file.parent for file in found)
         if len(folders) != 1:
             said = f"is the beginning of {len(folders)} runs" if folders else "is the id of no run"
             raise ConfigError(f"init_from.run = {start!r} {said} in {self.outputs / 'runs'}")
@@ -233,6 +234,11 @@ def check_there(initial: InitialWeights, outputs: Path) -> None:
     assert initial.run is not None and initial.step is not None
     folder = RunFolder(outputs / "runs" / initial.run)
     state = folder.state()
+    if place is None and state == State.DIVERGED:
+        raise ConfigError(
+            f"init_from: run {initial.run} diverged and left no weights at step {initial.step}; choose"
+            " another run, or a step before (init_from.step)"
+        )
     if place is None and state != State.DONE:
         raise ConfigError(
             f"init_from: run {initial.run} is {state}; a run can begin with its weights once it is done"

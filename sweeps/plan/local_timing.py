@@ -32,7 +32,8 @@ class CannotMeasure(ConfigError):
 
 
 def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
-    """Time some shapes (``scalinglab.scaling.engine.trainer.measure``); ``estimated`` is true of what was not.
+    """Time some shapes (``scalinglab.scaling.engine.trainer.measure``);
+    ``estimated`` is true of what was not.
 
     Raises
     ------

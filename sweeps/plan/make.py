@@ -74,6 +74,12 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
     stored = _StoredRuns(outputs)
 
     def final_loss(config: RunConfig) -> float | None:
+        if config.init_from.block is not None and config.init_from.study is None:
+            raise ConfigError(
+                f"init_from.block = {config.init_from.block!r}: a search looks at finished runs before"
+                " the blocks of its study are resolved; train those in a study of their own and name"
+                " it (init_from.study)"
+            )
         run, _ = resolver.resolve(RequestedRun("tune", "sweep", config))
         return stored.final_loss(run.run_id)
 

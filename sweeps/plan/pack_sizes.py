@@ -109,7 +109,9 @@ def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
 
 
 def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
-    """Memory of one worker; infinite where unknown: a pack that is too large is split when it fails."""
+    """Memory of one worker; infinite where unknown:
+    a pack that is too large is split when it fails.
+    """
     if config.backend == "slurm":
         gigabytes = config.slurm.memory_gb if plan.execution.device == "cpu" else None
         return math.inf if gigabytes is None else 1e9 * gigabytes

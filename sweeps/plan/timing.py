@@ -212,7 +212,8 @@ def _key(request: dict[str, Any], where: str) -> str:
 
 
 def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str]:
-    """run_id -> what ``scalinglab.scaling.engine.trainer.measure`` finds of its shape, alone and in its pack.
+    """run_id -> what ``scalinglab.scaling.engine.trainer.measure`` finds of its shape,
+    alone and in its pack.
 
     And why some are missing, if so.
     """

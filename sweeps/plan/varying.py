@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from typing import Any
 SHOWN = ("model.width", "tokens", "optimizer.lr", "schedule.kind", "seed")
 _NOT_OF_A_RUN = ("execution.", "rule.", "outputs")
 _CHOOSERS = ("name", "kind", "source", "init_from.study", "init_from.block", "init_from.run")
+_SETTING = re.compile(r"(?P<name>[\w.]+)=(?P<value>.*?)(?= [\w.]+=|$)")
 
 
 def varying(
@@ -55,6 +57,11 @@ def varying(
         " ".join(f"{labels[key]}={_text(one[key])}" for key in named if key in one)
         for one in settings
     ]
+
+
+def settings_in(varies: str) -> dict[str, str]:
+    """What `varying` says of one run, by the names of the settings: ``{"optimizer": "muon"}``."""
+    return {m["name"]: m["value"] for m in _SETTING.finditer(varies)}
 
 
 def _may_be_named(key: str) -> bool:

@@ -54,16 +54,16 @@ class Ask:
                 outputs / "runs" / run_id / FOLDER / self.folder_name,
                 self.probe,
                 self.options,
-                wanted,
+                questions,
             )
-            for run_id, wanted in self.runs.items()
+            for run_id, questions in self.runs.items()
         ]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of its file."""
         runs = {
-            run_id: [[w.step, [list(place) for place in w.reads]] for w in wanted]
-            for run_id, wanted in self.runs.items()
+            run_id: [[w.step, [list(place) for place in w.reads]] for w in questions]
+            for run_id, questions in self.runs.items()
         }
         return {"probe": self.probe, "key": self.key, "options": dict(self.options), "runs": runs}
 
@@ -91,7 +91,7 @@ def read_ask(file: Path) -> Ask:
     """
     stored = read_json(file, _ASK)
     with reading(file, "it asks for nothing"):
-        runs = {run_id: [*map(_wanted, wanted)] for run_id, wanted in stored["runs"].items()}
+        runs = {run_id: [*map(_wanted, questions)] for run_id, questions in stored["runs"].items()}
         return Ask(stored["probe"], stored["key"], stored["options"], runs)
 
 
@@ -111,9 +111,7 @@ def read_asks(outputs: Path, study: str) -> list[Ask]:
     return [read_ask(file) for file in sorted(asks_folder(outputs, study).glob("*.json"))]
 
 
-def withdraw(
-    outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]
-) -> list[str]:
+def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]) -> list[str]:
     """Take back questions that still lack numbers; what was found stays.
 
     One that cannot be read goes by the name of its file. What workers are busy with they finish.
@@ -162,13 +160,15 @@ def asked_folders(outputs: Path, study: str) -> list[ProbeFolder]:
             folder_before = by_path.setdefault(folder.path, folder)
             more = [w for w in folder.wanted if w not in folder_before.wanted]
             if more:
-                wanted = [*folder_before.wanted, *more]
-                by_path[folder.path] = ProbeFolder(folder.path, ask.probe, ask.options, wanted)
+                questions = [*folder_before.wanted, *more]
+                by_path[folder.path] = ProbeFolder(folder.path, ask.probe, ask.options, questions)
     return list(by_path.values())
 
 
 def still_read(outputs: Path) -> Iterator[Place | DamagedFile]:
-    """Checkpoints that questions of any study have yet to read; and the questions that are damaged."""
+    """Checkpoints that questions of any study have yet to read;
+    and the questions that are damaged.
+    """
     for file in outputs.glob("studies/*/probes/*.json"):
         try:
             folders = read_ask(file).folders(outputs)
@@ -178,4 +178,4 @@ def still_read(outputs: Path) -> Iterator[Place | DamagedFile]:
         except FileNotFoundError:
             continue
         for folder in folders:
-            yield from (place for wanted in folder.missing() for place in wanted.reads)
+            yield from (place for question in folder.missing() for place in question.reads)

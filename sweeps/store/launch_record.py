@@ -20,7 +20,7 @@ from scalinglab.scaling.probes.folder import ProbeFolder
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell
-from scalinglab.scaling.records.machine import Process
+from scalinglab.scaling.records.processes import Process, process_start, this_process
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.describe import trainer_of
@@ -204,7 +204,7 @@ def store_launch(launch: Launch, *, returned: bool = False) -> None:
             "config": asdict(launch.config),
             "classes": launch.classes,
             "code": launch.code,
-            "launcher": None if returned else machine.this_process().to_dict(),
+            "launcher": None if returned else this_process().to_dict(),
             **({"execution": asdict(launch.execution)} if isinstance(launch, ProbeLaunch) else {}),
         },
     )
@@ -245,7 +245,7 @@ def launched_by(outputs: Path, study: str, pid: int) -> bool:
 
     A damaged launch is passed over: the new one is another.
     """
-    process = (machine.host(), pid, machine.process_start(pid))
+    process = (machine.host(), pid, process_start(pid))
     for file in launches_folder(outputs, study).glob("*/launch.json"):
         with contextlib.suppress(DamagedFile):
             one = launcher_of(file.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from scalinglab.scaling.records.state import WAITING, State
+from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
@@ -20,9 +20,9 @@ class StateReader:
     runs : iterable of StoredRun
         The runs of one plan.
     given_up : callable, optional
-        Whether a launch tries a run no more. It looks at the states as that launch does: a waiting
-        run that it gave up is "failed" and blocks nobody, a failed one that it will try again is
-        "interrupted", and its branches wait for it.
+        Whether a launch tries a run no more. It looks at the states as that launch does: a run to
+        begin that it gave up is "failed" and nobody waits for it, a failed one that it will try
+        again is "interrupted", and its branches wait for it.
     finished : set of str, optional
         Runs that are known to be finished.
     """
@@ -35,32 +35,32 @@ class StateReader:
     ) -> None:
         self._runs = {r.run_id: r for r in runs}
         self._given_up, self._finished = given_up, finished
-        self._unblocked: dict[str, State] = {}
+        self._apart: dict[str, State] = {}
         self._states: dict[str, State] = {}
 
     def state(self, run: StoredRun) -> State:
-        """State of a run; blocked is a waiting one whose trunk's checkpoint is still to come."""
+        """State of a run; waiting is one to begin whose trunk's checkpoint is still to come."""
         run_id = run.run_id
         if run_id not in self._states:
-            unblocked = self._alone(run)
-            blocked = unblocked in WAITING and self._is_blocked(run)
-            self._states[run_id] = State.BLOCKED if blocked else unblocked
+            alone = self._alone(run)
+            waits = alone in TO_BEGIN and self._must_wait(run)
+            self._states[run_id] = State.WAITING if waits else alone
         return self._states[run_id]
 
     def _alone(self, run: StoredRun) -> State:
         """State of a run, whatever it may wait for."""
         run_id = run.run_id
-        if run_id not in self._unblocked:
+        if run_id not in self._apart:
             state = State.DONE if run_id in self._finished else run.folder.state()
-            if self._given_up is not None and state in (*WAITING, State.FAILED):
+            if self._given_up is not None and state in (*TO_BEGIN, State.FAILED):
                 if self._given_up(run):
                     state = State.FAILED
                 elif state == State.FAILED:
                     state = State.INTERRUPTED
-            self._unblocked[run_id] = state
-        return self._unblocked[run_id]
+            self._apart[run_id] = state
+        return self._apart[run_id]
 
-    def _is_blocked(self, run: StoredRun) -> bool:
+    def _must_wait(self, run: StoredRun) -> bool:
         """A branch waits while its trunk may still leave the checkpoint; else it trains itself.
 
         So does a run for the weights of another that it begins with.
@@ -68,7 +68,7 @@ class StateReader:
         if run.needs is None:
             return False
         trunk, step = self._runs.get(run.needs[0]), run.needs[1]
-        if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
+        if trunk is None or self._alone(trunk) not in (*TO_BEGIN, State.RUNNING):
             return False
         spec, outputs = run.spec(), run.folder.outputs
         at = next(starts_of(outputs, spec), 0)

@@ -85,7 +85,7 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
         row = _row_of(run, record.spec, state) | _finished(record)
     if state != State.RUNNING:
         row["pack"] = ""
-    if state == State.BLOCKED and run.needs is not None:
+    if state == State.WAITING and run.needs is not None:
         row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
     return row
 

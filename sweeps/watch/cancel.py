@@ -10,7 +10,7 @@ from pathlib import Path
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.machine import Process
+from scalinglab.scaling.records.processes import Process, boot, process_start
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.sweeps.launch.submissions import cancel_jobs, reconcile
 from scalinglab.sweeps.store.launch_record import (
@@ -58,8 +58,8 @@ def _is_alive(launcher: Process | None) -> bool | None:
         return False
     if launcher.host != machine.host():
         return None
-    same = launcher.boot == machine.boot()
-    return same and machine.process_start(launcher.pid) == launcher.process_start
+    same = launcher.boot == boot()
+    return same and process_start(launcher.pid) == launcher.process_start
 
 
 def _cancel_launch(launch: Launch) -> str:

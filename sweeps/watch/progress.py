@@ -40,8 +40,13 @@ class Progress:
     queue: dict[str, int] | None
 
 
-def progress(outputs: Path, study: str, status: pd.DataFrame) -> Progress:
-    """Progress of a study, from the table of ``scalinglab.sweeps.store.status.status``."""
+def progress(
+    outputs: Path, study: str, status: pd.DataFrame, *, ask_queue: bool = True
+) -> Progress:
+    """Progress of a study, from the table of ``scalinglab.sweeps.store.status.status``.
+
+    Without `ask_queue` the scheduler is left alone, as by what looks every few seconds.
+    """
     predicted = status["predicted_seconds"].astype(float).fillna(0.0)
     finished = status["state"].isin(ENDED)
     part = (status["step"] / status["steps"]).where(~finished, 1.0)
@@ -66,7 +71,7 @@ def progress(outputs: Path, study: str, status: pd.DataFrame) -> Progress:
         pace = ratio if math.isfinite(ratio) else 1.0
         seconds = pace * max(float(places.max()), float(left.sum()) / len(places))
     packs = running["pack"][running["pack"] != ""].nunique()
-    return Progress(share, seconds, ratio, packs, _queue(outputs, study))
+    return Progress(share, seconds, ratio, packs, _queue(outputs, study) if ask_queue else {})
 
 
 def _queue(outputs: Path, study: str) -> dict[str, int] | None:

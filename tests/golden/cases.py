@@ -211,6 +211,12 @@ DATA: dict[str, list[dict[str, Any]]] = {
         {"data.unique_tokens": 2560, "data.match_repetition": 64 * 80, "data.max_epochs": 2}
     ],
     "noise": [{"data.noise": 0.25}],
+    "select": [
+        {"data.select": {"keep": "top", "by": "score", "fraction": 0.25}},
+        {"data.select": {"where": "score > 0.5", "keep": "random", "skip": 0.5, "seed": 2}},
+    ],
+    "weight": [{"data.weight": "score"}],
+    "validation_select": [{"data.validation_select": {"where": "score > 0.5"}}],
 }
 RUN: dict[str, list[dict[str, Any]]] = {
     "tokens": [{"tokens": 64 * 80}],
@@ -307,6 +313,7 @@ STUDIES = (
     "norm_depth",
     "optimizers",
     "overtrain",
+    "quality",
     "quickstart",
     "repeat_data",
     "schedules",

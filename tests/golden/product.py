@@ -24,6 +24,7 @@ from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import pool_data, pooled_manifest
+from scalinglab.scaling.data.selection import SelectedManifest
 from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
@@ -164,7 +165,16 @@ def _manifest(data: config.DataConfig) -> Manifest:
     if len(data.pools) > 1:
         return pooled_manifest({name: _manifest(pool_data(data, name)) for name in data.pools})
     options = {**data.options, **(data.tokenizer.options if data.tokenizer else {})}
-    return Manifest(**MANIFEST | {"vocab": options.get("vocab", MANIFEST["vocab"])})
+    known = MANIFEST | {"vocab": options.get("vocab", MANIFEST["vocab"])}
+    columns = {"columns": {"score": "0123456789abcdef"}}
+    selected = {
+        key: dataclasses.asdict(select) | columns
+        for key in ("select", "validation_select")
+        if (select := getattr(data, key))
+    }
+    if data.weight:
+        selected["weight"] = {"column": data.weight} | columns
+    return SelectedManifest(**known, chosen=selected) if selected else Manifest(**known)
 
 
 # ---------------------------------------------------------------------- training

@@ -31,7 +31,7 @@ def test_every_state_is_there(outputs: Path) -> None:
         "stopped",
         "failed",
         "interrupted",
-        "blocked",
+        "waiting",
         "planned",
     }
 

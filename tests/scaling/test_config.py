@@ -35,7 +35,7 @@ def test_whole_floats_are_accepted_for_integers(tiny_values, whole):
             {"model.widht": 64},
             r"unknown key 'model\.widht'; did you mean 'model\.width'\? Allowed here: activ",
         ),
-        ({"zzz": 1}, r"unknown key 'zzz'\. Allowed here: batch, data, execution, model"),
+        ({"zzz": 1}, r"unknown key 'zzz'\. Allowed here: batch, data, execution, init_from, model"),
         ({"tokens": 1.5}, r"tokens = 1\.5: expected a whole number"),
         ({"tokens": "1000"}, r"tokens = '1000': expected a whole number"),
         ({"tokens": None}, r"tokens = None: expected a whole number"),

@@ -16,7 +16,6 @@ from scalinglab.scaling.config import ConfigError
         ("--multirun", "study.blocks.NAME.grid"),
         ("--config-name=mine", "scaling_conf/study/mine.yaml"),
         ("--config-dir", "config=DIR"),
-        ("-v", "scaling logs"),
         ("--cfg hydra", "allowed is --cfg job"),
     ],
 )
@@ -40,6 +39,14 @@ def test_quietly_the_answer_alone_is_shown(run):
     loud = run("fit", "study=tiny", "resamples=0")
     quiet = run("fit", "study=tiny", "resamples=0", "-q")
     assert quiet[0] == 0 and quiet[1] and quiet[1] in loud[1]
+
+
+def test_in_detail_no_column_is_left_out_and_a_refusal_says_where_it_was_made(run):
+    code, out, err = run("status", "study=tiny", "-v")
+    assert code == 0 and "predicted" in out and "left out at this width" not in out, err
+    code, _, err = run("fit", "study=tiny", "law=none", "--verbose")
+    assert code == 2 and "Traceback" in err and err.splitlines()[-1].startswith("error: law")
+    assert "Traceback" not in run("fit", "study=tiny", "law=none")[2]
 
 
 def test_an_experiment_is_a_study():

@@ -32,6 +32,13 @@ def test_lists_of_words_need_no_quotes():
     assert read_options(Options, ["names=[sp]", "sizes=[64,128]"]) == Options(["sp"], [64, 128])
 
 
+def test_a_comma_within_quotes_separates_nothing():
+    """As in a condition that a warning gives to be pasted."""
+    asked = """names=["mixture != 'code 0.8, docs 0.2'",D < 1e9]"""
+    assert read_options(Options, [asked]).names == ["mixture != 'code 0.8, docs 0.2'", "D < 1e9"]
+    assert read_options(Options, ["names=[don't, x]"]).names == ["don't", "x"]
+
+
 @dataclass(frozen=True)
 class Source:
     outputs: str = option("where all is", "outputs")

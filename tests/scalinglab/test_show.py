@@ -1,39 +1,80 @@
-"""Lines of progress."""
+"""What is told of a study while it trains."""
 
 from __future__ import annotations
 
 import io
 
 import pandas as pd
+import pytest
+from rich.cells import cell_len
 
+from scalinglab.bar import bar_lines
 from scalinglab.scaling.records.state import State
-from scalinglab.show import Watch
+from scalinglab.show import varying_columns
 from scalinglab.terminal import Screen
+from scalinglab.watch import Watch
+
+FOUND = pd.DataFrame(
+    {
+        "run_id": ["aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"],
+        "role": "fit",
+        "varies": "",
+        "N": [329_728, 10_240, 32_768, 82_944],
+        "D": [2_097_152, 524_288, 2_097_152, 524_288],
+        "lr": 0.01,
+        "schedule": ["wsd", "wsd", "constant", "cosine"],
+        "seed": 0,
+        "state": [State.DONE, State.DONE, State.WAITING, State.INTERRUPTED],
+        "step": 8,
+        "steps": 8,
+        "loss": [1.1938, 2.0, float("nan"), 2.5],
+        "tokens_per_second": 1e5,
+        "attempt": 1,
+        "predicted_seconds": 1.0,
+        "seconds": 1.0,
+        "note": "",
+    }
+)
 
 
-def test_lines_of_finished_runs_stand_below_each_other_within_100_columns(
-    tmp_path, monkeypatch
-) -> None:
-    """A study of the quickstart's size, for as long as it takes."""
-    found = pd.DataFrame(
-        {
-            "run_id": ["aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"],
-            "varies": "",
-            "N": [329_728, 10_240, 32_768, 82_944],
-            "D": [2_097_152, 524_288, 2_097_152, 524_288],
-            "schedule": ["wsd", "wsd", "constant", "cosine"],
-            "seed": 0,
-            "state": [State.DONE, State.DONE, State.BLOCKED, State.INTERRUPTED],
-            "loss": [1.1938, 2.0, float("nan"), 2.5],
-            "note": "",
-        }
-    )
+def told(found: pd.DataFrame, tmp_path, monkeypatch) -> list[str]:
     stream = io.StringIO()
     watch = Watch(Screen(stream), tmp_path, "mine")
     watch.began = -3599.0 * 24
-    monkeypatch.setattr("scalinglab.show.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("scalinglab.watch.time.monotonic", lambda: 0.0)
     for row in found.to_dict("records"):
         watch._say(row, found)
-    lines = stream.getvalue().splitlines()  # the third has not ended
-    assert len(lines) == 3 and len({(line.index(" D "), line.index("seed")) for line in lines}) == 1
-    assert len({len(line) for line in lines}) == 1 and len(lines[0]) <= 100
+    return stream.getvalue().splitlines()
+
+
+def test_finished_runs_stand_below_one_heading_within_80_columns(tmp_path, monkeypatch) -> None:
+    """A study of the quickstart's size, for as long as it takes."""
+    assert told(FOUND, tmp_path, monkeypatch) == [
+        "ended  run           loss        N          D  schedule  after        state",
+        "2/4    aaaaaaaaaa  1.1938  329,728  2,097,152  wsd       23 h 59 min  done",
+        "2/4    bbbbbbbbbb  2.0000   10,240    524,288  wsd       23 h 59 min  done",
+        "2/4    dddddddddd           82,944    524,288  cosine    23 h 59 min  interrupted",
+    ]  # the third has not ended; role and seed are the same in all
+
+
+def test_what_tells_the_runs_apart_has_columns(tmp_path, monkeypatch) -> None:
+    varies = ["optimizer=muon loops=1", "optimizer=adamw loops=2", "optimizer=sgd", ""]
+    heading, first, *_ = told(FOUND.assign(varies=varies), tmp_path, monkeypatch)
+    assert heading.split() == "ended run loss optimizer loops N D schedule after state".split()
+    assert first.split()[3:5] == ["muon", "1"]
+    assert varying_columns(["N=3 path=a b c=d", "N=4"], {"N"}) == {
+        "N=": ["3", "4"],
+        "path": ["a b", ""],
+        "c": ["d", ""],
+    }
+
+
+@pytest.mark.parametrize("width", [20, 50, 80, 140])
+def test_a_bar_leaves_room_for_what_is_said(width: int) -> None:
+    screen = Screen(io.StringIO())
+    screen.console.width = width
+    for line in bar_lines(0.614, "24,500 tok/s  3 min 20 s left", width):
+        screen.console.print(line)
+    lines = screen.console.file.getvalue().splitlines()
+    assert max(map(cell_len, lines)) <= width and len(lines) == (3 if width == 20 else 1)
+    assert " ".join(" ".join(lines).split()).endswith("61% 24,500 tok/s 3 min 20 s left")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from scalinglab.scaling.text.printable import excerpt, one_line, printable
-from scalinglab.terminal import Screen, table_lines, wrap
+from scalinglab.table_lines import GrowingTable, table_lines, wrap
+from scalinglab.terminal import Screen
 
 NASTY = (
     "cannot read shard [/data/x]",
@@ -122,8 +123,53 @@ def test_columns_are_left_out_and_named_and_narrow_ones_come_back() -> None:
     assert plain(34, optional=("seed", "loss"))[-1] == "left out at this width: seed"
 
 
-def test_a_table_that_fits_no_width_becomes_blocks() -> None:
+def test_what_all_rows_share_is_said_before_anything_is_left_out() -> None:
+    frame = FRAME.assign(state="planned", loss="", schedule="wsd").drop(columns="note")
+    lines = [line.plain for line in table_lines(frame, 30, optional=("N",))]
+    assert lines == [
+        "run            N  seed",
+        "abcd       1,024     0",
+        "efgh  12,345,678     1",
+        "the same in all rows: state",
+        "  planned, no loss, schedule",
+        "  wsd",
+    ]
+    assert table_lines(frame, np.inf)[0].plain.split() == list(frame)
+
+
+def test_columns_without_room_stand_in_tables_below_each_other() -> None:
     assert plain(20) == [
+        "run            N",
+        "abcd       1,024",
+        "efgh  12,345,678",
+        "",
+        "run   seed  state",
+        "abcd     0  done",
+        "efgh     1  failed",
+        "",
+        "run   loss  note",
+        "abcd  1.25",
+        "efgh   nan",
+        "    a long sentence",
+        "    that stands",
+        "    below its row",
+    ]
+
+
+def test_rows_told_one_by_one_stand_below_one_heading() -> None:
+    stream = io.StringIO()
+    table = GrowingTable(Screen(stream), FRAME.drop(columns="note"))
+    for row in FRAME.to_dict("records"):
+        table.add(row, row["note"])
+    assert stream.getvalue().splitlines() == [
+        "run            N  seed  state   loss",
+        "abcd       1,024     0  done    1.25",
+        "efgh  12,345,678     1  failed   nan  a long sentence that stands below its row",
+    ]
+
+
+def test_a_table_that_fits_no_width_becomes_blocks() -> None:
+    assert plain(15)[:9] == [
         "run    abcd",
         "N      1,024",
         "seed   0",
@@ -131,14 +177,8 @@ def test_a_table_that_fits_no_width_becomes_blocks() -> None:
         "loss   1.25",
         "",
         "run    efgh",
-        "N      12,345,678",
-        "seed   1",
-        "state  failed",
-        "loss   nan",
-        "note   a long",
-        "       sentence that",
-        "       stands below",
-        "       its row",
+        "N",
+        "12,345,678",
     ]
 
 
@@ -153,14 +193,5 @@ def test_no_escape_codes_where_they_are_not_wanted(variable, terminal, monkeypat
     screen = Screen(terminal)
     screen.say("x " * 60, style="red")
     screen.table(FRAME, text="note", title="t")
-    screen.fleeting("step 1")
     assert "\x1b" not in terminal.getvalue() and "\r" not in terminal.getvalue()
     assert max(map(len, terminal.getvalue().splitlines())) <= 80
-
-
-def test_a_fleeting_line_is_overwritten(terminal) -> None:
-    screen = Screen(terminal)
-    screen.fleeting("step 100")
-    screen.fleeting("step 9")
-    screen.say("done")
-    assert terminal.getvalue().split("\r") == ["step 100", "step 9  ", "      ", "done\n"]

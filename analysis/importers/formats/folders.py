@@ -55,7 +55,13 @@ def read_folder(folder: Path, request: Request) -> list[Raw]:
 
 
 def read_each(paths: list[Path], request: Request) -> list[Raw]:
-    """Tables of several files; one that cannot be read leaves itself out, named."""
+    """Tables of several files; one that cannot be read leaves itself out, named.
+
+    Raises
+    ------
+    BadRun
+        If none of several files can be read: the first reason.
+    """
     raws, bad = [], []
     for path in paths:
         kind = next(k for k in FORMATS if not k.of_folders and k.sniff(path))

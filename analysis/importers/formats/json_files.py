@@ -2,7 +2,8 @@
 
 Known documents: Hugging Face's ``trainer_state.json`` (its ``log_history``), Megatron's golden
 values (metrics with ``start_step``, ``step_interval``, ``values``), runs with their ``history`` as
-trackers give them, and one nested record a file as open_lm keeps its models.
+trackers give them, one nested record a file as open_lm keeps its models, and result files of
+lm-evaluation-harness.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.importers.formats.harness import harness_results, is_results
 from scalinglab.analysis.importers.formats.raw import Raw, flatten, of_records
 from scalinglab.analysis.importers.formats.registry import (
     Request,
@@ -30,7 +32,13 @@ _LINES = (".jsonl", ".ndjson", ".jsonlines")
 
 @register("JSON (.json, .jsonl)", lambda path: suffix_of(path) in (".json", *_LINES))
 def read_json_file(path: Path, request: Request) -> list[Raw]:
-    """The tables of a JSON file."""
+    """The tables of a JSON file.
+
+    Raises
+    ------
+    UserError
+        If the file is empty or has no rows.
+    """
     text = text_of(path)
     if not text.strip():
         raise UserError(f"{path} is empty")
@@ -84,6 +92,10 @@ def _of_lines(text: str, path: Path) -> Raw:
 def _of_document(document: Any, path: Path) -> list[Raw]:
     if isinstance(document, Mapping) and isinstance(document.get("log_history"), list):
         return [_trainer_state(document, path)]
+    if is_results(document):
+        found = harness_results(document, str(path))
+        row = of_records([{"run": found.name}]).assign(**found.columns)
+        return [_raw(row, path, first=0, notes=found.notes, beside=True)]
     if isinstance(document, list):
         if not document or not all(isinstance(r, Mapping) for r in document):
             raise UserError(f"{path}: a list of something else than objects is no table")

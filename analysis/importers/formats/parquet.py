@@ -20,7 +20,13 @@ from scalinglab.scaling.errors import UserError
 
 @register("parquet (.parquet)", lambda path: suffix_of(path) in (".parquet", ".pq"))
 def read_parquet(path: Path, request: Request) -> list[Raw]:
-    """One table. Its missing numbers and those that were none are alike: both are NaN."""
+    """One table. Its missing numbers and those that were none are alike: both are NaN.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or has no rows.
+    """
     try:
         frame = pd.read_parquet(path)
     # A broken file, one that pandas cannot take, or a codec or type that this pyarrow lacks.

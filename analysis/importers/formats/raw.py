@@ -65,6 +65,8 @@ class Raw:
         The file or folder: it tells apart those of one name.
     one_run : bool
         All rows are of one run, whatever columns there are.
+    beside : bool
+        Whether the rows are scores of runs that another table describes, by their ``run``.
     """
 
     frame: pd.DataFrame
@@ -76,6 +78,7 @@ class Raw:
     decimal: str = "."
     path: Path | None = None
     one_run: bool = False
+    beside: bool = False
 
     @property
     def numbers(self) -> np.ndarray:

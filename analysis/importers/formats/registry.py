@@ -139,7 +139,13 @@ def text_of(path: Path) -> str:
 
 
 def bytes_of(path: Path) -> bytes:
-    """What a file holds, decompressed."""
+    """What a file holds, decompressed.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
     # Missing from some builds of Python: only who reads such a file needs them.
     import bz2
     import gzip
@@ -158,7 +164,13 @@ def bytes_of(path: Path) -> bytes:
 
 
 def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table with stripped names of its columns; none stands twice."""
+    """The table with stripped names of its columns; none stands twice.
+
+    Raises
+    ------
+    UserError
+        If two columns have one name.
+    """
     names = [str(name).strip() for name in frame.columns]
     twice = (
         sorted({n for n in names if n and names.count(n) > 1})

@@ -34,6 +34,11 @@ _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
 def read_text_log(path: Path, request: Request) -> list[Raw]:
     """One table with a row for each line that a pattern fits; without a pattern, the log of a known
     program or a plain table.
+
+    Raises
+    ------
+    UserError
+        If no line fits the pattern that was given.
     """
     text = text_of(path)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

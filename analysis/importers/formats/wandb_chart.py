@@ -25,7 +25,13 @@ def is_chart(frame: pd.DataFrame) -> bool:
 
 
 def read_chart(raw: Raw) -> Raw:
-    """The chart as one row a run and point of its axis."""
+    """The chart as one row a run and point of its axis.
+
+    Raises
+    ------
+    UserError
+        If no column is called as in wandb's exports.
+    """
     axis = str(raw.frame.columns[0])
     columns: dict[str, dict[str, str]] = {}
     for column in map(str, raw.frame.columns[1:]):

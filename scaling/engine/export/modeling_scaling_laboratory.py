@@ -11,6 +11,7 @@ Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -59,6 +60,7 @@ class ScalingLaboratoryConfig(PreTrainedConfig):
         rope_base: float = 10_000.0,
         window: int | None = None,
         rank: int | None = None,
+        experts: dict[str, Any] | None = None,
         softcap: float | None = None,
         embedding_multiplier: float = 1.0,
         attention_multiplier: float = 1.0,
@@ -155,6 +157,67 @@ class Attention(nn.Module):
         return self.out(self.inner_norm(y_BHTK.transpose(-3, -2).reshape(x_BTD.shape)))
 
 
+class Matrices(nn.Module):
+    """A matrix of each expert, or a bias, under the name that it has in a checkpoint."""
+
+    def __init__(self, name: str, *size: int) -> None:
+        super().__init__()
+        self.register_parameter(name, nn.Parameter(torch.zeros(size)))
+
+
+class Experts(nn.Module):
+    """Feed-forwards of which each token passes through those that a router chooses.
+
+    An expert takes as many tokens of a sequence as it has places, in their order; the rest is
+    dropped (GShard, arXiv 2006.16668). Padding takes no place. E experts, S choices of a token,
+    C places, M hidden width.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        own, d = config.experts, config.hidden_size
+        count, m = own["count"], own["width"]
+        self.top_k, self.places = own["top_k"], own["places"]
+        self.activation, self.gated = ACTIVATION[config.activation], config.activation in GATED
+        self.router = Matrices("weight", count, d)
+        self.balance = Matrices("bias", count) if own["biased"] else None
+        self.experts, self.shared = nn.Module(), nn.Module() if own["shared"] else None
+        for name in ("up", "gate", "down") if self.gated else ("up", "down"):
+            sizes = (d, m) if name == "down" else (m, d)
+            self.experts.add_module(name, Matrices("weight", count, *sizes))
+            if self.shared is not None:
+                into, out = (own["shared"], d) if name == "down" else (d, own["shared"])
+                self.shared.add_module(name, nn.Linear(into, out, bias=False))
+
+    def forward(self, x_BTD: Tensor, kept_BT: Tensor | None) -> Tensor:
+        """What the experts add to the residual stream."""
+        logits_BTE = F.linear(x_BTD.float(), self.router.weight.float())
+        ranked_BTE = logits_BTE if self.balance is None else logits_BTE + self.balance.bias
+        chosen_BTSE = F.one_hot(ranked_BTE.topk(self.top_k, dim=-1).indices, ranked_BTE.shape[-1])
+        chosen_BTSE = chosen_BTSE.to(logits_BTE.dtype)
+        weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
+        if self.top_k > 1:
+            weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
+        if kept_BT is not None:
+            chosen_BTSE = chosen_BTSE * kept_BT[..., None, None].to(chosen_BTSE.dtype)
+        if self.places is not None:
+            flat_BNE = chosen_BTSE.flatten(1, 2)
+            number_BNE = flat_BNE.cumsum(1) - flat_BNE
+            chosen_BTSE = (flat_BNE * (number_BNE < self.places)).view_as(chosen_BTSE)
+        weights_BTE = torch.einsum("btse,bts->bte", chosen_BTSE, weights_BTS).to(x_BTD.dtype)
+        y_BETD = self._computed(x_BTD[:, None], lambda name: getattr(self.experts, name).weight.mT)
+        y_BTD = torch.einsum("bte,betd->btd", weights_BTE, y_BETD)
+        if self.shared is not None:
+            y_BTD = y_BTD + self._computed(x_BTD, lambda name: getattr(self.shared, name).weight.mT)
+        return y_BTD
+
+    def _computed(self, x: Tensor, matrix: Callable[[str], Tensor]) -> Tensor:
+        hidden = x @ matrix("up")
+        if self.gated:
+            return (self.activation(x @ matrix("gate")) * hidden) @ matrix("down")
+        return self.activation(hidden) @ matrix("down")
+
+
 class Block(nn.Module):
     """Attention and a feed-forward, each a branch of the residual stream."""
 
@@ -170,9 +233,10 @@ class Block(nn.Module):
         self.attention_output_norm = norm(config, of_attention["output"])
         self.attention_sum_norm = norm(config, of_attention["sum"])
         self.mlp_norm = norm(config, of_mlp["input"])
+        self.moe = None if config.experts is None else Experts(config)
         # Of a low rank each matrix is a product of two.
         for name, into, out in (("up", d, m), ("gate", d, m), ("down", m, d)):
-            if name == "gate" and not self.gated:
+            if self.moe is not None or (name == "gate" and not self.gated):
                 continue
             if rank is None:
                 self.add_module(name, nn.Linear(into, out, bias))
@@ -183,20 +247,30 @@ class Block(nn.Module):
         self.mlp_output_norm = norm(config, of_mlp["output"])
         self.mlp_sum_norm = norm(config, of_mlp["sum"])
 
-    def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        cos_TK: Tensor,
+        sin_TK: Tensor,
+        mask: Tensor,
+        kept_BT: Tensor | None = None,
+    ) -> Tensor:
         """The residual stream after this block."""
         normed_BTD = self.attention_norm(x_BTD) * self.norm_multiplier
         branch_BTD = self.attention_output_norm(self.attention(normed_BTD, cos_TK, sin_TK, mask))
         x_BTD = self.attention_sum_norm(self._add(x_BTD, branch_BTD))
         if not self.config.parallel:
             normed_BTD = self.mlp_norm(x_BTD) * self.norm_multiplier
-        hidden_BTM = self._times("up", normed_BTD)
+        branch_BTD = self._fed(normed_BTD) if self.moe is None else self.moe(normed_BTD, kept_BT)
+        return self.mlp_sum_norm(self._add(x_BTD, self.mlp_output_norm(branch_BTD)))
+
+    def _fed(self, x_BTD: Tensor) -> Tensor:
+        hidden_BTM = self._times("up", x_BTD)
         if self.gated:
-            hidden_BTM = self.activation(self._times("gate", normed_BTD)) * hidden_BTM
+            hidden_BTM = self.activation(self._times("gate", x_BTD)) * hidden_BTM
         else:
             hidden_BTM = self.activation(hidden_BTM)
-        branch_BTD = self._times("down", self.mlp_inner_norm(hidden_BTM))
-        return self.mlp_sum_norm(self._add(x_BTD, self.mlp_output_norm(branch_BTD)))
+        return self._times("down", self.mlp_inner_norm(hidden_BTM))
 
     def _times(self, name: str, x: Tensor) -> Tensor:
         if self.config.rank is not None:
@@ -256,7 +330,8 @@ class ScalingLaboratoryForCausalLM(PreTrainedModel, GenerationMixin):
         x_BTD = self.embedding_norm(self.embedding(input_ids) * config.embedding_multiplier)
         for _ in range(config.loops):
             for block in self.blocks:
-                x_BTD = block(x_BTD, cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype), mask)
+                tables = cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)
+                x_BTD = block(x_BTD, *tables, mask, attention_mask)
         logits_BTV = self.head(self.norm(x_BTD)) * config.head_multiplier
         if config.softcap is not None:
             logits_BTV = config.softcap * torch.tanh(logits_BTV / config.softcap)

@@ -76,6 +76,8 @@ class RotarySwiglu(Form):
             return f"model.mixer.positions = {mixer.positions!r}"
         if mixer.window is not None:
             return f"model.mixer.window = {mixer.window}"
+        if mixer.within_documents:
+            return "model.mixer.within_documents = True"
         if architecture.tied_head and architecture.embedding_multiplier != 1:
             return "model.tied_head = True"  # one matrix cannot hold two multipliers
         if architecture.tied_head and architecture.head_multiplier != 1:

@@ -39,7 +39,7 @@ class ModelLoss(nn.Module):
 
     def __init__(self, architecture: Architecture, options: StepOptions) -> None:
         super().__init__()
-        self.model = Transformer(architecture)
+        self.model = Transformer(architecture, options.excluded)
         self.options = options
         if options.recompute:
             for block in self.model.blocks:

@@ -1,7 +1,8 @@
 """The arithmetic of what fills the slots of a block: a module of each, found by its name.
 
 A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary positions, to what it
-adds to the stream. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
+adds to the stream; one whose description says ``bounded`` is given the number of each token's
+document in its sequence, (B, T), as well. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
 the objective adds to the loss. Both are made of the architecture and the number of the block, and
 draw nothing at random; their parameters are those of their description
 (``scalinglab.scaling.model.part``), in its order. A part whose description names numbers in

@@ -12,6 +12,7 @@ MLP, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -49,15 +50,22 @@ class Block(nn.Module):
         self.mlp_sum_norm = norm(architecture, of_feed_forward.sum)
 
     def forward(
-        self, stream: Tensor, cos_TK: Tensor, sin_TK: Tensor, key_B: Tensor | None = None
+        self,
+        stream: Tensor,
+        cos_TK: Tensor,
+        sin_TK: Tensor,
+        key_B: Tensor | None = None,
+        documents_BT: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """The residual stream after this block, and what its parts add to the objective if any.
 
-        With a key for each sequence a share of what the branches add is dropped.
+        With a key for each sequence a share of what the branches add is dropped; documents are told
+        to the mixer.
         """
         read_BTD = self.attention_residual.read(stream)
         normed_BTD = times(self.attention_norm(read_BTD), self.norm_multiplier)
-        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK))
+        told = () if documents_BT is None else (documents_BT,)
+        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK, *told))
         branch_BTD = self._dropped(branch_BTD, key_B, 0)
         stream = self.attention_sum_norm(self.attention_residual(stream, branch_BTD))
         if not self.parallel:
@@ -76,11 +84,19 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Tokens (B, T) to logits (B, T, V)."""
+    """Tokens (B, T) to logits (B, T, V).
 
-    def __init__(self, architecture: Architecture) -> None:
+    Parameters
+    ----------
+    architecture : Architecture
+    ends : sequence of int
+        Tokens that end a document; asked for where its mixer is bounded by them.
+    """
+
+    def __init__(self, architecture: Architecture, ends: Sequence[int] = ()) -> None:
         super().__init__()
         shape = architecture.shape
+        self.ends = ends if architecture.mixer.bounded else None
         self.embedding_multiplier = architecture.embedding_multiplier
         self.head_multiplier = architecture.head_multiplier
         self.softcap = architecture.logit_softcap
@@ -113,11 +129,12 @@ class Transformer(nn.Module):
         x_BTD = self.embedding_norm(times(self.embedding(tokens_BT), self.embedding_multiplier))
         stream = self._residual.begin(x_BTD)
         penalty, key_B = None, None if key is None else of_sequences(key, tokens_BT)
+        documents_BT = None if self.ends is None else _documents(tokens_BT, self.ends)
         for loop in range(self.loops):
             for i, block in enumerate(self.blocks):
                 place = loop * len(self.blocks) + i
-                drawn = () if key_B is None else (of_place(key_B, place),)
-                stream = block(stream, cos_TK, sin_TK, *drawn)
+                drawn = None if key_B is None else of_place(key_B, place)
+                stream = block(stream, cos_TK, sin_TK, drawn, documents_BT)
                 if isinstance(stream, tuple):
                     stream, more = stream
                     penalty = more if penalty is None else penalty + more
@@ -138,3 +155,11 @@ class Transformer(nn.Module):
         z_BTV = times(z_BTV, self.head_multiplier)
         # A soft cap bounds logits smoothly, as in Gemma 2 (arXiv 2408.00118).
         return z_BTV if self.softcap is None else self.softcap * torch.tanh(z_BTV / self.softcap)
+
+
+def _documents(tokens_BT: Tensor, ends: Sequence[int]) -> Tensor:
+    """The number of each token's document in its sequence, from 0; what ends one belongs to it."""
+    ended_BT = torch.zeros_like(tokens_BT, dtype=torch.long)
+    for token in ends:
+        ended_BT = ended_BT + (tokens_BT == token)
+    return ended_BT.cumsum(-1) - ended_BT

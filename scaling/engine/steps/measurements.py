@@ -17,6 +17,7 @@ from torch.func import functional_call
 
 from scalinglab.scaling.engine.network.module import logits_of
 from scalinglab.scaling.registry import Registry, function
+from scalinglab.scaling.run.measurements import MEASUREMENTS
 
 Columns = dict[str, Tensor]  # name -> (k,)
 # Module, its arguments and its result to a tensor.
@@ -204,8 +205,9 @@ def measure(names: list[str], subject: Subject) -> list[dict[str, float]]:
     """The named measurements, a dictionary of columns for each member."""
     columns: dict[str, np.ndarray] = {}
     for name in names:
-        found = MEASURED_BY[name](subject)
-        columns |= {c: v.detach().double().cpu().numpy() for c, v in found.items()}
+        measured = MEASURED_BY[name](subject)
+        MEASUREMENTS[name].refuse_others(name, measured)
+        columns |= {c: v.detach().double().cpu().numpy() for c, v in measured.items()}
     members = len(subject.tokens_kBT)
     return [{c: float(v[i]) for c, v in columns.items()} for i in range(members)]
 

@@ -33,6 +33,8 @@ class Attention(Mixer):
     positions : str
         ``rotary``, ``alibi``: products fall with the distance (arXiv 2108.12409), or ``none``: the
         causal mask alone tells them (arXiv 2305.19466).
+    within_documents : bool
+        Whether a token sees those of its own document only (arXiv 2407.21783, section 3.2).
     """
 
     module: ClassVar[str] = "attention"
@@ -42,6 +44,7 @@ class Attention(Mixer):
     queries_per_key: int | None = setting(1, AT_LEAST_1, historic=1)
     window: int | None = setting(None, AT_LEAST_1, historic=None)
     positions: str = setting("rotary", POSITIONS, historic="rotary")
+    within_documents: bool = setting(False, historic=False)
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
         """See ``Branch.tensors``."""
@@ -82,13 +85,25 @@ class Attention(Mixer):
                 "beside it: 1"
             )
 
+    @property
+    def bounded(self) -> bool:
+        """See ``Mixer.bounded``."""
+        return self.within_documents
+
+    def kept_floats(self, architecture: Architecture) -> float:
+        """See ``Branch.kept_floats``: which tokens are of its document, a byte each."""
+        return architecture.shape.context / 4 if self.within_documents else 0.0
+
     def key_width(self, architecture: Architecture) -> int:
         """Rows of the matrices of keys and values."""
         shape, shared = architecture.shape, self.queries_per_key
         return shape.head_dim if shared is None else divided(shape.width, shared)
 
     def map_flops(self, architecture: Architecture) -> MapFlops:
-        """Each query sees half of the keys on average, fewer through a window."""
+        """Each query sees half of the keys on average, fewer through a window.
+
+        Where documents end is the data's, and the whole map is computed: it counts as without.
+        """
         shape = architecture.shape
         d, h, T = shape.width, shape.heads, shape.context
         w = T if self.window is None else self.window

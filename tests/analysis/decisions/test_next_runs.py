@@ -3,7 +3,13 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.decisions.next_runs import _after, _best, _greedy, _lefts, _needed
+from scalinglab.analysis.decisions.next_runs import (
+    _after,
+    _best,
+    _greedy,
+    _needed,
+    _variances_after,
+)
 
 TRUE = dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)
 
@@ -82,7 +88,7 @@ def test_what_a_needed_run_tells_anyway_is_not_bought_beside_it():
     chosen = _greedy(shared, 0.01, price, np.inf, goal, None)
     assert chosen == [0, 1]
     kept = _needed(shared, 0.01, price, chosen, goal)
-    assert kept == [1] and _lefts(shared, 0.01, kept)[-1] <= goal
+    assert kept == [1] and _variances_after(shared, 0.01, kept)[-1] <= goal
 
 
 def test_a_run_just_beyond_does_not_settle_what_lies_far_beyond(fitted):

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalinglab import analysis
 from scalinglab.analysis.fitting.law_choice import times_beyond
+from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.judgement.laws_compared import laws_compared
 
 
@@ -20,8 +22,12 @@ def runs() -> pd.DataFrame:
     return table.assign(loss=(1.7 + 400 / N**0.34 + 1800 / table.D**0.37) * np.exp(noise))
 
 
+def fitted(law: str, runs: pd.DataFrame) -> Result:
+    return analysis.fit(law, runs, resamples=0)
+
+
 def test_a_law_that_misses_is_told_from_one_that_does_not(runs) -> None:
-    found = laws_compared(runs, "kaplan_nd")
+    found = laws_compared(runs, fitted("kaplan_nd", runs))
     assert found is not None and found.origins >= 3
     best = found.table["score"].idxmax()
     assert best in ("chinchilla", "skaling", "farseer") and "kaplan_nd" not in found.rivals
@@ -34,22 +40,34 @@ def test_a_law_that_misses_is_told_from_one_that_does_not(runs) -> None:
 def test_where_runs_cannot_tell_the_sentence_says_so(runs) -> None:
     rng = np.random.default_rng(1)
     noisy = runs.assign(loss=runs.loss * np.exp(0.05 * rng.standard_normal(len(runs))))
-    found = laws_compared(noisy, "chinchilla")
+    found = laws_compared(noisy, fitted("chinchilla", noisy))
     assert found is not None and found.rivals
     assert "cannot tell" in found.sentence() and "other draws of the budgets" in found.sentence()
-    few = laws_compared(runs[::7], "chinchilla")  # of one budget
+    few = laws_compared(runs[::7], fitted("chinchilla", runs[::7]))  # of one budget
     assert few is not None and not few.origins
     assert "too few budgets" in few.sentence()
 
 
+def test_a_mixture_has_compared_its_laws_already(runs, monkeypatch) -> None:
+    mixture = fitted("auto", runs)
+    refit = "scalinglab.analysis.judgement.laws_compared.choose_laws"
+    monkeypatch.setattr(refit, lambda *_: pytest.fail("fitted again"))
+    compared = laws_compared(runs, mixture)
+    assert compared is not None and compared.law == "auto"
+    assert compared.table.equals(mixture.laws) and compared.origins == mixture.held_out_origins
+
+
 def test_a_law_of_one_variable_is_not_compared(runs) -> None:
-    assert laws_compared(runs.assign(x=runs.N), "power") is None
+    assert (
+        laws_compared(runs.assign(x=runs.N), analysis.fit("power", runs, x="N", resamples=0))
+        is None
+    )
 
 
 def test_beyond_says_how_far_the_question_lies(runs) -> None:
     top = float((6 * runs.N * runs.D).max())
     assert times_beyond(runs, [top, 30 * top]) == pytest.approx(30)
     assert times_beyond(runs, []) is None and times_beyond(runs.drop(columns="D"), [1e20]) is None
-    near, far = (laws_compared(runs, "chinchilla", beyond=b) for b in (1.5, 40))
+    near, far = (laws_compared(runs, fitted("chinchilla", runs), beyond=b) for b in (1.5, 40))
     assert near is not None and far is not None
     assert not near.table["score"].equals(far.table["score"])

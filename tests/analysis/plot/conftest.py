@@ -91,6 +91,12 @@ def made() -> SimpleNamespace:
         law=analysis.fit("chinchilla", runs[~held_out], **many),
         curves=curves,
         curve_law=analysis.fit("lr_annealing", curves[curves["run"] == "r1"], **many),
+        allocation=analysis.allocate(
+            analysis.fit("chinchilla", runs[~held_out], **many), [1e20, 1e21, 1e22]
+        ),
+        laws=analysis.compare_laws(
+            ["chinchilla", "overtrained"], runs[~held_out & (runs["loss"] < 9)], resamples=0
+        ),
         arms=analysis.compare_arms(_arms(), between=("adamw", "muon"), resamples=40),
         sweep=_sweep(),
         experts=experts,

@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -30,6 +31,7 @@ FIGURES: dict[str, Callable] = {
         m.law, m.runs, "N", held_out=m.held_out, ax=ax
     ),
     "loss_against D": lambda m, ax: plot.loss_against(m.law, m.runs, "D", ax=ax),
+    "losses without a law": lambda m, ax: plot.loss_against_compute(None, m.runs, ax=ax),
     "isoflop": lambda m, ax: plot.isoflop(m.runs, ax=ax),
     "isoflop of clean runs": lambda m, ax: plot.isoflop(m.runs[m.runs["loss"] < 9], ax=ax),
     "best_size": lambda m, ax: plot.best_size(m.law, m.runs, BUDGETS, ax=ax),
@@ -38,6 +40,9 @@ FIGURES: dict[str, Callable] = {
     "iso_loss": lambda m, ax: plot.iso_loss(m.law, m.runs, BUDGETS, ax=ax),
     "reducible_loss": lambda m, ax: plot.reducible_loss(m.law, m.runs, held_out=m.held_out, ax=ax),
     "residuals": lambda m, ax: plot.residuals(m.law, m.runs, held_out=m.held_out, ax=ax),
+    "allocation": lambda m, ax: m.allocation.plot(ax=ax),
+    "laws_compared": lambda m, ax: m.laws.plot(ax=ax),
+    "runs": lambda m, ax: plot.runs(m.runs, ax=ax),
     "curves": lambda m, ax: plot.curves(m.curves, m.curve_law, held_out=["cosine"], ax=ax),
     "curves alone": lambda m, ax: plot.curves(m.curves, ax=ax),
     "learning_rates": lambda m, ax: plot.learning_rates(m.curves, ax=ax),
@@ -57,6 +62,10 @@ _LAWS = [
     for name in FIGURES
     if name
     not in (
+        "losses without a law",
+        "allocation",
+        "laws_compared",
+        "runs",
         "curves alone",
         "learning_rates",
         "collapse",
@@ -139,6 +148,15 @@ def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name:
     assert any(text.get_text().startswith("outside: ") for text in ax.texts)
     shown = np.concatenate([layer.values[1] for layer in layers(ax) if layer.kind == "points"])
     assert ax.get_ylim()[1] < np.nanmax(shown)
+
+
+def test_where_no_split_is_best_the_other_things_are_drawn(made) -> None:
+    """A floor in D: all compute goes into size, at every budget."""
+    law = replace(made.law, params=made.law.params | {"B": 0.0}, draws=made.law.draws.iloc[:0])
+    (ax,) = panels(plot.PAGE)
+    plot.best_size(law, made.runs, BUDGETS, ax=ax)
+    assert [layer.name for layer in layers(ax)] == ["runs"]
+    plot.iso_loss(law, made.runs, BUDGETS, ax=panels(plot.PAGE)[0])
 
 
 def test_a_figure_is_saved_in_each_format_with_its_data(made, tmp_path) -> None:

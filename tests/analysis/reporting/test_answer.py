@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.decisions.allocation import NoBestSplit
+from scalinglab.analysis.reporting.facts import facts_without_law
 from scalinglab.analysis.reporting.report import report_html
+from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.scaling.records.atomic import read_json, write_json
 
 
@@ -101,6 +104,34 @@ def test_a_study_with_nothing_finished_says_so(finished, tmp_path) -> None:
     shutil.copytree(finished / "studies", outputs / "studies")
     with pytest.raises(ValueError, match="study 'tiny' has no finished run with the role 'fit'"):
         analysis.answer_study(outputs, "tiny")
+
+
+def test_runs_that_determine_no_law_are_shown_with_the_reason(finished, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs)
+    for run in analysis.load(outputs, role="fit")["run_id"][2:]:
+        (outputs / "runs" / run / "DONE").unlink()
+    with pytest.raises(TooFewPoints) as refused:
+        analysis.answer_study(outputs, "tiny", resamples=20)
+    shown = analysis.runs_without_law(outputs, "tiny", str(refused.value))
+    assert "No law can be fitted to these runs: column 'N' has the one value" in shown.text()
+    assert "2 runs of 1 sizes and" in shown.text()
+    page = analysis.write_report(shown, tmp_path / "report.html").read_text()
+    assert "No law can be fitted" in page and page.count("<figure") == 1
+    for run in shown.runs["run_id"]:
+        assert run in page
+    assert facts_without_law(shown)["fit"] is None
+
+
+def test_a_budget_without_a_best_split_is_told_beside_the_rest(finished, monkeypatch) -> None:
+    def refuse(*_, **__):
+        raise NoBestSplit("budget 1e+13 has no best split")
+
+    monkeypatch.setattr("scalinglab.analysis.reporting.build_answer.allocate", refuse)
+    answer = analysis.answer_study(finished, "tiny", resamples=20)
+    assert answer.allocation is None and answer.approaches is None
+    assert "No split of the budgets: budget 1e+13 has no best split." in answer.text()
+    assert "No split of the budgets" in report_html(answer)
 
 
 def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_path) -> None:

@@ -12,8 +12,8 @@ from scalinglab.scaling.data import making
 from scalinglab.scaling.data.making import MAKER, abandoned_stores, placed, resumed
 from scalinglab.scaling.data.store import Corpus, Pieces, write_store
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import write_json
+from scalinglab.scaling.records.processes import this_process
 
 CORPUS = Corpus(
     train=np.arange(100, dtype=np.uint8),
@@ -34,7 +34,7 @@ def half_made(folder, process, age):
 
 
 def test_what_a_killed_maker_left_goes_and_what_is_being_made_stays(tmp_path):
-    here = machine.this_process().to_dict()
+    here = this_process().to_dict()
     gone = here | {"process_start": "another"}
     elsewhere = here | {"host": "elsewhere"}
     cases = {

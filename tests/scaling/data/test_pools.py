@@ -14,6 +14,7 @@ from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one, open_data, pooled_manifest
 from scalinglab.scaling.data.order import DataOrder
 from scalinglab.scaling.data.pools import MixedOrder, Pool, PooledStore, noisy
+from scalinglab.scaling.data.store import places
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 
@@ -81,19 +82,19 @@ def test_members_of_a_pack_have_their_own_order(pooled):
 
 def test_noise_replaces_a_share_of_the_tokens_and_nests():
     """A token with more noise is replaced where it is with less; equal in every epoch."""
-    windows = np.arange(4000)
     tokens = np.zeros((4000, CONTEXT + 1), dtype=np.uint8)
-    some, more = (noisy(tokens, windows, share, 200) for share in (0.1, 0.3))
+    there = places(tokens, np.arange(4000), CONTEXT)
+    some, more = (noisy(tokens, there, share, 200) for share in (0.1, 0.3))
     assert (more != 0).mean() == pytest.approx(0.3 * 199 / 200, abs=0.01)
     assert np.array_equal(more[some != 0], some[some != 0])
-    again = noisy(tokens, windows[::-1], 0.3, 200)[::-1]
+    again = noisy(tokens, there[::-1], 0.3, 200)[::-1]
     assert np.array_equal(again, more)
     assert np.bincount(more[more != 0], minlength=200)[1:].min() > 10
 
 
 def test_a_token_that_two_windows_share_is_the_same_in_both():
     tokens = np.zeros((50, CONTEXT + 1), dtype=np.uint16)
-    noise = noisy(tokens, np.arange(50), 0.5, 8)
+    noise = noisy(tokens, places(tokens, np.arange(50), CONTEXT), 0.5, 8)
     assert np.array_equal(noise[:-1, -1], noise[1:, 0])
 
 

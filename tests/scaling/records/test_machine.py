@@ -1,18 +1,10 @@
-"""Facts about processes and machine that records and claims rest on."""
+"""Facts about the machine that records and plans rest on."""
 
 import os
 
 import pytest
 
 from scalinglab.scaling.records import machine
-
-
-def test_a_process_has_one_start_time_and_a_gone_one_none(processes):
-    child = processes.Process(target=os.getpid)
-    child.start()
-    child.join()
-    assert machine.process_start(os.getpid()) == machine.process_start(os.getpid()) is not None
-    assert machine.process_start(child.pid) is None
 
 
 def test_versions_name_what_a_run_depends_on():

@@ -21,6 +21,7 @@ from scalinglab.answers.methods import FileAnswers, StudyAnswers
 from scalinglab.scaling.text.plain import plain
 from scalinglab.verbs.allocate import AllocateResult
 from scalinglab.verbs.compare import CompareResult
+from scalinglab.verbs.compare_laws import CompareLawsResult
 from scalinglab.verbs.forecast import ForecastResult, TaskResult
 from scalinglab.verbs.judge import JudgeResult
 from scalinglab.verbs.next import NextResult
@@ -49,6 +50,9 @@ OF_A_STUDY: dict[tuple[str, ...], Callable[[Study], Answer]] = {
     ("multiverse", "target=N at C=1e9"): lambda s: facts_of_multiverse(
         s.multiverse(target="N at C=1e9")
     ),
+    ("compare-laws", "laws=[chinchilla,kaplan_nd]", "by=N"): lambda s: CompareLawsResult(
+        s.compare_laws(laws=["chinchilla", "kaplan_nd"], by="N")
+    ).as_json(),
     ("compare", "arm=schedule.kind", "between=[wsd,cosine]", "resamples=20"): lambda s: (
         CompareResult(
             s.compare(arm="schedule.kind", between=("wsd", "cosine"), resamples=20)
@@ -218,6 +222,8 @@ def test_a_forecast_of_tasks_says_what_is_missing(run, models, asked, said) -> N
         ("allocate", {"budget": "sweep"}),
         ("multiverse", {}),
         ("multiverse", {"target": "alpha", "n_columns": ["n"]}),
+        ("compare-laws", {"laws": ["auto", "chinchilla"]}),
+        ("compare-laws", {"by": "width"}),
         ("compare", {}),
         ("judge", {"at": 1e9}),
         ("forecast", {"margin": 0.1}),
@@ -231,7 +237,7 @@ def test_both_refuse_in_the_same_sentence(run, finished, verb, asked) -> None:
     arguments = [f"{key}={json.dumps(value)}".replace('"', "") for key, value in asked.items()]
     code, _, error = run(verb, "study=tiny", *arguments)
     with pytest.raises(ValueError) as refused:
-        getattr(Study.open("tiny", outputs=finished), verb)(**asked)
+        getattr(Study.open("tiny", outputs=finished), verb.replace("-", "_"))(**asked)
     said = str(refused.value)
     assert code == 2
     # The command has further keys of its own.
@@ -240,7 +246,7 @@ def test_both_refuse_in_the_same_sentence(run, finished, verb, asked) -> None:
 
 def test_a_method_says_its_keywords() -> None:
     for kind in (StudyAnswers, FileAnswers):
-        for name in ("fit", "allocate", "multiverse", "compare", "judge"):
+        for name in ("fit", "allocate", "multiverse", "compare_laws", "compare", "judge"):
             method = getattr(kind, name)
             keywords = [k for k in inspect.signature(method).parameters if k != "self"]
             assert keywords and all(f"\n{key}\n    " in method.__doc__ for key in keywords)
@@ -271,7 +277,11 @@ def noisy(finished, tmp_path, monkeypatch) -> Study:
     return Study.open("tiny", outputs=outputs)
 
 
-FITTED = [c for c in OF_A_STUDY if c[0] in ("fit", "report", "allocate", "schedule", "next")]
+FITTED = [
+    c
+    for c in OF_A_STUDY
+    if c[0] in ("fit", "compare-laws", "report", "allocate", "schedule", "next")
+]
 
 
 @pytest.mark.parametrize("command", [*FITTED, ("multiverse", "target=N at C=1e9")], ids=" ".join)

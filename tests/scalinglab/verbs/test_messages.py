@@ -13,9 +13,9 @@ from scalinglab.cli import main
 from scalinglab.launch_result import end_of_launch
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.text.printable import printable
-from scalinglab.show import Watch
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.terminal import Screen
+from scalinglab.watch import Watch
 
 
 class Terminal(io.StringIO):

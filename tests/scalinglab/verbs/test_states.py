@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "report study=tiny resamples=0 multiverse=false json=true": NEEDS_A_FIT,
     "allocate study=tiny resamples=0 budgets=[1e9] json=true": NEEDS_A_FIT,
     "multiverse study=tiny target=alpha json=true": NEEDS_A_FIT,
+    "compare-laws study=tiny json=true": NEEDS_A_FIT,
     "next study=tiny target=alpha resamples=30 json=true": NEEDS_A_FIT,
     "reach study=tiny resamples=30 json=true": NEEDS_A_FIT,
     "tune study=tiny N=[1e3] D=[1e4] resamples=0": NEEDS_A_FIT,
@@ -85,7 +86,17 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "sync study=tiny": NEEDS_A_PLAN,
     "plan study=tiny launch=inline": (),
 }
-ABOUT_NO_STUDY = {"new", "completion", "network", "train", "data", "coordcheck", "import", "doctor"}
+ABOUT_NO_STUDY = {
+    "new",
+    "completion",
+    "network",
+    "train",
+    "data",
+    "coordcheck",
+    "import",
+    "replay",
+    "doctor",
+}
 # They train, or change what is planned: not in every state, but where nothing is left to do.
 IN_SOME_STATE = {
     "launch study=tiny launch=inline": "done",
@@ -102,6 +113,7 @@ UNSUITED = {
 SLOW = {
     "plan study=tiny launch=inline": ("planned",),
     "multiverse study=tiny target=alpha json=true": (*NEEDS_A_FIT, "imported"),
+    "compare-laws study=tiny json=true": (*NEEDS_A_FIT, "imported"),
     "next study=tiny target=alpha resamples=30 json=true": NEEDS_A_FIT,
     "reach study=tiny resamples=30 json=true": NEEDS_A_FIT,
     "report study=tiny resamples=0 multiverse=false json=true": (*NEEDS_A_FIT, "imported"),

@@ -22,8 +22,8 @@ import pytest
 from rich.cells import cell_len
 
 from scalinglab.cli import VERBS, main
-from scalinglab.show import Watch
 from scalinglab.terminal import Screen
+from scalinglab.watch import Watch
 
 WIDTHS = (80, 100, 140)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -47,6 +47,7 @@ COMMANDS = (
     "compare study=tiny arm=schedule.kind between=[wsd,cosine] resamples=40",
     "judge study=tiny arm=schedule.kind baseline=wsd candidate=cosine at=1e9",
     "multiverse data=points.csv target=alpha",
+    "compare-laws data=points.csv laws=[chinchilla,kaplan_nd]",
     f"allocate {FIT} budgets=[1e12,1e13] losses=[2.5] splits=[[1e4,1e6]] approaches=true",
     "allocate data=points.csv resamples=40 budgets=[1e7,1e8]",
     "tune data=sweep.csv N=[1e6] D=[1e8] resamples=40",
@@ -63,6 +64,8 @@ COMMANDS = (
     "export study=tiny",
     "parts",
     "parts kind=optimizer",
+    "replay",
+    "replay scalebench-parallel",
     "doctor",
     "collect study=tiny",
     "gc",
@@ -172,22 +175,29 @@ def check(shown: str, width: int, told: Told, whole: str) -> None:
     """No line too long, no word cut, nothing missing but the columns that are said to be."""
     for line in shown.splitlines():
         assert cell_len(line) <= width or " " not in line.strip(), line
-    left_out, rest = without_what_was_left_out(shown)
+    left_out, alike, rest = without_what_was_left_out(shown)
     words = set(rest.split())
     assert words <= set(whole.split()), words - set(whole.split())
+    words |= alike
     missing = set(whole.split()) - words
     allowed = told.cells_of(left_out) | told.headings_of_texts()
     assert missing <= allowed, missing - allowed
 
 
-def without_what_was_left_out(shown: str) -> tuple[set[str], str]:
-    """The columns that a text says were left out, and the rest of the text."""
-    names, rest, within = "", [], False
+def without_what_was_left_out(shown: str) -> tuple[set[str], set[str], str]:
+    """Columns that a text says were left out, words that it says of all rows, the rest of it."""
+    notes = {"left out at this width: ": "", "the same in all rows: ": ""}
+    rest, within = [], None
     for line in shown.splitlines():
-        within = line.startswith("left out at this width: ") or (within and line.startswith("  "))
-        names += f"{line.removeprefix('left out at this width: ')}, " if within else ""
-        rest += [] if within else [line]
-    return {" ".join(name.split()) for name in names.split(",")}, "\n".join(rest)
+        begun = next((note for note in notes if line.startswith(note)), None)
+        within = begun or (within if line.startswith("  ") else None)
+        if within:
+            notes[within] += f"{line.removeprefix(within)}{', ' if not line.endswith(',') else ' '}"
+        else:
+            rest.append(line)
+    left_out, alike = notes.values()
+    names = {" ".join(name.split()) for name in left_out.split(",")}
+    return names, {word for item in alike.split() for word in (item, item[:-1])}, "\n".join(rest)
 
 
 @pytest.fixture(scope="module")

@@ -218,7 +218,7 @@ def test_a_failed_run_is_tried_again_by_the_next_launch_only(study, monkeypatch)
 def test_a_branch_trains_itself_if_its_trunk_failed(study) -> None:
     plan = planned(study, "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]")
     trunk, branch = (read_plan(plan.outputs, "tiny").runs[i] for i in (0, 1))
-    assert states([trunk, branch])[branch.run_id] == "blocked"
+    assert states([trunk, branch])[branch.run_id] == "waiting"
     Claim.acquire(trunk.folder, 60.0).release("failed", RuntimeError("no"))
     assert states([trunk, branch])[branch.run_id] == "planned"
 

@@ -12,6 +12,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.processes import process_start
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.pool import Pool
@@ -150,7 +151,7 @@ def test_a_worker_that_holds_a_run_beyond_its_lease_is_replaced(
     def begin() -> subprocess.Popen[bytes]:
         process = start()
         if len(workers.started) == 1:
-            hold(folder, process.pid, machine.process_start(process.pid))  # before it stopped
+            hold(folder, process.pid, process_start(process.pid))  # before it stopped
         return process
 
     monkeypatch.setattr(workers, "_start", begin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scalinglab import Study
+from scalinglab.analysis.forecasts.track import factor_of_record, track_record
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import load
 from scalinglab.cli import main
@@ -22,6 +24,7 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.probes.reading import PROBED_BY
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.probes.probe import PROBES
+from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.asking import ask
@@ -135,6 +138,25 @@ def main_ok(*arguments: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code == 0
+
+
+def test_what_was_predicted_of_a_column_is_judged_once_its_probe_was_asked(person) -> None:
+    """Kept by hand, as of the time before its run was trained."""
+    outputs = person / "outputs"
+    run = load(outputs, study="probed").iloc[0]
+    said = {"run_id": run["run_id"], "study": "probed", "step": 0, "steps": 40, "loss": 2.0}
+    said |= {"lower": 0.1, "upper": 9.0, "level": 0.95, "inflation": 1.0, "law": "power"}
+    said |= {"column": "probe.rank.stable", "made": "2026-01-01T00:00:00+00:00"}
+    said["hash"] = digest(said, 20)
+    (outputs / "track" / run["run_id"]).mkdir(parents=True)
+    (outputs / "track" / run["run_id"] / "kept.json").write_text(json.dumps(said))
+    assert track_record(outputs)["outcome"].tolist() == ["ended, and not measured by its probe yet"]
+    assert opened().probe(probe="rank").code == 0
+    record = track_record(outputs)
+    assert record["measured"].tolist() == [
+        load(outputs, study="probed").iloc[0]["probe.rank.stable"]
+    ]
+    assert record["counts"].all() and factor_of_record(record, 0.95) is None
 
 
 def test_an_ensemble_is_read_beside_the_run_of_the_lowest_seed(person) -> None:

@@ -126,7 +126,7 @@ def test_a_node_on_which_attempts_vanish_is_named(runs, monkeypatch) -> None:
         claim = Claim.acquire(run.folder, 1e-3)
         claim._stop.set()  # killed: no word of how it ended
         claim._thread.join()
-    monkeypatch.setattr("scalinglab.scaling.records.machine.process_start", lambda pid: None)
+    monkeypatch.setattr("scalinglab.scaling.records.processes.process_start", lambda pid: None)
     assert bad_nodes(runs, 0.0) == ["gpu-11"]
     attempt(runs[3].folder, reason="interrupted", step=2)  # it can train: it merely preempts
     assert bad_nodes(runs, 0.0) == []

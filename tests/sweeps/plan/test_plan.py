@@ -141,7 +141,7 @@ def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
         "+rule/weight_decay=timescale",
     ]
     plan = make_plan(study(*(o.replace("+", "") for o in by_rule)))
-    frame = plan_frame(plan)
+    frame = plan_frame(plan.runs)
     assert {"batch", "WD"} <= set(frame) and "beta2" not in frame
     assert len(set(frame["batch"])) == 2  # of two sizes
     assert any("rounded to whole sequences by more than 2%" in w for w in plan.warnings)

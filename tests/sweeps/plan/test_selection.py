@@ -31,7 +31,7 @@ def test_what_chooses_nothing_is_told_before_anything_is_stored(
         check_selections(make_plan(study()), LaunchConfig("slurm", **chosen))
 
 
-@pytest.mark.parametrize("text", ["planned", "blocked", "model.width >= 16"])
+@pytest.mark.parametrize("text", ["planned", "waiting", "model.width >= 16"])
 def test_a_plan_is_asked_as_its_launch(study: Any, text: str) -> None:
     plan = make_plan(study())
     check_selections(plan, LaunchConfig(runs=text))

@@ -14,10 +14,10 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.trainer.trainer import train
-from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
+from scalinglab.scaling.records.processes import this_process
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
@@ -213,9 +213,7 @@ def test_a_half_made_store_goes_when_its_maker_has_died(outputs) -> None:
     folder = outputs / "data" / ".text-abcdefgh.01234567"
     folder.mkdir()
     (folder / "train.bin").write_bytes(bytes(1000))
-    write_json(
-        folder / "maker.json", machine.this_process().to_dict() | {"process_start": "another"}
-    )
+    write_json(folder / "maker.json", this_process().to_dict() | {"process_start": "another"})
     found = clean(outputs).set_index("path")
     assert found.loc[folder, "kind"] == "half a store" and found.loc[folder, "bytes"] > 1000
     assert not folder.exists()

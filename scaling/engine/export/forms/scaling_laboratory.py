@@ -11,6 +11,7 @@ from scalinglab.scaling.engine.export.form import FORMS, Form, Weights, first_mi
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.feed_forwards.low_rank import LowRank
 from scalinglab.scaling.model.feed_forwards.mlp import MLP
+from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.mixers.attention import Attention
 
 MODELLING = Path(__file__).parents[1] / "modeling_scaling_laboratory.py"
@@ -34,7 +35,9 @@ class ScalingLaboratory(Form):
             return wrong
         if not isinstance(architecture.mixer, Attention):
             return f"model.mixer.name = {architecture.mixer.name!r}"
-        if not isinstance(architecture.feed_forward, MLP | LowRank):
+        if architecture.mixer.within_documents:
+            return "model.mixer.within_documents = True"
+        if not isinstance(architecture.feed_forward, MLP | LowRank | MoE):
             return f"model.feed_forward.name = {architecture.feed_forward.name!r}"
         return None
 
@@ -79,6 +82,7 @@ class ScalingLaboratory(Form):
             "rope_base": architecture.rope_base,
             "window": mixer.window,
             "rank": rank,
+            "experts": _experts(architecture),
             "softcap": architecture.logit_softcap,
             "embedding_multiplier": architecture.embedding_multiplier,
             "attention_multiplier": architecture.attention_multiplier,
@@ -94,11 +98,28 @@ class ScalingLaboratory(Form):
         place = f".{architecture.feed_forward.module}."
         if not architecture.feed_forward.module:
             return dict(weights)
-        return {name.replace(place, "."): tensor for name, tensor in weights.items()}
+        there = ".moe." if isinstance(architecture.feed_forward, MoE) else "."
+        return {name.replace(place, there): tensor for name, tensor in weights.items()}
 
     def files(self) -> dict[str, str]:
         """See ``Form.files``."""
         return {MODELLING.name: MODELLING.read_text(encoding="utf-8")}
+
+
+def _experts(architecture: Architecture) -> dict[str, Any] | None:
+    """What the modelling file must know of experts; None where there are none."""
+    own = architecture.feed_forward
+    if not isinstance(own, MoE):
+        return None
+    width, context = own.expert_width(architecture), architecture.shape.context
+    return {
+        "count": own.experts,
+        "top_k": own.top_k,
+        "width": width,
+        "shared": own.shared * width,
+        "places": None if own.capacity is None else own.slots(context),
+        "biased": own.balance == "bias",
+    }
 
 
 FORMS.register("scaling_laboratory")(ScalingLaboratory())

@@ -37,7 +37,7 @@ class Attention(nn.Module):
         self.key_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
         self.value_norm = RMSNorm(heads) if architecture.value_norm else nn.Identity()
         self.inner_norm = norm(architecture, architecture.norms(layer)[0].inner)
-        mask = own.window is not None or own.positions == "alibi"
+        mask = own.window is not None or own.positions == "alibi" or own.within_documents
         self.mask_TT = (
             nn.Buffer(minus_distance(shape.context, own.window), persistent=False) if mask else None
         )
@@ -46,7 +46,9 @@ class Attention(nn.Module):
             None if slopes is None else nn.Buffer(slopes[:, None, None], persistent=False)
         )
 
-    def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+    def forward(
+        self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, documents_BT: Tensor | None = None
+    ) -> Tensor:
         """What attention adds to the residual stream, before its norm and multiplier."""
         split = (*x_BTD.shape[:-1], self.heads, x_BTD.shape[-1] // self.heads)
         shared = (*split[:-2], self.key_heads, split[-1])
@@ -65,7 +67,7 @@ class Attention(nn.Module):
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=self._mask(q_BHTK),
+            attn_mask=self._mask(q_BHTK, documents_BT),
             is_causal=self.mask_TT is None,
             scale=self.multiplier,
         )
@@ -73,15 +75,18 @@ class Attention(nn.Module):
             y_BHTK = y_BHTK * self.head_gain[:, None, None]
         return self.out(self.inner_norm(y_BHTK.transpose(-3, -2).reshape(x_BTD.shape)))
 
-    def _mask(self, q_BHTK: Tensor) -> Tensor | None:
+    def _mask(self, q_BHTK: Tensor, documents_BT: Tensor | None) -> Tensor | None:
         """What is added to the products, or which of them are seen; None where causality is all."""
         if self.mask_TT is None:
             return None
         T = q_BHTK.shape[-2]
-        mask_TT = self.mask_TT[:T, :T]
+        mask = self.mask_TT[:T, :T]
+        if documents_BT is not None:
+            same_BTT = documents_BT[..., :, None] == documents_BT[..., None, :]
+            mask = mask.masked_fill(~same_BTT, -math.inf).unsqueeze(-3)
         if self.slopes_H11 is None:
-            return mask_TT > -math.inf
-        return (self.slopes_H11 * mask_TT).to(q_BHTK.dtype)
+            return mask > -math.inf
+        return (self.slopes_H11 * mask).to(q_BHTK.dtype)
 
 
 def minus_distance(context: int, window: int | None) -> Tensor:

@@ -101,6 +101,9 @@ OPTIONS = [
     {"mixer": Attention(positions="alibi", window=5)},
     {"mixer": Attention(positions="none")},
     {"feed_forward": LowRank(rank=0.5), "activation": "swiglu"},
+    {"feed_forward": MoE(experts=4, top_k=2, capacity=0.6)},
+    {"feed_forward": MoE(experts=4, top_k=1, shared=1, balance="bias"), "activation": "swiglu"},
+    {"feed_forward": MoE(experts=4, top_k=3, capacity=None, granularity=2), "norm": "layernorm"},
     SCALED,
 ]
 
@@ -111,7 +114,11 @@ def test_the_modelling_file_computes_every_option(options):
 
 
 def test_padding_changes_nothing_of_what_is_beside_it():
-    for options in ({}, {"mixer": Attention(positions="alibi", window=3)}):
+    for options in (
+        {},
+        {"mixer": Attention(positions="alibi", window=3)},
+        {"feed_forward": MoE(experts=4, top_k=2, capacity=0.6)},
+    ):
         architecture, model = network(options)
         other = exported(architecture, model, "scaling_laboratory")
         padded = torch.cat([torch.zeros(2, 3, dtype=torch.long), TOKENS[:, :9]], dim=1)
@@ -139,5 +146,7 @@ def test_a_form_that_does_not_fit_is_refused_by_the_key():
     with pytest.raises(ConfigError, match="lama"):
         chosen_form(llama, "lama")
     experts = dataclasses.replace(llama, feed_forward=MoE(experts=4))
-    with pytest.raises(ConfigError, match=r"no form fits .*model\.feed_forward\.name = 'moe'"):
-        chosen_form(experts, "auto")
+    assert chosen_form(experts, "auto") == "scaling_laboratory"
+    documents = dataclasses.replace(llama, mixer=Attention(within_documents=True))
+    with pytest.raises(ConfigError, match=r"no form fits .*model\.mixer\.within_documents = True"):
+        chosen_form(documents, "auto")

@@ -9,9 +9,10 @@ import torch
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.measurements import MEASURED_BY, Subject, measure, noise_scale
+from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
-from scalinglab.scaling.run.measurements import MEASUREMENTS
+from scalinglab.scaling.run.measurements import MEASUREMENTS, Measurement
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
@@ -45,6 +46,13 @@ def test_a_batch_in_parts_measures_the_same():
 
 def test_the_names_that_may_be_given_are_those_there_are():
     assert set(MEASUREMENTS) == set(MEASURED_BY)
+
+
+def test_a_column_that_is_not_declared_is_refused(monkeypatch):
+    narrow = dict(MEASUREMENTS.items()) | {"logits": Measurement(("logit_rms",))}
+    monkeypatch.setattr("scalinglab.scaling.engine.steps.measurements.MEASUREMENTS", narrow)
+    with pytest.raises(ConfigError, match="'logits' gives the column 'logit_max' and declares"):
+        engine().measure(["logits"], TOKENS[0])
 
 
 @pytest.mark.parametrize("k", [1, 3])

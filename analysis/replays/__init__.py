@@ -1,0 +1,1 @@
+"""Published tables of runs, answered again: what was printed beside what we find."""

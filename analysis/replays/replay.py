@@ -1,0 +1,156 @@
+"""A published answer, and ours from the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from scalinglab.analysis.fitting.result import Result
+
+TABLES = Path(__file__).parent / "tables"
+_DIGITS = 5
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What we find in a published table.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a quantity: ``quantity``, ``published``, ``ours``, ``lower`` and ``upper`` (NaN
+        where there is no interval).
+    draw : callable
+        ``draw(ax)`` shows it; ax may be None.
+    fits : tuple of Result
+        The laws that were fitted: their warnings belong to the answer.
+    """
+
+    table: pd.DataFrame
+    draw: Callable[[Axes | None], Axes]
+    fits: tuple[Result, ...] = field(default=(), repr=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the fits, each once."""
+        return tuple(dict.fromkeys(text for fit in self.fits for text in fit.warnings))
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A published table, and the question that its authors asked of it.
+
+    Attributes
+    ----------
+    name, title, paper, source, licence : str
+        `source` says where the table is published.
+    file : str
+        The table, in the package or in a folder that a person fetched.
+    about : str
+        What is asked, how we answer, and what to make of a difference.
+    answer : callable
+        The table -> what we find.
+    """
+
+    name: str
+    title: str
+    paper: str
+    source: str
+    licence: str
+    file: str
+    about: str
+    answer: Callable[[pd.DataFrame], Findings] = field(repr=False)
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the table stands in the package, as its licence allows."""
+        return (TABLES / self.file).exists()
+
+    def read(self, folder: str | Path | None = None) -> pd.DataFrame:
+        """The table.
+
+        Parameters
+        ----------
+        folder : path, optional
+            Where the file lies; default: in the package.
+
+        Raises
+        ------
+        UserError
+            If it is not there.
+        """
+        if folder is None and not self.shipped:
+            raise UserError(
+                f"replay {self.name}: its table may not be passed on ({self.licence}); fetch"
+                f" {self.file} from {self.source}, and name its folder: data=FOLDER"
+            )
+        path = (TABLES if folder is None else Path(folder)) / self.file
+        if not path.is_file():
+            raise UserError(f"replay {self.name}: there is no file {path}; it is of {self.source}")
+        try:
+            return pd.read_csv(path)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"replay {self.name}: {path} is no table of comma-separated values"
+            ) from error
+
+    def run(self, folder: str | Path | None = None) -> Findings:
+        """Our answer, from the table; as `read`.
+
+        Raises
+        ------
+        UserError
+            If the table is not there, or lacks columns of the published one.
+        """
+        table = self.read(folder)
+        try:
+            return self.answer(table)
+        except KeyError as error:
+            raise UserError(
+                f"replay {self.name}: {self.file} has no column {error.args[0]!r}; it has"
+                f" {', '.join(map(str, table.columns))}"
+            ) from error
+
+
+def compared(rows: list[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
+    """The table of `Findings`, from (quantity, published, ours, interval)."""
+    return pd.DataFrame(
+        [
+            (quantity, published, ours, *(interval or (np.nan, np.nan)))
+            for quantity, published, ours, interval in rows
+        ],
+        columns=["quantity", "published", "ours", "lower", "upper"],
+    )
+
+
+def parameters(law: Result, published: dict[str, float]) -> list[tuple]:
+    """Rows of parameters beside published values."""
+    return [
+        (name, value, law.params[name], law.interval(name) if len(law.draws) else None)
+        for name, value in published.items()
+    ]
+
+
+def texts(findings: Findings) -> pd.DataFrame:
+    """The table for people: numbers in five digits, intervals in one column."""
+    table = findings.table
+
+    def shown(value: float) -> str:
+        return "" if np.isnan(value) else f"{value:.{_DIGITS}g}"
+
+    ends = [
+        f"{shown(lower)} to {shown(upper)}" if np.isfinite(lower) else ""
+        for lower, upper in zip(table["lower"], table["upper"], strict=True)
+    ]
+    columns = {name: [shown(v) for v in table[name]] for name in ("published", "ours")}
+    return pd.DataFrame({"quantity": table["quantity"]} | columns | {"95% interval": ends})

@@ -1,0 +1,110 @@
+"""What is said about the runs of a study, whether or not they determine a law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.study_runs import with_role
+from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.reporting.outlook import Outlook
+
+_SAME_BUDGET = 0.1  # gap in log C between two compute budgets
+_SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedRuns:
+    """The runs of a study, and what else a page says that needs no law.
+
+    Attributes
+    ----------
+    study, question : str
+    outputs : Path
+    runs : DataFrame
+        From ``analysis.load``, all roles; with a column `arm` where arms are compared.
+    unfinished : dict
+        State -> number of runs of the plan that left no record.
+    machines : DataFrame
+        Where the runs happened, with versions.
+    outlook : Outlook or None
+        Forecasts of what has not ended, how forecasts did, and the comparison of arms.
+    arm : str or None
+        The setting that tells the compared arms apart.
+    """
+
+    study: str
+    question: str
+    outputs: Path
+    runs: pd.DataFrame
+    unfinished: dict[str, int]
+    machines: pd.DataFrame
+    outlook: Outlook | None = None
+    arm: str | None = None
+
+    def design(self, verb: str = "were fitted") -> str:
+        """How many runs there are to fit, over which range, and which are missing."""
+        fitted = with_role(self.runs, "fit")
+        missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
+        diverged = (self.runs["status"] == State.DIVERGED).sum()
+        swept = (self.runs["role"] == "sweep").sum()
+        return (
+            f"{_design_in_words(fitted)} {verb}: N {fitted['N'].min():,.0f} to "
+            f"{fitted['N'].max():,.0f}, D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
+            + (f" {diverged} diverged runs are left out." if diverged else "")
+            + (
+                f" {swept} runs with the role sweep are left out: answer.kind=tune evaluates them."
+                if swept
+                else ""
+            )
+            + (f" Not finished: {missing}." if missing else "")
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsWithoutLaw(ReportedRuns):
+    """A study whose runs do not determine its law: its runs and losses, and why there is no law.
+
+    Attributes
+    ----------
+    why : str
+        Why no law is fitted.
+    """
+
+    why: str
+
+    def headline(self) -> str:
+        """That there is no law, and why."""
+        return f"No law can be fitted to these runs: {self.why}."
+
+    def sentences(self) -> list[str]:
+        """What the runs say without a law."""
+        ahead = [] if self.outlook is None else self.outlook.sentences()
+        return [self.headline(), self.design("have ended"), *ahead]
+
+    def table(self) -> pd.DataFrame:
+        """The runs as texts: sizes, budgets, losses."""
+        shown = [name for name in _SHOWN if self.runs[name].notna().any()]
+        return with_intervals(self.runs[shown], {"N": short, "D": short, "C": power})
+
+    def text(self) -> str:
+        """The runs in words and numbers."""
+        table = self.table().to_string(index=False)
+        return "\n\n".join([self.question, *self.sentences(), table])
+
+
+def _design_in_words(fitted: pd.DataFrame) -> str:
+    """How many runs, and at how many compute budgets, or sizes and token budgets."""
+    sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
+    budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
+    if 1 < budgets < min(sizes, lengths):
+        return f"{len(fitted)} runs at {budgets} compute budgets"
+    return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"

@@ -1,0 +1,79 @@
+"""What notebooks and papers show of an answer: a page of HTML, a figure, a table in LaTeX.
+
+An answer says what there is of it (`Overview`); a figure is found by its name, as figures are drawn
+from answers and no answer may lean on them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from html import escape
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.latex import latex
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ROWS = 12  # of a table in a cell of a notebook
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a reader looks at first.
+
+    Attributes
+    ----------
+    title : str
+    tables : dict of str to DataFrame
+        Caption -> rows; an interval is in columns ``x_lower`` and ``x_upper``.
+    sentences, warnings : tuple of str
+    """
+
+    title: str
+    tables: dict[str, pd.DataFrame]
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+class Shown(ABC):
+    """An answer that notebooks and papers can show."""
+
+    @property
+    @abstractmethod
+    def shown(self) -> Overview:
+        """What a reader looks at first."""
+
+    def _repr_html_(self) -> str:
+        """As the cell of a notebook shows it."""
+        page = self.shown
+        parts = [f"<p><b>{escape(page.title)}</b></p>"]
+        for caption, table in page.tables.items():
+            parts.append(f"<p>{escape(caption)}</p>" if caption else "")
+            parts.append(with_intervals(table.head(_ROWS)).to_html(index=False, border=0))
+            if len(table) > _ROWS:
+                parts.append(f"<p>and {len(table) - _ROWS:,} more rows</p>")
+        parts += [f"<p>{escape(sentence)}</p>" for sentence in page.sentences]
+        if page.warnings:
+            parts.append(f"<ul>{''.join(f'<li>{escape(w)}</li>' for w in page.warnings)}</ul>")
+        return "".join(parts)
+
+    def to_latex(self) -> str:
+        """Its tables for a paper, with the package booktabs."""
+        page = self.shown
+        texts = [(caption, with_intervals(table)) for caption, table in page.tables.items()]
+        return "\n\n".join(
+            latex(table, caption or page.title, [list(table[name]) for name in table])
+            for caption, table in texts
+        )
+
+    def _draw(self, name: str, *arguments: Any, ax: Axes | None, **options: Any) -> Axes:
+        """A figure of `analysis.plot` by its name."""
+        draw = getattr(import_module("scalinglab.analysis.plot"), name)
+        axes: Axes = draw(*arguments, ax=ax, **options)
+        return axes

@@ -1,0 +1,65 @@
+"""Numbers with their intervals as texts: "1.2 (1.1 to 1.3)"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.tables.typed import records_of
+
+# How columns are written that are not told best by three or four digits.
+_FORMS = {
+    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
+    **dict.fromkeys(("a", "b"), ".3f"),
+    **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
+    **dict.fromkeys(("wasted", "half_width"), ".1%"),
+}
+
+
+Form = str | Callable[[float], str]
+
+
+NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
+
+
+def with_intervals(
+    table: pd.DataFrame, written: Mapping[str, Callable[[float], str]] = NONE_WRITTEN
+) -> pd.DataFrame:
+    """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
+
+    What is not known is left empty. `written` says how the numbers of some columns are written.
+    """
+    shown = {}
+    for name in table:
+        form = written.get(str(name)) or _FORMS.get(str(name))
+        if f"{name}_lower" in table:
+            shown[name] = [value_text(row, str(name), form) for row in records_of(table)]
+        elif not str(name).endswith(("_lower", "_upper")):
+            shown[name] = [_plain(value, form or ".4g") for value in table[name]]
+    return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
+
+
+def _plain(value: Any, form: Form) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "" if np.isnan(value) else _written(value, form)
+    return str(value)
+
+
+def _written(value: float, form: Form) -> str:
+    return form(value) if callable(form) else f"{value:{form}}"
+
+
+def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
+    """A value and its interval: three digits if no form is asked for, ends of zero shown."""
+    lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
+    if np.isnan(row[name]):
+        return ""
+    numbers = (row[name], lower, upper)
+    value, low, high = (_written(v, form or "#.3g").removesuffix(".") for v in numbers)
+    return value if np.isnan(lower) else f"{value} ({low} to {high})"

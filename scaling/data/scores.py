@@ -1,0 +1,42 @@
+"""Scores of a text that need nothing but the text: columns that a store can compute itself.
+
+To add one, write a function of a text, and register it by name.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+
+from scalinglab.scaling.registry import Registry, function
+
+Score = Callable[[str], float]
+SCORES: Registry[Score] = Registry("data.options.scores")
+SCORES.wants(function)
+
+_COMMENT = re.compile(r"^\s*(?:#|//|--|\*|/\*)")
+_STRING = re.compile(r'"""(?:.|\n)*?(?:"""|\Z)|\'\'\'(?:.|\n)*?(?:\'\'\'|\Z)')
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@SCORES.register("compression")
+def compression(text: str) -> float:
+    """Bytes after zlib over bytes before: low where a text repeats itself."""
+    data = text.encode()
+    return len(zlib.compress(data)) / len(data)
+
+
+@SCORES.register("words")
+def words(text: str) -> float:
+    """The share of the characters that stand in words, of two letters or more."""
+    return sum(map(len, _WORD.findall(text))) / len(text)
+
+
+@SCORES.register("comments")
+def comments(text: str) -> float:
+    """The share of the characters that stand in comments and docstrings of code."""
+    strings = sum(map(len, _STRING.findall(text)))
+    rest = _STRING.sub("", text)
+    lines = (line for line in rest.splitlines(keepends=True) if _COMMENT.match(line))
+    return (strings + sum(map(len, lines))) / len(text)

@@ -1,0 +1,105 @@
+"""Laws side by side, by what each predicts of points that it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scalinglab import analysis
+from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
+from scalinglab.analysis.laws.registry import AUTO, read_as
+from scalinglab.answers.fit import delta_option
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.fields import Within
+from scalinglab.source import CountOptions, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.analysis.judgement.comparison import Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareLawsOptions(CountOptions):
+    """Options of a comparison of laws."""
+
+    laws: list[str] = option(
+        "the laws; default: that of the study and those that law=auto mixes, where the runs allow"
+        " them",
+        [],
+    )
+    by: str | None = option(
+        "the column whose largest values are predicted from the rest: N, D, C; default: C where"
+        " there is one, else the first column of the first law",
+        None,
+    )
+    beyond: float | None = option(
+        "how many times beyond the largest of these the question lies; default 2", None, Within(1)
+    )
+    x: str | None = option("for laws in one variable: the column that varies", None)
+    exclude: list[str] = option(
+        "rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
+        " or condition: 'exclude=[unmeasured,D < 1e9]'",
+        [],
+    )
+    delta: float | str | None = delta_option()
+
+
+@dataclass(frozen=True)
+class ComparedLaws:
+    """Laws compared, and those of the default that the runs cannot carry.
+
+    Attributes
+    ----------
+    comparison : Comparison
+    refused : dict
+        Law -> why it was left out.
+    """
+
+    comparison: Comparison
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def compare_laws(source: Source, options: CompareLawsOptions) -> ComparedLaws:
+    """Fit several laws to the runs of a source and let each predict what it has not seen.
+
+    Raises
+    ------
+    UserError
+        If the source has no runs to fit, one of the named laws cannot be fitted, fewer than two
+        can, or as `analysis.compare_laws`.
+    """
+    if AUTO in options.laws:
+        raise ConfigError("laws: auto is a mixture of laws; name single ones")
+    first = options.laws[0] if options.laws else source.law
+    table, first = source.runs(options, None if first == AUTO else first, options.x)
+    fitting = {
+        "columns": options.columns or None,
+        "delta": source.delta if options.delta is None else options.delta,
+        "exclude": options.exclude,
+        "mix_fingerprints": options.mix_fingerprints,
+        "resamples": 0,
+        **({"x": options.x} if options.x else {}),
+    }
+    refused: dict[str, str] = {}
+    laws = options.laws or _that_can(first, table, fitting, refused)
+    by = options.by or ("C" if "C" in table and not read_as(first).curve else None)
+    found = analysis.compare_laws(laws, table, by=by, beyond=options.beyond, **fitting)
+    return ComparedLaws(found, refused)
+
+
+def _that_can(own: str, table: pd.DataFrame, fitting: dict, refused: dict[str, str]) -> list[str]:
+    """The law of the source and the usual ones beside it, without those that cannot be fitted."""
+    usual = MIXED_CURVES if read_as(own).curve else MIXED_SURFACES
+    laws = []
+    for law in dict.fromkeys([*([] if own == AUTO else [own]), *usual]):
+        try:
+            analysis.fit(law, table, **fitting)
+            laws.append(law)
+        except UserError as error:
+            refused[law] = str(error)
+    if len(laws) < 2 and refused:
+        raise ConfigError(next(iter(refused.values())))
+    return laws

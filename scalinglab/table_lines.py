@@ -1,0 +1,242 @@
+"""Tables and sentences as lines of a width: no cell is cut, what has no room gives way and is said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from scalinglab.scaling.records.state import State
+from scalinglab.scaling.text.printable import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.terminal import Screen
+
+STATE_STYLES: dict[str, str] = {
+    State.DONE: "green",
+    State.DIVERGED: "magenta",
+    State.STOPPED: "magenta",
+    State.RUNNING: "cyan",
+    State.FAILED: "red",
+    State.INTERRUPTED: "yellow",
+    State.WAITING: "dim",
+    State.PLANNED: "",
+}
+_GAP = "  "  # between columns of a table
+_NUMBER = re.compile(r"[+-]?[\d,.]*(\d|nan|inf)(e[+-]?\d+)?[%x]?|")
+
+
+def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
+    """Break one line between words.
+
+    Parameters
+    ----------
+    line : str
+    width : float
+        Columns; a word that is longer stands whole on a line of its own.
+    hanging : str, optional
+        What later lines begin with; two spaces more than the first if not given.
+    """
+    if cell_len(line) <= width:
+        return [line]
+    if hanging is None:
+        hanging = line[: len(line) - len(line.lstrip())] + "  "
+    lines, now = [], ""
+    for gap, word in re.findall(r"(\s*)(\S+)", line):
+        if not now.strip():
+            now = gap + word
+        elif cell_len(now + gap + word) <= width:
+            now += gap + word
+        else:
+            lines.append(now)
+            now = hanging + word if cell_len(hanging + word) <= width else word
+    return [*lines, now]
+
+
+def table_lines(
+    frame: pd.DataFrame, width: float, *, optional: Sequence[str] = (), text: str | None = None
+) -> list[Text]:
+    """A data frame as lines that fit a width, no cell of them shortened.
+
+    What does not fit gives way in this order: the texts of the column `text` stand below their
+    rows; columns with one value in all rows are said in a line; `optional` columns are left out,
+    which a last line says; the columns that are left stand below each other in several tables, each
+    with the first column; a row with a cell wider than that becomes lines "column  value".
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What is shown; numbers stand to the right, as they are written in it.
+    width : float
+        Columns of the terminal.
+    optional : sequence of str
+        Columns that may be left out, the first named first.
+    text : str, optional
+        The last column, if it holds sentences.
+    """
+    cells = {one_line(str(name)): [one_line(str(value)) for value in frame[name]] for name in frame}
+    fitted = _fitted({n: c for n, c in cells.items() if n != text}, width, optional)
+    tables = _side_by_side(fitted.cells, width)
+    if not tables:
+        return _blocks(cells, width)
+    lines = [line for table in tables[:-1] for line in (*_rows(table), Text())] + (
+        _rows(tables[-1])
+        if text is None
+        else _with_texts(_rows(tables[-1]), [text, *cells[text]], _width(tables[-1]), width)
+    )
+    for line in lines:
+        line.rstrip()
+    return lines + [Text(part, "dim") for note in fitted.notes for part in wrap(note, width)]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The columns of a table that are shown, and what is said of the others."""
+
+    cells: dict[str, list[str]]
+    alike: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        return [
+            *([f"the same in all rows: {', '.join(self.alike)}"] if self.alike else []),
+            *([f"left out at this width: {', '.join(self.left_out)}"] if self.left_out else []),
+        ]
+
+
+def _fitted(cells: dict[str, list[str]], width: float, optional: Sequence[str]) -> _Fitted:
+    if _width(cells) <= width:
+        return _Fitted(cells)
+    constant = {
+        name: column[0] for name, column in cells.items() if len(column) > 1 == len(set(column))
+    }
+    differ = {name: column for name, column in cells.items() if name not in constant}
+    if not differ:
+        constant, differ = {}, cells
+    shown, left_out = _fitting(differ, width, optional)
+    alike = (f"{name} {value}" if value else f"no {name}" for name, value in constant.items())
+    return _Fitted(shown, tuple(alike), tuple(left_out))
+
+
+def _fitting(
+    cells: dict[str, list[str]], width: float, optional: Sequence[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """The columns that fit a width, and the names of those that were left out for that."""
+    without: list[str] = []
+
+    def kept() -> dict[str, list[str]]:
+        return {name: column for name, column in cells.items() if name not in without}
+
+    for name in optional:
+        if name in cells and _width(kept()) > width:
+            without.append(name)
+    for name in without[::-1]:  # a narrow one may fit where a wide one did not
+        without.remove(name)
+        if _width(kept()) > width:
+            without.append(name)
+    return kept(), [name for name in cells if name in without]
+
+
+def _side_by_side(cells: dict[str, list[str]], width: float) -> list[dict[str, list[str]]]:
+    """Tables that fit, each with the first column; none where a column does not fit beside it."""
+    if not cells:
+        return [{}]
+    first, *names = cells
+    tables = [{first: cells[first]}]
+    for name in names:
+        if _width(tables[-1] | {name: cells[name]}) > width:
+            tables.append({first: cells[first]})
+        tables[-1][name] = cells[name]
+    return tables if all(_width(table) <= width for table in tables) else []
+
+
+def _width(cells: dict[str, list[str]]) -> int:
+    return sum(_column_width(*item) + len(_GAP) for item in cells.items()) - len(_GAP)
+
+
+def _column_width(name: str, column: list[str]) -> int:
+    return max(map(cell_len, (name, *column)))
+
+
+def _rows(cells: dict[str, list[str]]) -> list[Text]:
+    """The heading and a line a row."""
+    rows = max((len(column) for column in cells.values()), default=0)
+    lines = [Text() for _ in range(rows + 1)]
+    for name, column in cells.items():
+        width = _column_width(name, column)
+        right = all(map(_NUMBER.fullmatch, column))
+        for line, cell in zip(lines, (name, *column), strict=True):
+            style = "bold" if line is lines[0] else STATE_STYLES.get(cell, "")
+            pad = " " * (width - cell_len(cell))
+            line.append(_GAP if line.plain else "")
+            line.append(pad if right else "").append(cell, style).append("" if right else pad)
+    return lines
+
+
+def _with_texts(lines: list[Text], texts: list[str], start: int, width: float) -> list[Text]:
+    """Each text beside its row where it fits, else below it."""
+    whole = []
+    for line, text in zip(lines, texts, strict=True):
+        whole.append(line)
+        if start + len(_GAP) + cell_len(text) <= width:
+            line.append(_GAP + text, "bold" if line is lines[0] else "")
+        elif text and line is not lines[0]:
+            whole += [Text(part) for part in wrap(f"    {text}", width, "    ")]
+    return whole
+
+
+def _blocks(cells: dict[str, list[str]], width: float) -> list[Text]:
+    """A block of lines for each row: the name of a column and what stands in it."""
+    names = max(map(cell_len, cells))
+    lines: list[Text] = []
+    for row in zip(*cells.values(), strict=True):
+        lines += [Text()] if lines else []
+        for name, cell in zip(cells, row, strict=True):
+            head = name + " " * (names - cell_len(name)) + _GAP
+            lines += [Text(part) for part in wrap(head + cell, width, " " * len(head)) if cell]
+    return lines
+
+
+class GrowingTable:
+    """A table whose rows are told one after another, below one heading.
+
+    Parameters
+    ----------
+    screen : Screen
+    expected : DataFrame
+        All rows that may come, each cell as wide as it can get.
+    optional : sequence of str
+        Columns that may be left out, the first named first.
+    """
+
+    def __init__(
+        self, screen: Screen, expected: pd.DataFrame, *, optional: Sequence[str] = ()
+    ) -> None:
+        cells = {str(name): [one_line(str(value)) for value in expected[name]] for name in expected}
+        shown, _ = _fitting(cells, screen.width, optional)
+        self._screen = screen
+        self._width = {name: _column_width(name, column) for name, column in shown.items()}
+        self._right = {n for n, column in shown.items() if all(map(_NUMBER.fullmatch, column))}
+        self._is_begun = False
+
+    def add(self, row: Mapping[str, object], text: str = "") -> None:
+        """Tell one row, and a text beside or below it."""
+        if not self._is_begun:
+            self._screen.say(self._line({name: name for name in self._width}), "bold")
+            self._is_begun = True
+        self._screen.say(f"{self._line(row)}  {text}".rstrip())
+
+    def _line(self, row: Mapping[str, object]) -> str:
+        return _GAP.join(
+            one_line(str(row[name])).rjust(width)
+            if name in self._right
+            else one_line(str(row[name])).ljust(width)
+            for name, width in self._width.items()
+        ).rstrip()

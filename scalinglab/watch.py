@@ -1,0 +1,173 @@
+"""A study while it trains: live on a terminal, a line a finished run elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from scalinglab.analysis.tables.typed import records_of
+from scalinglab.bar import bar_lines
+from scalinglab.scaling.records.state import FINISHED, State
+from scalinglab.scaling.text.printable import excerpt, one_line
+from scalinglab.show import blank, counts, duration, status_frame, with_varying
+from scalinglab.sweeps.launch.announced import is_announced
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import study_folder
+from scalinglab.sweeps.watch.cancel import open_launches
+from scalinglab.sweeps.watch.progress import Progress, progress
+from scalinglab.table_lines import GrowingTable, table_lines, wrap
+from scalinglab.terminal import Screen
+
+_MAY_DIFFER = ("role", "N", "D", "schedule", "seed")  # not shown where all runs agree
+_OPTIONAL = ("schedule", "seed", "role", "tok/s", "D", "N")
+
+_WATCH_SECONDS = 3.0
+_PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
+
+
+class Watch:
+    """Shows a study's progress while it runs: live on a terminal, a line a change elsewhere."""
+
+    def __init__(self, screen: Screen, outputs: Path, study: str) -> None:
+        self.screen = screen
+        self.outputs, self.study = outputs, study
+        self.began = time.monotonic()
+        self._before: dict[str, str] = {}
+        self._finished: dict[str, dict[str, Any]] = {}
+        self._told: GrowingTable | None = None
+        self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
+        self._next = 0.0  # when the study is looked at again, by time.monotonic
+
+    def __enter__(self) -> Watch:
+        if self.screen.is_live:
+            self._live.start()
+        self.tick()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def runs(self) -> bool:
+        """Whether any run was training at the last look."""
+        return State.RUNNING in self._before.values()
+
+    def tick(self, *, at_once: bool = False) -> None:
+        """Look at the study and show what has changed.
+
+        A look at a large study takes a while: the next is `LOOKS_APART` times as long away, unless
+        one `at_once` is wanted.
+        """
+        began = time.monotonic()
+        if began < self._next and not at_once:
+            return
+        self._look()
+        self._next = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
+
+    def _look(self) -> None:
+        table = status(self.outputs, self.study, self._finished)
+        for row in records_of(table):
+            before = self._before.get(row["run_id"])
+            if before is not None and before != row["state"]:
+                self._say(row, table)
+            self._before[row["run_id"]] = row["state"]
+        if self.screen.is_live:
+            self.screen.console.width = int(self.screen.width)  # it may have changed
+            self._live.update(self._picture(table))
+
+    def _say(self, row: dict[str, Any], table: pd.DataFrame) -> None:
+        """A line for a run that has come to an end or was interrupted."""
+        if row["state"] in (State.RUNNING, State.WAITING, State.PLANNED):
+            return
+        frame, names = _told_frame(table)
+        if self._told is None:
+            optional = (*_OPTIONAL, *names[::-1])
+            self._told = GrowingTable(self.screen, frame, optional=optional)
+        at = list(table["run_id"]).index(row["run_id"])
+        told = dict(frame.iloc[at])
+        told["ended"] = f"{table['state'].isin(FINISHED).sum()}/{len(table)}"
+        told["after"] = duration(time.monotonic() - self.began)
+        told["state"] = row["state"]
+        if row["state"] not in FINISHED:
+            told["loss"] = ""  # it is that of some step
+        self._told.add(told, one_line(excerpt(row["note"])))
+
+    def _picture(self, table: pd.DataFrame) -> Group:
+        running = table[table["state"] == State.RUNNING]
+        width = self.screen.width
+        elapsed = duration(time.monotonic() - self.began)
+        lines: list[Text | Table] = [
+            Text(line)
+            for line in wrap(one_line(f"{self.study}: {counts(table['state'])}   {elapsed}"), width)
+        ]
+        now = progress(self.outputs, self.study, table, ask_queue=False)
+        lines += bar_lines(_share(now, table), _pace(now, running), width)
+        if len(running):
+            shown = status_frame(running)[["run", *_differing(table), "step", "loss", "tok/s"]]
+            frame, names = with_varying(shown, running["varies"])
+            lines += table_lines(frame, width, optional=(*_OPTIONAL, *names[::-1]))
+        return Group(*lines)
+
+
+def _told_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """What is told of each run once it has ended, as wide as it can get; what all share is not."""
+    shown = status_frame(table)
+    fixed = pd.DataFrame(
+        {
+            "ended": f"{len(table)}/{len(table)}",
+            "run": shown["run"],
+            "loss": [blank(v, ".4f") or "0.0000" for v in table["loss"]],
+            **{name: shown[name] for name in _differing(table)},
+            "after": duration(3599),
+            "state": State.DONE,
+        }
+    )
+    return with_varying(fixed, table["varies"])
+
+
+def _differing(table: pd.DataFrame) -> list[str]:
+    """Columns of a study's runs that tell some of them apart, and N."""
+    return [name for name in _MAY_DIFFER if table[name].nunique() > 1 or name == "N"]
+
+
+def _share(now: Progress, table: pd.DataFrame) -> float:
+    """How much of the training is done: of its time where that was predicted, else of its steps."""
+    if not math.isnan(now.share):
+        return now.share
+    done = table["step"].clip(upper=table["steps"]).sum()
+    return float(done / max(table["steps"].sum(), 1))
+
+
+def _pace(now: Progress, running: pd.DataFrame) -> str:
+    """ "61 %  24,500 tok/s  3 min 20 s left"."""
+    rate = running["tokens_per_second"].sum()
+    parts = [f"{rate:,.0f} tok/s"] if rate > 0 else []
+    if not math.isnan(now.seconds_left):
+        parts.append(f"{duration(now.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def watch_study(screen: Screen, outputs: Path, name: str) -> None:
+    """Show a study until no launch is left and no run trains; a launch may still be planning it."""
+
+    def is_planned_first() -> bool:
+        """Whether a launch makes the study's first plan: until then there is nothing to show."""
+        stored = (study_folder(outputs, name) / "plan.json").exists()
+        return not stored and is_announced(outputs, name)
+
+    if is_planned_first():
+        screen.say(f"{name}: a launch is planning it")
+    while is_planned_first():
+        time.sleep(_PLAN_SECONDS)
+    with Watch(screen, outputs, name) as watch:
+        while is_announced(outputs, name) or open_launches(outputs, name) or watch.runs():
+            time.sleep(_WATCH_SECONDS)
+            watch.tick()

@@ -1,0 +1,72 @@
+"""Answers as notebooks and papers show them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalinglab import analysis
+from scalinglab.analysis import plot
+from scalinglab.analysis.shown import Overview, Shown
+
+
+def surface(seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    N, D = (v.ravel() for v in np.meshgrid([1e6, 3e6, 1e7, 3e7], [1e8, 3e8, 1e9, 3e9]))
+    loss = (1.8 + 480 / N**0.35 + 2100 / D**0.37) * np.exp(0.003 * rng.standard_normal(len(N)))
+    return pd.DataFrame({"N": N, "D": D, "loss": loss})
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Shown]:
+    runs = surface()
+    both = pd.concat(
+        [runs.assign(arm="a"), surface(1).assign(arm="b", loss=lambda t: 0.99 * t.loss)]
+    )
+    law = analysis.fit("chinchilla", runs, resamples=40)
+    return {
+        "Result": law,
+        "Allocation": analysis.allocate(law, [1e17, 1e18]),
+        "Comparison": analysis.compare_laws(["chinchilla", "skaling"], runs, resamples=0),
+        "ArmComparison": analysis.compare_arms(both, arm="arm", resamples=40),
+    }
+
+
+@pytest.mark.parametrize("name", ["Result", "Allocation", "Comparison", "ArmComparison"])
+def test_an_answer_has_a_page_a_figure_and_a_table(name: str, answers) -> None:
+    answer = answers[name]
+    page = answer._repr_html_()
+    assert page.count("<table") == len(answer.shown.tables) > 0
+    ax = answer.plot(surface()) if name == "Result" else answer.plot()
+    assert len(plot.data(ax)) > 3
+    table = answer.to_latex()
+    assert table.count(r"\begin{tabular}") == len(answer.shown.tables)
+    assert table.count("{") == table.count("}")
+
+
+def test_a_number_stands_beside_its_interval(answers) -> None:
+    low, high = answers["Result"].interval("alpha")
+    cell = f"{answers['Result'].params['alpha']:#.3g} ({low:#.3g} to {high:#.3g})"
+    assert cell in answers["Result"]._repr_html_() and cell in answers["Result"].to_latex()
+
+
+def test_runs_made_elsewhere_show_what_was_decided(tmp_path) -> None:
+    surface().rename(columns={"N": "params"}).to_csv(tmp_path / "runs.csv", index=False)
+    imported = analysis.read_runs(tmp_path / "runs.csv")
+    page = imported._repr_html_()
+    assert "16 runs made elsewhere" in page and "and 4 more rows" in page
+    assert all(f"<li>{note}" in page.replace("&#x27;", "'") for note in imported.notes)
+    assert len(plot.data(imported.plot())) == 16
+
+
+def test_no_text_of_an_answer_is_markup() -> None:
+    class Answer(Shown):
+        @property
+        def shown(self) -> Overview:
+            table = pd.DataFrame({"<b>": ["<i>"]})
+            return Overview("<u>", {"<p>": table}, ("<s>",), ("<script>",))
+
+    page = Answer()._repr_html_()
+    assert not any(mark in page for mark in ("<b><", "<i>", "<u>", "<s>", "<script>"))
+    assert r"\begin{tabular}" in Answer().to_latex()

@@ -1,0 +1,129 @@
+"""What a store keeps of each document: read, written, checked, and left alone by who does not ask."""
+
+import json
+
+import numpy as np
+import pytest
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data import build, jsonl
+from scalinglab.scaling.data.columns import MOST_CATEGORIES
+from scalinglab.scaling.data.scores import SCORES
+from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.records.damage import DamagedFile
+from tests.scaling.data.corpora import bpe, documents, store_of, texts_of, write_jsonl
+
+TEXTS = documents(300)
+SCORE = {text: i / 7 for i, text in enumerate(TEXTS)}
+LANG = {text: ("en", "de", None)[i % 3] for i, text in enumerate(TEXTS)}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    own = {"score": list(SCORE.values()), "lang": list(LANG.values())}
+    return write_jsonl(tmp_path / "c" / "a.jsonl", TEXTS, **own)
+
+
+def test_each_document_has_its_values(corpus, tmp_path):
+    store = store_of("jsonl", tmp_path, path=str(corpus), columns=["score", "lang"])
+    for part in ("train", "validation"):
+        texts = texts_of(store, part)
+        assert store.column(part, "score").values().tolist() == [SCORE[t] for t in texts]
+        assert store.column(part, "lang").values().tolist() == [LANG[t] for t in texts]
+
+
+def test_scores_are_computed_of_the_text(corpus, tmp_path):
+    store = store_of("jsonl", tmp_path, path=str(corpus), scores=[*SCORES])
+    for name, score in SCORES.items():
+        assert store.column("train", name).values().tolist() == [score(t) for t in texts_of(store)]
+
+
+def test_scores_say_what_they_say():
+    code = 'x = 1  # one\n# a whole line\n"""A text."""\n'
+    assert SCORES["comments"](code) == pytest.approx(28 / len(code), abs=0.02)
+    assert SCORES["words"]("ab 12, c") == 2 / 8
+    assert SCORES["compression"]("a" * 1000) < 0.05 < SCORES["compression"](TEXTS[0])
+
+
+def test_a_store_is_named_and_hashed_as_before_where_no_column_is_kept(corpus, tmp_path):
+    """Columns are another store of the same content; a tokenizer does not depend on them."""
+    plain = store_of("jsonl", tmp_path, tokenizer=bpe(), path=str(corpus))
+    kept = store_of("jsonl", tmp_path, tokenizer=bpe(), path=str(corpus), columns=["score"])
+    assert plain.folder != kept.folder
+    assert plain.manifest.content_hash == kept.manifest.content_hash
+    assert "columns" not in json.loads((plain.folder / "manifest.json").read_text())
+    assert plain.manifest.facts["tokenizer_hash"] == kept.manifest.facts["tokenizer_hash"]
+    empty = store_of("jsonl", tmp_path, tokenizer=bpe(), path=str(corpus), columns=[], scores=[])
+    assert empty.folder == plain.folder
+
+
+class Killed(BaseException):
+    """As by a signal: nothing is tidied up."""
+
+
+def test_processes_and_a_kill_make_no_difference(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "CHUNK", 3_000)
+    monkeypatch.setattr(build, "SMALL", 0)
+    options = {"path": str(corpus), "columns": ["lang", "score"]}
+    one, two = (store_of("jsonl", tmp_path / str(n), n, **options) for n in (1, 2))
+    assert one.manifest == two.manifest
+    monkeypatch.setattr(build, "NOTE_SECONDS", -1.0)
+    written = build._Written.note
+    seen = []
+
+    def note(self):
+        written(self)
+        seen.append(self.chunks)
+        if len(seen) == 3:
+            raise Killed
+
+    monkeypatch.setattr(build._Written, "note", note)
+    with pytest.raises(Killed):
+        store_of("jsonl", tmp_path / "3", **options)
+    (maker,) = (tmp_path / "3" / "data").glob(".*/maker.json")
+    maker.unlink()
+    monkeypatch.setattr(build, "is_abandoned", lambda *_: True)
+    maker.write_text("{}")
+    resumed = store_of("jsonl", tmp_path / "3", **options)
+    assert resumed.manifest == one.manifest and seen[3] > seen[2]
+
+
+def test_a_value_that_has_changed_is_found(corpus, tmp_path):
+    store = store_of("jsonl", tmp_path, path=str(corpus), columns=["score"])
+    path = store.folder / "train_column_0.bin"
+    values = np.fromfile(path)
+    values[3] += 1
+    values.tofile(path)
+    with pytest.raises(
+        DamagedFile, match=r"train_column_0\.bin is damaged: .* values of the column 'score'"
+    ):
+        TokenStore(store.folder)
+    values[:-1].tofile(path)
+    with pytest.raises(DamagedFile, match="values of a column of float64"):
+        TokenStore(store.folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([1.0, 2.0], {"columns": ["scor"]}, r"columns: no document has the column 'scor'; there"),
+        ([1.0, "x"], {"columns": ["score"]}, r"'score' holds numbers and strings, as 'x'"),
+        ([[1], [2]], {"columns": ["score"]}, r"line 1: .* 'score' .* neither a number nor a str"),
+        ([10**400, 1], {"columns": ["score"]}, r"holds a whole number beyond all floats"),
+        ([1, 2], {"scores": ["commments"]}, r"data\.options\.scores = 'commments' .*comments"),
+        ([1, 2], {"columns": ["score", "score"]}, r"have 'score' twice"),
+    ],
+)
+def test_mistakes_are_one_sentence(values, options, message, tmp_path):
+    texts = documents(200)
+    path = write_jsonl(tmp_path / "a.jsonl", texts, score=values * 100)
+    with pytest.raises(ConfigError, match=message):
+        store_of("jsonl", tmp_path, path=str(path), **options)
+
+
+def test_a_column_of_names_is_no_column_of_categories(tmp_path):
+    count = MOST_CATEGORIES + 1
+    texts = [f"text {i}" for i in range(count)]
+    path = write_jsonl(tmp_path / "a.jsonl", texts, url=[f"u{i}" for i in range(count)])
+    with pytest.raises(ConfigError, match="'url' has more than 10,000 different strings"):
+        store_of("jsonl", tmp_path, path=str(path), columns=["url"], validation_share=1000)
