@@ -53,7 +53,7 @@ _LOSSES = 40  # at most, of a curve
 _STARTS = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast(Shown):
     """The final loss of a run that has not ended.
 
