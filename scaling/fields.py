@@ -185,7 +185,8 @@ def one_of(path: str, value: str, allowed: Iterable[str]) -> None:
     if value not in allowed:
         near = difflib.get_close_matches(str(value), allowed, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"{path} = {value!r} is not one of: {', '.join(allowed)}{hint}")
+        listed = ", ".join(name for name in allowed if name)
+        raise ConfigError(f"{path} = {value!r} is not one of: {listed}{hint}")
 
 
 def is_required(f: dataclasses.Field[Any]) -> bool:

@@ -47,7 +47,7 @@ def varying_columns(varies: Iterable[str], others: Collection[str]) -> dict[str,
 
 def with_varying(fixed: pd.DataFrame, varies: Iterable[str]) -> tuple[pd.DataFrame, list[str]]:
     """A table of runs with the settings in which they differ, before N; and their names."""
-    columns = varying_columns(varies, set(fixed))
+    columns = varying_columns(varies, list(map(str, fixed)))
     at = list(fixed).index("N")
     more = pd.DataFrame(columns, index=fixed.index)
     return pd.concat([fixed.iloc[:, :at], more, fixed.iloc[:, at:]], axis=1), list(columns)

@@ -114,7 +114,10 @@ GOOD = {
     "completion": [["bash"]],
     "network": [["model.depth=1", "model.width=16", "data=markov"], ["study=tiny"]],
     "export": [["study=tiny"]],
-    "probe": [["study=tiny", "probe=validation", "launch=inline"]],
+    "probe": [
+        ["study=tiny", "probe=validation", "launch=inline"],
+        ["study=tiny", "withdraw=true", "probe=validation"],
+    ],
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }

@@ -61,8 +61,9 @@ def loss_against_compute(
     """
     ax = axes() if ax is None else ax
     fitted = _at_compute(run_table(result, runs))
-    has_others = held_out is not None and not held_out.empty
-    others = _at_compute(run_table(result, held_out)) if has_others else None
+    others = None
+    if held_out is not None and not held_out.empty:
+        others = _at_compute(run_table(result, held_out))
     together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
     low, measured = together["C"].min() / _ROOM, together["C"].max()
     high = max(measured * _ROOM, *(b * 1.1 for b in budgets), 0)

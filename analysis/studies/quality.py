@@ -139,7 +139,7 @@ def _depends(means: pd.DataFrame, cells: pd.DataFrame, arm: str, scatter: SeedSc
     least, sure = cells["detected_from"].min(), int((cells["verdict"] == "best").sum())
     return (
         f"{UNRESOLVED.capitalize()}: the lowest loss has {listed} of {len(cells)} sizes and lengths, at"
-        f" {sure} of them by more than the {least:.2%} that two runs must differ by."
+        f" {sure} of them by more than the {least:.2%} that is detected there."
     )
 
 

@@ -112,16 +112,16 @@ def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
-    at = f"width {row['width']:,.0f}, C = {row['C']:.3g} FLOPs"
+    place = f"width {row['width']:,.0f}, C = {row['C']:.3g} FLOPs"
     least, most = measured
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
     if not inside:
         return (
-            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
+            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
             f"interval ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those "
             f"measured, {least:,} to {most:,}"
         )
     return (
-        f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to "
+        f"{place}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to "
         f"{row['upper']:,.0f})"
     )

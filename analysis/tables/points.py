@@ -253,13 +253,13 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         good = np.isfinite(values) & (values <= high) & (values >= low)
         bad = ~(good if may_be_low else good & (values > 0)) & ~np.asarray(unmeasured)
         if bad.any():
-            at = int(np.flatnonzero(bad)[0])
+            first_bad = int(np.flatnonzero(bad)[0])
             kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
             missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
             hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
             raise UserError(
                 f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[at]} in row {frame['_row'].iloc[at]}{hint}"
+                f" not, the first is {frame[name].iloc[first_bad]} in row {frame['_row'].iloc[first_bad]}{hint}"
             )
 
 

@@ -186,6 +186,8 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
     way = (
         f"columns.loss={common[0]} names one that all have"
         if common
+        else "one data.validation_select for all makes them one"
+        if "/" in first
         else (
             f"scaling probe probe=validation options.store={first} (with study=NAME of each) "
             f"measures all of them on that set, then columns.loss={FURTHER_LOSS}{first} compares "

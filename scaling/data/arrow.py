@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Arrow(FileDocuments):
     def rows(self, content: Any) -> Rows:
         """Read a stretch of a batch; the file is mapped, so the others are not read."""
         path, number, first, count = content
-        batch = next(_batches(path, number))
+        batch = _cursor.batch(path, number)
         return rows_of(
             batch.slice(first, count),
             self.names,
@@ -47,6 +48,36 @@ class Arrow(FileDocuments):
     def column_names(self, content: Any) -> Sequence[str]:
         """All columns of its file."""
         return list(next(_batches(content[0])).schema.names)
+
+
+class _Cursor(threading.local):
+    """Where a thread is in a file: the next chunk is of this batch or of one after it.
+
+    A stream can be read forwards only, so to begin anew for each chunk would read it again and again.
+    """
+
+    key: tuple[Any, ...] = ()
+    number = -1
+    held: Any = None
+    batches: Iterator[Any] = iter(())
+
+    def batch(self, path: Path, number: int) -> Any:
+        """A batch of rows of a file."""
+        stat = path.stat()
+        key = (path, stat.st_size, stat.st_mtime_ns)
+        if key != self.key or number < self.number:
+            self.key, self.number, self.batches = key, number - 1, _batches(path, number)
+        try:
+            while self.number < number:
+                self.held = next(self.batches)
+                self.number += 1
+        except StopIteration:
+            self.key = ()
+            raise ConfigError(f"{path} has no batch {number}: it was changed meanwhile") from None
+        return self.held
+
+
+_cursor = _Cursor()
 
 
 def _batches(path: Path, start: int = 0) -> Iterator[Any]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scalinglab.scaling.data.columns import Value, values_of
 from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
 from scalinglab.scaling.data.scores import SCORES
@@ -193,6 +195,12 @@ class Documents(DataSource, ABC):
         ConfigError
             If a row has no text that is a string, or the condition makes no sense of its columns.
         """
+        for name, values in rows.columns.items():
+            if len(values) != len(rows):
+                raise ConfigError(
+                    f"{type(self).__name__}.rows() gave {len(values):,} values of {name!r} for"
+                    f" {len(rows):,} rows ({rows.place(0)} on): one a row is wanted"
+                )
         texts = rows.columns.get(self.text, [None] * len(rows))
         condition = self.condition
         taken: Sequence[bool] = [True] * len(texts)
@@ -231,7 +239,9 @@ class Documents(DataSource, ABC):
             values = rows.columns.get(name, [None] * len(rows))
             found[name] = values_of(name, [values[i] for i in numbers], numbers, rows.place)
         for name in self.scores:
-            found[name] = [float(SCORES[name](text)) for text in texts]
+            found[name] = [
+                _score(name, text, rows, i) for i, text in zip(numbers, texts, strict=True)
+            ]
         return found
 
     def part_of(self, text: bytes, part: str | None) -> tuple[str, int]:
@@ -261,6 +271,16 @@ class Documents(DataSource, ABC):
                     given += len(data)
                     if given >= size:
                         return
+
+
+def _score(name: str, text: str, rows: Rows, number: int) -> float:
+    value: Any = SCORES[name](text)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ConfigError(
+            f"data.options.scores = {name!r} gave {str(value)[:40]!r} for {rows.place(number)}: it is"
+            " a number that is wanted of each text"
+        )
+    return float(value)
 
 
 @functools.lru_cache(maxsize=8)

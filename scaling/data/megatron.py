@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
-from scalinglab.scaling.data.shards import Shard, pieces
+from scalinglab.scaling.data.shards import Shard, check_stated, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.fields import (
@@ -84,17 +84,7 @@ class Megatron(Source):
 
     def _check(self) -> None:
         check_ranges(self, "data.options")
-        if not self.bytes_per_token > 0:
-            raise ConfigError(
-                f"data.options.bytes_per_token = {self.bytes_per_token}: allowed is above 0; bytes "
-                "of the text over its tokens, without which losses of two tokenizers cannot be "
-                "compared"
-            )
-        if self.separator is not None and self.separator >= self.vocab:
-            raise ConfigError(
-                f"data.options.separator = {self.separator}: data.options.vocab = {self.vocab}"
-                f" allows 0 to {self.vocab - 1}"
-            )
+        check_stated(self.bytes_per_token, self.separator, self.vocab)
 
     def _files(self, key: str) -> list[Path]:
         """The .bin files that an option names, each with its .idx."""

@@ -54,6 +54,26 @@ class Shard:
             yield part
 
 
+def check_stated(bytes_per_token: float, separator: int | None, vocab: int) -> None:
+    """Refuse what a person states of tokens and cannot be.
+
+    Raises
+    ------
+    ConfigError
+        Naming the option.
+    """
+    if not bytes_per_token > 0:
+        raise ConfigError(
+            f"data.options.bytes_per_token = {bytes_per_token}: allowed is above 0; bytes of the text"
+            " over its tokens, without which losses of two tokenizers cannot be compared"
+        )
+    if separator is not None and separator >= vocab:
+        raise ConfigError(
+            f"data.options.separator = {separator}: data.options.vocab = {vocab} allows 0 to"
+            f" {vocab - 1}"
+        )
+
+
 def pieces(shards: Sequence[Shard], first: int, last: int, vocab: int) -> Pieces:
     """Tokens `first` to ``last - 1`` of all shards one after another."""
     narrow = narrowest(vocab)

@@ -63,8 +63,11 @@ def open_store(
     tokenizer = _tokenizer_of(config, source)
     trained_on = [source_of(one) for one in corpus] or [source]
     if tokenizer is not None:
-        text = [_training_text(c, s) for c, s in zip(corpus or [config], trained_on, strict=True)]
-        made_from["tokenizer"] = key_of(*tokenizer, text if corpus else text[0])
+        text = []
+        if tokenizer[1].trained:  # only then is it worth listing the files of all pools
+            pairs = zip(corpus or [config], trained_on, strict=True)
+            text = [_training_text(one, own) for one, own in pairs]
+        made_from["tokenizer"] = key_of(*tokenizer, text if corpus or not text else text[0])
     key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
     there = folder.exists()  # asked first: a store is whole when it comes there

@@ -15,7 +15,7 @@ import numpy as np
 
 from scalinglab.scaling.data.files import refuse_shared, state_of
 from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
-from scalinglab.scaling.data.shards import Shard, ends_of, pieces
+from scalinglab.scaling.data.shards import Shard, check_stated, ends_of, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.fields import (
@@ -88,11 +88,6 @@ class TokensSource(Source):
             )
         more: dict[str, Any] = {}
         if self.separator is not None:
-            if self.separator >= self.vocab:
-                raise ConfigError(
-                    f"data.options.separator = {self.separator}: data.options.vocab = {self.vocab}"
-                    f" allows 0 to {self.vocab - 1}"
-                )
             more["excluded"] = (self.separator,)
             more["ends"] = {
                 part: ends_of(tokens, self.separator)
@@ -117,12 +112,7 @@ class TokensSource(Source):
 
     def _check(self) -> None:
         check_ranges(self, "data.options")
-        if not self.bytes_per_token > 0:
-            raise ConfigError(
-                f"data.options.bytes_per_token = {self.bytes_per_token}: allowed is above 0; bytes "
-                "of the text over its tokens, without which losses of two tokenizers cannot be "
-                "compared"
-            )
+        check_stated(self.bytes_per_token, self.separator, self.vocab)
 
 
 def _shard(path: Path, source: TokensSource) -> Shard:

@@ -55,10 +55,12 @@ class InitialWeights:
         told = science.get(KEY)
         if told is None:
             return None
-        lists = {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
-        rest = {key: facts[key] for key in ("run", "step", "matched") if key in facts}
         source = facts.get("source", told["weights"])
-        return cls(told["weights"], told["names"], source, **rest, **lists)
+        rest: dict[str, Any] = {
+            key: facts[key] for key in ("run", "step", "matched") if key in facts
+        }
+        rest |= {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
+        return cls(told["weights"], told["names"], source, **rest)
 
     def science(self) -> dict[str, Any]:
         """What of them is part of a run's identity."""

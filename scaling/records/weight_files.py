@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ SUFFIX = ".safetensors"
 _LARGEST_HEADER = 100_000_000  # as the format's own reader has it
 _AT_ONCE = 64 * 2**20  # bytes
 # dtype there -> how numpy reads it; halves of 16 bits with the exponent of float32 as their bits.
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),

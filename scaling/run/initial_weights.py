@@ -194,6 +194,8 @@ class WeightFiles:
         if config.file not in self._read:
             self._read[config.file] = self._look(Path(config.file).expanduser())
         weights, sizes = self._read[config.file]
+        if isinstance(network, ModuleNetwork):  # its names are its own
+            weights = replace(weights, names={})
         return matched(weights, config, sizes, network)
 
     def _look(self, path: Path) -> tuple[InitialWeights, Sizes]:

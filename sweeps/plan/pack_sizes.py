@@ -43,9 +43,9 @@ def groups(plan: Plan) -> list[list[PlannedRun]]:
     """Groups of two or more packable runs."""
     by_place: dict[Hashable, list[PlannedRun]] = {}
     for planned in plan.runs:
-        at = place(planned)
-        if at is not None:
-            by_place.setdefault(at, []).append(planned)
+        pack_place = place(planned)
+        if pack_place is not None:
+            by_place.setdefault(pack_place, []).append(planned)
     return [group for group in by_place.values() if len(group) > 1]
 
 

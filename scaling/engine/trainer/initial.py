@@ -85,7 +85,7 @@ def _source(outputs: Path, initial: InitialWeights) -> Mapping[str, Tensor]:
     place = initial.place(outputs)
     if place is None:
         raise UserError(
-            f"init_from: the weights of {initial.source} are not at {outputs / initial.content}"
+            f"init_from: the weights of {initial.source} are not at {outputs / 'checkpoints' / initial.content}"
             if initial.is_checkpoint
             else f"init_from: the copy of {initial.source} is gone; launch the study again"
         )

@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.tables.validation_sets import set_names
+from scalinglab.analysis.tables.validation_sets import (
+    pool_names,
+    refuse_different_sets,
+    set_names,
+)
+from scalinglab.scaling.errors import UserError
 
 
 @pytest.fixture
@@ -128,6 +133,16 @@ def test_stores_with_one_validation_part_are_one_set(tmp_path) -> None:
         "text-c",
         "text-44444444",
     ]
+
+
+def test_what_is_selected_of_a_validation_part_is_a_set_of_its_own(tmp_path) -> None:
+    told = [("text", "1" * 16), ("text", "1" * 16 + "/abcdef")]
+    assert list(set_names(tmp_path, told).values()) == ["text-11111111", "text-11111111/abcdef"]
+    pools = [{"a": "1" * 16}, {"a": "1" * 16 + "/abcdef"}]
+    assert set(pool_names(pools).values()) == {"a-11111111", "a-11111111/abcdef"}
+    table = pd.DataFrame({"loss": [1.0, 2.0], "validation_set": ["t/abc", "t"]})
+    with pytest.raises(UserError, match=r"2 validation sets .* one data\.validation_select"):
+        refuse_different_sets(table)
 
 
 def test_records_tell_their_set_and_curves_do(finished) -> None:

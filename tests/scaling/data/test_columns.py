@@ -8,6 +8,7 @@ import pytest
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data import build, jsonl
 from scalinglab.scaling.data.columns import MOST_CATEGORIES
+from scalinglab.scaling.data.documents import Rows
 from scalinglab.scaling.data.scores import SCORES
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.records.damage import DamagedFile
@@ -80,10 +81,6 @@ def test_processes_and_a_kill_make_no_difference(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(build._Written, "note", note)
     with pytest.raises(Killed):
         store_of("jsonl", tmp_path / "3", **options)
-    (maker,) = (tmp_path / "3" / "data").glob(".*/maker.json")
-    maker.unlink()
-    monkeypatch.setattr(build, "is_abandoned", lambda *_: True)
-    maker.write_text("{}")
     resumed = store_of("jsonl", tmp_path / "3", **options)
     assert resumed.manifest == one.manifest and seen[3] > seen[2]
 
@@ -127,3 +124,26 @@ def test_a_column_of_names_is_no_column_of_categories(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", texts, url=[f"u{i}" for i in range(count)])
     with pytest.raises(ConfigError, match="'url' has more than 10,000 different strings"):
         store_of("jsonl", tmp_path, path=str(path), columns=["url"], validation_share=1000)
+
+
+def test_a_score_of_ones_own_that_is_no_number_names_the_document(tmp_path, monkeypatch):
+    monkeypatch.setitem(SCORES._definitions, "mine", lambda text: "good")
+    path = write_jsonl(tmp_path / "a.jsonl", documents(5))
+    with pytest.raises(ConfigError, match=r"scores = 'mine' gave 'good' for .*a\.jsonl, line 1"):
+        next(_selected(path, scores=["mine"]))
+
+
+def test_rows_of_ones_own_source_with_a_value_too_few_name_it(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "a.jsonl", documents(5))
+
+    def rows(self, content):
+        return Rows({"text": ["a", "b"], "score": [1.0]}, lambda i: f"row {i}")
+
+    monkeypatch.setattr(jsonl.JsonLines, "rows", rows)
+    with pytest.raises(ConfigError, match=r"JsonLines\.rows\(\) gave 1 values of 'score' for 2 ro"):
+        next(_selected(path))
+
+
+def _selected(path, **options):
+    source = jsonl.JsonLines(path=str(path), **options)
+    return (source.select(source.rows(chunk.content)) for chunk in source.chunks())

@@ -72,3 +72,19 @@ def test_what_is_no_such_file_is_refused(source, damage, tmp_path):
     path.write_bytes(b"some text\n" * 40 if damage == "text" else path.read_bytes()[:-2_000])
     with pytest.raises(ConfigError, match=rf"a.{source} is no (parquet file|file of Arrow) that"):
         store_of(source, tmp_path, path=str(path))
+
+
+def test_a_stream_is_read_once_for_all_its_chunks(tmp_path, monkeypatch):
+    """From where the last chunk was: to begin anew for each would read the first ones each time."""
+    path = tmp_path / "a.arrow"
+    write_arrow(path, "stream")
+    source = arrow.Arrow(path=str(path))
+    chunks = [chunk.content for chunk in source.chunks()]
+    opened = []
+    monkeypatch.setattr(
+        arrow, "_batches", lambda *given, own=arrow._batches: opened.append(given) or own(*given)
+    )
+    monkeypatch.setattr(arrow, "_cursor", arrow._Cursor())
+    texts = [source.rows(content).columns["text"] for content in chunks]
+    assert len(opened) == 1 and len(chunks) > 2
+    assert source.rows(chunks[0]).columns["text"] == texts[0] and len(opened) == 2

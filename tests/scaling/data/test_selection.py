@@ -11,7 +11,9 @@ from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.order import DataOrder, PassOrder
 from scalinglab.scaling.data.pools import Pool, PooledStore
 from scalinglab.scaling.data.selection import SelectedStore
+from scalinglab.scaling.data.sources import open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.errors import UserError
 from tests.scaling.data.corpora import documents, texts_of, write_jsonl
 
 TEXTS = documents(400)
@@ -279,3 +281,17 @@ def test_how_much_is_read_is_said_in_words(open_selected):
     assert f"{len(store.train):,} of {store.whole.train_tokens:,} tokens" in train
     assert "validation (where lang == 'en')" in validation
     assert amounts(open_selected()) == []
+
+
+def test_a_run_finds_the_store_with_the_columns_that_it_was_planned_on(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", TEXTS, score=list(SCORE.values()))
+    bare = from_dict(DataConfig, {"source": "jsonl", "options": {"path": str(path)}})
+    kept = from_dict(
+        DataConfig, {"source": "jsonl", "options": {"path": str(path), "columns": ["score"]}}
+    )
+    content = open_store(bare, tmp_path).manifest.content_hash
+    wanted = {"score": open_store(kept, tmp_path).manifest.columns["score"]["hash"]}
+    found = planned_store(kept, content, "run", tmp_path, columns=wanted)
+    assert found.folder == open_store(kept, tmp_path).folder
+    with pytest.raises(UserError, match="run run was planned on other values of score than"):
+        planned_store(kept, content, "run", tmp_path, columns={"score": "0" * 16})

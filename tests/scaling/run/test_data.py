@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pytest
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import pooled_manifest
+from scalinglab.scaling.data.selection import SelectedManifest
 from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 from scalinglab.scaling.run.resolve import resolve
 
@@ -129,3 +131,24 @@ def test_programs_of_others_are_told_of_one_store(pooled_run):
             {"weights": {"a": 1}},
             **{"trainer.kind": "command", "trainer.program": "x", "execution.command": ["-"]},
         )
+
+
+def test_a_selection_is_science_and_what_it_leaves_is_the_pool(tiny_config, tiny_store):
+    chosen = {"select": {"keep": "top", "by": "score", "columns": {"score": "0" * 16}}}
+    known = {f.name: getattr(tiny_store.manifest, f.name) for f in fields(Manifest)}
+    some = SelectedManifest(**known | {"train_tokens": 6_401}, chosen=chosen)
+    whole, part = (resolve(tiny_config({}), m) for m in (tiny_store.manifest, some))
+    assert part.science["data"]["select"] == chosen["select"] and part.unique_tokens == 6_400
+    assert "select" not in whole.science["data"] and whole.family_id != part.family_id
+    few = SelectedManifest(**known | {"train_tokens": 1_601}, chosen=chosen)
+    select = {"data.select": {"keep": "top", "by": "score", "fraction": 0.1}}
+    with pytest.raises(
+        ConfigError, match=r"epochs of the 1600 tokens of .* that data\.select leaves"
+    ):
+        resolve(tiny_config(select), few)
+
+
+@pytest.mark.parametrize("key", ["unique_tokens", "match_repetition"])
+def test_weighted_documents_are_cut_by_a_selection(tiny_run, key):
+    with pytest.raises(ConfigError, match=rf"data\.weight = 'w' and {key} = 6400: .*data\.select"):
+        tiny_run({"data.weight": "w", f"data.{key}": 6400})
