@@ -21,6 +21,7 @@ from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.selection import check_selections
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.gc import remove, survey
@@ -87,6 +88,10 @@ def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tu
         source = code[width].run
         assert planned.needs == (source.run_id, source.steps)
         assert source.steps in code[width].pins
+    tune_ids = ", ".join(repr(p.run.run_id) for p in tune.values())
+    with pytest.raises(ConfigError, match="chooses run .* and not run .*: choose both"):
+        check_selections(plan, LaunchConfig(runs=f"run_id in [{tune_ids}]"))
+    check_selections(plan, LaunchConfig(runs="planned or waiting"))
     save_plan(plan)
     states = dict(status(plan.outputs, "tuned")[["run_id", "state"]].to_numpy())
     assert {states[p.run.run_id] for p in tune.values()} == {State.WAITING}
