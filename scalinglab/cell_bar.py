@@ -14,7 +14,8 @@ class CellBar:
     """A bar with a line of text, in the output of the cell that runs."""
 
     def __init__(self, display: Any) -> None:
-        self._display, self._handle = display, None
+        self._display = display
+        self._handle: Any = None
 
     def update(self, share: float, text: str) -> None:
         """Show how much is done, from 0 to 1, and a line about it."""
@@ -32,9 +33,8 @@ class CellBar:
 def cell_bar() -> CellBar | None:
     """A bar in the cell that runs; None where no notebook runs."""
     ipython = sys.modules.get("IPython")  # a notebook has loaded it; nothing else needs it
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is None or type(shell).__name__ != _KERNEL:
+    if ipython is None or type(ipython.get_ipython()).__name__ != _KERNEL:
         return None
     # Lightning asks for a bar of its own as it is imported, which is not used.
     warnings.filterwarnings("ignore", message="IProgress not found")
-    return CellBar(ipython.display.display)  # type: ignore[union-attr]
+    return CellBar(ipython.display.display)

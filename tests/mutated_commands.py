@@ -109,7 +109,7 @@ GOOD = {
     "doctor": [[]],
     "collect": [["study=tiny"]],
     "parts": [[], ["kind=law"]],
-    "replay": [[], ["scalebench-parallel"], ["chinchilla", "data=nowhere"]],
+    "replay": [[], ["scalebench-parallel"]],
     "new": [["fresh"]],
     "completion": [["bash"]],
     "network": [["model.depth=1", "model.width=16", "data=markov"], ["study=tiny"]],

@@ -175,7 +175,7 @@ _ALL = (
         "PlanarG/active-sl on GitHub",
         "CC-BY-4.0",
         "scalebench_moe.csv",
-        "As above: 0.81 is the mean of ten laws. The law of the runs' own paper has no floor, and is too high for the largest"
+        "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.81 is the mean of its ten laws. The law of the runs' own paper has no floor, and is too high for the largest"
         " models.",
         _moe,
     ),

@@ -89,7 +89,7 @@ def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tu
         assert source.steps in code[width].pins
     save_plan(plan)
     states = dict(status(plan.outputs, "tuned")[["run_id", "state"]].to_numpy())
-    assert {states[p.run.run_id] for p in tune.values()} == {State.BLOCKED}
+    assert {states[p.run.run_id] for p in tune.values()} == {State.WAITING}
     code_ids = ", ".join(repr(p.run.run_id) for p in code.values())
     assert launch(plan.outputs, "tuned", LaunchConfig("inline", runs=f"run_id in [{code_ids}]"))
     remove(survey(plan.outputs, "needed"))
