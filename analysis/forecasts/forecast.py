@@ -94,7 +94,11 @@ class Forecast(Shown):
     @property
     def shown(self) -> Overview:
         """As `Shown`: the final loss with its interval."""
-        row: dict[str, Any] = {"loss": self.loss, "loss_lower": self.lower, "loss_upper": self.upper}
+        row: dict[str, Any] = {
+            "loss": self.loss,
+            "loss_lower": self.lower,
+            "loss_upper": self.upper,
+        }
         row |= {"measured part": f"{self.share:.0%}", "law": self.law.law.name}
         table = pd.DataFrame([row])
         return Overview(
