@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,7 +122,7 @@ class Replay:
             ) from error
 
 
-def compared(rows: list[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
+def compared(rows: Sequence[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
     """The table of `Findings`, from (quantity, published, ours, interval)."""
     return pd.DataFrame(
         [
