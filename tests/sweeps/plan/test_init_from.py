@@ -91,7 +91,7 @@ def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tu
     tune_ids = ", ".join(repr(p.run.run_id) for p in tune.values())
     with pytest.raises(ConfigError, match="chooses run .* and not run .*: choose both"):
         check_selections(plan, LaunchConfig(runs=f"run_id in [{tune_ids}]"))
-    check_selections(plan, LaunchConfig(runs="planned or waiting"))
+    check_selections(plan, LaunchConfig(runs="state in ['planned', 'waiting']"))
     save_plan(plan)
     states = dict(status(plan.outputs, "tuned")[["run_id", "state"]].to_numpy())
     assert {states[p.run.run_id] for p in tune.values()} == {State.WAITING}
