@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,11 @@ class Forecast(Shown):
     @property
     def shown(self) -> Overview:
         """As `Shown`: the final loss with its interval."""
-        row = {"loss": self.loss, "loss_lower": self.lower, "loss_upper": self.upper}
+        row: dict[str, Any] = {
+            "loss": self.loss,
+            "loss_lower": self.lower,
+            "loss_upper": self.upper,
+        }
         row |= {"measured part": f"{self.share:.0%}", "law": self.law.law.name}
         table = pd.DataFrame([row])
         return Overview(

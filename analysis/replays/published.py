@@ -112,9 +112,12 @@ def _porian(points: pd.DataFrame) -> Findings:
         found = compare_approaches(
             shown.rename(columns={"C": "budget"}), 1e19, budget="budget", resamples=200
         )
-        by_minima = found.exponents.set_index("approach").loc["2 IsoFLOP"]
-        ends = (float(by_minima["a_lower"]), float(by_minima["a_upper"]))
-        rows.append((f"exponent of N*(C), {name}", printed, float(by_minima["a"]), ends))
+        table = found.exponents
+        [a, low, high] = (
+            float(table.loc[table["approach"] == "2 IsoFLOP", key].iloc[0])
+            for key in ("a", "a_lower", "a_upper")
+        )
+        rows.append((f"exponent of N*(C), {name}", printed, a, (low, high)))
     return Findings(compared(rows), lambda ax: plot.isoflop(shown, ax=ax))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +125,7 @@ class Replay:
         return self.answer(self.read(folder))
 
 
-def compared(rows: list[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
+def compared(rows: Sequence[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
     """The table of `Findings`, from (quantity, published, ours, interval)."""
     return pd.DataFrame(
         [

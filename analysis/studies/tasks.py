@@ -165,7 +165,7 @@ def _forecast(tested: pd.DataFrame, task: str) -> str:
     return f"{task} at N = {tested['N'].iloc[0]:,.0f}: {'; '.join(texts)}: {end}."
 
 
-def _interval(row: Mapping[str, Any], begin: str = "", digits: str = ".3f") -> str:
+def _interval(row: pd.Series | Mapping[str, Any], begin: str = "", digits: str = ".3f") -> str:
     low, high = row[f"{begin}lower"], row[f"{begin}upper"]
     if not np.isfinite(low):
         return " (no interval: see the warnings)"

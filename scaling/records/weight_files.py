@@ -142,9 +142,9 @@ def _header(file: Path) -> dict[str, StoredTensor]:
             raise DamagedFile(file, f"its header is none ({error})", _NOT_OF_A_FILE) from error
 
 
-def _tensor(file: Path, entry: Mapping[str, object], data: int, length: int) -> StoredTensor:
-    dtype, size = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])  # type: ignore[attr-defined]
-    start, end = (int(n) for n in entry["data_offsets"])  # type: ignore[attr-defined]
+def _tensor(file: Path, entry: Mapping[str, Any], data: int, length: int) -> StoredTensor:
+    dtype, size = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+    start, end = (int(n) for n in entry["data_offsets"])
     if dtype not in DTYPES:
         raise DamagedFile(
             file,
@@ -168,7 +168,7 @@ def content_hash(tensors: Mapping[str, StoredTensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         whole.update(json.dumps([name, tensor.dtype, tensor.size]).encode())
         for part in tensor.parts():
-            whole.update(memoryview(part).cast("B"))
+            whole.update(part.tobytes())
     return whole.hexdigest()[:32]
 
 
