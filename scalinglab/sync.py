@@ -112,7 +112,8 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
     plan = read_plan(outputs, options.study)  # a wrong name is refused before wandb is loaded
     # Here, because wandb is an extra.
     with needs_extra("a mirror on wandb"):
-        from scalinglab.wandb_mirror import WandbMirror, upload_command
+        from scalinglab.wandb_client import upload_command
+        from scalinglab.wandb_mirror import WandbMirror
 
         if options.workspace:
             from scalinglab.wandb_workspace import make_workspace
@@ -160,8 +161,8 @@ def _hints(outputs: Path, plan: StoredPlan, gone: list[str], folder: Path) -> li
         )
     if is_outdated(outputs, plan):
         hints.append(
-            f"its report is older than its runs, or there is none: scaling report "
-            f"{override('study', plan.study.name)} writes it; then {command} adds it"
+            f"its runs have no report, or an older one: scaling report "
+            f"{override('study', plan.study.name)} writes it, {command} then adds it"
         )
     return hints
 

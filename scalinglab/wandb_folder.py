@@ -9,11 +9,13 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.training.child import python_command, user_environment
+from scalinglab.wandb_study import is_study
 
 _READ = ("wandb", "leet", "inspect", "--json")
 
@@ -66,17 +68,25 @@ def folder_runs(
     ------
     UserError
         If no run of wandb lies there, or one cannot be read.
+    ModuleNotFoundError
+        If wandb is not installed.
     """
+    if find_spec("wandb") is None:
+        raise ModuleNotFoundError("wandb is not installed", name="wandb")
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
     parts = wandb_parts(folder)
     if not parts:
-        raise UserError(f"{folder} holds no runs of wandb: folders called offline-run-... or run-...")
+        raise UserError(
+            f"{folder} holds no runs of wandb: folders called offline-run-... or run-..."
+        )
     runs: dict[str, FolderRun] = {}
     for part in parts:
         _take(part, runs)
     return [
         run
         for run in runs.values()
-        if run.job_type != "study"
+        if not is_study(run.job_type, run.id)
         and (not tags or set(tags) & set(run.tags))
         and (not state or run.state in state)
     ]

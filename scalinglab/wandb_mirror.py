@@ -1,4 +1,4 @@
-"""wandb, in one place: records are copied to it by a process of its own, and runs read from it.
+"""Records are copied to wandb by a process of its own.
 
 A training never imports this; what fails here cannot touch a run, and the mirror can be made again
 from the records at any time. Every run has one wandb run with the same id, every study one more
@@ -15,31 +15,29 @@ but it cannot go back: where a curve follows what was shown live, it goes on cou
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import wandb
 from filelock import FileLock, Timeout
 
-from scalinglab.scaling.config import ConfigError, one_of
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.config import one_of
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
-from scalinglab.scaling.training.child import python_command, user_environment
+from scalinglab.wandb_client import (
+    Described,
+    MirrorError,
+    log_files,
+    open_run,
+    page,
+    reach,
+    upload,
+)
 from scalinglab.wandb_notes import OFFLINE, Note, PushNotes, is_uploaded
 from scalinglab.wandb_points import (
     AXES,
-    METRICS,
-    STEP_METRIC,
     TRAIN,
     VALIDATION,
     Points,
@@ -54,11 +52,6 @@ if TYPE_CHECKING:
     from scalinglab.wandb_study import StudyResults
 
 MODES = ("offline", "online")
-SECONDS = 20  # until a server that does not answer counts as absent
-
-
-class MirrorError(UserError):
-    """wandb could not take what was pushed; the runs and their records are untouched."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +72,6 @@ class InStudy:
     role: str
     varies: str = ""
     question: str = ""
-
-
-@dataclass(frozen=True)
-class _Described:
-    """One run as wandb gets it when it is opened."""
-
-    id: str
-    name: str
-    group: str
-    job_type: str
-    tags: list[str]
-    config: Mapping[str, Any]
-    notes: str | None = None
-    axes: Sequence[str] = field(default=())
 
 
 class WandbMirror:
@@ -184,7 +163,7 @@ class WandbMirror:
         note = first | note | {"tags": tags, "state": state}
         spec = folder.spec()
         config = config_of(spec, note["varies"], record)
-        described = _Described(
+        described = Described(
             run_id,
             name_of(spec, note["varies"]),
             note["group"],
@@ -222,7 +201,7 @@ class WandbMirror:
         if note.get("digest") == results.digest:
             return False
         run = self._run(
-            _Described(
+            Described(
                 results.run_id,
                 f"study {results.study}",
                 results.study,
@@ -234,13 +213,9 @@ class WandbMirror:
         )
         run.summary.update(results.summary)
         if results.page is not None:
-            run.summary["report"] = wandb.Html(results.page.decode(), inject=False)
-        with _staged_in(self.folder):
-            artefact = wandb.Artifact(f"{results.run_id}-results", "study")
-            for name, content in results.files.items():
-                with artefact.new_file(name, mode="wb") as file:
-                    file.write(content)
-            run.log_artifact(artefact)
+            run.summary["report"] = page(results.page.decode())
+        if results.files:
+            log_files(run, f"{results.run_id}-results", results.files, self.folder)
         self._save(results.run_id, note | {"digest": results.digest, "state": State.DONE})
         self._close(results.run_id)
         return True
@@ -266,77 +241,22 @@ class WandbMirror:
         MirrorError
             If the server cannot be reached or refuses.
         """
-        self._reach()
-        waiting = [str(path) for path in self.waiting()]
+        reach()
+        waiting = self.waiting()
         if waiting:
-            done = subprocess.run(
-                python_command("wandb", "sync", "--yes", *waiting),
-                env=user_environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-                raise MirrorError(f"wandb did not upload {self.folder}/wandb: {last[0]}")
+            upload(waiting)
         return len(waiting)
-
-    def _reach(self) -> None:
-        url = wandb.setup().settings.base_url
-        try:
-            urllib.request.urlopen(url, timeout=SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # it answers
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise MirrorError(
-                f"{url} cannot be reached ({reason}); mode=offline writes everything here, to be "
-                "uploaded later"
-            ) from error
 
     # ------------------------------------------------------------------ one run
 
-    def _run(self, described: _Described) -> Any:
+    def _run(self, described: Described) -> Any:
         """The wandb run; a part of it that was interrupted in the middle is written again."""
         run_id = described.id
         if run_id not in self._open:
             # First, for it removes what a killed push left: a new part may have the same name,
             # which goes by the second.
             before = self._note(run_id)
-            try:
-                run = wandb.init(
-                    project=self.project,
-                    entity=self.entity,
-                    id=run_id,
-                    name=described.name,
-                    group=described.group,
-                    job_type=described.job_type,
-                    tags=described.tags,
-                    notes=described.notes,
-                    dir=str(self.folder),
-                    config=dict(described.config),
-                    mode=self.mode,  # type: ignore[arg-type]  # one of MODES
-                    resume="allow",
-                    reinit="create_new",
-                    settings=wandb.Settings(
-                        silent=True,
-                        console="off",
-                        init_timeout=SECONDS,
-                        disable_git=True,
-                        save_code=False,
-                        x_disable_stats=True,
-                        x_disable_meta=True,
-                    ),
-                )
-            except wandb.errors.Error as error:
-                raise MirrorError(
-                    f"wandb did not take run {run_id}: {str(error).splitlines()[0]}"
-                ) from error
-            for axis in described.axes:
-                run.define_metric(axis, hidden=True)
-            for name in METRICS if described.axes else ():
-                run.define_metric(name, step_metric=STEP_METRIC)
+            run = open_run(described, self.folder, self.project, self.entity, self.mode)
             self._open[run_id] = run, {"writing": run.settings.sync_dir, "before": before}
             self._save(run_id, before)
         return self._open[run_id][0]
@@ -373,51 +293,3 @@ def _with(live: Mapping[str, Sequence[int]], points: Points) -> dict[str, list[i
         name: [*live.get(name, ()), *(step for step, values in points if name in values)]
         for name in (TRAIN, VALIDATION)
     }
-
-
-@contextmanager
-def _staged_in(folder: Path) -> Iterator[None]:
-    """wandb keeps artefacts until they are uploaded: beside its runs, not in a home folder."""
-    before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WANDB_DATA_DIR"]
-        else:
-            os.environ["WANDB_DATA_DIR"] = before
-
-
-def upload_command(waiting: Sequence[Path]) -> str:
-    """What a person says where there is a network, to upload folders written offline."""
-    return f"wandb sync --yes {shlex.quote(str(waiting[0].parent))}/offline-run-*"
-
-
-def wandb_runs(
-    path: str, *, sweep: str | None = None, tags: Sequence[str] = (), state: Sequence[str] = ()
-) -> Iterable[Any]:
-    """Runs of a project, ``entity/project``; those of a sweep, with a tag, in a state.
-
-    Raises
-    ------
-    ConfigError
-        If wandb cannot be reached, does not know this machine, or has no such project.
-    """
-    conditions = filters(sweep, tags, state)
-    try:
-        return list(wandb.Api(timeout=30).runs(path, filters=conditions))
-    except (wandb.errors.Error, ValueError, OSError) as error:
-        raise ConfigError(f"wandb:{path}: {str(error).splitlines()[0]}") from None
-
-
-def filters(sweep: str | None, tags: Sequence[str], state: Sequence[str]) -> dict[str, Any]:
-    """What is asked of wandb's API, in its language; empty for all runs."""
-    conditions: dict[str, Any] = {}
-    if sweep:
-        conditions["sweep"] = sweep
-    if tags:
-        conditions["tags"] = {"$in": list(tags)}
-    if state:
-        conditions["state"] = {"$in": list(state)}
-    return conditions

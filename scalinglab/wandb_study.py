@@ -12,11 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scalinglab.analysis.reporting.page_figures import figures_in
-from scalinglab.answers.report import ANSWER
+from scalinglab.analysis.reporting.written import ANSWER, PAGE, figures_in
 from scalinglab.sweeps.store.stored_plan import StoredPlan, study_folder
 
-PAGE = "report.html"
+_PREFIX = "study-"
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]+", re.ASCII)
 
 
@@ -62,7 +61,12 @@ class StudyResults:
 
 def run_id_of(study: str) -> str:
     """The id of a study's run on wandb; ids have no blanks and slashes."""
-    return "study-" + _NOT_IN_A_NAME.sub("-", study)
+    return _PREFIX + _NOT_IN_A_NAME.sub("-", study)
+
+
+def is_study(job_type: str | None, run_id: str) -> bool:
+    """Whether a run on wandb is such a one, which was not trained."""
+    return job_type == "study" and run_id.startswith(_PREFIX)
 
 
 def study_results(outputs: Path, plan: StoredPlan, states: Iterable[str]) -> StudyResults:
@@ -95,12 +99,11 @@ def study_results(outputs: Path, plan: StoredPlan, states: Iterable[str]) -> Stu
 
 
 def is_outdated(outputs: Path, plan: StoredPlan) -> bool:
-    """Whether runs have ended after the report was written; also if there is none."""
+    """Whether runs have ended of which there is no report yet."""
     page = study_folder(outputs, plan.study.name) / PAGE
-    if not page.is_file():
-        return True
     ended = [run.folder.done_file for run in plan.runs if run.folder.done_file.exists()]
-    return any(done.stat().st_mtime > page.stat().st_mtime for done in ended)
+    written = page.stat().st_mtime if page.is_file() else 0.0
+    return any(done.stat().st_mtime > written for done in ended)
 
 
 def _law(files: Mapping[str, bytes]) -> dict[str, float | str]:

@@ -13,6 +13,7 @@ from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.reporting.written import ANSWER, PAGE
 from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
@@ -22,8 +23,6 @@ from scalinglab.source import StudySource, loss_column
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.verdict import Verdict
-
-ANSWER = "answer.json"  # in the study's folder, beside its page: the same for programs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def write_page(answer: Answer | RunsWithoutLaw | Verdict, to: str | Path | None 
         Where it was written.
     """
     folder = answer.outputs / "studies" / answer.study
-    path = Path(to or folder / "report.html")
+    path = Path(to or folder / PAGE)
     if isinstance(answer, Answer | RunsWithoutLaw):
         analysis.write_report(answer, path)
     else:
