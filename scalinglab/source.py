@@ -80,7 +80,9 @@ class Source(ABC):
 
     @abstractmethod
     def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
-        """Finished runs of every role, with it in the column ``role`` where there are several."""
+        """Runs that ended, with their ``role`` where there are several; the loss of diverged ones is
+        infinite.
+        """
 
     @abstractmethod
     def counted(
@@ -230,7 +232,8 @@ class StudySource(Source):
             flops=options.flops or DEFAULT_CONVENTION,
         )
         require(runs, self.outputs, self.name)
-        runs = runs[runs["status"] == State.DONE]
+        runs = runs[runs["status"] != State.STOPPED]
+        runs = runs.assign(loss=runs["loss"].mask(runs["status"] == State.DIVERGED, float("inf")))
         return with_settings(self.outputs, runs, options.columns.values())
 
     def counted(

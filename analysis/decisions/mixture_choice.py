@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.decisions.best_mixture import BestMixture, best_mixture, caps_of
+from scalinglab.analysis.decisions.best_mixture import (
+    BestMixture,
+    best_mixture,
+    caps_of,
+    weights_of,
+)
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
@@ -35,9 +40,11 @@ class Mixtures:
     ----------
     table : DataFrame
         One row a mixture, size and length: ``mixture, N, D, held_out``, shares, mean losses over
-        seeds at the best learning rate, and their ``mean``.
+        seeds at the best learning rate, and their weighted ``mean``.
     pools, targets : list of str
         What was drawn from, and the validation sets.
+    weights : array, shape (targets,)
+        Of each validation set in the mean; they sum to 1.
     least : float
         The least relative difference of the mean loss that seeds do not hide; infinite without any.
     """
@@ -45,6 +52,7 @@ class Mixtures:
     table: pd.DataFrame
     pools: list[str]
     targets: list[str]
+    weights: np.ndarray
     least: float
 
     @property
@@ -93,30 +101,42 @@ class MixtureChoice:
             for row in rows
         )
         cap = "" if self.epochs is None else f", each token at most {self.epochs:g} times"
+        weights = self.best.losses["weight"]
+        sets = ", ".join(
+            target if np.allclose(weights, weights.iloc[0]) else f"{target} (weight {weight:.2g})"
+            for target, weight in zip(self.best.losses["target"], weights, strict=True)
+        )
         return (
-            f"Best mixture for the mean over {', '.join(self.best.losses['target'])}{cap}: {shares};"
+            f"Best mixture for the mean over {sets}{cap}: {shares};"
             f" mean validation loss (nats/token) {self.best.loss:.4f}."
         )
 
 
 def mixtures_of(
-    runs: pd.DataFrame, arm: str = "mixture", targets: Sequence[str] | None = None
+    runs: pd.DataFrame,
+    arm: str = "mixture",
+    targets: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Mixtures:
     """Gather runs by mixture.
 
     Parameters
     ----------
     runs : DataFrame
-        ``share.<pool>, loss.<target>, N, D, loss``; where known ``lr, seed, role`` and `arm`.
+        ``share.<pool>, loss.<target>, N, D``; where known ``lr, seed, role``, `arm`, and ``loss``,
+        without which a run diverged.
     arm : str
         What tells mixtures apart; where there is no such column, the shares.
     targets : sequence of str, optional
         Validation sets; default: one of each pool.
+    weights : mapping, optional
+        Of each validation set in the mean; default: equal ones.
 
     Raises
     ------
     UserError
-        If there are no pools, or not every run was validated on a target.
+        If there are no pools, every run diverged, another was not validated on a target, or the
+        weights make no mean.
     """
     pools = sorted(c.removeprefix(SHARE) for c in names_of(runs) if c.startswith(SHARE))
     if len(pools) < 2:
@@ -125,8 +145,13 @@ def mixtures_of(
             f" {SHARE}POOL in a file"
         )
     targets = list(targets or pools)
+    weight = weights_of(weights, targets)
+    is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
+    if not is_ended.any():
+        raise UserError("every run diverged: there is nothing to compare")
     for target in targets:
-        if f"{FURTHER_LOSS}{target}" not in runs or runs[f"{FURTHER_LOSS}{target}"].isna().any():
+        column = f"{FURTHER_LOSS}{target}"
+        if column not in runs or runs.loc[is_ended, column].isna().any():
             there = [
                 c.removeprefix(FURTHER_LOSS) for c in names_of(runs) if c.startswith(FURTHER_LOSS)
             ]
@@ -136,8 +161,8 @@ def mixtures_of(
             )
     losses = [f"{FURTHER_LOSS}{t}" for t in targets]
     shares = [f"{SHARE}{p}" for p in pools]
-    runs = runs.assign(loss=runs[losses].astype(float).mean(axis=1))
-    runs = runs[np.isfinite(runs["loss"])]
+    mean = (runs[losses].astype(float) * weight).sum(axis=1)
+    runs = runs.assign(loss=mean.where(is_ended, np.inf))
     if arm not in runs:
         texts = [
             ", ".join(f"{p} {s:.4g}" for p, s in zip(pools, row, strict=True))
@@ -147,15 +172,16 @@ def mixtures_of(
     least = np.inf
     if "seed" in runs:
         by = [arm, "N", "D", *(["lr"] if "lr" in runs else [])]
-        scatter = seed_scatter(runs, by=by)
+        scatter = seed_scatter(runs[np.isfinite(runs["loss"])], by=by)
         least = least_effect(scatter.noise, scatter.seeds, scatter.spare)
     runs = trials_chosen(runs, arm)
+    runs = runs[np.isfinite(runs["loss"])]
     roles = runs["role"] if "role" in runs else pd.Series("", runs.index)
     held_out = roles.astype(str).str.split(",").map(lambda named: "held_out" in named)
     keys = [runs[arm], runs["N"], runs["D"], held_out.rename("held_out")]
     table = runs[[*shares, *losses]].groupby(keys).mean().reset_index()
-    table["mean"] = table[losses].mean(axis=1)
-    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, least)
+    table["mean"] = (table[losses] * weight).sum(axis=1)
+    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, weight, least)
 
 
 def choose_mixture(
@@ -197,7 +223,7 @@ def choose_mixture(
     UserError
         If there are too few mixtures, sizes or lengths, or no mixture keeps to the cap.
     """
-    found = mixtures_of(runs, arm, targets)
+    found = mixtures_of(runs, arm, targets, weights)
     cells = found.cells
     last = cells[-1]
     planned = N is not None or D is not None
@@ -214,13 +240,13 @@ def choose_mixture(
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
-        told, regret = _regret("the law", ahead, predicted, found.least)
+        told, regret = _regret("the law", ahead, predicted, found)
         test += [_errors(ahead, predicted), told]
         if len(cells) > 1 and not planned:
             small = laws_of(found, cells[0], 0, delta)
             by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
             name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
-            test.append(_regret(name, ahead, by_small, found.least)[0])
+            test.append(_regret(name, ahead, by_small, found)[0])
     else:
         warnings.append("no mixture has the role held_out: the law was not tested")
     for target, law in laws.items():
@@ -237,7 +263,13 @@ def laws_of(
     sizes: bool = False,
     seed: int = 0,
 ) -> dict[str, Result]:
-    """A law for each validation set, from the mixtures that are no test."""
+    """A law for each validation set, from the mixtures that are no test.
+
+    Raises
+    ------
+    UserError
+        If there are too few mixtures for the law.
+    """
     fitted = rows[~rows["held_out"]]
     if fitted["mixture"].nunique() <= len(found.pools) + 1:
         raise UserError(
@@ -293,10 +325,11 @@ def _errors(ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> str:
 
 
 def _regret(
-    who: str, ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray], least: float
+    who: str, ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray], mixtures: Mixtures
 ) -> tuple[str, float]:
     """What choosing among the held-out mixtures by a law costs, in words and relative."""
-    mean = np.mean(list(predicted.values()), axis=0)
+    least = mixtures.least
+    mean = mixtures.weights @ np.array([predicted[target] for target in mixtures.targets])
     chosen, best = ahead.iloc[int(mean.argmin())], ahead.iloc[int(ahead["mean"].argmin())]
     begin = f"Of {len(ahead)} mixtures that were not fitted {who} chooses {chosen['mixture']}"
     if chosen["mixture"] == best["mixture"]:

@@ -156,8 +156,9 @@ _ALL = (
         "Apache-2.0",
         "datablations_c4.csv",
         "The authors fix Chinchilla's surface and fit how fast repeated tokens (R_D) and excess parameters (R_N) lose"
-        " their worth. The optimum is flat: another pair of constants fits as well, so we call both unidentified. With"
+        " their worth. The optimum is flat: another pair of constants fits as well, and the runs do not identify R_D. With"
         " nothing fixed the law fits twice as well.",
+        ("N", "D", "U", "loss"),
         _datablations,
     ),
     Replay(
@@ -169,6 +170,7 @@ _ALL = (
         "scalebench_parallel.csv",
         "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.99 is the mean of its ten laws. We fit the law of the runs' own"
         " paper.",
+        ("num_params", "parallel_size", "group", "loss", "split"),
         _parallel,
     ),
     Replay(
@@ -180,6 +182,7 @@ _ALL = (
         "scalebench_moe.csv",
         "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.81 is the mean of its ten laws. The law of the runs' own paper has no floor, and is too high for the largest"
         " models.",
+        ("dense_parameter_count", "num_experts", "loss_validation", "split"),
         _moe,
     ),
     Replay(
@@ -190,6 +193,7 @@ _ALL = (
         "no licence file",
         "chinchilla_points.csv",
         "240 points, read off a figure. Their optimizer stopped a little early: the same objective has a lower minimum.",
+        ("params", "tokens", "loss", "outlier_epoch"),
         _chinchilla,
     ),
     Replay(
@@ -200,6 +204,7 @@ _ALL = (
         "licence not seen",
         "parscale_points.csv",
         "24 models on each of two corpora.",
+        ("params", "P", "corpus", "loss"),
         _parscale,
     ),
     Replay(
@@ -210,6 +215,7 @@ _ALL = (
         "MIT; its notice has to travel with the table",
         "isoflop_points.csv",
         "IsoFLOP minima of the same models under two ways to count, warm up and tune. The authors average over noise in another way than we do.",
+        ("hparams", "warmup", "param_count", "val", "n", "tokens", "flops", "loss"),
         _porian,
     ),
     Replay(
@@ -221,6 +227,7 @@ _ALL = (
         "dense_lr_bs_loss.csv",
         "1,911 runs. The printed exponent of D is not what the released code finds in the released runs either; the excess loss of the choice is what"
         " counts, and it hardly differs.",
+        ("N", "D", "lr", "bs", "smooth loss"),
         _steplaw,
     ),
 )

@@ -30,7 +30,7 @@ from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
-from scalinglab.analysis.tables.trials import at_best_lr
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -70,12 +70,12 @@ def judge(
     UserError
         If there are no two pools, or no two of one size and length.
     """
-    runs = runs[np.isfinite(runs["loss"].astype(float))]
+    tried, runs = runs, runs[np.isfinite(runs["loss"].astype(float))]
     sizes = runs.groupby(arm)["unique_tokens"].max().sort_values(kind="stable")
     if len(sizes) < 2:
         raise UserError(f"{arm} tells no two pools apart: a study of quality compares some")
     scatter = _scatter(runs, arm, design)
-    best = at_best_lr(runs, [arm, *_CELL])
+    best = at_best_lr(tried, [arm, *_CELL])
     means = best.groupby([*_CELL, arm])["loss"].agg(["mean", "size"]).reset_index()
     cells = pd.DataFrame(
         [_cell(cell, own, arm, scatter) for cell, own in groups_of(means, _CELL) if len(own) > 1]
@@ -91,7 +91,7 @@ def judge(
         [*sentences, *told],
         {**tables, **more, "Losses at the best learning rate": _losses(means, sizes, arm)},
         [("Loss against tokens, by pool.", _figure(means, sizes, arm))],
-        [*warnings, *_edges(runs, arm)],
+        [*warnings, *_edges(tried, arm)],
     )
 
 
@@ -281,12 +281,11 @@ def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
     """Pools whose best learning rate is the end of three or more."""
     sentences = []
     for name, own in groups_of(runs, arm):
-        means = own.groupby([*_CELL, "lr"])["loss"].mean().unstack("lr")
-        ends = means.idxmin(axis=1).isin([means.columns[0], means.columns[-1]])
-        if len(means.columns) > 2 and ends.any():
+        ends, cells = at_the_edge(own, _CELL)
+        if ends:
             sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {int(ends.sum())} of"
-                f" {len(ends)} sizes and lengths; it may do better than is said"
+                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} sizes"
+                " and lengths; it may do better than is said"
             )
     return sentences
 

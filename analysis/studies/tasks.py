@@ -11,7 +11,7 @@ beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,6 @@ from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_points
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
-
-if TYPE_CHECKING:
-    pass
 
 LEVEL = 0.95
 CHANCE = 0.05

@@ -145,7 +145,7 @@ def read_points(
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
-    _refuse_mixed_code(frame, mix_fingerprints)
+    refuse_mixed_code(frame, mix_fingerprints)
     for rows in _by_arm(frame, renamed):
         refuse_different_sets(rows, renamed.values())
     frame = as_law_columns(frame, renamed)
@@ -230,7 +230,8 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
     return [rows for _, rows in frame.groupby(renamed[ARM])]
 
 
-def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
+def refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
+    """Raise `UserError` if runs were trained by several versions of the code, unless allowed."""
     if allowed or "fingerprint" not in frame.columns:
         return
     versions = versions_of_code(frame["fingerprint"].dropna().astype(str))

@@ -10,6 +10,7 @@ import pandas as pd
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
+from scalinglab.analysis.tables.points import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
@@ -155,8 +156,10 @@ def _mixture(source: Source, options: TuneOptions) -> MixtureChoice:
             f"N = {options.N} and D = {options.D}: mixture=true is of one planned run, as in"
             " N=[1e9] D=[1e11]"
         )
+    runs = source.of_all_roles(options)
+    refuse_mixed_code(runs, options.mix_fingerprints)
     return choose_mixture(
-        source.of_all_roles(options),
+        runs,
         targets=options.targets,
         weights=options.weights or None,
         N=options.N[0] if options.N else None,

@@ -1,5 +1,6 @@
 """The best mixture in one call: caps, a planned run, what is refused."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,6 +29,24 @@ def test_a_table_made_elsewhere_needs_shares_and_losses_only():
 def test_weights_of_the_sets_move_the_shares():
     choice = choose_mixture(made(), weights={"a": 3, "b": 1}, resamples=0)
     assert choice.best.shares.set_index("pool").loc["a", "share"] > 0.6
+    assert "the mean over a (weight 0.75), b (weight 0.25): a " in choice.sentence()
+
+
+def test_the_regret_is_of_the_mean_that_was_asked_for():
+    choice = choose_mixture(made(sizes=(4e4,)), weights={"b": 1}, resamples=0)
+    assert "the law chooses a 0.1, b 0.9: the best of them" in choice.test[1]
+    assert choice.regret == 0
+
+
+def test_a_rate_at_which_a_run_diverged_is_not_the_best_and_refuses_nothing():
+    lost = made().assign(lr=0.02)
+    sets = ["loss.a", "loss.b"]
+    lost[sets] *= 0.9
+    lost.loc[lost["seed"] == 1, [*sets, "loss"]] = [np.nan, np.nan, np.inf]
+    both, alone = (choose_mixture(r, resamples=0) for r in (pd.concat([made(), lost]), made()))
+    pd.testing.assert_frame_equal(both.best.shares, alone.best.shares)
+    with pytest.raises(UserError, match="every run diverged"):
+        choose_mixture(made().assign(loss=np.inf))
 
 
 def test_a_planned_run_takes_the_law_of_all_sizes_and_lengths():
@@ -46,6 +65,8 @@ def test_a_planned_run_takes_the_law_of_all_sizes_and_lengths():
         ({"N": 1e5, "D": 1e7}, "one number of tokens only"),
         ({"N": 1e5}, "give both, or neither"),
         ({"weights": {"c": 1}}, "weights has 'c'; there are a, b"),
+        ({"weights": {"a": 0}}, "one of them above 0"),
+        ({"weights": {"a": -1, "b": 2}}, "each must be 0 or more"),
         ({"epochs": 1, "unique": {"c": 1}}, "unique: there is no pool 'c'; there are a, b"),
         ({"targets": ["c"]}, "targets: not every run was validated on 'c'; there are a, b"),
     ],

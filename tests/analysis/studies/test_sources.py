@@ -69,6 +69,15 @@ def test_a_best_rate_at_the_end_of_its_grid_is_told():
     assert "the end of its grid at 12 of 12" in judge(ends).warnings[0]
 
 
+def test_a_rate_at_which_a_run_diverged_is_not_the_best_and_refuses_nothing():
+    runs = made().assign(loss=1.0)
+    lost = runs[runs["lr"] == 4].assign(lr=8)
+    sets = ["loss.a", "loss.b"]
+    lost[sets] *= 0.9
+    lost.loc[lost["seed"] == 1, [*sets, "loss"]] = [np.nan, np.nan, np.inf]
+    assert judge(pd.concat([runs, lost])).sentences == judge(runs).sentences
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
