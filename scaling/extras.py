@@ -23,6 +23,7 @@ EXTRAS = {
     "submitit": ("submitit", "slurm"),
     "wandb": ("wandb", "wandb"),
     "filelock": ("filelock", "wandb"),
+    "wandb_workspaces": ("wandb-workspaces", "workspace"),
     "transformers": ("transformers", "hf"),
     "accelerate": ("accelerate", "hf"),
     "safetensors": ("safetensors", "hf"),

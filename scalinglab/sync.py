@@ -12,9 +12,11 @@ from scalinglab.scaling.config import ConfigError, one_of
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.state import ENDED, State
+from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.store.state import states
-from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.terminal import Screen
+from scalinglab.wandb_study import is_outdated, run_id_of, study_results
 
 if TYPE_CHECKING:
     from scalinglab.wandb_mirror import WandbMirror
@@ -33,6 +35,8 @@ class SyncOptions(OutputsOptions):
     project: str = option("the project on wandb", "scaling")
     entity: str | None = option("the user or team on wandb", None)
     dir: str | None = option("where wandb writes; OUTPUTS/dashboard if not given", None)
+    again: bool = option("push everything again, whatever was pushed before", False)
+    workspace: bool = option("also make a workspace of the study, with its panels", False)
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,29 @@ class SyncResult:
     study : str
     runs, points : int
         Runs of which something was new, and points of their curves.
+    has_results : bool
+        Whether the results of the study were new.
     uploaded : int
         Folders written offline before that were uploaded.
     waiting : list of Path
         Folders that wait for an upload.
     command : str or None
         What uploads them.
+    workspace : Path or None
+        The description of the workspace.
+    hints : list of str
+        What a person may want to know of what was pushed.
     """
 
     study: str
     runs: int
     points: int
+    has_results: bool
     uploaded: int
     waiting: list[Path]
     command: str | None
+    workspace: Path | None
+    hints: list[str]
 
     code = 0
 
@@ -67,7 +80,12 @@ class SyncResult:
 
     def show(self, screen: Screen) -> None:
         """How much was pushed, and how the rest is uploaded."""
-        screen.say(f"{self.study}: {self.points} points of {self.runs} runs pushed")
+        results = " and the study's results" if self.has_results else ""
+        screen.say(f"{self.study}: {self.points} points of {self.runs} runs{results} pushed")
+        if self.workspace is not None:
+            screen.say(f"workspace: {self.workspace}")
+        for hint in self.hints:
+            screen.say(hint)
         if self.command is not None:
             folder = self.waiting[0].parent
             screen.say(
@@ -91,14 +109,22 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
     if not options.seconds > 0:
         raise ConfigError(f"seconds = {options.seconds}: allowed is above 0")
     outputs = options.outputs_path
-    read_plan(outputs, options.study)  # a wrong name is refused before wandb is loaded
+    plan = read_plan(outputs, options.study)  # a wrong name is refused before wandb is loaded
     # Here, because wandb is an extra.
     with needs_extra("a mirror on wandb"):
-        from scalinglab.wandb_mirror import WandbMirror, upload_command
+        from scalinglab.wandb_client import upload_command
+        from scalinglab.wandb_mirror import WandbMirror
+
+        if options.workspace:
+            from scalinglab.wandb_workspace import make_workspace
 
     folder = Path(options.dir).absolute() if options.dir else outputs / "dashboard"
     runs = points = uploaded = 0
     with WandbMirror(folder, options.project, options.entity, options.mode) as mirror:
+        ours = [run_id_of(options.study), *(run.run_id for run in plan.runs)]
+        if options.again:
+            mirror.forget(ours)
+        gone = mirror.gone(ours)
         if options.mode == "online" and (uploaded := mirror.upload()):
             screen.say(f"uploaded {uploaded} folders that were written offline")
         while True:
@@ -109,9 +135,36 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
             if pushed.runs:
                 screen.say(f"{options.study}: {pushed.points} points of {pushed.runs} runs")
             time.sleep(options.seconds)
+        plan = read_plan(outputs, options.study)
+        has_results = mirror.push_study(study_results(outputs, plan, states(plan.runs).values()))
     waiting = mirror.waiting() if options.mode == "offline" else []
-    command = upload_command(waiting) if waiting else None
-    return SyncResult(options.study, runs, points, uploaded, waiting, command)
+    return SyncResult(
+        options.study,
+        runs,
+        points,
+        has_results,
+        uploaded,
+        waiting,
+        upload_command(waiting) if waiting else None,
+        make_workspace(folder, options, plan) if options.workspace else None,
+        _hints(outputs, plan, gone, folder),
+    )
+
+
+def _hints(outputs: Path, plan: StoredPlan, gone: list[str], folder: Path) -> list[str]:
+    command = f"scaling sync {override('study', plan.study.name)}"
+    hints = []
+    if gone:
+        hints.append(
+            f"folders of {len(gone)} runs are gone from {folder}/wandb; if they were not uploaded "
+            f"before, {command} again=true writes them again"
+        )
+    if is_outdated(outputs, plan):
+        hints.append(
+            f"its runs have no report, or an older one: scaling report "
+            f"{override('study', plan.study.name)} writes it, {command} then adds it"
+        )
+    return hints
 
 
 @dataclass(frozen=True)
@@ -124,13 +177,15 @@ class _Pushed:
 
 
 def _push(mirror: WandbMirror, outputs: Path, options: SyncOptions, screen: Screen) -> _Pushed:
+    from scalinglab.wandb_mirror import InStudy
+
     plan = read_plan(outputs, options.study)
     current = states(plan.runs)
     runs = points = 0
     for run in plan.runs:
-        state, roles = current[run.run_id], ",".join(run.roles)
+        of = InStudy(options.study, ",".join(run.roles), run.varies, plan.study.question)
         try:
-            pushed = mirror.push(run.folder, options.study, roles, state, keep_open=options.watch)
+            pushed = mirror.push(run.folder, of, current[run.run_id], keep_open=options.watch)
         except DamagedFile as error:
             tell(error, "its run is not pushed")
             continue

@@ -59,6 +59,7 @@ def nothing_trained() -> Iterator[None]:
         patch.setattr("scalinglab.study.detach", _trains)
         patch.setattr("scalinglab.single_run.train_in_process", _trains)
         patch.setattr("scalinglab.wandb_mirror.WandbMirror.push", lambda *_, **__: 0)
+        patch.setattr("scalinglab.wandb_mirror.WandbMirror.push_study", lambda *_: False)
         yield
 
 

@@ -263,7 +263,13 @@ def laws_of(
     sizes: bool = False,
     seed: int = 0,
 ) -> dict[str, Result]:
-    """A law for each validation set, from the mixtures that are no test."""
+    """A law for each validation set, from the mixtures that are no test.
+
+    Raises
+    ------
+    UserError
+        If there are too few mixtures for the law.
+    """
     fitted = rows[~rows["held_out"]]
     if fitted["mixture"].nunique() <= len(found.pools) + 1:
         raise UserError(

@@ -230,7 +230,9 @@ def _finished(
     keys = [c for c in ("N", "D") if c in runs]
     if len(keys) == 2:
         notes += label_sentences(differing_labels(runs[runs["status"] == State.DONE], keys), keys)
-    runs = runs.rename(columns={"run": "run_id"}).drop(columns="_row", errors="ignore")
+    # What a program calls run_id is kept beside what tells its runs apart.
+    names = {"run_id": "logged_run_id", "run": "run_id"}
+    runs = runs.rename(columns=names).drop(columns="_row", errors="ignore")
     if len(curves):
         of_run = [c for c in ("N", "seed", "schedule", "status", "resolution") if c in runs]
         curves = curves.merge(

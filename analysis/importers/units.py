@@ -142,11 +142,12 @@ def with_counts(
             "n_total": table if tied else 2 * table,
         }
         block = runs[shape_columns[0]] - more[shape_columns[0]]
-        runs = runs.assign(**{c: block + more[c] for c in more if c not in runs})
-        notes.append(
-            f"{', '.join(c for c in more if c not in shape_columns)} were counted from"
-            f" {shape_columns[0]}, vocab and width"
-        )
+        counted = [c for c in more if c not in runs]
+        runs = runs.assign(**{c: block + more[c] for c in counted})
+        if counted:
+            notes.append(
+                f"{', '.join(counted)} were counted from {shape_columns[0]}, vocab and width"
+            )
     elif "N" in runs and not shape_columns:
         notes.append(
             "N: nothing says whether embeddings are counted; say n_count=n_total,"

@@ -90,9 +90,10 @@ class InitialWeights:
         """What matched, in a sentence."""
         total = self.matched + len(self.left)
         text = f"{self.matched} of {total} parameters begin with the weights of {self.source}"
-        for words, names in (("as drawn begin", self.left), ("unused there are", self.unused)):
-            if names:
-                text += f"; {words} {first_of(names)}"
+        if self.left:
+            text += f"; drawn are {first_of(self.left)}"
+        if self.unused:
+            text += f"; no parameter takes {first_of(self.unused)}"
         return text
 
 

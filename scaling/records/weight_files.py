@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -183,9 +184,13 @@ def check_finite(tensors: Mapping[str, StoredTensor], where: str) -> None:
 
 
 def keep_copy(files: Sequence[Path], content: str, outputs: Path) -> None:
-    """Copy files to where their content is looked for, unless it is there."""
+    """Copy files to where their content is looked for, unless it is there.
+
+    The copy is young then: `scaling gc` leaves it alone until the run that is planned is stored.
+    """
     place = outputs / WEIGHTS / content
     if place.is_dir():
+        os.utime(place)
         return
     place.parent.mkdir(parents=True, exist_ok=True)
 

@@ -25,7 +25,7 @@ class ImportOptions:
     """Options of an import: where the runs are, how they are read, what the study asks."""
 
     source: list[str] = option(
-        "files, a folder, or wandb:ENTITY/PROJECT; source= is needed where a name holds an equals"
+        "files, a folder, wandb:ENTITY/PROJECT or wandb:FOLDER; source= is needed where a name holds an equals"
         " sign",
         [],
         bare=True,
@@ -109,14 +109,28 @@ def _read(options: ImportOptions) -> Imported:
     if not remote:
         if options.sweep or options.tags or options.state:
             raise ConfigError(
-                f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT; the source is a file"
+                f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT or {_WANDB}FOLDER; the source is a file"
             )
         return analysis.read_runs(options.source, runs=options.runs, pattern=options.pattern, **how)
     if len(options.source) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
+    if _is_folder(remote[0]):
+        if options.sweep:
+            raise ConfigError("sweep chooses runs of wandb's server; a folder does not tell it")
+        with needs_extra("an import from wandb's folders"):
+            from scalinglab.wandb_folder import folder_runs
+
+            folder = Path(remote[0]).expanduser()
+            runs = folder_runs(folder, tags=options.tags, state=options.state)
+        return analysis.read_wandb(runs, **how)
     # Here, because wandb is an extra.
     with needs_extra("an import from wandb"):
-        from scalinglab.wandb_mirror import wandb_runs
+        from scalinglab.wandb_client import wandb_runs
 
-    runs = wandb_runs(remote[0], sweep=options.sweep, tags=options.tags, state=options.state)
-    return analysis.read_wandb(runs, **how)
+    found = wandb_runs(remote[0], sweep=options.sweep, tags=options.tags, state=options.state)
+    return analysis.read_wandb(found, **how)
+
+
+def _is_folder(source: str) -> bool:
+    """Whether a source is a folder that wandb wrote, not the two names of a project."""
+    return source[:1] in ("/", ".", "~") or source.count("/") > 1 or Path(source).is_dir()

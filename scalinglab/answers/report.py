@@ -10,10 +10,15 @@ from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.reporting.written import ANSWER, PAGE
 from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.atomic import write_json
+from scalinglab.scaling.text.plain import plain
 from scalinglab.source import StudySource, loss_column
 
 if TYPE_CHECKING:
@@ -82,6 +87,15 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
         return analysis.runs_without_law(source.outputs, source.name, str(error), **how)
 
 
+def facts(answer: Answer | RunsWithoutLaw | Verdict) -> dict[str, Any]:
+    """Everything that an answer says, in numbers."""
+    if isinstance(answer, Answer):
+        return facts_of_answer(answer)
+    if isinstance(answer, RunsWithoutLaw):
+        return facts_without_law(answer)
+    return facts_of_verdict(answer)
+
+
 def write_page(answer: Answer | RunsWithoutLaw | Verdict, to: str | Path | None = None) -> Path:
     """Write an answer as one self-contained HTML page.
 
@@ -89,14 +103,19 @@ def write_page(answer: Answer | RunsWithoutLaw | Verdict, to: str | Path | None 
     ----------
     answer : Answer, RunsWithoutLaw or Verdict
     to : path, optional
-        Default: report.html in the study's folder.
+        Default: report.html in the study's folder, with answer.json, the same in numbers.
 
     Returns
     -------
     Path
         Where it was written.
     """
-    path = Path(to or answer.outputs / "studies" / answer.study / "report.html")
+    folder = answer.outputs / "studies" / answer.study
+    path = Path(to or folder / PAGE)
     if isinstance(answer, Answer | RunsWithoutLaw):
-        return analysis.write_report(answer, path)
-    return analysis.write_verdict(answer, path)
+        analysis.write_report(answer, path)
+    else:
+        analysis.write_verdict(answer, path)
+    if not to:
+        write_json(folder / ANSWER, plain(facts(answer)))
+    return path

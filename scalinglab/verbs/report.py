@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
-from scalinglab.analysis.reporting.verdict import facts_of_verdict
 from scalinglab.analysis.tables.interval_text import with_intervals
-from scalinglab.answers.report import AnswerOptions, answer, write_page
+from scalinglab.answers.report import AnswerOptions, answer, facts, write_page
 from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.source import StudyOptions
@@ -40,7 +38,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Everything that the answer says, in numbers."""
-        return _facts(self.answer) | {"report": self.page}
+        return facts(self.answer) | {"report": self.page}
 
     def show(self, screen: Screen) -> None:
         """The answer in words, then where its page is."""
@@ -69,16 +67,6 @@ def run(options: ReportOptions, screen: Screen) -> Report:
         return Report(result, write_page(result, options.to))
     except OSError as error:
         return Report(result, None, error)
-
-
-def _facts(answer: Answer | RunsWithoutLaw | Verdict) -> dict[str, Any]:
-    if isinstance(answer, Answer):
-        return facts_of_answer(answer)
-    return (
-        facts_without_law(answer)
-        if isinstance(answer, RunsWithoutLaw)
-        else facts_of_verdict(answer)
-    )
 
 
 def _show_runs(screen: Screen, study: RunsWithoutLaw) -> None:

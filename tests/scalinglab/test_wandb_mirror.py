@@ -14,11 +14,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from scalinglab import Study, analysis
+from scalinglab.analysis.reporting.written import figures_in
+from scalinglab.answers.report import write_page
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.wandb_mirror import MirrorError, WandbMirror
+from scalinglab.wandb_client import MirrorError
+from scalinglab.wandb_folder import folder_runs
+from scalinglab.wandb_mirror import InStudy, WandbMirror
 
 
 @pytest.fixture
@@ -40,6 +45,9 @@ def runs(outputs: Path) -> dict[str, RunFolder]:
     return found
 
 
+FIT = InStudy("tiny", "fit", "optimizer=adamw loops=2", "Does it <run>?")
+
+
 def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("wandb/offline-run-*"))
 
@@ -52,24 +60,17 @@ def read(segment: Path) -> list[dict]:
 
 
 def history(segment: Path) -> pd.DataFrame:
-    items = [
-        r["history"]["item"] | {"step": r["history"]["step"]["num"]}
-        for r in read(segment)
-        if r["type"] == "history"
-    ]
-    return pd.DataFrame(items)
+    return pd.DataFrame([r["history"]["item"] for r in read(segment) if r["type"] == "history"])
 
 
 def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     with WandbMirror(tmp_path / "board", "p") as board:
-        pushed = {state: board.push(f, "tiny", "fit", state) for state, f in runs.items()}
-    done, diverged = (
-        next(s for s in segments(tmp_path / "board") if runs[state].run_id in s.name)
-        for state in ("done", "diverged")
-    )
+        pushed = {state: board.push(f, FIT, state) for state, f in runs.items()}
+    (done,) = (s for s in segments(tmp_path / "board") if runs["done"].run_id in s.name)
     points, curve = history(done), pd.read_csv(runs["done"].curve_file()).set_index("step")
     assert len(points) == pushed["done"]
-    points.index = points["step"] - len(curve)
+    assert points["_step"].equals(points["step"])  # wandb's own step is the true one
+    points = points.set_index("step")
     for ours, theirs in {
         "loss": "train/loss",
         "lr": "train/lr",
@@ -81,65 +82,112 @@ def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     pd.testing.assert_series_equal(
         points["validation/loss"].dropna(), validation, check_names=False, check_exact=True
     )
+    found = {run.id: run for run in folder_runs(tmp_path / "board")}
+    run, record = found[runs["done"].run_id], runs["done"].record()
+    assert run.config["arm"] == {"optimizer": "adamw", "loops": 2}
+    assert run.config["science"] == record.spec.science
+    assert run.config["counts"] == record.spec.counts
+    assert run.config["code"]["fingerprint"] == record.code.fingerprint
+    assert run.config["machine"]["host"] == record.machine.host
+    assert run.summary["final/validation_loss"] == record.final.validation_loss
+    assert run.summary["seconds"] == record.throughput.seconds
+    attempts = [runs["done"].attempt(n) for n in runs["done"].attempt_numbers()]
+    span = attempts[0].owner.started, attempts[-1].end.ended
+    assert run.summary["wall_seconds"] == pytest.approx(span[1] - span[0])
+    assert points["_timestamp"].between(*span).all()
+    assert {i: r.summary["state"] for i, r in found.items()} == {
+        f.run_id: state for state, f in runs.items()
+    }
     records = read(done)
-    run = next(r["run"] for r in records if r["type"] == "run")
-    assert run["run_id"] == runs["done"].run_id
-    assert (run["run_group"], run["job_type"]) == ("tiny", "fit")
-    assert run["config"]["update"]["science"] == runs["done"].record().spec.science
-    assert run["config"]["update"]["counts"] == runs["done"].record().spec.counts
-    axes = {m["name"]: m.get("step_metric") for r in records if (m := r.get("metric"))}
-    assert axes["validation/loss"] == "tokens" and "flops" in axes
-    summary: dict = {}
-    for record in records:
-        summary |= record.get("summary", {}).get("update", {})
-    final = runs["done"].record().final
-    assert summary["final/validation_loss"] == final.validation_loss
-    assert summary["state"] == "done"
-    assert any('"diverged"' in json.dumps(r) for r in read(diverged))
+    said = next(r["run"] for r in records if r["type"] == "run")
+    assert (said["run_group"], said["job_type"], said["notes"]) == ("tiny", "fit", FIT.question)
+    metrics = {m["name"]: m for r in records if (m := r.get("metric"))}
+    assert metrics["validation/loss"]["step_metric"] == "tokens"
+    assert {n for n, m in metrics.items() if m["options"].get("hidden")} == {
+        "step",
+        "tokens",
+        "flops",
+    }
+
+
+def test_what_is_mirrored_is_read_back_as_the_same_runs(sync, outputs) -> None:
+    assert sync("study=tiny", "project=p")[0] == 0
+    found = folder_runs(outputs / "dashboard")
+    assert all(run.id != "study-tiny" for run in found)  # it is no run
+    read_back = analysis.read_wandb(found)
+    there = read_back.runs.set_index("run_id").sort_index()
+    here = analysis.load(outputs, study="tiny").set_index("run_id").loc[there.index]
+    assert len(there) == len(found) == len(list(outputs.glob("runs/*")))
+    assert {*there["status"]} == {"done", "unfinished"}
+    ended = there["status"] == "done"
+    assert ended.equals(here["status"] == "done")
+    for column in ("N", "D", "C", "loss", "train_loss", "seed", "schedule", "n_total", "n_block"):
+        left, right = there.loc[ended, column], here.loc[ended, column]
+        pd.testing.assert_series_equal(left, right, check_dtype=False)
+    curves = analysis.load_curves(outputs, study="tiny").dropna(subset=["loss"])
+    measured = read_back.curves.dropna(subset=["loss"])
+    columns, key = ["run", "step", "tokens", "lr", "loss"], ["run", "step"]
+    left, right = (
+        t[t["run"].isin(there.index[ended])][columns].sort_values(key).reset_index(drop=True)
+        for t in (measured, curves)
+    )
+    pd.testing.assert_frame_equal(left, right, check_dtype=False)
 
 
 def test_pushing_again_pushes_only_what_is_new(runs, tmp_path) -> None:
     folder = tmp_path / "board"
     for study, points in (("tiny", True), ("tiny", False), ("other", False), ("other", False)):
         with WandbMirror(folder, "p") as board:
-            assert bool(board.push(runs["done"], study, "fit", "done")) == points
+            assert bool(board.push(runs["done"], InStudy(study, "fit"), "done")) == points
     first, second = segments(folder)  # the second says that another study has it, too
     assert history(second).empty
     said = next(r["run"] for r in read(second) if r["type"] == "run")
     assert said["run_group"] == "tiny" and said["tags"] == ["fit", "other", "tiny"]
 
 
-def test_progress_comes_before_the_curve(runs, tmp_path) -> None:
+def test_live_and_final_are_one_metric(runs, tmp_path) -> None:
     folder = runs["done"]
     done = folder.done_file.read_text()
+    curve = pd.read_csv(folder.curve_file()).set_index("step")
+    validated = curve["validation_loss"].dropna()
+    first = int(validated.index[0])
     folder.done_file.unlink()
     claim = Claim.acquire(folder, 60.0)
     with WandbMirror(tmp_path / "board", "p") as board:
-        assert board.push(folder, "tiny", "fit", "running", keep_open=True) == 0
-        for step in (10, 10, 20):  # the same heartbeat is pushed once
-            claim.report({"step": step, "steps": 80, "loss": 2.0, "tokens_per_second": 1e3})
-            board.push(folder, "tiny", "fit", "running", keep_open=True)
+        assert board.push(folder, FIT, "running", keep_open=True) == 0
+        for step in (first, first, first + 3):  # the same heartbeat is pushed once
+            said = {} if step == first else {str(first): float(validated[first])}  # it comes later
+            loss = float(curve.loc[step, "loss"])
+            claim.report({"step": step, "loss": loss, "tokens_per_second": 1e3, "validation": said})
+            board.push(folder, FIT, "running", keep_open=True)
         claim.release("interrupted")
         folder.done_file.write_text(done)
         for state in ("running", "done"):  # the run has ended since its state was looked up
-            board.push(folder, "tiny", "fit", state, keep_open=True)
+            board.push(folder, FIT, state, keep_open=True)
     (segment,) = segments(tmp_path / "board")
     points = history(segment)
-    assert points["step"].is_monotonic_increasing and points["step"].is_unique
-    assert points["progress/loss"].notna().sum() == 2
-    assert points["train/loss"].notna().sum() == len(points) - 2
+    assert points["_step"].is_monotonic_increasing and points["_step"].is_unique
+    assert points["train/tokens_per_second"].notna().sum() == 2
+    for ours, theirs in {"loss": "train/loss", "lr": "train/lr"}.items():
+        said = points.dropna(subset=[theirs]).drop_duplicates("step").set_index("step")[theirs]
+        assert said.equals(curve.loc[said.index, ours].astype(said.dtype))
+    assert points.dropna(subset=["train/loss"])["step"].is_unique  # said live or at the end
+    said = points.dropna(subset=["validation/loss"]).set_index("step")["validation/loss"]
+    assert said.sort_index().to_dict() == validated.to_dict()
+    run = analysis.read_wandb(folder_runs(tmp_path / "board")).runs.iloc[0]
+    assert (run["status"], run["loss"]) == ("done", validated.iloc[-1])
 
 
 def test_what_a_killed_push_left_is_written_again(runs, tmp_path) -> None:
     folder, board = runs["done"], tmp_path / "board"
     with WandbMirror(board, "p") as first:
-        first.push(folder, "tiny", "fit", "done")
+        first.push(folder, FIT, "done")
     (segment,) = segments(board)
     note = board / "pushed" / "p" / f"{folder.run_id}.json"
     write_json(note, read_json(note) | {"writing": str(segment), "before": {}})
     (segment / "half").touch()
     with WandbMirror(board, "p") as second:
-        assert second.push(folder, "tiny", "fit", "done") > 0
+        assert second.push(folder, FIT, "done") > 0
     (again,) = segments(board)
     assert not (again / "half").exists() and len(history(again)) > 10
 
@@ -198,7 +246,7 @@ def test_a_server_without_a_key_is_one_sentence(sync, outputs, monkeypatch) -> N
         shutil.rmtree(done.parent / "attempts")
         done.unlink()  # never begun, as far as anybody can see
     code, out, _ = sync("study=tiny")
-    assert code == 0 and "2 runs pushed" in out and "wandb sync" in out
+    assert code == 0 and "2 runs and the study's results pushed" in out and "wandb sync" in out
     server = HTTPServer(("127.0.0.1", 0), Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
@@ -206,4 +254,49 @@ def test_a_server_without_a_key_is_one_sentence(sync, outputs, monkeypatch) -> N
     server.shutdown()
     server.server_close()
     assert code == 2 and "No API key configured" in error and error.count("\n") == 1
-    assert len(segments(outputs / "dashboard")) == 2  # nothing is lost
+    assert len(segments(outputs / "dashboard")) == 3  # two runs and the study: nothing is lost
+
+
+def test_a_study_run_has_its_results(sync, outputs) -> None:
+    folder = outputs / "studies" / "tiny"
+    _, out, _ = sync("study=tiny")
+    assert "scaling report study=tiny writes it" in out
+    answered = Study.open("tiny", outputs=str(outputs)).answer(
+        resamples=20, multiverse=False, laws=False
+    )
+    write_page(answered)
+    _, out, _ = sync("study=tiny")
+    assert "and the study's results pushed" in out and "writes it" not in out
+    _, out, _ = sync("study=tiny")
+    assert "results" not in out  # they are not new
+    segment = segments(outputs / "dashboard")[-1]
+    records = read(segment)
+    content = next(r["artifact"] for r in records if r["type"] == "artifact")["manifest"]
+    files = {f["path"]: Path(f["local_path"]) for f in content["contents"]}
+    assert {"report.html", "answer.json", "plan.json"} <= set(files)
+    assert any(name.startswith("figures/") and name.endswith(".svg") for name in files)
+    assert all(path.is_relative_to(outputs / "dashboard") for path in files.values())
+    assert files["report.html"].read_bytes() == (folder / "report.html").read_bytes()
+    summary: dict = {}
+    for record in records:
+        summary |= record.get("summary", {}).get("update", {})
+    values = answered.law.summary["value"]
+    assert {n: summary[f"law/{n}"] for n in values.index} == values.to_dict()
+    assert summary["answer"] == answered.sentences()[0]
+
+
+def test_folders_that_are_gone_are_told_and_written_again(sync, outputs) -> None:
+    for done in sorted(outputs.glob("runs/*/DONE"))[2:]:
+        shutil.rmtree(done.parent / "attempts")
+        done.unlink()
+    sync("study=tiny")
+    shutil.rmtree(outputs / "dashboard" / "wandb")
+    code, out, _ = sync("study=tiny")
+    assert code == 0 and "folders of 3 runs are gone" in out and "again=true" in out
+    code, out, _ = sync("study=tiny", "again=true")
+    assert code == 0 and "2 runs and the study's results pushed" in out and "are gone" not in out
+
+
+def test_figures_of_a_page_are_read_by_name() -> None:
+    page = '<figure id="law-1" class="broad"><div><svg a="1"><g/></svg></div><div class="b"><svg/>'
+    assert figures_in(page + "</div></figure>") == {"law-1": '<svg a="1"><g/></svg>'}

@@ -13,7 +13,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.tables.factors import read_formula
-from scalinglab.wandb_mirror import filters
+from scalinglab.wandb_client import filters
 
 
 def surface(**more) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.run.command_line import fill
 from scalinglab.scaling.text.shell import override
-from scalinglab.wandb_mirror import upload_command
+from scalinglab.wandb_client import upload_command
 
 NAMES = (
     "plain/path-1.csv",

@@ -1,0 +1,94 @@
+"""A workspace of a study on wandb: its panels and the columns of its runs, ready to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import wandb_workspaces.reports.v2 as panels
+import wandb_workspaces.workspaces as workspaces
+
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.sweeps.plan.varying import settings_in
+from scalinglab.wandb_points import STEP_METRIC, TRAIN, VALIDATION
+
+if TYPE_CHECKING:
+    from scalinglab.sweeps.store.stored_plan import StoredPlan
+    from scalinglab.sync import SyncOptions
+
+_FINAL = "final/validation_loss"
+
+
+def make_workspace(folder: Path, options: SyncOptions, plan: StoredPlan) -> Path:
+    """Write the description of the workspace; with mode=online save it on wandb, too.
+
+    Returns
+    -------
+    Path
+        Of the description, JSON as wandb keeps it.
+
+    Raises
+    ------
+    UserError
+        If wandb does not take it.
+    """
+    workspace = study_workspace(plan, options.project, options.entity)
+    path = folder / "workspaces" / f"{plan.study.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, workspace._to_model().model_dump_json(by_alias=True, exclude_none=True))
+    if options.mode == "online":
+        try:
+            workspace.save()
+        except Exception as error:  # whatever its client raises: the runs are pushed already
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"wandb did not take the workspace {path}: {first}") from error
+    return path
+
+
+def study_workspace(
+    plan: StoredPlan, project: str, entity: str | None = None
+) -> workspaces.Workspace:
+    """The losses on the way and at the end, how training went, and the report."""
+    varied = dict.fromkeys(name for run in plan.runs for name in settings_in(run.varies))
+    columns = ["config:N", "config:D", *(f"config:arm.{name}" for name in varied)]
+    return workspaces.Workspace(
+        entity=entity or "",
+        project=project,
+        name=f"study {plan.study.name}",
+        sections=[
+            workspaces.Section(
+                name="Losses",
+                is_open=True,
+                panels=[
+                    _line("Validation loss", VALIDATION, log_y=True),
+                    _line("Training loss", TRAIN, log_y=True),
+                    panels.ScatterPlot(
+                        title="Final loss against compute",
+                        x=panels.Config("C"),
+                        y=panels.SummaryMetric(_FINAL),
+                        log_x=True,
+                        log_y=True,
+                    ),
+                ],
+            ),
+            workspaces.Section(
+                name="Training",
+                panels=[
+                    _line("Learning rate", "train/lr"),
+                    _line("Gradient norm", "train/grad_norm", log_y=True),
+                    _line("Tokens a second", "train/tokens_per_second"),
+                ],
+            ),
+            workspaces.Section(name="Report", panels=[panels.MediaBrowser(media_keys=["report"])]),
+        ],
+        settings=workspaces.WorkspaceSettings(x_axis=STEP_METRIC, max_runs=100),
+        runset_settings=workspaces.RunsetSettings(
+            filters=[workspaces.Tags().isin([plan.study.name])],
+            pinned_columns=[*columns, f"summary:{_FINAL}", "summary:state"],
+        ),
+    )
+
+
+def _line(title: str, metric: str, log_y: bool = False) -> panels.LinePlot:
+    return panels.LinePlot(title=title, x=STEP_METRIC, y=[metric], log_x=True, log_y=log_y)
