@@ -41,7 +41,9 @@ from scalinglab.scaling.read_options import class_of
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
-_OPEN = re.compile(r"(model\.(options|base_options|roles)|data\.tokenizer\.options)[.=]")
+_OPEN = re.compile(
+    r"(model\.(options|base_options|roles)|data\.tokenizer\.options|init_from\.names)[.=]"
+)
 _NAMED_SLOT = re.compile(rf"model/({'|'.join(named_slots())})=")
 _POOL = re.compile(r"data\.pools\.\w+\.")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")

@@ -113,7 +113,8 @@ def compare_arms(
     law = find(law)
     if law.curve or set(law.inputs) != {"N", "D"}:
         raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
-    runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
+    every, censored, arms = _arms_of(as_loss(data, loss), arm, between)
+    runs = trials_chosen(every, "_arm").reset_index(drop=True)
     refuse_different_sets(runs)
     settings = pd.DataFrame() if differences is None else differences
     comparison = ArmComparison(
@@ -127,8 +128,12 @@ def compare_arms(
         crossover={},
         censored=censored,
         differences=settings,
-        ended=_count(runs["_arm"], arms),
-        warnings=(*_of_sets(runs, arms), *_of_settings(settings)),
+        ended=_count(every["_arm"], arms),
+        warnings=(
+            *_of_trials(len(every), len(runs)),
+            *_of_sets(runs, arms),
+            *_of_settings(settings),
+        ),
     )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(comparison, warnings=(*comparison.warnings, lacking))
@@ -199,7 +204,6 @@ def _arms_of(
     censored = _count(runs["_arm"][lost], chosen)
     runs = runs[~lost & runs["loss"].notna()].drop(columns="arm", errors="ignore")
     _refuse_points_on_the_way(runs)
-    runs = trials_chosen(runs, "_arm")
     return runs.reset_index(drop=True), censored, (chosen[0], chosen[1])
 
 
@@ -218,6 +222,16 @@ def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
             f" end (the first is {name}): with the learning rate on its way down, a loss says where"
             " on the way it was taken; compare ends"
         )
+
+
+def _of_trials(ended: int, chosen: int) -> list[str]:
+    """That runs were left out, where learning rates were tried."""
+    if chosen == ended:
+        return []
+    return [
+        f"{ended - chosen} of {ended} runs are left out: of several learning rates at one size and"
+        " length each arm counts at its best"
+    ]
 
 
 def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:

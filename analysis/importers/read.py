@@ -94,6 +94,10 @@ def _with_scores(imported: Imported, scores: Sequence[Raw]) -> Imported:
             f"scores are of the model {unknown[0]!r}, which is no run"
             f"{nearest(unknown[0], imported.runs['run_id'])}"
         )
+    if both := [name for name in by_run if name in imported.runs]:
+        raise UserError(
+            f"column {both[0]!r} is in the table of runs and in results of a harness; name one of them"
+        )
     runs = imported.runs.join(by_run.astype(float).reindex(ids).set_axis(imported.runs.index))
     notes = [f"scores of {len(by_run)} of {len(runs)} runs were joined by the names of models"]
     notes += [note for raw in scores for note in raw.notes]

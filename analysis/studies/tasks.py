@@ -115,7 +115,8 @@ def _chain_of(
         finding.tables[f"Parameters of {law.law.name}, {task}"] = law.summary.reset_index()
     if len(ahead):
         tested = _tested(chain, ahead)
-        finding.sentences.append(_forecast(tested, task))
+        for _, one_size in tested.groupby(["N", "D"]):
+            finding.sentences.append(_forecast(one_size, task))
         finding.tables[f"Held out, {task}"] = tested
     if larger is not None and len(larger):
         finding.sentences.append(_predicted(chain, larger, task))
@@ -138,7 +139,7 @@ def _tested(chain: TaskChain, ahead: pd.DataFrame) -> pd.DataFrame:
 
 
 def _forecast(tested: pd.DataFrame, task: str) -> str:
-    """Both steps beside what was measured, and whether the chain holds, as far as intervals tell."""
+    """Both steps beside what was measured at one N and D, and whether the chain holds."""
     steps = {
         "Accuracy": ("accuracy", "predicted", "", ".3f"),
         "Loss": ("task_loss", "predicted_loss", "loss_", ".3g"),
@@ -162,7 +163,8 @@ def _forecast(tested: pd.DataFrame, task: str) -> str:
         end = "the chain does not hold: the task's loss lies outside of its interval"
     else:
         end = "whether the chain holds cannot be told: the accuracy's interval is too wide, or there is none"
-    return f"{task} at N = {tested['N'].iloc[0]:,.0f}: {'; '.join(texts)}: {end}."
+    place = f"N = {tested['N'].iloc[0]:,.0f}, D = {tested['D'].iloc[0]:,.0f}"
+    return f"{task} at {place}: {'; '.join(texts)}: {end}."
 
 
 def _interval(row: pd.Series | Mapping[str, Any], begin: str = "", digits: str = ".3f") -> str:

@@ -239,3 +239,8 @@ def test_what_changes_nothing_or_does_not_fit_is_refused(overrides, message):
     with pytest.raises(ConfigError) as caught:
         compose(overrides)
     assert message in str(caught.value)
+
+
+def test_names_of_tensors_are_given_without_a_plus() -> None:
+    composed = compose(["init_from.run=abcd", 'init_from.names={head.weight: ""}'])
+    assert composed["init_from"]["names"] == {"head.weight": ""}

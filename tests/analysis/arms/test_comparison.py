@@ -110,6 +110,15 @@ def test_an_arm_with_too_few_runs_gets_no_law_but_its_pairs() -> None:
     assert tied.result is not None
 
 
+def test_of_several_rates_each_arm_counts_at_its_best_and_the_others_are_told() -> None:
+    few = runs()[lambda r: r["D"] < 2e9].assign(lr=0.01)
+    both = pd.concat([few, few.assign(lr=0.02, loss=1.1 * few["loss"])], ignore_index=True)
+    found, best = analysis.compare_arms(both), analysis.compare_arms(few)
+    assert found.pairs.ratio == best.pairs.ratio and found.ended == {"adamw": 20, "muon": 20}
+    assert found.warnings[0].startswith("20 of 40 runs are left out: of several learning rates")
+    assert "left out" not in best.warnings[0]
+
+
 def test_laws_that_do_not_cross_are_said_not_to() -> None:
     found = analysis.compare_arms(runs((300.0, 1500.0)), resamples=50)
     assert np.isnan(found.crossover["C"]) and found.crossover["towards"] == "B"

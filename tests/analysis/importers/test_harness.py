@@ -75,3 +75,7 @@ def test_runs_made_elsewhere_are_joined_by_the_name_of_their_model(tmp_path: Pat
     runs = read_runs(files).runs.set_index("run_id")
     assert runs.loc[["a-80-llama", "b"], "task.endings.acc"].tolist() == [0.5, 0.5]
     assert runs["task.endings.acc"].isna()["c"] and runs.loc["b", "loss"] == 3.25
+    scored = "run,N,D,loss,task.endings.acc\na-80-llama,1000,20000,3.5,1\nb,2000,20000,3.25,1\n"
+    (tmp_path / "sweep.csv").write_text(scored)
+    with pytest.raises(UserError, match="'task.endings.acc' is in the table of runs and in"):
+        read_runs(files)
