@@ -49,6 +49,9 @@ class Shown(ABC):
     def shown(self) -> Overview:
         """What a reader looks at first."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.shown.title}>"
+
     def _repr_html_(self) -> str:
         """As the cell of a notebook shows it."""
         page = self.shown

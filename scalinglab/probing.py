@@ -13,13 +13,14 @@ from scalinglab.options import SELECTION, option
 from scalinglab.prepare import launch_config
 from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.probes.folder import ProbeFolder, results
+from scalinglab.scaling.probes.probe import PROBES
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.sweeps.launch.asking import ALL, END, Asked, ask
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.launch.probes import launch_probes, unanswered
 from scalinglab.sweeps.plan.places import check_places
-from scalinglab.sweeps.store.asked import Ask, read_asks, store_ask, withdraw
+from scalinglab.sweeps.store.asked import Ask, asks_folder, read_asks, store_ask, withdraw
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.verb import INTERRUPTED
 
@@ -71,7 +72,7 @@ class Withdrawn:
         for question in self.questions:
             screen.say(f"no longer asked: {question}")
         if not self.questions:
-            screen.say(f"nothing that is asked of study {self.study!r} so lacks numbers")
+            screen.say(f"study {self.study!r}: no such question lacks numbers")
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,12 @@ def take_back(study: str, outputs: Path, options: ProbeOptions) -> Withdrawn:
     Raises
     ------
     ConfigError
-        If there is no such study, or steps or runs are named: a question goes as a whole.
+        If there is no such study or probe, or steps or runs are named: a question goes as a whole.
     """
     read_plan(outputs, study)
+    asked = {file.name.partition("-")[0] for file in asks_folder(outputs, study).glob("*.json")}
+    if options.probe is not None and options.probe not in asked:
+        PROBES.find(options.probe)
     whole = ProbeOptions(probe=options.probe, options=options.options, withdraw=True)
     if options != whole or (options.options and options.probe is None):
         raise ConfigError(

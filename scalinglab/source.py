@@ -14,6 +14,7 @@ from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.judgement import multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
+from scalinglab.analysis.tables.study_runs import require
 from scalinglab.options import OutputsOptions, VersionOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
@@ -78,6 +79,12 @@ class Source(ABC):
         """Runs at several learning rates and batches; the batch in tokens."""
 
     @abstractmethod
+    def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
+        """Runs that ended, with their ``role`` where there are several; the loss of diverged ones is
+        infinite.
+        """
+
+    @abstractmethod
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
@@ -134,6 +141,10 @@ class FileSource(Source):
 
     def sweep(self, options: CountOptions) -> pd.DataFrame:
         """As `Source.sweep`."""
+        return self.runs(options)[0]
+
+    def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
+        """As `Source.of_all_roles`."""
         return self.runs(options)[0]
 
     def counted(
@@ -210,6 +221,20 @@ class StudySource(Source):
         runs, _ = self.runs(options)
         runs = runs[runs["status"] == State.DONE]
         return runs.assign(batch=runs["batch"] * runs["context"])
+
+    def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
+        """As `Source.of_all_roles`."""
+        self._check_unit(options)
+        runs = analysis.load(
+            self.outputs,
+            study=self.name,
+            n_count=options.n_count or "n_matmul",
+            flops=options.flops or DEFAULT_CONVENTION,
+        )
+        require(runs, self.outputs, self.name)
+        runs = runs[runs["status"] != State.STOPPED]
+        runs = runs.assign(loss=runs["loss"].mask(runs["status"] == State.DIVERGED, float("inf")))
+        return with_settings(self.outputs, runs, options.columns.values())
 
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]

@@ -31,6 +31,8 @@ class Screen:
 
     Attributes
     ----------
+    is_standard : bool
+        Whether it is standard output, which a notebook shows in its cell.
     is_terminal : bool
     is_live : bool
         Whether it is a terminal that may be coloured and drawn again.
@@ -42,6 +44,7 @@ class Screen:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
+        self.is_standard = self._stream is sys.stdout
         self.is_verbose = False
         self.is_terminal = self._stream.isatty()
         self.is_live = (

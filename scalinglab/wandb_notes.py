@@ -56,7 +56,7 @@ class PushNotes:
 
     def write(self, run_id: str, note: Note, writing: Mapping[str, Any] | None = None) -> None:
         """Note what was pushed; `writing` while more is written."""
-        write_json(self._path(run_id), note | (writing or {}))
+        write_json(self._path(run_id), {**note, **(writing or {})})
 
     def forget(self, run_ids: Iterable[str]) -> None:
         """Let all of some runs be pushed again."""

@@ -73,11 +73,11 @@ def live_points(folder: RunFolder, live: Live) -> Points:
     beat = _beat(folder, attempt)
     lr = lr_array(run.pieces)
     rows: Points = []
-    for step, said in sorted(values.items()):
-        said = {name: value for name, value in said.items() if math.isfinite(value)}
-        if said:
+    for step, all_of_step in sorted(values.items()):
+        finite = {name: value for name, value in all_of_step.items() if math.isfinite(value)}
+        if finite:
             rate = {"train/lr": float(lr[step - 1])} if 0 < step <= len(lr) else {}
-            rows.append((step, axes(run, step) | rate | said | beat))
+            rows.append((step, axes(run, step) | rate | finite | beat))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""A study while it trains: live on a terminal, a line a finished run elsewhere."""
+"""A study while it trains: live on a terminal, a bar in a notebook, a line a finished run elsewhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.bar import bar_lines
+from scalinglab.cell_bar import cell_bar
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
 from scalinglab.show import blank, counts, duration, status_frame, with_varying
@@ -35,7 +36,9 @@ _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 
 
 class Watch:
-    """Shows a study's progress while it runs: live on a terminal, a line a change elsewhere."""
+    """Shows a study's progress while it runs: live on a terminal, as a bar in a notebook, a line a
+    change elsewhere.
+    """
 
     def __init__(self, screen: Screen, outputs: Path, study: str) -> None:
         self.screen = screen
@@ -45,6 +48,7 @@ class Watch:
         self._finished: dict[str, dict[str, Any]] = {}
         self._told: GrowingTable | None = None
         self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
+        self._cell = cell_bar() if screen.is_standard else None
         self._next = 0.0  # when the study is looked at again, by time.monotonic
 
     def __enter__(self) -> Watch:
@@ -76,12 +80,17 @@ class Watch:
         table = status(self.outputs, self.study, self._finished)
         for row in records_of(table):
             before = self._before.get(row["run_id"])
-            if before is not None and before != row["state"]:
+            is_news = before is not None and before != row["state"]
+            if is_news and not (self._cell and row["state"] == State.DONE):  # its bar counts them
                 self._say(row, table)
             self._before[row["run_id"]] = row["state"]
         if self.screen.is_live:
             self.screen.console.width = int(self.screen.width)  # it may have changed
             self._live.update(self._picture(table))
+        elif self._cell:
+            now = progress(self.outputs, self.study, table, ask_queue=False)
+            pace = _pace(now, table[table["state"] == State.RUNNING])
+            self._cell.update(_share(now, table), f"{self._heading(table)}   {pace}".rstrip())
 
     def _say(self, row: dict[str, Any], table: pd.DataFrame) -> None:
         """A line for a run that has come to an end or was interrupted."""
@@ -103,10 +112,8 @@ class Watch:
     def _picture(self, table: pd.DataFrame) -> Group:
         running = table[table["state"] == State.RUNNING]
         width = self.screen.width
-        elapsed = duration(time.monotonic() - self.began)
         lines: list[Text | Table] = [
-            Text(line)
-            for line in wrap(one_line(f"{self.study}: {counts(table['state'])}   {elapsed}"), width)
+            Text(line) for line in wrap(one_line(self._heading(table)), width)
         ]
         now = progress(self.outputs, self.study, table, ask_queue=False)
         lines += bar_lines(_share(now, table), _pace(now, running), width)
@@ -115,6 +122,10 @@ class Watch:
             frame, names = with_varying(shown, running["varies"])
             lines += table_lines(frame, width, optional=(*_OPTIONAL, *names[::-1]))
         return Group(*lines)
+
+    def _heading(self, table: pd.DataFrame) -> str:
+        elapsed = duration(time.monotonic() - self.began)
+        return f"{self.study}: {counts(table['state'])}   {elapsed}"
 
 
 def _told_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -109,12 +109,15 @@ GOOD = {
     "doctor": [[]],
     "collect": [["study=tiny"]],
     "parts": [[], ["kind=law"]],
-    "replay": [[], ["scalebench-parallel"], ["chinchilla", "data=nowhere"]],
+    "replay": [[], ["scalebench-parallel"]],
     "new": [["fresh"]],
     "completion": [["bash"]],
     "network": [["model.depth=1", "model.width=16", "data=markov"], ["study=tiny"]],
     "export": [["study=tiny"]],
-    "probe": [["study=tiny", "probe=validation", "launch=inline"]],
+    "probe": [
+        ["study=tiny", "probe=validation", "launch=inline"],
+        ["study=tiny", "withdraw=true", "probe=validation"],
+    ],
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }

@@ -39,13 +39,13 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
     if not len(origins):
         return result
     columns = {name: runs[name].to_numpy(float) for name in ("N", "D")}
-    at = [
+    positions = [
         sign * along(axis, columns) for axis, sign in zip(origins.axis, origins.sign, strict=True)
     ]
     arm = pd.factorize(runs["_arm"])[0]
-    ends = [min(a[arm == k].max() for k in range(arm.max() + 1)) for a in at]
+    ends = [min(a[arm == k].max() for k in range(arm.max() + 1)) for a in positions]
     edge = np.minimum(origins.edge, ends)
-    missed = _missed_ratios(result, runs, np.array(at))
+    missed = _missed_ratios(result, runs, np.array(positions))
     return replace(
         result,
         origins=replace(

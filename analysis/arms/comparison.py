@@ -28,7 +28,7 @@ _DOUBT = 0.05
 _SURE = 0.95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ArmComparison(Shown):
     """What two arms' runs say of each other.
 

@@ -122,8 +122,8 @@ def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
             return False
     if one["step"].iloc[-1] != other["step"].iloc[-1]:
         return False
-    at = np.union1d(one["step"], other["step"])
-    shares = [np.interp(at, c["step"], c["lr"] / c["lr"].max()) for c in (one, other)]
+    steps = np.union1d(one["step"], other["step"])
+    shares = [np.interp(steps, c["step"], c["lr"] / c["lr"].max()) for c in (one, other)]
     return bool(np.abs(shares[0] - shares[1]).max() <= _SAME)
 
 

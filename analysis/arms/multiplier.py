@@ -142,14 +142,14 @@ def _found(
     candidate_place = way.place(result, arms[1], np.array([cost]))
     if not way.best:
         ratios = compute_along_ladder(result, arms, way.ladder, cost) / cost
-        at = ratios[0] * cost if np.isfinite(ratios[0]) else cost
-        return ratios, (way.place(result, arms[0], np.array([at])), candidate_place)
+        base_cost = ratios[0] * cost if np.isfinite(ratios[0]) else cost
+        return ratios, (way.place(result, arms[0], np.array([base_cost])), candidate_place)
     (base, base_params), (candidate, params) = (law_of_arm(result, arm) for arm in arms)
     N, D = best_split(candidate, params, cost)
     losses = RELATIVE.possible(loss_at(candidate, params, N[:, None], D[:, None])[:, 0])
     best = compute_multiplier(base, base_params[:1], losses[:1], cost)[0]
-    at = best * cost if np.isfinite(best) else cost
-    here = way.place(result, arms[0], np.array([at]))
+    base_cost = best * cost if np.isfinite(best) else cost
+    here = way.place(result, arms[0], np.array([base_cost]))
     if len(losses) > 1:
         doubt = _doubt(result, arms, here, candidate_place)
         losses[1:] *= np.exp(t_draws(len(losses) - 1, result.settings["seed"]) * doubt)

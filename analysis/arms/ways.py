@@ -67,15 +67,17 @@ class Way:
     def measured(self, fits: Sequence[tuple[str, Result]], arms: Arms) -> list[float]:
         """The least and the largest compute at which both arms were measured where compared."""
         grid = np.geomspace(self.ladder.low, self.ladder.top, _GRID)
-        ok = np.ones(len(grid), bool)
+        is_inside = np.ones(len(grid), bool)
         for _, result in fits:
             candidate_place = self.place(result, arms[1], grid)
             both = (
                 self.place(result, arms[0], self._worth(result, arms, candidate_place) * grid),
                 candidate_place,
             )
-            ok &= [self.inside([_row(place, k) for place in both]) for k in range(len(grid))]
-        return [float(grid[k]) for k in np.flatnonzero(ok)[[0, -1]]] if ok.any() else []
+            is_inside &= [self.inside([_row(place, k) for place in both]) for k in range(len(grid))]
+        return (
+            [float(grid[k]) for k in np.flatnonzero(is_inside)[[0, -1]]] if is_inside.any() else []
+        )
 
     def _worth(self, result: Result, arms: Arms, place: Columns) -> Array:
         """The best fit's multiplier where the candidate is at some places; 1 along the ladder."""

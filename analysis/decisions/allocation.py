@@ -37,7 +37,7 @@ class NoBestSplit(UserError):
     """A budget whose loss falls to the end of the sizes tried: no split of it is the best."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Allocation(Shown):
     """The best size and number of tokens for each budget.
 

@@ -96,8 +96,7 @@ def best_mixture(
     most = _given("caps", caps, pools, 1.0)
     if sum(most) < 1:
         raise UserError(f"caps sum to {sum(most):.3g}: the shares of the pools sum to 1")
-    shares_of_target = _given("weights", weights, list(laws), 1.0 if weights is None else 0.0)
-    weight = shares_of_target / shares_of_target.sum()
+    weight = weights_of(weights, list(laws))
     terms = {target: _terms(law, pools, N, D) for target, law in laws.items()}
     count = min(_MOST_DRAWS + 1, *(len(floor) for floor, *_ in terms.values()))
     best_shares = np.array(
@@ -126,6 +125,23 @@ def best_mixture(
     columns = ["target", "weight", "loss", *(["lower", "upper"] if drawn else [])]
     table = pd.DataFrame(losses)[columns]
     return BestMixture(pd.DataFrame(rows), table, float((table["loss"] * weight).sum()))
+
+
+def weights_of(weights: Mapping[str, float] | None, targets: Sequence[str]) -> Array:
+    """Weight of each validation set in the mean; they sum to 1, and are equal if none are given.
+
+    Raises
+    ------
+    UserError
+        If a name is unknown, a weight is negative, or none is above 0.
+    """
+    values = _given("weights", weights, targets, 1.0 if weights is None else 0.0)
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
+        raise UserError(
+            f"weights = {dict(weights or {})}: each must be 0 or more, and one of them above 0"
+        )
+    shares: Array = values / values.sum()
+    return shares
 
 
 def _pools(law: Result) -> list[str]:

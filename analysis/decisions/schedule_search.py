@@ -144,11 +144,11 @@ def best_schedule(
 
 def usual_shapes(course: Course, peak: float, final_ratio: float) -> dict[str, Array]:
     """Cosine, linear and WSD with the same warm-up, peak and end, at the knots of a course."""
-    at = (course.knots - course.knots[0]) / (course.knots[-1] - course.knots[0])
+    passed = (course.knots - course.knots[0]) / (course.knots[-1] - course.knots[0])
     falls = {
-        "cosine": (1 + np.cos(np.pi * at)) / 2,
-        "linear": 1 - at,
-        f"wsd ({_WSD:.0%} linear)": np.clip((1 - at) / _WSD, 0, 1),
+        "cosine": (1 + np.cos(np.pi * passed)) / 2,
+        "linear": 1 - passed,
+        f"wsd ({_WSD:.0%} linear)": np.clip((1 - passed) / _WSD, 0, 1),
     }
     return {name: peak * (final_ratio + (1 - final_ratio) * fall) for name, fall in falls.items()}
 
@@ -158,19 +158,19 @@ def _search(
 ) -> Array:
     params = np.array([list(result.params.values())])
     floor, knots = final_ratio * peak, len(course.knots)
-    of = _falling(peak, floor) if monotone else _free(peak, floor)
+    coordinates = _falling(peak, floor) if monotone else _free(peak, floor)
     usual = list(usual_shapes(course, peak, final_ratio).values())
     candidates = list(usual)
     for start in usual:
         answer = minimize(
-            _objective(result.law, params, course, size, of.from_unconstrained),
-            of.to_unconstrained(start),
+            _objective(result.law, params, course, size, coordinates.from_unconstrained),
+            coordinates.to_unconstrained(start),
             jac=True,
             method="L-BFGS-B",
-            bounds=of.bounds(knots),
+            bounds=coordinates.bounds(knots),
             options={"maxiter": _ITERATIONS},
         )
-        candidates.append(of.from_unconstrained(answer.x[:, None])[:, 0])
+        candidates.append(coordinates.from_unconstrained(answer.x[:, None])[:, 0])
     judged = {str(k): course.rates(values) for k, values in enumerate(candidates)}
     last = _last_losses(result, params, judged, size.get("N"))
     return candidates[int(min(last, key=lambda k: last[k][0]))]

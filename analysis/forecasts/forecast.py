@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ _LOSSES = 40  # at most, of a curve
 _STARTS = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast(Shown):
     """The final loss of a run that has not ended.
 
@@ -94,7 +94,11 @@ class Forecast(Shown):
     @property
     def shown(self) -> Overview:
         """As `Shown`: the final loss with its interval."""
-        row = {"loss": self.loss, "loss_lower": self.lower, "loss_upper": self.upper}
+        row: dict[str, Any] = {
+            "loss": self.loss,
+            "loss_lower": self.lower,
+            "loss_upper": self.upper,
+        }
         row |= {"measured part": f"{self.share:.0%}", "law": self.law.law.name}
         table = pd.DataFrame([row])
         return Overview(

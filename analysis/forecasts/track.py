@@ -209,8 +209,8 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     if not _before_the_end(folder, done, forecast):
         return row | {"outcome": "made after the run had ended: does not count"}
     measured: float | None = folder.record().final.validation_loss
-    if row[_COLUMN]:
-        measured = columns_at(folder, folder.record().steps).get(row[_COLUMN])
+    if column := row[_COLUMN]:
+        measured = columns_at(folder, folder.record().steps).get(str(column))
         if measured is None:
             return row | {"outcome": "ended, and not measured by its probe yet"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Imported(Shown):
     """Runs made elsewhere.
 

@@ -87,13 +87,14 @@ def read_runs(
 def _with_scores(imported: Imported, scores: Sequence[Raw]) -> Imported:
     """The runs with the scores of those that have some; of one score the last file counts."""
     by_run = pd.concat([raw.frame for raw in scores], ignore_index=True).groupby("run").last()
-    unknown = sorted(set(by_run.index) - set(imported.runs["run_id"].astype(str)))
+    ids = imported.runs["run_id"].astype(str)
+    unknown = sorted(set(by_run.index) - set(ids))
     if unknown:
         raise UserError(
             f"scores are of the model {unknown[0]!r}, which is no run"
             f"{nearest(unknown[0], imported.runs['run_id'])}"
         )
-    runs = imported.runs.join(by_run.astype(float), on=imported.runs["run_id"].astype(str))
+    runs = imported.runs.join(by_run.astype(float).reindex(ids).set_axis(imported.runs.index))
     notes = [f"scores of {len(by_run)} of {len(runs)} runs were joined by the names of models"]
     notes += [note for raw in scores for note in raw.notes]
     return replace(imported, runs=runs, notes=(*imported.notes, *notes))

@@ -19,7 +19,7 @@ _BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about
 _SIDES = 0.9  # share of errors on one side that is worth a sentence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Shown):
     """Laws, judged by what they predict without having seen it.
 

@@ -22,7 +22,7 @@ _FAN = (0.95, 0.8, 0.5)
 _HEIGHT = 0.6
 
 
-def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def forecast(prediction: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """The measured part of a run, the law over the rest of its schedule, and the final loss.
 
     The fan is the law's interval at several levels, moved to the forecast, and at the end as wide
@@ -30,7 +30,7 @@ def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -
 
     Parameters
     ----------
-    found : Forecast
+    prediction : Forecast
         From `analysis.forecast_run`.
     target : DataFrame
         The run that was forecast: ``step, lr, loss`` over its whole schedule, the loss where known.
@@ -42,29 +42,36 @@ def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -
     """
     ax = axes() if ax is None else ax
     measured = target[target["loss"].notna()]
-    law = np.asarray(found.law.predict(target)["loss"], float)
+    law = np.asarray(prediction.law.predict(target)["loss"], float)
     step = target["step"].to_numpy(float)
     start = float(measured["step"].max()) if len(measured) else float(step.min())
     ahead = np.flatnonzero(step >= start)
     steps = ahead[np.unique(np.linspace(0, len(ahead) - 1, _POINTS).astype(int))]
-    _fan(ax, found, step[steps], law[steps], measured, start)
+    _fan(ax, prediction, step[steps], law[steps], measured, start)
     points(ax, measured[["step", "loss"]], "step", "loss", "measured", color=palette()[0], size=0.7)
     end = pd.DataFrame(
         {
             "step": [step.max()],
-            "loss": [found.loss],
-            "loss_lower": [found.lower],
-            "loss_upper": [found.upper],
+            "loss": [prediction.loss],
+            "loss_lower": [prediction.lower],
+            "loss_upper": [prediction.upper],
         }
     )
     points(
-        ax, end, "step", "loss", f"final loss {found.loss:.4f}", color=HELD_OUT, marker="*", size=2
+        ax,
+        end,
+        "step",
+        "loss",
+        f"final loss {prediction.loss:.4f}",
+        color=HELD_OUT,
+        marker="*",
+        size=2,
     )
     if len(measured):
         losses = measured["loss"].to_numpy(float)
         high = float(np.quantile(losses, _HEIGHT))
         for layer in layers(ax):
-            layer.away = layer.values[1] > max(high, 1.05 * found.upper)
+            layer.away = layer.values[1] > max(high, 1.05 * prediction.upper)
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     loss_axis(ax.yaxis)
     frame(ax, mark=False)
@@ -73,7 +80,7 @@ def forecast(found: Forecast, target: pd.DataFrame, *, ax: Axes | None = None) -
 
 def _fan(
     ax: Axes,
-    found: Forecast,
+    prediction: Forecast,
     step: np.ndarray,
     law: np.ndarray,
     measured: pd.DataFrame,
@@ -82,11 +89,14 @@ def _fan(
     """From where the curve is now to the forecast, in logarithms along the law."""
     here = float(measured["loss"].iloc[-1]) if len(measured) else law[0]
     share = (step - start) / max(step.max() - start, 1.0)
-    shift = np.log(here / law[0]) * (1 - share) + np.log(found.loss / law[-1]) * share
+    shift = np.log(here / law[0]) * (1 - share) + np.log(prediction.loss / law[-1]) * share
     middle = law * np.exp(shift)
-    half_up, half_down = np.log(found.upper / found.loss), np.log(found.loss / found.lower)
+    half_up, half_down = (
+        np.log(prediction.upper / prediction.loss),
+        np.log(prediction.loss / prediction.lower),
+    )
     for k, level in enumerate(_FAN if np.isfinite(half_up + half_down) else ()):
-        part = _normal(level) / _normal(found.level) * np.sqrt(share)
+        part = _normal(level) / _normal(prediction.level) * np.sqrt(share)
         low, high = middle * np.exp(-half_down * part), middle * np.exp(half_up * part)
         ax.fill_between(
             step,

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _LONGEST = 34  # characters of an option in the legend
 
 
-def multiverse(found: Multiverse, *, ax: Axes | None = None) -> Axes:
+def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """The answer of every analysis variant, sorted, coloured by the choice that matters most.
 
     Parameters
     ----------
-    found : Multiverse
+    variants : Multiverse
     ax : Axes, optional
 
     Returns
@@ -38,9 +38,9 @@ def multiverse(found: Multiverse, *, ax: Axes | None = None) -> Axes:
     UserError
         If no choice has two options with an answer.
     """
-    most = str(_shares(found)["choice"].iloc[0])
+    most = str(_shares(variants)["choice"].iloc[0])
     ax = axes() if ax is None else ax
-    ways = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    ways = variants.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
     ways["variant"] = ways.index + 1
     for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)
@@ -48,12 +48,12 @@ def multiverse(found: Multiverse, *, ax: Axes | None = None) -> Axes:
     log_axis(ax.yaxis, short)
     frame(ax)
     ax.set_xlim(0, len(ways) + 1)
-    return finish(ax, "analysis variant, sorted by its answer", budget_in_words(found.of))
+    return finish(ax, "analysis variant, sorted by its answer", budget_in_words(variants.of))
 
 
-def multiverse_shares(found: Multiverse, *, ax: Axes | None = None) -> Axes:
+def multiverse_shares(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """The share of each choice in the variance of the log answer; parameters as `multiverse`."""
-    shares = _shares(found)
+    shares = _shares(variants)
     ax = axes() if ax is None else ax
     rows = shares.iloc[::-1].reset_index(drop=True)
     places = np.arange(len(rows))
@@ -75,10 +75,10 @@ def multiverse_shares(found: Multiverse, *, ax: Axes | None = None) -> Axes:
     return finish(ax, "share of the variance of the log answer (%)", "analysis choice")
 
 
-def _shares(found: Multiverse) -> pd.DataFrame:
-    if found.shares.empty:
+def _shares(variants: Multiverse) -> pd.DataFrame:
+    if variants.shares.empty:
         raise UserError("there is nothing to draw: no choice has two options with an answer")
-    return found.shares
+    return variants.shares
 
 
 def _cut(text: str) -> str:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _HIGH = 3.0  # heights of the limit that are shown
 
 
-def profile(found: Profile, unit: str = "", *, ax: Axes | None = None) -> Axes:
+def profile(likelihood: Profile, unit: str = "", *, ax: Axes | None = None) -> Axes:
     """The likelihood ratio of a parameter with its interval.
 
     Parameters
     ----------
-    found : Profile
+    likelihood : Profile
         From `analysis.profile_likelihood`.
     unit : str
         Of the parameter, for the axis.
@@ -34,10 +34,12 @@ def profile(found: Profile, unit: str = "", *, ax: Axes | None = None) -> Axes:
     Axes
     """
     ax = axes() if ax is None else ax
-    table, (low, high) = found.table, found.interval
+    table, (low, high) = likelihood.table, likelihood.interval
     line(ax, table, "value", "ratio", "profile", color=palette()[0], lw=1.6, marker="o", ms=3)
-    limit = _limit(found)
-    ax.axvspan(low, high, color=palette()[0], alpha=BAND, lw=0, zorder=1, label=_interval(found))
+    limit = _limit(likelihood)
+    ax.axvspan(
+        low, high, color=palette()[0], alpha=BAND, lw=0, zorder=1, label=_interval(likelihood)
+    )
     if np.isfinite(limit):
         ax.axhline(limit, color="0.45", lw=0.9, ls="--", zorder=1.6)
     top = _HIGH * limit if np.isfinite(limit) else float(table["ratio"].max())
@@ -46,22 +48,26 @@ def profile(found: Profile, unit: str = "", *, ax: Axes | None = None) -> Axes:
     if len(near) > 1:
         margin = 0.04 * (near.max() - near.min())
         ax.set_xlim(near.min() - margin, near.max() + margin)
-    name = literal(found.parameter) + (f" ({unit})" if unit else "")
+    name = literal(likelihood.parameter) + (f" ({unit})" if unit else "")
     return finish(ax, name, "likelihood ratio (χ²)")
 
 
-def _limit(found: Profile) -> float:
+def _limit(likelihood: Profile) -> float:
     """The statistic at a closed end of the interval."""
-    ends = [end for end, closed in zip(found.interval, found.closed, strict=True) if closed]
+    ends = [
+        end for end, closed in zip(likelihood.interval, likelihood.closed, strict=True) if closed
+    ]
     if not ends:
         return float("nan")
-    return float(np.interp(ends[0], found.table["value"], found.table["ratio"]))
+    return float(np.interp(ends[0], likelihood.table["value"], likelihood.table["ratio"]))
 
 
-def _interval(found: Profile) -> str:
-    low, high = found.interval
+def _interval(likelihood: Profile) -> str:
+    low, high = likelihood.interval
     open_ends = [
-        name for name, closed in zip(("below", "above"), found.closed, strict=True) if not closed
+        name
+        for name, closed in zip(("below", "above"), likelihood.closed, strict=True)
+        if not closed
     ]
     text = f"interval {low:.4g} to {high:.4g}"
     return text + (f", open {' and '.join(open_ends)}" if open_ends else "")

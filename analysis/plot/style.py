@@ -204,9 +204,9 @@ def _room_above(ax: Axes) -> float:
 def _legend_width(names: list[str], columns: int) -> float:
     """In sizes of the font; matplotlib fills columns from above."""
     rows, more = divmod(len(names), columns)
-    width, at = 0.0, 0
+    width, first = 0.0, 0
     for k in range(columns):
         count = rows + (k < more)
-        width += _EM * max(len(name) for name in names[at : at + count]) + 3.6
-        at += count
+        width += _EM * max(len(name) for name in names[first : first + count]) + 3.6
+        first += count
     return width

@@ -112,9 +112,12 @@ def _porian(points: pd.DataFrame) -> Findings:
         found = compare_approaches(
             shown.rename(columns={"C": "budget"}), 1e19, budget="budget", resamples=200
         )
-        by_minima = found.exponents.set_index("approach").loc["2 IsoFLOP"]
-        ends = (float(by_minima["a_lower"]), float(by_minima["a_upper"]))
-        rows.append((f"exponent of N*(C), {name}", printed, float(by_minima["a"]), ends))
+        table = found.exponents
+        [a, low, high] = (
+            float(table.loc[table["approach"] == "2 IsoFLOP", key].iloc[0])
+            for key in ("a", "a_lower", "a_upper")
+        )
+        rows.append((f"exponent of N*(C), {name}", printed, a, (low, high)))
     return Findings(compared(rows), lambda ax: plot.isoflop(shown, ax=ax))
 
 
@@ -153,8 +156,9 @@ _ALL = (
         "Apache-2.0",
         "datablations_c4.csv",
         "The authors fix Chinchilla's surface and fit how fast repeated tokens (R_D) and excess parameters (R_N) lose"
-        " their worth. The optimum is flat: another pair of constants fits as well, so we call both unidentified. With"
+        " their worth. The optimum is flat: another pair of constants fits as well, and the runs do not identify R_D. With"
         " nothing fixed the law fits twice as well.",
+        ("N", "D", "U", "loss"),
         _datablations,
     ),
     Replay(
@@ -166,6 +170,7 @@ _ALL = (
         "scalebench_parallel.csv",
         "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.99 is the mean of its ten laws. We fit the law of the runs' own"
         " paper.",
+        ("num_params", "parallel_size", "group", "loss", "split"),
         _parallel,
     ),
     Replay(
@@ -175,8 +180,9 @@ _ALL = (
         "PlanarG/active-sl on GitHub",
         "CC-BY-4.0",
         "scalebench_moe.csv",
-        "As above: 0.81 is the mean of ten laws. The law of the runs' own paper has no floor, and is too high for the largest"
+        "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.81 is the mean of its ten laws. The law of the runs' own paper has no floor, and is too high for the largest"
         " models.",
+        ("dense_parameter_count", "num_experts", "loss_validation", "split"),
         _moe,
     ),
     Replay(
@@ -187,6 +193,7 @@ _ALL = (
         "no licence file",
         "chinchilla_points.csv",
         "240 points, read off a figure. Their optimizer stopped a little early: the same objective has a lower minimum.",
+        ("params", "tokens", "loss", "outlier_epoch"),
         _chinchilla,
     ),
     Replay(
@@ -197,6 +204,7 @@ _ALL = (
         "licence not seen",
         "parscale_points.csv",
         "24 models on each of two corpora.",
+        ("params", "P", "corpus", "loss"),
         _parscale,
     ),
     Replay(
@@ -207,6 +215,7 @@ _ALL = (
         "MIT; its notice has to travel with the table",
         "isoflop_points.csv",
         "IsoFLOP minima of the same models under two ways to count, warm up and tune. The authors average over noise in another way than we do.",
+        ("hparams", "warmup", "param_count", "val", "n", "tokens", "flops", "loss"),
         _porian,
     ),
     Replay(
@@ -218,6 +227,7 @@ _ALL = (
         "dense_lr_bs_loss.csv",
         "1,911 runs. The printed exponent of D is not what the released code finds in the released runs either; the excess loss of the choice is what"
         " counts, and it hardly differs.",
+        ("N", "D", "lr", "bs", "smooth loss"),
         _steplaw,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,8 @@ class Replay:
         The table, in the package or in a folder that a person fetched.
     about : str
         What is asked, how we answer, and what to make of a difference.
+    columns : tuple of str
+        Those of the table that the answer reads.
     answer : callable
         The table -> what we find.
     """
@@ -69,6 +71,7 @@ class Replay:
     licence: str
     file: str
     about: str
+    columns: tuple[str, ...]
     answer: Callable[[pd.DataFrame], Findings] = field(repr=False)
 
     @property
@@ -87,7 +90,7 @@ class Replay:
         Raises
         ------
         UserError
-            If it is not there.
+            If it is not there, or lacks a column.
         """
         if folder is None and not self.shipped:
             raise UserError(
@@ -98,11 +101,18 @@ class Replay:
         if not path.is_file():
             raise UserError(f"replay {self.name}: there is no file {path}; it is of {self.source}")
         try:
-            return pd.read_csv(path)
+            table = pd.read_csv(path)
         except (ValueError, UnicodeDecodeError) as error:
             raise UserError(
                 f"replay {self.name}: {path} is no table of comma-separated values"
             ) from error
+        for name in self.columns:
+            if name not in table:
+                raise UserError(
+                    f"replay {self.name}: {self.file} has no column {name!r}; it has"
+                    f" {', '.join(map(str, table.columns))}"
+                )
+        return table
 
     def run(self, folder: str | Path | None = None) -> Findings:
         """Our answer, from the table; as `read`.
@@ -112,17 +122,10 @@ class Replay:
         UserError
             If the table is not there, or lacks columns of the published one.
         """
-        table = self.read(folder)
-        try:
-            return self.answer(table)
-        except KeyError as error:
-            raise UserError(
-                f"replay {self.name}: {self.file} has no column {error.args[0]!r}; it has"
-                f" {', '.join(map(str, table.columns))}"
-            ) from error
+        return self.answer(self.read(folder))
 
 
-def compared(rows: list[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
+def compared(rows: Sequence[tuple[str, float, float, tuple[float, float] | None]]) -> pd.DataFrame:
     """The table of `Findings`, from (quantity, published, ours, interval)."""
     return pd.DataFrame(
         [

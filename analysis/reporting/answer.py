@@ -77,7 +77,7 @@ class Answer(ReportedRuns):
     def text(self) -> str:
         """The answer in words and numbers."""
         parts = [self.question, self.law.report(), *self.sentences()]
-        return "\n\n".join(parts)
+        return "\n\n".join(part for part in parts if part)
 
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""

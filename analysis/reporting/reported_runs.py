@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook
 
 _SAME_BUDGET = 0.1  # gap in log C between two compute budgets
+_WAY_OUT = (
+    "Add runs of other sizes and other numbers of tokens, or name a law with fewer parameters"
+    " (study.answer.law)."
+)
 _SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
 
 
@@ -88,7 +92,7 @@ class RunsWithoutLaw(ReportedRuns):
     def sentences(self) -> list[str]:
         """What the runs say without a law."""
         ahead = [] if self.outlook is None else self.outlook.sentences()
-        return [self.headline(), self.design("have ended"), *ahead]
+        return [self.headline(), self.design("have ended"), _WAY_OUT, *ahead]
 
     def table(self) -> pd.DataFrame:
         """The runs as texts: sizes, budgets, losses."""
@@ -98,7 +102,7 @@ class RunsWithoutLaw(ReportedRuns):
     def text(self) -> str:
         """The runs in words and numbers."""
         table = self.table().to_string(index=False)
-        return "\n\n".join([self.question, *self.sentences(), table])
+        return "\n\n".join(filter(None, [self.question, *self.sentences(), table]))
 
 
 def _design_in_words(fitted: pd.DataFrame) -> str:

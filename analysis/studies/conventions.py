@@ -166,12 +166,12 @@ def _vertex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     NaN for a row that is not known all along.
     """
-    at = np.clip(y.argmin(axis=1), 1, len(x) - 2)
+    least = np.clip(y.argmin(axis=1), 1, len(x) - 2)
     rows = np.arange(len(y))
-    left, middle, right = y[rows, at - 1], y[rows, at], y[rows, at + 1]
+    left, middle, right = y[rows, least - 1], y[rows, least], y[rows, least + 1]
     bend = left - 2 * middle + right
     shift = np.where(bend > 0, 0.5 * (left - right) / np.where(bend > 0, bend, 1), 0.0)
-    lowest = x[at] + np.clip(shift, -1, 1) * (x[1] - x[0])
+    lowest = x[least] + np.clip(shift, -1, 1) * (x[1] - x[0])
     return np.where(np.isfinite(y).all(axis=1), lowest, np.nan)
 
 

@@ -30,7 +30,7 @@ from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
-from scalinglab.analysis.tables.trials import at_best_lr
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -70,12 +70,12 @@ def judge(
     UserError
         If there are no two pools, or no two of one size and length.
     """
-    runs = runs[np.isfinite(runs["loss"].astype(float))]
+    tried, runs = runs, runs[np.isfinite(runs["loss"].astype(float))]
     sizes = runs.groupby(arm)["unique_tokens"].max().sort_values(kind="stable")
     if len(sizes) < 2:
         raise UserError(f"{arm} tells no two pools apart: a study of quality compares some")
     scatter = _scatter(runs, arm, design)
-    best = at_best_lr(runs, [arm, *_CELL])
+    best = at_best_lr(tried, [arm, *_CELL])
     means = best.groupby([*_CELL, arm])["loss"].agg(["mean", "size"]).reset_index()
     cells = pd.DataFrame(
         [_cell(cell, own, arm, scatter) for cell, own in groups_of(means, _CELL) if len(own) > 1]
@@ -91,7 +91,7 @@ def judge(
         [*sentences, *told],
         {**tables, **more, "Losses at the best learning rate": _losses(means, sizes, arm)},
         [("Loss against tokens, by pool.", _figure(means, sizes, arm))],
-        [*warnings, *_edges(runs, arm)],
+        [*warnings, *_edges(tried, arm)],
     )
 
 
@@ -120,7 +120,7 @@ def _cell(cell: Any, own: pd.DataFrame, arm: str, scatter: SeedScatter) -> dict[
 
 def _depends(means: pd.DataFrame, cells: pd.DataFrame, arm: str, scatter: SeedScatter) -> str:
     """Whether the best pool changes: two that change places, each time beyond the least effect."""
-    table = np.log(means.pivot_table("mean", _CELL, arm))
+    table = means.pivot_table("mean", _CELL, arm).apply(np.log)
     leasts = cells.set_index(_CELL)["detected_from"].reindex(table.index)
     for one, other in combinations(cells["best"].unique(), 2):
         lead = (table[other] - table[one]).dropna()
@@ -153,7 +153,7 @@ def _trends(means: pd.DataFrame, arms: list[str], arm: str, scatter: SeedScatter
     Lines of one slope through the lengths of each size. Runs of several lengths share their trunk, so
     their errors have something in common, and the intervals are rather too wide.
     """
-    table = np.log(means.pivot_table("mean", _CELL, arm))
+    table = means.pivot_table("mean", _CELL, arm).apply(np.log)
     rows = []
     for name in arms[:-1]:
         lead = (table[name] - table[arms[-1]]).dropna()
@@ -211,7 +211,7 @@ def _by_law(
     size = best["N"].max()
     # That the pools are different recipes is what is asked.
     own = best[best["N"] == size].drop(columns=["recipe", "U"], errors="ignore")
-    own = own.join(nested_pools(sizes.to_dict()), on=arm)
+    own = own.join(nested_pools(_by_name(sizes)), on=arm)
     longest = own["D"].max()
     law = quality_pools_law(list(sizes.index))
     shorter = own[own["D"] < longest]
@@ -220,16 +220,15 @@ def _by_law(
     before = fit(law, shorter, resamples=0, delta=delta)
     told = [_tested(before, own[own["D"] == longest], sizes, arm, cells)]
     every = fit(law, own, resamples=resamples, seed=0, delta=delta)
-    times = _AHEAD
+    times: tuple[int, ...] = _AHEAD
     if "tau" in every.diagnosis.unidentified or not (own["D"] > own["U"]).any():
         told.append(
             "These runs do not tell how fast repeated tokens lose their worth (tau): of longer"
             " runs, which repeat their pools more, the law says nothing."
         )
         times = _AHEAD[:1]
-    ahead = pd.concat(
-        [best_filter(every, sizes.to_dict(), m * longest).assign(D=m * longest) for m in times]
-    )
+    further = [best_filter(every, _by_name(sizes), m * longest) for m in times]
+    ahead = pd.concat([one.assign(D=m * longest) for m, one in zip(times, further, strict=True)])
     tables = {
         f"Pools by the law, N {size:,.0f}": ahead[["D", *(c for c in ahead if c != "D")]],
         "Parameters": every.summary.reset_index(),
@@ -243,7 +242,7 @@ def _tested(
     """Which pool the law of the shorter runs chooses for the longest, and what that costs."""
     measured = longest.groupby(arm)["loss"].mean()
     D = float(longest["D"].iloc[0])
-    predicted = best_filter(law, sizes.to_dict(), D).set_index("filter")["loss"]
+    predicted = best_filter(law, _by_name(sizes), D).set_index("filter")["loss"]
     predicted = predicted[measured.index]
     error = float(np.sqrt(np.mean(np.log(predicted / measured) ** 2)))
     chosen = str(predicted.idxmin())
@@ -258,6 +257,10 @@ def _tested(
         f"The law of the shorter runs of N {longest['N'].iloc[0]:,.0f} chooses {chosen} for {D:,.0f}"
         f" tokens: {end}; its error there is {error:.2%}."
     )
+
+
+def _by_name(sizes: pd.Series) -> dict[str, float]:
+    return {str(name): float(tokens) for name, tokens in sizes.items()}
 
 
 def _are_nested(runs: pd.DataFrame) -> bool:
@@ -278,12 +281,11 @@ def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
     """Pools whose best learning rate is the end of three or more."""
     sentences = []
     for name, own in groups_of(runs, arm):
-        means = own.groupby([*_CELL, "lr"])["loss"].mean().unstack("lr")
-        ends = means.idxmin(axis=1).isin([means.columns[0], means.columns[-1]])
-        if len(means.columns) > 2 and ends.any():
+        ends, cells = at_the_edge(own, _CELL)
+        if ends:
             sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {int(ends.sum())} of"
-                f" {len(ends)} sizes and lengths; it may do better than is said"
+                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} sizes"
+                " and lengths; it may do better than is said"
             )
     return sentences
 

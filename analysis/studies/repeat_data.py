@@ -57,9 +57,9 @@ def judge(
     UserError
         If no run repeats its pool, or the pools are all of one size.
     """
-    runs = runs[np.isfinite(runs["loss"].astype(float))]
-    scatter = seed_scatter(runs, by=[arm, "N", "D", "lr"])
+    scatter = seed_scatter(runs[np.isfinite(runs["loss"].astype(float))], by=[arm, "N", "D", "lr"])
     runs = trials_chosen(runs, arm)
+    runs = runs[np.isfinite(runs["loss"].astype(float))]
     if runs["epochs"].max() <= 1:
         raise UserError("no run repeats its pool: data.unique_tokens and data.max_epochs let it")
     # Of a pool that is not used up the run sees its own tokens only.

@@ -45,7 +45,7 @@ def judge(
     Parameters
     ----------
     runs : DataFrame
-        ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`.
+        ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`; of diverged ones ``loss`` is infinite.
     arm : str
         What tells the arms apart.
     sets : list of str, optional
@@ -66,7 +66,8 @@ def judge(
         )
     runs = runs.assign(_arm=_labels(runs, arm))
     noise = PLANNED_NOISE if design is None else design.noise
-    found = [_on_set(runs, name, noise) for name in _sets(runs, sets)]
+    is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
+    found = [_on_set(runs, name, noise) for name in _sets(runs[is_ended], sets)]
     powers = pd.DataFrame([row for one in found for row in one.powers])
     worths = pd.DataFrame([row for one in found for row in one.rows()])
     return Finding(

@@ -11,7 +11,7 @@ beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,6 @@ from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_points
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
-
-if TYPE_CHECKING:
-    pass
 
 LEVEL = 0.95
 CHANCE = 0.05
@@ -126,7 +123,6 @@ def _chain_of(
 
 def _tested(chain: TaskChain, ahead: pd.DataFrame) -> pd.DataFrame:
     said = chain.predict(ahead, LEVEL)
-    inside = (said["lower"] <= ahead["accuracy"]) & (ahead["accuracy"] <= said["upper"])
     return pd.DataFrame(
         {
             **{name: ahead[name] for name in ("N", "D", "seed", "task_loss")},
@@ -137,33 +133,43 @@ def _tested(chain: TaskChain, ahead: pd.DataFrame) -> pd.DataFrame:
             "predicted": said["accuracy"],
             "lower": said["lower"],
             "upper": said["upper"],
-            "inside": inside,
         }
     )
 
 
 def _forecast(tested: pd.DataFrame, task: str) -> str:
-    rows = "; ".join(
-        f"{row['accuracy']:.3f} measured, {row['predicted']:.3f} forecast{_interval(row)}"
-        for row in records_of(tested)
-    )
-    missed = int((~tested["inside"]).sum())
-    width = float((tested["upper"] - tested["lower"]).max())
-    if not width <= WIDEST:
-        end = "the interval is too wide to test the chain, or there is none"
-    elif missed:
-        end = (
-            f"{missed} of {len(tested)} lie outside of the interval: the chain does not hold there"
+    """Both steps beside what was measured, and whether the chain holds, as far as intervals tell."""
+    steps = {
+        "Accuracy": ("accuracy", "predicted", "", ".3f"),
+        "Loss": ("task_loss", "predicted_loss", "loss_", ".3g"),
+    }
+    texts, missed = [], {}
+    for step, (name, predicted, begin, digits) in steps.items():
+        low, high = tested[f"{begin}lower"], tested[f"{begin}upper"]
+        missed[step] = int(((tested[name] < low) | (tested[name] > high)).sum())
+        values = ", ".join(f"{value:{digits}}" for value in tested[name])
+        row = tested.iloc[0]
+        texts.append(
+            f"{step.lower()} {values} measured, {row[predicted]:{digits}} forecast"
+            f"{_interval(row, begin, digits)}"
         )
+    is_fine = bool((tested["upper"] - tested["lower"]).max() <= WIDEST)
+    if is_fine and not missed["Accuracy"]:
+        end = "the chain forecasts the accuracy within its interval"
+    elif missed["Accuracy"]:
+        end = "the chain does not hold: the accuracy lies outside of its interval"
+    elif missed["Loss"]:
+        end = "the chain does not hold: the task's loss lies outside of its interval"
     else:
-        end = "the chain forecasts it within its interval"
-    return f"Accuracy on {task} at N = {tested['N'].iloc[0]:,.0f}: {rows}; {end}."
+        end = "whether the chain holds cannot be told: the accuracy's interval is too wide, or there is none"
+    return f"{task} at N = {tested['N'].iloc[0]:,.0f}: {'; '.join(texts)}: {end}."
 
 
-def _interval(row: Mapping[str, Any]) -> str:
-    if not np.isfinite(row["lower"]):
+def _interval(row: pd.Series | Mapping[str, Any], begin: str = "", digits: str = ".3f") -> str:
+    low, high = row[f"{begin}lower"], row[f"{begin}upper"]
+    if not np.isfinite(low):
         return " (no interval: see the warnings)"
-    return f" ({row['lower']:.3f} to {row['upper']:.3f})"
+    return f" ({low:{digits}} to {high:{digits}})"
 
 
 def _predicted(chain: TaskChain, planned: pd.DataFrame, task: str) -> str:

@@ -84,17 +84,17 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
 
 def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The runs of each arm that have the size of its best, and a sentence where others went."""
-    sentences, best_lrs = [], {}
+    sentences, chosen = [], {}
     for block, arm in arms.items():
-        best_lrs[block] = arm
+        chosen[block] = arm
         if "N" in arm and arm["N"].nunique() > 1:
             best = lowest(arm, "loss")["N"]
-            best_lrs[block] = arm[arm["N"] == best]
+            chosen[block] = arm[arm["N"] == best]
             sentences.append(
                 f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
                 " each a block of its own"
             )
-    return best_lrs, sentences
+    return chosen, sentences
 
 
 def _others(arm: pd.DataFrame, x: str) -> list[str]:

@@ -50,7 +50,7 @@ def judge(
     UserError
         If runs tell no unigram loss, or there are fewer than three vocabularies.
     """
-    runs = runs[np.isfinite(runs["loss"].astype(float))]
+    tried, runs = runs, runs[np.isfinite(runs["loss"].astype(float))]
     if response not in runs or runs[response].isna().any():
         raise UserError(
             "answer.kind = vocabulary: some runs have no unigram_loss; it comes from stores of"
@@ -61,10 +61,11 @@ def judge(
             f"answer.kind = vocabulary: there are {runs['vocab'].nunique()} vocabularies; its law"
             " needs 3 or more (data.tokenizer.options.vocab)"
         )
-    runs = runs.reset_index(drop=True)
+    is_ended = np.isfinite(tried["loss"].astype(float))
+    tried = tried.assign(**{response: tried[response].where(is_ended)}).reset_index(drop=True)
     cell = ["vocab", "width", "D"]
-    best = at_best_lr(runs, cell, response)
-    points = best.assign(N=runs["n_block"])
+    best = at_best_lr(tried, cell, response)
+    points = best.assign(N=best["n_block"])
     # As the law and the paper count: without attention to other tokens.
     points = points.assign(C=6 * (points["N"] + points["N_vocab"]) * points["D"])
     result = fit("vocabulary", points, resamples=resamples, seed=0, delta=delta)
@@ -81,7 +82,7 @@ def judge(
         [_sentence(row, measured) for row in records_of(table)],
         {"Best vocabularies": table, "Parameters": result.summary.reset_index()},
         [("Loss in bits per byte against compute, by vocabulary.", figure)],
-        [*_edges(runs, cell, response), *result.warnings],
+        [*_edges(tried, cell, response), *result.warnings],
     )
 
 
@@ -112,16 +113,21 @@ def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
-    at = f"width {row['width']:,.0f}, C = {row['C']:.3g} FLOPs"
+    place = f"width {row['width']:,.0f}, C = {row['C']:.3g} FLOPs"
     least, most = measured
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
+    if not np.isfinite([row["lower"], row["upper"]]).all():
+        return (
+            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, without an"
+            f" interval; measured were {least:,} to {most:,}"
+        )
     if not inside:
         return (
-            f"{at}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
+            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, and its "
             f"interval ({row['lower']:,.0f} to {row['upper']:,.0f}) reaches an end of those "
             f"measured, {least:,} to {most:,}"
         )
     return (
-        f"{at}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to "
+        f"{place}: the best vocabulary is {row['best']:,.0f} ({row['lower']:,.0f} to "
         f"{row['upper']:,.0f})"
     )

@@ -90,8 +90,8 @@ def seed_scatter(
     runs = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     runs = runs[~runs.duplicated([*by, "seed"]) | runs["seed"].isna()]
     runs = runs.assign(**{name: pd.factorize(runs[name])[0] for name in RECIPE if name in by})
-    of = ERROR_SCALES[errors].of
-    scaled = pd.Series(of(runs[response].astype(float).to_numpy()), runs.index)
+    on_scale = ERROR_SCALES[errors].of
+    scaled = pd.Series(on_scale(runs[response].astype(float).to_numpy()), runs.index)
     groups = scaled.groupby([runs[c] for c in by])
     sizes = groups.size()
     spare = int((sizes - 1).sum())

@@ -34,10 +34,10 @@ def numbers_in(table: pd.DataFrame, column: str) -> pd.Series:
     """
     values = pd.to_numeric(table[column], errors="coerce").astype(float)
     if (wrong := (values.isna() & table[column].notna()).to_numpy()).any():
-        at = int(wrong.argmax())
+        first_wrong = int(wrong.argmax())
         raise UserError(
-            f"column {column!r} must hold numbers; row {table.index[at]} has"
-            f" {str(table[column].iloc[at])[:60]!r}"
+            f"column {column!r} must hold numbers; row {table.index[first_wrong]} has"
+            f" {str(table[column].iloc[first_wrong])[:60]!r}"
         )
     return values
 

@@ -145,7 +145,7 @@ def read_points(
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
-    _refuse_mixed_code(frame, mix_fingerprints)
+    refuse_mixed_code(frame, mix_fingerprints)
     for rows in _by_arm(frame, renamed):
         refuse_different_sets(rows, renamed.values())
     frame = as_law_columns(frame, renamed)
@@ -230,7 +230,8 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
     return [rows for _, rows in frame.groupby(renamed[ARM])]
 
 
-def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
+def refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
+    """Raise `UserError` if runs were trained by several versions of the code, unless allowed."""
     if allowed or "fingerprint" not in frame.columns:
         return
     versions = versions_of_code(frame["fingerprint"].dropna().astype(str))
@@ -253,13 +254,13 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         good = np.isfinite(values) & (values <= high) & (values >= low)
         bad = ~(good if may_be_low else good & (values > 0)) & ~np.asarray(unmeasured)
         if bad.any():
-            at = int(np.flatnonzero(bad)[0])
+            first_bad = int(np.flatnonzero(bad)[0])
             kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
             missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
             hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
             raise UserError(
                 f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[at]} in row {frame['_row'].iloc[at]}{hint}"
+                f" not, the first is {frame[name].iloc[first_bad]} in row {frame['_row'].iloc[first_bad]}{hint}"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import groups_of
@@ -45,6 +46,8 @@ def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> 
     """Cells whose best learning rate is the end of three or more, and how many cells there are."""
     ends, cells = 0, list(groups_of(runs, list(cell)))
     for _, own in cells:
-        means = own.groupby("lr")[loss].mean()
-        ends += len(means) > 2 and means.idxmin() in (means.index[0], means.index[-1])
+        means = own.groupby("lr")[loss].agg(lambda losses: losses.mean(skipna=False))
+        means = means.fillna(np.inf)
+        is_end = means.idxmin() in (means.index[0], means.index[-1])
+        ends += bool(len(means) > 2 and np.isfinite(means.min()) and is_end)
     return ends, len(cells)

@@ -36,11 +36,11 @@ def groups_of(
 
 def lowest(table: pd.DataFrame, column: str) -> pd.Series:
     """The row where a column is smallest."""
-    at: Any = table[column].idxmin()
-    return table.loc[at]
+    label: Any = table[column].idxmin()
+    return table.loc[label]
 
 
 def highest(table: pd.DataFrame, column: str) -> pd.Series:
     """The row where a column is largest."""
-    at: Any = table[column].idxmax()
-    return table.loc[at]
+    label: Any = table[column].idxmax()
+    return table.loc[label]

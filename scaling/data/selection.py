@@ -217,8 +217,13 @@ def _check(named: str, select: SelectConfig) -> None:
     cut = select.fraction < 1 or select.skip > 0
     if not select.keep and (cut or select.by):
         raise ConfigError(
-            f"{named}.keep is not set: top or bottom by the column {named}.by, or random, of which"
-            " fraction and skip cut a part"
+            f"{named}.keep is not set, and by, fraction and skip are used with it: give top or bottom"
+            f" with the column {named}.by, or random"
+        )
+    if not select.keep and select.seed:
+        raise ConfigError(
+            f"{named}.seed = {select.seed}: it orders documents, and {named}.keep is not set; leave"
+            " it out"
         )
     if select.keep and not cut:
         raise ConfigError(

@@ -137,6 +137,7 @@ class ModuleNetwork:
     roles: Mapping[str, str] = field(default_factory=dict)
 
     parts: ClassVar[tuple[Part, ...]] = ()
+    branches: ClassVar[tuple[Part, ...]] = ()
 
     @classmethod
     def from_science(cls, model: Mapping[str, Any]) -> ModuleNetwork:

@@ -62,6 +62,8 @@ class Part:
     slot: ClassVar[str]  # the key of the model
     # Values of `model.init` that know its tensors; None: all.
     inits: ClassVar[tuple[str, ...] | None] = None
+    # Numbers that its module tells at every validation (``scalinglab.scaling.engine.network.part``).
+    told: ClassVar[tuple[str, ...]] = ()
 
     name: str
 
@@ -95,8 +97,6 @@ class Branch(Part):
     # As what its tensors stand in a block; none: among the block's own, as in the oldest runs.
     module: ClassVar[str]
     inits: ClassVar[tuple[str, ...] | None] = ("normal", "small")
-    # Numbers that its module tells at every validation (``scalinglab.scaling.engine.network.part``).
-    told: ClassVar[tuple[str, ...]] = ()
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
         """The size of each parameter by its name in the part, in the order of the module's.

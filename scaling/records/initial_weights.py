@@ -55,10 +55,12 @@ class InitialWeights:
         told = science.get(KEY)
         if told is None:
             return None
-        lists = {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
-        rest = {key: facts[key] for key in ("run", "step", "matched") if key in facts}
         source = facts.get("source", told["weights"])
-        return cls(told["weights"], told["names"], source, **rest, **lists)
+        rest: dict[str, Any] = {
+            key: facts[key] for key in ("run", "step", "matched") if key in facts
+        }
+        rest |= {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
+        return cls(told["weights"], told["names"], source, **rest)
 
     def science(self) -> dict[str, Any]:
         """What of them is part of a run's identity."""
@@ -88,9 +90,10 @@ class InitialWeights:
         """What matched, in a sentence."""
         total = self.matched + len(self.left)
         text = f"{self.matched} of {total} parameters begin with the weights of {self.source}"
-        for words, names in (("as drawn begin", self.left), ("unused there are", self.unused)):
-            if names:
-                text += f"; {words} {first_of(names)}"
+        if self.left:
+            text += f"; drawn are {first_of(self.left)}"
+        if self.unused:
+            text += f"; no parameter takes {first_of(self.unused)}"
         return text
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,7 @@ SUFFIX = ".safetensors"
 _LARGEST_HEADER = 100_000_000  # as the format's own reader has it
 _AT_ONCE = 64 * 2**20  # bytes
 # dtype there -> how numpy reads it; halves of 16 bits with the exponent of float32 as their bits.
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -141,9 +143,9 @@ def _header(file: Path) -> dict[str, StoredTensor]:
             raise DamagedFile(file, f"its header is none ({error})", _NOT_OF_A_FILE) from error
 
 
-def _tensor(file: Path, entry: Mapping[str, object], data: int, length: int) -> StoredTensor:
-    dtype, size = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])  # type: ignore[attr-defined]
-    start, end = (int(n) for n in entry["data_offsets"])  # type: ignore[attr-defined]
+def _tensor(file: Path, entry: Mapping[str, Any], data: int, length: int) -> StoredTensor:
+    dtype, size = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+    start, end = (int(n) for n in entry["data_offsets"])
     if dtype not in DTYPES:
         raise DamagedFile(
             file,
@@ -167,7 +169,7 @@ def content_hash(tensors: Mapping[str, StoredTensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         whole.update(json.dumps([name, tensor.dtype, tensor.size]).encode())
         for part in tensor.parts():
-            whole.update(memoryview(part).cast("B"))
+            whole.update(part.tobytes())
     return whole.hexdigest()[:32]
 
 
@@ -182,9 +184,13 @@ def check_finite(tensors: Mapping[str, StoredTensor], where: str) -> None:
 
 
 def keep_copy(files: Sequence[Path], content: str, outputs: Path) -> None:
-    """Copy files to where their content is looked for, unless it is there."""
+    """Copy files to where their content is looked for, unless it is there.
+
+    The copy is young then: `scaling gc` leaves it alone until the run that is planned is stored.
+    """
     place = outputs / WEIGHTS / content
     if place.is_dir():
+        os.utime(place)
         return
     place.parent.mkdir(parents=True, exist_ok=True)
 

@@ -146,11 +146,26 @@ def matched(
         As `match`, and if a name that was given is none there.
     """
     _check_names(config.names, there, weights.source)
-    names = {**config.names, **weights.names}
+    names = _ordered(there, {**config.names, **weights.names, **config.names})
     result = match(there, sizes_of(network), names, weights.source)
     return replace(
         weights, names=names, matched=len(result.pairs), left=result.left, unused=result.unused
     )
+
+
+def _ordered(there: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Names that mean the same in any order, as an identity has no order.
+
+    A tensor of which two regular expressions make different parameters is named itself, by the
+    first of them.
+    """
+    settled = dict(names)
+    for name in there:
+        found = (re.fullmatch(pattern, name) for pattern in names)
+        targets = [m.expand(t) for m, t in zip(found, names.values(), strict=True) if m is not None]
+        if name not in names and len(set(targets)) > 1:
+            settled[name] = targets[0]
+    return settled
 
 
 def _check_names(names: Mapping[str, str], there: Iterable[str], source: str) -> None:
@@ -194,6 +209,8 @@ class WeightFiles:
         if config.file not in self._read:
             self._read[config.file] = self._look(Path(config.file).expanduser())
         weights, sizes = self._read[config.file]
+        if isinstance(network, ModuleNetwork):  # its names are its own
+            weights = replace(weights, names={})
         return matched(weights, config, sizes, network)
 
     def _look(self, path: Path) -> tuple[InitialWeights, Sizes]:

@@ -53,6 +53,6 @@ MEASUREMENTS.register("parts")(Measurement(("*",)))
 
 def measured(execution: ExecutionConfig, architecture: Network) -> list[str]:
     """What is measured of a run at its validations: what is asked for, and what its parts tell."""
-    tells = any(part.told for part in architecture.branches)
+    tells = any(part.told for part in architecture.parts)
     alone = execution.processes == 1 and "parts" not in execution.measure
     return [*execution.measure, *(["parts"] if tells and alone else [])]

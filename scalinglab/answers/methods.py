@@ -45,6 +45,7 @@ from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tun
 from scalinglab.source import FileSource, Source, StudySource
 
 if TYPE_CHECKING:
+    from scalinglab.analysis.decisions.mixture_choice import MixtureChoice
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
@@ -87,8 +88,8 @@ class SourceAnswers(ABC):
         return multiverse(self.source, options)
 
     @keywords(TuneOptions)
-    def tune(self, options: TuneOptions) -> Recommended | CriticalBatch:
-        """Recommend a learning rate and a batch for planned runs, from a sweep."""
+    def tune(self, options: TuneOptions) -> Recommended | CriticalBatch | MixtureChoice:
+        """Recommend a learning rate and a batch, or shares of pools, for planned runs."""
         return tune(self.source, options)
 
     @keywords(ScheduleOptions)

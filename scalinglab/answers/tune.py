@@ -1,4 +1,4 @@
-"""A learning rate and a batch for planned runs; the critical batch at a loss."""
+"""A learning rate and a batch for planned runs; the critical batch at a loss; the best mixture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
+from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
+from scalinglab.analysis.tables.points import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
@@ -36,6 +38,23 @@ class TuneOptions(CountOptions, IntervalOptions):
     within: float = option(
         "runs whose excess loss is at most this share of the best loss at their N and D are fitted",
         0.0025,
+    )
+    mixture: bool = option(
+        "instead: the shares of the pools of least loss, from runs of several mixtures; N and D of"
+        " one planned run, or none for the largest trained",
+        False,
+    )
+    targets: list[str] = option(
+        "with mixture: the validation sets whose mean loss counts; default: one of each pool", []
+    )
+    weights: dict[str, float] = option(
+        "with mixture: of each validation set in the mean, weights.code=2; default: equal ones", {}
+    )
+    epochs: float | None = option(
+        "with mixture: how often a token may be seen at most", None, ABOVE_0
+    )
+    unique: dict[str, float] = option(
+        "with epochs: tokens that there are of a pool, unique.code=1e9; default: as in the runs", {}
     )
 
 
@@ -75,14 +94,19 @@ class CriticalBatch:
     table: pd.DataFrame
 
 
-def tune(source: Source, options: TuneOptions) -> Recommended | CriticalBatch:
-    """Recommend a learning rate and a batch, or say the critical batch at some losses.
+def tune(source: Source, options: TuneOptions) -> Recommended | CriticalBatch | MixtureChoice:
+    """Recommend a learning rate and a batch, the critical batch at some losses, or a mixture.
 
     Raises
     ------
     UserError
         If no planned run and no loss is named, or the runs do not carry the laws.
     """
+    if options.mixture:
+        return _mixture(source, options)
+    for name in ("targets", "weights", "epochs", "unique"):
+        if getattr(options, name):
+            raise ConfigError(f"{name} is of the best mixture: give mixture=true as well")
     if options.losses:
         return _critical_batch(source, options)
     if not options.N or len(options.N) != len(options.D):
@@ -121,4 +145,29 @@ def _critical_batch(source: Source, options: TuneOptions) -> CriticalBatch:
     )
     return CriticalBatch(
         result, analysis.critical_batch(result, options.losses, level=options.level)
+    )
+
+
+def _mixture(source: Source, options: TuneOptions) -> MixtureChoice:
+    if options.losses:
+        raise ConfigError("losses asks for the critical batch: leave it out with mixture=true")
+    if len(options.N) > 1 or len(options.D) > 1:
+        raise ConfigError(
+            f"N = {options.N} and D = {options.D}: mixture=true is of one planned run, as in"
+            " N=[1e9] D=[1e11]"
+        )
+    runs = source.of_all_roles(options)
+    refuse_mixed_code(runs, options.mix_fingerprints)
+    return choose_mixture(
+        runs,
+        targets=options.targets,
+        weights=options.weights or None,
+        N=options.N[0] if options.N else None,
+        D=options.D[0] if options.D else None,
+        epochs=options.epochs,
+        unique=options.unique,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        delta=source.delta,
     )

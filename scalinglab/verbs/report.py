@@ -70,14 +70,14 @@ def run(options: ReportOptions, screen: Screen) -> Report:
 
 
 def _show_runs(screen: Screen, study: RunsWithoutLaw) -> None:
-    screen.say("\n\n".join([study.question, *study.sentences()]))
+    screen.say("\n\n".join(filter(None, [study.question, *study.sentences()])))
     screen.say("")
     screen.table(study.table(), title="The runs")
 
 
 def _show_verdict(screen: Screen, verdict: Verdict) -> None:
     finding = verdict.finding
-    screen.say("\n\n".join([verdict.question, *verdict.sentences()]))
+    screen.say("\n\n".join(filter(None, [verdict.question, *verdict.sentences()])))
     for title, table in finding.tables.items():
         screen.say("")
         screen.table(with_intervals(table), title=title)

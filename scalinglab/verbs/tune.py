@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from scalinglab.analysis.decisions.mixture_choice import MixtureChoice
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
 from scalinglab.source import SourceOptions
@@ -72,7 +73,44 @@ class CriticalBatchResult:
             screen.say(f"! {warning}", style="yellow")
 
 
-def run(options: TuneVerbOptions, screen: Screen) -> Recommendation | CriticalBatchResult:
+@dataclass(frozen=True)
+class MixtureResult:
+    """The best mixture."""
+
+    found: MixtureChoice
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The shares, the losses there, and how they were tested."""
+        found = self.found
+        return {
+            "N": found.N,
+            "D": found.D,
+            "epochs": found.epochs,
+            "shares": found.best.shares,
+            "losses": found.best.losses,
+            "loss": found.best.loss,
+            "regret": found.regret,
+            "test": found.test,
+            "warnings": found.warnings,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """The shares, the losses there, and what to doubt."""
+        found = self.found
+        screen.say(f"at N = {found.N:.4g}, D = {found.D:.4g}")
+        screen.table(with_intervals(found.best.shares))
+        screen.table(with_intervals(found.best.losses))
+        screen.say(found.sentence())
+        for sentence in found.test:
+            screen.say(sentence)
+        for warning in found.warnings:
+            screen.say(f"! {warning}", style="yellow")
+
+
+def run(
+    options: TuneVerbOptions, screen: Screen
+) -> Recommendation | CriticalBatchResult | MixtureResult:
     """Recommend learning rate and batch: scaling tune data=sweep.csv N=[1e9] D=[1e11].
 
     Needs a sweep, several learning rates and batches (in tokens) for each of several (N, D): a file
@@ -82,8 +120,14 @@ def run(options: TuneVerbOptions, screen: Screen) -> Recommendation | CriticalBa
 
     losses=[2.5,3.0] asks for the critical batch at a loss instead: the batch at which training
     takes twice the fewest steps and twice the fewest tokens.
+
+    mixture=true asks for the shares of the pools of least loss, from runs of several mixtures:
+    scaling tune study=mixture mixture=true epochs=4. epochs caps how often a token is seen, weights
+    say how much each validation set counts. Mixtures with the role held_out test the answer.
     """
     answer = tune(options.source, options)
+    if isinstance(answer, MixtureChoice):
+        return MixtureResult(answer)
     return (
         CriticalBatchResult(answer) if isinstance(answer, CriticalBatch) else Recommendation(answer)
     )
@@ -91,7 +135,7 @@ def run(options: TuneVerbOptions, screen: Screen) -> Recommendation | CriticalBa
 
 VERB = Verb(
     "recommend a learning rate and a batch for a planned run from a sweep",
-    "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...]",
+    "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...] | mixture=true",
     run,
     TuneVerbOptions,
 )

@@ -182,10 +182,10 @@ def _reads(probe: Probe, run: _Run, step: int) -> list[int]:
     """The steps that are read for one, each of which has a checkpoint."""
     if step != 0 and step not in run.kept:
         raise ConfigError(_not_kept(run, step))
-    reads = probe.reads(step, [at for at in run.kept if at <= step])
-    for at in reads:
-        if at != 0 and at not in run.kept:
-            raise ConfigError(_not_kept(run, at))
+    reads = probe.reads(step, [checkpoint for checkpoint in run.kept if checkpoint <= step])
+    for checkpoint in reads:
+        if checkpoint != 0 and checkpoint not in run.kept:
+            raise ConfigError(_not_kept(run, checkpoint))
     return reads
 
 

@@ -80,9 +80,9 @@ def other_code(runs: list[PlannedRun]) -> list[str]:
 def program_sizes(runs: list[PlannedRun]) -> list[str]:
     """For each program a sentence on N and C of its runs: what it trains it says at the end."""
     by_program: dict[str, list[PlannedRun]] = defaultdict(list)
-    for p in runs:
-        if p.run.is_command:
-            by_program[p.run.config.trainer.program or ""].append(p)
+    for planned in runs:
+        if planned.run.is_command:
+            by_program[planned.run.config.trainer.program or ""].append(planned)
     return [text for name, group in by_program.items() if (text := _program_size(name, group))]
 
 

@@ -109,14 +109,14 @@ def _ratios(fitted: list[Run], law: Fitted) -> str | None:
 
 
 def _separation(fitted: list[Run], law: Fitted) -> str | None:
-    n = np.log([_n(run) for run in fitted])
-    d = np.log([run.tokens for run in fitted])
-    for axis, values in (("N", n), ("D", d)):
+    log_sizes = np.log([_n(run) for run in fitted])
+    log_tokens = np.log([run.tokens for run in fitted])
+    for axis, values in (("N", log_sizes), ("D", log_tokens)):
         if axis in law.axes and values.std() == 0:
             return f"all fitted runs have the same {axis}: its effect cannot be fitted"
     if law.axes != SURFACE.axes:
         return None
-    correlation = float(np.corrcoef(n, d)[0, 1])
+    correlation = float(np.corrcoef(log_sizes, log_tokens)[0, 1])
     if abs(correlation) <= MAX_CORRELATION:
         return None
     return (

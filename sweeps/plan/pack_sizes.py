@@ -36,16 +36,19 @@ def place(planned: PlannedRun) -> Hashable | None:
     """Kind and start of a pack that this run can join; None: nothing to train, or not packable."""
     if planned.kind is None or not planned.new_steps:
         return None
-    return planned.kind, planned.start
+    initial, needs = planned.run.initial, planned.needs
+    # Who waits for weights starts at 0, as the run does that has yet to leave them.
+    for_weights = initial is not None and needs is not None and needs[0] == initial.run
+    return planned.kind, planned.start, for_weights
 
 
 def groups(plan: Plan) -> list[list[PlannedRun]]:
     """Groups of two or more packable runs."""
     by_place: dict[Hashable, list[PlannedRun]] = {}
     for planned in plan.runs:
-        at = place(planned)
-        if at is not None:
-            by_place.setdefault(at, []).append(planned)
+        pack_place = place(planned)
+        if pack_place is not None:
+            by_place.setdefault(pack_place, []).append(planned)
     return [group for group in by_place.values() if len(group) > 1]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.describe import describe
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
@@ -52,5 +55,22 @@ def check_selections(plan: Plan, config: LaunchConfig) -> None:
         return
     runs: list[StoredRun] = [to_store(p, plan.outputs) for p in plan.runs]
     if config.runs is not None:
-        select(runs, config.runs, "launch.runs")
+        chosen = select(runs, config.runs, "launch.runs")
+        _check_sources(plan, config.runs, {run.run_id for run in chosen})
     classify_runs(config, runs)
+
+
+def _check_sources(plan: Plan, text: str, chosen: Collection[str]) -> None:
+    """Refuse runs without those whose weights they begin with, where nobody trains these."""
+    states = {p.run.run_id: p.state for p in plan.runs}
+    for planned in plan.runs:
+        initial, needs = planned.run.initial, planned.needs
+        if planned.run.run_id not in chosen or initial is None or needs is None:
+            continue
+        source, step = needs
+        if source == initial.run and source not in chosen and states[source] != State.RUNNING:
+            raise ConfigError(
+                f"launch.runs = {text!r} chooses run {planned.run.run_id} and not run {source}, with"
+                f" whose weights at step {step} it begins (init_from) and which has yet to leave"
+                " them: choose both, or launch that one first"
+            )

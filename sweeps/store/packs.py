@@ -73,10 +73,10 @@ def form_packs(
     packs: list[list[T]] = []
     filling: dict[Hashable, list[T]] = {}
     for run in runs:
-        at = place(run)
-        pack = filling.get(at) if at is not None else None
+        pack_place = place(run)
+        pack = filling.get(pack_place) if pack_place is not None else None
         if pack is None or len(pack) >= size(run):
-            pack = filling[at] = []
+            pack = filling[pack_place] = []
             packs.append(pack)
         pack.append(run)
     return packs

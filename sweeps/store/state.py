@@ -71,10 +71,10 @@ class StateReader:
         if trunk is None or self._alone(trunk) not in (*TO_BEGIN, State.RUNNING):
             return False
         spec, outputs = run.spec(), run.folder.outputs
-        at = next(starts_of(outputs, spec), 0)
+        start_step = next(starts_of(outputs, spec), 0)
         if spec.initial is not None and spec.initial.run == trunk.run_id:
-            return at == 0 and spec.initial.place(outputs) is None
-        return at < step
+            return start_step == 0 and spec.initial.place(outputs) is None
+        return start_step < step
 
 
 def states(

@@ -317,6 +317,7 @@ STUDIES = (
     "quickstart",
     "repeat_data",
     "schedules",
+    "sources",
     "tasks",
     "tune",
     "vocabulary",

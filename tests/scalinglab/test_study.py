@@ -29,7 +29,7 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
     found = ended.frame
     assert ended.code == 0 and set(found["state"]) == {"done"}
     assert set(found["run_id"]) == set(rows["run_id"])
-    assert "  2/2  " in capsys.readouterr().out
+    assert "\n2/2  " in capsys.readouterr().out
     assert opened.plan().frame["new_steps"].sum() == 0
     runs, curves = opened.results(), opened.curves()
     loaded = analysis.load(tmp_path / "here", study="tiny").set_index("run_id")

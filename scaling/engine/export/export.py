@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from scalinglab.scaling.engine.export.form import FORMS
+from scalinglab.scaling.engine.export.own_network import MODULE, how_to_load, library_config
 from scalinglab.scaling.engine.export.tokenizer import BYTES, byte_tokenizer
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, checkpoint_at
 from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
@@ -60,10 +62,14 @@ def chosen_form(architecture: Network, name: str) -> str:
         If there is no such form, or the network is not equal to it.
     """
     if not isinstance(architecture, Architecture):
-        raise ConfigError(
-            "form: a network of one's own (model=module) has none; its checkpoints hold its weights by"
-            " its own names"
-        )
+        if name not in (AUTO, MODULE):
+            raise ConfigError(
+                f"form = {name!r}: a network of one's own (model=module) is exported under its own"
+                f" names; allowed are {AUTO} and {MODULE}"
+            )
+        return MODULE
+    if name == MODULE:
+        raise ConfigError(f"form = {name!r} is of networks of one's own (model=module)")
     if name != AUTO:
         wrong = FORMS.find(name).misfit(architecture)
         if wrong is not None:
@@ -119,17 +125,21 @@ def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = Non
     place = to / f"{run.run_id}-{at}-{name}"
     _check_step(folder.outputs, run, at)
     checkpoint = checkpoint_at(folder.outputs, run, at)
-    assert isinstance(run.architecture, Architecture)  # see `chosen_form`
-    tensors = FORMS[name].tensors(run.architecture, evaluation_weights(run, checkpoint))
+    weights = evaluation_weights(run, checkpoint)
+    tensors = (
+        FORMS[name].tensors(run.architecture, weights)
+        if isinstance(run.architecture, Architecture)
+        else weights
+    )
     texts = _texts(run, checkpoint, name)
 
     def fill(aside: Path) -> None:
-        whole = {key: tensor.float().contiguous() for key, tensor in tensors.items()}
+        whole = {key: _whole(tensor) for key, tensor in tensors.items()}
         save_file(whole, aside / "model.safetensors", metadata={"format": "pt"})
         for file, text in texts.items():
             (aside / file).write_text(text, encoding="utf-8")
         shutil.copymode(
-            aside / "config.json", aside / "model.safetensors"
+            aside / "scaling_run.json", aside / "model.safetensors"
         )  # it is the writer's alone
 
     to.mkdir(parents=True, exist_ok=True)
@@ -142,11 +152,6 @@ def _asked(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str
     run = folder.spec()
     if run.is_command:
         raise UserError(f"run {run.run_id} was trained by another program, which has its weights")
-    if isinstance(run.architecture, ModuleNetwork):
-        raise UserError(
-            f"run {run.run_id} is of {run.architecture.target}, and forms are of the shipped network: "
-            "its checkpoint holds its weights by name, below outputs/checkpoints"
-        )
     return run, chosen_form(run.architecture, form), run.steps if step is None else step
 
 
@@ -158,34 +163,47 @@ def _check_step(outputs: Path, run: RunSpec, step: int) -> None:
 
 def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:
     """All that is written beside the weights."""
-    architecture = run.architecture
-    assert isinstance(architecture, Architecture)  # see `chosen_form`
-    config = FORMS[form].config(architecture)
-    texts = FORMS[form].files()
-    if architecture.shape.vocab == BYTES and run.bytes_per_token == 1:
-        texts |= byte_tokenizer(architecture.shape.context)
-        config |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    network, texts = run.architecture, {}
+    if isinstance(network, ModuleNetwork):
+        config = library_config(network)
+    else:
+        config, texts = FORMS[form].config(network), FORMS[form].files()
+    if config is not None:
+        if network.shape.vocab == BYTES and run.bytes_per_token == 1:
+            texts |= byte_tokenizer(network.shape.context)
+            config |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+        texts["config.json"] = json.dumps(config, indent=1)
     provenance = {"run_id": run.run_id, "step": checkpoint.step, "science": run.science}
     return texts | {
-        "config.json": json.dumps(config, indent=1),
         "scaling_run.json": json.dumps(provenance, indent=1),
-        "README.md": _card(run, checkpoint, form),
+        "README.md": _card(run, checkpoint, form, config is not None),
     }
 
 
-def _card(run: RunSpec, checkpoint: Checkpoint, form: str) -> str:
+def _whole(tensor: Tensor) -> Tensor:
+    """Numbers in float32; counters of a network of anybody's stay whole."""
+    return (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
+
+
+def _loading(run: RunSpec, form: str, is_of_library: bool) -> str:
+    if isinstance(run.architecture, ModuleNetwork):
+        return how_to_load(run.architecture, is_of_library)
+    code = ", trust_remote_code=True" if FORMS[form].general else ""
+    return f"""    from transformers import AutoModelForCausalLM
+    model = AutoModelForCausalLM.from_pretrained("."{code})"""
+
+
+def _card(run: RunSpec, checkpoint: Checkpoint, form: str, is_of_library: bool) -> str:
     """What the folder holds, for people."""
     loss = checkpoint.curve.validation.get(checkpoint.step)
     measured = "" if loss is None else f", validation loss {loss:.4f} nats/token"
-    code = ", trust_remote_code=True" if FORMS[form].general else ""
     tokens = checkpoint.step * run.tokens_per_step
     return f"""# Run {run.run_id} after {checkpoint.step} steps
 
 A language model of {run.counts["n_total"]:,} parameters after {tokens:,} training tokens
 ({run.data.source}){measured}.
 
-    from transformers import AutoModelForCausalLM
-    model = AutoModelForCausalLM.from_pretrained("."{code})
+{_loading(run, form, is_of_library)}
 
 `scaling_run.json` has every setting of its training. Its context is {run.shape.context} tokens.
 """

@@ -191,8 +191,10 @@ class Experts(nn.Module):
 
     def forward(self, x_BTD: Tensor, kept_BT: Tensor | None) -> Tensor:
         """What the experts add to the residual stream."""
-        logits_BTE = F.linear(x_BTD.float(), self.router.weight.float())
-        ranked_BTE = logits_BTE if self.balance is None else logits_BTE + self.balance.bias
+        logits_BTE = F.linear(x_BTD.float(), self.router.get_parameter("weight").float())
+        ranked_BTE = (
+            logits_BTE if self.balance is None else logits_BTE + self.balance.get_parameter("bias")
+        )
         chosen_BTSE = F.one_hot(ranked_BTE.topk(self.top_k, dim=-1).indices, ranked_BTE.shape[-1])
         chosen_BTSE = chosen_BTSE.to(logits_BTE.dtype)
         weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)

@@ -21,7 +21,7 @@ from scalinglab.scaling.run.initial_weights import match, sizes_of
 
 
 class _Renamed(Mapping[str, Tensor]):
-    """Tensors of a source by the names of parameters; each is float32 when it is asked for."""
+    """Tensors of a source by the names of parameters; each is looked at when it is asked for."""
 
     def __init__(self, pairs: Mapping[str, str], source: Mapping[str, Tensor], words: str) -> None:
         self._pairs, self._source, self._words = pairs, source, words
@@ -85,7 +85,7 @@ def _source(outputs: Path, initial: InitialWeights) -> Mapping[str, Tensor]:
     place = initial.place(outputs)
     if place is None:
         raise UserError(
-            f"init_from: the weights of {initial.source} are not at {outputs / initial.content}"
+            f"init_from: the weights of {initial.source} are not at {outputs / 'checkpoints' / initial.content}"
             if initial.is_checkpoint
             else f"init_from: the copy of {initial.source} is gone; launch the study again"
         )

@@ -274,7 +274,8 @@ class Follower:
             elif kind == "save":
                 self.engine.save_part(*value)
             elif kind == "begin":
-                self.engine.begin(*value, None)
+                member, names = value
+                self.engine.begin(member, names, None)
             else:
                 member, steps_done = value
                 self.engine.load(member, None, steps_done)

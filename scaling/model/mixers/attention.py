@@ -91,8 +91,14 @@ class Attention(Mixer):
         return self.within_documents
 
     def kept_floats(self, architecture: Architecture) -> float:
-        """See ``Branch.kept_floats``: which tokens are of its document, a byte each."""
-        return architecture.shape.context / 4 if self.within_documents else 0.0
+        """See ``Branch.kept_floats``: which tokens are of its document, a byte each.
+
+        With ``alibi`` they are what each head adds to the products, a float each.
+        """
+        if not self.within_documents:
+            return 0.0
+        shape = architecture.shape
+        return shape.heads * shape.context if self.positions == "alibi" else shape.context / 4
 
     def key_width(self, architecture: Architecture) -> int:
         """Rows of the matrices of keys and values."""

@@ -32,7 +32,15 @@ class Linear(Probe):
     windows: int = setting(64, Within(2))  # of the validation set
 
     def check(self, run: RunSpec, outputs: Path) -> None:
-        """Refuse a lag that no window has."""
+        """Refuse a lag that no window has, and a validation set of one window."""
+        windows = run.data.validation_tokens // run.shape.context * max(1, len(run.data.pools))
+        if windows < 2:
+            raise ConfigError(
+                f"probe=linear: the validation set of run {run.run_id} has one window "
+                f"(data.validation_tokens = {run.data.validation_tokens}, model.context ="
+                f" {run.shape.context}); one half of the windows is fitted, the other tested, so"
+                " two are needed"
+            )
         if self.property == BEFORE and self.lag >= run.shape.context:
             raise ConfigError(
                 f"options.lag = {self.lag}: allowed is 1 to {run.shape.context - 1} (model.context"

@@ -163,8 +163,8 @@ def _halving(
     rounds = math.ceil(math.log(len(left), options.factor) - 1e-9)
     requested: list[Setting] = []
     spent = 0.0
-    for r in range(rounds + 1):
-        part = options.factor ** (r - rounds)
+    for round_number in range(rounds + 1):
+        part = options.factor ** (round_number - rounds)
         spent += len(left) * part
         if spent > options.budget + 1e-9:
             raise ConfigError(

@@ -124,7 +124,7 @@ def test_a_prediction_that_was_changed_does_not_count(running) -> None:
 def test_misses_widen_intervals_only_when_there_are_enough() -> None:
     rng = np.random.default_rng(0)
     ratios = np.abs(rng.standard_normal(400)) / 1.96 * 2.5  # intervals so much too narrow
-    record = pd.DataFrame({"ratio": ratios, "counts": True, "level": 0.95})
+    record = pd.DataFrame({"ratio": ratios, "counts": True, "level": 0.95, "column": ""})
     assert needed(0.95) == 19 and factor_of_record(record[:18], 0.95) is None
     assert factor_of_record(record[:19], 0.95) == pytest.approx(ratios[:19].max())
     wider = factor_of_record(record[:200], 0.95)

@@ -57,8 +57,12 @@ def runs() -> pd.DataFrame:
 
 def test_the_accuracy_of_a_larger_model_is_forecast_and_compared() -> None:
     found = judge(runs(), tasks=["copy_2"], resamples=60)
-    assert "the chain forecasts it within its interval" in found.sentences[0]
+    assert "the chain forecasts the accuracy within its interval" in found.sentences[0]
     assert "one curve" in found.sentences[1]
+    better = runs()
+    better.loc[better["role"] == "held_out", "task.copy_2.accuracy"] = 0.999
+    missed = judge(better, tasks=["copy_2"], resamples=60).sentences[0]
+    assert "the chain does not hold: the accuracy lies outside" in missed
     ahead = runs().query("role == 'held_out'")
     before = judge(runs().query("role == 'fit'"), tasks=["copy_2"], planned=ahead, resamples=60)
     assert "forecast before it is trained" in before.sentences[0]

@@ -243,6 +243,7 @@ def _outputs(open_selected):
         ({"select": {"where": "score >"}}, r"data\.select\.where = 'score >'"),
         ({"select": {"keep": "top", "fraction": 0.5}}, r"data\.select\.by is not set"),
         ({"select": {"fraction": 0.5}}, r"data\.select\.keep is not set"),
+        ({"select": {"where": "lang == 'en'", "seed": 3}}, r"data\.select\.seed = 3: it orders"),
         ({"select": {}}, r"data\.select selects nothing"),
         ({"select": {"keep": "random"}}, r"needs data\.select\.fraction below 1"),
         (

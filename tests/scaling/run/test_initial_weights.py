@@ -63,6 +63,24 @@ def test_what_cannot_match_is_refused(there, names, message, monkeypatch):
     assert message in str(refused.value)
 
 
+def test_names_mean_the_same_in_any_order(monkeypatch):
+    """An identity has no order, and what a person names goes before what is usual."""
+    monkeypatch.setattr("scalinglab.scaling.run.initial_weights.sizes_of", lambda network: HERE)
+    there = {"head.weight": (8, 4), "embedding.weight": (8, 4)}
+    weights = InitialWeights("hash", {"head.*": "head.weight"}, "it")
+    first = matched(weights, InitFromConfig(names={"he.*": "", "h.*": "head.weight"}), there, None)
+    other = matched(weights, InitFromConfig(names={"h.*": "head.weight", "he.*": ""}), there, None)
+    assert (first.left, other.left) == (
+        ("blocks.0.up.weight", "head.weight"),
+        ("blocks.0.up.weight",),
+    )
+    assert first.science() != other.science()
+    backwards = dict(reversed(first.names.items()))
+    assert match(there, HERE, backwards, "it") == match(there, HERE, first.names, "it")
+    same = matched(weights, InitFromConfig(names={"head.*": ""}), there, None)
+    assert same.unused == ("head.weight",)
+
+
 @pytest.mark.parametrize("form", ["llama", "qwen3"])
 def test_a_model_of_transformers_needs_no_names(tmp_path, form):
     shape = Shape(depth=2, width=16, heads=2, mlp_width=32, vocab=8, context=16)

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from scalinglab import show
+from scalinglab import watch
 from scalinglab.cli import main
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.processes import Process
 from scalinglab.sweeps.launch import announced as announcements
 from scalinglab.sweeps.launch.announced import announced, is_announced
 from scalinglab.sweeps.plan.make import make_plan
@@ -62,9 +62,7 @@ def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypat
         monkeypatch.setattr(announcements, "ELSEWHERE_SECONDS", -1.0)
         assert not is_announced(outputs, "tiny")
         write_json(file, process | {"process_start": "long ago"})
-        assert machine.Process.from_dict(read_json(file)).has_ended and not is_announced(
-            outputs, "tiny"
-        )
+        assert Process.from_dict(read_json(file)).has_ended and not is_announced(outputs, "tiny")
         assert not file.exists()
 
 
@@ -84,7 +82,7 @@ def test_a_watch_stays_while_a_launch_plans(study, tmp_path, capsys, monkeypatch
     launcher = threading.Thread(target=launch)
     launcher.start()
     assert looked.wait(60)
-    monkeypatch.setattr(show, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
     with pytest.raises(SystemExit) as ended:
         main(["status", "study=tiny", "watch=true"])
     assert ended.value.code == 0

@@ -189,6 +189,7 @@ def test_an_ensemble_is_read_beside_the_run_of_the_lowest_seed(person) -> None:
         ),
         ({"steps": "all"}, "probe is not set"),
         ({"withdraw": True, "steps": "all"}, "a question goes as a whole"),
+        ({"withdraw": True, "probe": "validaton"}, "did you mean 'validation'"),
         ({}, "nothing was asked of the checkpoints"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.selection import check_selections
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.gc import remove, survey
@@ -87,9 +90,13 @@ def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tu
         source = code[width].run
         assert planned.needs == (source.run_id, source.steps)
         assert source.steps in code[width].pins
+    tune_ids = ", ".join(repr(p.run.run_id) for p in tune.values())
+    with pytest.raises(ConfigError, match="chooses run .* and not run .*: choose both"):
+        check_selections(plan, LaunchConfig(runs=f"run_id in [{tune_ids}]"))
+    check_selections(plan, LaunchConfig(runs="state in ['planned', 'waiting']"))
     save_plan(plan)
     states = dict(status(plan.outputs, "tuned")[["run_id", "state"]].to_numpy())
-    assert {states[p.run.run_id] for p in tune.values()} == {State.BLOCKED}
+    assert {states[p.run.run_id] for p in tune.values()} == {State.WAITING}
     code_ids = ", ".join(repr(p.run.run_id) for p in code.values())
     assert launch(plan.outputs, "tuned", LaunchConfig("inline", runs=f"run_id in [{code_ids}]"))
     remove(survey(plan.outputs, "needed"))
@@ -100,6 +107,13 @@ def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tu
     make_plan(tuned("{block: code}", blocks=(BASE, TUNE)))  # and finished runs need them no more
     with pytest.raises(ConfigError, match="has no readable checkpoint of step 40.*keep=weights"):
         make_plan(tuned("{block: code}", blocks=(BASE, TUNE.replace("[5]", "[6]"))))
+
+
+def test_no_pack_has_a_run_and_those_that_wait_for_its_weights(tuned):
+    plan = make_plan(tuned("{block: code}", blocks=(BASE, TUNE)))
+    for pack in packs(replace(plan, runs=[replace(p, pack=4) for p in plan.runs])):
+        ids = {p.run.run_id for p in pack}
+        assert not any(p.needs is not None and p.needs[0] in ids for p in pack)
 
 
 def test_runs_with_the_same_weights_share_a_trunk_and_others_do_not(tuned):

@@ -19,7 +19,7 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
 
     Also ``chance``: the share of the more frequent answer, which needs no network.
     """
-    windows = reading.windows()[: probe.windows]
+    windows = _by_turns(reading.windows(), len(reading.spec.data.pools) or 1)[: probe.windows]
     labels, known = _labels(probe, windows[:, :-1])
     model = reading.model()
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
@@ -47,6 +47,11 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
         "layer": best,
         "chance": max(share, 1 - share),
     }
+
+
+def _by_turns(windows: np.ndarray, pools: int) -> np.ndarray:
+    """Windows of pools that stand one pool after another, one of each by turns: each half has all."""
+    return windows.reshape(pools, -1, windows.shape[1]).swapaxes(0, 1).reshape(windows.shape)
 
 
 def _labels(probe: Linear, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from scalinglab.scaling.config import DataConfig, ExecutionConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
 from scalinglab.scaling.engine.probes.kinds.attention import _of_call
-from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _labels
+from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _by_turns, _labels
 from scalinglab.scaling.engine.probes.kinds.quantized import rounded
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.engine.trainer.checkpoint import (
@@ -245,6 +245,12 @@ def test_properties_of_a_text_are_as_they_are_told() -> None:
     assert known.tolist() == [[False, False, True, True, True]]
     assert before[0, 2:].tolist() == [False, False, False]  # 1, 5, 1: the median is 5
     assert _labels(Linear(property="parity"), tokens)[0].sum() == 3
+
+
+def test_windows_of_pools_come_by_turns_and_those_of_one_source_as_they_are() -> None:
+    windows = np.arange(24).reshape(6, 4)  # three of each of two pools
+    assert _by_turns(windows, 2)[:, 0].tolist() == [0, 12, 4, 16, 8, 20]
+    assert np.array_equal(_by_turns(windows, 1), windows)
 
 
 def test_a_linear_probe_gives_each_layer_and_the_same_again(trained) -> None:

@@ -54,3 +54,15 @@ def test_options_at_their_historic_values_are_left_out_of_the_science():
     windowed = network({"window": 4})
     assert windowed.science()["mixer"] == {"name": "attention", "window": 4}
     assert type(windowed).from_science(windowed.science()) == windowed
+
+
+def test_masks_within_documents_are_kept_of_a_sequence_and_with_slopes_of_each_head():
+    """A byte a pair of tokens, or a float: without documents all sequences share one."""
+    kept = {
+        positions: (whole.mixer.kept_floats(whole), bounded.mixer.kept_floats(bounded))
+        for positions in ("rotary", "alibi")
+        for whole, bounded in [
+            [network({"positions": positions, "within_documents": w}) for w in (False, True)]
+        ]
+    }
+    assert kept == {"rotary": (0, 16 / 4), "alibi": (0, 6 * 16)}

@@ -1,0 +1,341 @@
+"""The best mixture from runs of several mixtures, and what choosing by such a law costs.
+
+A law of the shares for each validation set, the shares of least mean loss under a cap of epochs, and
+the test on mixtures that were trained but not fitted (role ``held_out``): among them the law chooses
+one, and what that costs over the best of them is the regret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.decisions.best_mixture import (
+    BestMixture,
+    best_mixture,
+    caps_of,
+    weights_of,
+)
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
+from scalinglab.analysis.laws.mixing import SHARE, mixing_law
+from scalinglab.analysis.tables.noise import seed_scatter
+from scalinglab.analysis.tables.trials import trials_chosen
+from scalinglab.analysis.tables.typed import names_of
+from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
+from scalinglab.scaling.errors import UserError
+
+_UNIQUE = "unique_tokens."
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """Runs by mixture.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a mixture, size and length: ``mixture, N, D, held_out``, shares, mean losses over
+        seeds at the best learning rate, and their weighted ``mean``.
+    pools, targets : list of str
+        What was drawn from, and the validation sets.
+    weights : array, shape (targets,)
+        Of each validation set in the mean; they sum to 1.
+    least : float
+        The least relative difference of the mean loss that seeds do not hide; infinite without any.
+    """
+
+    table: pd.DataFrame
+    pools: list[str]
+    targets: list[str]
+    weights: np.ndarray
+    least: float
+
+    @property
+    def cells(self) -> list[pd.DataFrame]:
+        """The rows of each size and length, the largest last."""
+        cells = [cell for _, cell in self.table.groupby(["N", "D"])]
+        return sorted(cells, key=lambda cell: float((cell["N"] * cell["D"]).iloc[0]))
+
+
+@dataclass(frozen=True)
+class MixtureChoice:
+    """The shares of least loss, and how they were tested.
+
+    Attributes
+    ----------
+    best : BestMixture
+    N, D : float
+        The run that they are for.
+    epochs : float or None
+        How often a token may be seen.
+    test : list of str
+        Errors and regret on the mixtures that were not fitted; empty where there are none.
+    regret : float or None
+        Of choosing among them by the laws.
+    warnings : list of str
+    """
+
+    best: BestMixture
+    N: float
+    D: float
+    epochs: float | None
+    test: list[str]
+    regret: float | None
+    warnings: list[str]
+
+    def sentence(self) -> str:
+        """The shares in words."""
+        rows = self.best.shares.to_dict("records")
+        shares = ", ".join(
+            f"{row['pool']} {row['share']:.2f}"
+            + (
+                f" ({row['share_lower']:.2f} to {row['share_upper']:.2f})"
+                if "share_lower" in row
+                else ""
+            )
+            for row in rows
+        )
+        cap = "" if self.epochs is None else f", each token at most {self.epochs:g} times"
+        weights = self.best.losses["weight"]
+        sets = ", ".join(
+            target if np.allclose(weights, weights.iloc[0]) else f"{target} (weight {weight:.2g})"
+            for target, weight in zip(self.best.losses["target"], weights, strict=True)
+        )
+        return (
+            f"Best mixture for the mean over {sets}{cap}: {shares};"
+            f" mean validation loss (nats/token) {self.best.loss:.4f}."
+        )
+
+
+def mixtures_of(
+    runs: pd.DataFrame,
+    arm: str = "mixture",
+    targets: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> Mixtures:
+    """Gather runs by mixture.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``share.<pool>, loss.<target>, N, D``; where known ``lr, seed, role``, `arm`, and ``loss``,
+        without which a run diverged.
+    arm : str
+        What tells mixtures apart; where there is no such column, the shares.
+    targets : sequence of str, optional
+        Validation sets; default: one of each pool.
+    weights : mapping, optional
+        Of each validation set in the mean; default: equal ones.
+
+    Raises
+    ------
+    UserError
+        If there are no pools, every run diverged, another was not validated on a target, or the
+        weights make no mean.
+    """
+    pools = sorted(c.removeprefix(SHARE) for c in names_of(runs) if c.startswith(SHARE))
+    if len(pools) < 2:
+        raise UserError(
+            "these runs do not draw from several pools: data.pools gives them some, columns"
+            f" {SHARE}POOL in a file"
+        )
+    targets = list(targets or pools)
+    weight = weights_of(weights, targets)
+    is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
+    if not is_ended.any():
+        raise UserError("every run diverged: there is nothing to compare")
+    for target in targets:
+        column = f"{FURTHER_LOSS}{target}"
+        if column not in runs or runs.loc[is_ended, column].isna().any():
+            there = [
+                c.removeprefix(FURTHER_LOSS) for c in names_of(runs) if c.startswith(FURTHER_LOSS)
+            ]
+            raise UserError(
+                f"targets: not every run was validated on {target!r}; there are"
+                f" {', '.join(there) or 'none'}"
+            )
+    losses = [f"{FURTHER_LOSS}{t}" for t in targets]
+    shares = [f"{SHARE}{p}" for p in pools]
+    mean = (runs[losses].astype(float) * weight).sum(axis=1)
+    runs = runs.assign(loss=mean.where(is_ended, np.inf))
+    if arm not in runs:
+        texts = [
+            ", ".join(f"{p} {s:.4g}" for p, s in zip(pools, row, strict=True))
+            for row in runs[shares].to_numpy()
+        ]
+        runs = runs.assign(**{arm: texts})
+    least = np.inf
+    if "seed" in runs:
+        by = [arm, "N", "D", *(["lr"] if "lr" in runs else [])]
+        scatter = seed_scatter(runs[np.isfinite(runs["loss"])], by=by)
+        least = least_effect(scatter.noise, scatter.seeds, scatter.spare)
+    runs = trials_chosen(runs, arm)
+    runs = runs[np.isfinite(runs["loss"])]
+    roles = runs["role"] if "role" in runs else pd.Series("", runs.index)
+    held_out = roles.astype(str).str.split(",").map(lambda named: "held_out" in named)
+    keys = [runs[arm], runs["N"], runs["D"], held_out.rename("held_out")]
+    table = runs[[*shares, *losses]].groupby(keys).mean().reset_index()
+    table["mean"] = (table[losses] * weight).sum(axis=1)
+    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, weight, least)
+
+
+def choose_mixture(
+    runs: pd.DataFrame,
+    *,
+    arm: str = "mixture",
+    targets: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
+    N: float | None = None,
+    D: float | None = None,
+    epochs: float | None = None,
+    unique: Mapping[str, float] | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+    level: float = 0.95,
+    delta: float | str | None = None,
+) -> MixtureChoice:
+    """The shares of least mean loss under a cap of epochs, tested on mixtures that were not fitted.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As for `mixtures_of`; for a cap ``unique_tokens.<pool>``, too.
+    arm, targets
+        As in `mixtures_of`.
+    weights : mapping, optional
+        Of each validation set in the mean; default: equal ones.
+    N, D : float, optional
+        The run that is planned; default: the largest size and length of the runs.
+    epochs : float, optional
+        How often a token may be seen; default: no cap.
+    unique : mapping, optional
+        Tokens that there are of a pool; default: as in the runs.
+    resamples, seed, level, delta
+        As in `analysis.fit`.
+
+    Raises
+    ------
+    UserError
+        If there are too few mixtures, sizes or lengths, or no mixture keeps to the cap.
+    """
+    found = mixtures_of(runs, arm, targets, weights)
+    cells = found.cells
+    last = cells[-1]
+    planned = N is not None or D is not None
+    if planned:
+        _check_planned(found, N, D)
+    laws = laws_of(
+        found, found.table if planned else last, resamples, delta, sizes=planned, seed=seed
+    )
+    N, D = N or float(last["N"].iloc[0]), D or float(last["D"].iloc[0])
+    caps = None if epochs is None else caps_of(_unique(runs, found.pools, unique), epochs, D)
+    at = {"N": N, "D": D} if planned else {}
+    best = best_mixture(laws, weights=weights, caps=caps, level=level, **at)
+    test, regret, warnings = [], None, []
+    ahead = last[last["held_out"]].reset_index(drop=True)
+    if len(ahead):
+        predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
+        told, regret = _regret("the law", ahead, predicted, found)
+        test += [_errors(ahead, predicted), told]
+        if len(cells) > 1 and not planned:
+            small = laws_of(found, cells[0], 0, delta)
+            by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
+            name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
+            test.append(_regret(name, ahead, by_small, found)[0])
+    else:
+        warnings.append("no mixture has the role held_out: the law was not tested")
+    for target, law in laws.items():
+        warnings += [f"{target}: {w}" for w in law.warnings]
+    return MixtureChoice(best, N, D, epochs, test, regret, warnings)
+
+
+def laws_of(
+    found: Mixtures,
+    rows: pd.DataFrame,
+    resamples: int,
+    delta: float | str | None,
+    *,
+    sizes: bool = False,
+    seed: int = 0,
+) -> dict[str, Result]:
+    """A law for each validation set, from the mixtures that are no test.
+
+    Raises
+    ------
+    UserError
+        If there are too few mixtures for the law.
+    """
+    fitted = rows[~rows["held_out"]]
+    if fitted["mixture"].nunique() <= len(found.pools) + 1:
+        raise UserError(
+            f"{fitted['mixture'].nunique()} mixtures of {len(found.pools)} pools were trained to be"
+            f" fitted: give {len(found.pools) + 2} or more; three times the pools is a fair number"
+        )
+    laws = {}
+    for target in found.targets:
+        own = target if target in found.pools else found.pools[0]
+        law = mixing_law([own, *(p for p in found.pools if p != own)], sizes=sizes)
+        points = fitted.assign(loss=fitted[f"{FURTHER_LOSS}{target}"])
+        laws[target] = fit(law, points, resamples=resamples, delta=delta, seed=seed)
+    return laws
+
+
+def _check_planned(found: Mixtures, N: float | None, D: float | None) -> None:
+    if N is None or D is None:
+        raise UserError("N and D are of one planned run: give both, or neither")
+    for column, what in (("N", "size"), ("D", "number of tokens")):
+        if found.table[column].nunique() < 2:
+            raise UserError(
+                f"N and D: the mixtures were trained at one {what} only, so no law tells of others;"
+                " leave N and D out for the best mixture there, or train a second one"
+            )
+
+
+def _unique(
+    runs: pd.DataFrame, pools: Sequence[str], given: Mapping[str, float] | None
+) -> dict[str, float]:
+    unknown = sorted(set(given or {}) - set(pools))
+    if unknown:
+        raise UserError(f"unique: there is no pool {unknown[0]!r}; there are {', '.join(pools)}")
+    found = {}
+    for pool in pools:
+        if given and pool in given:
+            found[pool] = float(given[pool])
+        elif f"{_UNIQUE}{pool}" in runs and runs[f"{_UNIQUE}{pool}"].notna().any():
+            found[pool] = float(runs[f"{_UNIQUE}{pool}"].max())
+        else:
+            raise UserError(
+                f"epochs: the runs do not say how many tokens there are of {pool!r}: give"
+                f" unique.{pool}=TOKENS"
+            )
+    return found
+
+
+def _errors(ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> str:
+    texts = []
+    for target, loss in predicted.items():
+        error = np.log(loss / ahead[f"{FURTHER_LOSS}{target}"].to_numpy())
+        texts.append(f"{target} {np.sqrt(np.mean(error**2)):.2%}")
+    return f"Error on {len(ahead)} mixtures that were not fitted: {', '.join(texts)}."
+
+
+def _regret(
+    who: str, ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray], mixtures: Mixtures
+) -> tuple[str, float]:
+    """What choosing among the held-out mixtures by a law costs, in words and relative."""
+    least = mixtures.least
+    mean = mixtures.weights @ np.array([predicted[target] for target in mixtures.targets])
+    chosen, best = ahead.iloc[int(mean.argmin())], ahead.iloc[int(ahead["mean"].argmin())]
+    begin = f"Of {len(ahead)} mixtures that were not fitted {who} chooses {chosen['mixture']}"
+    if chosen["mixture"] == best["mixture"]:
+        worst = ahead["mean"].max() / best["mean"] - 1
+        return f"{begin}: the best of them as measured (the worst costs {worst:.2%}).", 0.0
+    regret = float(chosen["mean"] / best["mean"] - 1)
+    reason = f"below {least:.2%} a difference is" if np.isfinite(least) else "no seed is repeated:"
+    small = f"; {reason} {UNRESOLVED}" if regret < least else ""
+    return f"{begin}: {regret:.2%} above the best of them, {best['mixture']}{small}.", regret

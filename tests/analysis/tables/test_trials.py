@@ -1,0 +1,40 @@
+"""Learning rates are trials: each arm, size and length counts at the best of its own."""
+
+import pandas as pd
+
+from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge, trials_chosen
+
+RUNS = pd.DataFrame(
+    [
+        {"arm": arm, "N": 1, "D": 1, "lr": lr, "seed": seed, "loss": loss + seed / 10}
+        for arm, losses in {"x": [3, 1, float("inf")], "y": [1, float("nan"), 2]}.items()
+        for lr, loss in zip((1, 2, 4), losses, strict=True)
+        for seed in (0, 1)
+    ]
+)
+
+
+def test_the_best_mean_over_seeds_is_chosen_and_a_rate_that_diverged_is_not():
+    best = at_best_lr(RUNS, ["arm", "N", "D"])
+    assert best.groupby("arm")["lr"].unique().map(list).to_dict() == {"x": [2], "y": [1]}
+    assert len(best) == 4
+    one_lost = RUNS.copy()
+    one_lost.loc[(RUNS["arm"] == "x") & (RUNS["lr"] == 2) & (RUNS["seed"] == 0), "loss"] = None
+    assert set(at_best_lr(one_lost, ["arm", "N", "D"]).query("arm == 'x'")["lr"]) == {1}
+
+
+def test_runs_without_trials_stay_as_they_are():
+    assert trials_chosen(RUNS[RUNS["lr"] == 1], "arm").equals(RUNS[RUNS["lr"] == 1])
+    assert trials_chosen(RUNS.drop(columns="lr"), "arm").equals(RUNS.drop(columns="lr"))
+    assert set(trials_chosen(RUNS, "arm")["lr"]) == {1, 2}
+
+
+def test_other_settings_are_no_trials():
+    larger = RUNS[RUNS["lr"] == 4].assign(batch=32, loss=9.0)
+    both = pd.concat([RUNS[RUNS["lr"] < 4].assign(batch=16), larger], ignore_index=True)
+    assert set(trials_chosen(both, "arm")["batch"]) == {16, 32}
+
+
+def test_a_best_rate_at_the_end_is_counted():
+    assert at_the_edge(RUNS[RUNS["arm"] == "x"], ["N", "D"]) == (0, 1)
+    assert at_the_edge(RUNS[RUNS["arm"] == "x"].assign(loss=lambda r: r["lr"]), ["N"]) == (1, 1)
