@@ -61,6 +61,7 @@ ROOMS = (
 LOOKS_ON = (
     "scalinglab.scaling.engine.steps.measurements",
     "scalinglab.scaling.data.columns",
+    "scalinglab.scaling.data.making",
     "scalinglab.scaling.data.overlap",
     "scalinglab.scaling.data.verify",
     "scalinglab.scaling.data.vocabulary",
@@ -70,11 +71,11 @@ LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 
 # The fingerprint of this code. Where it changes, a test asks whether the numbers do as well; it
 # says how this line is written.
-CURRENT = "6f3ca5b1b0"
+CURRENT = "0bc085c4b7"
 # Fingerprints of older code -> that of code which makes the same numbers, bit for bit: a fit takes
 # their runs together, and a plan does not warn. Each entry says how that was shown.
 EQUAL_NUMBERS: Mapping[str, str] = {
-    "59d404f029": "6f3ca5b1b0",  # all golden curves are equal
+    "59d404f029": "0bc085c4b7",  # all golden curves are equal
     "44d0915d9a": "59d404f029",  # all golden curves are equal
     "435ce51b2a": "44d0915d9a",  # all golden curves are equal
     "f26f3a4e60": "435ce51b2a",  # all golden curves are equal

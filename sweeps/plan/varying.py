@@ -33,7 +33,7 @@ def varying(
         Dotted keys of the study's axes.
     """
     keys = [key for key in dict.fromkeys(k for one in settings for k in one) if _may_be_named(key)]
-    columns = {key: [repr(one.get(key)) for one in settings] for key in keys}
+    columns = {key: [_told(one.get(key)) for one in settings] for key in keys}
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     words = [
         key for key in columns if any(isinstance(one.get(key), str | bool) for one in settings)
@@ -62,6 +62,11 @@ def varying(
 def settings_in(varies: str) -> dict[str, str]:
     """What `varying` says of one run, by the names of the settings: ``{"optimizer": "muon"}``."""
     return {m["name"]: m["value"] for m in _SETTING.finditer(varies)}
+
+
+def _told(value: Any) -> str:
+    """A value as it tells runs apart: an empty word looks in a table as a key that a run lacks."""
+    return repr(None if value == "" else value)
 
 
 def _may_be_named(key: str) -> bool:

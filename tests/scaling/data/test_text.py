@@ -57,7 +57,7 @@ def test_a_changed_file_is_read_again_and_planned_runs_keep_what_they_had(corpus
     run = SimpleNamespace(
         run_id="a",
         config={"data": {"source": "text", "options": config.options}},
-        data=SimpleNamespace(content=first.manifest.content_hash, pools={}, noise=0.0),
+        data=SimpleNamespace(content=first.manifest.content_hash, pools={}, noise=0.0, chosen={}),
     )
     os.rename(folder, tmp_path / "moved")  # a planned run needs its store, not the files
     assert open_planned(run, tmp_path).folder == first.folder

@@ -45,6 +45,15 @@ ADAMW, LION = {"optimizer__name": "adamw", "optimizer__beta1": 0.9}, {"optimizer
             ("a.x", "b.x"),
             ["a.x=1 b.x=1", "a.x=1 b.x=2", "a.x=2 b.x=1"],
         ),
+        (  # an empty word and a key that is not there look alike in a table
+            [
+                base(s__where="", s__keep="top", w=""),
+                base(s__where="x", s__keep="", w=""),
+                base(w="v"),
+            ],
+            (),
+            ["where= keep=top", "where=x keep=", ""],
+        ),
         ([base(schedule__kind="cosine"), base(schedule__cooldown="linear")], (), ["", ""]),
     ],
 )
