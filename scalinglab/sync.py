@@ -114,9 +114,11 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
     with needs_extra("a mirror on wandb"):
         from scalinglab.wandb_client import upload_command
         from scalinglab.wandb_mirror import WandbMirror
+        from scalinglab.wandb_workspace import study_workspace, write_workspace
 
-        if options.workspace:
-            from scalinglab.wandb_workspace import make_workspace
+        workspace = (
+            study_workspace(plan, options.project, options.entity) if options.workspace else None
+        )
 
     folder = Path(options.dir).absolute() if options.dir else outputs / "dashboard"
     runs = points = uploaded = 0
@@ -137,6 +139,10 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
             time.sleep(options.seconds)
         plan = read_plan(outputs, options.study)
         has_results = mirror.push_study(study_results(outputs, plan, states(plan.runs).values()))
+    described = None
+    if workspace is not None:
+        path = folder / "workspaces" / f"{options.study}.json"
+        described = write_workspace(workspace, path, options.mode == "online")
     waiting = mirror.waiting() if options.mode == "offline" else []
     return SyncResult(
         options.study,
@@ -146,7 +152,7 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
         uploaded,
         waiting,
         upload_command(waiting) if waiting else None,
-        make_workspace(folder, options, plan) if options.workspace else None,
+        described,
         _hints(outputs, plan, gone, folder),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -153,7 +153,7 @@ def _span(folder: RunFolder) -> tuple[float, float] | None:
     return first.owner.started, last.end.ended
 
 
-def _time_at(folder: RunFolder, record: Record) -> Any:
+def _time_at(folder: RunFolder, record: Record) -> Callable[[int], dict[str, float]]:
     """Step -> wandb's time of a point: between the beginning and the end of the attempts, evenly.
 
     A record has no time of each step.

@@ -5,51 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import wandb_workspaces.reports.v2 as panels
-import wandb_workspaces.workspaces as workspaces
-
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.sweeps.plan.varying import settings_in
 from scalinglab.wandb_points import STEP_METRIC, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
+    from wandb_workspaces.reports.v2 import LinePlot
+    from wandb_workspaces.workspaces import Workspace
+
     from scalinglab.sweeps.store.stored_plan import StoredPlan
-    from scalinglab.sync import SyncOptions
 
 _FINAL = "final/validation_loss"
 
 
-def make_workspace(folder: Path, options: SyncOptions, plan: StoredPlan) -> Path:
-    """Write the description of the workspace; with mode=online save it on wandb, too.
-
-    Returns
-    -------
-    Path
-        Of the description, JSON as wandb keeps it.
+def study_workspace(plan: StoredPlan, project: str, entity: str | None = None) -> Workspace:
+    """The losses on the way and at the end, how training went, and the report.
 
     Raises
     ------
-    UserError
-        If wandb does not take it.
+    ModuleNotFoundError
+        If wandb-workspaces is not installed.
     """
-    workspace = study_workspace(plan, options.project, options.entity)
-    path = folder / "workspaces" / f"{plan.study.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, workspace._to_model().model_dump_json(by_alias=True, exclude_none=True))
-    if options.mode == "online":
-        try:
-            workspace.save()
-        except Exception as error:  # whatever its client raises: the runs are pushed already
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(f"wandb did not take the workspace {path}: {first}") from error
-    return path
+    # Here, because it is an extra of its own.
+    import wandb_workspaces.reports.v2 as panels
+    import wandb_workspaces.workspaces as workspaces
 
-
-def study_workspace(
-    plan: StoredPlan, project: str, entity: str | None = None
-) -> workspaces.Workspace:
-    """The losses on the way and at the end, how training went, and the report."""
     varied = dict.fromkeys(name for run in plan.runs for name in settings_in(run.varies))
     columns = ["config:N", "config:D", *(f"config:arm.{name}" for name in varied)]
     return workspaces.Workspace(
@@ -90,5 +71,26 @@ def study_workspace(
     )
 
 
-def _line(title: str, metric: str, log_y: bool = False) -> panels.LinePlot:
-    return panels.LinePlot(title=title, x=STEP_METRIC, y=[metric], log_x=True, log_y=log_y)
+def write_workspace(workspace: Workspace, path: Path, is_online: bool) -> Path:
+    """Write the description of a workspace, JSON as wandb keeps it; online save it there, too.
+
+    Raises
+    ------
+    UserError
+        If wandb does not take it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, workspace._to_model().model_dump_json(by_alias=True, exclude_none=True))
+    if is_online:
+        try:
+            workspace.save()
+        except Exception as error:  # whatever its client raises: the runs are pushed already
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"wandb did not take the workspace {path}: {first}") from error
+    return path
+
+
+def _line(title: str, metric: str, log_y: bool = False) -> LinePlot:
+    from wandb_workspaces.reports.v2 import LinePlot
+
+    return LinePlot(title=title, x=STEP_METRIC, y=[metric], log_x=True, log_y=log_y)
