@@ -102,7 +102,8 @@ class Watch:
             self._told = GrowingTable(self.screen, frame, optional=optional)
         at = list(table["run_id"]).index(row["run_id"])
         told = dict(frame.iloc[at])
-        told["ended"] = f"{table['state'].isin(FINISHED).sum()}/{len(table)}"
+        known = self._before | {row["run_id"]: row["state"]}  # those below are not told yet
+        told["ended"] = f"{sum(state in FINISHED for state in known.values())}/{len(table)}"
         told["after"] = duration(time.monotonic() - self.began)
         told["state"] = row["state"]
         if row["state"] not in FINISHED:

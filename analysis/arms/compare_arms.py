@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.both_arms import of_both_arms
@@ -113,8 +114,7 @@ def compare_arms(
     law = find(law)
     if law.curve or set(law.inputs) != {"N", "D"}:
         raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
-    every, censored, arms = _arms_of(as_loss(data, loss), arm, between)
-    runs = trials_chosen(every, "_arm").reset_index(drop=True)
+    every, runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
     refuse_different_sets(runs)
     settings = pd.DataFrame() if differences is None else differences
     comparison = ArmComparison(
@@ -178,8 +178,10 @@ def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence
 
 def _arms_of(
     data: pd.DataFrame, arm: str, between: Sequence[str] | None
-) -> tuple[pd.DataFrame, dict[str, int], tuple[str, str]]:
-    """Runs that came to their end, with ``_arm``; the censored of each arm; baseline first."""
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int], tuple[str, str]]:
+    """Runs that came to their end, with ``_arm``, those of them that are compared; the censored of
+    each arm; baseline first.
+    """
     if arm not in data:
         raise UserError(
             f"arm = {arm!r}: the table has no such column{nearest(arm, names_of(data), 'it has')}"
@@ -202,9 +204,13 @@ def _arms_of(
     )
     lost = status.isin(CENSORED)
     censored = _count(runs["_arm"][lost], chosen)
-    runs = runs[~lost & runs["loss"].notna()].drop(columns="arm", errors="ignore")
-    _refuse_points_on_the_way(runs)
-    return runs.reset_index(drop=True), censored, (chosen[0], chosen[1])
+    runs = runs.drop(columns="arm", errors="ignore")
+    ended = runs[~lost & runs["loss"].notna()]
+    _refuse_points_on_the_way(ended)
+    tried = runs.assign(loss=runs["loss"].where(~lost, np.inf))[lost | runs["loss"].notna()]
+    best = trials_chosen(tried, "_arm").index
+    compared = ended.loc[ended.index.isin(best)].reset_index(drop=True)
+    return ended.reset_index(drop=True), compared, censored, (chosen[0], chosen[1])
 
 
 def _count(labels: pd.Series, arms: Sequence[str]) -> dict[str, int]:

@@ -32,14 +32,22 @@ def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> p
 
 
 def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Each arm, size and length at its best rate; runs that say no rate are left as they are."""
+    """Each arm, size and length at its best rate; runs that say no rate are left as they are.
+
+    A rate at which a run was lost (its loss is infinite or none) is not the best, unless at every
+    rate of a cell one was: then the rest decides, as it does where one rate was tried.
+    """
     if "lr" not in runs or runs["lr"].isna().any():
         return runs
     settings = [c for c in _SETTINGS if c in runs and runs[c].notna().all()]
     cell = [arm, "N", "D", *settings]
     if (runs.groupby(cell)["lr"].nunique() <= 1).all():
         return runs
-    return at_best_lr(runs, cell)
+    best = at_best_lr(runs, cell)
+    cells = pd.MultiIndex.from_frame(runs[cell])
+    others = runs[~cells.isin(pd.MultiIndex.from_frame(best[cell]))]
+    others = others[np.isfinite(others["loss"].astype(float))]
+    return pd.concat([best, at_best_lr(others, cell)]).sort_index(kind="stable")
 
 
 def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> tuple[int, int]:

@@ -119,6 +119,15 @@ def test_of_several_rates_each_arm_counts_at_its_best_and_the_others_are_told() 
     assert "left out" not in best.warnings[0]
 
 
+def test_a_rate_at_which_one_seed_was_lost_does_not_win_by_the_other() -> None:
+    few = runs()[lambda r: r["D"] < 2e9].assign(lr=0.01, status="done")
+    larger = few.assign(lr=0.02, loss=0.9 * few["loss"])  # better, where it lives
+    larger.loc[larger["seed"] == 1, ["loss", "status"]] = [np.nan, "diverged"]
+    both = pd.concat([few, larger], ignore_index=True)
+    found, small = (analysis.compare_arms(table, resamples=0) for table in (both, few))
+    assert found.pairs.ratio == small.pairs.ratio and found.censored == {"adamw": 5, "muon": 5}
+
+
 def test_laws_that_do_not_cross_are_said_not_to() -> None:
     found = analysis.compare_arms(runs((300.0, 1500.0)), resamples=50)
     assert np.isnan(found.crossover["C"]) and found.crossover["towards"] == "B"

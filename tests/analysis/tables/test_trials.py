@@ -38,3 +38,10 @@ def test_other_settings_are_no_trials():
 def test_a_best_rate_at_the_end_is_counted():
     assert at_the_edge(RUNS[RUNS["arm"] == "x"], ["N", "D"]) == (0, 1)
     assert at_the_edge(RUNS[RUNS["arm"] == "x"].assign(loss=lambda r: r["lr"]), ["N"]) == (1, 1)
+
+
+def test_where_every_rate_lost_a_run_the_rest_decides():
+    every = RUNS[RUNS["arm"] == "x"].copy()
+    every.loc[every["seed"] == 0, "loss"] = float("inf")  # at each rate one of two
+    best = trials_chosen(every, "arm")
+    assert set(best["lr"]) == {2} and set(best["seed"]) == {1}
