@@ -9,7 +9,7 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import PooledManifest, pool_data
-from scalinglab.scaling.data.selection import chosen_of
+from scalinglab.scaling.data.selection import KEYS, chosen_of
 from scalinglab.scaling.data.store import window_count
 from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.schedule.pieces import Piece, is_flat, plain, settled
@@ -84,6 +84,7 @@ def run_data(config: DataConfig, manifest: Manifest, length: Length, seed: int) 
         "pools": {},
         "mixture": {},
         "noise": config.noise,
+        **dict.fromkeys(KEYS),
     }
     if not isinstance(manifest, PooledManifest):
         drawn = length.steps * length.tokens_per_step

@@ -139,7 +139,7 @@ def test_a_selection_is_science_and_what_it_leaves_is_the_pool(tiny_config, tiny
     some = SelectedManifest(**known | {"train_tokens": 6_401}, chosen=chosen)
     whole, part = (resolve(tiny_config({}), m) for m in (tiny_store.manifest, some))
     assert part.science["data"]["select"] == chosen["select"] and part.unique_tokens == 6_400
-    assert "select" not in whole.science["data"] and whole.family_id != part.family_id
+    assert whole.science["data"]["select"] is None and whole.family_id != part.family_id
     few = SelectedManifest(**known | {"train_tokens": 1_601}, chosen=chosen)
     select = {"data.select": {"keep": "top", "by": "score", "fraction": 0.1}}
     with pytest.raises(
