@@ -20,11 +20,14 @@ LEVEL = 0.95
 
 
 def of_size_and_tokens(result: Result) -> bool:
-    """Whether N and D are all that the law reads; of experts, say, it would be one line each."""
+    """Whether N and D, and nothing else, are what the law reads.
+
+    One of experts, say, would need a line each; one of D alone has no best split.
+    """
     read = result.columns
-    return {read.get(name, name) for name in result.law.inputs} <= {
-        read.get(name, name) for name in ("N", "D", "C")
-    }
+    return {"N", "D"} <= set(result.law.inputs) and {
+        read.get(name, name) for name in result.law.inputs
+    } <= {read.get(name, name) for name in ("N", "D", "C")}
 
 
 def run_table(result: Result | None, runs: pd.DataFrame) -> pd.DataFrame:
