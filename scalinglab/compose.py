@@ -285,8 +285,6 @@ def _below_a_value(key: str) -> str:
         (".options", ".extra", ".classes", ".weights", ".pools")
     ):  # groups of any keys
         return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
-    if parent.endswith((".names", ".roles")):  # of names that have dots themselves
-        return f"unknown key {key!r}: {parent} has none; '+{parent}={{NAME: ...}}' adds some"
     if parent.removeprefix("model.") in named_slots():
         return (
             f"unknown key {key!r}: {parent} is a name alone; {parent.replace('.', '/')}=NAME chooses "

@@ -136,7 +136,6 @@ def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:
         ("execution.measure.x=1", "execution.measure is a value, not a group of keys"),
         ("modl.width.x=3", "unknown key 'modl'; did you mean 'model'?"),
         ("trainer.options.x=1", "trainer.options has none; +trainer.options.x=... adds it"),
-        ("init_from.names={a: b}", "names has none; '+init_from.names={NAME: ...}' adds some"),
         ("study.blocks.a.role=fit", "no study is chosen to set it in; give study=NAME"),
     ],
 )
