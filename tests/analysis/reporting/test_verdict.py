@@ -122,7 +122,14 @@ SHIPPED = {
 }
 
 
-@pytest.mark.parametrize("study", SHIPPED)
+# They train tokenizers or read much text: half a minute each. Their runs are among the golden ids.
+_LONG = {"sources", "vocabulary"}
+
+
+@pytest.mark.parametrize(
+    "study",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in _LONG)) for name in SHIPPED],
+)
 def test_a_shipped_study_with_a_verdict_can_be_planned(study, finished) -> None:
     plan = make_plan(compose([f"study={study}", f"outputs={finished}"]))
     assert plan.study.answer.kind == SHIPPED[study] and len(plan.runs) > 5
