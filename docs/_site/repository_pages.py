@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 from mkdocs.structure.files import File, Files
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -25,6 +26,8 @@ PAGES = (
     *(str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("notebooks/*.ipynb"))),
 )
 _LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
+# Shown with the results that they keep: one trains for minutes, one needs a trained study.
+_NOT_RUN = ("lr_transfer.ipynb", "quickstart.ipynb")
 _SHOWN = ("image/svg+xml", "image/png", "text/html", "text/plain")  # the first that there is
 
 
@@ -59,9 +62,19 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _cells(path: Path) -> str:
-    """A notebook as Markdown, with what its cells showed."""
+    """A notebook as Markdown, with what its cells show; pictures are drawn by running it."""
+    notebook = nbformat.read(path, as_version=4)
+    if path.name not in _NOT_RUN:
+        where = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(
+            notebook,
+            timeout=600,
+            kernel_name="python3",
+            resources=where,
+            extra_arguments=["--log-level=ERROR"],  # a kernel of this machine, for this build
+        ).execute()
     parts = []
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
             parts.append(cell.source)
         elif cell.cell_type == "code":
