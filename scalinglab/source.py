@@ -45,6 +45,23 @@ class ReadOptions(VersionOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LossOptions:
+    """Which measured column is the loss."""
+
+    columns: dict[str, str | float] = option(
+        "columns.loss=NAME takes another measured column as the loss: loss.STORE of another"
+        " validation set, probe.average.loss or task.copy_2.neg_log of a probe",
+        {},
+    )
+
+    @property
+    def loss(self) -> str | None:
+        """That column, of a study; None: its own loss."""
+        column = loss_column(self.columns)
+        return None if column == "loss" else column
+
+
+@dataclass(frozen=True, kw_only=True)
 class CountOptions(ReadOptions):
     """How N and C of a study's runs are counted."""
 
@@ -313,11 +330,23 @@ class SourceOptions(OutputsOptions):
 
 
 def loss_column(columns: Mapping[str, Any]) -> str | None:
-    """The column of a study that is taken as the loss; no other can be renamed there."""
+    """The column of a study that is taken as the loss; no other can be renamed there.
+
+    Raises
+    ------
+    ConfigError
+        If another is named, or a number stands where a name does.
+    """
     for name in columns:
         if name != "loss":
             raise ConfigError(
                 f"columns.{name} is for data=FILE; in a study columns.loss alone can be set: it"
                 " names the measured column that is compared, as in columns.loss=loss.STORE"
             )
-    return columns.get("loss")
+    column = columns.get("loss")
+    if column is not None and not isinstance(column, str):
+        raise ConfigError(
+            f"columns.loss = {column!r}: allowed is the name of a measured column, as in"
+            " columns.loss=loss.STORE"
+        )
+    return column
