@@ -23,7 +23,7 @@ from scalinglab.candidates import (
 from scalinglab.launch_result import DetachedLaunch, LaunchResult
 from scalinglab.options import option
 from scalinglab.prepare import launch_config
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.terminal import Screen
