@@ -32,8 +32,9 @@ from yaml import YAMLError
 from scalinglab import own_parts
 from scalinglab.own_groups import SHIPPED, own_folders, quoted
 from scalinglab.scaling.choices import chosen_class, users_of, without_leftovers
-from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
-from scalinglab.scaling.fields import keys_of
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import keys_of, unknown_key
 from scalinglab.scaling.model.options import named_slots
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.read_options import class_of

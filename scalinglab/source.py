@@ -16,7 +16,7 @@ from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
 from scalinglab.options import OutputsOptions, VersionOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
 

@@ -15,7 +15,7 @@ from scalinglab.answers.forecast import (
 )
 from scalinglab.answers.tasks import OfTasks, TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.show_forecasts import show_forecasts
 from scalinglab.source import FileSource, SourceOptions, StudySource
 from scalinglab.terminal import Screen

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalinglab.scaling.config import one_of
 from scalinglab.scaling.data.making import abandoned_stores
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.records.atomic import folders_in, server_time
 from scalinglab.scaling.records.damage import SET_ASIDE, DamagedFile, tell
 from scalinglab.scaling.records.identity import prefix_id
