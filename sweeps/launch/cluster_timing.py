@@ -130,7 +130,9 @@ def _wait(answers: Path, job: str, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
         if time.monotonic() > look:
             queue = scheduler.jobs(NAME)
-            is_queued = queue is None or job in [one.job for one in queue]  # not known is not gone
+            is_queued = queue is None or job in [
+                queued.job for queued in queue
+            ]  # not known is not gone
             gone = 0 if is_queued else gone + 1
             look = time.monotonic() + QUEUE_SECONDS
 

@@ -96,9 +96,9 @@ class Worker:
             if self.bad_luck >= BAD_LUCK:
                 return "unfit"
             self.list.reload()
-            why = self.list.why_tripped()
-            if why is not None:
-                self.say(f"stops: {why}")
+            reason = self.list.why_tripped()
+            if reason is not None:
+                self.say(f"stops: {reason}")
                 return "tripped"
             look = self.list.look()
             claims = _claim(
