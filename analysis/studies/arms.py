@@ -30,7 +30,7 @@ from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -90,7 +90,11 @@ def judge(
         if (effect := _effect(longest, name, base, count, noise)) is not None
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
-    warnings += _edges(runs, arm)
+    warnings += [
+        warning
+        for name, own in groups_of(runs, arm)
+        for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
+    ]
     return Finding(
         [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
         {
@@ -225,19 +229,6 @@ def _fitted(
     result = fit(chosen_law, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
     sentences = [f"the law {law}: {warning}" for warning in result.warnings]
     return {f"The law {law}: {chosen_law.formula}": result.summary.reset_index()}, sentences
-
-
-def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
-    """Arms whose best learning rate is the end of three or more."""
-    sentences = []
-    for name, arm_runs in groups_of(runs, arm):
-        ends, cells = at_the_edge(arm_runs, ["N", "D"])
-        if ends:
-            sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} "
-                "sizes and numbers of tokens; it may do better than is said"
-            )
-    return sentences
 
 
 def _figure(best: pd.DataFrame) -> Any:
