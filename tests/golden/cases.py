@@ -139,6 +139,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
             }
         },
         {"model.feed_forward": {"name": "moe", "capacity": None, "balance": "none"}},
+        {"model.feed_forward": {"name": "moe", "capacity": None, "dispatch": "sorted"}},
     ],
     "activation": [
         {"model.activation": "relu"},
