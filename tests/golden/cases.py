@@ -152,7 +152,10 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"model.linear": {"name": "low_rank", "rank": 0.25}},
         {"model.linear": {"name": "monarch", "blocks": 2, "within": "mixer"}},
     ],
-    "residual": [{"model.residual": "layer_scale"}],
+    "residual": [
+        {"model.residual": "layer_scale"},
+        {"model.residual": {"name": "hyper", "streams": 2, "dynamic": False}},
+    ],
     "placement": [
         {"model.placement": name}
         for name in ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid", "parallel")

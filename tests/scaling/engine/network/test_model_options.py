@@ -69,6 +69,8 @@ CASES = [
         "linear": {"name": "monarch", "blocks": 3, "within": "feed_forward"},
         "mixer": {"queries_per_key": 2},
     },
+    {"residual": {"name": "hyper", "streams": 3, "dynamic": False}, "placement": "deepnorm"},
+    {"residual": {"name": "hyper", "streams": 2}, "parametrization": "mup", **BASE},
     *_values("placement", tuple(PLACEMENTS)),
     *_values("norm_scale", NORM_SCALES),
     *_values("embedding_scale", EMBEDDING_SCALES),
