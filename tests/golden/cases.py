@@ -123,6 +123,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"model.mixer.queries_per_key": 2},
         {"model.mixer.queries_per_key": None, "model.mixer.positions": "none"},
         {"model.mixer": {"name": "attention", "window": 4, "positions": "alibi"}},
+        {"model.mixer": {"name": "gated_linear", "chunk": 8}},
     ],
     "feed_forward": [
         {"model.feed_forward": {"name": "moe"}},

@@ -92,6 +92,8 @@ CASES = [
     {"mixer": {"queries_per_key": None, "positions": "none"}, "parametrization": "mup", **BASE},
     {"mixer": {"positions": "alibi"}, "heads": 3},
     {"mixer": {"window": 4}},
+    {"mixer": {"name": "gated_linear", "chunk": 5}},
+    {"mixer": {"name": "gated_linear"}, "parametrization": "mup", **BASE, "placement": "sub_ln"},
     {"loops": 3, "mixer": {"window": 2}, "feed_forward": {"name": "moe", "experts": 3}},
     {"loops": 2, "placement": "deepnorm"},
     {"dropout": 0.25, "loops": 2, "feed_forward": {"name": "moe", "experts": 3}},
