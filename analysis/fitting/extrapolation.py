@@ -69,6 +69,8 @@ def _refit_and_judge(
     """How well a refit without the top of `along` predicts it; None if too little is left."""
     top = top_rows(along)
     rest = subset(misfit, ~top)
+    if rest.censored is not None:
+        rest = replace(rest, censored=rest.censored.up_to(rest.columns))
     if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
         return None
     refitted = minimise(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without
@@ -80,8 +80,8 @@ def ask(
     chosen = plan.runs if runs is None else select(plan.runs, runs)
     readable, left_out = _readable(chosen, outputs)
     if not readable:
-        why = "; ".join(left_out) or "it has none"
-        raise ConfigError(f"study {study!r} has no run that a probe can read: {why}")
+        reason = "; ".join(left_out) or "it has none"
+        raise ConfigError(f"study {study!r} has no run that a probe can read: {reason}")
     for run in readable:
         question.check(run.spec, outputs)
     wanted_steps = (
@@ -109,7 +109,9 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
                 at for at, path in candidates(outputs, spec.science) if not owner_of(path)
             }
             readable.append(_Run(run.folder.run_id, spec, sorted(kept_steps)))
-    return readable, [f"{count} of {len(chosen)} runs: {why}" for why, count in reasons.items()]
+    return readable, [
+        f"{count} of {len(chosen)} runs: {reason}" for reason, count in reasons.items()
+    ]
 
 
 def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
@@ -123,7 +125,7 @@ def _wanted(
 
     Of all steps those count that have as many checkpoints before them as the probe reads.
     """
-    wanted: list[Wanted] = []
+    questions: list[Wanted] = []
     refusal: ConfigError | None = None
     for step in _steps(probe, run, steps):
         try:
@@ -133,10 +135,10 @@ def _wanted(
                 raise
             refusal = refusal or error
         else:
-            wanted.append(Wanted(step, reads))
-    if refusal is not None and not wanted:
+            questions.append(Wanted(step, reads))
+    if refusal is not None and not questions:
         raise refusal
-    return wanted
+    return questions
 
 
 def _of_seeds(

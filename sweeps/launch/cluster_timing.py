@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import check_shape
 from scalinglab.sweeps.config import LaunchConfig
@@ -129,7 +130,9 @@ def _wait(answers: Path, job: str, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
         if time.monotonic() > look:
             queue = scheduler.jobs(NAME)
-            is_queued = queue is None or job in [one.job for one in queue]  # not known is not gone
+            is_queued = queue is None or job in [
+                queued.job for queued in queue
+            ]  # not known is not gone
             gone = 0 if is_queued else gone + 1
             look = time.monotonic() + QUEUE_SECONDS
 

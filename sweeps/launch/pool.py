@@ -177,8 +177,8 @@ class Pool:
             if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
                 continue
             owner = attempt.owner
-            here = (owner.host, owner.process_space) == (machine.host(), process_space())
-            if here and not owner.has_ended:  # its number may be another's by now
+            is_on_this_host = (owner.host, owner.process_space) == (machine.host(), process_space())
+            if is_on_this_host and not owner.has_ended:  # its number may be another's by now
                 pids.add(owner.pid)
         return pids
 

@@ -134,8 +134,10 @@ def _about_gpus(
 ) -> str:
     if most := max(p.gpus for p in chosen):
         return f"a node of {place} has at most {most} GPUs"
-    others = ", ".join(dict.fromkeys(p.name for p in partitions if p.gpus))
-    return f"nodes of {place} have none" + (f"; those of {others} have GPUs" if others else "")
+    with_gpus = ", ".join(dict.fromkeys(p.name for p in partitions if p.gpus))
+    return f"nodes of {place} have none" + (
+        f"; those of {with_gpus} have GPUs" if with_gpus else ""
+    )
 
 
 def _several(partitions: list[scheduler.Partition], name: str) -> list[str]:

@@ -49,8 +49,8 @@ class LaunchLook:
 
     def why_stopped(self) -> str | None:
         """Why the launch must not go on; None if nothing speaks against it."""
-        why = tripped(self.runs, self.launch.launched, bool(self.launch.config.canary))
-        return why or (overspent(self.launch, self.plan) if self.left() else None)
+        reason = tripped(self.runs, self.launch.launched, bool(self.launch.config.canary))
+        return reason or (overspent(self.launch, self.plan) if self.left() else None)
 
     def is_over(self) -> bool:
         """Whether no worker has anything more to do."""

@@ -100,7 +100,7 @@ def refusal(options: Mapping[str, Any]) -> str | None:
         if value is not None
     ]
     try:
-        tested = subprocess.run(
+        process = subprocess.run(
             ["sbatch", "--test-only", *flags, "--wrap=true"],
             capture_output=True,
             text=True,
@@ -109,7 +109,7 @@ def refusal(options: Mapping[str, Any]) -> str | None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{type(error).__name__}: {error}"
-    return sentences(f"{tested.stderr}\n{tested.stdout}") if tested.returncode else None
+    return sentences(f"{process.stderr}\n{process.stdout}") if process.returncode else None
 
 
 def sentences(output: str) -> str:
@@ -178,9 +178,9 @@ def why_silent() -> str:
 
 def _ask(command: Sequence[str]) -> str | None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+    return process.stdout

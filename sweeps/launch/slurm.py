@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.sweeps.config import (
@@ -61,9 +61,9 @@ def check_cluster(launch_config: LaunchConfig) -> None:
         )
     load_submitit()  # a launch without it is refused before anything is stored
     for kind in (DEFAULT_CLASS, *launch_config.classes):
-        why = refusals.refusal(resources(launch_config, kind), group_of(kind))
-        if why is not None:
-            raise ConfigError(f"{group_of(kind)}: SLURM refuses such a job: {why}")
+        reason = refusals.refusal(resources(launch_config, kind), group_of(kind))
+        if reason is not None:
+            raise ConfigError(f"{group_of(kind)}: SLURM refuses such a job: {reason}")
 
 
 def top_up(look: LaunchLook) -> int | None:

@@ -72,7 +72,7 @@ def settle_submission(launch: Launch, submission: Submission, jobs: list[schedul
         if list((launch.folder / "slurm").glob(f"{job}*_submitted.pkl")):
             store_submission(submission, job)
             return True
-        if not lost or not scheduler.cancel([one.job for one in jobs]):
+        if not lost or not scheduler.cancel([queued.job for queued in jobs]):
             return False
     if lost:
         submission.file.unlink()

@@ -81,12 +81,12 @@ class WorkList:
         if time.monotonic() < self._next_whole and (self._proven or not canary):
             return None
         began = time.monotonic()
-        why = tripped(self._mine(), self.launch.launched, canary) or overspent(
+        reason = tripped(self._mine(), self.launch.launched, canary) or overspent(
             self.launch, self.plan
         )
         self._limits.read(self.plan.runs, self.launch.launched)
         self._next_whole = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
-        return why
+        return reason
 
     def look(self, most: float | None = None) -> Look:
         """What there is to do now, first runs first.

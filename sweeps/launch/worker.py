@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
@@ -95,9 +96,9 @@ class Worker:
             if self.bad_luck >= BAD_LUCK:
                 return "unfit"
             self.list.reload()
-            why = self.list.why_tripped()
-            if why is not None:
-                self.say(f"stops: {why}")
+            reason = self.list.why_tripped()
+            if reason is not None:
+                self.say(f"stops: {reason}")
                 return "tripped"
             look = self.list.look()
             claims = _claim(

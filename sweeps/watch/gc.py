@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalinglab.scaling.config import one_of
 from scalinglab.scaling.data.making import abandoned_stores
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.records.atomic import folders_in, server_time
 from scalinglab.scaling.records.damage import SET_ASIDE, DamagedFile, tell
 from scalinglab.scaling.records.identity import prefix_id
@@ -58,6 +58,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "half a store": ("whoever made it has died", ()),
     "temporary": ("its writer died more than an hour ago", ()),
 }
+_BEGUN = ("needed", "to be probed", "begun with")  # why a source of weights stays, the first first
 _UNREAD = "nothing that it may need is removed"
 
 
@@ -149,16 +150,16 @@ def _copies(outputs: Path, runs: _Runs, keep: str) -> Iterator[tuple[Path, str]]
     """Copies of files of weights; a young one may be of a study that is being planned."""
     now = server_time(outputs)
     for folder in folders_in(outputs / WEIGHTS):
-        kind = _of_begun(folder.name, runs.begun)
+        kind = runs.begun.get(folder.name)
         if kind is None and now - folder.stat().st_mtime < TEMPORARY_SECONDS:
             kind = "needed"
         kind = kind or "no run's"
         yield folder, kind if runs.all_read or keep in KINDS[kind][1] else "undecided"
 
 
-def _of_begun(content: str, begun: Mapping[str, bool]) -> str | None:
-    """Why weights with which runs begin are there; None where no run does."""
-    return None if content not in begun else "needed" if begun[content] else "begun with"
+def _first(one: str, other: str | None) -> str:
+    """Of two kinds the one that is more of a reason to keep weights with which runs begin."""
+    return one if other is None or _BEGUN.index(one) < _BEGUN.index(other) else other
 
 
 @dataclass(frozen=True)
@@ -169,14 +170,14 @@ class _Runs:
     ----------
     families : mapping
         family_id -> those of it.
-    begun : mapping of str to bool
-        Weights with which runs begin -> whether one of these is unfinished.
+    begun : mapping of str to str
+        Weights with which runs begin -> the kind of what they are kept for.
     all_read : bool
         Whether all that may need something could be read.
     """
 
     families: Mapping[str, list[_Known]]
-    begun: Mapping[str, bool]
+    begun: Mapping[str, str]
     all_read: bool
 
 
@@ -198,7 +199,7 @@ def _survey_runs(outputs: Path) -> _Runs:
         except DamagedFile as error:
             damage.append(error)
     families: dict[str, list[_Known]] = defaultdict(list)
-    begun: dict[str, bool] = {}
+    begun: dict[str, str] = {}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
         if (damaged := folder.state_damage()) is not None:
@@ -216,15 +217,23 @@ def _survey_runs(outputs: Path) -> _Runs:
         )
         families[spec.family_id].append(entry)
         if spec.initial is not None:
+            # The weights at step 0 are no checkpoint of the run's own: a probe reads their source.
+            kind = (
+                "needed"
+                if entry.is_unfinished()
+                else "to be probed"
+                if 0 in entry.asked
+                else "begun with"
+            )
             content = spec.initial.content
-            begun[content] = begun.get(content, False) or entry.is_unfinished()
+            begun[content] = _first(kind, begun.get(content))
     for one in damage:
         tell(one, _UNREAD)
     return _Runs(families, begun, not damage)
 
 
 def _of_family(
-    paths: list[Path], runs: list[_Known], begun: Mapping[str, bool]
+    paths: list[Path], runs: list[_Known], begun: Mapping[str, str]
 ) -> Iterator[tuple[Path, str]]:
     unfinished = [run for run in runs if run.is_unfinished()]
     done = {run.folder.run_id: run.folder.done() is not None for run in runs}
@@ -251,14 +260,14 @@ def _of_family(
         if parts is None:
             continue  # not of our making
         step, prefix, owner = int(parts[1]), parts[2], parts[3]
-        source = _of_begun(f"{path.parent.name}/{parts[1]}-{prefix}", begun)
+        source = begun.get(f"{path.parent.name}/{parts[1]}-{prefix}")
         if owner is not None:
             yield path, {True: "left over", False: "latest", None: "unknown"}[done.get(owner)]
         elif prefix in on_the_way(step) or source == "needed":
             yield path, "needed"
         elif busy:
             yield path, "in use"
-        elif (step, prefix) in probed:
+        elif (step, prefix) in probed or source == "to be probed":
             yield path, "to be probed"
         elif (step, prefix) in branches:
             yield path, "branch point"

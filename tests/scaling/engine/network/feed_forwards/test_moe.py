@@ -10,16 +10,18 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
 from scalinglab.scaling.engine.network.feed_forwards.moe import MoE
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.captured import CapturedEngine
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.run.part_checks import check_engine_of_parts
 from scalinglab.scaling.run.step_options import StepOptions
 

@@ -6,12 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 SHAPE = {"depth": 1, "width": 24, "heads": 2, "context": 12}
 
