@@ -15,6 +15,7 @@ zero, is not resolved.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -99,7 +100,7 @@ def judge(
         [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
         {
             "Effects": pd.DataFrame([one.row() for one in effects]),
-            "Best runs": _means(best),
+            "Best runs": _means(best, columns or {}),
             **fitted,
         },
         [("Loss against each count of parameters.", _figure(longest))],
@@ -205,10 +206,11 @@ def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
     return float(np.exp(np.interp(-log_loss, -y, x) - at))
 
 
-def _means(best: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm, size and number of tokens."""
-    columns = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
-    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*columns, "loss"]].mean()
+def _means(best: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """One row an arm, size and number of tokens, with what a law reads."""
+    named = ("n_active", "n_total", "n_block", "experts", "loops", *columns.values(), "lr")
+    shown = [c for c in dict.fromkeys(named) if c in best and c not in ("N", "D", "loss")]
+    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*shown, "loss"]].mean()
     return means.rename(columns={"_arm": "arm"}).drop(columns="N")
 
 
@@ -219,7 +221,7 @@ def _fitted(
     if not law:
         return {}, []
     chosen_law = find(law)
-    table = _means(best)
+    table = _means(best, columns)
     if "D" not in chosen_law.inputs:
         table = table[table["D"] == table["D"].max()]
     if len(table) <= len(chosen_law.parameters):
