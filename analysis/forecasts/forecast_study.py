@@ -87,8 +87,8 @@ def forecast_study(
         curves = curves[curves["status"] == State.DONE]
         set_column = [SET] if SET in curves else []
         curves = curves[["run", "step", "lr", "loss", "N", *set_column]]
-    how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
-    how["delta"] = plan.study.answer.delta
+    options = {"law": law, "level": level, "resamples": resamples, "seed": seed}
+    options["delta"] = plan.study.answer.delta
     bases: dict[float, Basis | str] = {}
     surface: list[Result | str] = []
     rows = []
@@ -96,7 +96,7 @@ def forecast_study(
         target = target.reset_index(drop=True)
         size = float(target["N"].iloc[0])
         if size not in bases:
-            bases[size] = _basis(curves, target, how)
+            bases[size] = _basis(curves, target, options)
         row = _about(target)
         try:
             basis = bases[size]
@@ -105,8 +105,10 @@ def forecast_study(
             row |= _from_curves(basis, target)
         except UserError as error:
             if not surface:
-                asked = 6 * waiting["N"] * waiting["D"]
-                surface.append(_surface(outputs, study, plan.study.answer.law, asked.max(), how))
+                flops = 6 * waiting["N"] * waiting["D"]
+                surface.append(
+                    _surface(outputs, study, plan.study.answer.law, flops.max(), options)
+                )
             row |= _from_surface(surface[0], target, level, str(error))
         row["lower"], row["upper"] = scaled_interval(
             row["lower"], row["upper"], calibration_factor, RELATIVE
@@ -115,14 +117,14 @@ def forecast_study(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> Basis | str:
+def _basis(curves: pd.DataFrame, target: pd.DataFrame, options: dict[str, Any]) -> Basis | str:
     """What the forecasts of a size rest on, or why there is nothing."""
     if curves.empty:
         return "no run has ended"
     try:
-        return fit_basis(curves, target, **how)
+        return fit_basis(curves, target, **options)
     except UserError as error:
-        if how["law"] is not None:
+        if options["law"] is not None:
             raise
         return str(error)
 
@@ -149,28 +151,28 @@ def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
 
 
 def _surface(
-    outputs: str | Path, study: str, law: str, asked: float, how: dict[str, Any]
+    outputs: str | Path, study: str, law: str, flops: float, options: dict[str, Any]
 ) -> Result | str:
     try:
         runs = load(outputs, study=study, role="fit", flops=FLOPS)
-        given = {name: how[name] for name in ("resamples", "seed", "delta")}
-        return fit(law, runs, beyond=times_beyond(runs, [asked]), **given)
+        fit_options = {name: options[name] for name in ("resamples", "seed", "delta")}
+        return fit(law, runs, beyond=times_beyond(runs, [flops]), **fit_options)
     except UserError as error:
         return str(error)
 
 
 def _from_surface(
-    law: Result | str, target: pd.DataFrame, level: float, why: str
+    law: Result | str, target: pd.DataFrame, level: float, reason: str
 ) -> dict[str, Any]:
     """The law of the final loss at the run's N and D, or why that cannot be asked either."""
     nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
     if isinstance(law, str):
-        return nothing | {"law": "", "note": f"{why}; {law}" if why != law else why}
+        return nothing | {"law": "", "note": f"{reason}; {law}" if reason != law else reason}
     end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
     try:
         prediction = law.predict(end, level).iloc[0]
     except UserError as error:
-        return nothing | {"law": "", "note": f"{why}; {error}"}
+        return nothing | {"law": "", "note": f"{reason}; {error}"}
     middle, half = (
         RELATIVE.of(prediction["loss"]),
         np.log(prediction["upper"] / prediction["lower"]) / 2,
@@ -212,10 +214,12 @@ def cannot_matter(
     DataFrame
         The rows of `forecasts` that meet the rule, with ``better`` (a run) and ``better_loss``.
     """
-    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
+    finished = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     rows = []
     for row in forecasts.to_dict("records"):
-        rivals = done[(done["N"] == row["N"]) & (done["D"] == row["D"])].sort_values("loss")
+        rivals = finished[(finished["N"] == row["N"]) & (finished["D"] == row["D"])].sort_values(
+            "loss"
+        )
         if rivals.empty or not row["lower"] > (1 + margin) * rivals["loss"].iloc[0]:
             continue
         best = rivals.iloc[0]

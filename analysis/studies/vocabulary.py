@@ -91,8 +91,8 @@ def _edges(runs: pd.DataFrame, cell: list[str], response: str) -> list[str]:
     if not ends:
         return []
     return [
-        f"the best learning rate is the end of its grid at {ends} of {cells} vocabularies, sizes and"
-        " lengths: they may do better than is said"
+        f"the best learning rate is the end of its grid at {ends} of {cells} vocabularies, sizes "
+        "and lengths: they may do better than is said"
     ]
 
 
@@ -118,8 +118,8 @@ def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
     if not np.isfinite([row["lower"], row["upper"]]).all():
         return (
-            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, without an"
-            f" interval; measured were {least:,} to {most:,}"
+            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, without"
+            f" an interval; measured were {least:,} to {most:,}"
         )
     if not inside:
         return (
