@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from scalinglab.as_json import print_json
 from scalinglab.habits import VERBOSE, read_flags
 from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
-from scalinglab.scaling.config import ConfigError, unknown_key
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
+from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.text.printable import one_line
 from scalinglab.verb import INTERRUPTED, Verb, module_of
 

@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 
 Unwritten = OSError | UserError  # why there is no file
 

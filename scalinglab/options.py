@@ -11,7 +11,8 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scalinglab.scaling.fields import ConfigError, Within
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within
 from scalinglab.scaling.read_options import from_dict
 
 T = TypeVar("T")

@@ -16,12 +16,14 @@ import yaml
 
 from scalinglab import register
 from scalinglab.own_groups import SHIPPED
-from scalinglab.scaling.config import ConfigError, DataConfig, ModuleConfig, TokenizerConfig
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.model.module import MODELS
+from scalinglab.scaling.model.options import ModuleConfig
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.registry import Registry

@@ -14,9 +14,10 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.threshold import check_threshold
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.reporting.verdict import check_kind
-from scalinglab.scaling.config import RunConfig, from_dict
+from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.training.srun import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.options import SELECTION, option
 from scalinglab.prepare import launch_config
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import ProbeFolder, results
 from scalinglab.scaling.probes.probe import PROBES
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.sweeps.launch.asking import ALL, END, CheckedAsk, ask

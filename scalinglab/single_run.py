@@ -18,7 +18,8 @@ from rich.live import Live
 
 from scalinglab.bar import bar_lines
 from scalinglab.prepare import compose_configuration, prepare_run
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder

@@ -16,7 +16,7 @@ from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
 from scalinglab.options import OutputsOptions, VersionOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
 
@@ -42,6 +42,23 @@ class ReadOptions(VersionOptions):
     unit: str | None = option(
         "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOptions:
+    """Which measured column is the loss."""
+
+    columns: dict[str, str | float] = option(
+        "columns.loss=NAME takes another measured column as the loss: loss.STORE of another"
+        " validation set, probe.average.loss or task.copy_2.neg_log of a probe",
+        {},
+    )
+
+    @property
+    def loss(self) -> str | None:
+        """That column, of a study; None: its own loss."""
+        column = loss_column(self.columns)
+        return None if column == "loss" else column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,11 +330,23 @@ class SourceOptions(OutputsOptions):
 
 
 def loss_column(columns: Mapping[str, Any]) -> str | None:
-    """The column of a study that is taken as the loss; no other can be renamed there."""
+    """The column of a study that is taken as the loss; no other can be renamed there.
+
+    Raises
+    ------
+    ConfigError
+        If another is named, or a number stands where a name does.
+    """
     for name in columns:
         if name != "loss":
             raise ConfigError(
                 f"columns.{name} is for data=FILE; in a study columns.loss alone can be set: it"
                 " names the measured column that is compared, as in columns.loss=loss.STORE"
             )
-    return columns.get("loss")
+    column = columns.get("loss")
+    if column is not None and not isinstance(column, str):
+        raise ConfigError(
+            f"columns.loss = {column!r}: allowed is the name of a measured column, as in"
+            " columns.loss=loss.STORE"
+        )
+    return column

@@ -32,7 +32,7 @@ from scalinglab.prepare import (
 )
 from scalinglab.probing import Probed, ProbeOptions, Withdrawn, probe, take_back
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import argument
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.launch import check_backend, launch

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.scaling.text.shell import override

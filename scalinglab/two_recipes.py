@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 A = TypeVar("A")
 

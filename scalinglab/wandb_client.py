@@ -15,8 +15,7 @@ from typing import Any
 
 import wandb
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.training.child import python_command, user_environment
 from scalinglab.wandb_points import METRICS, STEP_METRIC
 from scalinglab.wandb_study import is_study

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 NODES = 100_000  # values that a file may hold, each alias counted as what it stands for
 DEPTH = 50  # groups within groups

@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scalinglab.scaling.fields import (
-    ABOVE_0,
-    AT_LEAST_0,
-    AT_LEAST_1,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.read_options import check_ranges, from_dict
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.text.conditions import ConditionError, parse

@@ -48,6 +48,8 @@ def from_expansion(misfit: Misfit, places: Array, draws: Draws) -> tuple[Array, 
     none = np.empty((count, free)), np.zeros(count, bool)
     if len(misfit.target) < LEAST_ROWS or count < LEAST_DRAWS or free > _MOST_FREE:
         return none
+    if misfit.censored is not None:
+        return none
     try:
         with np.errstate(all="ignore"):  # what overflows is not finite, and not near
             expansion = _expand(misfit, places, draws)

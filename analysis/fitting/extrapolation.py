@@ -69,6 +69,8 @@ def _refit_and_judge(
     """How well a refit without the top of `along` predicts it; None if too little is left."""
     top = top_rows(along)
     below = subset(misfit, ~top)
+    if below.censored is not None:
+        below = replace(below, censored=below.censored.up_to(below.columns))
     if len(below.target) < len(misfit.space.free) + 2 or not _spread(below.columns):
         return None
     refitted = minimise(

@@ -38,6 +38,11 @@ def _statistics(result: FittedLaw) -> list[str]:
     size = float(np.sqrt(np.mean(result.residuals**2)))
     rows = [
         ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
+        *(
+            [("censored", f"{count} more points, of which a bound is known and fitted")]
+            if (count := settings.get("censored", 0))
+            else []
+        ),
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(result)}"),
@@ -52,7 +57,10 @@ def _statistics(result: FittedLaw) -> list[str]:
         rows.append(("schedules", _unseen(result.left_out)))
     rows += [("left out", f"{count} rows: {reason}") for reason, count in result.excluded.items()]
     if result.noise is not None:
-        rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
+        rows.insert(
+            rows.index(next(r for r in rows if r[0] == "search")),
+            ("noise", _size(result, result.noise) + ", known from repeats or rounding"),
+        )
     return [f"{name:<10} {text}" for name, text in rows]
 
 

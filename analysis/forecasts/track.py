@@ -210,7 +210,8 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
         return row | {"outcome": "made after the run had ended: does not count"}
     measured: float | None = folder.record().final.validation_loss
     if column := row[_COLUMN]:
-        measured = columns_at(folder, folder.record().steps).get(str(column))
+        ended = folder.record()
+        measured = (ended.columns | columns_at(folder, ended.steps)).get(str(column))
         if measured is None:
             return row | {"outcome": "ended, and not measured by its probe yet"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]

@@ -18,8 +18,9 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.bounds import AT_LEAST
 from scalinglab.analysis.tables.study_runs import with_role
-from scalinglab.analysis.tables.task_columns import AT_LEAST, probe_command, task_column
+from scalinglab.analysis.tables.task_columns import probe_command, task_column
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of
@@ -79,11 +80,9 @@ def judge(
     command = probe_command(task, study, PROBE, _CAP)
     column = task_column(ended, task, number, command)
     bound = column + AT_LEAST
-    points = ended.assign(
-        y=ended.get(column, np.nan),
-        bound=ended.get(bound, np.nan),
-    )
-    fitted = with_role(points, "fit").dropna(subset=["y"])
+    points = ended.assign(y=ended.get(column, np.nan), y_at_least=ended.get(bound, np.nan))
+    asked = with_role(points, "fit")
+    fitted = asked.dropna(subset=["y"])
     if fitted[x].nunique() < LEAST_SIZES:
         raise UserError(
             f"{column}: {fitted[x].nunique()} different {x} of runs with the role fit have it; a"
@@ -91,7 +90,7 @@ def judge(
         )
     law = fit(
         LAW,
-        fitted.drop(columns="loss"),
+        asked[asked["y"].notna() | asked["y_at_least"].notna()].drop(columns="loss"),
         x=x,
         columns={"loss": "y"},
         resamples=resamples,
@@ -106,7 +105,7 @@ def judge(
     curvature, bends = _curvature(fitted, x)
     if len(tested):
         sentences.append(_verdict(tested, task, bends))
-    unasked = int(ahead["y"].isna().sum() - ahead["bound"].notna().sum())
+    unasked = int(ahead["y"].isna().sum() - ahead["y_at_least"].notna().sum())
     if unasked:
         warnings.append(f"{unasked} held-out runs are trained and not asked: {command}")
     if planned is not None and len(with_role(planned, "held_out")):
@@ -237,19 +236,21 @@ def _curvature(fitted: pd.DataFrame, x: str) -> tuple[str, bool]:
 
 def _censored(points: pd.DataFrame, command: str) -> list[str]:
     """What is said of runs of which only a bound is known."""
-    rows = points[points["bound"].notna()]
+    rows = points[points["y_at_least"].notna()]
     if rows.empty:
         return []
     return [
         f"{len(rows)} runs have items that reached the cap of samples: their pass rate is at most"
-        f" {np.exp(-rows['bound'].min()):.2g}, a bound that is not fitted; {command}"
+        f" {np.exp(-rows['y_at_least'].min()):.2g}. The law counts them as censored; {command}"
         " samples longer"
     ]
 
 
 def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
-    """One row for each size: the pass rate over seeds, and whether an accuracy resolves it."""
-    measured = points.assign(value=points["y"].fillna(points["bound"])).dropna(subset=["value"])
+    """One row a size: the pass rate over seeds, and whether it was below what an accuracy resolves."""
+    measured = points.assign(value=points["y"].fillna(points["y_at_least"])).dropna(
+        subset=["value"]
+    )
     cells = measured.groupby(["role", "N", "D", "C"])
     table = cells["value"].agg(["mean", "min", "max", "size"]).reset_index()
     return pd.DataFrame(
@@ -260,7 +261,7 @@ def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
             "lowest": np.exp(-table["max"]),
             "highest": np.exp(-table["min"]),
             "below 1e-2": np.exp(-table["mean"]) < SMALL,
-            "bound": cells["bound"].count().to_numpy() > 0,
+            "bound": cells["y_at_least"].count().to_numpy() > 0,
         }
     ).sort_values(x, ignore_index=True)
 

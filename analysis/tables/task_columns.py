@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import AT_LEAST
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.probe import TASK
 from scalinglab.scaling.tasks.synthetic import TASKS
 from scalinglab.scaling.text.nearest import nearest
-
-AT_LEAST = "_at_least"  # the column of bounds of censored numbers, beside their own
 
 
 def probe_command(task: str, study: str = "NAME", probe: str = "tasks", more: str = "") -> str:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import ConfigError, historic_values, keys_of, setting
+from scalinglab.scaling.errors import ConfigError, UserError
+from scalinglab.scaling.fields import historic_values, keys_of, setting
 from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig
+from scalinglab.scaling.config import InitFromConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import tensor_sizes
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.initial_weights import InitialWeights, first_of

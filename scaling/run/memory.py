@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from scalinglab.scaling.config import RunConfig
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.module import ModuleNetwork, Network

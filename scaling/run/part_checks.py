@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 
 _AGREEMENT = "scalinglab.scaling.engine.network.agreement"

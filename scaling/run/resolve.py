@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, one_of
+from scalinglab.scaling.config import InitFromConfig, RunConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
 from scalinglab.scaling.data.selection import KEYS
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of

@@ -16,8 +16,8 @@ from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError, one_of
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, one_of
 from scalinglab.source import Source
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import IntervalOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
 from scalinglab.source import loss_column

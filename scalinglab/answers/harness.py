@@ -15,7 +15,7 @@ from scalinglab.analysis.importers.formats.harness import (
     harness_results,
     is_results,
 )
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import FOLDER, ProbeFolder, Wanted
 from scalinglab.scaling.records.atomic import files_below
 from scalinglab.scaling.records.identity import digest

@@ -10,7 +10,7 @@ from scalinglab import analysis
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.laws.registry import read_as
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.fields import ABOVE_0
 

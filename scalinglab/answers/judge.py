@@ -13,8 +13,7 @@ from scalinglab.analysis.transfer.question import MARGIN, TUNINGS, TransferQuest
 from scalinglab.analysis.transfer.seal import write_seal
 from scalinglab.answers.add_commands import add_commands
 from scalinglab.options import LEVEL, option
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest

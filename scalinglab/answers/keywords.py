@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_origin, get_type_hints
 
 from scalinglab.options import nearest_first
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 
 P = ParamSpec("P")
 Asked = TypeVar("Asked")

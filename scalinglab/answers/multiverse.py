@@ -11,7 +11,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.judgement.multiverse import table_multiverse
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.source import ReadOptions, Source
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from scalinglab.analysis.decisions.held_out_cells import regret_summary
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
 from scalinglab.analysis.tables.points import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from scalinglab.completion import SHELLS, script
 from scalinglab.options import Options, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 

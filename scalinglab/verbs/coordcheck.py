@@ -13,9 +13,11 @@ from scalinglab.analysis.reporting.coordinate_check import growth, write_coordin
 from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import Options, option, overrides
 from scalinglab.prepare import compose_configuration
-from scalinglab.scaling.config import ConfigError, ModuleConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
-from scalinglab.scaling.model.options import model_class
+from scalinglab.scaling.model.options import ModuleConfig, model_class
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 

@@ -10,10 +10,11 @@ import pandas as pd
 
 from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration
-from scalinglab.scaling.config import DataConfig, from_dict
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import folders_in
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.terminal import Screen

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.watch.gc import remove, size, summary, survey
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb

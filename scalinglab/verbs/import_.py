@@ -10,7 +10,7 @@ from scalinglab.answers.harness import JoinedScores, join_scores
 from scalinglab.answers.imported import ImportOptions, read_imported, store
 from scalinglab.destination import Beside, Unwritten
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen

@@ -9,7 +9,7 @@ from typing import Any
 
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import states

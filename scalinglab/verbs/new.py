@@ -9,7 +9,7 @@ from typing import Any
 from scalinglab.destination import check_destination
 from scalinglab.options import Options, option
 from scalinglab.own_groups import OWN, SHIPPED
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import create_exclusive
 from scalinglab.study_template import study_template
 from scalinglab.terminal import Screen

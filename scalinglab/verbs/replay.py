@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import Options, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import one_of
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb

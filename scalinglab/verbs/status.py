@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, show_runs, status_frame
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import IMPORTED

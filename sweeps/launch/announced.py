@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import is_study_name
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.processes import PROCESS, Process, this_process
+from scalinglab.scaling.records.study_name import is_study_name
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 
 # How long a marker of another host counts: from here nobody can see whether its process lives.

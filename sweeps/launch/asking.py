@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without

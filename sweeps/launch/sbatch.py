@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.training.child import SAFE, shell_lines
 from scalinglab.sweeps.config import DEFAULT_CLASS, SlurmConfig, group_of, resources

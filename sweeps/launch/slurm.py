@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.sweeps.config import (

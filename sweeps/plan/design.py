@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 from scalinglab.scaling.run.resolve import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import least_bytes, size_in_words
 from scalinglab.scaling.run.step_options import StepOptions

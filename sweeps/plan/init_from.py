@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig
+from scalinglab.scaling.config import InitFromConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.records.archive import check_archive
 from scalinglab.scaling.records.initial_weights import InitialWeights, first_of

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.training.child import child_environment, python_command

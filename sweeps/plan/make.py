@@ -11,11 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, DataConfig, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig, RunConfig
 from scalinglab.scaling.data.mixed import Store, open_data
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder

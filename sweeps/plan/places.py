@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, SlurmConfig, group_of, resources
 

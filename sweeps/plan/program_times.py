@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.run_folder import RunFolder

@@ -15,8 +15,10 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import ProbeFolder
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ModelConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.sweeps.study.study import read_study
 
 _WIDER = 1.4  # one step in width: about twice the parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 KEY = "study.checkpoints"
 _ALLOWED = "allowed are {log: 8}, {every: 500} and a list of steps, as in [100, 1000]"

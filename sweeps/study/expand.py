@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.config import DataConfig, OptimizerConfig
-from scalinglab.scaling.fields import ConfigError, setting
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import setting
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.sweeps.study.axes import axes, combinations
 from scalinglab.sweeps.study.generator import GENERATORS, PARTS, Block, Finished, Generator

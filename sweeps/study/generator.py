@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from scalinglab.scaling.config import DataConfig, RunConfig
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.registry import Registry, subclass_of
 from scalinglab.sweeps.study.rungs import GROWTHS, Rung, candidates

@@ -8,11 +8,12 @@ from itertools import count, islice
 
 import numpy as np
 
-from scalinglab.scaling.config import ModelConfig, NetworkConfig
-from scalinglab.scaling.fields import ConfigError, Within
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of, divides_evenly
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.options import ModelConfig, NetworkConfig
 
 GROWTHS = ("width", "both")
 SEVERAL = Within(2)  # sizes: one is no ladder

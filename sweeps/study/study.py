@@ -12,15 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import (
-    ConfigError,
-    DataConfig,
-    RunConfig,
-    check_study_name,
-    from_dict,
-)
+from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.data.mixed import open_data
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.plan_file import StudyConfig
+from scalinglab.scaling.records.study_name import check_study_name
 from scalinglab.sweeps.study.axes import axes
 from scalinglab.sweeps.study.checkpoints import check_checkpoints
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of

@@ -7,7 +7,8 @@ from typing import Any
 
 from scalinglab.scaling.choices import choosers, has_key, no_such_key, with_choice
 from scalinglab.scaling.config import RunConfig
-from scalinglab.scaling.fields import ConfigError, unknown_key
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.read_options import class_of
 
 # The kind of trainer decides which class reads the optimizer (`RunConfig.classes`).

@@ -35,7 +35,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def kinds_in_family(
-    paths: list[Path], runs: list[RunNeeds], begun: Mapping[str, bool]
+    paths: list[Path], runs: list[RunNeeds], begun: Mapping[str, str]
 ) -> Iterator[tuple[Path, str]]:
     """The kind of each checkpoint of one family; files that are no checkpoints are left out.
 
@@ -45,7 +45,7 @@ def kinds_in_family(
         Files in the family's folder.
     runs : list of RunNeeds
         The runs of the family.
-    begun : mapping of str to bool
+    begun : mapping of str to str
         As in `Needs`.
     """
     family = _Family(runs)
@@ -53,18 +53,11 @@ def kinds_in_family(
         name = _CHECKPOINT.fullmatch(path.name)
         if name is None:
             continue
-        source = kind_of_weights(f"{path.parent.name}/{name['step']}-{name['prefix']}", begun)
+        source = begun.get(f"{path.parent.name}/{name['step']}-{name['prefix']}")
         if name["owner"] is not None:
             yield path, family.kind_of_latest(name["owner"])
         else:
             yield path, family.kind_of_shared(int(name["step"]), name["prefix"], source)
-
-
-def kind_of_weights(content: str, begun: Mapping[str, bool]) -> str | None:
-    """The kind of weights with which runs begin; None if no run begins with them."""
-    if content not in begun:
-        return None
-    return "needed" if begun[content] else "begun with"
 
 
 class _Family:
@@ -98,14 +91,12 @@ class _Family:
             return "needed"
         if self._busy:
             return "in use"
-        pairs = {
-            "to be probed": self._probed,
-            "branch point": self._branches,
-            "kept": self._kept,
-        }
-        for kind, prefixes in pairs.items():
-            if (step, prefix) in prefixes:
-                return kind
+        if (step, prefix) in self._probed or source == "to be probed":
+            return "to be probed"
+        if (step, prefix) in self._branches:
+            return "branch point"
+        if (step, prefix) in self._kept:
+            return "kept"
         if source is not None:
             return source
         return "final weights" if (step, prefix) in self._ends else "unknown"

@@ -21,19 +21,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalinglab.scaling.config import one_of
 from scalinglab.scaling.data.making import abandoned_stores
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.records.atomic import folders_in, server_time
 from scalinglab.scaling.records.damage import SET_ASIDE
 from scalinglab.scaling.records.initial_weights import WEIGHTS
 from scalinglab.scaling.records.parts import parts_of, remove_checkpoint
 from scalinglab.scaling.records.prefixes import SUFFIXES
-from scalinglab.sweeps.watch.checkpoint_kinds import (
-    KEEP,
-    KINDS,
-    kind_of_weights,
-    kinds_in_family,
-)
+from scalinglab.sweeps.watch.checkpoint_kinds import KEEP, KINDS, kinds_in_family
 from scalinglab.sweeps.watch.needs import Needs, read_needs
 
 TEMPORARY_SECONDS = 3600.0
@@ -109,7 +104,7 @@ def _copies(outputs: Path, needs: Needs, keep: str) -> Iterator[tuple[Path, str]
     """Copies of files of weights; a recent one may belong to a study that is being planned."""
     now = server_time(outputs)
     for folder in folders_in(outputs / WEIGHTS):
-        kind = kind_of_weights(folder.name, needs.begun)
+        kind = needs.begun.get(folder.name)
         if kind is None and now - folder.stat().st_mtime < TEMPORARY_SECONDS:
             kind = "needed"
         kind = kind or "no run's"

@@ -14,6 +14,8 @@ from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.sweeps.store.asked import still_read
 
 _CONSEQUENCE = "nothing that it may need is removed"
+# Why weights with which runs begin stay, the strongest reason first.
+_REASONS = ("needed", "to be probed", "begun with")
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ class Needs:
     ----------
     families : mapping
         family_id -> its runs.
-    begun : mapping of str to bool
-        Content of weights with which runs begin -> whether one of these runs is unfinished.
+    begun : mapping of str to str
+        Content of weights with which runs begin -> the kind that says why they stay.
     all_read : bool
         Whether every file could be read that may say what is needed.
     """
 
     families: Mapping[str, list[RunNeeds]]
-    begun: Mapping[str, bool]
+    begun: Mapping[str, str]
     all_read: bool
 
 
@@ -77,7 +79,7 @@ def read_needs(outputs: Path) -> Needs:
     asked = _asked_steps(outputs, damage)
     pins, kept = _planned_steps(outputs, damage)
     families: dict[str, list[RunNeeds]] = defaultdict(list)
-    begun: dict[str, bool] = {}
+    begun: dict[str, str] = {}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
         if (damaged := folder.state_damage()) is not None:
@@ -95,10 +97,19 @@ def read_needs(outputs: Path) -> Needs:
         families[spec.family_id].append(run)
         if spec.initial is not None:
             content = spec.initial.content
-            begun[content] = begun.get(content, False) or run.is_unfinished()
+            kinds = {begun.get(content), _kind_of_source(run)}
+            begun[content] = next(kind for kind in _REASONS if kind in kinds)
     for error in damage:
         tell(error, _CONSEQUENCE)
     return Needs(families, begun, not damage)
+
+
+def _kind_of_source(run: RunNeeds) -> str:
+    """The kind of the weights with which a run begins, as far as this run needs them."""
+    if run.is_unfinished():
+        return "needed"
+    # A run leaves no checkpoint of its own at step 0: a probe of that step reads the source.
+    return "to be probed" if 0 in run.asked else "begun with"
 
 
 def _asked_steps(outputs: Path, damage: list[DamagedFile]) -> dict[str, set[int]]:

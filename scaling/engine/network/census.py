@@ -29,7 +29,8 @@ from scalinglab.scaling.engine.network.module import (
     options_in_words,
     persistent_buffers,
 )
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.model.module import ROLES, Census, ModuleNetwork, TensorCount
 
 BATCH = 2  # of the pass that is counted

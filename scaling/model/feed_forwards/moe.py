@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, setting
 from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
 from scalinglab.scaling.model.feed_forwards.mlp import KEPT_FLOATS
 from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size, divided

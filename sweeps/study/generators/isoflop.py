@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalinglab.scaling.fields import ABOVE_0, ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, Within, setting
 from scalinglab.sweeps.study.generator import GENERATORS, BudgetedDesign
 from scalinglab.sweeps.study.rungs import SEVERAL, Rung, spread
 

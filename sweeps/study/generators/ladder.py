@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, setting
 from scalinglab.sweeps.study.generator import GENERATORS, BudgetedDesign
 from scalinglab.sweeps.study.rungs import SEVERAL, Rung, largest_within, nearest, spread
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_1, Within, setting
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.sweeps.study.axes import axes
 from scalinglab.sweeps.study.generator import GENERATORS, Block, Generator, Point

@@ -18,8 +18,9 @@ import pytest
 
 from scalinglab.cli import main
 from scalinglab.detach import detach
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.trainer.trainer import train
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.training.child import python_command

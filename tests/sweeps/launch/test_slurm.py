@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch

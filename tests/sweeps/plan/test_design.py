@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.plan.design import LawNeeds, check_design
 
 RULE = {"name": "r", "source": "", "coefficient": 0.01, "n_exponent": -0.3, "d_exponent": 0.0}

@@ -12,8 +12,8 @@ import pytest
 
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.trainer.trainer import train
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.parts import new_parts, write_manifest

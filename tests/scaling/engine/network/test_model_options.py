@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scalinglab.scaling.config import ExecutionConfig, ModelConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
@@ -32,8 +32,10 @@ from scalinglab.scaling.model.architecture import (
 from scalinglab.scaling.model.counts import count_role, parameter_counts, tensor_sizes
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.part import LINEARS, NORMS, RESIDUALS, SLOTS
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 
 SMALL = {"depth": 2, "width": 24, "heads": 2, "context": 12}
