@@ -1,8 +1,8 @@
 """The best mixture from runs of several mixtures, and what choosing by such a law costs.
 
-A law of the shares for each validation set, the shares of least mean loss under a cap of epochs, and
-the test on mixtures that were trained but not fitted (role ``held_out``): among them the law chooses
-one, and what that costs over the best of them is the regret.
+A law of the shares for each validation set, the shares of least mean loss under a cap of epochs,
+and the test on mixtures that were trained but not fitted (role ``held_out``): the law chooses one
+of them, and its loss above that of the best of them is the regret.
 """
 
 from __future__ import annotations

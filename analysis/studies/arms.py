@@ -79,15 +79,15 @@ def judge(
     for name in baselines:
         if name not in arms:
             raise UserError(f"baselines: {name!r} has no run; there are {', '.join(arms)}")
-    others = [name for name in arms if name not in baselines]
-    if not others or not baselines:
+    candidates = [name for name in arms if name not in baselines]
+    if not candidates or not baselines:
         raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {arms}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
     effects = [
         effect
-        for name, base, count in product(others, baselines, COUNTS)
+        for name, base, count in product(candidates, baselines, COUNTS)
         if (effect := _effect(longest, name, base, count, noise)) is not None
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
@@ -97,9 +97,10 @@ def judge(
         for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
     ]
     return Finding(
-        [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
+        [effect.sentence() for effect in effects]
+        or ["No arm has the size of a baseline: nothing said."],
         {
-            "Effects": pd.DataFrame([one.row() for one in effects]),
+            "Effects": pd.DataFrame([effect.row() for effect in effects]),
             "Best runs": _means(best, columns or {}),
             **fitted,
         },
@@ -120,18 +121,18 @@ class _Effect:
 
     def sentence(self) -> str:
         pair = self.pair
-        many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
+        sizes = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
             if np.isfinite(self.worth)
             else ""
         )
-        told = f"loss {pair.told()} over {many}{worth}"
+        effect = f"loss {pair.told()} over {sizes}{worth}"
         least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
         return (
             f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {pair.verdict}{least}: {told}."
+            f"{COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
         )
 
     def row(self) -> dict[str, Any]:

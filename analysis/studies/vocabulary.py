@@ -111,8 +111,8 @@ def _sentence(row: dict[str, float], measured: tuple[int, int]) -> str:
     inside = least * 1.02 < row["lower"] and row["upper"] < most / 1.02
     if not np.isfinite([row["lower"], row["upper"]]).all():
         return (
-            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, without an"
-            f" interval; measured were {least:,} to {most:,}"
+            f"{place}: not resolved; the best vocabulary is {row['best']:,.0f} by the law, without"
+            f" an interval; measured were {least:,} to {most:,}"
         )
     if not inside:
         return (
