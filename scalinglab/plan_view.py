@@ -110,6 +110,7 @@ class PlanView:
                 "N": p.run.counts["n_matmul"],
                 "D": p.run.tokens,
                 "lr": p.run.lr,
+                "vocab": p.run.shape.vocab,
                 "mixture": mixture_text(p.run.mixture),
                 **flatten(without(p.run.science, ["schedule"])),
             }
