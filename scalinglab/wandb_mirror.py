@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from scalinglab.scaling.config import one_of
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.wandb_client import (
@@ -154,13 +155,15 @@ class WandbMirror:
             points = live_points(folder, live)
         end = summary_of(folder, done)
         tags = sorted({*note.get("tags", ()), of.study, *of.role.split(",")})
-        if not points and (note.get("state"), note.get("tags")) == (state, tags):
+        kept = notes_text(folder)
+        pushed = note.get("state"), note.get("tags"), note.get("notes", "")
+        if not points and pushed == (state, tags, kept):
             return 0
         if not points and not note and not end:
             return 0  # it has never begun: there is nothing to show
         is_new = not note
         first = {"group": of.study, "varies": of.varies}
-        note = first | note | {"tags": tags, "state": state}
+        note = first | note | {"tags": tags, "state": state, "notes": kept}
         spec = folder.spec()
         config = config_of(spec, note["varies"], record)
         described = Described(
@@ -180,6 +183,8 @@ class WandbMirror:
         for step, point in points:
             note["last"] = max(note.get("last", -1) + 1, step)
             run.log(point, step=note["last"])
+        if kept:
+            end = end | {"notes": kept}
         run.summary.update(end | {"state": str(state)})  # wandb writes the name of an enum
         note |= {"live": _with(live, points), "whole": record is not None}
         self._save(run_id, note)
