@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.options import SELECTION, option
 from scalinglab.prepare import launch_config
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import ProbeFolder, results
 from scalinglab.scaling.probes.probe import PROBES
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import excerpt
-from scalinglab.sweeps.launch.asking import ALL, END, Asked, ask
+from scalinglab.sweeps.launch.asking import ALL, END, CheckedAsk, ask
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.launch.probes import launch_probes, unanswered
 from scalinglab.sweeps.plan.places import check_places
@@ -189,7 +191,7 @@ def probe(
         store_ask(outputs, study, question.ask)
         asks = [question.ask]
     else:
-        question, asks = Asked(Ask("", "", {}, {}), ()), _before(outputs, study, options)
+        question, asks = CheckedAsk(Ask("", "", {}, {}), ()), _before(outputs, study, options)
     watch = _Watch(outputs, asks, screen)
     finished = launch_probes(outputs, study, asks, config, execution, watch.tick)
     watch.tick(at_once=True)

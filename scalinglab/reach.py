@@ -24,7 +24,7 @@ from scalinglab.launch_result import DetachedLaunch, LaunchResult
 from scalinglab.options import option
 from scalinglab.prepare import launch_config
 from scalinglab.probing import Probed, Withdrawn
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.probes.folder import results
 from scalinglab.sweeps.config import LaunchConfig

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from scalinglab import Study, analysis
-from scalinglab.scaling.config import ModuleConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
@@ -21,6 +20,7 @@ from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.module import MODELS, ModuleNetwork
+from scalinglab.scaling.model.options import ModuleConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.run.describe import describe

@@ -127,7 +127,7 @@ def _arms(
     arm: str,
     between: Sequence[str],
     loss: str | None,
-    **how: Any,
+    **options: Any,
 ) -> ArmComparison:
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
@@ -137,5 +137,5 @@ def _arms(
         between=between or None,
         differences=settings,
         delta=study_plan(outputs, study).study.answer.delta,
-        **how,
+        **options,
     )

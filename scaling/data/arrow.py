@@ -11,7 +11,7 @@ from typing import Any
 from scalinglab.scaling.data.documents import CHUNK, FileDocuments, Rows
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import rows_of
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _FILE = b"ARROW1"
 

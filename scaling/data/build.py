@@ -27,7 +27,7 @@ from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.processes import mapped
 from scalinglab.scaling.data.summary import hashes_file, summarize
 from scalinglab.scaling.data.verify import ENDS, ends_file
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
 from scalinglab.scaling.tokenizers.artefact import Artefact

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 VALUES = "float64"
 NUMBER, CATEGORY = "number", "category"

@@ -22,7 +22,8 @@ from scalinglab.scaling.data.columns import Value, values_of
 from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
 from scalinglab.scaling.data.scores import SCORES
 from scalinglab.scaling.data.source import DataSource
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.text import conditions
 

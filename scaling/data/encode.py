@@ -10,7 +10,7 @@ import numpy as np
 from scalinglab.scaling.data.columns import Value
 from scalinglab.scaling.data.documents import Chunk, Documents
 from scalinglab.scaling.data.manifest import PARTS
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
 PIECE = 1 << 18  # characters of one document that are encoded together; a longer one is cut

@@ -23,7 +23,8 @@ from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
 from scalinglab.scaling.data.source import SOURCES
-from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, setting
 
 ENCODINGS = ("utf-8", "latin-1", "cp1252")
 _TOGETHER = 256  # small files of one chunk, at most

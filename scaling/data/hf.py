@@ -16,8 +16,8 @@ from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Chunk, Document
 from scalinglab.scaling.data.files import state_of
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import inner, top_columns
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import ConfigError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ROWS = 64  # that are read and encoded together

@@ -21,7 +21,7 @@ from scalinglab.scaling.data.kinds import refuse_format
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import inner
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 

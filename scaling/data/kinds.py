@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _COMPRESSED = "decompress it first"
 _TABLE = "write its text to .txt files, or its tokens to .npy or .bin files, first"

@@ -15,13 +15,8 @@ import numpy as np
 
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 SLOTS = 64  # of a context: probabilities are multiples of 1 / 64, so that the entropy is exact

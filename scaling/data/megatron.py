@@ -11,14 +11,8 @@ from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
 from scalinglab.scaling.data.shards import Shard, check_stated, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    FRACTION,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 _MAGIC, _OLD = b"MMIDIDX\x00\x00", b"TNTIDX\x00\x00"

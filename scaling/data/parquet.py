@@ -11,7 +11,7 @@ from typing import Any
 from scalinglab.scaling.data.documents import FileDocuments, Rows
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import rows_of, top_columns
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _TOGETHER = 4 << 20  # bytes of the wanted columns that are read at once
 _BATCH = 256  # rows

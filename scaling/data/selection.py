@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.config import BOTTOM, RANDOM, ConfigError, DataConfig, SelectConfig
 from scalinglab.scaling.data.columns import Column
 from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.order import uniform_bits
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data_config import BOTTOM, RANDOM, DataConfig, SelectConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text import conditions
 
 TRAIN, VALIDATION = "train", "validation"

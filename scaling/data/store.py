@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.columns import VALUES, Column, column_file
 from scalinglab.scaling.data.excerpt import Excerpt
 from scalinglab.scaling.data.making import abandoned_stores, refuse_other, signed
@@ -25,6 +24,7 @@ from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, TokenFile, check_tokens, ends_file, head
 from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import create_folder, save_atomic, write_json
 
 

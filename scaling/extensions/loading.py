@@ -20,9 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.text import check_imports, digest, package_files
-from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import write_atomic
 

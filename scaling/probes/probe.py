@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.registry import Registry, subclass_of
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.curve import Curve, bits_per_byte, measured_columns
 from scalinglab.scaling.records.damage import Shape, check_shape, reading
 from scalinglab.scaling.records.initial_weights import KEY

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.registry import Registry, instance_of
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text import cells
 from scalinglab.scaling.text.cells import CellError, Value
 

@@ -10,7 +10,7 @@ from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
 from scalinglab.options import LEVEL, RESAMPLES, IntervalOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import State

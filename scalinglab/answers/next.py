@@ -11,7 +11,8 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.candidates import ChoiceOptions, candidates, known_runs, write_study
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError, check_study_name
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.records.study_name import check_study_name
 from scalinglab.source import StudySource
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import FileSource, Source, StudySource
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.options import SELECTION, OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.notes import Note, add_note, notes_of
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.store.select import select

@@ -19,20 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scalinglab.scaling.config import (
-    ConfigError,
-    ModelConfig,
-    ModuleConfig,
-    NetworkConfig,
-    OptimizerConfig,
-)
 from scalinglab.scaling.engine.network.module import build, logits_of
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member, State
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import PARAMETRIZATIONS
 from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.module import ModuleNetwork, Network
+from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig
 from scalinglab.scaling.model.parametrization import VECTORS, check_optimizer, role_of
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import size_in_words, training_bytes
 
@@ -214,9 +210,8 @@ def _moves(
 ) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """The weights of each seed before and after the steps; one by one where none pack."""
     members = [Member(seed, check.optimizer) for seed in range(check.seeds)]
-    alone = isinstance(network, ModuleNetwork) and network.rehearsed.alone
     found = []
-    for pack in [[m] for m in members] if alone else [members]:
+    for pack in [[m] for m in members] if network.alone else [members]:
         engine = ENGINES["eager"](network, pack)
         before = [_weights(engine.state(i)) for i in range(len(pack))]
         engine.train(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.stdlib import StdlibSource, distinct_files
 from scalinglab.scaling.data.store import TokenStore, write_store
+from scalinglab.scaling.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import load
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.probes.reading import PROBED_BY
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.probes.probe import PROBES
 from scalinglab.scaling.records.identity import digest

@@ -13,8 +13,8 @@ import pytest
 from safetensors.torch import save_file
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.network.initialization import initial_weights
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.state import State

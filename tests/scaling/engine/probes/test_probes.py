@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from scalinglab.analysis.tables.curves import read_curve
-from scalinglab.scaling.config import DataConfig, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.engine.network.attention_calls import of_call
 from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
 from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _by_turns, _labels

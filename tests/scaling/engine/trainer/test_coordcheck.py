@@ -7,10 +7,12 @@ from fractions import Fraction
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig, from_dict
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model import parametrization
-from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.read_options import from_dict
 
 TINY = CoordinateCheck(
     widths=[64],
