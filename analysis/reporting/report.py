@@ -18,6 +18,7 @@ from scalinglab.analysis.plot.labels import SHARES, power, short
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
+from scalinglab.analysis.reporting.logbook import logbook
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
 from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
@@ -72,6 +73,7 @@ def report_html(answer: Answer) -> str:
         *_multiverse(answer, figures),
         *_curves(answer, figures),
         *_outlook(answer),
+        *logbook(answer.outputs, answer.study),
         *_runs(answer),
         *_machines(answer),
     ]
@@ -97,7 +99,12 @@ def html_without_law(study: RunsWithoutLaw) -> str:
         study.question,
         study.sentences()[1:],
         [f"arms: {warning}" for warning in _arm_warnings(study)],
-        [*_outlook(study), *_runs(study), *_machines(study)],
+        [
+            *_outlook(study),
+            *logbook(study.outputs, study.study),
+            *_runs(study),
+            *_machines(study),
+        ],
         study.outputs,
         headline=study.headline(),
         leading=figures_without_law(study),
