@@ -15,7 +15,8 @@ from scalinglab.analysis.judgement import multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
-from scalinglab.options import OutputsOptions, VersionOptions, option
+from scalinglab.options import OutputsOptions, option
+from scalinglab.run_options import CountOptions, ReadOptions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
@@ -27,33 +28,6 @@ if TYPE_CHECKING:
     from scalinglab.scaling.records.plan_file import AnswerConfig
 
 CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions(VersionOptions):
-    """How the runs of a study or of a file are read."""
-
-    columns: dict[str, str | float] = option(
-        "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
-        " columns.loss=loss.STORE takes another validation set as the loss; in a study settings of"
-        " the runs serve, too: columns.lr=optimizer.lr",
-        {},
-    )
-    unit: str | None = option(
-        "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CountOptions(ReadOptions):
-    """How N and C of a study's runs are counted."""
-
-    n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
-    )
-    flops: str | None = option(
-        "convention of C in a study: causal (default), matmul, kaplan, palm, ...", None
-    )
 
 
 class Source(ABC):

@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.data.documents import (
-    CHUNK,
-    LONGEST,
-    REFUSE,
-    Chunk,
-    FileDocuments,
-    Rows,
-)
+from scalinglab.scaling.data.documents import CHUNK, LONGEST, Chunk, Rows
+from scalinglab.scaling.data.file_documents import REFUSE, FileDocuments
 from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
@@ -40,7 +34,7 @@ class Folder(FileDocuments):
 
     pattern: str = "*.txt"
     encoding: str = setting("utf-8", ENCODINGS)
-    # A file is cut at ends of lines into documents of about so many bytes; 0: only above a megabyte.
+    # A file is cut at line ends into documents of about so many bytes; 0: only above a megabyte.
     document_bytes: int = setting(0, AT_LEAST_0, historic=0)
 
     @classmethod

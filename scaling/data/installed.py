@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.data.documents import SKIP
+from scalinglab.scaling.data.file_documents import REFUSE, SKIP
 from scalinglab.scaling.data.folder import Folder
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.fields import Within, setting
@@ -26,7 +26,7 @@ class InstalledPackages(Folder):
 
     path: str = ""  # "": the folder in which numpy, and so all packages, are installed
     pattern: str = "*.md,*.rst,METADATA,LICENSE*,COPYING*,NOTICE*"
-    unreadable: str = setting(SKIP, ("refuse", SKIP))  # a few are of other encodings
+    unreadable: str = setting(SKIP, (REFUSE, SKIP))  # a few are of other encodings
     max_overlap: float = setting(1.0, Within(0, 1))  # licences repeat each other: it is counted
 
     def files(self) -> list[Path]:

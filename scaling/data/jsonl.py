@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from scalinglab.scaling.data.documents import CHUNK, LONGEST, REFUSE, FileDocuments, Rows
+from scalinglab.scaling.data.documents import CHUNK, LONGEST, Rows
+from scalinglab.scaling.data.file_documents import REFUSE, FileDocuments
 from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_format
 from scalinglab.scaling.data.lines import LineTooLong, lines_between

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.data.documents import FileDocuments, Rows
+from scalinglab.scaling.data.documents import Rows
+from scalinglab.scaling.data.file_documents import FileDocuments
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import rows_of, top_columns
 from scalinglab.scaling.errors import ConfigError

@@ -20,7 +20,7 @@ from threading import local
 from typing import Any
 
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.extensions.loading import inherited, load_inherited
+from scalinglab.scaling.extensions.handing_on import inherited, load_inherited
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
