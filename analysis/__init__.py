@@ -59,6 +59,7 @@ _HOME = {
     "scores": "scalinglab.analysis.judgement.accuracy",
     "forecast_run": "scalinglab.analysis.forecasts.forecast",
     "forecast_study": "scalinglab.analysis.forecasts.forecast_study",
+    "forecast_curves": "scalinglab.analysis.forecasts.forecast_study",
     "Forecast": "scalinglab.analysis.forecasts.forecast",
     "Imported": "scalinglab.analysis.importers.assemble",
     "read_runs": "scalinglab.analysis.importers.read",

@@ -23,7 +23,7 @@ from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.plan.cost import check_budget, cost
-from scalinglab.sweeps.plan.design import SURFACE, Fitted
+from scalinglab.sweeps.plan.design import SURFACE, LawNeeds
 from scalinglab.sweeps.plan.gpus import check_gpu_memory
 from scalinglab.sweeps.plan.make import make_plan, plan_run
 from scalinglab.sweeps.plan.places import check_places
@@ -95,7 +95,7 @@ def prepare(
     (check_backend if to_launch or config.measure == "target" else check_launch)(config)
     study = check_study(composed)
     _check_answer(study)
-    plan = make_plan(composed, law=_fitted(study))
+    plan = make_plan(composed, law=_needs(study))
     check_overrides(composed, overrides)
     check_selections(plan, config)
     check_places(config, plan.execution)
@@ -137,7 +137,7 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
     return plan, planned
 
 
-def _fitted(study: StudyConfig) -> Fitted:
+def _needs(study: StudyConfig) -> LawNeeds:
     """Which axes the runs of a study must vary for its law; a law in one variable needs one."""
     if study.answer.law == AUTO:
         return SURFACE
@@ -146,7 +146,7 @@ def _fitted(study: StudyConfig) -> Fitted:
     axes = frozenset("NDC") & inputs
     if law.curve or len(axes) != 1 or inputs - axes:
         return SURFACE
-    return Fitted(axes, len(law.parameters), f"the law {law.name}")
+    return LawNeeds(axes, len(law.parameters), f"the law {law.name}")
 
 
 def _check_answer(study: StudyConfig) -> None:

@@ -18,7 +18,7 @@ from scalinglab.scaling.probes.folder import ProbeFolder, results
 from scalinglab.scaling.probes.probe import PROBES
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.state import State
-from scalinglab.sweeps.launch.asking import ALL, END, Asked, ask
+from scalinglab.sweeps.launch.asking import ALL, END, CheckedAsk, ask
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.launch.probes import launch_probes, unanswered
 from scalinglab.sweeps.plan.places import check_places
@@ -97,7 +97,7 @@ def probe(
         store_ask(outputs, study, question.ask)
         asks = [question.ask]
     else:
-        question, asks = Asked(Ask("", "", {}, {}), ()), _before(outputs, study, options)
+        question, asks = CheckedAsk(Ask("", "", {}, {}), ()), _before(outputs, study, options)
     progress = _ProbeProgress(outputs, asks, screen)
     finished = launch_probes(outputs, study, asks, config, execution, progress.tick)
     progress.tick(at_once=True)

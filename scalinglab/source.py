@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
@@ -16,7 +16,7 @@ from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
 from scalinglab.options import OutputsOptions, option
-from scalinglab.run_options import CountOptions, ReadOptions
+from scalinglab.run_options import CountOptions, ReadOptions, loss_column
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
@@ -277,14 +277,3 @@ class SourceOptions(OutputsOptions):
             return StudySource(self.study, self.outputs_path)
         assert self.data is not None
         return FileSource(self.data)
-
-
-def loss_column(columns: Mapping[str, Any]) -> str | None:
-    """The column that is the loss of a study's runs; no other column of a study can be renamed."""
-    for name in columns:
-        if name != "loss":
-            raise ConfigError(
-                f"columns.{name} is for data=FILE; in a study columns.loss alone can be set: it"
-                " names the measured column that is compared, as in columns.loss=loss.STORE"
-            )
-    return columns.get("loss")

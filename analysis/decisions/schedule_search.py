@@ -130,8 +130,8 @@ def best_schedule(
     judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
     last = _last_losses(result, result.params_and_draws(), judged, N)
     refitted = result.left_out.params if refits else result.left_out.params[:0]
-    others = _last_losses(result, refitted, judged, N) if len(refitted) else {}
-    gains = pd.DataFrame([_gain(result, name, last, others, level) for name in usual])
+    refitted_losses = _last_losses(result, refitted, judged, N) if len(refitted) else {}
+    gains = pd.DataFrame([_gain(result, name, last, refitted_losses, level) for name in usual])
     return BestSchedule(
         course.table(values),
         judged["best"],
@@ -263,7 +263,7 @@ def _gain(
     result: Result,
     name: str,
     last: Mapping[str, Array],
-    others: Mapping[str, Array],
+    refitted_losses: Mapping[str, Array],
     level: float,
 ) -> dict[str, Any]:
     gain, best = last[name] - last["best"], float(last["best"][0])
@@ -275,7 +275,11 @@ def _gain(
         row["gain_lower"] = min(row["gain_lower"], row["gain"] - miss)
         row["gain_upper"] = max(row["gain_upper"], row["gain"] + miss)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
-    agree = float(np.mean(others[name] > others["best"])) if others else np.nan
+    agree = (
+        float(np.mean(refitted_losses[name] > refitted_losses["best"]))
+        if refitted_losses
+        else np.nan
+    )
     certain = share >= _CERTAIN and agree == 1 and row["gain_lower"] > 0
     return row | {"share": share, "refits_agree": agree, "certain": bool(certain)}
 
@@ -288,13 +292,13 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
         )
     unsure = gains.loc[~gains["certain"], "over"].tolist()
     if unsure:
-        why = (
+        reason = (
             ": no fits without one curve each were made"
             if gains["refits_agree"].isna().all()
             else ""
         )
         sentences.append(
-            f"it is not certain that this schedule gains over {', '.join(unsure)}{why}"
+            f"it is not certain that this schedule gains over {', '.join(unsure)}{reason}"
         )
     peaks = result.settings["peaks"]
     of_curves = (

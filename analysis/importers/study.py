@@ -109,7 +109,7 @@ def _roles(imported: Imported, held_out: str | None) -> list[str]:
         measured = imported.curves.dropna(subset=["lr", "loss"])
         curved = set(measured["run"])
     roles = []
-    for run, ok, out in zip(runs["run_id"], good, is_held_out, strict=True):
-        words = [("held_out" if out else "fit")] if ok or out else []
+    for run, ok, is_out in zip(runs["run_id"], good, is_held_out, strict=True):
+        words = [("held_out" if is_out else "fit")] if ok or is_out else []
         roles.append(",".join(words + (["curve"] if run in curved else [])))
     return roles

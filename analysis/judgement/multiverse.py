@@ -149,12 +149,12 @@ def fit_multiverse(
                 exclude=list(choices.exclusions[exclusion]),
                 **fit_options,
             )
-            value, why = float(answer(result)), ""
+            value, reason = float(answer(result)), ""
             if not (np.isfinite(value) and value > 0):
-                value, why = np.nan, "no answer"
+                value, reason = np.nan, "no answer"
         except UserError as error:
-            value, why = np.nan, str(error)
-        rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": why})
+            value, reason = np.nan, str(error)
+        rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": reason})
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
         raise UserError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
@@ -195,7 +195,9 @@ def counted_runs(
     for count in n_counts:
         runs = load(outputs, study=study, role="fit", n_count=count, flops=FLOPS, loss=loss)
         require(runs, outputs, study, "fit")
-        if any(np.array_equal(runs["N"], other["N"]) for other in counted.values()):
+        if any(
+            np.array_equal(runs["N"], counted_before["N"]) for counted_before in counted.values()
+        ):
             continue  # a dense model is active as a whole
         # Imported runs may have one count, whichever is asked for.
         counted[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
@@ -309,8 +311,8 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
             continue
         means = log.groupby(answered[choice]).mean()
         main_variance = log.groupby(answered[choice]).transform("mean").var(ddof=0)
-        others = [answered[c] for c in CHOICES if c != choice]
-        within = (log - log.groupby(others).transform("mean")).var(ddof=0)
+        other_choices = [answered[c] for c in CHOICES if c != choice]
+        within = (log - log.groupby(other_choices).transform("mean")).var(ddof=0)
         rows.append(
             {
                 "choice": choice,

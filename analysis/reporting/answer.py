@@ -71,8 +71,8 @@ class Answer(ReportedRuns):
     @property
     def counted(self) -> str:
         """What C and N are; how N of imported runs was counted may not be known."""
-        how = self.law.settings["counted"].get("N")
-        return "C = 6 N D" + (f", N = {how}" if how else "")
+        convention = self.law.settings["counted"].get("N")
+        return "C = 6 N D" + (f", N = {convention}" if convention else "")
 
     def text(self) -> str:
         """The answer in words and numbers."""
@@ -206,5 +206,5 @@ class Answer(ReportedRuns):
             f"measured ({r.error:+.2%})"
             for r in self.curve_check.itertuples()
         ]
-        used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
-        return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
+        fitted = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
+        return "\n".join([f"The curve law, fitted on {' and '.join(fitted)}, predicts:", *rows])

@@ -120,7 +120,7 @@ def _arms(
     arm: str,
     between: Sequence[str],
     loss: str | None,
-    **how: Any,
+    **options: Any,
 ) -> ArmComparison:
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
@@ -130,5 +130,5 @@ def _arms(
         between=between or None,
         differences=settings,
         delta=study_plan(outputs, study).study.answer.delta,
-        **how,
+        **options,
     )

@@ -170,12 +170,12 @@ def _record_so_far(folder: RunFolder) -> Record:
 
 def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:
     spec, final = record.spec, record.final
-    here = roles if study is None else {study: roles[study]}
+    chosen_roles = roles if study is None else {study: roles[study]}
     return {
         **_columns(record.columns),
         "run_id": record.run_id,
-        "study": ",".join(here),
-        "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
+        "study": ",".join(chosen_roles),
+        "role": ",".join(dict.fromkeys(r for names in chosen_roles.values() for r in names)),
         "status": record.status,
         **n_counts(spec.counts),
         **({COUNTS_FROM: record.counts_from} if record.counts_from else {}),

@@ -6,7 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from scalinglab.analysis.tables.interval_text import with_intervals
-from scalinglab.answers.forecast import ForecastOptions, Forecasts, forecast, take_up
+from scalinglab.answers.forecast import (
+    ForecastOptions,
+    Forecasts,
+    forecast,
+    forecast_file,
+    take_up,
+)
 from scalinglab.answers.tasks import OfTasks, TaskForecasts, TaskOptions, forecast_tasks
 from scalinglab.options import option
 from scalinglab.scaling.errors import ConfigError
@@ -17,9 +23,12 @@ from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastVerbOptions(SourceOptions, ForecastOptions, OfTasks):
+class ForecastVerbOptions(SourceOptions, OfTasks, ForecastOptions):
     """Options of ``scaling forecast``."""
 
+    unit: str | None = option(
+        "of a file of curves, the unit of its losses: nats, bits, bits_per_byte or perplexity", None
+    )
     take_up: str | None = option("a selection of stopped runs that may be trained after all", None)
 
 
@@ -35,6 +44,7 @@ class ForecastResult:
         return {
             "forecasts": self.answer.table,
             "inflation": self.answer.calibration_factor,
+            **({} if self.answer.column == "loss" else {"column": self.answer.column}),
             "kept": self.answer.kept,
             "stopped": self.answer.stopped_lines(),
         }
@@ -115,12 +125,18 @@ def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenU
     tasks: from the columns N, D and, of each task, mmlu_loss and mmlu_accuracy (task_loss= and
     accuracy= say otherwise), by laws of the loss in N and D and of the accuracy in that loss.
 
+    columns.loss=probe.average.loss (or any measured column) is forecast in place of the loss, at
+    the steps where it was measured. data=curves.csv forecasts the runs of a file of curves whose
+    last rows have a learning rate and no loss yet.
+
     study=NAME tasks=[addition_2] does so from the runs of a study that scaling probe measured, for
     its held-out runs or for N=[...] D=[...].
     """
     source = options.source
     if options.tasks and (options.stop or options.law or options.take_up):
         raise ConfigError("tasks does not go with law, stop and take_up: these are of the loss")
+    if isinstance(source, FileSource) and not options.tasks and not options.N:
+        return ForecastResult(forecast_file(source, options, options.unit))
     if options.tasks or isinstance(source, FileSource):
         shared = {f.name: getattr(options, f.name) for f in fields(TaskOptions)}
         return TaskResult(forecast_tasks(source, TaskOptions(**shared), options.keep))
@@ -138,8 +154,8 @@ def forecasts(options: ForecastVerbOptions) -> ForecastResult:
 
 VERB = Verb(
     "forecast the final losses of runs that have not ended, or accuracies on tasks",
-    "scaling forecast study=NAME [stop=true] | study=NAME tasks=[A] |"
-    " data=FILE tasks=[A,B] N=[...] D=[...]",
+    "scaling forecast study=NAME [stop=true] | study=NAME columns.loss=NAME |"
+    " study=NAME tasks=[A] | data=FILE tasks=[A,B] N=[...] D=[...]",
     run,
     ForecastVerbOptions,
 )

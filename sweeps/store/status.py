@@ -55,9 +55,9 @@ def status(
     -------
     DataFrame
         With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final
-        validation loss of a finished run and the latest training loss of any other. `seconds` and
-        `tokens_per_second` are the run's share of its pack's; `pack` is the pack's name while it
-        trains.
+        validation loss of a finished run and the latest training loss of any other, in nats per
+        token. `seconds` and `tokens_per_second` are the run's share of its pack's; `pack` is the
+        pack's name while it trains.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
@@ -67,7 +67,7 @@ def status(
         if run.run_id in current:
             try:
                 new[run.run_id] = _row(run, current[run.run_id])
-            except DamagedFile as error:  # a record: all the others are shown
+            except DamagedFile as error:  # of one record: all other runs are still shown
                 tell(error, "its run counts as damaged")
                 new[run.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
                     "note": error.why
@@ -137,6 +137,6 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     note = f"one of {progress.members} in a pack" if progress.members > 1 else ""
     if attempt.end is not None:
         note = printable(attempt.end.error)  # a table cannot hold half a character
-    # Before its first report it stands where it began.
+    # Before its first report it is at the step from which it started.
     step = progress.start if progress.step is None else progress.step
     return {**reported, "step": step, "attempt": attempt.number, "note": note}

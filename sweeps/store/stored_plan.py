@@ -25,7 +25,7 @@ def outputs_folder(name: str) -> Path:
     Raises
     ------
     ConfigError
-        If its name would break lists of folders and scripts.
+        If its name would break search paths and job scripts.
     """
     outputs = Path(name).absolute()
     if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
@@ -57,7 +57,7 @@ class StoredRun(PlanEntry):
         return self.folder.spec()
 
 
-IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
+IMPORTED = "imported.json"  # in the folder of a study whose runs were trained elsewhere
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ def axes_beyond(composed: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     composed : mapping
-        With the study.
+        The composed configuration, which holds the study.
 
     Returns
     -------
     dict
-        A grid as of a block: ``model.width, tokens, seed``. The last of the tokens is the step
-        beyond.
+        The grid of a block, with the axes ``model.width``, ``tokens`` and ``seed``. The largest
+        number of tokens is the step beyond.
 
     Raises
     ------

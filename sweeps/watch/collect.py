@@ -1,10 +1,10 @@
 """A study's finished runs as two parquet files, for whatever reads tables.
 
-    <outputs>/studies/<name>/results/runs.parquet     one row a run: all that its record says
-    <outputs>/studies/<name>/results/curves.parquet   one row a step of each run
+    <outputs>/studies/<name>/results/runs.parquet     one row for each run: its whole record
+    <outputs>/studies/<name>/results/curves.parquet   one row for each step of each run
 
 Both can be rebuilt from the records at any time; the analysis reads the records themselves. A curve
-that was collected before is only compared by its hash.
+that was collected before is not read again if its hash is the same.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ HASHES = b"sha256 of curves"  # in the metadata of curves.parquet
 def collect(outputs: Path, name: str) -> tuple[Path, Path]:
     """Write ``runs.parquet`` and ``curves.parquet`` of a study, each whole or not at all.
 
+    A run whose record or curve was changed after its end is left out with a warning.
+
     Parameters
     ----------
     outputs, name
@@ -56,8 +58,6 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         The files. Diverged runs are among the others, with the ``status`` "diverged" and the
         finite part of their curves.
 
-    A run whose record or curve was changed after its end is left out with a warning.
-
     Raises
     ------
     ConfigError
@@ -68,7 +68,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         ended for run in read_plan(outputs, name).runs if (ended := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
-    hashes = {r.run_id: done.curve_hash for r, _, done in finished}
+    hashes = {r.run_id: ending.curve_hash for r, _, ending in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
         same = {i for i, curve_hash in before.items() if hashes.get(i) == curve_hash}
@@ -85,7 +85,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
 
 
 def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
-    """A run that has ended, its row and its DONE; None if it has not, or is damaged."""
+    """A finished run, its row and its DONE; None if it is not finished, or is damaged."""
     done = run.folder.done()
     if done is None:
         return None
@@ -101,7 +101,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
     """The usual columns, then everything in the record under its dotted key."""
     record = run.folder.record()
     spec, final = record.spec, record.final
-    # The pieces are a list of any length: they stand in one column.
+    # The pieces of the schedule are a list of any length: one column holds them as text.
     pieces = json.dumps([plain(piece) for piece in spec.pieces])
     probed = columns_at(run.folder, record.steps)
     everything = probed | flatten(
@@ -124,7 +124,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows; a column whose values are of several kinds (an option, say) becomes text."""
+    """The rows as a table; a column with values of several types, as of an option, becomes text."""
     table = pd.DataFrame(rows, columns=None if rows else list(FIRST))
     for name in filter(lambda n: pd.api.types.is_object_dtype(table[n]), table):
         kinds = {type(v) for v in table[name] if v is not None}
@@ -136,7 +136,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
     """Curves that were collected before, and run_id -> hash of each.
 
-    None if the file is not what was written: all are read again.
+    Both are empty if the file is not as it was written: then all curves are read again.
     """
     try:
         if read_json(_sums(path), {"sha256": str})["sha256"] != file_hash(path):
@@ -150,7 +150,7 @@ def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
 
 
 def _sums(path: Path) -> Path:
-    """Where the hash of a collected file stands."""
+    """The file that holds the hash of a collected file."""
     return path.with_suffix(".sha256.json")
 
 
