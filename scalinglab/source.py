@@ -1,4 +1,4 @@
-"""Where the runs come from that laws are fitted to: a study, or a file made elsewhere."""
+"""The source of the runs to which laws are fitted: a study, or a file made elsewhere."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ class Source(ABC):
     def runs(
         self, options: CountOptions, law: str | None = None, x: str | None = None
     ) -> tuple[pd.DataFrame, str]:
-        """The table that a law is fitted to, and the name of the law.
+        """The table to which a law is fitted, and the name of the law.
 
         Parameters
         ----------
         options : CountOptions
         law : str, optional
-            Default: the source's own.
+            Default: the source's own law.
         x : str, optional
             The column that a law in one variable reads.
         """
@@ -97,9 +97,7 @@ class Source(ABC):
 
     @abstractmethod
     def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
-        """Runs that ended, with their ``role`` where there are several; the loss of diverged ones is
-        infinite.
-        """
+        """Runs that ended, with their ``role`` in a study; diverged runs have infinite loss."""
 
     @abstractmethod
     def counted(
@@ -110,36 +108,31 @@ class Source(ABC):
     @property
     @abstractmethod
     def law(self) -> str:
-        """The law that is fitted unless another is asked for."""
+        """The default law."""
 
     @property
     @abstractmethod
     def curve_law(self) -> str:
-        """The law of curves that is fitted unless another is asked for."""
+        """The default law of curves."""
 
     @property
     @abstractmethod
     def budgets(self) -> list[float]:
-        """FLOPs that are allocated unless others are asked for."""
+        """The default budgets of an allocation, in FLOPs."""
 
     @property
     @abstractmethod
     def delta(self) -> float | str | None:
-        """The threshold of the fits' cost unless another is asked for; see `analysis.fit`."""
+        """The default threshold of the fits' cost; see `analysis.fit`."""
 
     @abstractmethod
     def calibrated(self, result: Result) -> Result:
-        """A fit whose intervals of losses are as wide as earlier forecasts were wrong."""
+        """The fit with intervals of losses widened by the errors of earlier forecasts."""
 
 
 @dataclass(frozen=True)
 class FileSource(Source):
-    """A file or a folder that another program wrote, read as by ``scaling import``.
-
-    Attributes
-    ----------
-    path : str
-    """
+    """A file or a folder that another program wrote, read as by ``scaling import``."""
 
     path: str
 
@@ -167,7 +160,7 @@ class FileSource(Source):
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
-        """As `Source.counted`: by the columns that are named."""
+        """As `Source.counted`, by the named columns."""
         return multiverse.counted_points(self._table(options, law), n_columns)
 
     def _table(self, options: ReadOptions, law: str, x: str | None = None) -> pd.DataFrame:
@@ -185,16 +178,16 @@ class FileSource(Source):
 
     @property
     def budgets(self) -> list[float]:
-        """None: a file asks no question."""
+        """Empty: a file has no question."""
         return []
 
     @property
     def delta(self) -> None:
-        """As `Source.delta`: that of `analysis.fit`."""
+        """None: the default of `analysis.fit`."""
         return None
 
     def calibrated(self, result: Result) -> Result:
-        """The fit itself: no forecast of a file was ever tested."""
+        """The fit itself: forecasts from files are not tested."""
         return result
 
 
@@ -214,7 +207,7 @@ class StudySource(Source):
 
     @property
     def answer(self) -> AnswerConfig:
-        """What the study asks for, as it was planned or imported."""
+        """The study's question to its runs, as it was planned or imported."""
         return analysis.study_plan(self.outputs, self.name).study.answer
 
     def runs(
@@ -256,7 +249,7 @@ class StudySource(Source):
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
-        """As `Source.counted`: all counts that the records have."""
+        """As `Source.counted`, by all counts of the records."""
         self._check_unit(options)
         if n_columns:
             raise ConfigError(
@@ -299,13 +292,13 @@ class StudySource(Source):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions(OutputsOptions):
-    """Options of the verbs that ask something of a study."""
+    """Options of the verbs that read a study."""
 
     study: str = option("the study whose runs are read")
 
     @property
     def source(self) -> StudySource:
-        """The study that is named."""
+        """The study of that name."""
         return StudySource(self.study, self.outputs_path)
 
 
@@ -320,7 +313,7 @@ class SourceOptions(OutputsOptions):
 
     @property
     def source(self) -> Source:
-        """The one study or file that is named."""
+        """The study or the file."""
         if (self.data is None) == (self.study is None):
             raise ConfigError("name what is fitted: either data=FILE or study=NAME")
         if self.study is not None:
@@ -330,7 +323,7 @@ class SourceOptions(OutputsOptions):
 
 
 def loss_column(columns: Mapping[str, Any]) -> str | None:
-    """The column of a study that is taken as the loss; no other can be renamed there.
+    """The column that is the loss of a study's runs; no other column of a study can be renamed.
 
     Raises
     ------

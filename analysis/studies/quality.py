@@ -30,7 +30,7 @@ from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -91,11 +91,16 @@ def judge(
     sentences += [_trend(row) for _, row in trends.iterrows() if row["verdict"] != UNRESOLVED]
     tables = {"Best pool of each size and length": cells, "Change with tokens": trends}
     law_sentences, more, warnings = _by_law(runs, best, sizes, arm, resamples, delta, cells)
+    edges = [
+        warning
+        for name, of_pool in groups_of(tried, arm)
+        for warning in edge_warnings(of_pool, _CELL, "sizes and lengths", where=f"{name}: ")
+    ]
     return Finding(
         [*sentences, *law_sentences],
         {**tables, **more, "Losses at the best learning rate": _losses(means, sizes, arm)},
         [("Loss against tokens, by pool.", _figure(means, sizes, arm))],
-        [*warnings, *_edges(tried, arm)],
+        [*warnings, *edges],
     )
 
 
@@ -283,19 +288,6 @@ def _are_nested(runs: pd.DataFrame) -> bool:
 def _losses(means: pd.DataFrame, sizes: pd.Series, arm: str) -> pd.DataFrame:
     table = means.pivot_table("mean", _CELL, arm)[[*sizes.index]]
     return table.reset_index().rename_axis(columns=None)
-
-
-def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
-    """Pools whose best learning rate is the end of three or more."""
-    sentences = []
-    for name, of_pool in groups_of(runs, arm):
-        ends, cells = at_the_edge(of_pool, _CELL)
-        if ends:
-            sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} sizes"
-                " and lengths; it may do better than is said"
-            )
-    return sentences
 
 
 def _figure(means: pd.DataFrame, sizes: pd.Series, arm: str) -> Figure:

@@ -21,7 +21,7 @@ from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of, names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -209,7 +209,10 @@ def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
                 str(arm), paired(differences, noise), *_worth(arm_runs.loc[sizes, seeds], curves)
             )
         )
-    return _OnSet(name, reference, best, powers, beside, _edges(runs, name))
+    edges = edge_warnings(
+        runs, ["_arm", "N", "D"], "arms, sizes and lengths", f"{FURTHER_LOSS}{name}", f"on {name} "
+    )
+    return _OnSet(name, reference, best, powers, beside, edges)
 
 
 def _power(name: str, arm: str, arm_runs: pd.DataFrame) -> dict[str, Any]:
@@ -246,17 +249,6 @@ def _interval(values: Array) -> tuple[float, float, float]:
     mean = float(values.mean())
     half = stdtrit(len(values) - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(len(values))
     return mean, mean - float(half), mean + float(half)
-
-
-def _edges(runs: pd.DataFrame, name: str) -> list[str]:
-    """Cells whose best learning rate is the end of three or more."""
-    ends, cells = at_the_edge(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
-    if not ends:
-        return []
-    return [
-        f"on {name} the best learning rate is the end of its grid at {ends} of {cells} arms, sizes"
-        " and lengths: they may do better than is said"
-    ]
 
 
 def _losses(sets_judged: list[_OnSet]) -> pd.DataFrame:

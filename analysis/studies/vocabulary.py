@@ -15,7 +15,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of, records_of
 from scalinglab.scaling.errors import UserError
 
@@ -82,18 +82,11 @@ def judge(
         [_sentence(row, measured) for row in records_of(table)],
         {"Best vocabularies": table, "Parameters": result.summary.reset_index()},
         [("Loss in bits per byte against compute, by vocabulary.", figure)],
-        [*_edges(tried, cell, response), *result.warnings],
+        [
+            *edge_warnings(tried, cell, "vocabularies, sizes and lengths", response),
+            *result.warnings,
+        ],
     )
-
-
-def _edges(runs: pd.DataFrame, cell: list[str], response: str) -> list[str]:
-    ends, cells = at_the_edge(runs, cell, response)
-    if not ends:
-        return []
-    return [
-        f"the best learning rate is the end of its grid at {ends} of {cells} vocabularies, sizes "
-        "and lengths: they may do better than is said"
-    ]
 
 
 def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:

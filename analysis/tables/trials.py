@@ -59,3 +59,28 @@ def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> 
         is_end = means.idxmin() in (means.index[0], means.index[-1])
         ends += bool(len(means) > 2 and np.isfinite(means.min()) and is_end)
     return ends, len(cells)
+
+
+def edge_warnings(
+    runs: pd.DataFrame, cell: Sequence[str], of: str, loss: str = "loss", where: str = ""
+) -> list[str]:
+    """A sentence, if the best learning rate of any cell is the end of three or more.
+
+    Parameters
+    ----------
+    runs, cell, loss
+        As for `at_best_lr`.
+    of : str
+        What cells are, in words.
+    where : str
+        With which the sentence begins.
+    """
+    if "lr" not in runs or runs["lr"].isna().any():
+        return []
+    ends, cells = at_the_edge(runs, cell, loss)
+    if not ends:
+        return []
+    return [
+        f"{where}the best learning rate is the end of its grid at {ends} of {cells} {of}: rates"
+        " beyond it may do better than is said"
+    ]

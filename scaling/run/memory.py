@@ -99,7 +99,8 @@ def activation_floats(architecture: Network, batch: int, options: StepOptions) -
     block = IN_PASSING * _block_floats(architecture)
     # Of what is computed again the inputs are kept, and one block at a time is there.
     passes = architecture.passes
-    blocks = passes * shape.width + block if options.recompute else passes * block
+    inputs = architecture.residual_part.stream_floats(architecture)
+    blocks = passes * inputs + block if options.recompute else passes * block
     head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
     return tokens * blocks + head
 

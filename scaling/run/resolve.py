@@ -32,7 +32,7 @@ from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
-from scalinglab.scaling.run.part_checks import check_parts
+from scalinglab.scaling.run.part_checks import check_engine_of_parts, check_parts
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -161,6 +161,7 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
             check_module(architecture, config)
         else:
             check_parts(architecture)
+            check_engine_of_parts(architecture, config.execution.engine)
             _check_documents(architecture, manifest)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)

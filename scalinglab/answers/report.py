@@ -47,8 +47,8 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
 def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
-    What a verdict predicts of runs that are not trained yet is kept, so that it can be judged.
-    Where the finished runs do not determine the law, their losses are shown, and why there is none.
+    A verdict's predictions for untrained runs are kept, so that they can be judged later. If the
+    finished runs do not determine the law, the answer has their losses and the reason.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
         if verdict.finding.forecasts is not None:
             track.remember(source.outputs, source.name, verdict.finding.forecasts, LEVEL)
         return verdict
-    how: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "resamples": options.resamples,
         "seed": options.seed,
         "arm": options.arm,
@@ -81,14 +81,14 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
             mix_fingerprints=options.mix_fingerprints,
             multiverse=options.multiverse,
             laws=options.laws,
-            **how,
+            **shared,
         )
     except TooFewPoints as error:
-        return analysis.runs_without_law(source.outputs, source.name, str(error), **how)
+        return analysis.runs_without_law(source.outputs, source.name, str(error), **shared)
 
 
 def facts(answer: Answer | RunsWithoutLaw | Verdict) -> dict[str, Any]:
-    """Everything that an answer says, in numbers."""
+    """All numbers of an answer."""
     if isinstance(answer, Answer):
         return facts_of_answer(answer)
     if isinstance(answer, RunsWithoutLaw):
@@ -103,12 +103,12 @@ def write_page(answer: Answer | RunsWithoutLaw | Verdict, to: str | Path | None 
     ----------
     answer : Answer, RunsWithoutLaw or Verdict
     to : path, optional
-        Default: report.html in the study's folder, with answer.json, the same in numbers.
+        The page; default: report.html in the study's folder, with the numbers in answer.json.
 
     Returns
     -------
     Path
-        Where it was written.
+        The page.
     """
     folder = answer.outputs / "studies" / answer.study
     path = Path(to or folder / PAGE)

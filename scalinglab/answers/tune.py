@@ -70,7 +70,7 @@ class Recommended:
         One row a planned run: ``N, D``, ``lr`` and ``batch`` with intervals, and ``inside``:
         within the range of the sweep.
     regret : dict
-        What such a choice cost on the sweep; see `regret_summary`.
+        The regret of such a choice on the sweep; see `regret_summary`.
     """
 
     laws: LrBatch
@@ -85,7 +85,7 @@ class CriticalBatch:
     Attributes
     ----------
     fit : Result
-        The law behind it.
+        The fitted law.
     table : DataFrame
         From `analysis.critical_batch`.
     """

@@ -35,24 +35,24 @@ class StatusOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """One study, now.
+    """The present state of one study.
 
     Attributes
     ----------
     name : str
-    whole : DataFrame
+    all_runs : DataFrame
         One row a run.
     runs : DataFrame
-        Those that were asked for.
+        The selected rows.
     progress : Progress
     gone : tuple of str
-        Runs whose folder somebody removed.
+        Runs whose folder was removed.
     forecasts : ForecastResult or None
-        Of the runs that have not ended, if they were asked for.
+        Forecasts of the runs that have not ended, with ``forecast=true``.
     """
 
     name: str
-    whole: pd.DataFrame
+    all_runs: pd.DataFrame
     runs: pd.DataFrame
     progress: Progress
     gone: tuple[str, ...]
@@ -60,8 +60,8 @@ class StudyStatus:
 
     def as_json(self) -> dict[str, Any]:
         """The table, how many runs are in each state, and the progress."""
-        states = self.whole["state"].value_counts()
-        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.found.table}
+        states = self.all_runs["state"].value_counts()
+        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.answer.table}
         return {
             "study": self.name,
             "states": {str(state): int(count) for state, count in states.items()},
@@ -79,7 +79,7 @@ class StudyStatus:
             self.runs["varies"],
             optional=STATUS_OPTIONAL,
             text="note",
-            title=f"{self.name}: {counts(self.whole['state'])}",
+            title=f"{self.name}: {counts(self.all_runs['state'])}",
         )
         if text := progress_text(self.progress):
             screen.say(text)
@@ -103,7 +103,7 @@ class StudyCauses:
     causes : DataFrame
         One row a cause, the most frequent first.
     given_up : dict
-        run_id -> why the latest launch tries it no more.
+        run_id -> why the latest launch does not retry it.
     """
 
     name: str
@@ -130,7 +130,7 @@ class StudyCauses:
 
 @dataclass(frozen=True)
 class StatusResult:
-    """Studies, now; and those that were imported, of which nothing is trained."""
+    """The present state of studies, and the names of imported ones, which train nothing."""
 
     studies: Sequence[StudyStatus | StudyCauses]
     imported: Sequence[str] = field(default=())
@@ -143,7 +143,7 @@ class StatusResult:
         return {"studies": studies, "imported": self.imported}
 
     def show(self, screen: Screen) -> None:
-        """One study after the other."""
+        """One study after another."""
         for study in self.studies:
             study.show(screen)
         for name in self.imported:
@@ -173,7 +173,7 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
 
 
 def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
-    """The studies that are asked for, and those that were imported."""
+    """The names of the studies to show, and of imported ones."""
     if options.study:
         return [options.study], []
     outputs = options.outputs_path
@@ -189,18 +189,18 @@ def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
 
 
 def _status(study: LaunchedStudy, options: StatusOptions) -> StudyStatus:
-    whole, plan = study.status(), study.stored_plan()
-    runs = whole
+    all_runs, plan = study.status(), study.stored_plan()
+    runs = all_runs
     if options.runs is not None:
-        chosen = {r.run_id for r in select(plan.runs, options.runs)}
-        runs = whole[whole["run_id"].isin(chosen)]
+        selected = {r.run_id for r in select(plan.runs, options.runs)}
+        runs = all_runs[all_runs["run_id"].isin(selected)]
     forecasts = _forecasts(study) if options.forecast else None
-    return StudyStatus(study.name, whole, runs, study.progress(whole), plan.gone, forecasts)
+    return StudyStatus(study.name, all_runs, runs, study.progress(all_runs), plan.gone, forecasts)
 
 
 def _forecasts(study: LaunchedStudy) -> ForecastResult:
-    """What ``scaling forecast keep=false`` answers."""
-    # Here: laws take longer to import than a status to read, and most calls ask for no forecast.
+    """The answer of ``scaling forecast keep=false``."""
+    # Imported here, because most calls ask for no forecast, and laws take long to import.
     from scalinglab.verbs import forecast
 
     options = forecast.ForecastVerbOptions(study=study.name, outputs=str(study.outputs), keep=False)

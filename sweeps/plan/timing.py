@@ -200,7 +200,7 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
         "options": options | {"z_loss": float(options["z_loss"] > 0)},
         "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
-        "engine": choose_engine(execution, run.C),
+        "engine": choose_engine(execution, run.C, run.architecture),
         "device": execution.device,
         "threads": execution.threads,
     }

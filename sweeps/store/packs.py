@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -52,8 +51,7 @@ def unpackable_reason(run: Run, execution: ExecutionConfig) -> str | None:
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
-    reason = run.architecture.rehearsed.alone if isinstance(run.architecture, ModuleNetwork) else ""
-    return reason or unpackable_execution(execution)
+    return run.architecture.alone or unpackable_execution(execution)
 
 
 def form_packs(

@@ -69,7 +69,7 @@ def census(network: ModuleNetwork) -> Census:
         kept_floats=_kept(network, module, watch),
         width=embedding[-1] if embedding else 0,
         depth=max((len(m) for m in module.modules() if isinstance(m, nn.ModuleList)), default=0),
-        buffers=tuple(persistent_buffers(module)),
+        buffers={n: tuple(b.shape) for n, b in persistent_buffers(module).items()},
         tied=bool(tied),
         without_meta=without_meta,
     )

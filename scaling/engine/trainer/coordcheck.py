@@ -210,9 +210,8 @@ def _moves(
 ) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """The weights of each seed before and after the steps; one by one where none pack."""
     members = [Member(seed, check.optimizer) for seed in range(check.seeds)]
-    alone = isinstance(network, ModuleNetwork) and network.rehearsed.alone
     found = []
-    for pack in [[m] for m in members] if alone else [members]:
+    for pack in [[m] for m in members] if network.alone else [members]:
         engine = ENGINES["eager"](network, pack)
         before = [_weights(engine.state(i)) for i in range(len(pack))]
         engine.train(

@@ -25,6 +25,14 @@ def test_equal_names_match_and_the_rest_is_told():
     assert result.left == ("blocks.0.up.weight", "head.weight") and result.unused == ("other",)
 
 
+def test_a_buffer_may_be_missing_and_must_fit():
+    here = HERE | {"level": (4,)}
+    result = match({"head.weight": (8, 4)}, here, {}, "it", buffers=("level",))
+    assert "level" not in result.left
+    with pytest.raises(ConfigError, match="level is 5 there and 4 here"):
+        match({"head.weight": (8, 4), "level": (5,)}, here, {}, "it", buffers=("level",))
+
+
 def test_names_are_exchanged_by_name_or_regular_expression():
     there = {"wte": (8, 4), "h.0.fc": (4, 16), "head.weight": (9, 4)}
     names = {
