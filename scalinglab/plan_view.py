@@ -20,8 +20,8 @@ from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.data.mixed import amounts
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import without
-from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.text.flatten import flatten
@@ -127,6 +127,7 @@ class PlanView:
                 "N": p.run.counts["n_matmul"],
                 "D": p.run.tokens,
                 "lr": p.run.lr,
+                "vocab": p.run.shape.vocab,
                 "mixture": mixture_text(p.run.mixture),
                 **flatten(without(p.run.science, ["schedule"])),
             }

@@ -1,4 +1,4 @@
-"""What a study's answer says beyond its law: what is still to come, how forecasts did, two arms."""
+"""The parts of an answer beyond its law: forecasts, their track record, two arms compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scalinglab.analysis.tables.typed import records_of
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
-_FORECASTS = 200  # resamples of a forecast: a fit for every size
+_FORECASTS = 200  # resamples of a forecast, which takes one fit for every size
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Outlook:
     forecasts : DataFrame
         From `analysis.forecast_study`; empty if every run has ended.
     calibration_factor : float
-        By what the record widened their intervals.
+        The factor by which the record widened their intervals.
     track : DataFrame
         From `scalinglab.analysis.forecasts.track.track_record`, of this study.
     record : DataFrame
-        The same of all studies in the folder: the factor rests on it where the study's own is
-        too short.
+        The same of all studies in the folder, from which the factor comes if the study's own record
+        is too short.
     arms : ArmComparison or None
     level : float
     norms : DataFrame
@@ -55,7 +55,7 @@ class Outlook:
     norms: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def sentences(self) -> list[str]:
-        """What to say of each, a paragraph each."""
+        """One paragraph for each part that has something to say."""
         sentences = []
         with_forecast = self.forecasts[self.forecasts["loss"].notna()]
         if len(with_forecast):
@@ -97,10 +97,10 @@ def build_outlook(
     calibrate: bool = True,
     loss: str | None = None,
 ) -> Outlook:
-    """Forecast what has not ended, look up the record, and compare arms if one is named.
+    """Forecast unfinished runs, read their track record, and compare arms if a setting is named.
 
     Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
-    compared. Arms are compared by `resamples`, as `scaling compare` does; forecasts by fewer.
+    compared. `resamples` are those of the comparison of arms; forecasts use fewer.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Sections of the report on what is to come: forecasts, their record, two arms."""
+"""Sections of the report on the outlook: forecasts, their track record, two arms compared."""
 
 from __future__ import annotations
 
@@ -102,9 +102,8 @@ def _arms(outlook: Outlook) -> list[Section]:
         parts.append(
             Section(
                 f"What the compute of {b} is worth in that of {a}",
-                f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its"
-                f" own or "
-                "one for both. The verdict is what both say.",
+                f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its own"
+                " or one for both. The verdict is what both say.",
                 [with_intervals(multipliers)],
             )
         )
@@ -119,15 +118,15 @@ def _arms(outlook: Outlook) -> list[Section]:
 
 
 def _sharing(tests: pd.DataFrame) -> pd.DataFrame:
-    def told(name: str, form: str) -> list[str]:
+    def texts(name: str, form: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:{form}}" for value in tests[name]]
 
     return pd.DataFrame(
         {
             "shared": tests["shared"],
-            "likelihood ratio": told("ratio", ".3g"),
+            "likelihood ratio": texts("ratio", ".3g"),
             "degrees": tests["degrees"],
-            "p": told("p", ".2g"),
-            "error at the largest size": told("held_out", ".2%"),
+            "p": texts("p", ".2g"),
+            "error at the largest size": texts("held_out", ".2%"),
         }
     )

@@ -30,12 +30,12 @@ from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import mixture_text
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
 # in it, and budgets mean the same for measured and planned models.

@@ -15,9 +15,11 @@ from typing import Any
 
 from scalinglab.scaling.records.atomic import create_exclusive, folders_in, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, sealed, tell
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import Done, RunFolder
-from scalinglab.scaling.records.spec import RunSpec, known_fields
+from scalinglab.scaling.records.run_end import Done
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 
 FOLDER = "probes"

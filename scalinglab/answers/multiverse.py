@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
-from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
+from scalinglab.run_options import ReadOptions
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.source import ReadOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse

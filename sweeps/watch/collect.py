@@ -29,7 +29,8 @@ from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.curve import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.notes import notes_text
-from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
+from scalinglab.scaling.records.run_end import Done, file_hash
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.schedule.pieces import plain
 from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder

@@ -8,7 +8,8 @@ import torch
 
 from scalinglab.scaling.engine.network.attention_calls import AttentionCalls
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.measurements import MEASURED_BY, Subject, measure, noise_scale
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture, Shape
