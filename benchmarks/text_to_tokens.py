@@ -12,7 +12,7 @@ each in a process of its own:
 
 Both encode with the same library, one thread a process. Printed: seconds and megabytes of text a
 second of each (median, least, most), the ratio ours over theirs, the processor's time of all
-processes, and the largest sum of unique pages (USS, looked at every .1 s) of the building process
+processes, and the largest sum of unique pages (USS, looked at every .5 s) of the building process
 and its children. --kill then builds with one process, and ends another build with all of them by
 kill -9 at each quarter of the text: the two stores must have the same bytes.
 --rounds 0 --kill does the latter alone.
@@ -135,7 +135,7 @@ def measured(
             most = 0.0
             while process.poll() is None:
                 most = max(most, _memory(process.pid))
-                time.sleep(0.1)
+                time.sleep(0.5)
         seconds = time.perf_counter() - start
         if process.returncode:
             raise SystemExit(

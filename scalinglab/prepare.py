@@ -1,6 +1,6 @@
-"""A study made ready to be trained: composed, planned, costed; what makes no sense is refused.
+"""A study made ready to be trained: composed, planned, costed, and checked.
 
-The command line and notebooks go the same way, so that they refuse the same.
+The command line, notebooks and single runs all come through here, so that they refuse alike.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Prepared:
     Attributes
     ----------
     composed : mapping
-        The configuration that it was made from.
+        The configuration from which it was planned.
     config : LaunchConfig
         Where its runs happen.
     plan : Plan
-        With packs and predicted seconds.
+        The plan with packs and predicted seconds.
     """
 
     composed: Mapping[str, Any]
@@ -57,8 +57,8 @@ class Prepared:
 def compose_configuration(
     arguments: Sequence[str], outputs: Path | None = None, config: Path | None = None
 ) -> dict[str, Any]:
-    """Compose a configuration from Hydra's overrides; `outputs`, where given, wins over theirs."""
-    # Here, because Hydra belongs to an extra: who only reads and fits does not need it.
+    """Compose a configuration from Hydra's overrides; `outputs` takes precedence over theirs."""
+    # Imported here, because Hydra belongs to an extra: reading and fitting does not need it.
     with needs_extra("composing a configuration"):
         from scalinglab.compose import compose
 
@@ -80,11 +80,11 @@ def prepare(
     ----------
     composed : mapping
     overrides : sequence of str
-        Those that it was composed with: one that changes nothing is refused.
+        The overrides that it was composed with: one that changes nothing is refused.
     tell : callable
-        Told of what takes long.
+        Called with a sentence before anything that takes long.
     to_launch : bool
-        Whether it is to be trained at once: then the cluster, too, is asked whether it can be.
+        Whether the runs are trained next: then the backend (SLURM) is checked as well.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def check_affordable(prepared: Prepared) -> None:
     Raises
     ------
     ConfigError
-        Naming the limit and what the plan would come to.
+        Naming the limit and the plan's total.
     """
     plan, config = prepared.plan, prepared.config
     check_budget(cost(plan), config.budget, plan.outputs)
@@ -138,7 +138,7 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 
 
 def _needs(study: StudyConfig) -> LawNeeds:
-    """What the law of a study needs of its runs; a law in one variable needs less."""
+    """Which axes the runs of a study must vary for its law; a law in one variable needs one."""
     if study.answer.law == AUTO:
         return SURFACE
     law = analysis.LAWS.find(study.answer.law)
@@ -150,7 +150,7 @@ def _needs(study: StudyConfig) -> LawNeeds:
 
 
 def _check_answer(study: StudyConfig) -> None:
-    """What the analysis is to be asked must be known to it."""
+    """Refuse a law, a threshold or a verdict that the analysis does not know."""
     for key in ("law", "curve_law"):
         law = getattr(study.answer, key)
         if law != AUTO:

@@ -14,7 +14,8 @@ from torch import nn
 
 from scalinglab import Study, analysis
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.errors import UserError

@@ -145,14 +145,14 @@ class Misfit:
     def _points(self, problem: Array) -> tuple[Array, Array, Array]:
         """Targets, weights and centres of the prior that each problem sees: (b, ...), or of all."""
         centre = np.zeros(0) if self.prior is None else self.prior.centre
-        whole = (self.target, self.weight, centre)
+        every_point = (self.target, self.weight, centre)
         if not self.draws:
-            return whole
+            return every_point
         blocks, before, row = [], 0, 0
         for draws in self.draws:
             end = int(problem.searchsorted(before + len(draws)))  # problems are in order
             if end > row:
-                blocks.append((end - row, draws.seen(problem[row:end] - before, *whole)))
+                blocks.append((end - row, draws.seen(problem[row:end] - before, *every_point)))
             before, row = before + len(draws), end
         if len(blocks) == 1:
             return blocks[0][1]

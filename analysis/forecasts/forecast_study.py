@@ -86,16 +86,20 @@ def forecast_study(
         If there is no such study or column, or the law is no law of curves.
     """
     plan = study_plan(outputs, study)
+    if column is not None:
+        load(outputs, study=study, loss=column)  # refuses one that no run has
     waiting = unfinished_runs(outputs, study, column)
-    how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
-    how["delta"] = plan.study.answer.delta
+    options = {"law": law, "level": level, "resamples": resamples, "seed": seed}
+    options["delta"] = plan.study.answer.delta
 
     @functools.cache
     def surface() -> Result | str:
         budget = (6 * waiting["N"] * waiting["D"]).max()
-        return _surface(outputs, study, plan.study.answer.law, column, budget, how)
+        return _surface(outputs, study, plan.study.answer.law, column, budget, options)
 
-    table = _forecasts(_ended_curves(outputs, study, column), waiting, how, surface)
+    lacking = "no run has ended" if column is None else f"no curve of {column} has ended"
+    ended = _ended_curves(outputs, study, column)
+    table = _forecasts(ended, waiting, options, surface, lacking)
     table["lower"], table["upper"] = scaled_interval(
         table["lower"].to_numpy(float), table["upper"].to_numpy(float), calibration_factor, RELATIVE
     )
@@ -138,8 +142,8 @@ def forecast_curves(
             "every run has its final loss: a run is forecast whose rows go on, with a learning"
             " rate and an empty loss, to its last planned step"
         )
-    how = {"law": law, "level": level, "resamples": resamples, "seed": seed, "delta": delta}
-    return _forecasts(curves[ended], curves[~ended], how, lambda: "")
+    options = {"law": law, "level": level, "resamples": resamples, "seed": seed, "delta": delta}
+    return _forecasts(curves[ended], curves[~ended], options, lambda: "")
 
 
 def _ended_curves(outputs: str | Path, study: str, column: str | None) -> pd.DataFrame:
@@ -155,17 +159,21 @@ def _ended_curves(outputs: str | Path, study: str, column: str | None) -> pd.Dat
 def _forecasts(
     curves: pd.DataFrame,
     waiting: pd.DataFrame,
-    how: dict[str, Any],
+    options: dict[str, Any],
     surface: Callable[[], Result | str],
+    lacking: str = "no run has ended",
 ) -> pd.DataFrame:
-    """A row a run: from curves that ended where they allow it, else from a law of final losses."""
+    """A row a run: from curves that ended where they allow it, else from a law of final losses.
+
+    `lacking` says that there are no curves.
+    """
     bases: dict[float | None, Basis | str] = {}
     rows = []
     for _, target in waiting.groupby("run", sort=False):
         target = target.reset_index(drop=True)
         size = float(target["N"].iloc[0]) if "N" in target else None
         if size not in bases:
-            bases[size] = _basis(curves, target, how)
+            bases[size] = lacking if curves.empty else _basis(curves, target, options)
         row = _about(target)
         try:
             basis = bases[size]
@@ -173,19 +181,17 @@ def _forecasts(
                 raise UserError(basis)
             row |= _from_curves(basis, target)
         except UserError as error:
-            row |= _from_surface(surface(), target, how["level"], str(error))
+            row |= _from_surface(surface(), target, options["level"], str(error))
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> Basis | str:
+def _basis(curves: pd.DataFrame, target: pd.DataFrame, options: dict[str, Any]) -> Basis | str:
     """What the forecasts of a size rest on, or why there is nothing."""
-    if curves.empty:
-        return "no run has ended"
     try:
-        return fit_basis(curves, target, **how)
+        return fit_basis(curves, target, **options)
     except UserError as error:
-        if how["law"] is not None:
+        if options["law"] is not None:
             raise
         return str(error)
 
@@ -218,30 +224,30 @@ def _surface(
     law: str,
     column: str | None,
     budget: float,
-    how: dict[str, Any],
+    options: dict[str, Any],
 ) -> Result | str:
     try:
         runs = load(outputs, study=study, role="fit", flops=FLOPS, loss=column)
-        options = {name: how[name] for name in ("resamples", "seed", "delta")}
+        fit_options = {name: options[name] for name in ("resamples", "seed", "delta")}
         return fit(
-            law, runs, beyond=times_beyond(runs, [budget]), exclude=["unmeasured"], **options
+            law, runs, beyond=times_beyond(runs, [budget]), exclude=["unmeasured"], **fit_options
         )
     except UserError as error:
         return str(error)
 
 
 def _from_surface(
-    law: Result | str, target: pd.DataFrame, level: float, why: str
+    law: Result | str, target: pd.DataFrame, level: float, reason: str
 ) -> dict[str, Any]:
     """The law of the final loss at the run's N and D, or why that cannot be asked either."""
     nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
     if isinstance(law, str):
-        return nothing | {"law": "", "note": f"{why}; {law}" if why != law else why}
+        return nothing | {"law": "", "note": f"{reason}; {law}" if reason != law else reason}
     end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
     try:
         prediction = law.predict(end, level).iloc[0]
     except UserError as error:
-        return nothing | {"law": "", "note": f"{why}; {error}"}
+        return nothing | {"law": "", "note": f"{reason}; {error}"}
     middle, half = (
         RELATIVE.of(prediction["loss"]),
         np.log(prediction["upper"] / prediction["lower"]) / 2,
@@ -283,10 +289,12 @@ def cannot_matter(
     DataFrame
         The rows of `forecasts` that meet the rule, with ``better`` (a run) and ``better_loss``.
     """
-    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
+    finished = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     rows = []
     for row in forecasts.to_dict("records"):
-        rivals = done[(done["N"] == row["N"]) & (done["D"] == row["D"])].sort_values("loss")
+        rivals = finished[(finished["N"] == row["N"]) & (finished["D"] == row["D"])].sort_values(
+            "loss"
+        )
         if rivals.empty or not row["lower"] > (1 + margin) * rivals["loss"].iloc[0]:
             continue
         best = rivals.iloc[0]

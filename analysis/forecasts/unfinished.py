@@ -104,10 +104,10 @@ def _with_shared(
     """A run's losses, and those of others that were the same training."""
     run = described[run_id]
     loss_by_step: dict[int, float] = {}
-    for other, curve in losses.items():
-        theirs = described.get(other)
-        if theirs and other != run_id and curve and theirs.family_id == run.family_id:
-            common = shared_by_all(run.all_pieces, theirs.all_pieces)
+    for other_id, curve in losses.items():
+        other_run = described.get(other_id)
+        if other_run and other_id != run_id and curve and other_run.family_id == run.family_id:
+            common = shared_by_all(run.all_pieces, other_run.all_pieces)
             loss_by_step |= {step: loss for step, loss in curve.items() if step <= common}
     return loss_by_step | losses.get(run_id, {})
 

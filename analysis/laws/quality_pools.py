@@ -89,6 +89,6 @@ def _growth(D: Array, U: Array, discount: Array) -> Array:
     passes = np.floor(D / U)  # whole ones
     k = np.arange(2, max(2, int(passes.max(initial=1)) + 1))
     added = discount[..., None] ** (k - 1) * np.log(k / (k - 1))
-    whole = np.where(k <= passes[..., None], added, 0).sum(-1)
+    past_epochs = np.where(k <= passes[..., None], added, 0).sum(-1)
     current = discount**passes * np.log(D / (np.maximum(passes, 1) * U))
-    return np.log(np.minimum(D, U)) + np.where(passes > 0, whole + current, 0)
+    return np.log(np.minimum(D, U)) + np.where(passes > 0, past_epochs + current, 0)

@@ -22,8 +22,8 @@ def _growth(D: Array, U: Array, discount: Array) -> Array:
     passes = np.floor(D / U).astype(int)  # whole ones
     k = np.arange(1, passes.max(initial=1) + 1)
     # Column k - 1 of `whole`: what k whole passes add to the first.
-    whole = np.cumsum(discount ** (k - 1) * np.log(k / np.maximum(k - 1, 1)), axis=1)
-    repeated = whole[:, np.maximum(passes, 1) - 1]
+    cumulative = np.cumsum(discount ** (k - 1) * np.log(k / np.maximum(k - 1, 1)), axis=1)
+    repeated = cumulative[:, np.maximum(passes, 1) - 1]
     current = discount**passes * np.log(D / (np.maximum(passes, 1) * U))
     return np.log(np.minimum(D, U)) + np.where(passes > 0, repeated + current, 0)
 

@@ -31,7 +31,7 @@ from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -79,23 +79,28 @@ def judge(
     for name in baselines:
         if name not in arms:
             raise UserError(f"baselines: {name!r} has no run; there are {', '.join(arms)}")
-    others = [name for name in arms if name not in baselines]
-    if not others or not baselines:
+    candidates = [name for name in arms if name not in baselines]
+    if not candidates or not baselines:
         raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {arms}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
     effects = [
         effect
-        for name, base, count in product(others, baselines, COUNTS)
+        for name, base, count in product(candidates, baselines, COUNTS)
         if (effect := _effect(longest, name, base, count, noise)) is not None
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
-    warnings += _edges(runs, arm)
+    warnings += [
+        warning
+        for name, own in groups_of(runs, arm)
+        for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
+    ]
     return Finding(
-        [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
+        [effect.sentence() for effect in effects]
+        or ["No arm has the size of a baseline: nothing said."],
         {
-            "Effects": pd.DataFrame([one.row() for one in effects]),
+            "Effects": pd.DataFrame([effect.row() for effect in effects]),
             "Best runs": _means(best, columns or {}),
             **fitted,
         },
@@ -116,18 +121,18 @@ class _Effect:
 
     def sentence(self) -> str:
         pair = self.pair
-        many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
+        sizes = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
             if np.isfinite(self.worth)
             else ""
         )
-        told = f"loss {pair.told()} over {many}{worth}"
+        effect = f"loss {pair.told()} over {sizes}{worth}"
         least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
         return (
             f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {pair.verdict}{least}: {told}."
+            f"{COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
         )
 
     def row(self) -> dict[str, Any]:
@@ -227,19 +232,6 @@ def _fitted(
     result = fit(chosen_law, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
     sentences = [f"the law {law}: {warning}" for warning in result.warnings]
     return {f"The law {law}: {chosen_law.formula}": result.summary.reset_index()}, sentences
-
-
-def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
-    """Arms whose best learning rate is the end of three or more."""
-    sentences = []
-    for name, arm_runs in groups_of(runs, arm):
-        ends, cells = at_the_edge(arm_runs, ["N", "D"])
-        if ends:
-            sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} "
-                "sizes and numbers of tokens; it may do better than is said"
-            )
-    return sentences
 
 
 def _figure(best: pd.DataFrame) -> Any:

@@ -77,13 +77,13 @@ def _holm(p: pd.Series) -> pd.Series:
 
 def _sentence(table: pd.DataFrame) -> str:
     size = table[table["column"] == "N"].iloc[0]
-    others = table[(table["column"] != "N") & (table["p corrected"] < CHANCE)]
-    if others.empty:
+    other_columns = table[(table["column"] != "N") & (table["p corrected"] < CHANCE)]
+    if other_columns.empty:
         return (
             "no column orders the runs as their losses do beyond chance"
             f" (N alone: tau {size['tau']:.2f})"
         )
-    best = others.iloc[0]
+    best = other_columns.iloc[0]
     against = "more closely than" if abs(best["tau"]) > abs(size["tau"]) else "no more closely than"
     return (
         f"{best['column']} orders the runs as their losses do, {against} N alone: Kendall's tau"

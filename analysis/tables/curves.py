@@ -115,8 +115,8 @@ def load_curves(
     if contents:
         names = set_names(outputs, [*called, *contents.values()])
         stored_sets = table[SET] if SET in table else pd.Series(None, table.index, object)
-        ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
-        table = table.assign(**{SET: ours.where(ours.notna(), stored_sets)})
+        own_sets = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
+        table = table.assign(**{SET: own_sets.where(own_sets.notna(), stored_sets)})
         table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     return as_loss(table, loss)
 

@@ -54,8 +54,8 @@ def fitted_runs(
         return as_loss(_fitted_curves(outputs, study, answer.curve_held_out), loss), law
     runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
     runs = as_loss(require(runs, outputs, study, "fit"), loss)
-    others = sorted(set(runs["n_count"].dropna()) - {n_count})
-    if n_count and others:
+    other_counts = sorted(set(runs["n_count"].dropna()) - {n_count})
+    if n_count and other_counts:
         is_stated = COUNTS_FROM in runs and runs[COUNTS_FROM].notna().any()
         way = (
             "the program gives others as counts in its final.json"
@@ -63,7 +63,8 @@ def fitted_runs(
             else "columns.vocab and columns.width at the import give other counts"
         )
         raise UserError(
-            f"n_count = {n_count!r}: runs of study {study!r} have N = {others[0]} alone; {way}"
+            f"n_count = {n_count!r}: runs of study {study!r} have N = {other_counts[0]} alone; "
+            f"{way}"
         )
     return runs, law
 

@@ -158,10 +158,10 @@ def read_points(
     _check_numbers(law, frame, scale)
     measured = frame[law.response].notna().to_numpy()
     prepared = law.read(frame, measured)
-    used = _described(law, prepared, int(measured.sum()), excluded)
-    frame = frame[measured][used]
-    if not used.all():
-        prepared = {name: column[..., used] for name, column in prepared.items()}
+    is_used = _described(law, prepared, int(measured.sum()), excluded)
+    frame = frame[measured][is_used]
+    if not is_used.all():
+        prepared = {name: column[..., is_used] for name, column in prepared.items()}
     group = clusters(frame, cluster, law, prepared)
     measured, bounds = (frame[SIDE] == 0).to_numpy(), None
     if not measured.any():
@@ -263,8 +263,8 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         low, high = (0.0, np.inf) if name in law.positive else law.span
         may_be_low = name == law.response and scale.name == "absolute"
         if frame[name].isna().all():
-            what = law.inputs.get(name, "the measured response")
-            raise UserError(f"column {name!r} ({what}) is empty: {law.name} needs it")
+            meaning = law.inputs.get(name, "the measured response")
+            raise UserError(f"column {name!r} ({meaning}) is empty: {law.name} needs it")
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
         good = np.isfinite(values) & (values <= high) & (values >= low)
@@ -275,8 +275,9 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
             missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
             hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
             raise UserError(
-                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[first_bad]} in row {frame['_row'].iloc[first_bad]}{hint}"
+                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do not, the "
+                f"first is {frame[name].iloc[first_bad]} in row "
+                f"{frame['_row'].iloc[first_bad]}{hint}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Columns of a task that probes measured: which there are, and which command finds those that lack."""
+"""Columns of a task that probes have measured, and the command that measures missing ones."""
 
 from __future__ import annotations
 
@@ -102,5 +102,5 @@ def task_points(
     """
     numbers = {"task_loss": loss, "accuracy": accuracy}
     command = probe_command(task, study)
-    found = {name: table[task_column(table, task, n, command)] for name, n in numbers.items()}
-    return table.assign(**found).dropna(subset=list(numbers)).reset_index(drop=True)
+    measured = {name: table[task_column(table, task, n, command)] for name, n in numbers.items()}
+    return table.assign(**measured).dropna(subset=list(numbers)).reset_index(drop=True)

@@ -36,22 +36,22 @@ class ForecastVerbOptions(SourceOptions, OfTasks, ForecastOptions):
 class ForecastResult:
     """Forecasts, and the runs that were stopped by them."""
 
-    found: Forecasts
+    answer: Forecasts
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """One entry a run that has not ended."""
         return {
-            "forecasts": self.found.table,
-            "inflation": self.found.calibration_factor,
-            **({} if self.found.column == "loss" else {"column": self.found.column}),
-            "kept": self.found.kept,
-            "stopped": self.found.stopped_lines(),
+            "forecasts": self.answer.table,
+            "inflation": self.answer.calibration_factor,
+            **({} if self.answer.column == "loss" else {"column": self.answer.column}),
+            "kept": self.answer.kept,
+            "stopped": self.answer.stopped_lines(),
         }
 
     def show(self, screen: Screen) -> None:
         """A row a run, how many forecasts were kept, and which runs were stopped."""
-        forecasts = self.found
+        forecasts = self.answer
         show_forecasts(screen, forecasts)
         if forecasts.kept:
             screen.say(
@@ -86,25 +86,25 @@ class TakenUp:
 class TaskResult:
     """Accuracies of planned models on some tasks."""
 
-    found: TaskForecasts
+    answer: TaskForecasts
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """One entry a task and model."""
-        chains = self.found.chains
+        chains = self.answer.chains
         return {
-            "forecasts": self.found.table,
+            "forecasts": self.answer.table,
             "refused": chains.refused,
             "warnings": chains.warnings,
         }
 
     def show(self, screen: Screen) -> None:
         """A row a task and model, tasks that cannot be fitted, and what to doubt."""
-        table = self.found.table.rename(
+        table = self.answer.table.rename(
             columns={"lower": "accuracy_lower", "upper": "accuracy_upper"}
         )
         screen.table(with_intervals(table))
-        chains = self.found.chains
+        chains = self.answer.chains
         for task, why in chains.refused.items():
             screen.say(f"! {task} cannot be fitted: {why}", style="yellow")
         for warning in chains.warnings:
@@ -114,8 +114,8 @@ class TaskResult:
 def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenUp | TaskResult:
     """Forecast the final losses of runs that have not ended: scaling forecast study=NAME.
 
-    Uses the law of curves, the rest of each run's schedule and the part of its curve that is known.
-    The forecasts are kept, and judged when their runs have ended: scaling track.
+    Uses the law of curves, the rest of each run's schedule and the part of its curve that is
+    measured. The forecasts are kept, and judged when their runs have ended: scaling track.
 
     stop=true also stops the runs that cannot become the best at their N and D any more
     (margin=0.01: by at least 1 % of the loss): they are recorded as stopped, launches skip them,
@@ -154,7 +154,8 @@ def forecasts(options: ForecastVerbOptions) -> ForecastResult:
 
 VERB = Verb(
     "forecast the final losses of runs that have not ended, or accuracies on tasks",
-    "scaling forecast study=NAME [stop=true] | study=NAME columns.loss=NAME | study=NAME tasks=[A] | data=FILE tasks=[A,B] N=[...] D=[...]",
+    "scaling forecast study=NAME [stop=true] | study=NAME columns.loss=NAME |"
+    " study=NAME tasks=[A] | data=FILE tasks=[A,B] N=[...] D=[...]",
     run,
     ForecastVerbOptions,
 )

@@ -24,7 +24,7 @@ from scalinglab.sweeps.plan.timing import Target, here, nowhere
 
 MINUTES = 10  # limit of the job
 POLL_SECONDS = 0.5
-QUEUE_SECONDS = 5.0  # between two looks at whether the job is still there
+QUEUE_SECONDS = 5.0  # between two looks into the queue
 NAME = "scaling-measure"
 OTHERWISE = "launch.measure=off goes without, launch.measure=here takes those of this machine"
 
@@ -40,7 +40,7 @@ def timing_target(
     Parameters
     ----------
     tell : callable
-        Told of what takes long.
+        Called with a sentence before something that takes long.
     """
     if config.measure == "off":
         return nowhere()
@@ -112,11 +112,11 @@ def _measure(
 
 
 def _wait(answers: Path, job: str, seconds: float) -> None:
-    """Until a job has answered; raises `CannotMeasure` when it has gone, or takes too long."""
+    """Wait for a job's answer; raises `CannotMeasure` if the job is gone, or takes too long."""
     began = time.monotonic()
     look, gone = began + QUEUE_SECONDS, 0
     while not answers.exists():
-        # The second time that it is gone, the file server has had the time to show an answer.
+        # Only the second time: the file server may show an answer later than the queue its end.
         if gone == 2:
             raise CannotMeasure(
                 f"job {job} ended without the step times; its log is "
@@ -132,13 +132,13 @@ def _wait(answers: Path, job: str, seconds: float) -> None:
             queue = scheduler.jobs(NAME)
             is_queued = queue is None or job in [
                 queued.job for queued in queue
-            ]  # not known is not gone
+            ]  # no answer is not "gone"
             gone = 0 if is_queued else gone + 1
             look = time.monotonic() + QUEUE_SECONDS
 
 
 def measure_to(requests: str, answers: str) -> None:
-    """What the job runs: requests in one file, answers or an error in another."""
+    """Entry point of the job: from a file of requests to a file with answers, or an error."""
     try:
         content: dict[str, Any] = {"answers": measure_here(read_json(Path(requests)))}
     except CannotMeasure as error:

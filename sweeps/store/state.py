@@ -39,7 +39,7 @@ class StateReader:
         self._states: dict[str, State] = {}
 
     def state(self, run: StoredRun) -> State:
-        """State of a run; it waits if it could begin but its trunk has yet to leave a checkpoint."""
+        """State of a run; "waiting" if it could begin but for the checkpoint of another run."""
         run_id = run.run_id
         if run_id not in self._states:
             own_state = self._own_state(run)

@@ -23,7 +23,8 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.wandb_client import MirrorError
 from scalinglab.wandb_folder import folder_runs
-from scalinglab.wandb_mirror import InStudy, WandbMirror
+from scalinglab.wandb_mirror import WandbMirror
+from scalinglab.wandb_run import InStudy
 
 
 @pytest.fixture

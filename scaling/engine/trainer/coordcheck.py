@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from scalinglab.scaling.engine.network.module import build, logits_of
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member, State
+from scalinglab.scaling.engine.steps.engine import Member, State
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture
 from scalinglab.scaling.model.dial import network_of

@@ -370,7 +370,7 @@ def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) 
 @pytest.mark.parametrize(
     ("words", "tried"),
     [
-        ("CUDA driver initialization failed", worker.BAD_LUCK),
+        ("CUDA driver initialization failed", worker.INFRA_FAILURES),
         ("CUDA error: device-side assert triggered", 1),  # which no later run here would survive
     ],
 )
