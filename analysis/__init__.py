@@ -76,7 +76,7 @@ _HOME = {
     "with_intervals": "scalinglab.analysis.tables.interval_text",
     "write_report": "scalinglab.analysis.reporting.report",
     "give_verdict": "scalinglab.analysis.reporting.verdict",
-    "write_verdict": "scalinglab.analysis.reporting.verdict",
+    "write_verdict": "scalinglab.analysis.reporting.write_verdict",
     "expect": "scalinglab.analysis.intervals.expected",
     "optimum": "scalinglab.analysis.decisions.parabola",
     "tuned": "scalinglab.analysis.decisions.parabola",

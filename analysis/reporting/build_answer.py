@@ -19,7 +19,7 @@ from scalinglab.analysis.forecasts.track import calibrated
 from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.judgement.laws_compared import laws_compared
-from scalinglab.analysis.judgement.multiverse import answer_multiverse
+from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
@@ -61,15 +61,15 @@ def answer_study(
     arm : str, optional
         A setting (``optimizer.name``) whose values are compared.
     between : list of str
-        Which two of its values, where there are more.
+        Which two of its values are compared; needed if there are more.
     multiverse : bool
-        Whether to answer under every analysis choice as well: some fifty more fits.
+        Whether to answer under every analysis choice as well: about fifty more fits.
     laws : bool
-        Whether to say what other laws predict of budgets that they have not seen.
+        Whether to compare the predictions of other laws for budgets that they were not fitted to.
     calibrate : bool
-        Whether intervals of losses are as wide as the record of earlier forecasts says.
+        Whether to calibrate the intervals of losses by the record of earlier forecasts.
     loss : str, optional
-        A measured column that is taken as the loss, as in `analysis.load`.
+        A measured column to be taken as the loss, as in `analysis.load`.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def runs_without_law(
     calibrate: bool = True,
     loss: str | None = None,
 ) -> RunsWithoutLaw:
-    """What the runs of a study say where they do not determine its law.
+    """The runs of a study, for a study whose runs do not determine its law.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def runs_without_law(
     reason : str
         Why there is no law: the sentence of the `TooFewPoints` that `answer_study` raised.
     resamples, seed, arm, between, calibrate, loss
-        As in `answer_study`: of forecasts and of the comparison of arms.
+        As in `answer_study`, for the forecasts and the comparison of arms.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def _reported(
     between: Sequence[str],
     **outlook_options: Any,
 ) -> dict[str, Any]:
-    """The fields of `ReportedRuns`; `how` are options of `build_outlook`."""
+    """The fields of `ReportedRuns`."""
     plan = study_plan(outputs, study)
     return {
         "study": study,
@@ -232,7 +232,7 @@ def _curve_law(
     is_held_out = curves["schedule"] == answer.curve_held_out
     if is_held_out.all() or not is_held_out.any():
         return curves, None, pd.DataFrame()
-    # All have the same initial weights and data: what varies is within the curves.
+    # All curves have the same initial weights and data: as one cluster they could not be resampled.
     curves = curves.drop(columns="cluster")
     law = fit(answer.curve_law, curves[~is_held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[is_held_out].groupby("run")]

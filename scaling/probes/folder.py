@@ -29,10 +29,14 @@ Place = tuple[str, int]  # a checkpoint: run_id, step
 
 @dataclass(frozen=True)
 class Wanted:
-    """Numbers that are asked for: the step where they belong, and the checkpoints they read."""
+    """Numbers that are asked for: the step where they belong, and the checkpoints they read.
+
+    `twins` are runs that were the same training up to there: their numbers are these.
+    """
 
     step: int
     reads: tuple[Place, ...]
+    twins: tuple[str, ...] = field(default=(), compare=False)
 
     def file(self, run_id: str) -> str:
         """Name of their file beside a run."""
@@ -118,6 +122,18 @@ class ProbeFolder(RunFolder):
     def missing(self) -> list[Wanted]:
         """What is still to be found, by step."""
         return [wanted for wanted in self.wanted if not self.file(wanted).exists()]
+
+    def shared(self, wanted: Wanted) -> dict[str, Any] | None:
+        """The content of the result that a twin has already, as this run's; None if none has."""
+        for run_id in wanted.twins:
+            there = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
+            folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
+            try:
+                result: dict[str, Any] = read_json(folder / there.file(run_id), _RESULT)
+            except (FileNotFoundError, DamagedFile):
+                continue
+            return result | {"reads": [list(place) for place in wanted.reads], "same_as": run_id}
+        return None
 
     def store(self, wanted: Wanted, result: Mapping[str, Any]) -> bool:
         """Write numbers down; False if another process was first."""

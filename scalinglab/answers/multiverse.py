@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
-from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
 from scalinglab.run_options import ReadOptions

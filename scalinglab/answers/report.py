@@ -12,7 +12,7 @@ from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
-from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.reporting.write_verdict import facts_of_verdict
 from scalinglab.analysis.reporting.written import ANSWER, PAGE
 from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
