@@ -29,7 +29,7 @@ from scalinglab.scaling.data.feed import Feed
 from scalinglab.scaling.data.order import DataOrder
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import gather
-from scalinglab.scaling.engine.steps.eager import ChunkResult
+from scalinglab.scaling.engine.steps.engine import ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim

@@ -18,11 +18,12 @@ from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.options import RESAMPLES, IntervalOptions, VersionOptions, option
+from scalinglab.run_options import LossOptions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import write_atomic
-from scalinglab.source import LossOptions, StudySource
+from scalinglab.source import StudySource
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.plan.make import make_plan

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
 GROUPS = {
-    "train": ("new", "plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
+    "train": ("new", "plan", "launch", "add", "status", "logs", "note", "cancel", "train", "data"),
     "answer": (
         "fit",
         "compare-laws",

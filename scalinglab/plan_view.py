@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.forecasts.norms import kind_of, norm_warnings, planned_norms
 from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
 from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
@@ -19,8 +20,8 @@ from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.data.mixed import amounts
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import without
-from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.text.flatten import flatten
@@ -83,7 +84,23 @@ class PlanView:
     def warnings(self) -> list[str]:
         """Gaps in the design, and what is confounded."""
         design = [] if self.design is None else self.design.warnings
-        return [*self.plan.warnings, *design]
+        return [*self.plan.warnings, *design, *norm_warnings(self.norms)]
+
+    @cached_property
+    def norms(self) -> pd.DataFrame:
+        """Norms of the runs to be trained, from finished runs of their recipe that measured some."""
+        rows = [
+            {
+                "run_id": p.run.run_id,
+                "recipe": kind_of(p.run.science, asdict(p.run.config), asdict(p.run.shape)),
+                "N": p.run.counts["n_matmul"],
+                "lr": p.run.lr,
+                "epsilon": getattr(p.run.config.optimizer, "epsilon", None),
+            }
+            for p in self.plan.runs
+            if p.is_unfinished and not p.run.is_command
+        ]
+        return planned_norms(self.plan.outputs, rows)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -110,6 +127,7 @@ class PlanView:
                 "N": p.run.counts["n_matmul"],
                 "D": p.run.tokens,
                 "lr": p.run.lr,
+                "vocab": p.run.shape.vocab,
                 "mixture": mixture_text(p.run.mixture),
                 **flatten(without(p.run.science, ["schedule"])),
             }
@@ -155,6 +173,7 @@ class PlanView:
             "totals": asdict(self.totals),
             "notes": self.notes,
             "warnings": self.warnings,
+            "norms": self.norms,
             "least_effect": None if self.design is None else self.design.least,
             "expected": None
             if expected is None

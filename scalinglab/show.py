@@ -92,7 +92,12 @@ def status_frame(status: pd.DataFrame) -> pd.DataFrame:
             "seconds": [blank(v, ".1f") for v in status["seconds"]],
             "predicted": [blank(v, ".1f") for v in status["predicted_seconds"]],
             **({"waits for": waits_for} if waits.any() else {}),
-            "note": [excerpt(note) for note in status["note"].where(~waits, "")],
+            "note": [
+                excerpt("; ".join(filter(None, (note, *notes.split("\n")))))
+                for note, notes in zip(
+                    status["note"].where(~waits, ""), status["notes"], strict=True
+                )
+            ],
         }
     )
 

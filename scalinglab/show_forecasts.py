@@ -41,8 +41,8 @@ def show_record(screen: Screen, record: TrackRecord) -> None:
 def _forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
     is_known = table["loss"].notna()
     intervals = [
-        f"{a:.4f} to {b:.4f}" if ok else ""
-        for a, b, ok in zip(table["lower"], table["upper"], is_known, strict=True)
+        "" if pd.isna(a) or pd.isna(b) else f"{a:.4f} to {b:.4f}"
+        for a, b in zip(table["lower"], table["upper"], strict=True)
     ]
     inside = [
         ("yes" if b <= 1 + 1e-9 else f"{b:.2g}x beyond") if ok else ""

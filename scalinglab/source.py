@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
@@ -15,7 +15,8 @@ from scalinglab.analysis.judgement import study_multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
-from scalinglab.options import OutputsOptions, VersionOptions, option
+from scalinglab.options import OutputsOptions, option
+from scalinglab.run_options import CountOptions, ReadOptions, loss_column
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
@@ -27,50 +28,6 @@ if TYPE_CHECKING:
     from scalinglab.scaling.records.plan_file import AnswerConfig
 
 CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions(VersionOptions):
-    """How the runs of a study or of a file are read."""
-
-    columns: dict[str, str | float] = option(
-        "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
-        " columns.loss=loss.STORE takes another validation set as the loss; in a study settings of"
-        " the runs serve, too: columns.lr=optimizer.lr",
-        {},
-    )
-    unit: str | None = option(
-        "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossOptions:
-    """Which measured column is the loss."""
-
-    columns: dict[str, str | float] = option(
-        "columns.loss=NAME takes another measured column as the loss: loss.STORE of another"
-        " validation set, probe.average.loss or task.copy_2.neg_log of a probe",
-        {},
-    )
-
-    @property
-    def loss(self) -> str | None:
-        """That column, of a study; None: its own loss."""
-        column = loss_column(self.columns)
-        return None if column == "loss" else column
-
-
-@dataclass(frozen=True, kw_only=True)
-class CountOptions(ReadOptions):
-    """How N and C of a study's runs are counted."""
-
-    n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
-    )
-    flops: str | None = option(
-        "convention of C in a study: causal (default), matmul, kaplan, palm, ...", None
-    )
 
 
 class Source(ABC):
@@ -322,26 +279,3 @@ class SourceOptions(OutputsOptions):
             return StudySource(self.study, self.outputs_path)
         assert self.data is not None
         return FileSource(self.data)
-
-
-def loss_column(columns: Mapping[str, Any]) -> str | None:
-    """The column that is the loss of a study's runs; no other column of a study can be renamed.
-
-    Raises
-    ------
-    ConfigError
-        If another is named, or a number stands where a name does.
-    """
-    for name in columns:
-        if name != "loss":
-            raise ConfigError(
-                f"columns.{name} is for data=FILE; in a study columns.loss alone can be set: it"
-                " names the measured column that is compared, as in columns.loss=loss.STORE"
-            )
-    column = columns.get("loss")
-    if column is not None and not isinstance(column, str):
-        raise ConfigError(
-            f"columns.loss = {column!r}: allowed is the name of a measured column, as in"
-            " columns.loss=loss.STORE"
-        )
-    return column

@@ -30,7 +30,8 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
-from scalinglab.probing import Probed, ProbeOptions, Withdrawn, probe, take_back
+from scalinglab.probe_results import Probed, Withdrawn
+from scalinglab.probing import ProbeOptions, probe, take_back
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import argument

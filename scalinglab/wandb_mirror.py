@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from scalinglab.scaling.fields import one_of
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.wandb_client import (
@@ -134,16 +135,21 @@ class WandbMirror:
             points = live_points(folder, live)
         summary = summary_of(folder, done)
         tags = sorted({*note.get("tags", ()), of.study, *of.role.split(",")})
-        if not points and (note.get("state"), note.get("tags")) == (state, tags):
+        kept = notes_text(folder)
+        pushed = note.get("state"), note.get("tags"), note.get("notes", "")
+        if not points and pushed == (state, tags, kept):
             return 0
         if not points and not note and not summary:
             return 0  # it has not begun: there is nothing to show
         question = None if note else of.question  # on wandb a person may have edited it since
-        note = {"group": of.study, "varies": of.varies} | note | {"tags": tags, "state": state}
+        note = {"group": of.study, "varies": of.varies} | note
+        note |= {"tags": tags, "state": state, "notes": kept}
         run = self._described_run(folder, note, of.role, question, record)
         for step, point in points:
             note["last"] = max(note.get("last", -1) + 1, step)
             run.log(point, step=note["last"])
+        if kept:
+            summary = summary | {"notes": kept}
         run.summary.update(summary | {"state": str(state)})  # wandb writes the name of an enum
         note |= {"live": _with_points(live, points), "whole": record is not None}
         self._save(run_id, note)

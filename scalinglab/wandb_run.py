@@ -9,7 +9,8 @@ from typing import Any
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.model.stated import size, stated_convention
 from scalinglab.scaling.records.record import Record
-from scalinglab.scaling.records.run_folder import Done, RunFolder
+from scalinglab.scaling.records.run_end import Done
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.sweeps.plan.varying import settings_in
 from scalinglab.wandb_points import time_span

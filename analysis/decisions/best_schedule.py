@@ -25,7 +25,7 @@ from scalinglab.analysis.decisions.schedule_search import (
 )
 from scalinglab.analysis.fitting.peaks import other_peak_in_words, peaks_in_words
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.left_out import few_curves_in_words, unseen_half_width
+from scalinglab.analysis.intervals.left_out import few_curves_in_words
 from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.schedule_columns import Course
 from scalinglab.analysis.tables.thinning import thin_curves
@@ -131,7 +131,10 @@ def best_schedule(
     last = last_losses(result, result.params_and_draws(), judged, N)
     refitted = result.left_out.params if refits else result.left_out.params[:0]
     refitted_losses = last_losses(result, refitted, judged, N) if len(refitted) else {}
-    gains = pd.DataFrame([_gain(result, name, last, refitted_losses, level) for name in usual])
+    half_width = _unseen_half_width(result, judged["best"], N, level)
+    gains = pd.DataFrame(
+        [_gain(result, name, last, refitted_losses, level, half_width) for name in usual]
+    )
     return BestSchedule(
         course.table(values),
         judged["best"],
@@ -152,19 +155,27 @@ def _loss(result: Result, lr: Array, N: float | None, level: float) -> dict[str,
     return {name: float(value) for name, value in ({"loss": prediction["loss"]} | ends).items()}
 
 
+def _unseen_half_width(result: Result, lr: Array, N: float | None, level: float) -> float:
+    """Half the width of the interval of a schedule's last loss, in logarithms."""
+    frame = schedule_frame("best", lr, N)
+    is_last = np.arange(len(frame)) == len(frame) - 1
+    half = result.unseen_half_width(result.law.read(frame, is_last), level)
+    return float(np.ravel(half)[-1])
+
+
 def _gain(
     result: Result,
     name: str,
     last: Mapping[str, Array],
     refitted_losses: Mapping[str, Array],
     level: float,
+    half_width: float,
 ) -> dict[str, Any]:
     gain, best = last[name] - last["best"], float(last["best"][0])
     row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
     row |= values_with_intervals({"gain": gain}, level, resampled=len(result.draws) > 0)
     if "gain_lower" in row:  # the law's errors on two schedules are hardly correlated
-        missed = result.left_out.missed
-        miss = best * result.calibration_factor * float(unseen_half_width(0.0, missed, level))
+        miss = best * result.calibration_factor * half_width
         row["gain_lower"] = min(row["gain_lower"], row["gain"] - miss)
         row["gain_upper"] = max(row["gain_upper"], row["gain"] + miss)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan

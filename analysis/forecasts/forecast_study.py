@@ -86,6 +86,8 @@ def forecast_study(
         If there is no such study or column, or the law is no law of curves.
     """
     plan = study_plan(outputs, study)
+    if column is not None:
+        load(outputs, study=study, loss=column)  # refuses one that no run has
     waiting = unfinished_runs(outputs, study, column)
     options = {"law": law, "level": level, "resamples": resamples, "seed": seed}
     options["delta"] = plan.study.answer.delta
@@ -95,7 +97,9 @@ def forecast_study(
         budget = (6 * waiting["N"] * waiting["D"]).max()
         return _surface(outputs, study, plan.study.answer.law, column, budget, options)
 
-    table = _forecasts(_ended_curves(outputs, study, column), waiting, options, surface)
+    lacking = "no run has ended" if column is None else f"no curve of {column} has ended"
+    ended = _ended_curves(outputs, study, column)
+    table = _forecasts(ended, waiting, options, surface, lacking)
     table["lower"], table["upper"] = scaled_interval(
         table["lower"].to_numpy(float), table["upper"].to_numpy(float), calibration_factor, RELATIVE
     )
@@ -157,15 +161,19 @@ def _forecasts(
     waiting: pd.DataFrame,
     options: dict[str, Any],
     surface: Callable[[], Result | str],
+    lacking: str = "no run has ended",
 ) -> pd.DataFrame:
-    """A row a run: from curves that ended where they allow it, else from a law of final losses."""
+    """A row a run: from curves that ended where they allow it, else from a law of final losses.
+
+    `lacking` says that there are no curves.
+    """
     bases: dict[float | None, Basis | str] = {}
     rows = []
     for _, target in waiting.groupby("run", sort=False):
         target = target.reset_index(drop=True)
         size = float(target["N"].iloc[0]) if "N" in target else None
         if size not in bases:
-            bases[size] = _basis(curves, target, options)
+            bases[size] = lacking if curves.empty else _basis(curves, target, options)
         row = _about(target)
         try:
             basis = bases[size]
@@ -180,8 +188,6 @@ def _forecasts(
 
 def _basis(curves: pd.DataFrame, target: pd.DataFrame, options: dict[str, Any]) -> Basis | str:
     """What the forecasts of a size rest on, or why there is nothing."""
-    if curves.empty:
-        return "no run has ended"
     try:
         return fit_basis(curves, target, **options)
     except UserError as error:

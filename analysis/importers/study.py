@@ -17,7 +17,7 @@ from scalinglab.analysis.tables.exclusion import unfinished
 from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import save_atomic, write_json
-from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.records.run_end import file_hash
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.records.study_name import check_study_name
 from scalinglab.scaling.text.conditions import ConditionError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scalinglab.analysis.arms.compare_arms import compare_arms
 from scalinglab.analysis.arms.comparison import at_scale, crossover, paired, worth
 from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
+from scalinglab.analysis.forecasts.norms import norm_warnings, unfinished_norms
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
 from scalinglab.analysis.intervals.spread import interval_in_words
 from scalinglab.analysis.tables.study_runs import study_plan
@@ -41,6 +42,8 @@ class Outlook:
         is too short.
     arms : ArmComparison or None
     level : float
+    norms : DataFrame
+        From `scalinglab.analysis.forecasts.norms.predicted_norms`, of the runs that have not ended.
     """
 
     forecasts: pd.DataFrame
@@ -49,6 +52,7 @@ class Outlook:
     record: pd.DataFrame
     arms: ArmComparison | None
     level: float
+    norms: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def sentences(self) -> list[str]:
         """One paragraph for each part that has something to say."""
@@ -65,6 +69,8 @@ class Outlook:
             sentences.append("\n".join(["Forecasts of unfinished runs:", *rows, *more]))
         if len(self.track):
             sentences.append(sentence(self.record, self.level))
+        if len(self.norms):
+            sentences += norm_warnings(self.norms)
         if self.arms is not None:
             a, b = self.arms.arms
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
@@ -111,7 +117,8 @@ def build_outlook(
         arms = _arms(
             outputs, study, arm, between, loss, resamples=resamples, seed=seed, level=level
         )
-    return Outlook(forecasts, factor, record[record["study"] == study], record, arms, level)
+    own, norms = record[record["study"] == study], unfinished_norms(outputs, study)
+    return Outlook(forecasts, factor, own, record, arms, level, norms)
 
 
 def _arms(

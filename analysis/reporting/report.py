@@ -16,6 +16,7 @@ from scalinglab.analysis.plot.labels import SHARES, power, short
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
+from scalinglab.analysis.reporting.logbook import logbook
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
 from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
@@ -70,6 +71,7 @@ def report_html(answer: Answer) -> str:
         *_multiverse(answer, figures),
         *_curves(answer, figures),
         *_outlook(answer),
+        *logbook(answer.outputs, answer.study),
         *runs_sections(answer),
         *machine_sections(answer),
     ]
@@ -95,7 +97,12 @@ def html_without_law(study: RunsWithoutLaw) -> str:
         study.question,
         study.sentences()[1:],
         [f"arms: {warning}" for warning in _arm_warnings(study)],
-        [*_outlook(study), *runs_sections(study), *machine_sections(study)],
+        [
+            *_outlook(study),
+            *logbook(study.outputs, study.study),
+            *runs_sections(study),
+            *machine_sections(study),
+        ],
         study.outputs,
         headline=study.headline(),
         leading=figures_without_law(study),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.arms.comparison import crossover, paired, worth
+from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def outlook_sections(outlook: Outlook) -> list[Section]:
     """A section for each part that has something to show."""
-    return [*_forecasts(outlook), *_track(outlook), *_arms(outlook)]
+    return [*_forecasts(outlook), *_norms(outlook), *_track(outlook), *_arms(outlook)]
 
 
 def _forecasts(outlook: Outlook) -> list[Section]:
@@ -52,6 +53,20 @@ def _forecasts(outlook: Outlook) -> list[Section]:
     )
     text = f"Intervals are {outlook.level:.0%}{wider}."
     return [Section("Forecasts of unfinished runs", text, [with_intervals(named[columns])])]
+
+
+def _norms(outlook: Outlook) -> list[Section]:
+    if outlook.norms.empty:
+        return []
+    table = outlook.norms.rename(columns={"lower": "value_lower", "upper": "value_upper"})
+    text = " ".join(
+        [
+            "Each is a power of N and LR through the finished runs of the recipe that measured it,"
+            f" with its {LEVEL:.0%} interval for a new run.",
+            *(f"{sentence}." for sentence in norm_warnings(outlook.norms)),
+        ]
+    )
+    return [Section("Norms expected of unfinished runs", text, [with_intervals(table)])]
 
 
 def _track(outlook: Outlook) -> list[Section]:

@@ -122,9 +122,9 @@ class MarkovSource(Source):
         share = np.bincount(slots) / SLOTS
         np.put_along_axis(conditional, successors, share[None, :], axis=1)
         pairs = stationary_pairs(conditional.reshape(V, V, V))
-        first = np.einsum("ab,abc->bc", pairs, conditional.reshape(V, V, V))
-        first /= first.sum(axis=1, keepdims=True)
-        log_first = np.log(first[windows[:, 0], windows[:, 1]])
+        first_order = np.einsum("ab,abc->bc", pairs, conditional.reshape(V, V, V))
+        first_order /= first_order.sum(axis=1, keepdims=True)  # P(next | one symbol)
+        log_first = np.log(first_order[windows[:, 0], windows[:, 1]])
         contexts = windows[:, :-2] * V + windows[:, 1:-1]
         log_rest = np.log(conditional[contexts, windows[:, 2:]])
         return float(-(log_first.sum() + log_rest.sum()) / windows[:, 1:].size)

@@ -21,8 +21,9 @@ from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.read_options import from_dict
+from scalinglab.scaling.records.data_spec import DataSpec, PoolSpec
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.spec import DataSpec, PoolSpec, RunSpec
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 

@@ -14,7 +14,8 @@ from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.scores import SCORES
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
-from scalinglab.scaling.data.store import TokenStore, write_store
+from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.loading import extension_of
@@ -135,7 +136,7 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
 
 
 def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
-    """What decides the text that a tokenizer is trained on: what else is kept or refused does not."""
+    """The options of a source that decide which text a tokenizer is trained on."""
     made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k not in _NO_TEXT}
     made_from.pop("scores", None)

@@ -17,10 +17,10 @@ from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import IntervalOptions, option
+from scalinglab.run_options import loss_column
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
-from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
     import pandas as pd

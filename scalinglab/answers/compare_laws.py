@@ -10,9 +10,10 @@ from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
 from scalinglab.analysis.laws.registry import AUTO, read_as
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import option
+from scalinglab.run_options import CountOptions
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.fields import Within
-from scalinglab.source import CountOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.options import IntervalOptions, option
+from scalinglab.run_options import CountOptions
 from scalinglab.scaling.fields import Within
-from scalinglab.source import CountOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,11 +10,12 @@ from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
 from scalinglab.options import LEVEL, RESAMPLES, IntervalOptions, option
+from scalinglab.run_options import LossOptions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import State
-from scalinglab.source import FileSource, LossOptions, StudySource
+from scalinglab.source import FileSource, StudySource
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.early_stopping import stop_run

@@ -13,11 +13,11 @@ from scalinglab.analysis.transfer.question import MARGIN, TUNINGS, TransferQuest
 from scalinglab.analysis.transfer.seal import write_seal
 from scalinglab.answers.add_commands import add_commands
 from scalinglab.options import LEVEL, option
+from scalinglab.run_options import loss_column
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
-from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
     import pandas as pd

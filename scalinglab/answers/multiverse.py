@@ -11,8 +11,9 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
+from scalinglab.run_options import ReadOptions
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.source import ReadOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse

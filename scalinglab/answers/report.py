@@ -16,10 +16,11 @@ from scalinglab.analysis.reporting.write_verdict import facts_of_verdict
 from scalinglab.analysis.reporting.written import ANSWER, PAGE
 from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
+from scalinglab.run_options import loss_column
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.text.plain import plain
-from scalinglab.source import StudySource, loss_column
+from scalinglab.source import StudySource
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.verdict import Verdict

@@ -12,9 +12,10 @@ from scalinglab.analysis.decisions.held_out_cells import regret_summary
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
 from scalinglab.analysis.tables.points import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
+from scalinglab.run_options import CountOptions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
-from scalinglab.source import CountOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.lr_batch import LrBatch

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scalinglab.options import Options, overrides
-from scalinglab.probing import Probed, ProbeOptions, Withdrawn
+from scalinglab.probe_results import Probed, Withdrawn
+from scalinglab.probing import ProbeOptions
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb

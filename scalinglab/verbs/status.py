@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ import pandas as pd
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.text.printable import excerpt
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, show_runs, status_frame
+from scalinglab.sweeps.store.probe_status import probe_status
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import IMPORTED
 from scalinglab.sweeps.watch.progress import Progress
@@ -49,6 +51,8 @@ class StudyStatus:
         Runs whose folder was removed.
     forecasts : ForecastResult or None
         Forecasts of the runs that have not ended, with ``forecast=true``.
+    probes : DataFrame
+        What was asked of its checkpoints: `scalinglab.sweeps.store.probe_status`.
     """
 
     name: str
@@ -57,6 +61,7 @@ class StudyStatus:
     progress: Progress
     gone: tuple[str, ...]
     forecasts: ForecastResult | None = None
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def as_json(self) -> dict[str, Any]:
         """The table, how many runs are in each state, and the progress."""
@@ -69,6 +74,7 @@ class StudyStatus:
             "progress": asdict(self.progress),
             "gone": self.gone,
             **forecasts,
+            **({"probes": self.probes} if len(self.probes) else {}),
         }
 
     def show(self, screen: Screen) -> None:
@@ -83,6 +89,8 @@ class StudyStatus:
         )
         if text := progress_text(self.progress):
             screen.say(text)
+        for line in self._probe_lines():
+            screen.say(line)
         if self.gone:
             screen.say(
                 f"! the folder of {', '.join(self.gone[:8])}{' ...' * (len(self.gone) > 8)} is"
@@ -91,6 +99,20 @@ class StudyStatus:
             )
         if self.forecasts is not None:
             self.forecasts.show(screen)
+
+    def _probe_lines(self) -> Iterator[str]:
+        """A line a question: how far it is, and what ended it."""
+        for row in self.probes.to_dict("records"):
+            options = f" ({row['options']})" if row["options"] else ""
+            line = f"probe {row['probe']}{options}: {row['found']} of {row['asked']} checkpoints"
+            if row["running"]:
+                line += f", {row['running']} runs are being read"
+            if row["failed"]:
+                line += (
+                    f", {row['failed']} runs failed: {excerpt(row['error'])}; asked until scaling"
+                    f" probe study={self.name} probe={row['probe']} finds them or withdraw=true"
+                )
+            yield line
 
 
 @dataclass(frozen=True)
@@ -195,7 +217,15 @@ def _status(study: LaunchedStudy, options: StatusOptions) -> StudyStatus:
         selected = {r.run_id for r in select(plan.runs, options.runs)}
         runs = all_runs[all_runs["run_id"].isin(selected)]
     forecasts = _forecasts(study) if options.forecast else None
-    return StudyStatus(study.name, all_runs, runs, study.progress(all_runs), plan.gone, forecasts)
+    return StudyStatus(
+        study.name,
+        all_runs,
+        runs,
+        study.progress(all_runs),
+        plan.gone,
+        forecasts,
+        probe_status(study.outputs, study.name),
+    )
 
 
 def _forecasts(study: LaunchedStudy) -> ForecastResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates, owner_of
+from scalinglab.scaling.records.prefixes import candidates, checkpoint_name, owner_of
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.asked import Ask
@@ -20,6 +20,7 @@ from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 
 END, ALL = "end", "all"
+_OF_THE_END = ("schedule", "steps")  # in which runs of one prefix may differ
 _SEEDS = ("seed", "data.seed")  # in which runs that are read together may differ
 
 
@@ -115,7 +116,27 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
 
 
 def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
-    return {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+    by_run = {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+    return by_run if probe.of_whole_run else _with_twins(runs, by_run)
+
+
+def _with_twins(runs: list[_Run], by_run: dict[str, list[Wanted]]) -> dict[str, list[Wanted]]:
+    """Each checkpoint that several runs share is to be read once, beside the first of them.
+
+    Their next batches are the same only where their mixtures are, too, also beyond the step.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    shared: dict[str, list[Wanted]] = {}
+    for run in runs:
+        rest = digest(without(run.spec.science, _OF_THE_END))
+        shared[run.run_id] = []
+        for wanted in by_run[run.run_id]:
+            read = tuple(step for _, step in wanted.reads)
+            place = (rest, checkpoint_name(run.spec.science, wanted.step), read)
+            owner = first.setdefault(place, run.run_id)
+            twins = () if owner == run.run_id else (owner,)
+            shared[run.run_id].append(replace(wanted, twins=twins))
+    return shared
 
 
 def _wanted(

@@ -12,7 +12,7 @@ import importlib.util
 from pathlib import Path
 
 import scalinglab
-from scalinglab.scaling.extensions.loading import frozen_files
+from scalinglab.scaling.extensions.handing_on import frozen_files
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_folder, write_atomic
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
-from scalinglab.scaling.records.spec import known_fields
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.store.launch_record import Launch
 

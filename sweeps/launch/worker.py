@@ -24,7 +24,7 @@ from typing import Any
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.extensions.loading import load_inherited
+from scalinglab.scaling.extensions.handing_on import load_inherited
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile

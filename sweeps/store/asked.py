@@ -62,7 +62,10 @@ class Ask:
     def to_dict(self) -> dict[str, Any]:
         """The content of its file."""
         runs = {
-            run_id: [[w.step, [list(place) for place in w.reads]] for w in questions]
+            run_id: [
+                [w.step, [list(place) for place in w.reads], *([list(w.twins)] if w.twins else [])]
+                for w in questions
+            ]
             for run_id, questions in self.runs.items()
         }
         return {"probe": self.probe, "key": self.key, "options": dict(self.options), "runs": runs}
@@ -96,8 +99,9 @@ def read_ask(file: Path) -> Ask:
 
 
 def _wanted(stored: Sequence[Any]) -> Wanted:
-    step, reads = stored
-    return Wanted(int(step), tuple((str(run_id), int(at)) for run_id, at in reads))
+    step, reads, *twins = stored
+    places = tuple((str(run_id), int(at)) for run_id, at in reads)
+    return Wanted(int(step), places, tuple(map(str, *twins)) if twins else ())
 
 
 def read_asks(outputs: Path, study: str) -> list[Ask]:

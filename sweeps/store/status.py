@@ -9,6 +9,7 @@ import pandas as pd
 
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
@@ -36,6 +37,7 @@ COLUMNS = (
     "seconds",
     "pack",
     "note",
+    "notes",
 )
 
 
@@ -57,7 +59,7 @@ def status(
         With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final
         validation loss of a finished run and the latest training loss of any other, in nats per
         token. `seconds` and `tokens_per_second` are the run's share of its pack's; `pack` is the
-        pack's name while it trains.
+        pack's name while it trains. `notes` are what people kept with the run.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
@@ -85,6 +87,7 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
         row = _row_of(run, record.spec, state) | _finished(record)
     if state != State.RUNNING:
         row["pack"] = ""
+    row["notes"] = notes_text(run.folder)
     if state == State.WAITING and run.needs is not None:
         row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
     return row
@@ -111,6 +114,7 @@ def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
         "seconds": float("nan"),
         "pack": "",
         "note": "",
+        "notes": "",
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.scaling.records.attempt import Attempt
+from scalinglab.scaling.records.notes import notes_of
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import printable
@@ -69,7 +70,7 @@ def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
 
 
 def history(folder: RunFolder) -> str:
-    """What each attempt at a run did, and the last lines of its worker's log."""
+    """What each attempt at a run did, its notes, and the last lines of its worker's log."""
     lines = [f"run {folder.run_id}: {folder.state()}"]
     for number in folder.attempt_numbers():
         attempt = folder.attempt(number)
@@ -84,6 +85,7 @@ def history(folder: RunFolder) -> str:
         )
         if attempt.end is not None and attempt.end.traceback:
             lines += ["    " + line for line in attempt.end.traceback.strip().split("\n")]
+    lines += [f"note {note}" for note in notes_of(folder)]
     return "\n".join([*lines, *log_tail(folder)])
 
 

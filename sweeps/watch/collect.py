@@ -28,7 +28,9 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.curve import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
+from scalinglab.scaling.records.notes import notes_text
+from scalinglab.scaling.records.run_end import Done, file_hash
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.schedule.pieces import plain
 from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
@@ -102,7 +104,9 @@ def _row(run: StoredRun) -> dict[str, Any]:
     spec, final = record.spec, record.final
     # The pieces of the schedule are a list of any length: one column holds them as text.
     pieces = json.dumps([plain(piece) for piece in spec.pieces])
-    probed = columns_at(run.folder, record.steps)
+    probed: dict[str, Any] = dict(columns_at(run.folder, record.steps))
+    if notes := notes_text(run.folder):
+        probed["notes"] = notes
     everything = probed | flatten(
         {**record.plain, "science": {**spec.science, "schedule": pieces}}, lists=True
     )

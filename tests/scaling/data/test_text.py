@@ -10,8 +10,8 @@ import pytest
 
 from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.data.sources import open_store
-from scalinglab.scaling.data.store import write_store
 from scalinglab.scaling.data.text import TextSource
+from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.errors import ConfigError
 

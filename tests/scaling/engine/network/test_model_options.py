@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.model.architecture import (
     ACTIVATIONS,

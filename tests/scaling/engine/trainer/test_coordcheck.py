@@ -100,6 +100,16 @@ def test_a_tensor_with_a_wrong_rate_is_seen_where_the_last_state_hides_it(monkey
     assert wrong > 4 * right and others < 1.5
 
 
+def test_what_stays_within_documents_is_given_some():
+    """Each token that ends one hides what is before it: else all would be as without."""
+    moved = []
+    for within in (True, False):
+        keys = {"head_dim": 4, "context": 16, "mixer": {"within_documents": within}}
+        check = dataclasses.replace(TINY, widths=[8, 16], model=from_dict(ModelConfig, keys))
+        moved.append([row["hidden"] for row in coordinate_check(check)])
+    assert moved[0] != pytest.approx(moved[1], rel=1e-3)
+
+
 def test_movements_name_their_shape():
     check = dataclasses.replace(TINY, widths=[16, 32], depths=[1, 2], steps=1, seeds=1)
     rows = coordinate_check(check)

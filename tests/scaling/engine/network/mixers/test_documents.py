@@ -13,7 +13,8 @@ import torch
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture

@@ -12,7 +12,8 @@ from torch import nn
 from scalinglab.scaling.engine.network.agreement import disagreement
 from scalinglab.scaling.engine.network.part import ADDED_BY, Stream
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
