@@ -15,7 +15,13 @@ from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns, conventions_of, rename_columns
-from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
+from scalinglab.analysis.tables.noise import (
+    RECIPE,
+    SCIENCE,
+    SeedScatter,
+    rounding_noise,
+    seed_scatter,
+)
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
@@ -58,6 +64,9 @@ class Points:
         Column of the law -> the convention by which the table says it was counted.
     checkpoints : DataFrame or None
         Of laws of curves: ``run, step`` of each row.
+    repeats : SeedScatter or None
+        What runs scatter that repeat each other, where the noise is theirs; rows by their places in
+        the table.
     """
 
     columns: Columns
@@ -72,6 +81,7 @@ class Points:
     renamed: dict[str, str] = field(default_factory=dict)
     counted: dict[str, str] = field(default_factory=dict)
     checkpoints: pd.DataFrame | None = None
+    repeats: SeedScatter | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -158,9 +168,11 @@ def read_points(
         prepared = {name: column[..., used] for name, column in prepared.items()}
     _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    repeats = None
     if typical is None and "seed" in frame.columns and not law.curve:
         same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
-        typical = seed_noise(frame, by=same, response=law.response, errors=scale.name)
+        repeats = seed_scatter(frame, by=same, response=law.response, errors=scale.name)
+        typical = repeats.noise if repeats.spare else None
     if "resolution" in frame.columns and frame["resolution"].notna().all():
         rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
         typical = max(rounding, typical or 0.0)
@@ -177,6 +189,7 @@ def read_points(
         renamed=renamed,
         counted=conventions_of(frame, renamed),
         checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
+        repeats=repeats,
     )
 
 
