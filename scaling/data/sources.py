@@ -13,7 +13,7 @@ from scalinglab.scaling.config import ConfigError, DataConfig, TokenizerConfig, 
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
-from scalinglab.scaling.data.scores import SCORES
+from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
@@ -127,6 +127,8 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
         scores = {name: extension_of(SCORES.module_of(name)) for name in source.scores}
         if texts := {name: one.text for name, one in scores.items() if one is not None}:
             made_from["scores"] = texts
+        if versions := {name: VERSIONS[name] for name in source.scores if name in VERSIONS}:
+            made_from["score_versions"] = versions
     state = source.state()
     if state is not None:
         made_from["state"] = state
@@ -137,7 +139,8 @@ def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
     """What decides the text that a tokenizer is trained on: what else is kept or refused does not."""
     made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k not in _NO_TEXT}
-    made_from.pop("scores", None)
+    for key in ("scores", "score_versions"):
+        made_from.pop(key, None)
     return made_from | {"options": options}
 
 
@@ -196,7 +199,8 @@ def planned_store(
     if not _keeps(store.manifest, columns):
         raise UserError(
             f"run {run_id} was planned on other values of {', '.join(sorted(columns))} than"
-            f" {store.folder} keeps: the source has changed; plan again"
+            f" {store.folder} keeps: the source has changed, or what computes them (the zlib library"
+            " of 'compression', say); plan again, or take the store along"
         )
     return store
 
