@@ -28,6 +28,7 @@ from scalinglab.scaling.records.initial_weights import InitialWeights
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
+from scalinglab.scaling.run.measurement_checks import check_measurements
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
 from scalinglab.scaling.run.part_checks import check_parts
@@ -160,6 +161,7 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
         else:
             check_parts(architecture)
             _check_documents(architecture, manifest)
+        check_measurements(config.execution, architecture)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context

@@ -238,7 +238,10 @@ def _of_family(
 
     probed = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.asked}
     pins_kept = {
-        (s, prefix_id(r.spec.science, s)) for r in runs for s in r.kept if s <= r.spec.steps
+        (s, prefix_id(r.spec.science, s))
+        for r in runs
+        for s in ({*r.kept, r.spec.steps} if r.kept else ())  # the last step ends the series
+        if s <= r.spec.steps
     }
 
     @functools.cache
