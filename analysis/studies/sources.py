@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design, together_in_words
 from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
@@ -67,11 +67,16 @@ def judge(
     runs = runs.assign(_arm=_labels(runs, arm))
     noise = PLANNED_NOISE if design is None else design.noise
     is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
-    found = [_on_set(runs, name, noise) for name in _sets(runs[is_ended], sets)]
+    names = _sets(runs[is_ended], sets)
+    together = len(names) * (runs["_arm"].nunique() - 1)
+    found = [_on_set(runs, name, noise, together) for name in names]
     powers = pd.DataFrame([row for one in found for row in one.powers])
     worths = pd.DataFrame([row for one in found for row in one.rows()])
     return Finding(
-        [sentence for one in found for sentence in one.sentences()],
+        [
+            *[sentence for one in found for sentence in one.sentences()],
+            *filter(None, [together_in_words(together)]),
+        ],
         {
             "Loss of each arm on each set, at the most tokens": _losses(found),
             "Power of the tokens": powers,
@@ -180,7 +185,7 @@ def _sets(runs: pd.DataFrame, wanted: list[str] | None) -> list[str]:
     return list(first.values())
 
 
-def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
+def _on_set(runs: pd.DataFrame, name: str, noise: float, together: int) -> _OnSet:
     best = at_best_lr(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
     best = best.assign(log=np.log(best[f"{FURTHER_LOSS}{name}"]))
     longest = best[best["D"] == best["D"].max()]
@@ -199,7 +204,11 @@ def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
         differences = (own.loc[sizes, seeds] - base.loc[sizes, seeds]).to_numpy()
         curves = best[best["_arm"] == reference]
         beside.append(
-            _Beside(str(arm), paired(differences, noise), *_worth(own.loc[sizes, seeds], curves))
+            _Beside(
+                str(arm),
+                paired(differences, noise, together),
+                *_worth(own.loc[sizes, seeds], curves),
+            )
         )
     return _OnSet(name, reference, best, powers, beside, _edges(runs, name))
 
