@@ -17,6 +17,7 @@ from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.critical_batch import CRITICAL_BATCH_AT_LOSS, critical_batch_at
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.errors import UserError
 
 
@@ -39,7 +40,7 @@ def loss_left(
     DataFrame
         ``N, D, C``; ``loss``, the least loss for that C ``best_loss``, their difference ``left``
         and ``wasted``: the share of C without which the best split would do as well. Each with its
-        interval, if the fit has resamples.
+        interval, if the fit has resamples. ``inside``: within the measured range.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def loss_left(
         enough = least_budget(result.law, params, loss, cost)
         values = {"loss": loss, "best_loss": best, "left": loss - best, "wasted": 1 - enough / C}
         row = result.values_with_intervals(values, level)
-        rows.append({"N": N, "D": D, "C": C, **row})
+        rows.append({"N": N, "D": D, "C": C, **row, "inside": _inside(result, N, D)})
     return pd.DataFrame(rows)
 
 
@@ -76,7 +77,8 @@ def cheapest(
     DataFrame
         ``target``; ``C, N, D, tokens_per_parameter``, each with its interval; ``reached``: the
         share of the resamples in which some budget reaches it. The others lie above their E: where
-        they are many, C has no upper end, and N, D and D / N have no interval.
+        they are many, C has no upper end, and N, D and D / N have no interval. ``inside``: within
+        the measured range.
 
     Raises
     ------
@@ -93,7 +95,9 @@ def cheapest(
         endless = np.where(np.isfinite(C), C, np.inf)
         values = {"C": endless, "N": N, "D": D, "tokens_per_parameter": D / N}
         row = result.values_with_intervals(values, level)
-        rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
+        reached = float(np.isfinite(C).mean())
+        inside = _inside(result, N[0], D[0])
+        rows.append({"target": target, **row, "reached": reached, "inside": inside})
     return pd.DataFrame(rows)
 
 
@@ -111,7 +115,8 @@ def tokens_to_loss(
     -------
     DataFrame
         ``N``; ``D`` (inf where no number of tokens is enough) and ``steps`` with their intervals;
-        ``reached``: the share of the resamples in which some number is.
+        ``reached``: the share of the resamples in which some number is; ``inside``: within the
+        measured range.
 
     Raises
     ------
@@ -126,8 +131,28 @@ def tokens_to_loss(
         D = tokens_for_loss(result.law, params, size, loss)
         values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
         row = result.values_with_intervals(values, level)
-        rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
+        reached = float(np.isfinite(D).mean())
+        rows.append({"N": size, **row, "reached": reached, "inside": _inside(result, size, D[0])})
     return pd.DataFrame(rows)
+
+
+def _inside(result: Result, N: float, D: float) -> bool:
+    """Whether a size and a number of tokens were measured: each, their product and their ratio."""
+    return bool(result.measured.inside({"N": np.array([N]), "D": np.array([D])})[0])
+
+
+def outside_in_words(result: Result, table: pd.DataFrame) -> list[str]:
+    """Where the rows of a table of this module lie outside what was measured, a sentence a row.
+
+    Of rows with an ``N`` and a ``D`` that are numbers: no tokens at all reach some losses.
+    """
+    sentences = []
+    for row in records_of(table[~table["inside"] & np.isfinite(table["D"])]):
+        place = {name: np.array([row[name]]) for name in ("N", "D")}
+        loss = f"loss {row['target']:.4g}: " if "target" in row else ""
+        where = "; ".join(result.measured.outside(place))
+        sentences.append(f"{loss}N = {row['N']:.3g}, D = {row['D']:.3g}: {where}")
+    return sentences
 
 
 def tokens_to_losses(

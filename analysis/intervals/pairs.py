@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from scalinglab.analysis.intervals.power import LEVEL, UNRESOLVED, least_effect
+from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect, level_of_each
 
 Array = np.ndarray
 
@@ -56,7 +56,7 @@ class Paired:
         return f"{mean:+.2%}{interval}"
 
 
-def paired(differences: Array, noise: float) -> Paired:
+def paired(differences: Array, noise: float, effects: int = 1) -> Paired:
     """Judge differences of log losses, shape (sizes, seeds).
 
     Parameters
@@ -65,13 +65,16 @@ def paired(differences: Array, noise: float) -> Paired:
     noise : float
         Of a run's loss between seeds, relative, as it was planned with; that of the pairs counts
         if it is larger.
+    effects : int
+        How many such differences are judged together: the level is that of all of them.
     """
     sizes, seeds = differences.shape
     freedom, by_size = sizes * (seeds - 1), differences.mean(1)
     half = np.nan
     if freedom:
         spread = np.sqrt(((differences - by_size[:, None]) ** 2).sum() / freedom)
-        half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(differences.size))
+        quantile = stdtrit(freedom, (1 + level_of_each(effects)) / 2)
+        half = float(quantile * spread / np.sqrt(differences.size))
         noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
-    least = least_effect(noise, differences.size, freedom)
+    least = least_effect(noise, differences.size, freedom, effects)
     return Paired(by_size, float(differences.mean()), half, least)

@@ -25,7 +25,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design, together_in_words
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
@@ -85,10 +85,16 @@ def judge(
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
+    asked = {
+        key: both
+        for key in product(candidates, baselines, COUNTS)
+        if (both := _differences(longest, *key)) is not None
+    }
+    # Where both counts agree they are one question.
+    together = len({(name, base, both[0].tobytes()) for (name, base, _), both in asked.items()})
     effects = [
-        effect
-        for name, base, count in product(candidates, baselines, COUNTS)
-        if (effect := _effect(longest, name, base, count, noise)) is not None
+        _Effect(*key, paired(differences, noise, together), worth)
+        for key, (differences, worth) in asked.items()
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += [
@@ -97,7 +103,7 @@ def judge(
         for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
     ]
     return Finding(
-        [effect.sentence() for effect in effects]
+        [*[effect.sentence() for effect in effects], *filter(None, [together_in_words(together)])]
         or ["No arm has the size of a baseline: nothing said."],
         {
             "Effects": pd.DataFrame([effect.row() for effect in effects]),
@@ -168,10 +174,13 @@ def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
     return table.dropna(axis="columns")
 
 
-def _effect(
-    best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
-) -> _Effect | None:
-    """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
+def _differences(
+    best: pd.DataFrame, arm: str, baseline: str, count: str
+) -> tuple[Array, float] | None:
+    """Differences of log losses, (sizes, seeds), and the arm's worth, see `_Effect`.
+
+    None where the arm has no size that the baseline's sizes reach, or no seed in common.
+    """
     arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
     seeds = [seed for seed in arm_losses if seed in base]
     x = base.index.to_numpy()
@@ -187,7 +196,7 @@ def _effect(
     worth = _worth(
         arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
     )
-    return _Effect(arm, baseline, count, paired(differences, noise), worth)
+    return differences, worth
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:
