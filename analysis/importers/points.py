@@ -13,8 +13,9 @@ from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, no_loss
 from scalinglab.analysis.importers.curves import of_curves
 from scalinglab.analysis.importers.formats.raw import Raw, named_apart
-from scalinglab.analysis.importers.known import ROLES, matching
 from scalinglab.analysis.importers.read import read_raws
+from scalinglab.analysis.importers.role_names import matching
+from scalinglab.analysis.importers.roles import ROLES
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
