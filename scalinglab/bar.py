@@ -13,6 +13,7 @@ from scalinglab.table_lines import wrap
 
 _BAR = 40  # columns, of a terminal of at least 80
 _NARROW = 12  # of a bar beside words
+_IN_TABLE = 8  # of one in a row of a table
 
 
 def bar_lines(share: float, said: str, width: float) -> Iterator[Text | Table]:
@@ -39,3 +40,13 @@ def bar_lines(share: float, said: str, width: float) -> Iterator[Text | Table]:
         grid.add_row(bar)
         yield grid
         yield from (Text(line) for line in wrap(beside.strip(), width))
+
+
+def text_bar(share: float) -> str:
+    """A bar and the share that is done, as the cell of a table.
+
+    >>> text_bar(0.45)
+    '━━━╸      45%'
+    """
+    halves = round(2 * _IN_TABLE * min(max(share, 0.0), 1.0))
+    return f"{'━' * (halves // 2) + '╸' * (halves % 2):<{_IN_TABLE}} {share:4.0%}"
