@@ -16,6 +16,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
+from scalinglab.analysis.tables.powers import in_powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,12 +59,14 @@ class Shown(ABC):
         parts = [f"<p><b>{escape(page.title)}</b></p>"]
         for caption, table in page.tables.items():
             parts.append(f"<p>{escape(caption)}</p>" if caption else "")
-            parts.append(with_intervals(table.head(_ROWS)).to_html(index=False, border=0))
+            cells = with_intervals(table.head(_ROWS)).map(lambda cell: in_powers(str(cell)))
+            parts.append(cells.to_html(index=False, border=0))
             if len(table) > _ROWS:
                 parts.append(f"<p>and {len(table) - _ROWS:,} more rows</p>")
-        parts += [f"<p>{escape(sentence)}</p>" for sentence in page.sentences]
+        parts += [f"<p>{escape(in_powers(sentence))}</p>" for sentence in page.sentences]
         if page.warnings:
-            parts.append(f"<ul>{''.join(f'<li>{escape(w)}</li>' for w in page.warnings)}</ul>")
+            items = "".join(f"<li>{escape(in_powers(w))}</li>" for w in page.warnings)
+            parts.append(f"<ul>{items}</ul>")
         return "".join(parts)
 
     def to_latex(self) -> str:

@@ -162,7 +162,7 @@ def fittable(runs: pd.DataFrame) -> pd.Series:
 def _unmeasured(finished: pd.DataFrame) -> list[str]:
     """A sentence for each column whose cells some runs lack, though others have it."""
     lacks = {
-        "loss at their end" if c == "loss" else c: int(finished[c].isna().sum())
+        "loss at the end" if c == "loss" else c: int(finished[c].isna().sum())
         for c in ("loss", "N", "D")
         if c in finished
     }
