@@ -19,6 +19,7 @@ from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
 from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
 from scalinglab.analysis.fitting.left_out import leave_out_runs
+from scalinglab.analysis.fitting.mixture_text import mixture_report
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.warnings import fit_warnings
@@ -74,7 +75,7 @@ class Mixture(Result):
 
     def report(self) -> str:
         """The laws with their shares, and what they rest on."""
-        return "\n".join(_report(self))
+        return "\n".join(mixture_report(self))
 
 
 def fit_mixture(
@@ -298,32 +299,3 @@ def _of_choice(choice: LawChoice) -> list[str]:
         "too few budgets to leave some out: nothing says which law predicts best, all have one"
         " share"
     ]
-
-
-def _report(result: Mixture) -> list[str]:
-    """A mixture as text."""
-    size = float(np.sqrt(np.mean(result.residuals**2)))
-    ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
-    lines = [
-        f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
-        f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}"
-        f"{'bias':>9}",
-        *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
-        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
-        f" origins"
-        + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
-        "[[Fit]]",
-        f"    points     {result.points}",
-        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
-        f"    residuals  {result.scale.say(size)} (root mean square)",
-    ]
-    if result.warnings:
-        lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]
-    return lines
-
-
-def _law_row(name: str, row: pd.Series) -> str:
-    text = f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
-    if np.isnan(row["score"]):  # nothing was held out
-        return text
-    return f"{text}{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"

@@ -11,9 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.formats.raw import Raw
-from scalinglab.analysis.importers.known import (
-    ROLES,
-    TEXT,
+from scalinglab.analysis.importers.role_names import (
     matching,
     measure_of,
     normal,
@@ -21,6 +19,7 @@ from scalinglab.analysis.importers.known import (
     sounds_validated,
     spellings,
 )
+from scalinglab.analysis.importers.roles import ROLES, TEXT
 from scalinglab.analysis.tables.factors import Formula, read_formula
 from scalinglab.scaling.errors import UserError
 

@@ -39,7 +39,7 @@ def read_runs(
     columns : mapping, optional
         Our name -> column of the table, or a number that holds for every row: ``{"N": "params",
         "loss": "val/loss", "batch": 512, "context": 2048}``. Names are those of
-        `scalinglab.analysis.importers.known.ROLES`; ``loss_NAME`` keeps a further validation set.
+        `scalinglab.analysis.importers.roles.ROLES`; ``loss_NAME`` keeps a further validation set.
     runs : path, optional
         A table of what is known of each run (sizes, seeds, parents), one row each.
     unit : {"nats", "bits", "bits_per_byte"}, optional

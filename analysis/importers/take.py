@@ -13,7 +13,7 @@ import pandas as pd
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, counted_by_step, settings_of
 from scalinglab.analysis.importers.formats.raw import Raw
-from scalinglab.analysis.importers.known import ROLES, TEXT
+from scalinglab.analysis.importers.roles import ROLES, TEXT
 from scalinglab.analysis.tables.factors import Formula
 from scalinglab.analysis.tables.numbers import to_numbers
 from scalinglab.scaling.errors import UserError

@@ -26,7 +26,7 @@ from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.scaling.training.starts import Head, why_passed_over
+from scalinglab.scaling.training.starts import Head, extensions_of, why_passed_over
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -210,10 +210,18 @@ def furthest_checkpoint(
     """
     consequence = "the run goes on from what it had before"
     last = math.inf if at_most is None else at_most
+<<<<<<< HEAD
     for checkpoint in readable_checkpoints(outputs, science, consequence, lambda at: at <= last):
         why = why_passed_over(checkpoint.head, science, checkpoint.step, validation)
         if why is not None:
             log.warning("passing over the checkpoint of step %s: %s", checkpoint.step, why)
+=======
+    extensions = extensions_of(science)
+    for found in readable_checkpoints(outputs, science, consequence, lambda step: step <= last):
+        why = why_passed_over(found.head, science, found.step, validation, extensions)
+        if why is not None:
+            log.warning("passing over the checkpoint of step %s: %s", found.step, why)
+>>>>>>> main
             continue
         return replace(checkpoint, curve=_at_steps(checkpoint.curve, validation))
     return None
