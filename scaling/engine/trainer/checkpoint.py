@@ -210,18 +210,11 @@ def furthest_checkpoint(
     """
     consequence = "the run goes on from what it had before"
     last = math.inf if at_most is None else at_most
-<<<<<<< HEAD
+    extensions = extensions_of(science)
     for checkpoint in readable_checkpoints(outputs, science, consequence, lambda at: at <= last):
-        why = why_passed_over(checkpoint.head, science, checkpoint.step, validation)
+        why = why_passed_over(checkpoint.head, science, checkpoint.step, validation, extensions)
         if why is not None:
             log.warning("passing over the checkpoint of step %s: %s", checkpoint.step, why)
-=======
-    extensions = extensions_of(science)
-    for found in readable_checkpoints(outputs, science, consequence, lambda step: step <= last):
-        why = why_passed_over(found.head, science, found.step, validation, extensions)
-        if why is not None:
-            log.warning("passing over the checkpoint of step %s: %s", found.step, why)
->>>>>>> main
             continue
         return replace(checkpoint, curve=_at_steps(checkpoint.curve, validation))
     return None
