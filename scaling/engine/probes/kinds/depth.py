@@ -21,9 +21,10 @@ from scalinglab.scaling.probes.kinds.depth import POSITIONS, Depth
 
 @PROBED_BY.register("depth")
 def depth(probe: Depth, reading: Reading) -> dict[str, float]:
-    """``rise.<layers removed>.<the first>`` and ``angle`` of the same, or ``rise.<layers>.<strategy>``.
+    """``rise.<layers removed>.<the first>``, or ``rise.<layers removed>.<strategy>``.
 
-    Also ``least.<layers removed>``, the least rise, and ``contribution.<layer>``.
+    Also ``angle.<layers removed>.<the first>`` of the same layers, ``least.<layers removed>``, the
+    least rise, and ``contribution.<layer>``.
     """
     model, windows = reading.model(), reading.windows()[:ANGLE_WINDOWS]
     whole = reading.loss(model)
