@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
+from scalinglab.analysis.tables.interval_text import relative_form
 from scalinglab.scaling.text.printable import printable
 
 if TYPE_CHECKING:
@@ -256,6 +257,8 @@ def _rows(frame: pd.DataFrame) -> Markup:
 
 def _texts(values: pd.Series) -> list[str]:
     """Texts of a column; numbers of about one size have as many decimals as the longest."""
+    if form := relative_form(values.name):
+        return ["" if pd.isna(value) else f"{value:{form}}" for value in values]
     texts = [_text(value) for value in values]
     if not pd.api.types.is_float_dtype(values):
         return texts

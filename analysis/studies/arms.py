@@ -125,7 +125,7 @@ class _Effect:
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
-            if np.isfinite(self.worth)
+            if np.isfinite(self.worth) and pair.resolved
             else ""
         )
         effect = f"loss {pair.told()} over {sizes}{worth}"
@@ -143,8 +143,8 @@ class _Effect:
             "equal": self.count,
             "sizes": len(self.pair.by_size),
             "effect": effect,
-            "lower": lower,
-            "upper": upper,
+            "effect_lower": lower,
+            "effect_upper": upper,
             "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.pair.by_size),
             "least": self.pair.least,
             "worth": self.worth,

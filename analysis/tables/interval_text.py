@@ -11,8 +11,14 @@ import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
 
+# Columns of relative differences of a loss, and how they are written.
+_RELATIVE = {
+    **dict.fromkeys(("effect", "per_doubling"), "+.2%"),
+    **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
+}
 # How columns are written that are not told best by three or four digits.
 _FORMS = {
+    **_RELATIVE,
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
@@ -41,6 +47,11 @@ def with_intervals(
         elif not str(name).endswith(("_lower", "_upper")):
             shown[name] = [_plain(value, form or ".4g") for value in table[name]]
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
+
+
+def relative_form(name: object) -> str | None:
+    """How a column of relative differences, or of the ends of their intervals, is written."""
+    return _RELATIVE.get(str(name).removesuffix("_lower").removesuffix("_upper"))
 
 
 def _plain(value: Any, form: Form) -> str:
