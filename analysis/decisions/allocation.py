@@ -44,7 +44,7 @@ class Allocation(Shown):
     Attributes
     ----------
     table : DataFrame
-        One row a budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
+        One row per budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
         ``_upper`` if the fit has resamples, and ``inside``: within the measured range.
     exponents : DataFrame
         Index N and D: ``exponent`` (with ``_lower``, ``_upper``) of N* ~ C^a and D* ~ C^b over the
@@ -98,7 +98,7 @@ def allocate(
         ``cost(N, D)``, rising in both and linear in D; see
         `scalinglab.analysis.decisions.cost_functions`.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Ar
 def _table(
     result: Result, params: Array, budgets: Array, splits: list[tuple[Array, Array]], level: float
 ) -> pd.DataFrame:
-    """See `Allocation`: one row a budget, NaN where it has no best split."""
+    """See `Allocation`: one row per budget, NaN where it has no best split."""
     rows = [
         _row(result, params, budget, *split, level)
         for budget, split in zip(budgets, splits, strict=True)

@@ -31,9 +31,9 @@ class BestMixture:
     Attributes
     ----------
     shares : DataFrame
-        One row a pool: ``pool, share`` with its interval, ``cap``.
+        One row per pool: ``pool, share`` with its interval, ``cap``.
     losses : DataFrame
-        One row a validation set: ``target, weight, loss`` there, with its interval.
+        One row per validation set: ``target, weight, loss`` there, with its interval.
     loss : float
         Their mean by weights.
     """

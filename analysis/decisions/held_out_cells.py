@@ -31,7 +31,7 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a cell: ``N, D``, the ``lr`` and ``batch`` that laws of the other cells choose,
+        One row per cell: ``N, D``, the ``lr`` and ``batch`` that laws of the other cells choose,
         ``regret`` (excess loss of the run nearest to them over the best of the cell), and
         ``constant``: the regret of the pair that is best for the other cells on average.
 

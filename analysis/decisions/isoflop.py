@@ -36,7 +36,7 @@ class Minima:
     Attributes
     ----------
     table : DataFrame
-        One row a budget: ``C, points, N`` of least loss with ``N_lower`` and ``N_upper``,
+        One row per budget: ``C, points, N`` of least loss with ``N_lower`` and ``N_upper``,
         ``loss`` there, and ``refused``: why it has none, empty where it has one.
     drawn : array, shape (1 + resamples, budgets with a minimum)
         log N of the minima: the best, then those that could have been.
@@ -75,7 +75,7 @@ def isoflop_minima(
     Parameters
     ----------
     points : DataFrame
-        ``N, C, loss``, one row a run.
+        ``N, C, loss``, one row per run.
     budget : str, optional
         The column that says which points are of one budget. Default: C, points closer than a tenth
         counting as one.
@@ -85,9 +85,9 @@ def isoflop_minima(
     resamples : int
         Number of resamples for the intervals; 0 for none.
     seed : int
-        Of the resampling.
+        Bootstrap seed.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Raises
     ------

@@ -39,7 +39,7 @@ class Mixtures:
     Attributes
     ----------
     table : DataFrame
-        One row a mixture, size and length: ``mixture, N, D, held_out``, shares, mean losses over
+        One row per mixture, size and length: ``mixture, N, D, held_out``, shares, mean losses over
         seeds at the best learning rate, and their weighted ``mean``.
     pools, targets : list of str
         What was drawn from, and the validation sets.

@@ -85,7 +85,7 @@ def choose_next(
     target : Target
         See `analysis.read_target`.
     candidates : DataFrame
-        ``N, D`` and ``cost``, one row a run that could be made; a row may be chosen once.
+        ``N, D`` and ``cost``, one row per run that could be made; a row may be chosen once.
     budget : float
         In the unit of the column ``cost``.
     most : int, optional

@@ -161,7 +161,7 @@ def critical_batch(
     losses : float or list of float
         In nats per token.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Returns
     -------

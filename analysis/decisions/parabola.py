@@ -244,7 +244,7 @@ def tuned(
     Parameters
     ----------
     table : DataFrame
-        One row a run: `by`, `x` and ``loss`` (not finite where it diverged).
+        One row per run: `by`, `x` and ``loss`` (not finite where it diverged).
     by : list of str
         What is fixed within a sweep.
     x : str

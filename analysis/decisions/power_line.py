@@ -57,7 +57,7 @@ class PowerLine:
     def rows(
         self, budgets: Array, cost: Cost, level: float, *, resampled: bool
     ) -> list[dict[str, Any]]:
-        """One row a budget: ``C, N, D, tokens_per_parameter`` with intervals."""
+        """One row per budget: ``C, N, D, tokens_per_parameter`` with intervals."""
         return [
             {
                 "C": C,

@@ -31,7 +31,7 @@ class ReachResult:
     Attributes
     ----------
     history : DataFrame
-        One row a fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
+        One row per fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
         `Target.tolerance`.
     result : Result
         The last fit.

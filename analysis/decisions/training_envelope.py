@@ -31,7 +31,7 @@ class Envelope:
     Attributes
     ----------
     table : DataFrame
-        One row a value of C at which the best size is inside those measured: ``C, N, loss``.
+        One row per value of C at which the best size is inside those measured: ``C, N, loss``.
     sizes : int
         Different sizes that are on it.
     power : array, shape (1 + resamples, 2)

@@ -69,7 +69,7 @@ class Forecast(Shown):
     kept : float
         The share of its distance from the law that a run keeps.
     hindcast : DataFrame
-        One row a run that was forecast likewise: ``run, forecast, measured, error`` (of the
+        One row per run that was forecast likewise: ``run, forecast, measured, error`` (of the
         logarithm).
     calibration_factor : float
         What the interval was widened by, from the record of earlier forecasts.
@@ -174,7 +174,7 @@ def forecast_run(
         fitted to the runs of the target's size, where there are at least two, else
         ``joint_annealing`` fitted to all sizes, of at least three.
     level : float
-        Of the interval.
+        Level of the interval.
     resamples, seed : int
         Of the fit.
     delta : float or str, optional

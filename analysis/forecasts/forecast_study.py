@@ -76,7 +76,7 @@ def forecast_study(
     Returns
     -------
     DataFrame
-        One row a run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
+        One row per run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
         curve that is known), ``loss, lower, upper, beyond`` (1 inside what was measured), ``law``,
         and ``note``, why there is no forecast or no interval where there is none.
 

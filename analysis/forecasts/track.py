@@ -133,7 +133,7 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a prediction, in the order in which they were made: ``run_id, study, made, share``
+        One row per prediction, in the order in which they were made: ``run_id, study, made, share``
         (of the curve that was known), ``law, column`` (what is predicted; empty: the loss),
         ``loss, lower, upper, level``; of runs that have ended
         ``measured``, ``error`` (predicted over measured, minus one), ``ratio`` (the miss over the
@@ -275,7 +275,7 @@ def calibrated(result: Result, outputs: str | Path, study: str) -> Result:
 
 
 def as_texts(record: pd.DataFrame) -> pd.DataFrame:
-    """The record as people read it: one row a kept prediction, numbers as text."""
+    """The record as people read it: one row per kept prediction, numbers as text."""
     return pd.DataFrame(
         {
             "made": [time[:16].replace("T", " ") for time in record["made"]],

@@ -35,13 +35,13 @@ class Imported(Shown):
     Attributes
     ----------
     runs : DataFrame
-        One row a run, as `analysis.load` gives: ``run_id, N, D, C, loss`` (nats per token), counts,
+        One row per run, as `analysis.load` gives: ``run_id, N, D, C, loss`` (nats per token), counts,
         ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
         ``resolution`` where losses were rounded, and the columns of the file that hold one value a
         run.
     curves : DataFrame
-        One row a logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
-        curves; empty where there is one row a run.
+        One row per logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
+        curves; empty where there is one row per run.
     notes : tuple of str
         What had to be decided, a sentence each.
     decided : tuple of str

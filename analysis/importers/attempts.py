@@ -1,4 +1,4 @@
-"""One row a step: rows of attempts that were superseded go, the rest is joined and sorted.
+"""One row per step: rows of attempts that were superseded go, the rest is joined and sorted.
 
 A run that was resumed from a checkpoint has logged some steps twice, and the attempt that went on
 is the one whose weights came out. A log can also have one row for the training and another for the
@@ -163,7 +163,7 @@ def _superseded(ordered: pd.DataFrame) -> np.ndarray:
 
 
 def _join(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a step: of each column what was measured, of several the last."""
+    """One row per step: of each column what was measured, of several the last."""
     columns = [c for c in rows if c not in ("run", "step", "_attempt")]
     joined = rows.groupby(["run", "step"], sort=False)[columns].last().reset_index()
     order = pd.factorize(joined["run"])[0]

@@ -1,4 +1,4 @@
-"""Tables with one row a step: curves, and of each run its end."""
+"""Tables with one row per step: curves, and of each run its end."""
 
 from __future__ import annotations
 

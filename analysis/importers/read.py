@@ -32,7 +32,7 @@ def read_runs(
     Parameters
     ----------
     source : path or list of paths
-        A table (CSV, TSV, parquet, JSON lines; one row a run, or one row a step), a CSV exported
+        A table (CSV, TSV, parquet, JSON lines; one row per run, or one row per step), a CSV exported
         from a wandb chart, a folder of Lightning's CSVLogger, a folder of TensorBoard event files,
         or a folder of tables, one a run. Several tables of the same runs are joined by run and
         step.

@@ -26,14 +26,14 @@ class Comparison(Shown):
     Attributes
     ----------
     table : DataFrame
-        One row a law, best first. ``free``: its free parameters; ``in_sample``: mean absolute
+        One row per law, best first. ``free``: its free parameters; ``in_sample``: mean absolute
         relative error of the points it was fitted to; ``held_out``: the same of the points ahead
         of the origins, as each counts; ``score``: mean log density of these; ``bias``: signed error
         (predicted / measured - 1) that its trend over the distance gives at the question;
         ``one_sided``: share of the held-out errors on the larger side; ``behind``: how often the
         best law keeps its lead over this one for other draws of the held-out values.
     predictions : DataFrame
-        One row a held-out point and law: ``law, origin, row`` (of the data), ``measured``,
+        One row per held-out point and law: ``law, origin, row`` (of the data), ``measured``,
         ``predicted``, ``error``.
     results : dict of str to Result
         Each law fitted to all points.

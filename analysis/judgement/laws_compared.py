@@ -24,7 +24,7 @@ class LawsCompared:
     law : str
         The one that the study is fitted with, or ``auto``.
     table : DataFrame
-        One row a law, the largest share first; see `scalinglab.analysis.fitting.law_choice`.
+        One row per law, the largest share first; see `scalinglab.analysis.fitting.law_choice`.
     points, origins : int
         Predicted points, and from how many cuts.
     """

@@ -9,7 +9,7 @@ beyond its sizes nothing is said.
 
 Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
 pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`, by
-the noise that was planned with, or that of the pairs if it is larger), or whose interval contains
+the noise that was planned, or that of the pairs if it is larger), or whose interval contains
 zero, is not resolved.
 """
 
@@ -60,7 +60,7 @@ def judge(
     baselines : list of str
         The arms beside which the others are held.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     law : str
         A law that is fitted to the best runs of all arms; none if empty.
     columns : dict, optional
@@ -68,7 +68,7 @@ def judge(
     delta : float or str, optional
         Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
     tolerance : float
         A final loss above the best of its batch by more than this share is unstable.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     """
     rows, sentences, warnings, stable, best = [], [], [], [], []
     arms = runs.groupby(arm) if arm in runs else [("all", runs)]

@@ -42,7 +42,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
     runs : DataFrame
         ``lr, loss`` (infinite where it diverged), ``N, vocab, seed`` and `arm`.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     seed : int
         Of the resamples of seeds behind the intervals.
     """

@@ -30,7 +30,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         ``width, lr, seed, loss`` (infinite where it diverged) and `arm`; without that column all
         runs are one arm.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     """
     if arm not in runs:
         runs = runs.assign(**{arm: "sp"})

@@ -31,7 +31,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     runs : DataFrame
         ``depth, lr, seed, loss`` (infinite where it diverged) and `arm`.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     """
     noise = _noise(runs, [arm, "depth"])
     table = pd.DataFrame(

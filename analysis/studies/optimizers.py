@@ -43,7 +43,7 @@ def judge(
     baseline : str
         The arm whose law in D is fitted, at every size.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     resamples : int
         Of the law, for the intervals.
     delta : float or str, optional

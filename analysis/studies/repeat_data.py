@@ -46,7 +46,7 @@ def judge(
     runs : DataFrame
         ``N, D, data.unique_tokens, epochs, seed, loss, role``.
     arm : str
-        What tells the pools apart.
+        Column that distinguishes the pools.
     resamples : int
         Of the fits.
     delta : float or str, optional

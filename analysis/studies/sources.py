@@ -48,11 +48,11 @@ def judge(
         Columns ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`; ``loss`` is infinite for
         diverged runs.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     sets : list of str, optional
         Validation sets; default: those on which every run was validated.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------

@@ -199,7 +199,7 @@ def one_curve(pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     Returns
     -------
     str, DataFrame
-        A sentence; one row a size: by what share its task loss lies beside the common curve.
+        A sentence; one row per size: by what share its task loss lies beside the common curve.
     """
     measured = pairs.dropna(subset=["loss", "task_loss"])
     measured = measured[(measured["loss"] > 0) & (measured["task_loss"] > 0)]

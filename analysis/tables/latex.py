@@ -15,7 +15,7 @@ _SIGNS = {"±": r"$\pm$", "−": "$-$", "α": r"$\alpha$", "β": r"$\beta$", "²
 
 
 def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> str:
-    """A table for the package booktabs; `texts` are its cells as they are shown, by column."""
+    """A table for the package booktabs; `texts` are its formatted cells, by column."""
     names = [escape(str(name)) for name in table]
     align = "".join("r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in table)
     rows = [" & ".join(map(escape, row)) + r" \\" for row in zip(*texts, strict=True)]

@@ -1,4 +1,4 @@
-"""Learning rates are trials: what is compared is each arm at the best of its own."""
+"""Learning rates are trials: each arm is compared at its best one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> p
         ``lr``, the columns of the cell and of the loss; rates that diverged have none or an
         infinite one.
     cell : sequence of str
-        What has a best rate of its own: arm, size, tokens.
+        Columns of a cell, which has a best rate of its own: arm, size, tokens.
     loss : str
-        By which column.
+        The column of the loss.
     """
     tried = runs[loss].astype(float).groupby([runs[key] for key in [*cell, "lr"]])
     means = tried.transform(lambda cell_losses: cell_losses.mean(skipna=False)).fillna(float("inf"))
@@ -32,10 +32,10 @@ def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> p
 
 
 def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Each arm, size and length at its best rate; runs that say no rate are left as they are.
+    """The runs of each arm, size and length at its best rate; runs without a rate all stay.
 
-    A rate at which a run was lost (its loss is infinite or none) is not the best, unless at every
-    rate of a cell one was: then the rest decides, as it does where one rate was tried.
+    A rate at which a run has no finite loss is not the best. If that holds for every rate of a
+    cell, the finite losses decide.
     """
     if "lr" not in runs or runs["lr"].isna().any():
         return runs
@@ -51,7 +51,7 @@ def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> tuple[int, int]:
-    """Cells whose best learning rate is the end of three or more, and how many cells there are."""
+    """Number of cells whose best rate is at the end of three or more, and number of cells."""
     ends, cells = 0, list(groups_of(runs, list(cell)))
     for _, cell_runs in cells:
         means = cell_runs.groupby("lr")[loss].agg(lambda losses: losses.mean(skipna=False))
@@ -71,9 +71,9 @@ def edge_warnings(
     runs, cell, loss
         As for `at_best_lr`.
     of : str
-        What cells are, in words.
+        The cells in words.
     where : str
-        With which the sentence begins.
+        Beginning of the sentence.
     """
     if "lr" not in runs or runs["lr"].isna().any():
         return []

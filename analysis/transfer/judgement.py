@@ -36,7 +36,7 @@ class Measured:
     device : Decision or None
         In device-seconds as measured; None where the runs give none.
     sizes : DataFrame
-        One row a size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
+        One row per size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
         ``device_multiplier``.
     correlation : float
         Between the two runs of a pair, over seeds, as estimated; NaN if unknown.

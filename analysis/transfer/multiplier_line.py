@@ -43,7 +43,7 @@ class Uncertainty:
     text : float
         Standard deviation of the log ratio of two losses that comes from the evaluation text.
     level : float
-        Of the intervals.
+        Level of the intervals.
     """
 
     lack_of_fit: float = LACK_OF_FIT

@@ -26,7 +26,7 @@ class TransferQuestion:
     at : float
         Training compute of the target, 6 N D (FLOPs).
     arm : str
-        Column that tells the arms apart.
+        Column that distinguishes the arms.
     margin : float
         Relative compute that counts as a difference.
     level : float

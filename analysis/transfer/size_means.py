@@ -15,7 +15,7 @@ _PRIOR_FREEDOM = 10.0  # with which a size's own variance is drawn to that of al
 
 @dataclass(frozen=True)
 class SizeMeans:
-    """One entry a size, the smallest first; a pair is a baseline and a candidate of one seed.
+    """One entry per size, the smallest first; a pair is a baseline and a candidate of one seed.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class SizeMeans:
         candidate: Array,
         cost: tuple[Array, Array] | None = None,
     ) -> SizeMeans:
-        """From one entry a pair: number of the size, FLOPs, losses, and costs other than FLOPs."""
+        """From one entry per pair: number of the size, FLOPs, losses, and costs other than FLOPs."""
         base, log_candidate = np.log(baseline), np.log(candidate)
         baseline_cost, candidate_cost = (C, C) if cost is None else cost
         dearer = np.log(candidate_cost / baseline_cost)
