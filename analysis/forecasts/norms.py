@@ -200,12 +200,17 @@ def predicted_norms(measured: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFra
         lines = [line for norm in NORMS if (line := norm_line(norm, finished)) is not None]
         for run in records_of(ahead):
             for line in lines:
-                found = line.predict(run["N"], run["lr"])
-                if found is not None:
+                prediction = line.predict(run["N"], run["lr"])
+                if prediction is not None:
                     limit = _limit(line.norm, run["epsilon"])
                     about = {name: run[name] for name in ("run_id", "N", "lr")}
-                    about |= {"norm": line.norm.column, **found, "limit": limit, "runs": line.runs}
-                    rows.append(about | {"trouble": _trouble(line.norm, found, limit)})
+                    about |= {
+                        "norm": line.norm.column,
+                        **prediction,
+                        "limit": limit,
+                        "runs": line.runs,
+                    }
+                    rows.append(about | {"trouble": _trouble(line.norm, prediction, limit)})
     columns = ("run_id", "N", "lr", "norm", "value", "lower", "upper", "limit", "runs", "trouble")
     return pd.DataFrame(rows, columns=list(columns))
 
@@ -235,15 +240,15 @@ def _limit(norm: Norm, epsilon: float) -> float:
     return float(epsilon) if np.isnan(norm.limit) else norm.limit
 
 
-def _trouble(norm: Norm, found: Mapping[str, float], limit: float) -> str:
+def _trouble(norm: Norm, prediction: Mapping[str, float], limit: float) -> str:
     if np.isnan(limit):
         return ""
     sign = 1.0 if norm.above else -1.0
-    if sign * (found["value"] - limit) > 0:
+    if sign * (prediction["value"] - limit) > 0:
         return "expected"
-    if found["upper"] > _WIDEST * found["lower"]:
+    if prediction["upper"] > _WIDEST * prediction["lower"]:
         return ""
-    end = found["upper" if norm.above else "lower"]
+    end = prediction["upper" if norm.above else "lower"]
     return "possible" if sign * (end - limit) > 0 else ""
 
 

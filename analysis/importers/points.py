@@ -21,6 +21,7 @@ from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.registry import read_as
+from scalinglab.analysis.tables.bounds import with_bounds
 from scalinglab.analysis.tables.factors import read_formula
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
@@ -194,7 +195,8 @@ def _finished(
         has_word = (words == word).to_numpy()
         left[f"status {word!r}: not finished"] = int(has_word.sum())
         keep &= ~has_word
-    empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
+    unknown = pd.DataFrame({c: with_bounds(table, c)[c].isna() for c in columns})
+    empty = keep & unknown.any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
     if empty.any() and not empty[keep].all():
         left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
         keep &= ~empty

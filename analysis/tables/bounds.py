@@ -7,7 +7,7 @@ logarithm at least so large. The bound of a column NAME stands in ``NAME_at_most
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,10 @@ class Bounds:
     bound: Array
     side: Array
     group: Array
+
+    def beside(self, rows: int) -> Bounds:
+        """The same beside so many measured rows, each a group of its own."""
+        return replace(self, group=rows + np.arange(len(self.bound)))
 
 
 def with_bounds(frame: pd.DataFrame, response: str) -> pd.DataFrame:

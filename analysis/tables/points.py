@@ -103,6 +103,7 @@ class Points:
             cluster=None if few is None else np.unique(few, return_inverse=True)[1],
             rows=self.rows[rows],
             checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
+            bounds=None if self.bounds is None else self.bounds.beside(int(rows.sum())),
         )
 
 

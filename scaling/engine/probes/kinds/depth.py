@@ -66,9 +66,9 @@ def contributions(model: Model, windows: np.ndarray) -> list[float]:
     """Norm of what each block adds over that of the stream before it, the mean over all tokens."""
     ratios: list[list[float]] = [[] for _ in model.blocks]
 
-    def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
-        before = given[0].double()
-        added = stream_of(out).double() - before
+    def keep(place: int, inputs: tuple[Any, ...], output: Any) -> None:
+        before = inputs[0].double()
+        added = stream_of(output).double() - before
         ratios[place].append(float((added.norm(dim=-1) / before.norm(dim=-1)).mean()))
 
     with hooked(model.blocks, keep):
