@@ -35,8 +35,8 @@ class Imported(Shown):
     Attributes
     ----------
     runs : DataFrame
-        One row per run, as `analysis.load` gives: ``run_id, N, D, C, loss`` (nats per token), counts,
-        ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
+        One row per run, as from `analysis.load`: ``run_id, N, D, C, loss`` (nats per token),
+        counts, ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
         ``resolution`` where losses were rounded, and the columns of the file that hold one value a
         run.
     curves : DataFrame

@@ -1,4 +1,4 @@
-"""Does the answer depend on the threshold delta of the Huber cost?"""
+"""The sensitivity of a fit to the threshold delta of the Huber cost."""
 
 from __future__ import annotations
 

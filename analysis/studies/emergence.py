@@ -247,7 +247,7 @@ def _censored(points: pd.DataFrame, command: str) -> list[str]:
 
 
 def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
-    """One row per size: the pass rate over seeds, and whether it was below what an accuracy resolves."""
+    """One row per size: the pass rate over seeds, and whether an accuracy resolves it."""
     measured = points.assign(value=points["y"].fillna(points["y_at_least"])).dropna(
         subset=["value"]
     )

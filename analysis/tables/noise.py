@@ -104,7 +104,7 @@ def seed_scatter(
 def rounding_noise(
     response: pd.Series, resolution: pd.Series, errors: Errors = "relative"
 ) -> float:
-    """Standard deviation of the error of rounding to multiples of a resolution: 1/sqrt(12) of it."""
+    """Standard deviation of the error of rounding to multiples of a resolution."""
     size = resolution.astype(float) / np.sqrt(12)
     if errors == "relative":
         size = size / response.astype(float)

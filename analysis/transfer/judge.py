@@ -110,7 +110,7 @@ def judge(
 
 
 def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
-    """One row per size and seed that both arms have: ``loss, C, seconds`` of both, ``_a`` and ``_b``.
+    """One row per size and seed of both arms: ``loss, C, seconds`` of both, with ``_a`` and ``_b``.
 
     Raises
     ------

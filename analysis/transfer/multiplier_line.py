@@ -34,7 +34,7 @@ _FIRST_LOOK = 2  # pairs a size
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What is taken as known of the noise.
+    """Assumptions about the noise.
 
     Attributes
     ----------

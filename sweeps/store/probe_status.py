@@ -45,7 +45,9 @@ def _row(question: Ask, outputs: Path) -> dict[str, Any]:
     asked = sum(len(folder.wanted) for folder in folders)
     return {
         "probe": question.probe,
-        "options": ", ".join(f"{k}={v}" for k, v in question.options.items() if v not in (None, False)),
+        "options": ", ".join(
+            f"{k}={v}" for k, v in question.options.items() if v not in (None, False)
+        ),
         "asked": asked,
         "found": asked - sum(len(missing) for _, missing in lacking),
         "running": running,
