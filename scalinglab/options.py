@@ -257,7 +257,13 @@ def _is_required(f: dataclasses.Field) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """The words of ``[a,b]``, quoted or not."""
+    """The words of ``[a,b]``, quoted or not; a list of JSON, as messages advise one, as it is."""
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        listed = None
+    if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
+        return listed
     words = [word.strip() for word in _parts(text[1:].removesuffix("]"))]
     return [w[1:-1] if w[0] in "\"'" and w[0] == w[-1] else w for w in words if w]
 

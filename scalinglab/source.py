@@ -190,8 +190,14 @@ class StudySource(Source):
         return runs.assign(batch=runs["batch"] * runs["context"])
 
     def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
-        """As `Source.of_all_roles`."""
+        """As `Source.of_all_roles`, by the columns that the runs recorded."""
         self._check_unit(options)
+        for name, column in options.columns.items():
+            raise ConfigError(
+                f"columns.{name}={column} is for data=FILE with mixture=true: the runs of a study say"
+                " their N, D, shares and losses themselves. n_count= chooses the count of N,"
+                " targets=[...] the validation sets"
+            )
         runs = analysis.load(
             self.outputs,
             study=self.name,
@@ -200,8 +206,7 @@ class StudySource(Source):
         )
         require(runs, self.outputs, self.name)
         runs = runs[runs["status"] != State.STOPPED]
-        runs = runs.assign(loss=runs["loss"].mask(runs["status"] == State.DIVERGED, float("inf")))
-        return with_settings(self.outputs, runs, options.columns.values())
+        return runs.assign(loss=runs["loss"].mask(runs["status"] == State.DIVERGED, float("inf")))
 
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]

@@ -30,6 +30,7 @@ from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
 
 _UNIQUE = "unique_tokens."
+_ROUNDING = 1e-9  # of a share
 
 
 @dataclass(frozen=True)
@@ -244,13 +245,15 @@ def choose_mixture(
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
-        told, regret = _regret("the law", ahead, predicted, found)
-        test += [_errors(ahead, predicted), told]
-        if len(cells) > 1 and not planned:
+        test.append(_errors(ahead, predicted))
+        allowed = _within(caps, ahead, found.pools)
+        told, regret = _regret("the law", allowed, predicted, found, epochs)
+        test.append(told)
+        if len(cells) > 1 and not planned and len(allowed):
             small = laws_of(found, cells[0], 0, delta)
             by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
             name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
-            test.append(_regret(name, ahead, by_small, found)[0])
+            test.append(_regret(name, allowed, by_small, found, epochs)[0])
     else:
         warnings.append("no mixture has the role held_out: the law was not tested")
     for target, law in laws.items():
@@ -328,16 +331,40 @@ def _errors(ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> str:
     return f"Error on {len(ahead)} mixtures that were not fitted: {', '.join(texts)}."
 
 
+def _within(
+    caps: Mapping[str, float] | None, ahead: pd.DataFrame, pools: Sequence[str]
+) -> pd.DataFrame:
+    """The mixtures that keep to the caps: no other may be chosen."""
+    if caps is None:
+        return ahead
+    most = np.array([caps[pool] for pool in pools])
+    shares = ahead[[f"{SHARE}{pool}" for pool in pools]].to_numpy(float)
+    return ahead[(shares <= most + _ROUNDING).all(axis=1)]
+
+
 def _regret(
-    who: str, ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray], mixtures: Mixtures
-) -> tuple[str, float]:
-    """What choosing among the held-out mixtures by a law costs, in words and relative."""
+    who: str,
+    allowed: pd.DataFrame,
+    predicted: Mapping[str, np.ndarray],
+    mixtures: Mixtures,
+    epochs: float | None,
+) -> tuple[str, float | None]:
+    """What choosing among held-out mixtures by a law costs, in words and relative.
+
+    Predictions are of all that were held out, the rows of which `allowed` has some.
+    """
     least = mixtures.least
-    mean = mixtures.weights @ np.array([predicted[target] for target in mixtures.targets])
-    chosen, best = ahead.iloc[int(mean.argmin())], ahead.iloc[int(ahead["mean"].argmin())]
-    begin = f"Of {len(ahead)} mixtures that were not fitted {who} chooses {chosen['mixture']}"
+    cap = "" if epochs is None else f" and see no token more than {epochs:g} times"
+    if allowed.empty:
+        return f"No mixture that was not fitted keeps to {epochs:g} epochs: no regret.", None
+    mean = (mixtures.weights @ np.array([predicted[t] for t in mixtures.targets]))[allowed.index]
+    chosen = allowed.iloc[int(mean.argmin())]
+    best = allowed.iloc[int(allowed["mean"].argmin())]
+    begin = (
+        f"Of {len(allowed)} mixtures that were not fitted{cap} {who} chooses {chosen['mixture']}"
+    )
     if chosen["mixture"] == best["mixture"]:
-        worst = ahead["mean"].max() / best["mean"] - 1
+        worst = allowed["mean"].max() / best["mean"] - 1
         return f"{begin}: the best of them as measured (the worst costs {worst:.2%}).", 0.0
     regret = float(chosen["mean"] / best["mean"] - 1)
     reason = f"below {least:.2%} a difference is" if np.isfinite(least) else "no seed is repeated:"

@@ -12,7 +12,7 @@ import pandas as pd
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.clusters import copied
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
-from scalinglab.analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.analysis.tables.labels import differing_labels, label_sentences, row_name
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.runs import COUNTS_FROM
@@ -57,11 +57,13 @@ def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         The column that distinguishes arms, which may differ in recipes and measures.
     """
     read = list(data.attrs.get("notes", ()))  # decisions of the importer
+    far = _far_repeats(points, data)
     data = as_floats(data.iloc[points.rows])
     if law.curve:
         return [*_unfinished(data), *read]
     return [
         *_copied(points, data),
+        *far,
         *_confounded(points),
         *_few_sizes(points),
         *_units(law, points, data),
@@ -86,6 +88,12 @@ def _copied(points: Points, data: pd.DataFrame) -> list[str]:
     if not copies:
         return []
     return [f"{copies} rows repeat others to the last digit: they are counted as one measurement"]
+
+
+def _far_repeats(points: Points, data: pd.DataFrame) -> list[str]:
+    if points.repeats is None:
+        return []
+    return points.repeats.sentences(lambda place: row_name(data, place))
 
 
 def _confounded(points: Points) -> list[str]:

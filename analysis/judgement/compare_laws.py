@@ -94,7 +94,7 @@ def compare_laws(
         data = with_multiples(data, law_options.get("columns"))
     by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
-        raise UserError(f"by: the table has no column {by!r}")
+        raise UserError(f"the table has no column {by!r}; by= names that along which laws predict")
     if beyond is not None and not beyond >= 1:
         raise UserError(f"beyond={beyond!r} must be at least 1")
     results = {
@@ -149,9 +149,11 @@ def _origins(
     origins = [origin for origin in origins if origin.seen.sum() >= fewest]
     if not origins:
         raise UserError(
-            f"by: column {column.name!r} has too few values: without the largest there must be"
-            f" {fewest} points at two values, and every value needs about three points"
+            f"laws are compared by what they predict of the largest {column.name!r}, which has too"
+            f" few values: without the largest there must be {fewest} points at two values, and"
+            " every value needs about three points"
             + ("" if run is None else "; checkpoints of a run are left out together")
+            + "; by= names another column"
         )
     return origins, cluster, budget
 

@@ -18,6 +18,7 @@ import pandas as pd
 from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
+from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.noise import seed_scatter
 from scalinglab.analysis.tables.study_runs import require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
@@ -150,8 +151,11 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     if "planned" in keywords:
         arguments["planned"] = planned_runs(outputs, study)
     design, noise = design_of_study(plan.study.answer, runs), math.nan
+    far = []
     if design is not None:
-        noise = seed_scatter(runs, by=[design.arm, "N", "D", "lr"]).noise
+        scatter = seed_scatter(runs, by=[design.arm, "N", "D", "lr"])
+        noise = scatter.noise
+        far = scatter.sentences(lambda place: row_name(runs, place))
     if "design" in keywords:
         arguments["design"] = design
     finding: Any = judge(runs, **arguments, **options)
@@ -160,7 +164,7 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
             f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
             "a Finding is wanted (scalinglab.analysis.reporting.verdict)"
         )
-    finding.warnings.extend(_caveats(runs, len(plan.runs)))
+    finding.warnings.extend([*far, *_caveats(runs, len(plan.runs))])
     return Verdict(study, plan.study.question, Path(outputs), finding, design, noise)
 
 

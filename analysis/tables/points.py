@@ -16,7 +16,13 @@ from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns, conventions_of, rename_columns
-from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
+from scalinglab.analysis.tables.noise import (
+    RECIPE,
+    SCIENCE,
+    SeedScatter,
+    rounding_noise,
+    seed_scatter,
+)
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
@@ -61,6 +67,9 @@ class Points:
         Of laws of curves: ``run, step`` of each row.
     bounds : Bounds or None
         Censored rows, which are not among the others.
+    repeats : SeedScatter or None
+        The scatter of repeated runs, if the noise comes from it; rows by their positions in the
+        table.
     """
 
     columns: Columns
@@ -76,6 +85,7 @@ class Points:
     counted: dict[str, str] = field(default_factory=dict)
     checkpoints: pd.DataFrame | None = None
     bounds: Bounds | None = None
+    repeats: SeedScatter | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -173,9 +183,11 @@ def read_points(
         group = None if group is None else group[measured]
     _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    repeats = None
     if typical is None and "seed" in frame.columns and not law.curve:
         same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
-        typical = seed_noise(frame, by=same, response=law.response, errors=scale.name)
+        repeats = seed_scatter(frame, by=same, response=law.response, errors=scale.name)
+        typical = repeats.noise if repeats.spare else None
     if "resolution" in frame.columns and frame["resolution"].notna().all():
         rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
         typical = max(rounding, typical or 0.0)
@@ -193,6 +205,7 @@ def read_points(
         counted=conventions_of(frame, renamed),
         checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
         bounds=bounds,
+        repeats=repeats,
     )
 
 

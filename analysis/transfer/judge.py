@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.exclusion import exclude_advice
 from scalinglab.analysis.transfer.decision import Verdict, decide
 from scalinglab.analysis.transfer.judgement import Judgement, Measured
 from scalinglab.analysis.transfer.ladder_runs import ARM, SECONDS, SIZE, ladder_runs
@@ -26,6 +27,7 @@ from scalinglab.scaling.errors import UserError
 
 FAR = 30.0  # times the largest measured compute
 SIZES = 3
+_EXAMPLE = "schedule == 'wsd'"
 
 
 def judge(
@@ -122,8 +124,8 @@ def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
         row = fresh[twice].iloc[0]
         raise UserError(
             f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed"
-            f" {row['seed']:g} and"
-            " one trial; leave out those that are not meant, as in exclude=['schedule == \"wsd\"']"
+            f" {row['seed']:g} and one trial; leave out those that are not meant, as in"
+            f" {exclude_advice(_EXAMPLE)}"
         )
     columns = [*keys[:2], "loss", "C", *([SECONDS] if SECONDS in fresh else [])]
     sides = [fresh.loc[fresh[ARM] == arm, columns] for arm in arms]

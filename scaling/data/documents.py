@@ -193,7 +193,16 @@ class Documents(DataSource, ABC):
         ConfigError
             If a text is not a string, or the condition makes no sense for the columns.
         """
+        if not isinstance(rows, Rows):
+            raise ConfigError(
+                f"{type(self).__name__}.rows() gave a {type(rows).__name__}: Rows are wanted"
+            )
         for name, values in rows.columns.items():
+            if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+                raise ConfigError(
+                    f"{type(self).__name__}.rows() gave a {type(values).__name__} as the column"
+                    f" {name!r}: a list is wanted, a value a row"
+                )
             if len(values) != len(rows):
                 raise ConfigError(
                     f"{type(self).__name__}.rows() gave {len(values):,} values of {name!r} for"
@@ -212,6 +221,7 @@ class Documents(DataSource, ABC):
                     f" {str(text)[:40]!r}, which is no string"
                 )
             if text:
+                _check_characters(text, self.text, rows, i)
                 selected.append(text)
                 numbers.append(i)
             else:
@@ -274,8 +284,26 @@ class Documents(DataSource, ABC):
                         return
 
 
+def _check_characters(text: str, column: str, rows: Rows, number: int) -> None:
+    """Refuse what no encoding writes: halves of characters, as a wrong decoder leaves them."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{rows.place(number)}: the column {column!r} (data.options.text) has at character"
+            f" {error.start} {text[error.start]!r}, which is half of a character: repair the text, or"
+            " leave the row out"
+        ) from None
+
+
 def _score(name: str, text: str, rows: Rows, number: int) -> float:
-    score: Any = SCORES[name](text)
+    try:
+        score: Any = SCORES[name](text)
+    except Exception as error:  # whatever the code of somebody else does
+        raise ConfigError(
+            f"data.options.scores = {name!r} fails for {rows.place(number)}:"
+            f" {type(error).__name__}: {error}"
+        ) from error
     if isinstance(score, bool) or not isinstance(score, int | float | np.number):
         raise ConfigError(
             f"data.options.scores = {name!r} gave {str(score)[:40]!r} for {rows.place(number)}: "

@@ -15,6 +15,7 @@ import numpy as np
 
 from scalinglab.scaling.data.order import uniform_bits
 
+_COUNTED = 1 << 22  # tokens that are counted at once, and the rest of a document
 _GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, are spread evenly
 
 
@@ -41,6 +42,25 @@ class Excerpt:
     def __len__(self) -> int:
         """Tokens of all documents, or of a pass over them."""
         return int(self.ends[-1])
+
+    def token_counts(self, vocab: int) -> np.ndarray:
+        """How often each token is in what is read, float64 (vocab,); of weighted documents, over many
+        passes, in units of one.
+        """
+        counts = np.zeros(vocab)
+        rates = self.rates()
+        block = np.searchsorted(self.ends, np.arange(0, len(self), _COUNTED), side="right")
+        for some in np.split(np.arange(len(self.documents)), np.unique(block)[1:]):
+            own = np.repeat(self._first[some], self.lengths[some])
+            starts = np.cumsum(self.lengths[some]) - self.lengths[some]
+            own += np.arange(len(own)) - np.repeat(starts, self.lengths[some])
+            weights = np.repeat(rates[some], self.lengths[some])
+            counts += np.bincount(self._tokens[own], weights, minlength=vocab)
+        return counts
+
+    def rates(self) -> np.ndarray:
+        """How often each document comes in a pass on average, float64."""
+        return np.ones(len(self.documents))
 
     def places(self, windows: np.ndarray, context: int) -> np.ndarray:
         """Positions in the store of the tokens of windows: (*windows.shape, context + 1), int64."""
@@ -74,6 +94,12 @@ class WeightedExcerpt(Excerpt):
         self._shuffled = np.argsort(uniform_bits(documents.astype(np.uint64), "weights"))
         mean = np.cumsum(weights * self.lengths)[-1] / len(self)
         self._marks = np.cumsum((weights / mean)[self._shuffled])
+
+    def rates(self) -> np.ndarray:
+        """As of an `Excerpt`."""
+        rates = np.empty(len(self.documents))
+        rates[self._shuffled] = np.diff(self._marks, prepend=0.0)
+        return rates
 
     def times(self, number: int) -> np.ndarray:
         """How often each document occurs in a pass, int64."""

@@ -1,6 +1,8 @@
 """Scores of texts: columns that a store computes from the text alone.
 
-A new score is a function of a string, registered by name.
+A new score is a function of a string, registered by name. Whoever changes what a shipped one gives
+raises its version: it is part of the key of a store, so a store of before is not taken for one of
+after.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ Score = Callable[[str], float]
 SCORES: Registry[Score] = Registry("data.options.scores")
 SCORES.wants(function)
 
+# Score -> version, of those shipped ones that no longer give what they first gave (version 1).
+VERSIONS: dict[str, int] = {}
+
 _COMMENT = re.compile(r"^\s*(?:#|//|--|\*|/\*)")
 _STRING = re.compile(r'"""(?:.|\n)*?(?:"""|\Z)|\'\'\'(?:.|\n)*?(?:\'\'\'|\Z)')
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -22,7 +27,11 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 @SCORES.register("compression")
 def compression(text: str) -> float:
-    """Bytes after zlib over bytes before: low for repetitive text."""
+    """Bytes after zlib over bytes before: low for repetitive text.
+
+    The length is that of the zlib of this Python, at its usual level: another library (zlib-ng, say)
+    packs some texts shorter or longer. A store keeps the numbers that it was made with.
+    """
     encoded = text.encode()
     return len(zlib.compress(encoded)) / len(encoded)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from scalinglab.scaling.data.chosen_documents import (
 from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.vocabulary import Vocabulary
 from scalinglab.scaling.data_config import DataConfig, SelectConfig
 from scalinglab.scaling.errors import ConfigError
 
@@ -86,6 +87,26 @@ class SelectedStore(TokenStore):
         if isinstance(tokens, WeightedExcerpt):
             return None
         return tokens.ends if isinstance(tokens, Excerpt) else super().document_ends(part)
+
+    @functools.cached_property
+    def _counts(self) -> np.ndarray | None:
+        """How often each token is in what is read: what the unigram model of a run has learnt."""
+        whole = super().vocabulary().counts
+        if whole is None:
+            return None
+        vocab, train, validation = len(whole), self.train, self.validation
+        all_validation = np.bincount(self._map("validation.bin"), minlength=vocab)
+        trained = (
+            train.token_counts(vocab) if isinstance(train, Excerpt) else whole - all_validation
+        )
+        if isinstance(validation, Excerpt):
+            return trained + validation.token_counts(vocab)
+        counts: np.ndarray = trained + all_validation
+        return counts
+
+    def vocabulary(self) -> Vocabulary:
+        """As of the whole store, with the counts of what is read."""
+        return replace(super().vocabulary(), counts=self._counts)
 
     def amounts(self) -> list[str]:
         """A sentence for each part of which only a selection is read."""

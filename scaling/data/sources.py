@@ -12,7 +12,7 @@ from typing import Any
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
-from scalinglab.scaling.data.scores import SCORES
+from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.write_store import write_store
@@ -130,6 +130,8 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
         scores = {name: extension_of(SCORES.module_of(name)) for name in source.scores}
         if texts := {name: score.text for name, score in scores.items() if score is not None}:
             made_from["scores"] = texts
+        if versions := {name: VERSIONS[name] for name in source.scores if name in VERSIONS}:
+            made_from["score_versions"] = versions
     state = source.state()
     if state is not None:
         made_from["state"] = state
@@ -140,7 +142,8 @@ def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
     """The options of a source that decide which text a tokenizer is trained on."""
     made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k not in _NO_TEXT}
-    made_from.pop("scores", None)
+    for key in ("scores", "score_versions"):
+        made_from.pop(key, None)
     return made_from | {"options": options}
 
 
@@ -199,7 +202,8 @@ def planned_store(
     if not _keeps(store.manifest, columns):
         raise UserError(
             f"run {run_id} was planned on other values of {', '.join(sorted(columns))} than"
-            f" {store.folder} keeps: the source has changed; plan again"
+            f" {store.folder} keeps: the source has changed, or what computes them (the zlib library"
+            " of 'compression', say); plan again, or take the store along"
         )
     return store
 

@@ -30,6 +30,7 @@ from scalinglab.scaling.records.initial_weights import InitialWeights
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
+from scalinglab.scaling.run.measurement_checks import check_measurements
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
 from scalinglab.scaling.run.part_checks import check_engine_of_parts, check_parts
@@ -163,6 +164,7 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
             check_parts(architecture)
             check_engine_of_parts(architecture, config.execution.engine)
             _check_documents(architecture, manifest)
+        check_measurements(config.execution, architecture)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context

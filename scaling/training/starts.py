@@ -7,7 +7,8 @@ without torch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,20 @@ class Head:
     extensions: str
 
 
+def extensions_of(science: Mapping[str, Any]) -> Callable[[], str | None]:
+    """What checkpoints of a run must say of its extensions, found out when it is first asked for.
+
+    None where this process lacks some.
+    """
+    return functools.cache(lambda: used_by(science) if is_known(science) else None)
+
+
 def why_passed_over(
-    head: Head, science: Mapping[str, Any], step: int, validation: Collection[int]
+    head: Head,
+    science: Mapping[str, Any],
+    step: int,
+    validation: Collection[int],
+    extensions: Callable[[], str | None],
 ) -> str | None:
     """Why a run cannot start from a checkpoint at this step; None if it can.
 
@@ -53,11 +66,13 @@ def why_passed_over(
         The science of the run.
     step : int
     validation : collection of int
-        Steps at which the run measures validation.
+        Steps at which the run plans to measure validation.
+    extensions : callable
+        From `extensions_of`, one for all checkpoints.
     """
     if (head.step, head.prefix_id) != (step, prefix_id(science, step)):
         return f"it holds step {head.step} of {head.prefix_id}"
-    if is_known(science) and head.extensions != used_by(science):
+    if extensions() not in (None, head.extensions):
         return "extensions of another text made it"
     if not {s for s in validation if s < step} <= head.validated:
         return "it lacks validations that the run plans"
@@ -67,9 +82,12 @@ def why_passed_over(
 def starts(outputs: Path, science: Mapping[str, Any]) -> Iterator[int]:
     """Steps with a checkpoint from which a run of some science can start, the furthest first."""
     validation = validation_steps(science_pieces(science), mixture_pieces(science).values())
+    extensions = extensions_of(science)
     for step, path in candidates(outputs, science):
         head = read_head(path)
-        if head is not None and why_passed_over(head, science, step, validation) is None:
+        if head is None:
+            continue
+        if why_passed_over(head, science, step, validation, extensions) is None:
             yield step
 
 
