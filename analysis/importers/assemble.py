@@ -1,4 +1,4 @@
-"""From raw rows to runs and curves, with an account of all that had to be decided."""
+"""From raw rows to runs and curves, with a note on each decision."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Imported(Shown):
         One row per logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
         curves; empty where there is one row per run.
     notes : tuple of str
-        What had to be decided, a sentence each.
+        One sentence for each decision.
     decided : tuple of str
-        Those notes that a fit should repeat: what was left out, joined or converted.
+        The notes that a fit should repeat: rows left out, joined or converted.
     """
 
     runs: pd.DataFrame

@@ -1,8 +1,8 @@
-"""One row per step: rows of attempts that were superseded go, the rest is joined and sorted.
+"""One row per step: rows of superseded attempts are removed, the others joined and sorted.
 
-A run that was resumed from a checkpoint has logged some steps twice, and the attempt that went on
-is the one whose weights came out. A log can also have one row for the training and another for the
-validation at a step: these are joined.
+A run that was resumed from a checkpoint has logged some steps twice; the attempt that continued is
+the one that counts. A log can also have one row for training and another for validation at a step:
+these are joined.
 """
 
 from __future__ import annotations

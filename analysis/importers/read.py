@@ -1,4 +1,4 @@
-"""`read_runs`: whatever other programs left behind, as runs and curves."""
+"""`read_runs`: files of other programs as runs and curves."""
 
 from __future__ import annotations
 

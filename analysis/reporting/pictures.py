@@ -1,5 +1,4 @@
-"""Figures in a page: SVG whose text is text, with what it shows as data for a
-script to show on demand.
+"""Figures in a page: SVG with text as text, and its points as data for the page's script.
 
 The picture is complete without the script. What the script adds needs no library: the values under
 the pointer, hidden layers, linear axes (drawn here, as a second picture) and files to download.

@@ -1,6 +1,6 @@
 """How the largest stable learning rate and the best one grow with the batch.
 
-Theory says: in proportion to the batch for SGD, with its square root for adaptive methods (arXiv
+Theory: in proportion to the batch for SGD, with its square root for adaptive methods (arXiv
 2006.09092 and 2205.10287). A learning rate counts as stable if no seed diverged and none ended far
 above the best of its batch; the boundary lies somewhere between the last stable value of the grid
 and the first unstable one.

@@ -1,8 +1,8 @@
-"""Whether the order of runs by numbers that are known early foretells their order by the loss.
+"""Whether proxies that are known before training rank runs as their losses do.
 
-``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Initial networks are
-ranked so without training (arXiv 2101.08134); a proxy that only counts parameters agrees as well as
-N does, which therefore stands beside them.
+``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Such proxies rank
+untrained networks (arXiv 2101.08134). N is shown beside them, as a proxy that only counts
+parameters agrees with the loss as well as N does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a token of each source is worth: arms that differ in their data, on common validation sets.
+"""The worth of a token of each source: arms that differ in their data, on common validation sets.
 
 Each arm is a pool, or a mixture of pools, and every run was validated on each pool's set. An arm
 counts at its best learning rate on the set. On each set: how fast the loss falls with tokens (the

@@ -86,7 +86,7 @@ def judge(
     points = points.assign(C=6 * (points["N"] + points["N_vocab"]) * points["D"])
     noise = PLANNED_NOISE if design is None else design.noise
     compared, effects = _at_equal_flops(points, noise)
-    # That vocabularies are different recipes is what is asked; losses less a unigram's compare.
+    # Without the recipe: the fit would warn that vocabularies differ in it, as they should.
     fitted = points.drop(columns=["recipe", "vocab"], errors="ignore")
     result = fit("vocabulary", fitted, resamples=resamples, seed=0, delta=delta)
     by_law = _best_vocabularies(result, points)
