@@ -166,9 +166,9 @@ class Misfit:
         """The weight of each censored row in each problem, (b, m)."""
         weight, before = np.ones((len(problem), count)), 0
         for draws in self.draws:
-            here = (problem >= before) & (problem < before + len(draws))
+            in_draws = (problem >= before) & (problem < before + len(draws))
             if draws.censored is not None:
-                weight[here] = draws.censored[problem[here] - before]
+                weight[in_draws] = draws.censored[problem[in_draws] - before]
             before += len(draws)
         return weight
 

@@ -269,15 +269,15 @@ class Basis:
             raise UserError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
         if "lower" not in end:
             return ""
-        why = self.law.settings["withheld"] or missing_draws_in_words(
+        reason = self.law.settings["withheld"] or missing_draws_in_words(
             end["impossible"], self.level, IMPOSSIBLE
         )
         if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
             raise UserError(
                 f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
-                f" knows: {why or 'a refit without the outermost points fails there'}"
+                f" knows: {reason or 'a refit without the outermost points fails there'}"
             )
-        return why
+        return reason
 
 
 def fit_basis(
@@ -346,8 +346,8 @@ def _law_and_curves(
             same = curves
     else:
         sizes = curves["N"].nunique() if has_size else 1
-        alone = same["run"].nunique() >= 2 or sizes < 3
-        chosen, same = (find(CURVE_LAW), same) if alone else (find(SIZED_CURVE_LAW), curves)
+        of_one_size = same["run"].nunique() >= 2 or sizes < 3
+        chosen, same = (find(CURVE_LAW), same) if of_one_size else (find(SIZED_CURVE_LAW), curves)
     if same["run"].nunique() < 2:
         raise UserError(
             f"{same['run'].nunique()} ended runs have the size of run {target['run'].iloc[0]!r}: a"

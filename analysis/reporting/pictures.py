@@ -77,7 +77,8 @@ def picture(figure: Figure, key: str) -> Picture:
         "h": round(float(height), 1),
         "legend": legend,
         "layers": [
-            _layer(layer, [found[k] for found in places]) for k, layer in enumerate(_layers(figure))
+            _layer(layer, [axes_places[k] for axes_places in places])
+            for k, layer in enumerate(_layers(figure))
         ],
     }
     return Picture(key, tuple(drawn), embedded(content), bool(width > 72 * _BROAD))

@@ -81,8 +81,8 @@ def judge(
     column = task_column(ended, task, number, command)
     bound = column + AT_LEAST
     points = ended.assign(y=ended.get(column, np.nan), y_at_least=ended.get(bound, np.nan))
-    asked = with_role(points, "fit")
-    fitted = asked.dropna(subset=["y"])
+    fit_runs = with_role(points, "fit")
+    fitted = fit_runs.dropna(subset=["y"])
     if fitted[x].nunique() < LEAST_SIZES:
         raise UserError(
             f"{column}: {fitted[x].nunique()} different {x} of runs with the role fit have it; a"
@@ -90,7 +90,7 @@ def judge(
         )
     law = fit(
         LAW,
-        asked[asked["y"].notna() | asked["y_at_least"].notna()].drop(columns="loss"),
+        fit_runs[fit_runs["y"].notna() | fit_runs["y_at_least"].notna()].drop(columns="loss"),
         x=x,
         columns={"loss": "y"},
         resamples=resamples,

@@ -79,8 +79,8 @@ def _holm(p: pd.Series) -> pd.Series:
 def _chance_of_lead(runs: pd.DataFrame, name: str, columns: int) -> float:
     """Chance of a lead over N of the best of so many columns, if it orders runs no more closely.
 
-    Of the difference of both sizes of tau over the same runs, by the jackknife: each run is left out
-    in turn, and Student's distribution has what is left (Arvesen 1969, for U statistics).
+    By the jackknife of the difference between both sizes of tau over the same runs: each run is
+    left out in turn, with Student's distribution (Arvesen 1969, for U statistics).
     """
     from scipy.special import stdtr
     from scipy.stats import kendalltau
