@@ -88,7 +88,7 @@ class RunDetails:
     Attributes
     ----------
     table : DataFrame
-        One row a run, its name in ``run_id``.
+        One row per run, its name in ``run_id``.
     curves : mapping of str to (steps, losses)
     """
 
