@@ -34,7 +34,8 @@ from teams import peak_bytes
 
 from scalinglab.scaling.engine.steps import captured
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.trainer.checkpoint import (
     Checkpoint,
     load_checkpoint,

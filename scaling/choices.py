@@ -11,14 +11,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from scalinglab.scaling.fields import (
-    ConfigError,
-    defaults,
-    join_path,
-    keys_of,
-    once_per_class,
-    unknown_key,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import defaults, join_path, keys_of, once_per_class, unknown_key
 
 
 def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> type:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.scaling.choices import chosen_class, conditional_keys, is_used, no_such_key
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import (
-    ConfigError,
     check_value,
     defaults,
     historic_values,

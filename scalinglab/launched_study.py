@@ -1,7 +1,7 @@
-"""What there is of a launched study: its state, its failures, its records.
+"""A launched study: its state, its failures, its records.
 
-Nothing here plans or fits, so the verbs that look after a launched study start without what those
-need: `scalinglab.study.Study`, which does all, is twice as long to import.
+Nothing here plans or fits, so that verbs such as ``status`` and ``logs`` start at once:
+`scalinglab.study.Study`, which does all, takes twice as long to import.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class LaunchedStudy:
     Attributes
     ----------
     name : str
-        Of the study, and of its folder below ``outputs/studies``.
+        The study's name, and that of its folder below ``outputs/studies``.
     outputs : Path
-        Where everything is written.
+        The folder of all runs and studies.
     screen : Screen or None
-        Where progress is told; None is standard output.
+        Where progress is shown; None is standard output.
     """
 
     name: str
@@ -66,11 +66,11 @@ class LaunchedStudy:
         return causes(self.outputs, self.name)
 
     def given_up(self) -> dict[str, str]:
-        """run_id -> why the latest launch tries a run no more."""
+        """run_id -> why the latest launch does not retry the run."""
         return given_up(self.outputs, self.name)
 
     def watch(self) -> None:
-        """Tell what changes until every run has ended, also of a study that is still planned."""
+        """Show what changes until every run has ended; the study may still be planned."""
         watch_study(self.screen or Screen(), self.outputs, self.name)
 
     def stored_plan(self) -> StoredPlan:
@@ -78,7 +78,7 @@ class LaunchedStudy:
         return read_plan(self.outputs, self.name)
 
     def results(self) -> pd.DataFrame:
-        """One row a finished run, diverged ones included: what ``runs.parquet`` holds.
+        """One row a finished run, diverged ones included, as in ``runs.parquet``.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class LaunchedStudy:
         return pd.read_parquet(self.collect()[0])
 
     def curves(self) -> pd.DataFrame:
-        """One row a step of each finished run: what ``curves.parquet`` holds.
+        """One row a step of each finished run, as in ``curves.parquet``.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class LaunchedStudy:
         return pd.read_parquet(self.collect()[1])
 
     def collect(self) -> tuple[Path, Path]:
-        """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
+        """Write ``runs.parquet`` and ``curves.parquet``; only new records are read."""
         return collect(self.outputs, self.name)
 
     def export(
@@ -109,41 +109,40 @@ class LaunchedStudy:
         Parameters
         ----------
         to : path
-            The folder in which each run gets one of its own.
+            The folder in which each run gets a folder.
         runs : str
-            A selection, as ``scaling logs`` takes it.
+            A selection, as of ``scaling logs``.
         form : str
-            What they are to be: ``llama``, ``qwen3``, ``scaling_laboratory``, or ``auto``.
+            The format: ``llama``, ``qwen3``, ``scaling_laboratory``, or ``auto``.
         step : int, optional
-            Of the checkpoints; default: the last.
+            The step of the checkpoints; default: the last.
 
         Raises
         ------
         ConfigError
             If no run is selected, a network does not fit the form, or a checkpoint is gone.
         """
-        stored = self.stored_plan().runs
-        if runs == State.DONE:  # says what there is instead, and the way on
-            # Here, because status and logs need no table.
+        planned = self.stored_plan().runs
+        if runs == State.DONE:  # without a finished run, its sentence says what to do
+            # Imported here, because status and logs need no table.
             from scalinglab.analysis.tables.runs import load
             from scalinglab.analysis.tables.study_runs import require
 
             require(load(self.outputs, study=self.name), self.outputs, self.name)
-        chosen = select(stored, runs)
-        # Here, because torch and safetensors belong to extras.
+        folders = [run.folder for run in select(planned, runs)]
+        # Imported here, because torch and safetensors belong to extras.
         with needs_extra("exporting a checkpoint"):
             from scalinglab.scaling.engine.export.export import check_exports, export
-        folders = [run.folder for run in chosen]
         check_exports(folders, Path(to), form, step)
         return [export(folder, Path(to), form, step) for folder in folders]
 
     def cancel(self, runs: str | None = None) -> list[str]:
-        """Stop the study, or the runs that a selection names; everything is saved first.
+        """Stop the study, or the runs of a selection; everything is saved first.
 
         Returns
         -------
         list of str
-            What was done, a sentence a launch or run.
+            A sentence about each launch or run that was stopped.
         """
         if runs is None:
             return cancel_study(self.outputs, self.name)

@@ -137,13 +137,13 @@ def compare_arms(
     )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(comparison, warnings=(*comparison.warnings, lacking))
-    how = {"arm": "_arm", "mix_fingerprints": True, **options}
+    arm_options = {"arm": "_arm", "mix_fingerprints": True, **options}
     fit_options: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
     cluster = pair_label(runs).to_numpy()
     fits = []
     for floor, together in floors_to_fit(law, shared):
-        one = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **how)
-        fits.append((floor, of_both_arms(one, runs)))
+        joint = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **arm_options)
+        fits.append((floor, of_both_arms(joint, runs)))
     result, ladder = fits[0][1], Ladder.of(runs)
     top = largest_measured(result, ladder)
     at = list(budgets) or [times * top for times in _BEYOND]
@@ -152,7 +152,7 @@ def compare_arms(
     return replace(
         comparison,
         result=result,
-        sharing=sharing_tests(law, runs, how),
+        sharing=sharing_tests(law, runs, arm_options),
         scales=scales,
         multipliers=worth,
         verdicts=verdicts(worth),
@@ -261,8 +261,8 @@ def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
 def _of_settings(differences: pd.DataFrame) -> list[str]:
     if differences.empty:
         return []
-    other = differences[~differences["intended"]]
-    if other.empty:
+    unintended = differences[~differences["intended"]]
+    if unintended.empty:
         return []
-    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
+    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in unintended.head(6).itertuples())
     return [f"the arms differ in more than the one setting: {text}"]

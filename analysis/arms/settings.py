@@ -70,7 +70,9 @@ def runs_by_arm(
 def _keys_of(outputs: str | Path, runs: pd.DataFrame) -> set[str]:
     """The keys of the configurations of runs."""
     folders = (RunFolder(Path(outputs) / "runs" / run_id) for run_id in runs["run_id"])
-    return {key for one in folders if one.exists() for key in flatten(one.settings().config)}
+    return {
+        key for folder in folders if folder.exists() for key in flatten(folder.settings().config)
+    }
 
 
 def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
@@ -116,10 +118,10 @@ def arm_settings(
     both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
     differing: dict[str, tuple[Any, Any]] = {}
     for pair in both.to_dict("records"):
-        one, other = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
-        for key in sorted(one | other):
-            if one.get(key) != other.get(key):
-                differing.setdefault(key, (one.get(key), other.get(key)))
+        settings_a, settings_b = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
+        for key in sorted(settings_a | settings_b):
+            if settings_a.get(key) != settings_b.get(key):
+                differing.setdefault(key, (settings_a.get(key), settings_b.get(key)))
     meant = _meant(intended, differing)
     rows = [(key, a, b, _belongs(key, meant)) for key, (a, b) in differing.items()]
     return pd.DataFrame(rows, columns=["key", "a", "b", "intended"])

@@ -168,7 +168,7 @@ def approaches_of_fit(
     columns: Mapping[str, Any] | None = None,
     exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
-    **asked: Any,
+    **options: Any,
 ) -> Approaches:
     """All approaches for the table that a law was fitted to; the fit is the surface.
 
@@ -186,7 +186,7 @@ def approaches_of_fit(
     ).rows
     points = as_law_columns(with_multiples(table.iloc[row_numbers], columns), columns or {})
     surface = replace(law, columns={name: name for name in law.columns})
-    return compare_approaches(points, budgets, surface=surface, **asked)
+    return compare_approaches(points, budgets, surface=surface, **options)
 
 
 def other_approaches(
@@ -198,9 +198,9 @@ def other_approaches(
     """
     if allocation is None:
         return None
-    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
+    finished = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     approaches = compare_approaches(
-        done,
+        finished,
         allocation.table["C"],
         surface=law,
         allocation=allocation,
@@ -270,8 +270,8 @@ def _refused(minima: Minima, by_envelope: Envelope) -> pd.DataFrame:
         for row in minima.table[minima.table["refused"] != ""].to_dict("records")
     ]
     if len(minima.found) < 2:
-        why = f"{len(minima.found)} budgets with a minimum: a power law needs two"
-        rows.append({"approach": NAMES[2], "C": np.nan, "why": why})
+        reason = f"{len(minima.found)} budgets with a minimum: a power law needs two"
+        rows.append({"approach": NAMES[2], "C": np.nan, "why": reason})
     if by_envelope.refused:
         rows.insert(0, {"approach": NAMES[1], "C": np.nan, "why": by_envelope.refused})
     return pd.DataFrame(rows, columns=["approach", "C", "why"])
@@ -304,7 +304,7 @@ def _bias(
 def refusals_in_words(refused: pd.DataFrame) -> list[str]:
     """What no approach could be made of, a sentence for each reason."""
     sentences = []
-    for (approach, why), rows in refused.groupby(["approach", "why"], sort=False):
+    for (approach, reason), rows in refused.groupby(["approach", "why"], sort=False):
         low, high = rows["C"].min(), rows["C"].max()
         between = f"C = {low:.3g}" if len(rows) == 1 else f"C = {low:.3g} to {high:.3g}"
         budgets = (
@@ -312,5 +312,5 @@ def refusals_in_words(refused: pd.DataFrame) -> list[str]:
             if np.isnan(low)
             else (f"{len(rows)} budget{'s' if len(rows) > 1 else ''} ({between}) ")
         )
-        sentences.append(f"approach {approach}, {budgets}refused: {why}")
+        sentences.append(f"approach {approach}, {budgets}refused: {reason}")
     return sentences

@@ -1,8 +1,8 @@
 """The best mixture from runs of several mixtures, and what choosing by such a law costs.
 
-A law of the shares for each validation set, the shares of least mean loss under a cap of epochs, and
-the test on mixtures that were trained but not fitted (role ``held_out``): among them the law chooses
-one, and what that costs over the best of them is the regret.
+A law of the shares for each validation set, the shares of least mean loss under a cap of epochs,
+and the test on mixtures that were trained but not fitted (role ``held_out``): the law chooses one
+of them, and its loss above that of the best of them is the regret.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.trials import trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -48,6 +48,8 @@ class Mixtures:
         Of each validation set in the mean; they sum to 1.
     least : float
         The least relative difference of the mean loss that seeds do not hide; infinite without any.
+    edges : list of str
+        Where the best learning rate is the end of its grid.
     """
 
     table: pd.DataFrame
@@ -55,6 +57,7 @@ class Mixtures:
     targets: list[str]
     weights: np.ndarray
     least: float
+    edges: list[str]
 
     @property
     def cells(self) -> list[pd.DataFrame]:
@@ -175,6 +178,7 @@ def mixtures_of(
         by = [arm, "N", "D", *(["lr"] if "lr" in runs else [])]
         scatter = seed_scatter(runs[np.isfinite(runs["loss"])], by=by)
         least = least_effect(scatter.noise, scatter.seeds, scatter.spare)
+    edges = edge_warnings(runs, [arm, "N", "D"], "mixtures, sizes and lengths")
     runs = trials_chosen(runs, arm)
     runs = runs[np.isfinite(runs["loss"])]
     roles = runs["role"] if "role" in runs else pd.Series("", runs.index)
@@ -182,7 +186,7 @@ def mixtures_of(
     keys = [runs[arm], runs["N"], runs["D"], held_out.rename("held_out")]
     table = runs[[*shares, *losses]].groupby(keys).mean().reset_index()
     table["mean"] = (table[losses] * weight).sum(axis=1)
-    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, weight, least)
+    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, weight, least, edges)
 
 
 def choose_mixture(
@@ -237,7 +241,7 @@ def choose_mixture(
     caps = None if epochs is None else caps_of(_unique(runs, found.pools, unique), epochs, D)
     at = {"N": N, "D": D} if planned else {}
     best = best_mixture(laws, weights=weights, caps=caps, level=level, **at)
-    test, regret, warnings = [], None, []
+    test, regret, warnings = [], None, [*found.edges]
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}

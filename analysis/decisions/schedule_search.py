@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 
 from scalinglab.analysis.fitting.peaks import other_peak_in_words, peaks_in_words
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.left_out import few_curves_in_words, unseen_half_width
+from scalinglab.analysis.intervals.left_out import few_curves_in_words
 from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
@@ -130,8 +130,11 @@ def best_schedule(
     judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
     last = _last_losses(result, result.params_and_draws(), judged, N)
     refitted = result.left_out.params if refits else result.left_out.params[:0]
-    others = _last_losses(result, refitted, judged, N) if len(refitted) else {}
-    gains = pd.DataFrame([_gain(result, name, last, others, level) for name in usual])
+    refitted_losses = _last_losses(result, refitted, judged, N) if len(refitted) else {}
+    half_width = _unseen_half_width(result, judged["best"], N, level)
+    gains = pd.DataFrame(
+        [_gain(result, name, last, refitted_losses, level, half_width) for name in usual]
+    )
     return BestSchedule(
         course.table(values),
         judged["best"],
@@ -259,23 +262,35 @@ def _loss(result: Result, lr: Array, N: float | None, level: float) -> dict[str,
     return {name: float(value) for name, value in ({"loss": prediction["loss"]} | ends).items()}
 
 
+def _unseen_half_width(result: Result, lr: Array, N: float | None, level: float) -> float:
+    """How far the last loss of a schedule may be off, in logarithms."""
+    frame = _frame("best", lr, N)
+    is_last = np.arange(len(frame)) == len(frame) - 1
+    half = result.unseen_half_width(result.law.read(frame, is_last), level)
+    return float(np.ravel(half)[-1])
+
+
 def _gain(
     result: Result,
     name: str,
     last: Mapping[str, Array],
-    others: Mapping[str, Array],
+    refitted_losses: Mapping[str, Array],
     level: float,
+    half_width: float,
 ) -> dict[str, Any]:
     gain, best = last[name] - last["best"], float(last["best"][0])
     row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
     row |= values_with_intervals({"gain": gain}, level, resampled=len(result.draws) > 0)
     if "gain_lower" in row:  # the miss on the one schedule is hardly that on the other
-        missed = result.left_out.missed
-        miss = best * result.calibration_factor * float(unseen_half_width(0.0, missed, level))
+        miss = best * result.calibration_factor * half_width
         row["gain_lower"] = min(row["gain_lower"], row["gain"] - miss)
         row["gain_upper"] = max(row["gain_upper"], row["gain"] + miss)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
-    agree = float(np.mean(others[name] > others["best"])) if others else np.nan
+    agree = (
+        float(np.mean(refitted_losses[name] > refitted_losses["best"]))
+        if refitted_losses
+        else np.nan
+    )
     certain = share >= _CERTAIN and agree == 1 and row["gain_lower"] > 0
     return row | {"share": share, "refits_agree": agree, "certain": bool(certain)}
 
@@ -288,13 +303,13 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
         )
     unsure = gains.loc[~gains["certain"], "over"].tolist()
     if unsure:
-        why = (
+        reason = (
             ": no fits without one curve each were made"
             if gains["refits_agree"].isna().all()
             else ""
         )
         sentences.append(
-            f"it is not certain that this schedule gains over {', '.join(unsure)}{why}"
+            f"it is not certain that this schedule gains over {', '.join(unsure)}{reason}"
         )
     peaks = result.settings["peaks"]
     of_curves = (

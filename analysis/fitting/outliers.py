@@ -111,7 +111,7 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
         )
         for i in np.flatnonzero(sigmas)
     ]
-    return sorted(outliers, key=lambda one: -one.sigmas)
+    return sorted(outliers, key=lambda outlier: -outlier.sigmas)
 
 
 def outlier_warnings(
@@ -130,22 +130,22 @@ def outlier_warnings(
     if not outliers:
         return []
     named = "; ".join(
-        f"{one.name}: {one.measured:.4g} measured, {one.predicted:.4g} predicted,"
-        f" {one.sigmas:.0f} robust sigmas"
-        for one in outliers[:_NAMED]
+        f"{outlier.name}: {outlier.measured:.4g} measured, {outlier.predicted:.4g} predicted,"
+        f" {outlier.sigmas:.0f} robust sigmas"
+        for outlier in outliers[:_NAMED]
     )
     more = f" and {len(outliers) - _NAMED} more" if len(outliers) > _NAMED else ""
     are = "1 point lies" if len(outliers) == 1 else f"{len(outliers)} points lie"
-    out = np.zeros(len(data), bool)
-    out[points.rows[[one.place for one in outliers]]] = True
+    is_outlier = np.zeros(len(data), bool)
+    is_outlier[points.rows[[outlier.place for outlier in outliers]]] = True
     they = "it" if len(outliers) == 1 else "them"
     try:
-        change = _change(result, refit(~out))
+        change = _change(result, refit(~is_outlier))
     except UserError as error:
         change = f"there is no fit: {error}"
     return [
         f"{are} far from the law ({named}{more}). Without {they} {change}"
-        f"{_way(result, data, out, they)}"
+        f"{_way(result, data, is_outlier, they)}"
     ]
 
 
@@ -161,14 +161,14 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
         cost = 6 * tops["N"] * tops["D"]
         sizes = np.geomspace(tops["N"] * 1e-5, tops["N"] * 1e3, 801)
 
-        def best(params: Array, one: Result) -> Array:
-            loss = one.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
+        def best(params: Array, fitted: Result) -> Array:
+            loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
             return sizes[np.argmin(loss, axis=-1)]
 
         return f"the best N at C = {cost:.3g}", best
     if set(result.law.columns) - set(tops):
-        return "the root mean square of the residuals", lambda _, one: np.array(
-            [np.sqrt(np.mean(one.residuals**2))]
+        return "the root mean square of the residuals", lambda _, fitted: np.array(
+            [np.sqrt(np.mean(fitted.residuals**2))]
         )
     scales = [name for name in tops if name in ("N", "D", "C", "x")] or [*tops]
     columns = {
@@ -176,8 +176,8 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
         for name, high in tops.items()
     }
 
-    def far(params: Array, one: Result) -> Array:
-        return one.law.predict(params, columns)[:, 0]
+    def far(params: Array, fitted: Result) -> Array:
+        return fitted.law.predict(params, columns)[:, 0]
 
     where = ", ".join(f"{name} = {columns[name][0]:.3g}" for name in columns)
     return f"the {result.law.response} predicted at {where}", far
@@ -190,16 +190,16 @@ def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
     return f"{value} ({low:.3g} to {high:.3g})" if np.isfinite(low) else value
 
 
-def _way(result: Result, data: pd.DataFrame, out: Array, they: str) -> str:
+def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:
     """The ``exclude=`` that leaves out these rows and no other; empty if none can be told."""
-    for condition in _conditions(result, data[out]):
+    for condition in _conditions(result, data[is_outlier]):
         if len(condition) > _LONGEST:  # nobody reads it, or could type it
             continue
         try:
             met = rows_that_meet(data, condition)
         except ConditionError:
             continue
-        if (met == out).all():
+        if (met == is_outlier).all():
             rule = exclude_rule(condition)
             return f"; {rule} leaves {they} out (in a shell: {shlex.quote(rule)})"
     return ""

@@ -26,6 +26,7 @@ _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
 _DIAGNOSIS = {"alone": "full_searches"}  # key of a file -> field, where they differ
 _COUNTS = ("held_out_points", "held_out_origins")  # of a mixture
+_OF_LEVERAGE = ("leverage", "moved")  # of curves left out
 _OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
 
 
@@ -50,6 +51,7 @@ def to_dict(result: FittedLaw) -> dict:
             "runs": list(result.left_out.runs),
             "missed": result.left_out.missed.tolist(),
             "params": result.left_out.params.tolist(),
+            **_leverage(result.left_out),
         },
         "warnings": list(result.warnings),
         "residuals": result.residuals.tolist(),
@@ -157,7 +159,14 @@ def _read_left_out(stored: dict | None, parameters: int) -> LeftOutRuns:
         runs=tuple(stored["runs"]),
         missed=np.array(stored["missed"], float),
         params=np.array(stored["params"], float).reshape(-1, parameters),
+        **{name: np.array(stored[name], float) for name in _OF_LEVERAGE if name in stored},
     )
+
+
+def _leverage(left_out: LeftOutRuns) -> dict[str, list]:
+    """Only where it is known."""
+    arrays = {name: getattr(left_out, name) for name in _OF_LEVERAGE}
+    return {name: array.tolist() for name, array in arrays.items() if array is not None}
 
 
 def write_fit(result: FittedLaw, path: str | Path) -> None:

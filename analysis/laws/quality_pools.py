@@ -90,7 +90,7 @@ def _growth(D: Array, U: Array, discount: Array) -> Array:
     passes = np.floor(D / U)  # whole ones
     k = np.arange(2, max(2, int(min(passes.max(initial=1), FIRST_PASSES)) + 1))
     added = discount[..., None] ** (k - 1) * np.log(k / (k - 1))
-    whole = np.where(k <= passes[..., None], added, 0).sum(-1)
-    whole = whole + later_passes(discount, passes)
+    past_epochs = np.where(k <= passes[..., None], added, 0).sum(-1)
+    past_epochs = past_epochs + later_passes(discount, passes)
     current = discount**passes * np.log(D / (np.maximum(passes, 1) * U))
-    return np.log(np.minimum(D, U)) + np.where(passes > 0, whole + current, 0)
+    return np.log(np.minimum(D, U)) + np.where(passes > 0, past_epochs + current, 0)

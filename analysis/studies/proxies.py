@@ -103,13 +103,13 @@ def _chance_of_lead(runs: pd.DataFrame, name: str, columns: int) -> float:
 
 def _sentence(table: pd.DataFrame, runs: pd.DataFrame) -> str:
     size = table[table["column"] == "N"].iloc[0]
-    others = table[(table["column"] != "N") & (table["p corrected"] < CHANCE)]
-    if others.empty:
+    other_columns = table[(table["column"] != "N") & (table["p corrected"] < CHANCE)]
+    if other_columns.empty:
         return (
             "no column orders the runs as their losses do beyond chance"
             f" (N alone: tau {size['tau']:.2f})"
         )
-    best = others.iloc[0]
+    best = other_columns.iloc[0]
     columns = len(table) - 1
     if not abs(best["tau"]) > abs(np.nan_to_num(size["tau"])):
         against = ", no more closely than N alone"

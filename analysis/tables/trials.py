@@ -96,18 +96,43 @@ def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
         return runs
     best = at_best_lr(runs, cell)
     cells = pd.MultiIndex.from_frame(runs[cell])
-    others = runs[~cells.isin(pd.MultiIndex.from_frame(best[cell]))]
-    others = others[np.isfinite(others["loss"].astype(float))]
-    return pd.concat([best, at_best_lr(others, cell)]).sort_index(kind="stable")
+    other_trials = runs[~cells.isin(pd.MultiIndex.from_frame(best[cell]))]
+    other_trials = other_trials[np.isfinite(other_trials["loss"].astype(float))]
+    return pd.concat([best, at_best_lr(other_trials, cell)]).sort_index(kind="stable")
 
 
 def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> tuple[int, int]:
     """Cells whose best learning rate is the end of three or more, and how many cells there are."""
     ends, cells = 0, list(groups_of(runs, list(cell)))
-    for _, own in cells:
-        trials = own.groupby(trial_columns(own, cell))[loss]
+    for _, cell_runs in cells:
+        trials = cell_runs.groupby(trial_columns(cell_runs, cell))[loss]
         means = trials.agg(lambda losses: losses.mean(skipna=False)).fillna(np.inf)
         means = means.groupby("lr").min()
         is_end = means.idxmin() in (means.index[0], means.index[-1])
         ends += bool(len(means) > 2 and np.isfinite(means.min()) and is_end)
     return ends, len(cells)
+
+
+def edge_warnings(
+    runs: pd.DataFrame, cell: Sequence[str], of: str, loss: str = "loss", where: str = ""
+) -> list[str]:
+    """A sentence, if the best learning rate of any cell is the end of three or more.
+
+    Parameters
+    ----------
+    runs, cell, loss
+        As for `at_best_lr`.
+    of : str
+        What cells are, in words.
+    where : str
+        With which the sentence begins.
+    """
+    if "lr" not in runs or runs["lr"].isna().any():
+        return []
+    ends, cells = at_the_edge(runs, cell, loss)
+    if not ends:
+        return []
+    return [
+        f"{where}the best learning rate is the end of its grid at {ends} of {cells} {of}: rates"
+        " beyond it may do better than is said"
+    ]

@@ -67,7 +67,7 @@ def judge(
     >>> runs = pd.concat(
     ...     pd.DataFrame({"arm": name, "N": (C / 120) ** 0.5, "D": 20 * (C / 120) ** 0.5,
     ...                   "seed": np.tile(range(4), 4),
-    ...                   "loss": (1.7 + (m * C / 1e18) ** -0.15) * np.exp(rng.normal(0, 1e-3, 16))})
+    ...                   "loss": 1.7 + (m * C / 1e18) ** -0.15 + rng.normal(0, 3e-3, 16)})
     ...     for name, m in (("adamw", 1.0), ("muon", 1.3)))
     >>> question = TransferQuestion(
     ...     baseline="adamw", candidate="muon", at=1e21, tuning="elsewhere")

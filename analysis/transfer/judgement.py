@@ -181,7 +181,10 @@ def _as_numbers(of: Interval) -> dict[str, float]:
 
 
 def _as_factor(of: Interval) -> dict[str, float]:
-    return {name: float(np.exp(min(value, 700.0))) for name, value in _as_numbers(of).items()}
+    if not np.isfinite(of.half_width):  # no interval yet: no ends either
+        return {"value": float(np.exp(of.value)), "lower": np.nan, "upper": np.nan}
+    with np.errstate(over="ignore"):
+        return {name: float(np.exp(value)) for name, value in _as_numbers(of).items()}
 
 
 def _times(of: Interval) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import exclude_advice, mid_schedule, unfinished
-from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.numbers import as_floats, booleans_in
 from scalinglab.analysis.tables.typed import names_of, records_of
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
@@ -51,6 +51,8 @@ def ladder_runs(
     for word, name in zip(("baseline", "candidate"), arms, strict=True):
         if name not in names:
             raise UserError(f"{word} = {name!r} has no run{nearest(name, names)}")
+    if "fresh" in data:
+        data = data.assign(fresh=booleans_in(data, "fresh"))
     runs = as_floats(data).assign(**{ARM: labels})[labels.isin(list(arms))]
     runs = _without(runs.reset_index(drop=True), exclude)
     if "status" in runs:

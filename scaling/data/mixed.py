@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
 from scalinglab.scaling.data.excerpt import WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.order import DataOrder, PassOrder
@@ -18,9 +17,13 @@ from scalinglab.scaling.data.pools import MixedOrder, Pool, PooledStore
 from scalinglab.scaling.data.selection import KEYS, SelectedStore, columns_of, selected
 from scalinglab.scaling.data.sources import irreducible_loss, open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.read_options import from_dict
+from scalinglab.scaling.records.data_spec import DataSpec, PoolSpec
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.spec import DataSpec, PoolSpec, RunSpec
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 

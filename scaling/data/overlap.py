@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalinglab.scaling.data.verify import TokenFile
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 STRETCH = 200  # bytes of a stretch that is compared
 _SHORTEST, _LONGEST = 8, 256  # tokens of it

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.scaling.data.store import Pieces
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tokenizers.tokenizer import narrowest
 
 _PIECE = 1 << 24  # tokens in memory at once

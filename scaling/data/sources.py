@@ -9,16 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, DataConfig, TokenizerConfig, from_dict
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
-from scalinglab.scaling.data.store import TokenStore, write_store
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.write_store import write_store
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
@@ -136,7 +138,7 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
 
 
 def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
-    """What decides the text that a tokenizer is trained on: what else is kept or refused does not."""
+    """The options of a source that decide which text a tokenizer is trained on."""
     made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k not in _NO_TEXT}
     for key in ("scores", "score_versions"):

@@ -15,7 +15,7 @@ from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, TokenFile, content_of, ends_file
 from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tokenizers.artefact import Artefact
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 

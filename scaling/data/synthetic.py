@@ -13,7 +13,8 @@ import numpy as np
 
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, setting
 from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.tasks.synthetic import check_task, problems
 

@@ -19,7 +19,8 @@ import numpy as np
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus, Pieces
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 _BLOCK = 65_536  # bytes

@@ -18,14 +18,8 @@ from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
 from scalinglab.scaling.data.shards import Shard, check_stated, ends_of, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    FRACTION,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import folders_in
 
 

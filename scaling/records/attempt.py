@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scalinglab.scaling.records.damage import Shape
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.processes import Process
-from scalinglab.scaling.records.spec import known_fields
 from scalinglab.scaling.records.state import Outcome
 
 _NUMBER = (int, float)

@@ -21,7 +21,8 @@ from scalinglab.scaling.records.atomic import create_exclusive, server_time, wri
 from scalinglab.scaling.records.damage import sealed
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.processes import this_process
-from scalinglab.scaling.records.run_folder import RunFolder, file_hash
+from scalinglab.scaling.records.run_end import file_hash
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 
 BEATS_A_LEASE = 6

@@ -20,7 +20,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from scalinglab.scaling.config import DataConfig, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.model.architecture import NetworkOptions
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS

@@ -10,7 +10,7 @@ from typing import Any
 from scalinglab.scaling.fields import ABOVE_0, setting
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, reading, tell
-from scalinglab.scaling.records.spec import known_fields
+from scalinglab.scaling.records.data_spec import known_fields
 
 _PLAN: Shape = {"plan_version": int, "study": {"name": str}, "execution": dict, "runs": list}
 _RUN: Shape = {"run_id": str, "roles": list, "pins": list}

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.curve import Curve, bits_per_byte, measured_columns
 from scalinglab.scaling.records.damage import Shape, check_shape, reading
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.initial_weights import KEY
-from scalinglab.scaling.records.spec import RunSpec, known_fields
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.stability import stability
 from scalinglab.scaling.records.state import State
 

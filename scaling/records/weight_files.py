@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import create_folder
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.initial_weights import WEIGHTS, first_of

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import PooledManifest, pool_data
 from scalinglab.scaling.data.selection import KEYS, chosen_of
 from scalinglab.scaling.data.store import window_count
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.schedule.pieces import Piece, is_flat, plain, settled
 from scalinglab.scaling.schedule.room import Room

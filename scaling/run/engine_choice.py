@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.engines import AUTO
 
@@ -16,7 +18,7 @@ from scalinglab.scaling.run.engines import AUTO
 COMPILED_FROM = 3e15  # FLOPs of a run, between the two
 
 
-def choose_engine(execution: ExecutionConfig, flops: float) -> str:
+def choose_engine(execution: ExecutionConfig, flops: float, network: Network) -> str:
     """Name of the engine for a run.
 
     On a CPU eager steps; on one GPU captured ones, and those of long runs compiled first. A choice
@@ -28,10 +30,12 @@ def choose_engine(execution: ExecutionConfig, flops: float) -> str:
         How the run is executed.
     flops : float
         Training FLOPs of the whole run.
+    network : Network
+        Some parts are trained by eager steps alone.
     """
     if execution.engine != AUTO:
         return execution.engine
-    if execution.device == "cpu":
+    if execution.device == "cpu" or (isinstance(network, Architecture) and network.alone):
         return "eager"
     # What torch.compile chooses by timing it is not the same each time.
     compiled = flops >= COMPILED_FROM and not execution.deterministic
@@ -43,4 +47,4 @@ def choose_engine(execution: ExecutionConfig, flops: float) -> str:
 def with_engine(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
     """The execution with the engine that trains a run."""
     flops = flops_per_token(run.flops) * run.tokens
-    return replace(execution, engine=choose_engine(execution, flops))
+    return replace(execution, engine=choose_engine(execution, flops, run.architecture))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig
+from scalinglab.scaling.config import InitFromConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import tensor_sizes
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.initial_weights import InitialWeights, first_of
@@ -21,8 +22,7 @@ from scalinglab.scaling.records.weight_files import (
 )
 
 Size = tuple[int, ...]
-# Name -> size; None of a buffer, whose size only its network knows.
-Sizes = Mapping[str, Size | None]
+Sizes = Mapping[str, Size]
 _BLOCK, _LAYER = r"blocks.\1.", r"model\.layers\.(\d+)\."
 # What Llama and Qwen3 of transformers call their tensors -> what they are here.
 _TRANSFORMERS = {
@@ -59,15 +59,20 @@ class Match:
 
 
 def sizes_of(network: Network) -> Sizes:
-    """What of a network a checkpoint has weights of, by name."""
+    """What a checkpoint of a network has, by name: parameters, and buffers of its own."""
     if isinstance(network, ModuleNetwork):
         census = network.census
-        tensors: dict[str, Size | None] = {n: tuple(t.size) for n, t in census.tensors.items()}
-        return tensors | dict.fromkeys(census.buffers)
+        return {name: tuple(t.size) for name, t in census.tensors.items()} | dict(census.buffers)
     return {name: tuple(size) for name, size in tensor_sizes(network).items()}
 
 
-def match(there: Sizes, here: Sizes, names: Mapping[str, str], source: str) -> Match:
+def match(
+    there: Sizes,
+    here: Sizes,
+    names: Mapping[str, str],
+    source: str,
+    buffers: Collection[str] = (),
+) -> Match:
     """Find the tensor of each parameter.
 
     Parameters
@@ -78,6 +83,8 @@ def match(there: Sizes, here: Sizes, names: Mapping[str, str], source: str) -> M
         Name or regular expression there -> name here; a name of none is itself.
     source : str
         In words, for messages.
+    buffers : collection of str
+        Of what the run has; one that no tensor is for is as the network makes it, and not left.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def match(there: Sizes, here: Sizes, names: Mapping[str, str], source: str) -> M
             f"{first_of(list(there))} there and {first_of(list(here))} here: say which is which in "
             "init_from.names"
         )
-    left = tuple(name for name, size in here.items() if name not in pairs and size is not None)
+    left = tuple(name for name in here if name not in pairs and name not in buffers)
     return Match(pairs, left, tuple(unused))
 
 
@@ -121,7 +128,7 @@ def _check_sizes(pairs: Mapping[str, str], there: Sizes, here: Sizes, source: st
     wrong = [
         f"{there_name} is {_by(there[there_name])} there and {_by(here[name])} here"
         for name, there_name in pairs.items()
-        if None not in (there[there_name], here[name]) and there[there_name] != here[name]
+        if there[there_name] != here[name]
     ]
     if wrong:
         raise ConfigError(
@@ -131,8 +138,8 @@ def _check_sizes(pairs: Mapping[str, str], there: Sizes, here: Sizes, source: st
         )
 
 
-def _by(size: Size | None) -> str:
-    return " x ".join(f"{n:,}" for n in size or ()) or "one number"
+def _by(size: Size) -> str:
+    return " x ".join(f"{n:,}" for n in size) or "one number"
 
 
 def matched(
@@ -147,7 +154,8 @@ def matched(
     """
     _check_names(config.names, there, weights.source)
     names = _ordered(there, {**config.names, **weights.names, **config.names})
-    result = match(there, sizes_of(network), names, weights.source)
+    buffers = network.census.buffers if isinstance(network, ModuleNetwork) else ()
+    result = match(there, sizes_of(network), names, weights.source, buffers)
     return replace(
         weights, names=names, matched=len(result.pairs), left=result.left, unused=result.unused
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.registry import Registry, instance_of
 
@@ -44,7 +44,11 @@ MEASUREMENTS.register("noise_scale")(
     Measurement(("noise_scale", "gradient_signal", "gradient_noise"))
 )
 MEASUREMENTS.register("activations")(Measurement(("activation_rms.*",)))
-MEASUREMENTS.register("logits")(Measurement(("logit_rms", "logit_max")))
+MEASUREMENTS.register("logits")(Measurement(("logit_rms", "logit_max", "log_partition")))
+MEASUREMENTS.register("attention")(
+    Measurement(("attention_logit_max", "attention_logit_max.*", "attention_entropy.*"))
+)
+MEASUREMENTS.register("gradients")(Measurement(("gradient_rms_min", "gradient_rms.*")))
 MEASUREMENTS.register("updates")(Measurement(("weight_rms.*", "update_rms.*")))
 MEASUREMENTS.register("singular_values")(Measurement(("top_singular_value.*",)))
 # What the parts of the blocks tell of themselves: measured wherever a part has something to tell.

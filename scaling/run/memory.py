@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from scalinglab.scaling.config import RunConfig
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.module import ModuleNetwork, Network
@@ -99,7 +99,8 @@ def activation_floats(architecture: Network, batch: int, options: StepOptions) -
     block = IN_PASSING * _block_floats(architecture)
     # Of what is computed again the inputs are kept, and one block at a time is there.
     passes = architecture.passes
-    blocks = passes * shape.width + block if options.recompute else passes * block
+    inputs = architecture.residual_part.stream_floats(architecture)
+    blocks = passes * inputs + block if options.recompute else passes * block
     head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
     return tokens * blocks + head
 

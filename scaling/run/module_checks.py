@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
 
 # Measurements that look at the modules and names of the shipped network.

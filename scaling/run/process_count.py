@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.run.engines import allowed_engines, engine_definition
 
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, one_of
+from scalinglab.scaling.config import InitFromConfig, RunConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
 from scalinglab.scaling.data.selection import KEYS
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
@@ -31,7 +33,7 @@ from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine
 from scalinglab.scaling.run.measurement_checks import check_measurements
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
-from scalinglab.scaling.run.part_checks import check_parts
+from scalinglab.scaling.run.part_checks import check_engine_of_parts, check_parts
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -160,6 +162,7 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
             check_module(architecture, config)
         else:
             check_parts(architecture)
+            check_engine_of_parts(architecture, config.execution.engine)
             _check_documents(architecture, manifest)
         check_measurements(config.execution, architecture)
         for part in architecture.parts:

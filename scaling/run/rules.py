@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scalinglab.scaling.config import RuleConfig, RulesConfig, RunConfig
-from scalinglab.scaling.fields import ConfigError, keys_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.schedule.pieces import settled
 from scalinglab.scaling.schedule.stretches import WarmedConfig, default_warmup
 

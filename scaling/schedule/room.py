@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, one_of
 from scalinglab.scaling.schedule.pieces import Piece
 
 # The six shapes compared by Haegele et al., arXiv 2405.18392 (their `wsd_schedule`).

@@ -7,7 +7,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, setting
 from scalinglab.scaling.schedule.pieces import Piece, settled
 from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES, Room, shaped
 from scalinglab.scaling.schedule.schedule import ScheduleConfig

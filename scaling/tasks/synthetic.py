@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 
 TEST_SHARE = 16  # one prompt in so many is of the test
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

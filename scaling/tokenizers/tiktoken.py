@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, setting
+from scalinglab.scaling.fields import AT_LEAST_0, setting
 from scalinglab.scaling.tokenizers.fast import END_OF_TEXT, FILE, FastEncoder
 from scalinglab.scaling.tokenizers.given import file_state, given_file
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Encoder, Tokenizer

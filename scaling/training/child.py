@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scalinglab.scaling.extensions.loading import INHERITED, inherited
+from scalinglab.scaling.extensions.handing_on import INHERITED, inherited
 from scalinglab.scaling.records import machine
 
 GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of whoever started the first of our processes

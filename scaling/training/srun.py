@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
 def slurm_nodes() -> int:

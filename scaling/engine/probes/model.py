@@ -77,7 +77,7 @@ class Model:
         self.options = replace(StepOptions.of(spec, execution), recompute=False)
         whole = build_loss(spec.architecture, self.options, spec.seed).eval()
         self._whole: nn.Module = whole.to(execution.device)
-        self._multiplier: float = getattr(whole, "multiplier", 1.0)
+        self.multiplier: float = getattr(whole, "multiplier", 1.0)
         self.network: nn.Module = self._whole.model
         self.take(weights)
 
@@ -136,7 +136,7 @@ class Model:
             torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False),
         ):
             logits_BTV: Tensor = logits_of(self.network(tokens_BT))
-        return logits_BTV.float() * self._multiplier
+        return logits_BTV.float() * self.multiplier
 
     def gradients(self, tokens_BT: np.ndarray) -> Weights:
         """Gradients of the run's objective on sequences with their targets, by name."""

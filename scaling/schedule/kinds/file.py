@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.schedule.pieces import Piece, settled
 from scalinglab.scaling.schedule.room import Room
 from scalinglab.scaling.schedule.schedule import SCHEDULES, ScheduleConfig

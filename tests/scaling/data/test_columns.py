@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data import build, jsonl
 from scalinglab.scaling.data.columns import MOST_CATEGORIES
 from scalinglab.scaling.data.documents import Rows
 from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.damage import DamagedFile
 from tests.scaling.data.corpora import bpe, documents, store_of, texts_of, write_jsonl
 

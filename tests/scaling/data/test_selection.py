@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
 from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.order import DataOrder, PassOrder
@@ -13,7 +12,9 @@ from scalinglab.scaling.data.pools import Pool, PooledStore
 from scalinglab.scaling.data.selection import SelectedStore
 from scalinglab.scaling.data.sources import open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError, UserError
+from scalinglab.scaling.read_options import from_dict
 from tests.scaling.data.corpora import documents, texts_of, write_jsonl
 
 TEXTS = documents(400)
