@@ -14,8 +14,8 @@ from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.study_runs import require
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.text.nearest import nearest
