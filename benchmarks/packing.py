@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from loops import ADAMW, Setting, device, engine_of, train
 
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.model.architecture import Shape
 
 SIZES = (1, 2, 4, 16)

@@ -2,9 +2,9 @@
 
     python benchmarks/text_to_tokens.py [--mb 1000] [--processes 2] [--vocab 4096] [--rounds 3] [--kill]
 
-A text of so many megabytes of JSON Lines, made of the Python sources of this interpreter in an
-order of its own (so most of the validation text is in the training, which is counted); a BPE trained on a
-part of it. Then, in turns, each in a process of its own:
+A text of so many megabytes of JSON Lines, drawn from 300,000 made-up words by Zipf's law, the same
+one on every machine, which does not repeat itself; a BPE trained on a part of it. Then, in turns,
+each in a process of its own:
 
 - ours: `open_store` with that tokenizer.json, from the files to a verified store;
 - theirs: `datasets.load_dataset("json").map(tokenizers' encode_batch)` with as many processes, and
@@ -12,36 +12,38 @@ part of it. Then, in turns, each in a process of its own:
 
 Both encode with the same library, one thread a process. Printed: seconds and megabytes of text a
 second of each (median, least, most), the ratio ours over theirs, the processor's time of all
-processes, and the largest sum of unique pages (USS, looked at every .1 s) of the building process
-and its children. --kill ends ours in the middle by kill -9, three times, and builds on: the store must be
-the same as one of one process.
+processes, and the largest sum of unique pages (USS, looked at every .5 s) of the building process
+and its children. --kill then builds with one process, and ends another build with all of them by
+kill -9 at each quarter of the text: the two stores must have the same bytes.
+--rounds 0 --kill does the latter alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import filecmp
 import json
 import os
-import random
 import resource
 import signal
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 
 OURS = """
 import sys
 from pathlib import Path
-from scalinglab.scaling.config import DataConfig, TokenizerConfig
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
 from scalinglab.scaling.data.sources import open_store
 corpus, tokenizer, outputs, processes = sys.argv[1:]
-config = DataConfig(source="jsonl", options={"path": corpus, "max_overlap": 1},
+config = DataConfig(source="jsonl", options={"path": corpus},
                     tokenizer=TokenizerConfig("hf", {"path": tokenizer}))
 print(open_store(config, Path(outputs), int(processes)).manifest.content_hash)
 """
@@ -54,8 +56,8 @@ datasets.disable_progress_bars()
 tokenizer = tokenizers.Tokenizer.from_file(file)
 end = tokenizer.token_to_id("<|endoftext|>")
 def encode(batch):
-    found = tokenizer.encode_batch_fast(batch["text"], add_special_tokens=False)
-    return {"ids": [numpy.array([*e.ids, end], dtype=numpy.uint16) for e in found]}
+    encodings = tokenizer.encode_batch_fast(batch["text"], add_special_tokens=False)
+    return {"ids": [numpy.array([*e.ids, end], dtype=numpy.uint16) for e in encodings]}
 if __name__ == "__main__":
     rows = datasets.load_dataset("json", data_dir=corpus, split="train")
     features = datasets.Features({"ids": datasets.Sequence(datasets.Value("uint16"))})
@@ -68,38 +70,48 @@ if __name__ == "__main__":
 
 
 def main() -> None:
-    given = _given()
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+    options = _options()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         corpus = folder / "corpus"
-        size = write_corpus(corpus, int(given.mb * 1e6))
-        tokenizer = train(corpus, folder / "tokenizer", given.vocab)
+        size = write_corpus(corpus, int(options.mb * 1e6))
+        tokenizer = train(corpus, folder / "tokenizer", options.vocab)
         print(
-            f"{size / 1e6:,.0f} MB of text, vocabulary {given.vocab}, {given.processes} processes"
+            f"{size / 1e6:,.0f} MB of text, vocabulary {options.vocab}, {options.processes}"
+            " processes",
+            flush=True,
         )
-        if given.kill:
-            check_killed(folder, corpus, tokenizer, given.processes)
-            return
-        found: dict[str, list[tuple[float, float, float]]] = {"ours": [], "theirs": []}
-        for round_ in range(given.rounds):
-            for what in ("ours", "theirs") if round_ % 2 == 0 else ("theirs", "ours"):
-                program = OURS if what == "ours" else THEIRS
-                found[what].append(measured(program, corpus, tokenizer, folder, given.processes))
-        for what, rounds in found.items():
-            seconds = [r[0] for r in rounds]
-            cpu, memory = statistics.median(r[1] for r in rounds), max(r[2] for r in rounds)
-            print(
-                f"{what}: {statistics.median(seconds):.1f} s ({min(seconds):.1f} to"
-                f" {max(seconds):.1f}), {size / 1e6 / statistics.median(seconds):.2f} MB/s,"
-                f" {cpu:.1f} s of the processor, memory of all processes {memory / 1e6:,.0f} MB"
-            )
-        wall = [t[0] / o[0] for o, t in zip(found["ours"], found["theirs"], strict=True)]
-        work = [t[1] / o[1] for o, t in zip(found["ours"], found["theirs"], strict=True)]
+        if options.rounds:
+            compare(options, folder, corpus, tokenizer, size)
+        if options.kill:
+            check_killed(folder, corpus, tokenizer, options.processes, size)
+
+
+def compare(
+    options: argparse.Namespace, folder: Path, corpus: Path, tokenizer: Path, size: int
+) -> None:
+    """Both ways in turns, and the ratios of each round."""
+    rounds: dict[str, list[tuple[float, float, float]]] = {"ours": [], "theirs": []}
+    for number in range(options.rounds):
+        for way in ("ours", "theirs") if number % 2 == 0 else ("theirs", "ours"):
+            program = OURS if way == "ours" else THEIRS
+            rounds[way].append(measured(program, corpus, tokenizer, folder, options.processes))
+    for way, figures in rounds.items():
+        seconds = [figure[0] for figure in figures]
+        cpu, memory = statistics.median(f[1] for f in figures), max(f[2] for f in figures)
         print(
-            f"throughput over theirs: {statistics.median(wall):.2f}"
-            f" ({min(wall):.2f} to {max(wall):.2f});"
-            f" by the processor's time {statistics.median(work):.2f}"
+            f"{way}: {statistics.median(seconds):.1f} s ({min(seconds):.1f} to"
+            f" {max(seconds):.1f}), {size / 1e6 / statistics.median(seconds):.2f} MB/s,"
+            f" {cpu:.1f} s of the processor, memory of all processes {memory / 1e6:,.0f} MB"
         )
+    wall = [t[0] / o[0] for o, t in zip(rounds["ours"], rounds["theirs"], strict=True)]
+    work = [t[1] / o[1] for o, t in zip(rounds["ours"], rounds["theirs"], strict=True)]
+    print(
+        f"throughput over theirs: {statistics.median(wall):.2f}"
+        f" ({min(wall):.2f} to {max(wall):.2f});"
+        f" by the processor's time {statistics.median(work):.2f}",
+        flush=True,
+    )
 
 
 def measured(
@@ -117,13 +129,13 @@ def measured(
         ]
         log = folder / "log"
         with (
-            log.open("wb") as said,
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process,
+            log.open("wb") as errors,
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process,
         ):
             most = 0.0
             while process.poll() is None:
                 most = max(most, _memory(process.pid))
-                time.sleep(0.1)
+                time.sleep(0.5)
         seconds = time.perf_counter() - start
         if process.returncode:
             raise SystemExit(
@@ -146,34 +158,31 @@ def _memory(pid: int) -> float:
     return total
 
 
-def check_killed(folder: Path, corpus: Path, tokenizer: Path, processes: int) -> None:
-    """Kill a build in the middle, build on, and compare the store with that of one process."""
+def check_killed(folder: Path, corpus: Path, tokenizer: Path, processes: int, size: int) -> None:
+    """Kill a build at each quarter of the text, build on, and compare with that of one process."""
     command = [sys.executable, "-c", OURS, str(corpus), str(tokenizer)]
-    one = subprocess.run(
-        [*command, str(folder / "one"), "1"], capture_output=True, text=True, check=True
-    ).stdout
-    for i in range(3):
+    subprocess.run([*command, str(folder / "one"), "1"], stdout=subprocess.PIPE, check=True)
+    for quarter in (1, 2, 3):
         with subprocess.Popen([*command, str(folder / "killed"), str(processes)]) as process:
-            start = time.monotonic()
-            note = _note(folder)
-            while (
-                process.poll() is None and _note(folder) == note and time.monotonic() - start < 600
-            ):
+            while process.poll() is None and _chunks(folder) * 2**20 < quarter / 4 * size:
                 time.sleep(0.1)
+            assert process.poll() is None, "the build ended before it was killed: take more text"
             os.kill(process.pid, signal.SIGKILL)
-        print(f"killed after {_note(folder):,} chunks")
-        assert i == 0 or _note(folder) > 0
-    two = subprocess.run(
-        [*command, str(folder / "killed"), str(processes)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    print(f"one process {one.strip()}, killed and built on by {processes}: {two.strip()}")
-    assert one == two
+        print(f"killed after {_chunks(folder):,} chunks", flush=True)
+    subprocess.run(
+        [*command, str(folder / "killed"), str(processes)], stdout=subprocess.PIPE, check=True
+    )
+    one, other = (next((folder / name / "data").glob("jsonl-*")) for name in ("one", "killed"))
+    names = [path.name for path in one.iterdir() if not path.name.startswith("verified")]
+    _, differing, missing = filecmp.cmpfiles(one, other, names, shallow=False)
+    assert not differing and not missing, (differing, missing)
+    print(
+        f"one process, and {processes} killed three times: the same bytes in"
+        f" {', '.join(sorted(names))}"
+    )
 
 
-def _note(folder: Path) -> int:
+def _chunks(folder: Path) -> int:
     """Chunks that a build has noted as done."""
     for note in (folder / "killed" / "data").glob(".*.building/progress.json"):
         chunks: int = json.loads(note.read_text())["chunks"]
@@ -182,27 +191,35 @@ def _note(folder: Path) -> int:
 
 
 def write_corpus(folder: Path, size: int) -> int:
-    """Documents of Python sources, again and again in another order, in four files."""
+    """Documents of words that follow Zipf's law, in four files; about `size` bytes of text."""
     folder.mkdir()
-    paths = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
-    texts = []
-    for path in paths:
-        if "site-packages" not in path.parts:
-            text = path.read_text(encoding="utf-8", errors="ignore")
-            texts += [text[i : i + 8_000] for i in range(0, len(text), 8_000)]
-    generator, written = random.Random(0), 0
+    generator, written = np.random.default_rng(0), 0
+    words, ends = _words(generator), np.array([" ", ", ", ". ", ".\n"], dtype=object)
+    frequencies = 1 / (np.arange(len(words)) + 2.7)  # Mandelbrot's form: the first are not so many
+    chances = np.cumsum(frequencies / frequencies.sum())
     files = [(folder / f"{i}.jsonl").open("w") for i in range(4)]
     number = 0
     while written < size:
-        for i in generator.sample(range(len(texts)), len(texts)):
-            text = f"{number}\n{texts[i]}"
-            files[number % 4].write(json.dumps({"text": text}) + "\n")
-            written, number = written + len(text.encode()), number + 1
-            if written >= size:
-                break
+        length = int(generator.lognormal(6, 1)) + 1  # words: 400 on average of their logarithms
+        pieces = np.empty((length, 2), dtype=object)
+        pieces[:, 0] = words[np.searchsorted(chances, generator.random(length))]
+        pieces[:, 1] = ends[np.searchsorted([0.85, 0.92, 0.98], generator.random(length))]
+        text = "".join(pieces.ravel().tolist())
+        files[number % 4].write(json.dumps({"text": text}) + "\n")
+        written, number = written + len(text.encode()), number + 1
     for file in files:
         file.close()
     return written
+
+
+def _words(generator: np.random.Generator, count: int = 300_000) -> Any:
+    """Different words, short ones first, as frequent words are; a few letters are not ASCII."""
+    letters = np.array([*"eeeeetttaaaooiinnsshhrrdlucmwfgypbvkjxqzé"])
+    words: dict[str, None] = {}
+    while len(words) < count:
+        size = 2 + int(generator.poisson(1 + np.log10(1 + len(words))))
+        words["".join(generator.choice(letters, size))] = None
+    return np.array([*words], dtype=object)
 
 
 def train(corpus: Path, folder: Path, vocab: int) -> Path:
@@ -216,7 +233,7 @@ def train(corpus: Path, folder: Path, vocab: int) -> Path:
     return folder / "tokenizer.json"
 
 
-def _given() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=float, default=1000)
     parser.add_argument("--processes", type=int, default=2)

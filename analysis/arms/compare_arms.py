@@ -36,7 +36,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.trials import trials_chosen
+from scalinglab.analysis.tables.trials import trials_chosen, tried_settings
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 from scalinglab.scaling.errors import UserError
@@ -61,7 +61,7 @@ def compare_arms(
     differences: pd.DataFrame | None = None,
     **options: Any,
 ) -> ArmComparison:
-    """Compare two recipes by the final losses of their runs, each at the best of its learning rates.
+    """Compare two recipes by the final losses of their runs, each at the best of its trials.
 
     Parameters
     ----------
@@ -130,20 +130,20 @@ def compare_arms(
         differences=settings,
         ended=_count(every["_arm"], arms),
         warnings=(
-            *_of_trials(len(every), len(runs)),
+            *_of_trials(every, len(runs)),
             *_of_sets(runs, arms),
             *_of_settings(settings),
         ),
     )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(comparison, warnings=(*comparison.warnings, lacking))
-    how = {"arm": "_arm", "mix_fingerprints": True, **options}
+    arm_options = {"arm": "_arm", "mix_fingerprints": True, **options}
     fit_options: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
     cluster = pair_label(runs).to_numpy()
     fits = []
     for floor, together in floors_to_fit(law, shared):
-        one = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **how)
-        fits.append((floor, of_both_arms(one, runs)))
+        joint = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **arm_options)
+        fits.append((floor, of_both_arms(joint, runs)))
     result, ladder = fits[0][1], Ladder.of(runs)
     top = largest_measured(result, ladder)
     at = list(budgets) or [times * top for times in _BEYOND]
@@ -152,7 +152,7 @@ def compare_arms(
     return replace(
         comparison,
         result=result,
-        sharing=sharing_tests(law, runs, how),
+        sharing=sharing_tests(law, runs, arm_options),
         scales=scales,
         multipliers=worth,
         verdicts=verdicts(worth),
@@ -165,13 +165,18 @@ def compare_arms(
 def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence[str]) -> str:
     """Why no law is fitted, if an arm cannot tell parameters of its own."""
     free = [name for name in law.names if name not in shared]
+    first = [*law.parameters_with_role("exponent"), *law.parameters_with_role("floor")]
+    in_common = sorted(free, key=lambda name: name not in first)
     points = runs.drop_duplicates(["_arm", "N", "D"])["_arm"].value_counts()
     for arm in arms:
-        if points.get(arm, 0) <= len(free):
+        count = int(points.get(arm, 0))
+        if count <= len(free):
+            few = ",".join([*shared, *in_common[: len(free) + 1 - count]])
             return (
-                f"arm {arm!r} has {points.get(arm, 0)} runs of different N and D, and"
+                f"arm {arm!r} has {count} runs of different N and D, and"
                 f" {len(free)} parameters of its own ({', '.join(free)}) take more: no law is"
-                " fitted; shared=[...] names what the arms have in common"
+                " fitted; add sizes"
+                + (f", or let the arms have parameters in common: shared=[{few}]" * (count > 1))
             )
     return ""
 
@@ -230,13 +235,15 @@ def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
         )
 
 
-def _of_trials(ended: int, chosen: int) -> list[str]:
-    """That runs were left out, where learning rates were tried."""
-    if chosen == ended:
+def _of_trials(every: pd.DataFrame, chosen: int) -> list[str]:
+    """That runs were left out, where several settings were tried."""
+    if chosen == len(every):
         return []
+    ended, tried = len(every), tried_settings(every, "_arm")
+    what = f"settings ({', '.join(tried)})" if set(tried) - {"lr"} else "learning rates"
     return [
-        f"{ended - chosen} of {ended} runs are left out: of several learning rates at one size and"
-        " length each arm counts at its best"
+        f"{ended - chosen} of {ended} runs are left out: of several {what} at one size and length"
+        " each arm counts at its best"
     ]
 
 
@@ -254,8 +261,8 @@ def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
 def _of_settings(differences: pd.DataFrame) -> list[str]:
     if differences.empty:
         return []
-    other = differences[~differences["intended"]]
-    if other.empty:
+    unintended = differences[~differences["intended"]]
+    if unintended.empty:
         return []
-    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
+    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in unintended.head(6).itertuples())
     return [f"the arms differ in more than the one setting: {text}"]

@@ -82,8 +82,8 @@ class ArmComparison(Shown):
         """As `Shown`: the two arms along the ladder, and what their pairs say."""
         a, b = self.arms
         names = ("C", "N", "D", "ratio", "better", "speed_up", "equivalent_data")
-        kept = [n + end for n in names for end in ("", "_lower", "_upper")]
-        table = self.scales[[name for name in kept if name in self.scales]]
+        names_shown = [n + end for n in names for end in ("", "_lower", "_upper")]
+        table = self.scales[[name for name in names_shown if name in self.scales]]
         sentences = (f"Paired runs: {paired(self)}", *(worth(self) if self.result else ()))
         tables = {"Along the ladder": table} if len(table) else {}
         return Overview(f"{b} (B) compared with {a} (A)", tables, sentences, self.warnings)
@@ -141,13 +141,13 @@ def paired(comparison: ArmComparison) -> str:
     pairs = comparison.pairs
     if not len(pairs.table):
         return f"no pairs: no two runs share {', '.join(pairs.by)}"
-    many = "pair" if len(pairs.table) == 1 else "pairs"
+    noun = "pair" if len(pairs.table) == 1 else "pairs"
     a, b = comparison.arms
     text = f"{b}'s loss is {_than(pairs.ratio)} than {a}'s"
     if np.isfinite(pairs.lower):
         text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
     better = (pairs.table["ratio"] < 1).mean()
-    count = f"{len(pairs.table)} {many} with the same {', '.join(pairs.by)}"
+    count = f"{len(pairs.table)} {noun} with the same {', '.join(pairs.by)}"
     near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
     return f"{text} over {count}{near}, and lower in {better:.0%} of them"
 
@@ -224,10 +224,9 @@ def worth(comparison: ArmComparison) -> list[str]:
         conclusion = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(
             verdict["verdict"]
         )
-        why = "" if verdict["agree"] else ": it depends on the floor"
-        lines.append(
-            f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {conclusion or f'cannot tell{why}'}"
-        )
+        reason = "" if verdict["agree"] else ": it depends on the floor"
+        conclusion = conclusion or f"cannot tell{reason}"
+        lines.append(f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {conclusion}")
     return lines
 
 
@@ -244,9 +243,9 @@ def crossover(comparison: ArmComparison) -> str:
     crossed, (a, b) = comparison.crossover, comparison.arms
     share = crossed["share"]
     if np.isnan(crossed["C"]):
-        rest = f" (they cross in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
+        caveat = f" (they cross in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
         return (
-            f"the laws do not cross in the range searched: {_better_everywhere(comparison)}{rest}"
+            f"the laws do not cross in the range searched: {_better_everywhere(comparison)}{caveat}"
         )
     where = "inside" if crossed["inside"] else "outside"
     name = b if crossed["towards"] == "B" else a

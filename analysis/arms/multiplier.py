@@ -149,11 +149,11 @@ def _found(
     losses = RELATIVE.possible(loss_at(candidate, params, N[:, None], D[:, None])[:, 0])
     best = compute_multiplier(base, base_params[:1], losses[:1], cost)[0]
     base_cost = best * cost if np.isfinite(best) else cost
-    here = way.place(result, arms[0], np.array([base_cost]))
+    base_place = way.place(result, arms[0], np.array([base_cost]))
     if len(losses) > 1:
-        doubt = _doubt(result, arms, here, candidate_place)
+        doubt = _doubt(result, arms, base_place, candidate_place)
         losses[1:] *= np.exp(t_draws(len(losses) - 1, result.settings["seed"]) * doubt)
-    return compute_multiplier(base, base_params, losses, cost), (here, candidate_place)
+    return compute_multiplier(base, base_params, losses, cost), (base_place, candidate_place)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def matched_sizes(runs: pd.DataFrame) -> pd.DataFrame:
     arms = [np.unique(rows["N"].to_numpy(float)) for _, rows in runs.groupby("_arm")]
     if len(arms) != 2:
         return runs
-    a, b = (np.setdiff1d(one, other) for one, other in (arms, arms[::-1]))
+    a, b = (np.setdiff1d(arm, opponent) for arm, opponent in (arms, arms[::-1]))
     if not len(a) or not len(b):
         return runs
     apart = np.abs(np.log(b[:, None] / a))

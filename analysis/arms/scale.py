@@ -192,10 +192,14 @@ def equivalent_tokens(result: Result, arms: Arms, N: float, D: float) -> Array:
 
 
 def _needed(
-    result: Result, arms: Arms, grid: Array, along: tuple[Array, Array], here: tuple[Array, Array]
+    result: Result,
+    arms: Arms,
+    grid: Array,
+    along: tuple[Array, Array],
+    base_place: tuple[Array, Array],
 ) -> Array:
     """Where on a grid, of some N and D, A comes to the loss that B has here: (1 + resamples,)."""
-    params, place = result.params_and_draws(), dict(zip("ND", here, strict=True))
+    params, place = result.params_and_draws(), dict(zip("ND", base_place, strict=True))
     target_losses = _losses(result, arms[1], params, place)[:, 0].copy()
     target_losses[1:] *= _extrapolation_factors(result, arms, place)[:, 0]
     losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))

@@ -115,10 +115,10 @@ def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]
     folds = (
         [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) >= least else []
     )
-    out = [np.isin(names, fold) for fold in folds]
+    held_out = [np.isin(names, fold) for fold in folds]
     return [
         Origin(", ".join(fold), ~rows, rows, np.zeros(len(names)))
-        for fold, rows in zip(folds, out, strict=True)
+        for fold, rows in zip(folds, held_out, strict=True)
     ]
 
 

@@ -136,21 +136,21 @@ def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:
     return _share(np.where(near, np.maximum(shares, min(floor, 1 / len(shares))), 0))
 
 
-def win_share(best: Array, other: Array, weights: Array, cluster: Array) -> float:
+def win_share(best: Array, rival: Array, weights: Array, cluster: Array) -> float:
     """How often the best keeps its lead where clusters of points are weighted at random.
 
     Fewer than three clusters tell nothing: half.
 
     Parameters
     ----------
-    best, other : array, shape (m,)
+    best, rival : array, shape (m,)
         Log densities of the same points.
     weights : array, shape (m,)
     cluster : array of int, shape (m,)
         Points that miss together: a budget, a schedule.
     """
     some, cluster = np.unique(cluster, return_inverse=True)
-    lead = np.bincount(cluster, (best - other) * weights)
+    lead = np.bincount(cluster, (best - rival) * weights)
     drawn = np.random.default_rng(0).exponential(size=(_DRAWS, len(lead)))
     return float(np.mean(drawn @ lead > 0)) if len(some) >= _FEWEST_CLUSTERS else 0.5
 
@@ -160,8 +160,8 @@ def leads(density: Array, weights: Array, cluster: Array) -> Array:
     best = int(np.argmax(density @ weights))
     return np.array(
         [
-            np.nan if k == best else win_share(density[best], one, weights, cluster)
-            for k, one in enumerate(density)
+            np.nan if k == best else win_share(density[best], law_density, weights, cluster)
+            for k, law_density in enumerate(density)
         ]
     )
 

@@ -50,10 +50,10 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
     rows = []
     for cell in cells:
         cell_runs = sweep[sweep["cell"] == cell]
-        others = lr_batch(
+        without_cell = lr_batch(
             sweep[sweep["cell"] != cell], within=laws.within, **{"resamples": 0, **options}
         )
-        chosen = others.predict(cell_runs)
+        chosen = without_cell.predict(cell_runs)
         best_constant = constant.drop(index=cell).mean().idxmin()
         rows.append(
             {

@@ -1,8 +1,8 @@
 """The best mixture from runs of several mixtures, and what choosing by such a law costs.
 
-A law of the shares for each validation set, the shares of least mean loss under a cap of epochs, and
-the test on mixtures that were trained but not fitted (role ``held_out``): among them the law chooses
-one, and what that costs over the best of them is the regret.
+A law of the shares for each validation set, the shares of least mean loss under a cap of epochs,
+and the test on mixtures that were trained but not fitted (role ``held_out``): the law chooses one
+of them, and its loss above that of the best of them is the regret.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.trials import trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
 
 _UNIQUE = "unique_tokens."
+_ROUNDING = 1e-9  # of a share
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Mixtures:
         Of each validation set in the mean; they sum to 1.
     least : float
         The least relative difference of the mean loss that seeds do not hide; infinite without any.
+    edges : list of str
+        Where the best learning rate is the end of its grid.
     """
 
     table: pd.DataFrame
@@ -54,6 +57,7 @@ class Mixtures:
     targets: list[str]
     weights: np.ndarray
     least: float
+    edges: list[str]
 
     @property
     def cells(self) -> list[pd.DataFrame]:
@@ -174,6 +178,7 @@ def mixtures_of(
         by = [arm, "N", "D", *(["lr"] if "lr" in runs else [])]
         scatter = seed_scatter(runs[np.isfinite(runs["loss"])], by=by)
         least = least_effect(scatter.noise, scatter.seeds, scatter.spare)
+    edges = edge_warnings(runs, [arm, "N", "D"], "mixtures, sizes and lengths")
     runs = trials_chosen(runs, arm)
     runs = runs[np.isfinite(runs["loss"])]
     roles = runs["role"] if "role" in runs else pd.Series("", runs.index)
@@ -181,7 +186,7 @@ def mixtures_of(
     keys = [runs[arm], runs["N"], runs["D"], held_out.rename("held_out")]
     table = runs[[*shares, *losses]].groupby(keys).mean().reset_index()
     table["mean"] = (table[losses] * weight).sum(axis=1)
-    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, weight, least)
+    return Mixtures(table.rename(columns={arm: "mixture"}), pools, targets, weight, least, edges)
 
 
 def choose_mixture(
@@ -236,17 +241,19 @@ def choose_mixture(
     caps = None if epochs is None else caps_of(_unique(runs, found.pools, unique), epochs, D)
     at = {"N": N, "D": D} if planned else {}
     best = best_mixture(laws, weights=weights, caps=caps, level=level, **at)
-    test, regret, warnings = [], None, []
+    test, regret, warnings = [], None, [*found.edges]
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
-        told, regret = _regret("the law", ahead, predicted, found)
-        test += [_errors(ahead, predicted), told]
-        if len(cells) > 1 and not planned:
+        test.append(_errors(ahead, predicted))
+        allowed = _within(caps, ahead, found.pools)
+        told, regret = _regret("the law", allowed, predicted, found, epochs)
+        test.append(told)
+        if len(cells) > 1 and not planned and len(allowed):
             small = laws_of(found, cells[0], 0, delta)
             by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
             name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
-            test.append(_regret(name, ahead, by_small, found)[0])
+            test.append(_regret(name, allowed, by_small, found, epochs)[0])
     else:
         warnings.append("no mixture has the role held_out: the law was not tested")
     for target, law in laws.items():
@@ -324,16 +331,40 @@ def _errors(ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> str:
     return f"Error on {len(ahead)} mixtures that were not fitted: {', '.join(texts)}."
 
 
+def _within(
+    caps: Mapping[str, float] | None, ahead: pd.DataFrame, pools: Sequence[str]
+) -> pd.DataFrame:
+    """The mixtures that keep to the caps: no other may be chosen."""
+    if caps is None:
+        return ahead
+    most = np.array([caps[pool] for pool in pools])
+    shares = ahead[[f"{SHARE}{pool}" for pool in pools]].to_numpy(float)
+    return ahead[(shares <= most + _ROUNDING).all(axis=1)]
+
+
 def _regret(
-    who: str, ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray], mixtures: Mixtures
-) -> tuple[str, float]:
-    """What choosing among the held-out mixtures by a law costs, in words and relative."""
+    who: str,
+    allowed: pd.DataFrame,
+    predicted: Mapping[str, np.ndarray],
+    mixtures: Mixtures,
+    epochs: float | None,
+) -> tuple[str, float | None]:
+    """What choosing among held-out mixtures by a law costs, in words and relative.
+
+    Predictions are of all that were held out, the rows of which `allowed` has some.
+    """
     least = mixtures.least
-    mean = mixtures.weights @ np.array([predicted[target] for target in mixtures.targets])
-    chosen, best = ahead.iloc[int(mean.argmin())], ahead.iloc[int(ahead["mean"].argmin())]
-    begin = f"Of {len(ahead)} mixtures that were not fitted {who} chooses {chosen['mixture']}"
+    cap = "" if epochs is None else f" and see no token more than {epochs:g} times"
+    if allowed.empty:
+        return f"No mixture that was not fitted keeps to {epochs:g} epochs: no regret.", None
+    mean = (mixtures.weights @ np.array([predicted[t] for t in mixtures.targets]))[allowed.index]
+    chosen = allowed.iloc[int(mean.argmin())]
+    best = allowed.iloc[int(allowed["mean"].argmin())]
+    begin = (
+        f"Of {len(allowed)} mixtures that were not fitted{cap} {who} chooses {chosen['mixture']}"
+    )
     if chosen["mixture"] == best["mixture"]:
-        worst = ahead["mean"].max() / best["mean"] - 1
+        worst = allowed["mean"].max() / best["mean"] - 1
         return f"{begin}: the best of them as measured (the worst costs {worst:.2%}).", 0.0
     regret = float(chosen["mean"] / best["mean"] - 1)
     reason = f"below {least:.2%} a difference is" if np.isfinite(least) else "no seed is repeated:"

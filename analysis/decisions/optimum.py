@@ -92,8 +92,8 @@ def tokens_for_loss(law: Law, params: Array, N: float, loss: float) -> Array:
 
 def tokens_for_budget(cost: Cost, N: Array, budget: Array) -> Array:
     """D with cost(N, D) = budget; NaN where the model alone costs more."""
-    alone, each = per_token(cost, N)
-    return np.where(budget > alone, (budget - alone) / each, np.nan)
+    fixed_cost, token_cost = per_token(cost, N)
+    return np.where(budget > fixed_cost, (budget - fixed_cost) / token_cost, np.nan)
 
 
 def _closed_form(law: Law, params: Array, budget: Array) -> tuple[Array, Array]:

@@ -117,16 +117,16 @@ def reach_target(
         row = {"runs": len(runs), "spent": spent, **known_now, "tolerance": tolerance}
         history.append(row)
         tell(history[-1])
-        why = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
+        reason_to_stop = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
         if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
             reason = result.settings["withheld"] or f"{target.in_words} has no interval"
-            why = f"the fit gives nothing to choose by; {reason}"
-        if not why:
+            reason_to_stop = f"the fit gives nothing to choose by; {reason}"
+        if not reason_to_stop:
             chosen = choose(result, left, budget - spent)
             chosen = chosen[chosen["cost"].cumsum() <= budget - spent]
-            why = "" if len(chosen) else _why_not(left, budget - spent)
-        if why:
-            return ReachResult(pd.DataFrame(history), result, why)
+            reason_to_stop = "" if len(chosen) else _why_not(left, budget - spent)
+        if reason_to_stop:
+            return ReachResult(pd.DataFrame(history), result, reason_to_stop)
         runs = measure(chosen)
         spent, left = spent + float(chosen["cost"].sum()), left.drop(index=chosen.index)
 

@@ -150,7 +150,7 @@ class Target:
         return result.calibration_factor if self.of == "loss" else 1.0
 
     def log_draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
-        """Logarithm of `draws`, shape (1 + resamples,); beyond the measured range the law may depart."""
+        """Logarithm of `draws`, (1 + resamples,), with the law's departure beyond the range."""
         drawn = self.draws(result, cost)
         if self.of != "loss":
             return RELATIVE.of(np.abs(drawn))
@@ -226,8 +226,8 @@ def read_target(text: str) -> Target:
         raise UserError(f"target = {text!r} cannot be read; {_FORM}")
     of, where, within, percent, of_compute = match.groups()
     at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
-    whole = where is None or _PAIRS.fullmatch(where)
-    if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):
+    is_known = where is None or _PAIRS.fullmatch(where)
+    if not is_known or set(at) not in ({"C"}, {"N", "D"}, set()):
         raise UserError(f"target = {text!r}: what follows 'at' is C=... or N=... D=...; {_FORM}")
     if (of in ("loss", "N", "D")) != bool(at) or (of != "loss" and "D" in at):
         raise UserError(f"target = {text!r} names no point; {_FORM}")

@@ -74,8 +74,8 @@ def envelope(
     N, log_C, losses = _curves(points, cost)
     nothing = np.full((1 + resamples, 2), np.nan)
     if len(N) < _LEAST_SIZES:
-        why = f"{len(N)} sizes have a curve (two or more D); an envelope needs {_LEAST_SIZES}"
-        return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, why)
+        reason = f"{len(N)} sizes have a curve (two or more D); an envelope needs {_LEAST_SIZES}"
+        return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, reason)
     all_points = np.ones((1, len(N)), bool)
     best = _least(losses, all_points)[0]
     inside = best >= 0
@@ -88,11 +88,11 @@ def envelope(
     )
     on_it = table["N"].nunique()
     if on_it < _LEAST_SIZES:
-        why = (
+        reason = (
             f"{on_it} of the sizes between smallest and largest are best at some C; an "
             f"envelope needs {_LEAST_SIZES}"
         )
-        return Envelope(table, on_it, nothing, why)
+        return Envelope(table, on_it, nothing, reason)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(N), np.full(len(N), 1 / len(N)), size=resamples) > 0
     power = _line(np.log(N), log_C, _least(losses, np.vstack([all_points, drawn])))
@@ -115,8 +115,8 @@ def _curves(points: pd.DataFrame, cost: Cost) -> tuple[Array, Array, Array]:
         if len(curve) < 2:
             continue
         sizes.append(float(np.exp(np.log(points["N"].to_numpy(float)[of_size]).mean())))
-        here = np.interp(grid, curve.index, curve, left=np.nan, right=np.nan)
-        losses.append(np.exp(here))
+        log_losses = np.interp(grid, curve.index, curve, left=np.nan, right=np.nan)
+        losses.append(np.exp(log_losses))
     return np.array(sizes), grid, np.array(losses).reshape(len(sizes), len(grid))
 
 

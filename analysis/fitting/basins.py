@@ -57,8 +57,8 @@ def _ahead(columns: dict[str, Array]) -> dict[str, Array]:
     }
 
 
-def _different(names: tuple[str, ...], one: Array, other: Array) -> list[str]:
+def _different(names: tuple[str, ...], params_a: Array, params_b: Array) -> list[str]:
     """The three parameters that differ most between two places, relative to their size."""
-    size = np.maximum(np.abs(one), np.abs(other)) + 1e-300
-    order = np.argsort(-np.abs(one - other) / size)[:3]
-    return [f"{names[j]} {one[j]:.3g} or {other[j]:.3g}" for j in order]
+    size = np.maximum(np.abs(params_a), np.abs(params_b)) + 1e-300
+    order = np.argsort(-np.abs(params_a - params_b) / size)[:3]
+    return [f"{names[j]} {params_a[j]:.3g} or {params_b[j]:.3g}" for j in order]

@@ -84,7 +84,9 @@ def fit(
         `scalinglab.analysis.fitting.mixture`.
     data : DataFrame
         One row a point, with the columns of the law (``LAWS[name].inputs``) and its response.
-        Rows with ``status == "diverged"`` are left out and counted.
+        Rows with ``status == "diverged"`` are left out and counted. Where the response NAME is
+        empty and ``NAME_at_most`` or ``NAME_at_least`` is not, the row is censored: its bound is
+        fitted by its likelihood (`scalinglab.analysis.fitting.censored`).
     x : str, optional
         For laws in one variable: the column that is their x.
     columns : mapping, optional
@@ -225,6 +227,8 @@ def fit(
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
+    if fitted.misfit.censored is not None:
+        settings["censored"] = len(fitted.misfit.censored)
     result = replace(_result(fitted, drawn, settings), left_out=leave_out_runs(fitted))
     of_points = point_warnings(fitted.misfit.space.law, fitted.points, data, arm)
     of_outliers = outlier_warnings(
@@ -287,7 +291,10 @@ def _refits(
     planned = plan_refits(columns, list(ranges), len(space.free))
     if not planned:
         return refit(fitted, drawn)[0], NO_ORIGINS
-    draws, coordinates = refit(fitted, drawn, as_draws(planned))
+    ahead = as_draws(planned)
+    if (censored := fitted.misfit.censored) is not None:
+        ahead = replace(ahead, censored=censored.kept_by(planned, columns))
+    draws, coordinates = refit(fitted, drawn, ahead)
     residuals = [fitted.misfit.residual(u[None])[0] for u in coordinates]
     params = space.expand(coordinates)
     return draws, judge_refits(planned, columns, params, residuals, len(space.free))

@@ -19,6 +19,7 @@ from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
 from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
 from scalinglab.analysis.fitting.left_out import leave_out_runs
+from scalinglab.analysis.fitting.mixture_text import mixture_report
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.warnings import fit_warnings
@@ -74,7 +75,7 @@ class Mixture(Result):
 
     def report(self) -> str:
         """The laws with their shares, and what they rest on."""
-        return "\n".join(_report(self))
+        return "\n".join(mixture_report(self))
 
 
 def fit_mixture(
@@ -118,7 +119,7 @@ def _mixture(
 ) -> Mixture:
     """The mixture, without what is said of its points."""
     core = _core(choice)
-    law = mixture_law([one.misfit.space.law for one in choice.whole])
+    law = mixture_law([fit.misfit.space.law for fit in choice.whole])
     first, heaviest = choice.whole[0], choice.fitted[choice.heaviest]
     points = first.points.of_rows(core)
     columns = _columns(choice, law, core)
@@ -128,7 +129,7 @@ def _mixture(
         for name, column in columns.items()
         if column.ndim == 1
     }
-    best = _row(choice, [one.best.coordinates for one in choice.fitted])
+    best = _row(choice, [fit.best.coordinates for fit in choice.fitted])
     drawn = _own_draws(choice, 0 if withheld else resamples, seed)
     origins = _origins(choice, law, columns, core, tuple(ranges)) if len(drawn[0]) else NO_ORIGINS
     draws = _draws(choice, drawn, seed)
@@ -166,7 +167,7 @@ def _mixture(
         residuals=residuals,
         noise=points.noise,
         diagnosis=_diagnosis(choice.whole[choice.heaviest], heaviest_draws),
-        columns={name: s for one in choice.whole for name, s in one.points.renamed.items()},
+        columns={name: s for fit in choice.whole for name, s in fit.points.renamed.items()},
         ranges=ranges,
         measured=Measured.of(columns, tuple(ranges)),
         runs=points.runs,
@@ -186,9 +187,9 @@ def _core(choice: LawChoice) -> Array:
 
 def _columns(choice: LawChoice, law: MixtureLaw, core: Array) -> dict[str, Array]:
     by_column: dict[str, Array] = {}
-    for one, law_of_one in zip(choice.whole, law.laws, strict=True):
+    for fit, law_of_fit in zip(choice.whole, law.laws, strict=True):
         by_column |= {
-            law.column(law_of_one, n): c[..., core] for n, c in one.points.columns.items()
+            law.column(law_of_fit, n): c[..., core] for n, c in fit.points.columns.items()
         }
     return by_column
 
@@ -196,7 +197,7 @@ def _columns(choice: LawChoice, law: MixtureLaw, core: Array) -> dict[str, Array
 def _row(choice: LawChoice, coordinates: list[Array]) -> Array:
     """Parameters of the mixture, from the coordinates of each law, (batch, free): (batch, p)."""
     shares = np.broadcast_to(choice.shares, (len(coordinates[0]), len(choice.shares)))
-    params = [one.misfit.space.expand(u) for one, u in zip(choice.fitted, coordinates, strict=True)]
+    params = [fit.misfit.space.expand(u) for fit, u in zip(choice.fitted, coordinates, strict=True)]
     return np.concatenate([shares, *params], axis=1)
 
 
@@ -205,23 +206,23 @@ def _own_draws(choice: LawChoice, resamples: int, seed: int) -> list[Array]:
     ends = np.round(np.cumsum(choice.shares) * resamples).astype(int)
     counts = np.diff(ends, prepend=0)
     return [
-        refit(one, draw(one.sample, "weights", count, seed, one.misfit.prior))[0]
+        refit(fit, draw(fit.sample, "weights", count, seed, fit.misfit.prior))[0]
         if count
-        else np.empty((0, len(one.misfit.space.free)))
-        for one, count in zip(choice.fitted, counts.tolist(), strict=True)
+        else np.empty((0, len(fit.misfit.space.free)))
+        for fit, count in zip(choice.fitted, counts.tolist(), strict=True)
     ]
 
 
 def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
     """One law a draw, by its own resamples; the others' parameters are resamples of theirs."""
-    count = sum(len(one) for one in drawn)
+    count = sum(len(fit) for fit in drawn)
     if not count:
         return np.empty((0, _row(choice, [o.best.coordinates for o in choice.fitted]).shape[1]))
     filled = [
         np.resize(
-            law_draws if len(law_draws) else one.best.coordinates, (count, law_draws.shape[1])
+            law_draws if len(law_draws) else fit.best.coordinates, (count, law_draws.shape[1])
         )
-        for one, law_draws in zip(choice.fitted, drawn, strict=True)
+        for fit, law_draws in zip(choice.fitted, drawn, strict=True)
     ]
     shares, at = np.zeros((count, len(drawn))), 0
     for k, law_draws in enumerate(drawn):
@@ -243,17 +244,17 @@ def _origins(
     if not planned:
         return NO_ORIGINS
     coordinates = []
-    for one, window in zip(choice.fitted, choice.rows, strict=True):
+    for fit, window in zip(choice.fitted, choice.rows, strict=True):
         is_in = np.ones((len(planned), len(core)), bool)
         is_in[:, core] = [refit.keep for refit in planned]
         downwards = np.array([refit.sign < 0 for refit in planned])
         is_in[np.ix_(downwards, ~core)] = False
         is_in = is_in[:, window]
-        enough = is_in.sum(axis=1) > len(one.misfit.space.free)
-        places = np.repeat(one.best.coordinates, len(planned), axis=0)
+        enough = is_in.sum(axis=1) > len(fit.misfit.space.free)
+        places = np.repeat(fit.best.coordinates, len(planned), axis=0)
         if enough.any():
             draws = Draws(counts=is_in[enough].astype(np.float32), group=np.arange(is_in.shape[1]))
-            places[enough] = refit(one, draws)[0]
+            places[enough] = refit(fit, draws)[0]
         coordinates.append(places)
     params = _row(choice, coordinates)
     misfit = choice.whole[0].misfit
@@ -265,24 +266,28 @@ def _origins(
 
 def _left_out(choice: LawChoice) -> LeftOutRuns:
     """The mixture without one curve each, with the same shares; none of surfaces."""
-    parts = [leave_out_runs(one) for one in choice.fitted]
+    parts = [leave_out_runs(fit) for fit in choice.fitted]
     if any(part.runs != parts[0].runs for part in parts) or not len(parts[0]):
         return NONE_LEFT_OUT
     shares = np.broadcast_to(choice.shares, (len(parts[0]), len(parts)))
     missed = np.stack([part.missed for part in parts], axis=1)
     params = np.concatenate([shares, *(part.params for part in parts)], axis=1)
-    said = np.where(shares > 0, shares * missed, 0)  # a law without a share may predict anything
-    return LeftOutRuns(parts[0].runs, np.sum(said, axis=1), params)
+    missed_by_mixture = np.where(
+        shares > 0, shares * missed, 0
+    )  # a law without a share may predict anything
+    return LeftOutRuns(parts[0].runs, np.sum(missed_by_mixture, axis=1), params)
 
 
-def _diagnosis(one: BestFit, draws: Array) -> Diagnosis:
+def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
     """That of the law with the largest share, its parameters named as the mixture names them."""
-    diagnosis = diagnose(one.misfit, one.found, one.best, draws, one.freedom.least)
-    law = one.misfit.space.law.name
+    diagnosis = diagnose(
+        heaviest.misfit, heaviest.found, heaviest.best, draws, heaviest.freedom.least
+    )
+    law = heaviest.misfit.space.law.name
     return replace(
         diagnosis,
         at_bound=tuple(f"{name}[{law}]" for name in diagnosis.at_bound),
-        unidentified={f"{name}[{law}]": why for name, why in diagnosis.unidentified.items()},
+        unidentified={f"{name}[{law}]": reason for name, reason in diagnosis.unidentified.items()},
     )
 
 
@@ -294,31 +299,3 @@ def _of_choice(choice: LawChoice) -> list[str]:
         "too few budgets to leave some out: nothing says which law predicts best, all have one"
         " share"
     ]
-
-
-def _report(result: Mixture) -> list[str]:
-    """A mixture as text."""
-    size = float(np.sqrt(np.mean(result.residuals**2)))
-    ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
-    lines = [
-        f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
-        f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}{'bias':>9}",
-        *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
-        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
-        f" origins"
-        + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
-        "[[Fit]]",
-        f"    points     {result.points}",
-        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
-        f"    residuals  {result.scale.say(size)} (root mean square)",
-    ]
-    if result.warnings:
-        lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]
-    return lines
-
-
-def _law_row(name: str, row: pd.Series) -> str:
-    text = f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
-    if np.isnan(row["score"]):  # nothing was held out
-        return text
-    return f"{text}{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"

@@ -32,12 +32,12 @@ def peaks_of(law: Law, points: Points, data: pd.DataFrame) -> dict[str, Any]:
     """
     if not law.curve or law.several_peaks or points.checkpoints is None:
         return {}
-    whole = as_law_columns(with_multiples(as_floats(data), points.renamed), points.renamed)
-    if "lr" not in whole:
+    curves = as_law_columns(with_multiples(as_floats(data), points.renamed), points.renamed)
+    if "lr" not in curves:
         return {}
-    whole = whole[whole["run"].isin(points.checkpoints["run"])]
-    lowest, highest = highest_rates(whole)
-    return {"lowest": lowest, "highest": highest, "rewarmed": runs_that_rewarm(whole)}
+    curves = curves[curves["run"].isin(points.checkpoints["run"])]
+    lowest, highest = highest_rates(curves)
+    return {"lowest": lowest, "highest": highest, "rewarmed": runs_that_rewarm(curves)}
 
 
 def peaks_in_words(law: Law, peaks: dict[str, Any]) -> str:
@@ -63,7 +63,7 @@ def other_peak_in_words(law: Law, peaks: dict[str, Any], peak: float) -> str:
 
 
 def _only(law: Law) -> str:
-    able = ", ".join(other.name for other in LAWS.values() if other.several_peaks)
+    able = ", ".join(candidate.name for candidate in LAWS.values() if candidate.several_peaks)
     return (
         f"but {law.name} knows only by how much the rate fell below a run's own first peak:"
         f" predictions may be far off; fit {able}, or curves of one peak"

@@ -269,12 +269,12 @@ class Result(FittedLaw, Shown):
         best = np.array([list(self.params.values())])
         squared = self.origins.extrapolation_std(self.law, best, columns, self.scale) ** 2
         if beside:
-            here = self.scale.of(table[self.law.response].to_numpy())
-            others = [
-                self.scale.of(b.predict(data)[b.law.response].to_numpy()) - here for b in beside
+            own = self.scale.of(table[self.law.response].to_numpy())
+            departures = [
+                self.scale.of(b.predict(data)[b.law.response].to_numpy()) - own for b in beside
             ]
             share = 1 - 1 / np.maximum(table["beyond"].to_numpy(), 1)  # comes in gradually
-            squared += share * np.mean(np.square(others), axis=0)
+            squared += share * np.mean(np.square(departures), axis=0)
         return np.where(table["inside"], 0, np.sqrt(squared))
 
     def simulate(self, data: pd.DataFrame) -> Array:

@@ -84,6 +84,6 @@ def task_chains(
             refused[task] = str(error)
     if not chains:
         raise UserError(
-            "; ".join(f"{t}: {why}" for t, why in refused.items()) or "no task is named"
+            "; ".join(f"{t}: {reason}" for t, reason in refused.items()) or "no task is named"
         )
     return TaskChains(chains, refused)

@@ -115,7 +115,7 @@ class Forecast(Shown):
         return self.beyond <= 1 + 1e-9
 
     def calibrated(self, factor: float) -> Forecast:
-        """The forecast with an interval `factor` times as wide: see `scalinglab.analysis.forecasts.track`."""
+        """The forecast with an interval `factor` times as wide (``analysis.forecasts.track``)."""
         ends = np.array([self.lower]), np.array([self.upper])
         lower, upper = scaled_interval(*ends, factor, RELATIVE)
         return replace(
@@ -129,7 +129,8 @@ class Forecast(Shown):
         """The forecast in two sentences."""
         missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
         checked = (
-            f"the same forecast of {len(self.hindcast)} finished runs had a mean error of {missed:.2%}"
+            f"the same forecast of {len(self.hindcast)} finished runs had a mean error of "
+            f"{missed:.2%}"
             if len(self.hindcast)
             else "too few finished runs to test the forecast"
         )

@@ -122,9 +122,9 @@ def pairs_of(
     ends = models[["run_id", "N", "cluster", "loss", "task_loss", "accuracy"]]
     if curves is None or curves.empty:
         return ends
-    own = curves[curves["run"].isin(models["run_id"])]
+    own_curves = curves[curves["run"].isin(models["run_id"])]
     try:
-        points = task_points(own, task, loss, accuracy)
+        points = task_points(own_curves, task, loss, accuracy)
     except UserError:  # asked of the ends alone
         return ends
     points = points.rename(columns={"run": "run_id"})
@@ -151,7 +151,7 @@ def held_out_runs(outputs: str | Path, study: str) -> pd.DataFrame:
 
 
 def predictions_of(tasks: StudyTasks, table: pd.DataFrame) -> pd.DataFrame:
-    """Of `StudyTasks.at_targets` the losses of runs that have not ended, as the record keeps them."""
+    """Forecasts of the losses of unfinished runs, from `StudyTasks.at_targets`, for the record."""
     if "task_loss_lower" not in table:
         return table.iloc[:0]
     ahead = table[~table["state"].isin([State.DONE, State.DIVERGED, State.STOPPED])]

@@ -31,7 +31,8 @@ from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import Done, RunFolder
+from scalinglab.scaling.records.run_end import Done
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -150,18 +151,18 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
             f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
         )
     forecasts = list(_kept(outputs))
-    forecasts = [one for one in forecasts if study is None or one["study"] == study]
+    forecasts = [forecast for forecast in forecasts if study is None or forecast["study"] == study]
     rows: list[dict[str, Any]] = []
     counted: set[tuple[str, str]] = set()
-    for one in sorted(forecasts, key=lambda s: (s["made"], s["step"], s["run_id"])):
+    for forecast in sorted(forecasts, key=lambda s: (s["made"], s["step"], s["run_id"])):
         try:
-            row = _judged(outputs, one)
+            row = _judged(outputs, forecast)
         except DamagedFile as error:
             tell(error, "what was predicted of its run does not count")
             continue
-        what = one["run_id"], row[_COLUMN]
-        row["counts"] = row["counts"] and what not in counted
-        counted.add(what)
+        key = forecast["run_id"], row[_COLUMN]
+        row["counts"] = row["counts"] and key not in counted
+        counted.add(key)
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -200,17 +201,18 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     ):
         return row | {"outcome": "its interval is empty: does not count"}
     folder = RunFolder(outputs / "runs" / forecast["run_id"])
-    done = folder.done()
-    if done is None:
+    ending = folder.done()
+    if ending is None:
         stopped = folder.state() == State.STOPPED
         return row | {"outcome": "stopped: never tested" if stopped else "open"}
-    if done.status != State.DONE:
-        return row | {"outcome": f"{done.status}: never tested"}
-    if not _before_the_end(folder, done, forecast):
+    if ending.status != State.DONE:
+        return row | {"outcome": f"{ending.status}: never tested"}
+    if not _before_the_end(folder, ending, forecast):
         return row | {"outcome": "made after the run had ended: does not count"}
     measured: float | None = folder.record().final.validation_loss
     if column := row[_COLUMN]:
-        measured = columns_at(folder, folder.record().steps).get(str(column))
+        ended = folder.record()
+        measured = (ended.columns | columns_at(folder, ended.steps)).get(str(column))
         if measured is None:
             return row | {"outcome": "ended, and not measured by its probe yet"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
@@ -224,8 +226,8 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before_the_end(folder: RunFolder, done: Done, forecast: dict[str, Any]) -> bool:
-    end = folder.attempt(done.attempt).end
+def _before_the_end(folder: RunFolder, ending: Done, forecast: dict[str, Any]) -> bool:
+    end = folder.attempt(ending.attempt).end
     ended = end.ended if end is not None else folder.done_file.stat().st_mtime
     return datetime.fromisoformat(forecast["made"]).timestamp() <= ended + 1
 
@@ -299,8 +301,8 @@ def sentence(record: pd.DataFrame, level: float) -> str:
     """What the record says, in a sentence."""
     counted = record[record["counts"] & (record["level"] == level) & (record[_COLUMN] == "")]
     if counted.empty:
-        others = int((record["counts"] & (record[_COLUMN] != "")).sum())
-        of_losses = f" of a loss ({others} of other columns were)" if others else ""
+        other_columns = int((record["counts"] & (record[_COLUMN] != "")).sum())
+        of_losses = f" of a loss ({other_columns} of other columns were)" if other_columns else ""
         return f"No prediction{of_losses} has been tested yet."
     contained = counted["contained"].astype(bool)
     text = (

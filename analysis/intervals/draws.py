@@ -21,12 +21,15 @@ class Draws:
     targets : array, shape (draws, n), optional
     centres : array, shape (draws, free), optional
         Where the priors pull: they are data too, and vary as data do.
+    censored : array, shape (draws, m), optional
+        A weight of each censored row.
     """
 
     counts: Array | None = None
     group: Array | None = None
     targets: Array | None = None
     centres: Array | None = None
+    censored: Array | None = None
 
     def __len__(self) -> int:
         drawn = self.counts if self.targets is None else self.targets
@@ -35,11 +38,11 @@ class Draws:
 
     def some(self, which: slice | Array) -> Draws:
         """Some of the resamples."""
-        counts, targets, centres = (
+        counts, targets, centres, censored = (
             None if drawn is None else drawn[which]
-            for drawn in (self.counts, self.targets, self.centres)
+            for drawn in (self.counts, self.targets, self.centres, self.censored)
         )
-        return Draws(counts, self.group, targets, centres)
+        return Draws(counts, self.group, targets, centres, censored)
 
     def seen(
         self, draw: Array, target: Array, weight: Array, centre: Array

@@ -51,9 +51,9 @@ def freedom(jacobian: Array, group: Array, prior_rows: Array | None = None) -> F
     orthonormal basis q of the Jacobian, A those of h times q. Its mean is the trace of K K', its
     variance twice that of the square; neither needs a matrix of groups times groups.
     """
-    whole = jacobian if prior_rows is None else np.hstack([jacobian, prior_rows])
-    size = np.linalg.norm(whole, axis=1)
-    scaled = (whole / np.where(size > 0, size, 1)[:, None]).T
+    rows = jacobian if prior_rows is None else np.hstack([jacobian, prior_rows])
+    size = np.linalg.norm(rows, axis=1)
+    scaled = (rows / np.where(size > 0, size, 1)[:, None]).T
     q, singular, right = np.linalg.svd(scaled, full_matrices=False)
     is_determined = singular > _SAME_DIRECTION * singular[0]
     q = q[:, is_determined]

@@ -43,7 +43,7 @@ class Measured:
         return cls(ends)
 
     def common(self, other: Measured) -> Measured:
-        """What both have measured; of an axis that they share nothing of, where they are nearest."""
+        """The range that both have measured; where they do not overlap, the gap between them."""
         ends = {}
         for axis in self.ends.keys() & other.ends.keys():
             (low, high), (others_low, others_high) = self.ends[axis], other.ends[axis]
@@ -81,9 +81,9 @@ class Measured:
 
 def axes_of(names: Axis) -> list[Axis]:
     """Each column, each ratio of two, and the product of all."""
-    alone = [(name,) for name in names]
+    single = [(name,) for name in names]
     ratios = [(f"{above}/{below}",) for below, above in combinations(names, 2)]
-    return [*alone, *ratios, *([names] if len(names) > 1 else [])]
+    return [*single, *ratios, *([names] if len(names) > 1 else [])]
 
 
 def along(axis: Axis, columns: Columns) -> Array:

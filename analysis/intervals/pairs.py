@@ -1,4 +1,4 @@
-"""Two arms by pairs of runs, one of each size and seed: the difference, and whether it is resolved."""
+"""Two arms by pairs of runs of equal size and seed: the difference, and whether it is resolved."""
 
 from __future__ import annotations
 

@@ -58,28 +58,28 @@ class Design:
     @property
     def warnings(self) -> list[str]:
         """What makes any verdict on these arms doubtful."""
-        found = []
+        sentences = []
         if self.seeds < 2:
-            found.append(
+            sentences.append(
                 f"no seed is repeated: no effect of {self.arm} can be told from noise; two seeds "
                 "an arm and size are the least"
             )
         if self.trials[0] != self.trials[1]:
-            found.append(
+            sentences.append(
                 f"arms and sizes have {self.trials[0]} to {self.trials[1]} learning rates: who has "
                 "more trials is lucky more often"
             )
-        return found
+        return sentences
 
     def sentence(self) -> str:
         """What is detected, and what becomes of less."""
         if not math.isfinite(self.least):
             return f"least effect that the design detects: none, {self.warnings[0]}"
-        one = f", {self.least_at_a_size:.2%} at one size" if self.sizes > 1 else ""
+        at_one_size = f", {self.least_at_a_size:.2%} at one size" if self.sizes > 1 else ""
         sizes = f" over {self.sizes} sizes" if self.sizes > 1 else ""
         return (
             f"least effect that the design detects at {POWER:.0%} power: {self.least:.2%} of the "
-            f"loss between two of the {self.arms} arms{sizes}{one} ({self.seeds} seeds, "
+            f"loss between two of the {self.arms} arms{sizes}{at_one_size} ({self.seeds} seeds, "
             f"{self.trials[0]} learning rate{'s' * (self.trials[0] != 1)} an arm and size, "
             f"{self.noise:.2%} of noise between seeds); a smaller one is {UNRESOLVED!r}"
         )

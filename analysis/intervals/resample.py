@@ -44,6 +44,8 @@ class Sample:
     cluster : array of int, shape (n,), or None
     noise : array, shape (n,)
         Known noise of each row, 0 where unknown: errors are not taken to be smaller.
+    censored_group : array of int, shape (m,), optional
+        The independent group of each censored row, beside those of `cluster`.
     """
 
     fitted: Array
@@ -52,6 +54,7 @@ class Sample:
     left: float
     cluster: Array | None
     noise: Array
+    censored_group: Array | None = None
 
     @property
     def groups(self) -> Array:
@@ -95,7 +98,8 @@ def check_method(sample: Sample, method: str) -> None:
 
 def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
     group = np.arange(len(sample.fitted)) if method == "rows" else sample.groups
-    members = int(group.max()) + 1
+    beside = sample.censored_group
+    members = 1 + max(int(group.max()), -1 if beside is None else int(beside.max()))
     counts: Array
     if method == "weights":
         # A Gamma of this shape, over it, has mean 1 and variance 1 / left: what the fit took away.
@@ -109,7 +113,9 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     if missing.any():
         luck = rng.standard_normal((count, members))[:, group]
         targets = sample.fitted + sample.residual + missing * luck
-    return Draws(counts=counts.astype(np.float32, copy=False), group=group, targets=targets)
+    counts = counts.astype(np.float32, copy=False)
+    censored = None if beside is None else counts[:, beside]
+    return Draws(counts=counts, group=group, targets=targets, censored=censored)
 
 
 def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:

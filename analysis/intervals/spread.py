@@ -74,7 +74,7 @@ def quantiles(drawn: Array, level: float) -> Array:
     return ends
 
 
-def missing_draws_in_words(share: float, level: float, what: str) -> str:
+def missing_draws_in_words(share: float, level: float, predicate: str) -> str:
     """What some resamples without a value mean for an interval; nothing where there are none.
 
     Parameters
@@ -83,14 +83,14 @@ def missing_draws_in_words(share: float, level: float, what: str) -> str:
         Of the resamples.
     level : float
         Of the interval.
-    what : str
+    predicate : str
         What they do instead: `IMPOSSIBLE`, ``have no best split``.
     """
     if not share > 0:
         return ""
     percentage = f"{share:.0%}" if share >= 0.01 else f"{share:.2%}"
     outcome = "there is no interval" if share > (1 - level) / 2 else "the interval allows for them"
-    return f"{percentage} of the resamples {what}: {outcome}"
+    return f"{percentage} of the resamples {predicate}: {outcome}"
 
 
 def interval_in_words(lower: float, upper: float, form: str = ".4f") -> str:

@@ -77,8 +77,8 @@ class Comparison(Shown):
     @property
     def rivals(self) -> tuple[str, ...]:
         """Laws that the held-out points do not tell apart from the winner."""
-        others = self.table.iloc[1:]
-        return tuple(others.index[others["behind"] < TOLD])
+        runners_up = self.table.iloc[1:]
+        return tuple(runners_up.index[runners_up["behind"] < TOLD])
 
     def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
         """The winner at other points; beyond the range its intervals carry the other laws too.
@@ -97,8 +97,8 @@ class Comparison(Shown):
             f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with "
             f"other draws of {self.by}. law=auto mixes laws."
             if self.rivals
-            else f"{winner} predicts best: error {row['held_out']:.2%} held out, {row['in_sample']:.2%} in"
-            " sample."
+            else f"{winner} predicts best: error {row['held_out']:.2%} held out, "
+            f"{row['in_sample']:.2%} in sample."
         ]
         if len(self.origins) == 1:
             sentences.append(
@@ -107,7 +107,8 @@ class Comparison(Shown):
         if row["one_sided"] >= _SIDES:
             side = "high" if row["bias"] > 0 else "low"
             sentences.append(
-                f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther out."
+                f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows "
+                "farther out."
             )
         smallest = table["in_sample"].idxmin()
         if smallest != winner:

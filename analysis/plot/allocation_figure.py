@@ -34,11 +34,21 @@ def allocation(found: Allocation, *, ax: Axes | None = None) -> Axes:
     table = found.table.sort_values("C", ignore_index=True)
     for k, (name, label) in enumerate(_SHOWN.items()):
         look = category(k)
-        own = table[[c for c in ("C", name, f"{name}_lower", f"{name}_upper") if c in table]]
-        if len(own) > 1:
-            band = "interval" if k == 0 and f"{name}_lower" in own else ""
-            line(ax, own, "C", name, label, color=look["color"], label=False, band=band, lw=1.2)
-        points(ax, own, "C", name, label, **look)
+        band_table = table[[c for c in ("C", name, f"{name}_lower", f"{name}_upper") if c in table]]
+        if len(band_table) > 1:
+            band = "interval" if k == 0 and f"{name}_lower" in band_table else ""
+            line(
+                ax,
+                band_table,
+                "C",
+                name,
+                label,
+                color=look["color"],
+                label=False,
+                band=band,
+                lw=1.2,
+            )
+        points(ax, band_table, "C", name, label, **look)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     frame(ax)

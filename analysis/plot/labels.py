@@ -75,12 +75,12 @@ def budget_in_words(target: object) -> str:
     >>> budget_in_words("N at C=1e+13")
     'best N at C = 10¹³ FLOPs (parameters)'
     """
-    what, _, place = str(target).partition(" at C=")
+    quantity_name, _, place = str(target).partition(" at C=")
     quantity = {
         "N": ("best N", "parameters"),
         "D": ("best D", "tokens"),
         "loss": ("least loss", "nats/token"),
-    }.get(what)
+    }.get(quantity_name)
     try:
         cost = power(float(place))
     except ValueError:

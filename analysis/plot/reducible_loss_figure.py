@@ -69,8 +69,10 @@ def reducible_loss(
     ax = axes() if ax is None else ax
     floor = result.params[floors[0]]
     fitted = run_table(result, runs)
-    others = None if held_out is None or held_out.empty else run_table(result, held_out)
-    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+    held_out_runs = None if held_out is None or held_out.empty else run_table(result, held_out)
+    together = (
+        fitted if held_out_runs is None else pd.concat([fitted, held_out_runs], ignore_index=True)
+    )
     scale = Scale(together["N"])
     away = far_from_law(result, fitted) | (fitted["loss"].to_numpy(float) <= floor)
     points(
@@ -82,10 +84,10 @@ def reducible_loss(
         away=away,
         color=scale(fitted["N"]),
     )
-    if others is not None:
+    if held_out_runs is not None:
         points(
             ax,
-            _above(others, floor),
+            _above(held_out_runs, floor),
             "C",
             "reducible",
             "held-out runs",

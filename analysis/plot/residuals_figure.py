@@ -65,12 +65,12 @@ def residuals(
         color=palette()[0] if color is None else color(fitted["N"]),
     )
     if held_out is not None and len(held_out):
-        others = _relative(run_table(result, held_out))
+        held_out_runs = _relative(run_table(result, held_out))
         if level_known:
-            others = _around_zero(result, others, level)
+            held_out_runs = _around_zero(result, held_out_runs, level)
         points(
             ax,
-            others,
+            held_out_runs,
             x,
             "residual",
             "held-out runs",
@@ -80,7 +80,7 @@ def residuals(
             bars=False,
         )
         if level_known:
-            _bars(ax, others, x)
+            _bars(ax, held_out_runs, x)
     if fitted[x].min() > 0:
         log_axis(ax.xaxis, power if x == "C" else short)
     frame(ax, log=False)

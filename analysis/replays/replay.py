@@ -129,8 +129,8 @@ def compared(rows: Sequence[tuple[str, float, float, tuple[float, float] | None]
     """The table of `Findings`, from (quantity, published, ours, interval)."""
     return pd.DataFrame(
         [
-            (quantity, published, ours, *(interval or (np.nan, np.nan)))
-            for quantity, published, ours, interval in rows
+            (quantity, published, reproduced, *(interval or (np.nan, np.nan)))
+            for quantity, published, reproduced, interval in rows
         ],
         columns=["quantity", "published", "ours", "lower", "upper"],
     )

@@ -15,6 +15,7 @@ zero, is not resolved.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -30,7 +31,7 @@ from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -78,15 +79,15 @@ def judge(
     for name in baselines:
         if name not in arms:
             raise UserError(f"baselines: {name!r} has no run; there are {', '.join(arms)}")
-    others = [name for name in arms if name not in baselines]
-    if not others or not baselines:
+    candidates = [name for name in arms if name not in baselines]
+    if not candidates or not baselines:
         raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {arms}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
     asked = {
         key: both
-        for key in product(others, baselines, COUNTS)
+        for key in product(candidates, baselines, COUNTS)
         if (both := _differences(longest, *key)) is not None
     }
     # Where both counts agree they are one question.
@@ -96,13 +97,17 @@ def judge(
         for key, (differences, worth) in asked.items()
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
-    warnings += _edges(runs, arm)
+    warnings += [
+        warning
+        for name, own in groups_of(runs, arm)
+        for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
+    ]
     return Finding(
-        [*[one.sentence() for one in effects], *filter(None, [together_in_words(together)])]
+        [*[effect.sentence() for effect in effects], *filter(None, [together_in_words(together)])]
         or ["No arm has the size of a baseline: nothing said."],
         {
-            "Effects": pd.DataFrame([one.row() for one in effects]),
-            "Best runs": _means(best),
+            "Effects": pd.DataFrame([effect.row() for effect in effects]),
+            "Best runs": _means(best, columns or {}),
             **fitted,
         },
         [("Loss against each count of parameters.", _figure(longest))],
@@ -122,18 +127,18 @@ class _Effect:
 
     def sentence(self) -> str:
         pair = self.pair
-        many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
+        sizes = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
             if np.isfinite(self.worth)
             else ""
         )
-        told = f"loss {pair.told()} over {many}{worth}"
+        effect = f"loss {pair.told()} over {sizes}{worth}"
         least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
         return (
             f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {pair.verdict}{least}: {told}."
+            f"{COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
         )
 
     def row(self) -> dict[str, Any]:
@@ -211,10 +216,11 @@ def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
     return float(np.exp(np.interp(-log_loss, -y, x) - at))
 
 
-def _means(best: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm, size and number of tokens."""
-    columns = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
-    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*columns, "loss"]].mean()
+def _means(best: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """One row an arm, size and number of tokens, with what a law reads."""
+    named = ("n_active", "n_total", "n_block", "experts", "loops", *columns.values(), "lr")
+    shown = [c for c in dict.fromkeys(named) if c in best and c not in ("N", "D", "loss")]
+    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*shown, "loss"]].mean()
     return means.rename(columns={"_arm": "arm"}).drop(columns="N")
 
 
@@ -225,7 +231,7 @@ def _fitted(
     if not law:
         return {}, []
     chosen_law = find(law)
-    table = _means(best)
+    table = _means(best, columns)
     if "D" not in chosen_law.inputs:
         table = table[table["D"] == table["D"].max()]
     if len(table) <= len(chosen_law.parameters):
@@ -235,19 +241,6 @@ def _fitted(
     result = fit(chosen_law, points, columns=columns, resamples=_RESAMPLES, seed=0, delta=delta)
     sentences = [f"the law {law}: {warning}" for warning in result.warnings]
     return {f"The law {law}: {chosen_law.formula}": result.summary.reset_index()}, sentences
-
-
-def _edges(runs: pd.DataFrame, arm: str) -> list[str]:
-    """Arms whose best learning rate is the end of three or more."""
-    sentences = []
-    for name, arm_runs in groups_of(runs, arm):
-        ends, cells = at_the_edge(arm_runs, ["N", "D"])
-        if ends:
-            sentences.append(
-                f"{name}: the best learning rate is the end of its grid at {ends} of {cells} "
-                "sizes and numbers of tokens; it may do better than is said"
-            )
-    return sentences
 
 
 def _figure(best: pd.DataFrame) -> Any:

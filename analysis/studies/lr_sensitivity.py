@@ -125,8 +125,10 @@ def _sentences(table: pd.DataFrame) -> list[str]:
 def _overlap(table: pd.DataFrame, first: str, second: str) -> bool:
     """Whether the intervals of two arms meet at any of the sizes that both have."""
     both = [table[table["arm"] == name].set_index("N") for name in (first, second)]
-    one, other = (pair.loc[both[0].index.intersection(both[1].index)] for pair in both)
-    return bool(((one["lower"] <= other["upper"]) & (other["lower"] <= one["upper"])).any())
+    bands_a, bands_b = (pair.loc[both[0].index.intersection(both[1].index)] for pair in both)
+    return bool(
+        ((bands_a["lower"] <= bands_b["upper"]) & (bands_b["lower"] <= bands_a["upper"])).any()
+    )
 
 
 def _ranges(runs: pd.DataFrame, arm: str) -> list[str]:

@@ -79,7 +79,7 @@ def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
 
 def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
     edges = [str(width) for width, best in optima.items() if best.edge]
-    said = (
+    sentences = (
         []
         if not edges
         else [
@@ -89,11 +89,11 @@ def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFr
     )
     base, top = optima[min(optima)].x, sweeps[max(optima)]["lr"]
     if not top.min() <= base <= top.max():
-        said.append(
+        sentences.append(
             f"{name}: the base's best LR {base:.3g} was not tried at width {max(optima)}: "
             "its regret there is that of the grid's end"
         )
-    return said
+    return sentences
 
 
 def _row(

@@ -21,7 +21,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
 from scalinglab.analysis.tables.study_runs import with_role
-from scalinglab.analysis.tables.trials import trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -58,6 +58,7 @@ def judge(
         If no run repeats its pool, or the pools are all of one size.
     """
     scatter = seed_scatter(runs[np.isfinite(runs["loss"].astype(float))], by=[arm, "N", "D", "lr"])
+    edges = edge_warnings(runs, [arm, "N", "D"], "pools, sizes and lengths")
     runs = trials_chosen(runs, arm)
     runs = runs[np.isfinite(runs["loss"].astype(float))]
     if runs["epochs"].max() <= 1:
@@ -69,7 +70,7 @@ def judge(
     law = fit(LAW, fitted, resamples=resamples, delta=delta)
     onsets = _onsets(points, arm, scatter)
     sentences = [_worth(law), _turns(onsets)]
-    warnings = [f"{LAW}: {w}" for w in law.warnings]
+    warnings = [*edges, *(f"{LAW}: {w}" for w in law.warnings)]
     if len(ahead):
         rival = fit(RIVAL, fitted, resamples=0, delta=delta)
         texts = [

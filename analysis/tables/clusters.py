@@ -44,9 +44,9 @@ def clusters(
     elif law.curve:
         return _stretches(frame)
     else:
-        one = _of_one_run(frame)
-        one = copied(prepared, frame) if one is None else one
-        return one if one.max() + 1 < len(frame) else None
+        codes = _of_one_run(frame)
+        codes = copied(prepared, frame) if codes is None else codes
+        return codes if codes.max() + 1 < len(frame) else None
     if labels.isna().any():
         raise UserError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
     return pd.factorize(labels)[0]
@@ -58,8 +58,8 @@ def _of_one_run(frame: pd.DataFrame) -> Array | None:
     if name is None or not frame[name].dropna().duplicated().any():
         return None
     codes = pd.factorize(frame[name])[0]
-    alone = codes < 0
-    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    without_run = codes < 0
+    codes[without_run] = codes.max() + 1 + np.arange(without_run.sum())
     return codes
 
 

@@ -59,13 +59,15 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     places = place_of | {
         name: place_of[column] for name, column in also.items() if column in place_of
     }
-    used = {name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places}
-    return condition.holds({**dict.fromkeys(places), **used}, len(frame))
+    cells = {
+        name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places
+    }
+    return condition.holds({**dict.fromkeys(places), **cells}, len(frame))
 
 
-def same_values(one: pd.Series, other: pd.Series) -> bool:
+def same_values(a: pd.Series, b: pd.Series) -> bool:
     """Whether two columns say the same of every row."""
-    return bool(((one == other) | (one.isna() & other.isna())).all())
+    return bool(((a == b) | (a.isna() & b.isna())).all())
 
 
 def columns_of(frame: pd.DataFrame) -> str:

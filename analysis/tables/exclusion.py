@@ -8,6 +8,8 @@ user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``,
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -70,7 +72,7 @@ def exclude_rows(
         if not isinstance(rule, str):
             raise UserError(
                 f"exclude: {rule!r} is no text: a rule is a name or a condition, as in"
-                " exclude=['unmeasured', 'D < 1e9']"
+                " exclude=['unmeasured','D < 1e9']"
             )
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORING.values(), *rules):
@@ -85,6 +87,19 @@ def exclude_rows(
     if left_out.all():
         raise UserError(f"exclude={list(rules)!r} leaves none of {len(frame)} rows")
     return left_out, counts
+
+
+def exclude_rule(condition: str) -> str:
+    """The ``exclude=`` of one condition, as Python reads it."""
+    return f"exclude=[{json.dumps(condition)}]"
+
+
+def exclude_advice(condition: str) -> str:
+    """The ``exclude=`` of one condition to be pasted: in Python, and in a shell if that differs."""
+    rule = exclude_rule(condition)
+    if set(condition) & set('"\\$`,'):  # which a shell, or the list of a command, would read
+        return f"{rule} (in a shell: {shlex.quote(rule)})"
+    return rule
 
 
 def unfinished(frame: pd.DataFrame) -> Array:

@@ -67,14 +67,14 @@ def read_formula(source: str, have: Collection[str]) -> Formula | None:
 
 def _terms(source: str, have: Collection[str]) -> list[tuple[str, float]] | None:
     """The terms of a sum: names may hold a plus sign themselves."""
-    whole = _term(source, have) if source.count("+") < _MOST_TERMS else None
-    if whole is not None:
-        return [whole]
+    single = _term(source, have) if source.count("+") < _MOST_TERMS else None
+    if single is not None:
+        return [single]
     for plus in (m.start() for m in re.finditer(r"\+", source)):
         first = _term(source[:plus], have)
-        rest = None if first is None else _terms(source[plus + 1 :], have)
-        if first is not None and rest is not None:
-            return [first, *rest]
+        further = None if first is None else _terms(source[plus + 1 :], have)
+        if first is not None and further is not None:
+            return [first, *further]
     return None
 
 

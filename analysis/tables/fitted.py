@@ -10,6 +10,7 @@ from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import COUNTS_FROM, load
 from scalinglab.analysis.tables.study_runs import require, study_plan
+from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 
@@ -21,6 +22,7 @@ def fitted_runs(
     *,
     n_count: str | None = None,
     flops: str = DEFAULT_CONVENTION,
+    loss: str | None = None,
 ) -> tuple[pd.DataFrame, str]:
     """The table that a law is fitted to in a study, and the name of the law.
 
@@ -37,21 +39,23 @@ def fitted_runs(
         What N counts; default "n_matmul". Imported runs may have one count alone.
     flops : str
         The convention of the column C.
+    loss : str, optional
+        A measured column that is taken as the loss.
 
     Raises
     ------
     UserError
-        If there is no such study or law, the study has no finished run to fit, or its runs were
+        If there is no such study, law or column, the study has no finished run to fit, or its runs were
         imported with another count of N.
     """
     answer = study_plan(outputs, study).study.answer
     law = law or answer.law
     if read_as(law).curve:
-        return _fitted_curves(outputs, study, answer.curve_held_out), law
+        return as_loss(_fitted_curves(outputs, study, answer.curve_held_out), loss), law
     runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
-    require(runs, outputs, study, "fit")
-    others = sorted(set(runs["n_count"].dropna()) - {n_count})
-    if n_count and others:
+    runs = as_loss(require(runs, outputs, study, "fit"), loss)
+    other_counts = sorted(set(runs["n_count"].dropna()) - {n_count})
+    if n_count and other_counts:
         is_stated = COUNTS_FROM in runs and runs[COUNTS_FROM].notna().any()
         way = (
             "the program gives others as counts in its final.json"
@@ -59,7 +63,8 @@ def fitted_runs(
             else "columns.vocab and columns.width at the import give other counts"
         )
         raise UserError(
-            f"n_count = {n_count!r}: runs of study {study!r} have N = {others[0]} alone; {way}"
+            f"n_count = {n_count!r}: runs of study {study!r} have N = {other_counts[0]} alone; "
+            f"{way}"
         )
     return runs, law
 

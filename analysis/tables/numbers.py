@@ -75,10 +75,12 @@ def as_floats(table: pd.DataFrame) -> pd.DataFrame:
     """
     if not isinstance(table, pd.DataFrame):
         return table
-    whole = [i for i, kind in enumerate(table.dtypes) if pd.api.types.is_integer_dtype(kind)]
+    integer_places = [
+        i for i, kind in enumerate(table.dtypes) if pd.api.types.is_integer_dtype(kind)
+    ]
     names = [
         name
-        for i in whole
+        for i in integer_places
         if (name := table.columns[i]) not in _NAMES and table.iloc[:, i].abs().max() > _SAFE
     ]
     return table.astype(dict.fromkeys(names, float)) if names else table

@@ -11,11 +11,18 @@ import pandas as pd
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.tables.bounds import SIDE, Bounds, bounds_of, with_bounds
 from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns, conventions_of, rename_columns
-from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
+from scalinglab.analysis.tables.noise import (
+    RECIPE,
+    SCIENCE,
+    SeedScatter,
+    rounding_noise,
+    seed_scatter,
+)
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
@@ -58,6 +65,11 @@ class Points:
         Column of the law -> the convention by which the table says it was counted.
     checkpoints : DataFrame or None
         Of laws of curves: ``run, step`` of each row.
+    bounds : Bounds or None
+        Censored rows, which are none of the others.
+    repeats : SeedScatter or None
+        What runs scatter that repeat each other, where the noise is theirs; rows by their places in
+        the table.
     """
 
     columns: Columns
@@ -72,6 +84,8 @@ class Points:
     renamed: dict[str, str] = field(default_factory=dict)
     counted: dict[str, str] = field(default_factory=dict)
     checkpoints: pd.DataFrame | None = None
+    bounds: Bounds | None = None
+    repeats: SeedScatter | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -99,6 +113,7 @@ class Points:
             cluster=None if few is None else np.unique(few, return_inverse=True)[1],
             rows=self.rows[rows],
             checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
+            bounds=None if self.bounds is None else self.bounds.beside(int(rows.sum())),
         )
 
 
@@ -142,6 +157,8 @@ def read_points(
     if named:
         frame = with_common_sets(frame, named)
     frame = with_multiples(frame, columns)
+    response = (columns or {}).get(law.response, law.response)
+    frame = frame.assign(**{SIDE: 0.0}) if law.curve else with_bounds(frame, response)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
@@ -152,15 +169,26 @@ def read_points(
     _check_numbers(law, frame, scale)
     measured = frame[law.response].notna().to_numpy()
     prepared = law.read(frame, measured)
-    used = _described(law, prepared, int(measured.sum()), excluded)
-    frame = frame[measured][used]
-    if not used.all():
-        prepared = {name: column[..., used] for name, column in prepared.items()}
+    is_used = _described(law, prepared, int(measured.sum()), excluded)
+    frame = frame[measured][is_used]
+    if not is_used.all():
+        prepared = {name: column[..., is_used] for name, column in prepared.items()}
+    group = clusters(frame, cluster, law, prepared)
+    measured, bounds = (frame[SIDE] == 0).to_numpy(), None
+    if not measured.any():
+        raise TooFewPoints(f"of {law.response!r} only bounds are known: no row is measured")
+    if not measured.all():
+        bounds = bounds_of(frame, law.response, prepared, group)
+        frame = frame[measured]
+        prepared = {name: column[..., measured] for name, column in prepared.items()}
+        group = None if group is None else group[measured]
     _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    repeats = None
     if typical is None and "seed" in frame.columns and not law.curve:
         same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
-        typical = seed_noise(frame, by=same, response=law.response, errors=scale.name)
+        repeats = seed_scatter(frame, by=same, response=law.response, errors=scale.name)
+        typical = repeats.noise if repeats.spare else None
     if "resolution" in frame.columns and frame["resolution"].notna().all():
         rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
         typical = max(rounding, typical or 0.0)
@@ -170,13 +198,15 @@ def read_points(
         weight=frame["_weight"].to_numpy(float),
         sharpness=sharpness,
         noise=typical,
-        cluster=clusters(frame, cluster, law, prepared),
+        cluster=group,
         runs=_runs(frame),
         excluded=excluded,
         rows=frame.index.to_numpy(),
         renamed=renamed,
         counted=conventions_of(frame, renamed),
         checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
+        bounds=bounds,
+        repeats=repeats,
     )
 
 
@@ -247,8 +277,8 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         low, high = (0.0, np.inf) if name in law.positive else law.span
         may_be_low = name == law.response and scale.name == "absolute"
         if frame[name].isna().all():
-            what = law.inputs.get(name, "the measured response")
-            raise UserError(f"column {name!r} ({what}) is empty: {law.name} needs it")
+            meaning = law.inputs.get(name, "the measured response")
+            raise UserError(f"column {name!r} ({meaning}) is empty: {law.name} needs it")
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
         good = np.isfinite(values) & (values <= high) & (values >= low)
@@ -259,8 +289,9 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
             missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
             hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
             raise UserError(
-                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[first_bad]} in row {frame['_row'].iloc[first_bad]}{hint}"
+                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do not, the "
+                f"first is {frame[name].iloc[first_bad]} in row "
+                f"{frame['_row'].iloc[first_bad]}{hint}"
             )
 
 

@@ -30,11 +30,12 @@ from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import canonical_json
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import mixture_text
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
 # in it, and budgets mean the same for measured and planned models.
@@ -113,7 +114,7 @@ def load(
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
         measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself,
-        which then stand for those of the configuration;
+        which then stand for those of the configuration; ``notes`` that people kept with runs;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -134,6 +135,8 @@ def load(
             tell(error, LEFT_OUT)
             continue
         row = _columns(columns_at(folder, record.steps)) | _row(record, roles, study)
+        if notes := notes_text(folder):
+            row["notes"] = notes
         counted, size = size_of(record.spec.counts, n_count)
         convention = stated_convention(record.spec.flops, flops)
         row |= {"N": size, "n_count": counted, "flops_convention": convention}
@@ -170,12 +173,12 @@ def _record_so_far(folder: RunFolder) -> Record:
 
 def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:
     spec, final = record.spec, record.final
-    here = roles if study is None else {study: roles[study]}
+    chosen_roles = roles if study is None else {study: roles[study]}
     return {
         **_columns(record.columns),
         "run_id": record.run_id,
-        "study": ",".join(here),
-        "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
+        "study": ",".join(chosen_roles),
+        "role": ",".join(dict.fromkeys(r for names in chosen_roles.values() for r in names)),
         "status": record.status,
         **n_counts(spec.counts),
         **({COUNTS_FROM: record.counts_from} if record.counts_from else {}),

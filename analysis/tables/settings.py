@@ -66,6 +66,8 @@ def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any
 def _numbers(key: str, values: list[Any], run_ids: Iterable[str]) -> list[float]:
     for value, run_id in zip(values, run_ids, strict=True):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            why = "has no such setting" if value is None else f"has {value!r}, which is no number"
-            raise UserError(f"columns: {key} is a setting, and run {run_id} {why}")
+            problem = (
+                "has no such setting" if value is None else f"has {value!r}, which is no number"
+            )
+            raise UserError(f"columns: {key} is a setting, and run {run_id} {problem}")
     return [float(value) for value in values]

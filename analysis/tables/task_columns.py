@@ -1,4 +1,4 @@
-"""Columns of a task that probes measured: which there are, and which command finds those that lack."""
+"""Columns of a task that probes have measured, and the command that measures missing ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import AT_LEAST
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.probe import TASK
 from scalinglab.scaling.tasks.synthetic import TASKS
 from scalinglab.scaling.text.nearest import nearest
-
-AT_LEAST = "_at_least"  # the column of bounds of censored numbers, beside their own
 
 
 def probe_command(task: str, study: str = "NAME", probe: str = "tasks", more: str = "") -> str:
@@ -103,5 +102,5 @@ def task_points(
     """
     numbers = {"task_loss": loss, "accuracy": accuracy}
     command = probe_command(task, study)
-    found = {name: table[task_column(table, task, n, command)] for name, n in numbers.items()}
-    return table.assign(**found).dropna(subset=list(numbers)).reset_index(drop=True)
+    measured = {name: table[task_column(table, task, n, command)] for name, n in numbers.items()}
+    return table.assign(**measured).dropna(subset=list(numbers)).reset_index(drop=True)

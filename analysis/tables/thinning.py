@@ -88,8 +88,8 @@ def between_rows(frame: pd.DataFrame, told_numbers: Array, values: Array) -> Arr
         inside = rows[
             (step[rows] >= step[told_of_group[0]]) & (step[rows] <= step[told_of_group[-1]])
         ]
-        for one, value in zip(every, values, strict=True):
-            one[inside] = np.interp(step[inside], step[told_of_group], value[place[told_of_group]])
+        for row, value in zip(every, values, strict=True):
+            row[inside] = np.interp(step[inside], step[told_of_group], value[place[told_of_group]])
     return every
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import of_column
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.probe import COLUMN, TASK
@@ -140,7 +141,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
     if column is None or column == "loss":
         return table
     table = with_common_sets(table, [column])
-    if column not in table or table[column].isna().all():
+    if column not in table or (table[column].isna().all() and not of_column(table, column, "")):
         columns = [
             c
             for c in names_of(table)
@@ -150,7 +151,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
             f"columns.loss = {column!r}: no run has such a measured column; there are:"
             f" {', '.join(columns) or 'none'}"
         )
-    table = table.assign(loss=table[column])
+    table = table.assign(loss=table[column], **of_column(table, column, "loss"))
     if column.startswith(TASK) and SET in table:
         table = table.assign(**{SET: column})  # of one set of items, whatever the runs trained on
     if column.startswith(FURTHER_LOSS) and SET in table:

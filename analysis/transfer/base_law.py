@@ -67,17 +67,17 @@ def fit_base_law(C: Array, loss: Array) -> tuple[BaseLaw, list[BaseLaw]]:
     C, loss : arrays, shape (sizes,)
     """
     count, C0 = len(C), float(np.exp(np.log(C).mean()))
-    used = np.vstack([np.ones(count), 1 - np.eye(count)])[:, None, :]  # (refits, 1, sizes)
-    one, falling = 1 / loss, (C / C0) ** -_EXPONENTS[:, None] / loss
-    to_one, to_falling = np.sum(used * one, -1), np.sum(used * falling, -1)
+    is_used = np.vstack([np.ones(count), 1 - np.eye(count)])[:, None, :]  # (refits, 1, sizes)
+    constant, falling = 1 / loss, (C / C0) ** -_EXPONENTS[:, None] / loss
+    to_one, to_falling = np.sum(is_used * constant, -1), np.sum(is_used * falling, -1)
     ones, both, fallings = (
-        np.sum(used * product, -1) for product in (one**2, one * falling, falling**2)
+        np.sum(is_used * product, -1) for product in (constant**2, constant * falling, falling**2)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         determinant = ones * fallings - both**2
         E = (to_one * fallings - to_falling * both) / determinant
         A = (ones * to_falling - both * to_one) / determinant
-    no_floor = ~(E > 0) | (np.sum(used, -1) < _LEAST)
+    no_floor = ~(E > 0) | (np.sum(is_used, -1) < _LEAST)
     E, A = np.where(no_floor, 0.0, E), np.where(no_floor, to_falling / fallings, A)
     flat = ~(A > _ROUNDING * loss.mean())
     E, A = np.where(flat, to_one / ones, E), np.where(flat, 0.0, A)

@@ -83,7 +83,7 @@ class SizeMeans:
         cost: tuple[Array, Array] | None = None,
     ) -> SizeMeans:
         """From one entry a pair: number of the size, FLOPs, losses, and costs other than FLOPs."""
-        base, other = np.log(baseline), np.log(candidate)
+        base, log_candidate = np.log(baseline), np.log(candidate)
         baseline_cost, candidate_cost = (C, C) if cost is None else cost
         dearer = np.log(candidate_cost / baseline_cost)
 
@@ -92,8 +92,8 @@ class SizeMeans:
         def mean(x: Array) -> Array:
             return np.bincount(size, x) / counts
 
-        ratio = other - base
-        centred = [x - mean(x)[size] for x in (base, other, ratio, dearer)]
+        ratio = log_candidate - base
+        centred = [x - mean(x)[size] for x in (base, log_candidate, ratio, dearer)]
         spread = np.sqrt(np.sum(centred[0] ** 2) * np.sum(centred[1] ** 2))
         return cls(
             C=np.exp(mean(np.log(C))),

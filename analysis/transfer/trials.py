@@ -140,7 +140,7 @@ def _optimum(
     knob: str,
     cells: dict[tuple[str, int], pd.DataFrame],
     table: pd.DataFrame,
-    others: Sequence[str],
+    other_knobs: Sequence[str],
 ) -> list[str]:
     """Where a best value lies on the edge of its grid, or moves with size and no rule follows."""
     chosen_trials = table[table["arm"] == arm].set_index(SIZE)
@@ -148,8 +148,8 @@ def _optimum(
     for row in records_of(chosen_trials.reset_index()):
         size = row[SIZE]
         cell = cells[arm, size]
-        for other in others:  # along one knob, at the best of the others
-            cell = cell[np.isclose(cell[other], row[other], rtol=1e-9)]
+        for other_knob in other_knobs:  # along one knob, at the best of the others
+            cell = cell[np.isclose(cell[other_knob], row[other_knob], rtol=1e-9)]
         cell = cell[cell[knob] > 0]
         values = cell.loc[np.isfinite(cell["loss"]), knob].nunique()
         if cell[knob].nunique() <= 1 or row[knob] == 0:  # 0: the natural end of a weight decay

@@ -253,6 +253,11 @@ class Architecture(NetworkOptions):
         """How branches are added to the stream."""
         return filled(Residual, self.residual)
 
+    @property
+    def alone(self) -> str:
+        """Why runs are trained one by one and by eager steps (`Part.alone`); empty: they need not."""
+        return next((part.alone for part in self.parts if part.alone), "")
+
     def linear_of(self, slot: str) -> Linear:
         """What the matrices of a branch are, by the slot that it fills."""
         chosen = self.linear_part

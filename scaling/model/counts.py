@@ -100,7 +100,7 @@ def parameter_counts(architecture: Network) -> dict[str, int]:
         roles["unembedding"] = roles["embedding"]
     n_block = roles["attention"] + roles["mlp"]  # what fills the two slots
     n_matmul = n_block + roles["unembedding"]
-    idle = sum(part.idle_weights(architecture) for part in architecture.branches)
+    idle = sum(part.idle_weights(architecture) for part in architecture.parts)
     used = architecture.loops * (n_block - architecture.shape.depth * idle)
     n_active = used + roles["unembedding"]
     sums = {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total, "n_active": n_active}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scalinglab.scaling.choices import is_used
-from scalinglab.scaling.fields import ConfigError, keys_of, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import keys_of, one_of
 from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
 from scalinglab.scaling.model.module import ROLES, ModuleNetwork, Network
 from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, ConfigError, defaults, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, defaults, setting
 from scalinglab.scaling.model.architecture import DECAY_RULES, PARAMETRIZATIONS, NetworkOptions
 from scalinglab.scaling.model.part import SLOTS
 

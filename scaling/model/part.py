@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import ConfigError, historic_values, keys_of, setting
+from scalinglab.scaling.errors import ConfigError, UserError
+from scalinglab.scaling.fields import historic_values, keys_of, setting
 from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ _NETWORK = "scalinglab.scaling.engine.network"
 
 
 class Start(tuple[int, ...]):
-    """The size of a gain or bias whose numbers do not start at one and zero.
+    """The size of a tensor whose numbers all start at a value.
+
+    Of others gains start at one, biases at zero, and matrices are drawn.
 
     Parameters
     ----------
@@ -45,6 +47,25 @@ class Start(tuple[int, ...]):
         made = super().__new__(cls, size)
         made.value = value
         return made
+
+
+@dataclass(frozen=True)
+class MapFlops:
+    """FLOPs of a part for a token and block, forward and backward, beyond one use of its weights.
+
+    Attributes
+    ----------
+    seen : int
+        With what a token may see: scores and values, sums over streams.
+    whole : int
+        The same as if it saw all tokens of the sequence.
+    softmax : int
+        Of the scores.
+    """
+
+    seen: int = 0
+    whole: int = 0
+    softmax: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +88,15 @@ class Part:
 
     name: str
 
+    @property
+    def alone(self) -> str:
+        """Why its runs are trained one by one and by eager steps, in words; empty: they need not.
+
+        So it is where the sizes of what is computed follow from the tokens: such steps can neither
+        be batched over members, nor be captured, nor be compiled once for all.
+        """
+        return ""
+
     def check(self, architecture: Architecture) -> None:
         """Raise `ConfigError` if it does not go with the rest of a network."""
 
@@ -76,6 +106,17 @@ class Part:
     def columns(self) -> dict[str, tuple[float, float]]:
         """Columns of the analysis: their values, and those of networks without such a part."""
         return {}
+
+    def idle_weights(self, architecture: Architecture) -> int:
+        """Weights of its matrices in a block that one token does not pass through.
+
+        Below zero where it passes through weights again.
+        """
+        return 0
+
+    def map_flops(self, architecture: Architecture) -> MapFlops:
+        """See `MapFlops`; none where no values are multiplied with values."""
+        return MapFlops()
 
     def science(self) -> dict[str, Any]:
         """Its name and keys, as a run's identity has them: what is historic is left out."""
@@ -121,32 +162,9 @@ class Branch(Part):
         bias: dict[str, Size] = {"bias": (rows,)} if architecture.bias else {}
         return {f"{name}.{key}": size for key, size in (made | bias).items()}
 
-    def idle_weights(self, architecture: Architecture) -> int:
-        """Weights of its matrices in a block that one token does not pass through."""
-        return 0
-
     def kept_floats(self, architecture: Architecture) -> float:
         """Floats that a block keeps of a token for the backward pass, beyond those of attention."""
         return 0.0
-
-
-@dataclass(frozen=True)
-class MapFlops:
-    """FLOPs of a mixer for a token and block, forward and backward, beyond those with weights.
-
-    Attributes
-    ----------
-    seen : int
-        With what a token may see: scores and values.
-    whole : int
-        The same as if it saw all tokens of the sequence.
-    softmax : int
-        Of the scores.
-    """
-
-    seen: int = 0
-    whole: int = 0
-    softmax: int = 0
 
 
 def _choices(slot: str) -> Registry[Any]:
@@ -174,10 +192,6 @@ class Mixer(Branch):
     def bounded(self) -> bool:
         """Whether no token sees one of another document; then its module is told of documents."""
         return False
-
-    def map_flops(self, architecture: Architecture) -> MapFlops:
-        """See `MapFlops`; none where nothing is computed between pairs of tokens."""
-        return MapFlops()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +300,10 @@ class Residual(Part):
     def tensors(self, architecture: Architecture) -> dict[str, Size]:
         """The size of each parameter that a branch of a block has of it, as `Branch.tensors`."""
         return {}
+
+    def stream_floats(self, architecture: Architecture) -> int:
+        """Floats of a token in the stream between blocks."""
+        return architecture.shape.width
 
     def kept_floats(self, architecture: Architecture) -> float:
         """Floats that a block keeps of a token for the backward pass, of both branches."""

@@ -15,9 +15,11 @@ from typing import Any
 
 from scalinglab.scaling.records.atomic import create_exclusive, folders_in, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, sealed, tell
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import Done, RunFolder
-from scalinglab.scaling.records.spec import RunSpec, known_fields
+from scalinglab.scaling.records.run_end import Done
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 
 FOLDER = "probes"
@@ -27,10 +29,14 @@ Place = tuple[str, int]  # a checkpoint: run_id, step
 
 @dataclass(frozen=True)
 class Wanted:
-    """Numbers that are asked for: the step where they belong, and the checkpoints they read."""
+    """Numbers that are asked for: the step where they belong, and the checkpoints they read.
+
+    `twins` are runs that were the same training up to there: their numbers are these.
+    """
 
     step: int
     reads: tuple[Place, ...]
+    twins: tuple[str, ...] = field(default=(), compare=False)
 
     def file(self, run_id: str) -> str:
         """Name of their file beside a run."""
@@ -116,6 +122,18 @@ class ProbeFolder(RunFolder):
     def missing(self) -> list[Wanted]:
         """What is still to be found, by step."""
         return [wanted for wanted in self.wanted if not self.file(wanted).exists()]
+
+    def shared(self, wanted: Wanted) -> dict[str, Any] | None:
+        """The content of the result that a twin has already, as this run's; None if none has."""
+        for run_id in wanted.twins:
+            there = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
+            folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
+            try:
+                result: dict[str, Any] = read_json(folder / there.file(run_id), _RESULT)
+            except (FileNotFoundError, DamagedFile):
+                continue
+            return result | {"reads": [list(place) for place in wanted.reads], "same_as": run_id}
+        return None
 
     def store(self, wanted: Wanted, result: Mapping[str, Any]) -> bool:
         """Write numbers down; False if another process was first."""

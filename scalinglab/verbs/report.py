@@ -55,11 +55,11 @@ class Report:
 def run(options: ReportOptions, screen: Screen) -> Report:
     """Answer a study's question in words and as one self-contained HTML file.
 
-    Where the runs do not determine the law, their losses are shown, and why there is none. A study
-    whose answer.kind is not "law" gets the verdict of its kind: numbers, sentences, figures. For other studies, runs that have not ended are forecast and earlier forecasts judged;
-    arm=optimizer.name compares two recipes and labels each run. For the largest budget the report
-    also says how the answer varies with each analysis choice, with some fifty more fits;
-    multiverse=false leaves that out.
+    If the runs do not determine the law, their losses are shown, with the reason. A study whose
+    answer.kind is not "law" gets the verdict of its kind: numbers, sentences, figures. For other
+    studies, runs that have not ended are forecast and earlier forecasts judged; arm=optimizer.name
+    compares two recipes and labels each run. For the largest budget the report also says how the
+    answer varies with each analysis choice, by some fifty more fits; multiverse=false skips these.
     """
     check_destination("to", options.to, "report")
     result = answer(options.source, options)

@@ -111,7 +111,7 @@ def _megatron(lines: list[str], log: TrainerLog) -> None:
     def train(number: int, match: re.Match[str]) -> None:
         cells = {name.lower(): value for name, value in _MEGATRON_CELL.findall(match[3])}
         row: Row = {"step": match[1], "steps": match[2]}
-        row |= {ours: cells[name] for name, ours in _MEGATRON_NAMES.items() if name in cells}
+        row |= {column: cells[name] for name, column in _MEGATRON_NAMES.items() if name in cells}
         if context and "samples" in row:
             row["tokens"] = str(_count(str(row.pop("samples"))) * context)
         _add(log, number, row)
@@ -133,7 +133,7 @@ def _megatron(lines: list[str], log: TrainerLog) -> None:
 def _megatron_facts(
     arguments: dict[str, str], sizes: dict[tuple[str, str], int], log: TrainerLog
 ) -> None:
-    facts = {ours: arguments[name] for name, ours in _MEGATRON_FACTS.items() if name in arguments}
+    facts = {fact: arguments[name] for name, fact in _MEGATRON_FACTS.items() if name in arguments}
     log.facts |= {name: value for name, value in facts.items() if value != "None"}
     if "seq_length" in arguments:
         log.facts["context"] = arguments["seq_length"]

@@ -16,8 +16,7 @@ from scalinglab.scaling.engine.export.own_network import MODULE, how_to_load, li
 from scalinglab.scaling.engine.export.tokenizer import BYTES, byte_tokenizer
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, checkpoint_at
 from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
-from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.atomic import create_folder

@@ -29,7 +29,8 @@ from scalinglab.scaling.engine.network.module import (
     options_in_words,
     persistent_buffers,
 )
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.model.module import ROLES, Census, ModuleNetwork, TensorCount
 
 BATCH = 2  # of the pass that is counted
@@ -68,7 +69,7 @@ def census(network: ModuleNetwork) -> Census:
         kept_floats=_kept(network, module, watch),
         width=embedding[-1] if embedding else 0,
         depth=max((len(m) for m in module.modules() if isinstance(m, nn.ModuleList)), default=0),
-        buffers=tuple(persistent_buffers(module)),
+        buffers={n: tuple(b.shape) for n, b in persistent_buffers(module).items()},
         tied=bool(tied),
         without_meta=without_meta,
     )

@@ -62,9 +62,10 @@ def _generator(seed: int, name: str) -> np.random.Generator:
 
 def _draw(name: str, size: Size, deviation: float, seed: int) -> Tensor:
     role = role_of(name, size)
+    if isinstance(size, Start):
+        return torch.full(size, size.value)
     if role in VECTORS:
-        usual = 1.0 if role == "gain" else 0.0
-        return torch.full(size, size.value if isinstance(size, Start) else usual)
+        return torch.full(size, 1.0 if role == "gain" else 0.0)
     weight, generator = torch.empty(size), _generator(seed, name)
     for rows in weight.split(ROWS_AT_ONCE):
         rows.copy_(torch.from_numpy(deviation * generator.standard_normal(rows.shape)))

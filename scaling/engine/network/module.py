@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from scalinglab.scaling.engine.network.cross_entropy import mean_cross_entropy
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.targets import find
-from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.run.step_options import StepOptions
 

@@ -45,6 +45,9 @@ class Stream(nn.Module):
         """The stream after a branch."""
         raise NotImplementedError
 
+    def take_number(self, branch: int) -> None:
+        """Take the number of its branch in the network, from 0, two a block; once, when built."""
+
     def begin(self, x_BTD: Tensor) -> Tensor:
         """The stream before the first block, of the embedded tokens."""
         return x_BTD

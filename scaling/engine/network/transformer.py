@@ -48,6 +48,8 @@ class Block(nn.Module):
         self.mlp_output_norm = norm(architecture, of_feed_forward.output)
         self.mlp_residual = residual(architecture, layer)
         self.mlp_sum_norm = norm(architecture, of_feed_forward.sum)
+        self.attention_residual.take_number(2 * layer)
+        self.mlp_residual.take_number(2 * layer + 1)
 
     def forward(
         self,

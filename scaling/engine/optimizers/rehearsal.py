@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 if TYPE_CHECKING:
     from scalinglab.scaling.engine.optimizers.optimizer import Optimizer

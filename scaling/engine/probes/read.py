@@ -76,7 +76,8 @@ def _all(
     should_stop: Callable[[], bool],
 ) -> Outcome:
     probe = probe_of(folder.probe, dict(folder.options))
-    missing = folder.missing()
+    # What runs share is read by the first of them; the others come to it last and take it.
+    missing = sorted(folder.missing(), key=lambda wanted: wanted.twins[:1] != ())
     for done, wanted in enumerate(missing):
         if claim.is_cancelled():
             return Outcome.CANCELLED
@@ -85,7 +86,9 @@ def _all(
         progress = {"start": 0, "step": done, "steps": len(missing)}
         claim.report(progress)
         stops = _reporting(claim, progress, should_stop)
-        result = _result(folder, probe, wanted, execution, part, stops)
+        result = folder.shared(wanted)
+        if result is None:
+            result = _result(folder, probe, wanted, execution, part, stops)
         claim.check()
         folder.store(wanted, result)
         claim.report({"start": 0, "step": done + 1, "steps": len(missing)})

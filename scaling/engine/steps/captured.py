@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.steps.compiled import CompiledEngine
-from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Ran
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Backward, Ran
 from scalinglab.scaling.engine.steps.reduction import Alone
 
 log = logging.getLogger(__name__)

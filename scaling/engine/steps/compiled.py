@@ -13,7 +13,8 @@ import torch
 import torch._functorch.config
 from torch import Tensor
 
-from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Ran
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Backward, Ran
 
 log = logging.getLogger(__name__)
 # Kinds of devices on which elementwise updates are fused too. An update reads and writes the

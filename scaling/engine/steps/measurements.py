@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from scalinglab.scaling.engine.network.attention_calls import AttentionCalls
 from scalinglab.scaling.engine.network.module import logits_of
+from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.registry import Registry, function
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 
@@ -165,14 +167,65 @@ def _means(subject: Subject, watched: Sequence[tuple[nn.Module, Look]]) -> list[
 
 @MEASURED_BY.register("logits")
 def logits(subject: Subject) -> Columns:
-    """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``."""
+    """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``.
+
+    ``log_partition`` is the mean of log Z, the logarithm of the sum of their exponentials: its
+    drift away from 0 is the second instability of arXiv 2309.14322.
+    """
     batch = subject.tokens_kBT.shape[1]
     squares, largest = torch.zeros((), device=subject.tokens_kBT.device), []
+    log_z = torch.zeros_like(squares)
     for logits_kbTV in _logits(subject):
         share = logits_kbTV.shape[1] / batch
         squares = squares + logits_kbTV.flatten(1).square().mean(1) * share
+        log_z = log_z + logits_kbTV.float().logsumexp(-1).flatten(1).mean(1) * share
         largest.append(logits_kbTV.flatten(1).abs().amax(1))
-    return {"logit_rms": squares.sqrt(), "logit_max": torch.stack(largest).amax(0)}
+    return {
+        "logit_rms": squares.sqrt(),
+        "logit_max": torch.stack(largest).amax(0),
+        "log_partition": log_z,
+    }
+
+
+@MEASURED_BY.register("attention")
+@torch.no_grad()
+def attention(subject: Subject) -> Columns:
+    """Largest attention logit and mean entropy of each layer, and the largest of all.
+
+    ``attention_logit_max.<layer>``, ``attention_entropy.<layer>``, ``attention_logit_max``; entropy
+    is relative to that of even attention (arXiv 2309.14322, 2303.06296).
+    """
+    calls = [AttentionCalls() for _ in subject.tokens_kBT]
+    for part_kbT in subject.tokens_kBT.split(subject.part, dim=1):
+        share = part_kbT.shape[1] / subject.tokens_kBT.shape[1]
+        for i, tokens_bT in enumerate(part_kbT):
+            calls[i].begin(share)
+            own = {name: weight[i] for name, weight in subject.weights.items()}
+            with calls[i]:
+                functional_call(subject.model, own, (tokens_bT[:, :-1],))
+    if not calls[0].logit_max:
+        return {}
+    largest_kL = torch.tensor([one.logit_max for one in calls])
+    entropy_kL = torch.tensor([one.entropy for one in calls])
+    columns = {f"attention_logit_max.{i}": v for i, v in enumerate(largest_kL.unbind(1))}
+    columns |= {f"attention_entropy.{i}": v for i, v in enumerate(entropy_kL.unbind(1))}
+    return columns | {"attention_logit_max": largest_kL.amax(1)}
+
+
+@MEASURED_BY.register("gradients")
+def gradients(subject: Subject) -> Columns:
+    """Root mean square of each tensor's gradient, and the least of all.
+
+    ``gradient_rms.<tensor>``, ``gradient_rms_min``; of the next batch, before clipping. Below the
+    epsilon of Adam a tensor is not updated at full size (arXiv 2309.14322, 2407.05872).
+    """
+    total = torch.zeros((), device=subject.tokens_kBT.device)
+    for tokens_kbT in subject.tokens_kBT.split(subject.part, dim=1):
+        share = tokens_kbT.shape[1] / subject.tokens_kBT.shape[1]
+        total = total + subject.gradients(tokens_kbT) * share
+    sizes = {name: weight.shape[1:] for name, weight in subject.weights.items()}
+    columns = {f"gradient_rms.{name}": _rms(g) for name, g in split(total, sizes).items()}
+    return columns | {"gradient_rms_min": torch.stack([*columns.values()]).amin(0)}
 
 
 @MEASURED_BY.register("updates")

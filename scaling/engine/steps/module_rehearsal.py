@@ -17,8 +17,9 @@ from scalinglab.scaling.engine.network.module import (
     logits_of,
     options_in_words,
 )
-from scalinglab.scaling.engine.steps.eager import ChunkResult, EagerEngine, Member, State
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import ChunkResult, Member, State
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork, Rehearsed
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 

@@ -22,14 +22,8 @@ from torch.distributed.tensor import DTensor, Shard
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.steps.compiled import Fused, no_compiler, say_unfused
-from scalinglab.scaling.engine.steps.eager import (
-    Backward,
-    EagerEngine,
-    Member,
-    Ran,
-    State,
-    StateTensors,
-)
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Backward, Member, Ran, State, StateTensors
 from scalinglab.scaling.engine.steps.owned_tensors import OwnedTensors, rows_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture

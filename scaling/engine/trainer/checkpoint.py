@@ -26,7 +26,7 @@ from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.scaling.training.starts import Head, why_passed_over
+from scalinglab.scaling.training.starts import Head, extensions_of, why_passed_over
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -208,8 +208,10 @@ def furthest_checkpoint(
     """
     consequence = "the run goes on from what it had before"
     last = math.inf if at_most is None else at_most
+    extensions = extensions_of(science)
     for found in readable_checkpoints(outputs, science, consequence, lambda step: step <= last):
-        if (why := why_passed_over(found.head, science, found.step, validation)) is not None:
+        why = why_passed_over(found.head, science, found.step, validation, extensions)
+        if why is not None:
             log.warning("passing over the checkpoint of step %s: %s", found.step, why)
             continue
         kept = {s: v for s, v in found.curve.validation.items() if s in validation}

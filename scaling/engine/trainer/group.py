@@ -48,12 +48,14 @@ class Group:
         return received[0]
 
     def share(self, tensor: Tensor | None) -> Tensor:
-        """Rank 0's tensor, on every host; others have none."""
+        """Rank 0's tensor, on every host; others have none. Of any dtype: its bytes are sent, as gloo
+        knows no int16 and no float8.
+        """
         described: list[Any] = [None if tensor is None else (tensor.shape, tensor.dtype)]
         dist.broadcast_object_list(described, src=0, group=self._hosts)
         size, dtype = described[0]
         shared = torch.empty(size, dtype=dtype) if tensor is None else tensor.contiguous()
-        dist.broadcast(shared, src=0, group=self._hosts)
+        dist.broadcast(shared.reshape(-1).view(torch.uint8), src=0, group=self._hosts)
         return shared
 
     def wait(self) -> None:

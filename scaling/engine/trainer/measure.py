@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
-from scalinglab.scaling.extensions.loading import load_inherited
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.extensions.handing_on import load_inherited
 from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scalinglab.scaling.engine.steps.eager import Engine
+from scalinglab.scaling.engine.steps.engine import Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint
 from scalinglab.scaling.engine.trainer.initial import begun_with
 from scalinglab.scaling.engine.trainer.member import MemberRun

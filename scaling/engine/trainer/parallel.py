@@ -23,8 +23,7 @@ from torch import Tensor
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.stacked import StackedParameters
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import (
-    ENGINES,
+from scalinglab.scaling.engine.steps.engine import (
     Backward,
     ChunkResult,
     Engine,
@@ -32,6 +31,7 @@ from scalinglab.scaling.engine.steps.eager import (
     State,
     StateTensors,
 )
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.steps.reduction import Buckets
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint, save_part

@@ -15,7 +15,7 @@ import time
 import traceback
 
 from scalinglab.scaling.engine.trainer.worker_link import LentClaim, WorkerLink
-from scalinglab.scaling.extensions.loading import load_inherited
+from scalinglab.scaling.extensions.handing_on import load_inherited
 from scalinglab.scaling.records.claim import ClaimLost
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder

@@ -27,7 +27,7 @@ from torch import nn
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import Backward, ChunkResult
+from scalinglab.scaling.engine.steps.engine import Backward, ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import pack_facts
 from scalinglab.scaling.records.claim import Claim

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.model.architecture import INITS, Architecture, Norms
 from scalinglab.scaling.model.part import (
     MIXERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.probes.probe import PROBES, Probe
 from scalinglab.scaling.records.spec import RunSpec

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import study_multiverse
+from scalinglab.analysis.judgement.study_multiverse import study_multiverse
 from scalinglab.analysis.reporting.report import report_html
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from scalinglab.analysis.studies import conventions, optimizers, schedules
 from scalinglab.analysis.studies.exponent import exponent, said
-from scalinglab.scaling.config import ScheduleConfig, from_dict
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 # ---------------------------------------------------------------------- an exponent
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.laws.registry import LAWS
 from scalinglab.analysis.studies.vocabulary import judge
 from scalinglab.scaling.errors import UserError
@@ -46,7 +47,7 @@ def test_the_best_vocabulary_is_that_of_the_law():
         lr=0.1, unigram_loss=runs["unigram_loss"] + 0.5, run_id="w" + runs["run_id"]
     )
     finding = judge(pd.concat([runs, worse]), resamples=60)
-    table = finding.tables["Best vocabularies"]
+    table = finding.tables["Best vocabularies by the law"]
     assert list(table["width"]) == [64, 128, 256]
     for row in table.itertuples():
         assert (
@@ -54,12 +55,33 @@ def test_the_best_vocabulary_is_that_of_the_law():
             and best_of(row.width, row.C) <= row.upper * 1.03
         )
     assert (np.diff(table["best"]) > 0).all()  # larger models want larger vocabularies
-    assert all("the best vocabulary is" in s and "not resolved" not in s for s in finding.sentences)
+    by_law = finding.sentences[1:]
+    assert len(by_law) == 3
+    assert all("the best vocabulary is" in s and "not resolved" not in s for s in by_law)
 
 
 def test_an_optimum_outside_of_what_was_measured_is_not_resolved():
     finding = judge(made((256, 300, 360), noise=0.002), resamples=60)
     assert all("not resolved" in sentence for sentence in finding.sentences)
+
+
+def test_vocabularies_compare_at_equal_flops_by_bits_per_byte():
+    """Of the same tokens the largest is always best; of the same FLOPs the middle one is here."""
+    runs = made((512, 2048, 8192), noise=0.002)
+    away = np.abs(np.log2(runs["vocab"] / 2048))
+    C = 6 * (runs["n_block"] + runs["N_vocab"]) * runs["D"]
+    noise = 0.001 * np.random.default_rng(1).standard_normal(len(runs))
+    runs["bpb"] = 9 * np.exp(0.05 * away - 0.05 * np.log(C) + noise)
+    finding = judge(runs, resamples=0, design=Design("vocab", 3, 3, 2, (1, 1), 0.002))
+    assert "the vocabulary of 2,048 has the fewest bits per byte" in finding.sentences[0]
+    assert "512 higher loss, +10." in finding.sentences[0]
+    table = finding.tables["At equal FLOPs"].set_index("vocab")
+    assert table.loc[[512, 8192], "effect"].to_numpy() == pytest.approx(np.expm1(0.1), abs=0.003)
+    assert list(table["verdict"]) == ["higher loss", "", "higher loss"]
+    rough = judge(runs, resamples=0, design=Design("vocab", 3, 3, 2, (1, 1), 0.1))
+    assert "512 not resolved (the least that is detected: 24" in rough.sentences[0]
+    longer = runs[(runs["vocab"] < 8192) | (runs["D"] > 1e7)]
+    assert "nothing compares at equal FLOPs" in judge(longer, resamples=0).sentences[0]
 
 
 def test_runs_that_cannot_tell_are_refused():

@@ -8,11 +8,12 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, build_optimizer
 from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts, tensor_sizes
 from scalinglab.scaling.model.parametrization import tensor_rules

@@ -271,7 +271,7 @@ def test_progress_is_drawn_within_the_terminal(states, tmp_path, light, monkeypa
             monkeypatch.setenv("NO_COLOR", "1" if plain else "")
             with terminal(width) as (stream, text):
                 with Watch(Screen(stream), tmp_path / "outputs", "tiny") as watch:
-                    watch._before = dict.fromkeys(watch._before, "planned")  # so that all is told
+                    watch._states = dict.fromkeys(watch._states, "planned")  # so that all is told
                     watch.tick()
                 shown = text()
             assert ("\x1b" in shown) is not plain

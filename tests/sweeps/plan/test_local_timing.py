@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.sweeps.plan import local_timing
 

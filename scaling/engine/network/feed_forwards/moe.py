@@ -1,4 +1,5 @@
-"""A mixture of experts of fixed capacity: all shapes are known before a token is.
+"""A mixture of experts, of fixed capacity unless it is asked to sort: all shapes are known before a
+token is.
 
 Who goes where is a product with ones and zeros (GShard, arXiv 2006.16668), so that steps can be
 batched over runs and recorded. Each sequence is routed by itself, and an expert's places are given
@@ -54,6 +55,21 @@ class Experts(nn.Module):
             hidden_ECM = self.activation(x_ECD @ self.gate.weight.mT) * hidden_ECM
         return hidden_ECM @ self.down.weight.mT
 
+    def sorted(self, x_ND: Tensor, load: list[int]) -> Tensor:
+        """The same of tokens that lie in the order of their experts, so many of each."""
+        # Unbound once: else each part would have a gradient of the size of the whole.
+        ups, downs = self.up.weight.unbind(), self.down.weight.unbind()
+        gates = [None] * len(ups) if self.gate is None else self.gate.weight.unbind()
+        made = []
+        for x_nD, up, gate, down in zip(x_ND.split(load), ups, gates, downs, strict=True):
+            hidden_nM = F.linear(x_nD, up)
+            if gate is None:
+                hidden_nM = self.activation(hidden_nM)
+            else:
+                hidden_nM = self.activation(F.linear(x_nD, gate)) * hidden_nM
+            made.append(F.linear(hidden_nM, down))
+        return torch.cat(made)
+
 
 class Shared(nn.Module):
     """Experts that all tokens pass through: one dense feed-forward."""
@@ -99,7 +115,9 @@ class MoE(nn.Module):
         weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
         if self.own.top_k > 1:
             weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
-        if self.own.capacity is None:
+        if self.own.dispatch == "sorted":
+            y_BTD = self.sort(x_BTD, chosen_BTSE.argmax(-1), weights_BTS)
+        elif self.own.capacity is None:
             weights_BTE = torch.einsum("...tse,...ts->...te", chosen_BTSE, weights_BTS)
             y_BETD = self.experts(x_BTD[..., None, :, :])
             y_BTD = torch.einsum("...te,...etd->...td", weights_BTE, y_BETD)
@@ -113,6 +131,16 @@ class MoE(nn.Module):
         if self.shared is not None:
             y_BTD = y_BTD + self.shared(x_BTD)
         return y_BTD, self.penalty(logits_BTE, chosen_BTSE)
+
+    def sort(self, x_BTD: Tensor, chosen_BTS: Tensor, weights_BTS: Tensor) -> Tensor:
+        """What the experts give, each of the tokens that chose it and of no others."""
+        chosen_N = chosen_BTS.flatten()
+        order_N = chosen_N.argsort(stable=True)
+        load = chosen_N.bincount(minlength=self.own.experts).tolist()
+        token_N = order_N // self.own.top_k
+        x_ND = x_BTD.flatten(0, -2)
+        y_ND = self.experts.sorted(x_ND[token_N], load) * weights_BTS.flatten()[order_N, None]
+        return torch.zeros_like(x_ND).index_add(0, token_N, y_ND.to(x_ND.dtype)).view_as(x_BTD)
 
     def choose(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
         """The router's logits, in float32, and for each choice of a token a one at its expert."""

@@ -6,7 +6,6 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.export.export import chosen_form
 from scalinglab.scaling.engine.export.form import FORMS
 from scalinglab.scaling.engine.export.modeling_scaling_laboratory import (
@@ -14,6 +13,7 @@ from scalinglab.scaling.engine.export.modeling_scaling_laboratory import (
     ScalingLaboratoryForCausalLM,
 )
 from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import PLACEMENTS, Architecture, Shape
 from scalinglab.scaling.model.feed_forwards.low_rank import LowRank
 from scalinglab.scaling.model.feed_forwards.moe import MoE

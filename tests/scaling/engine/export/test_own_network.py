@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.export.export import chosen_form
 from scalinglab.scaling.engine.export.own_network import how_to_load, library_config
 from scalinglab.scaling.engine.network.module import build, logits_of
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
 
 OPTIONS = {

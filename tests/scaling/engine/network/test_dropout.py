@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.network.dropout import dropped, key_of, of_place, of_sequences
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions

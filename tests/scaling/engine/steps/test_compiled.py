@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.steps.compiled import CompiledEngine, Fused, has_no_code
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 

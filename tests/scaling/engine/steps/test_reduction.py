@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.steps import reduction
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.reduction import Buckets, cut
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig

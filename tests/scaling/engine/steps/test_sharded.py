@@ -15,7 +15,8 @@ import torch
 import torch.distributed as dist
 
 from scalinglab.scaling.engine.network import initialization
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import tensor_sizes
