@@ -1,7 +1,7 @@
-"""What notebooks and papers show of an answer: a page of HTML, a figure, a table in LaTeX.
+"""Answers in notebooks and papers: as HTML, as a figure, as tables in LaTeX.
 
-An answer says what there is of it (`Overview`); a figure is found by its name, as figures are drawn
-from answers and no answer may lean on them.
+An answer gives its tables and sentences (`Overview`). A figure is found by its name: figures are
+drawn from answers, so answers must not import them.
 """
 
 from __future__ import annotations

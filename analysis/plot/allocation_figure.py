@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _SHOWN = {"N": "best N (parameters)", "D": "best D (tokens)"}
 
 
-def allocation(found: Allocation, *, ax: Axes | None = None) -> Axes:
+def allocation(splits: Allocation, *, ax: Axes | None = None) -> Axes:
     """N* and D* of each budget, with their intervals.
 
     Parameters
     ----------
-    found : Allocation
+    splits : Allocation
         From `analysis.allocate`.
     ax : Axes, optional
 
@@ -32,7 +32,7 @@ def allocation(found: Allocation, *, ax: Axes | None = None) -> Axes:
     Axes
     """
     ax = axes() if ax is None else ax
-    table = found.table.sort_values("C", ignore_index=True)
+    table = splits.table.sort_values("C", ignore_index=True)
     for k, (name, label) in enumerate(_SHOWN.items()):
         look = category(k)
         band_table = table[[c for c in ("C", name, f"{name}_lower", f"{name}_upper") if c in table]]
@@ -53,4 +53,4 @@ def allocation(found: Allocation, *, ax: Axes | None = None) -> Axes:
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     frame(ax)
-    return finish(ax, COMPUTE if found.cost.startswith("C = 6 N D") else found.cost, "best split")
+    return finish(ax, COMPUTE if splits.cost.startswith("C = 6 N D") else splits.cost, "best split")

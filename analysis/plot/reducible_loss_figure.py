@@ -1,6 +1,4 @@
-"""The loss above the law's floor, which is a straight line against compute
-where power laws hold.
-"""
+"""The loss above the law's floor: a straight line against compute where power laws hold."""
 
 from __future__ import annotations
 

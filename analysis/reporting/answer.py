@@ -37,7 +37,7 @@ class Answer(ReportedRuns):
     law : Result
         The fit of the runs with the role "fit".
     held_out : DataFrame
-        One row a held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
+        One row per held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
         over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
         share of the resamples whose prediction is no possible loss.
     allocation : Allocation or None
@@ -47,7 +47,7 @@ class Answer(ReportedRuns):
     curve_law : Result or None
         Fitted to the schedules that were not held out.
     curve_check : DataFrame
-        One row a held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
     approaches : Approaches or None
         The split by other approaches; None if the runs allow only the surface's.
     multiverse : Multiverse or None

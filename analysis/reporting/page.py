@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
+from scalinglab.analysis.tables.interval_text import relative_form
 from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.scaling.text.printable import printable
 
@@ -87,7 +88,7 @@ class RunDetails:
     Attributes
     ----------
     table : DataFrame
-        One row a run, its name in ``run_id``.
+        One row per run, its name in ``run_id``.
     curves : mapping of str to (steps, losses)
     """
 
@@ -269,6 +270,8 @@ def _rows(frame: pd.DataFrame) -> Markup:
 
 def _texts(values: pd.Series) -> list[str]:
     """Texts of a column; numbers of about one size have as many decimals as the longest."""
+    if form := relative_form(values.name):
+        return ["" if pd.isna(value) else f"{value:{form}}" for value in values]
     texts = [_text(value) for value in values]
     if not pd.api.types.is_float_dtype(values):
         return texts

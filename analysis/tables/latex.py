@@ -18,7 +18,7 @@ _NUMBER = re.compile(rf"({_DIGITS})(?: (\({_DIGITS} to {_DIGITS}\)))?")
 
 
 def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> str:
-    """A table for the package booktabs; `texts` are its cells as they are shown, by column.
+    """A table for the package booktabs; `texts` are its formatted cells, by column.
 
     Numbers stand with their decimal points below each other, intervals in a column beside them.
     """

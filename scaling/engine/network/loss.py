@@ -78,5 +78,5 @@ class ModelLoss(nn.Module):
         loss = mean_cross_entropy(logits_NV, targets_BT.flatten(), self.options.excluded)
         if not self.options.z_loss:
             return loss, torch.zeros_like(loss)
-        # Keeps the log-normaliser near 0: logits drift otherwise and diverge late (arXiv 2309.14322).
+        # Keeps the log-normaliser near 0: else logits drift and diverge late (arXiv 2309.14322).
         return loss, self.options.z_loss * logits_NV.logsumexp(-1).square().mean()

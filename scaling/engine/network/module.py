@@ -134,8 +134,8 @@ def _made(make: Any, network: ModuleNetwork) -> Any:
     if parameters and not takes_any:
         if "vocab" not in parameters:
             raise ConfigError(
-                f"model.target = {network.target!r} takes no keyword 'vocab', the number of symbols of "
-                f"the data; it takes {', '.join(parameters) or 'none'}"
+                f"model.target = {network.target!r} takes no keyword 'vocab', the number of "
+                f"symbols of the data; it takes {', '.join(parameters) or 'none'}"
             )
         for key in network.options:
             if key in given or key not in parameters:
@@ -170,7 +170,7 @@ def _called(make: Any, network: ModuleNetwork, arguments: tuple, keywords: dict[
 
 
 def _hf_config(config_class: Any, network: ModuleNetwork) -> Any:
-    """A configuration of Hugging Face: its vocabulary and context are ours, and nothing is cached."""
+    """A configuration of Hugging Face with our vocabulary and context, and without a cache."""
     known = config_class()
     for key in network.options:
         if not hasattr(known, key):

@@ -1,15 +1,16 @@
-"""The arithmetic of what fills the slots of a block: a module of each, found by its name.
+"""The arithmetic of the parts of a network: a module of each, found by its name.
 
-A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary positions, to what it
-adds to the stream; one whose description says ``bounded`` is given the number of each token's
-document in its sequence, (B, T), as well. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
-the objective adds to the loss. Both are made of the architecture and the number of the block, and
-draw nothing at random; their parameters are those of their description
-(``scalinglab.scaling.model.part``), in its order. A part whose description names numbers in
-``told`` has a method ``tell`` that gives them of the tokens that it is given.
+A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary positions, to its
+addition to the stream; if its description says ``bounded``, it is also given the number of each
+token's document in its sequence, (B, T). A feed-forward maps tokens (B, T, D); it may return a
+second value, a scalar that the objective adds to the loss. The constructors of both take the
+architecture and the number of the block, and draw nothing at random; their parameters are those of
+their description (``scalinglab.scaling.model.part``), in its order. A part whose description names
+numbers in ``told`` has a method ``tell`` that computes them from tokens.
 
-A norm is made of its description and a width, a linear map of its description, columns, rows and
-whether it has a bias, a `Stream` (what a residual is) of the architecture and the layer.
+The constructor of a norm takes its description and a width; of a linear map its description,
+columns, rows and whether it has a bias; of a `Stream`, the arithmetic of a residual, the
+architecture and the layer.
 """
 
 from __future__ import annotations

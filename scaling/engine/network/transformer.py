@@ -26,7 +26,7 @@ from scalinglab.scaling.model.architecture import Architecture
 
 
 class Block(nn.Module):
-    """A mixer and a feed-forward, each a branch of the residual stream: x + F(norm(x)) by default."""
+    """A mixer and a feed-forward, each a branch of the residual stream: x + F(norm(x))."""
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()

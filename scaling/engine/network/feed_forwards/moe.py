@@ -34,7 +34,7 @@ class Weight(nn.Module):
 
 
 class Experts(nn.Module):
-    """The same feed-forward as the dense one, of every expert at once: (..., E, C, D) to the same."""
+    """The dense feed-forward in every expert at once: (..., E, C, D) to the same size."""
 
     def __init__(self, architecture: Architecture, experts: int, width: int) -> None:
         super().__init__()

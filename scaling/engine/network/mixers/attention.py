@@ -1,4 +1,4 @@
-"""Causal softmax attention: how many heads share a key, how far back, and how positions are told."""
+"""Causal softmax attention: heads that share a key, the window, and the positions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Linear attention whose states decay by a share that each token gives: linear in the context.
 
-Within a chunk it is attention without a softmax, by products of what decays between two tokens; from
-chunk to chunk a state is carried. Shapes stand in names: C tokens of a chunk, K width of a head's
-keys, V of its values.
+Within a chunk it is attention without a softmax, with scores that decay between two tokens; from
+chunk to chunk a state is carried. Letters in names are sizes: C tokens of a chunk, K the width of a
+head's keys, V that of its values.
 """
 
 from __future__ import annotations
