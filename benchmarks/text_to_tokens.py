@@ -200,7 +200,7 @@ def write_corpus(folder: Path, size: int) -> int:
     files = [(folder / f"{i}.jsonl").open("w") for i in range(4)]
     number = 0
     while written < size:
-        length = int(generator.lognormal(6, 1)) + 1  # words: 400 on average of their logarithms
+        length = int(generator.lognormal(6, 1)) + 1  # words: the median is 400
         pieces = np.empty((length, 2), dtype=object)
         pieces[:, 0] = words[np.searchsorted(chances, generator.random(length))]
         pieces[:, 1] = ends[np.searchsorted([0.85, 0.92, 0.98], generator.random(length))]
