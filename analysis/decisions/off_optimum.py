@@ -1,7 +1,7 @@
-"""What is lost off the optimum, and what a target loss takes.
+"""The cost of splits off the optimum, and the compute or tokens that a target loss needs.
 
-The split of a budget is flat near its best: these say how much a split that suits the hardware or
-the inference bill costs, in loss and in compute.
+The loss is flat near the best split of a budget. These functions give the price, in loss and in
+compute, of a split that suits the hardware or the cost of inference.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scalinglab.scaling.errors import UserError
 def loss_left(
     result: Result, splits: pd.DataFrame, *, cost: Cost = SIX_ND, level: float = 0.95
 ) -> pd.DataFrame:
-    """What splits of other sizes and tokens leave on the table.
+    """The loss of given splits beside that of the best splits of the same compute.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def loss_left(
     Returns
     -------
     DataFrame
-        ``N, D, C``; ``loss``, the least loss for that C ``best_loss``, their difference ``left``
-        and ``wasted``: the share of C without which the best split would do as well. Each with its
+        ``N, D, C``; ``loss``; ``best_loss``, the least loss for that C; ``left``, their difference;
+        ``wasted``, the share of C that the best split would save at equal loss. Each with its
         interval, if the fit has resamples. ``inside``: within the measured range.
 
     Raises
@@ -76,9 +76,9 @@ def cheapest(
     -------
     DataFrame
         ``target``; ``C, N, D, tokens_per_parameter``, each with its interval; ``reached``: the
-        share of the resamples in which some budget reaches it. The others lie above their E: where
-        they are many, C has no upper end, and N, D and D / N have no interval. ``inside``: within
-        the measured range.
+        share of the resamples in which some budget reaches the loss. In the others the loss is
+        below E: if they are many, C has no upper end, and N, D and D / N have no interval.
+        ``inside``: within the measured range.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def tokens_to_losses(
     batch: float | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """`tokens_to_loss` for several losses, one below the other: ``target`` says which."""
+    """`tokens_to_loss` for several losses, as one table with the column ``target``."""
     tables = [
         tokens_to_loss(result, sizes, loss, batch=batch, level=level).assign(target=loss)
         for loss in losses
@@ -174,7 +174,7 @@ def tokens_to_losses(
 def critical_batch(
     result: Result, losses: float | Iterable[float], *, level: float = 0.95
 ) -> pd.DataFrame:
-    """The batch beyond which more of it buys hardly fewer steps, at each loss.
+    """The critical batch at each loss: a larger one hardly reduces the number of steps.
 
     B_crit(L) = B_star / L^(1 / alpha_B) of arXiv:2001.08361, equation 1.4. At it, a loss takes
     twice the fewest steps and twice the fewest tokens (arXiv:1812.06162).
@@ -186,7 +186,7 @@ def critical_batch(
     losses : float or list of float
         In nats per token.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Returns
     -------

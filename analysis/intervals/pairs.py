@@ -14,16 +14,16 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Paired:
-    """An arm's log loss less another's.
+    """The log loss of one arm minus that of another.
 
     Attributes
     ----------
     by_size : array
-        Means over seeds.
+        Mean difference over seeds, for each size.
     mean, half : float
-        Over sizes, and half of its interval (Student's; NaN without repeated seeds).
+        Mean over sizes, and half the width of its interval (Student's; NaN without repeated seeds).
     least : float
-        The least difference that is detected.
+        The smallest difference that is detected.
     """
 
     by_size: Array
@@ -33,12 +33,12 @@ class Paired:
 
     @property
     def resolved(self) -> bool:
-        """Whether it is larger than what is detected, and its interval without zero."""
+        """Whether the difference is detected, and its interval excludes zero."""
         return abs(self.mean) >= self.least and abs(self.mean) > self.half
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The verdict in words."""
         if not self.resolved:
             return UNRESOLVED
         return "lower loss" if self.mean < 0 else "higher loss"

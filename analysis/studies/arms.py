@@ -1,16 +1,15 @@
-"""Arms held beside baselines at equal counts of parameters: which has the lower loss,
-and by how much.
+"""Arms compared with baselines at equal numbers of parameters: the difference of their losses.
 
 A network of experts passes a token through a part of its parameters, one with shared layers uses
 each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
-FLOPs of matrix products a token) and equal n_total (equal weights to store). Where a baseline has
-no model of that count, its log loss is read between its two nearest sizes, linearly in log N;
-beyond its sizes nothing is said.
+FLOPs of matrix products per token) and equal n_total (equal weights to store). If a baseline has no
+model of that count, its log loss is interpolated between its two nearest sizes, linearly in log N;
+beyond its sizes there is no comparison.
 
-Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
-pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`, by
-the noise that was planned with, or that of the pairs if it is larger), or whose interval contains
-zero, is not resolved.
+Each arm counts at its best learning rate, by the mean over seeds. Runs of one seed are pairs. An
+effect is not resolved if its interval contains zero, or if it is below the least effect that the
+design detects (`scalinglab.analysis.intervals.power`, by the planned noise, or that of the pairs if
+it is larger).
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
 COUNTS = {"n_active": "FLOPs", "n_total": "parameters"}  # what is equal where the count is
-_NEAR = np.log(1.05)  # beyond the baseline's sizes, in log N: a router's weights are such a part
+_NEAR = np.log(1.05)  # log N beyond the baseline's sizes that is allowed: a router adds about that
 _RESAMPLES = 200
 
 
@@ -60,7 +59,7 @@ def judge(
     baselines : list of str
         The arms beside which the others are held.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     law : str
         A law that is fitted to the best runs of all arms; none if empty.
     columns : dict, optional
@@ -68,7 +67,7 @@ def judge(
     delta : float or str, optional
         Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        Which effects the comparison can detect, by the planned noise.
 
     Raises
     ------
@@ -117,7 +116,7 @@ def judge(
 
 @dataclass(frozen=True)
 class _Effect:
-    """An arm's log loss less a baseline's, at an equal count."""
+    """The log loss of an arm minus that of a baseline, at an equal count."""
 
     arm: str
     baseline: str
@@ -131,7 +130,7 @@ class _Effect:
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
-            if np.isfinite(self.worth)
+            if np.isfinite(self.worth) and pair.resolved
             else ""
         )
         effect = f"loss {pair.told()} over {sizes}{worth}"
@@ -149,8 +148,8 @@ class _Effect:
             "equal": self.count,
             "sizes": len(self.pair.by_size),
             "effect": effect,
-            "lower": lower,
-            "upper": upper,
+            "effect_lower": lower,
+            "effect_upper": upper,
             "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.pair.by_size),
             "least": self.pair.least,
             "worth": self.worth,

@@ -27,7 +27,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.quality_law import judge_by_law
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
-from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings, trial_columns
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -102,7 +102,7 @@ def judge(
 
 def _scatter(runs: pd.DataFrame, arm: str, design: Design | None) -> SeedScatter:
     """The noise between seeds: the planned one, or the measured one if that is larger."""
-    from_repeats = seed_scatter(runs, by=[arm, *_CELL, "lr"])
+    from_repeats = seed_scatter(runs, by=[arm, *_CELL, *trial_columns(runs, [arm, *_CELL])])
     planned = PLANNED_NOISE if design is None else design.noise
     return SeedScatter(
         float(np.nanmax([planned, from_repeats.noise])), from_repeats.seeds, from_repeats.spare
@@ -180,8 +180,8 @@ def _trends(means: pd.DataFrame, arms: list[str], arm: str, scatter: SeedScatter
                 "beside": arms[-1],
                 "mean": float(lead.mean()),
                 "per_doubling": slope,
-                "lower": slope - half,
-                "upper": slope + half,
+                "per_doubling_lower": slope - half,
+                "per_doubling_upper": slope + half,
                 "verdict": _direction(slope) if abs(slope) > half else UNRESOLVED,
             }
         )
@@ -192,14 +192,22 @@ def _direction(slope: float) -> str:
     return "falls" if slope < 0 else "rises"
 
 
-_TREND = ("pool", "beside", "mean", "per_doubling", "lower", "upper", "verdict")
+_TREND = (
+    "pool",
+    "beside",
+    "mean",
+    "per_doubling",
+    "per_doubling_lower",
+    "per_doubling_upper",
+    "verdict",
+)
 
 
 def _trend(row: Any) -> str:
     return (
         f"With each doubling of tokens the loss of {row['pool']} {row['verdict']} by"
-        f" {abs(row['per_doubling']):.2%} beside that of {row['beside']} ({row['lower']:+.2%} to"
-        f" {row['upper']:+.2%})."
+        f" {abs(row['per_doubling']):.2%} beside that of {row['beside']}"
+        f" ({row['per_doubling_lower']:+.2%} to {row['per_doubling_upper']:+.2%})."
     )
 
 

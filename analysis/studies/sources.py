@@ -1,4 +1,4 @@
-"""What a token of each source is worth: arms that differ in their data, on common validation sets.
+"""The worth of a token of each source: arms that differ in their data, on common validation sets.
 
 Each arm is a pool, or a mixture of pools, and every run was validated on each pool's set. An arm
 counts at its best learning rate on the set. On each set: how fast the loss falls with tokens (the
@@ -48,11 +48,11 @@ def judge(
         Columns ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`; ``loss`` is infinite for
         diverged runs.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     sets : list of str, optional
         Validation sets; default: those on which every run was validated.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------
@@ -140,8 +140,8 @@ class _OnSet:
                     "reference": self.reference,
                     "arm": worth.arm,
                     "effect": effect,
-                    "lower": lower,
-                    "upper": upper,
+                    "effect_lower": lower,
+                    "effect_upper": upper,
                     "least": worth.pair.least,
                     "verdict": worth.pair.verdict,
                     "worth": worth.worth[0],
