@@ -130,5 +130,5 @@ def few_curves_in_words(curves: int) -> str:
         )
     return (
         f"only {curves} curves: refits without one rest on two, so intervals for schedules unlike"
-        f" these lean on what laws of curves usually miss ({usual}); fit at least four"
+        " these lean on what laws of curves usually miss; fit at least four"
     )
