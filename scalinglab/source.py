@@ -194,8 +194,8 @@ class StudySource(Source):
         self._check_unit(options)
         for name, column in options.columns.items():
             raise ConfigError(
-                f"columns.{name}={column} is for data=FILE with mixture=true: the runs of a study say"
-                " their N, D, shares and losses themselves. n_count= chooses the count of N,"
+                f"columns.{name}={column} is for data=FILE with mixture=true: the runs of a study"
+                " say their N, D, shares and losses themselves. n_count= chooses the count of N,"
                 " targets=[...] the validation sets"
             )
         runs = analysis.load(

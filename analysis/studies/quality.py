@@ -180,8 +180,8 @@ def _trends(means: pd.DataFrame, arms: list[str], arm: str, scatter: SeedScatter
                 "beside": arms[-1],
                 "mean": float(lead.mean()),
                 "per_doubling": slope,
-                "lower": slope - half,
-                "upper": slope + half,
+                "per_doubling_lower": slope - half,
+                "per_doubling_upper": slope + half,
                 "verdict": _direction(slope) if abs(slope) > half else UNRESOLVED,
             }
         )
@@ -192,14 +192,22 @@ def _direction(slope: float) -> str:
     return "falls" if slope < 0 else "rises"
 
 
-_TREND = ("pool", "beside", "mean", "per_doubling", "lower", "upper", "verdict")
+_TREND = (
+    "pool",
+    "beside",
+    "mean",
+    "per_doubling",
+    "per_doubling_lower",
+    "per_doubling_upper",
+    "verdict",
+)
 
 
 def _trend(row: Any) -> str:
     return (
         f"With each doubling of tokens the loss of {row['pool']} {row['verdict']} by"
-        f" {abs(row['per_doubling']):.2%} beside that of {row['beside']} ({row['lower']:+.2%} to"
-        f" {row['upper']:+.2%})."
+        f" {abs(row['per_doubling']):.2%} beside that of {row['beside']}"
+        f" ({row['per_doubling_lower']:+.2%} to {row['per_doubling_upper']:+.2%})."
     )
 
 

@@ -44,14 +44,15 @@ class Excerpt:
         return int(self.ends[-1])
 
     def token_counts(self, vocab: int) -> np.ndarray:
-        """How often each token is in what is read, float64 (vocab,); of weighted documents, over many
-        passes, in units of one.
+        """How often each token is read in one pass, float64 (vocab,).
+
+        Of weighted documents it is the mean over many passes.
         """
         counts = np.zeros(vocab)
         rates = self.rates()
         block = np.searchsorted(self.ends, np.arange(0, len(self), _COUNTED), side="right")
         for some in np.split(np.arange(len(self.documents)), np.unique(block)[1:]):
-            own = np.repeat(self._first[some], self.lengths[some])
+            own = np.repeat(self._starts[some], self.lengths[some])
             starts = np.cumsum(self.lengths[some]) - self.lengths[some]
             own += np.arange(len(own)) - np.repeat(starts, self.lengths[some])
             weights = np.repeat(rates[some], self.lengths[some])

@@ -29,8 +29,8 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 def compression(text: str) -> float:
     """Bytes after zlib over bytes before: low for repetitive text.
 
-    The length is that of the zlib of this Python, at its usual level: another library (zlib-ng, say)
-    packs some texts shorter or longer. A store keeps the numbers that it was made with.
+    The length is that of the zlib of this Python at its default level: another library (zlib-ng,
+    say) packs some texts shorter or longer. A store keeps the numbers that it was made with.
     """
     encoded = text.encode()
     return len(zlib.compress(encoded)) / len(encoded)

@@ -202,8 +202,8 @@ def planned_store(
     if not _keeps(store.manifest, columns):
         raise UserError(
             f"run {run_id} was planned on other values of {', '.join(sorted(columns))} than"
-            f" {store.folder} keeps: the source has changed, or what computes them (the zlib library"
-            " of 'compression', say); plan again, or take the store along"
+            f" {store.folder} keeps: the source has changed, or what computes them (the zlib"
+            " library of 'compression', say); plan again, or take the store along"
         )
     return store
 

@@ -104,7 +104,7 @@ def check_task(key: str, name: str, difficulty: int, key_of_difficulty: str) -> 
 
 def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterator[Problem]:
     """Problems without end, of training or of test; the same ones for a seed."""
-    make, draw = TASKS[name][0], _generator(name, difficulty, test, seed)
+    make, draw = TASKS[name][0], _generator(name, difficulty, test=test, seed=seed)
     while True:
         problem = make(draw, difficulty)
         if problem.is_test == test:

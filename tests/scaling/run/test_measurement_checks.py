@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from scalinglab.scaling.config import ExecutionConfig, ModelConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.measurements import MEASURED_BY
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.run.measurement_checks import check_measurements
 from scalinglab.scaling.run.measurements import MEASUREMENTS, Measurement

@@ -14,12 +14,13 @@ from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, build_optimizer
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts, tensor_sizes
 from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.mixers.gated_linear import GatedLinear
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.model.residuals.hyper import Hyper
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim

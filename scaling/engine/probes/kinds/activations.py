@@ -14,7 +14,10 @@ from scalinglab.scaling.probes.kinds.activations import Activations
 
 @PROBED_BY.register("activations")
 def activations(probe: Activations, reading: Reading) -> dict[str, float]:
-    """``kurtosis.<layer>``, ``max.<layer>``, and the largest of each: ``kurtosis``, ``max``, ``max_over_median``."""
+    """``kurtosis.<layer>`` and ``max.<layer>``.
+
+    Of all layers the largest: ``kurtosis``, ``max`` and ``max_over_median``.
+    """
     model = reading.model()
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
 

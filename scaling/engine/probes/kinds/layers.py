@@ -21,7 +21,7 @@ ANGLE_WINDOWS = 8  # of the validation set, for the angles
 
 @PROBED_BY.register("layers")
 def layers(probe: Layers, reading: Reading) -> dict[str, float]:
-    """``rise.<layer>`` of the loss, the least and the mean; with ``remove`` also where and the angle."""
+    """``rise.<layer>`` of the loss, least and mean; with ``remove`` also the angles."""
     model = reading.model()
     whole = reading.loss(model)
     depth = len(model.blocks)

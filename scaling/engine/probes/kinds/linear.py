@@ -50,7 +50,7 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
 
 
 def _by_turns(windows: np.ndarray, pools: int) -> np.ndarray:
-    """Windows of pools that stand one pool after another, one of each by turns: each half has all."""
+    """Windows sorted by pool -> one of each pool in turn, so that each half has all pools."""
     return windows.reshape(pools, -1, windows.shape[1]).swapaxes(0, 1).reshape(windows.shape)
 
 
