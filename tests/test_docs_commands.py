@@ -268,7 +268,7 @@ def check(command: list[str]) -> None:
 def check_scaling(name: str, *arguments: str) -> None:
     """Refuse a command without such a verb, option, or key."""
     verb = cli.find_verb(name)
-    words = read_flags([a for a in arguments if "..." not in a and "=NAME" not in a]).rest
+    words = read_flags([a for a in arguments if "..." not in a and "=NAME" not in a]).arguments
     names = {f.name for f in fields(verb.options)}
     has_parts = any(a.startswith("extend=") for a in words)  # whose names are not known here
     if OVERRIDES not in names:
