@@ -24,7 +24,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trial_columns, trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
@@ -175,7 +175,7 @@ def mixtures_of(
         runs = runs.assign(**{arm: texts})
     least = np.inf
     if "seed" in runs:
-        by = [arm, "N", "D", *(["lr"] if "lr" in runs else [])]
+        by = [arm, "N", "D", *trial_columns(runs, [arm, "N", "D"])]
         scatter = seed_scatter(runs[np.isfinite(runs["loss"])], by=by)
         least = least_effect(scatter.noise, scatter.seeds, scatter.spare)
     edges = edge_warnings(runs, [arm, "N", "D"], "mixtures, sizes and lengths")

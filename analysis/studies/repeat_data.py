@@ -21,7 +21,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
 from scalinglab.analysis.tables.study_runs import with_role
-from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trial_columns, trials_chosen
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -57,7 +57,9 @@ def judge(
     UserError
         If no run repeats its pool, or the pools are all of one size.
     """
-    scatter = seed_scatter(runs[np.isfinite(runs["loss"].astype(float))], by=[arm, "N", "D", "lr"])
+    cell = [arm, "N", "D"]
+    ended = runs[np.isfinite(runs["loss"].astype(float))]
+    scatter = seed_scatter(ended, by=[*cell, *trial_columns(runs, cell)])
     edges = edge_warnings(runs, [arm, "N", "D"], "pools, sizes and lengths")
     runs = trials_chosen(runs, arm)
     runs = runs[np.isfinite(runs["loss"].astype(float))]

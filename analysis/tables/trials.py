@@ -27,9 +27,10 @@ def trial_columns(runs: pd.DataFrame, cell: Sequence[str]) -> list[str]:
     """
     tried = [c for c in _TRIED if c in runs and c not in cell and runs[c].notna().all()]
     by_seed = "seed" in runs and runs["seed"].notna().all()
-    columns = ["lr"]
+    columns = ["lr"] if "lr" in runs else []
+    base = [*cell, *columns]
     for name in tried:
-        same = [*cell, "lr", *(["seed"] if name == "recipe" and by_seed else [])]
+        same = [*base, *(["seed"] if name == "recipe" and by_seed else [])]
         if (runs.groupby(same)[name].nunique() > 1).any():
             columns.append(name)
     return columns

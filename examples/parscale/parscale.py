@@ -31,7 +31,7 @@ class Attention(nn.Module):
         self.query_norm, self.key_norm = (nn.RMSNorm(width // heads) for _ in range(2))
         size = (streams, 1, heads, prefix, width // heads)
         self.prefix_keys = nn.Parameter(torch.randn(size)) if streams > 1 else None
-        # Small, so that a prefix adds nothing at first: values of unit size cost 1 to 3 % of the loss.
+        # Small: a prefix takes attention from the first step on, and adds nothing yet.
         self.prefix_values = nn.Parameter(0.02 * torch.randn(size)) if streams > 1 else None
 
     def forward(self, x_PBTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:

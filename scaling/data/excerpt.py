@@ -52,7 +52,7 @@ class Excerpt:
         rates = self.rates()
         block = np.searchsorted(self.ends, np.arange(0, len(self), _COUNTED), side="right")
         for some in np.split(np.arange(len(self.documents)), np.unique(block)[1:]):
-            own = np.repeat(self._first[some], self.lengths[some])
+            own = np.repeat(self._starts[some], self.lengths[some])
             starts = np.cumsum(self.lengths[some]) - self.lengths[some]
             own += np.arange(len(own)) - np.repeat(starts, self.lengths[some])
             weights = np.repeat(rates[some], self.lengths[some])

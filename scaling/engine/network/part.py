@@ -58,7 +58,7 @@ class Stream(nn.Module):
         return stream
 
     def end(self, stream: Tensor) -> Tensor:
-        """What the head is given, (B, T, D), before its norm."""
+        """The input of the final norm, (B, T, D)."""
         return stream
 
 
@@ -67,9 +67,9 @@ ADDED_BY: Registry[Callable[[Architecture, int], Stream]] = Registry(
 )
 
 
-def norm(architecture: Architecture, wanted: bool, width: int | None = None) -> nn.Module:
-    """The architecture's norm, of its width if none is given; nothing where none is wanted."""
-    if not wanted:
+def norm(architecture: Architecture, is_placed: bool, width: int | None = None) -> nn.Module:
+    """The architecture's norm, of its width if none is given; the identity if it is not placed."""
+    if not is_placed:
         return nn.Identity()
     part = architecture.norm_part
     return NORMED_BY[part.name](part, width or architecture.shape.width)
@@ -85,7 +85,7 @@ def linear(architecture: Architecture, branch: Branch, name: str) -> nn.Module:
 
 
 def fill(block: nn.Module, module: str, part: nn.Module) -> nn.Module:
-    """Make a part's parameters those of a block, under its name; the part."""
+    """Add a part to a block under its name, and return the part."""
     if module:
         block.add_module(module, part)
     else:  # among the block's own, as in the oldest checkpoints

@@ -155,7 +155,8 @@ def _module_network(model: ModuleConfig, name: str, base: int, value: int) -> Ne
     if not model.base_options:
         raise ConfigError(
             "model.base_options is not set: it names the options that make model.target wider, "
-            "as in model.base_options.width=64; widths are values of the first, others go in proportion"
+            "as in model.base_options.width=64; widths are values of the first, others go in "
+            "proportion"
         )
     at = {width: _in_proportion(model.base_options, width) for width in (base, value)}
     scaled = dataclasses.replace(
