@@ -33,6 +33,7 @@ FOUND = pd.DataFrame(
         "predicted_seconds": 1.0,
         "seconds": 1.0,
         "note": "",
+        "notes": "",
     }
 )
 
