@@ -21,7 +21,8 @@ from loops import Setting, device, engine_of, train, transformer
 from torch import nn
 from torch._dynamo.utils import counters
 
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.eager import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.model.feed_forwards.low_rank import LowRank as LowRankFeedForward
 from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.linears.low_rank import LowRank

@@ -92,7 +92,7 @@ def compare_approaches(
     Parameters
     ----------
     points : DataFrame
-        ``N, D, loss``: one row a finished run.
+        ``N, D, loss``: one row per finished run.
     budgets : list of float
         In the unit of `cost`.
     law : str

@@ -151,6 +151,6 @@ def last_losses(
 
 
 def schedule_frame(name: str, lr: Array, N: float | None) -> pd.DataFrame:
-    """A schedule as the table that laws of curves read: one row a step."""
+    """A schedule as the table that laws of curves read: one row per step."""
     frame = pd.DataFrame({"run": name, "step": np.arange(len(lr)), "lr": lr})
     return frame if N is None else frame.assign(N=N)

@@ -1,9 +1,9 @@
 """``law=auto``: the laws that a table allows, each with the share that its held-out points give it.
 
-A mixture is a fit of one law, whose parameters are those of all its laws and their shares: what is
-asked of a fit can be asked of it. Its point prediction is the mean by shares, in logarithms; each
-of its resamples is one law, as often as its share says, so that intervals are quantiles of the
-mixture. Refits without the outermost points are mixtures with the same shares.
+A mixture is a fit of one law, whose parameters are those of all its laws and their shares, so it
+has all methods of a fit. Its point prediction is the mean by shares, in logarithms. Each of its
+resamples is one law, drawn with the probability of its share, so that intervals are quantiles of
+the mixture. Refits without the outermost points are mixtures with the same shares.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ class Mixture(Result):
     Attributes
     ----------
     laws : DataFrame
-        One row a law, the largest share first: ``share``; ``window``, the share of the points that
-        it does not see, the smallest budgets; ``free`` parameters; mean log predictive density of
-        held-out points ``score``; root mean square ``error`` of these, and the ``bias`` that the
-        trend of the errors gives at the question, both of the logarithm where errors are relative.
+        One row per law, the largest share first: ``share``; ``window``, the share of the points,
+        those of the smallest budgets, that it is not fitted to; number of ``free`` parameters;
+        ``score``, the mean log predictive density of held-out points; ``error``, their root mean
+        square error; ``bias``, the signed error that its trend gives at the question. Errors are of
+        the logarithm where the law's are relative.
     held_out_points : int
-        Predicted points behind these, and from how many
+        Number of held-out points that were predicted.
     held_out_origins : int
-        origins.
+        Number of origins from which they were predicted.
     """
 
     laws: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -67,7 +68,7 @@ class Mixture(Result):
 
     @property
     def free(self) -> tuple[str, ...]:
-        """Parameters of the law with the largest share: what the mixture bends as far as."""
+        """Parameters of the law with the largest share, as a measure of the mixture's freedom."""
         name = self.laws.index[0]
         return tuple(
             n for n in self.params if n.endswith(f"[{name}]") and not n.startswith("share")
@@ -117,7 +118,7 @@ def fit_mixture(
 def _mixture(
     choice: LawChoice, options: FitOptions, resamples: int, seed: int, level: float
 ) -> Mixture:
-    """The mixture, without what is said of its points."""
+    """The mixture without warnings about its points."""
     core = _core(choice)
     law = mixture_law([fit.misfit.space.law for fit in choice.whole])
     first, heaviest = choice.whole[0], choice.fitted[choice.heaviest]
@@ -181,7 +182,7 @@ def _mixture(
 
 
 def _core(choice: LawChoice) -> Array:
-    """Rows that laws with half of the shares see: what the mixture was fitted to, (n,)."""
+    """The rows that the mixture was fitted to: those of laws with half of the shares, (n,)."""
     return choice.shares @ choice.rows >= _HALF
 
 
@@ -214,7 +215,10 @@ def _own_draws(choice: LawChoice, resamples: int, seed: int) -> list[Array]:
 
 
 def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
-    """One law a draw, by its own resamples; the others' parameters are resamples of theirs."""
+    """Draws of the mixture: each gives one law a share of 1, with a resample of its parameters.
+
+    The parameters of laws without a share are resamples as well.
+    """
     count = sum(len(fit) for fit in drawn)
     if not count:
         return np.empty((0, _row(choice, [o.best.coordinates for o in choice.fitted]).shape[1]))
@@ -231,7 +235,7 @@ def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
         at += len(law_draws)
     rows = _row(choice, filled)
     rows[:, : len(drawn)] = shares
-    # Their order must tell nothing: deviations beyond the range are dealt out by it.
+    # In random order: deviations beyond the range are assigned by the order of draws.
     return np.random.default_rng([seed, 2]).permutation(rows)
 
 
@@ -279,7 +283,7 @@ def _left_out(choice: LawChoice) -> LeftOutRuns:
 
 
 def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
-    """That of the law with the largest share, its parameters named as the mixture names them."""
+    """The diagnosis of the law with the largest share, by the mixture's names of parameters."""
     diagnosis = diagnose(
         heaviest.misfit, heaviest.found, heaviest.best, draws, heaviest.freedom.least
     )
@@ -292,7 +296,7 @@ def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
 
 
 def _of_choice(choice: LawChoice) -> list[str]:
-    """What the shares do not rest on."""
+    """A warning if nothing was held out to weigh the laws."""
     if choice.origins:
         return []
     return [

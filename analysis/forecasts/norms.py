@@ -1,14 +1,14 @@
-"""Norms inside a network, extrapolated over size and learning rate: a warning before a size is tried.
+"""Norms inside a network, extrapolated over size and learning rate to warn of instabilities.
 
-Wortsman et al. (arXiv 2309.14322, section 3.4) foretell instabilities of large models from the norms
+Wortsman et al. (arXiv 2309.14322, section 3.4) predict instabilities of large models from the norms
 of small ones: the largest attention logit grows with size and learning rate, and above 1e4 their
-runs diverged; the gradient's rms falls with them, and below Adam's epsilon (1e-8 by default) updates
-shrink. Each norm of the finished runs of one recipe is fitted by
+runs diverged; the gradient's rms falls with them, and below Adam's epsilon (1e-8 by default)
+updates shrink. Each norm of the finished runs of one recipe is fitted by
 
     log norm = c + a log N + b log lr
 
-by least squares, with the interval of a new measurement by Student's t. Where the runs do not tell
-a and b apart, or a point departs from what they varied together, nothing is said of it.
+by least squares, with the interval of a new measurement by Student's t. There is no prediction if
+the runs do not determine a and b, or if a point departs from the line along which they varied.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ def predicted_norms(measured: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame
         ``run_id, N, lr, norm, value, lower, upper, limit, runs, trouble``: `trouble` is "expected"
-        where the prediction lies beyond the limit, "possible" where an interval that is not too wide
-        to say anything reaches it, else empty.
+        if the prediction lies beyond the limit, "possible" if its interval reaches the limit and is
+        not too wide to be informative, else empty.
     """
     rows = []
     for kind, ahead in planned.groupby("recipe", sort=False):

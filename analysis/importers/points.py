@@ -52,7 +52,7 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a file for a law, by the same rules as `analysis.read_runs`.
 
-    Where there is one row a step, a law of curves gets the curves and another the ends of the
+    Where there is one row per step, a law of curves gets the curves and another the ends of the
     runs; a law that is asked for in steps or tokens gets the rows as they are.
 
     Parameters

@@ -1,6 +1,4 @@
-"""Rows under our names: numbers as numbers, names as text,
-and no count or loss that none can be.
-"""
+"""Rows under our names, with numbers and text as such, and impossible counts and losses refused."""
 
 from __future__ import annotations
 

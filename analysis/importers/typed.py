@@ -1,4 +1,4 @@
-"""Tables under our names: which column is what in each, and which rows are runs."""
+"""Tables under our names: the role of each column, and which rows are runs."""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ def _growth(D: Array, U: Array, discount: Array) -> Array:
     """log D, the part of each pass discounted, shape (batch, n)."""
     passes = np.floor(D / U).astype(int)  # whole ones
     k = np.arange(1, min(passes.max(initial=1), FIRST_PASSES) + 1)
-    # Column k - 1 of `whole`: what k whole passes add to the first.
+    # Column k - 1 of `cumulative`: what k whole passes add to the first.
     cumulative = np.cumsum(discount ** (k - 1) * np.log(k / np.maximum(k - 1, 1)), axis=1)
-    repeated = cumulative[:, np.clip(passes, 1, FIRST_PASSES) - 1] + later_passes(discount, passes)
+    repeated = cumulative[:, np.clip(passes, 1, FIRST_PASSES) - 1]
+    repeated = repeated + later_passes(discount, passes)
     current = discount**passes * np.log(D / (np.maximum(passes, 1) * U))
     return np.log(np.minimum(D, U)) + np.where(passes > 0, repeated + current, 0)
 

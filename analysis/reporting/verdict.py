@@ -21,6 +21,7 @@ from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.noise import seed_scatter
 from scalinglab.analysis.tables.study_runs import require, study_plan
+from scalinglab.analysis.tables.trials import trial_columns
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of, setting
@@ -153,7 +154,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     design, noise = design_of_study(plan.study.answer, runs), math.nan
     far = []
     if design is not None:
-        scatter = seed_scatter(runs, by=[design.arm, "N", "D", "lr"])
+        cell = [design.arm, "N", "D"]
+        scatter = seed_scatter(runs, by=[*cell, *trial_columns(runs, cell)])
         noise = scatter.noise
         far = scatter.sentences(lambda place: row_name(runs, place))
     if "design" in keywords:

@@ -27,7 +27,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.quality_law import judge_by_law
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
-from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
+from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings, trial_columns
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -102,7 +102,7 @@ def judge(
 
 def _scatter(runs: pd.DataFrame, arm: str, design: Design | None) -> SeedScatter:
     """The noise between seeds: the planned one, or the measured one if that is larger."""
-    from_repeats = seed_scatter(runs, by=[arm, *_CELL, "lr"])
+    from_repeats = seed_scatter(runs, by=[arm, *_CELL, *trial_columns(runs, [arm, *_CELL])])
     planned = PLANNED_NOISE if design is None else design.noise
     return SeedScatter(
         float(np.nanmax([planned, from_repeats.noise])), from_repeats.seeds, from_repeats.spare

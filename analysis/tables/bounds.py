@@ -73,12 +73,12 @@ def bounds_of(frame: pd.DataFrame, response: str, columns: Columns, group: Array
     """
     side = frame[SIDE].to_numpy(float)
     rows = side != 0
-    alone = (~rows).sum() + np.arange(rows.sum())
+    single = (~rows).sum() + np.arange(rows.sum())
     return Bounds(
         columns={name: column[..., rows] for name, column in columns.items()},
         bound=frame[response].to_numpy(float)[rows],
         side=side[rows],
-        group=alone if group is None else group[rows],
+        group=single if group is None else group[rows],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scalinglab.scaling.config import RulesConfig
@@ -10,7 +10,7 @@ from scalinglab.scaling.fields import defaults, keys_of
 from scalinglab.scaling.records.identity import without, without_historic
 from scalinglab.scaling.records.initial_weights import KEY
 from scalinglab.scaling.schedule.schedule import SCHEDULES
-from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS
+from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS, default_warmup
 
 # Keys in which the rungs of one ladder may differ; others make another recipe.
 _RUNGS = {
@@ -19,6 +19,8 @@ _RUNGS = {
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
 _OWN = "model.options"  # whole numbers in the options of a person's own network are sizes
+# Whether the warm-up is as long as the default of that run, which is a tenth of a short one, rounded.
+_DEFAULT_WARMUP = "a default warm-up"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
@@ -66,7 +68,9 @@ def recipe(
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)
+    default = default_warmup(science["steps"], science["batch"] * shape["context"])
     return common | {
+        _DEFAULT_WARMUP: schedule.get("warmup_tokens") in (default, WARMUP_TOKENS),
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         **_proportions(shape),
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
@@ -98,7 +102,7 @@ def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
     """A sentence with the differences between the recipes of fitted runs; empty for one recipe."""
-    reference, *others = [*recipes] or [{}]
+    reference, *others = _with_one_warmup([*recipes]) or [{}]
     differing = {
         key
         for other in others
@@ -110,3 +114,11 @@ def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
     return (
         f"these runs mix recipes ({', '.join(sorted(differing))}): one law is fitted to all of them"
     )
+
+
+def _with_one_warmup(recipes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The recipes without what a default of all of them makes of a warm-up."""
+    alike = [{k: v for k, v in one.items() if k != _DEFAULT_WARMUP} for one in recipes]
+    if not all(one.get(_DEFAULT_WARMUP) for one in recipes):
+        return alike
+    return [one | {"schedule": without(one["schedule"], ["warmup_tokens"])} for one in alike]

@@ -16,7 +16,7 @@ COLUMNS = ("probe", "options", "asked", "found", "running", "failed", "error")
 
 
 def probe_status(outputs: Path, study: str) -> pd.DataFrame:
-    """One row a question that was asked of a study.
+    """One row per question that was asked of a study.
 
     Returns
     -------

@@ -72,7 +72,7 @@ class _Family:
             runs,
             lambda run: (*run.pins, *(s for p in run.spec.all_pieces for s in branch_points(p))),
         )
-        self._kept = _prefixes(runs, _kept_steps)
+        self._kept = _prefixes(runs, _kept_series)
         self._ends = _prefixes(runs, lambda run: (run.spec.steps,))
         self._on_the_way = functools.cache(self._unfinished_prefixes)
 
@@ -107,9 +107,9 @@ class _Family:
         return {prefix_id(run.spec.science, step) for run in runs}
 
 
-def _kept_steps(run: RunNeeds) -> Iterable[int]:
-    """Steps of a run's kept series; its last step ends the series."""
-    return {s for s in (*run.kept, run.spec.steps) if s <= run.spec.steps} if run.kept else ()
+def _kept_series(run: RunNeeds) -> list[int]:
+    """The steps that a study keeps of a run, ended by the last one."""
+    return [s for s in (*run.kept, run.spec.steps) if s <= run.spec.steps] if run.kept else []
 
 
 def _prefixes(

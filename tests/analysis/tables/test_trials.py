@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.noise import seed_scatter
 from scalinglab.analysis.tables.trials import (
     at_best_lr,
     at_the_edge,
+    trial_columns,
     trials_chosen,
     tried_settings,
 )
@@ -81,3 +83,16 @@ def test_recipes_are_trials_unless_they_differ_between_seeds_alone():
     assert tried_settings(both, "arm") == ["optimizer.beta2"]
     by_seed = at_one_rate.assign(recipe=[recipes[seed] for seed in at_one_rate["seed"]])
     assert trials_chosen(by_seed, "arm").equals(by_seed)
+
+
+def test_the_noise_of_seeds_is_within_one_trial():
+    """Two decays of two seeds: no decay of one seed repeats the other of the other seed."""
+    rows = [
+        {"arm": "x", "N": 1, "D": 1, "lr": 1, "seed": s, "weight_decay": d, "loss": d + s / 1000}
+        for s, decays in ((0, (1.0, 2.0)), (1, (2.0, 1.0)))
+        for d in decays
+    ]
+    runs, cell = pd.DataFrame(rows), ["arm", "N", "D"]
+    assert trial_columns(runs, cell) == ["lr", "weight_decay"]
+    assert seed_scatter(runs, by=[*cell, *trial_columns(runs, cell)]).noise < 0.001
+    assert trial_columns(runs.drop(columns="lr"), cell) == ["weight_decay"]
