@@ -48,13 +48,13 @@ def tokens(*size, seed=0):
 
 def by_a_loop(moe: MoE, x_TD: torch.Tensor) -> tuple[torch.Tensor, int]:
     """One token after another, each through the experts that have a place left; and how many had."""
-    taken, out, kept = [0] * moe.own.experts, torch.zeros_like(x_TD), 0
+    taken, out, kept = [0] * moe.description.experts, torch.zeros_like(x_TD), 0
     for t, x_D in enumerate(x_TD):
         logits = moe.router.weight @ x_D
         ranked = logits if moe.balance is None else logits + moe.balance.bias
-        chosen = ranked.topk(moe.own.top_k).indices.tolist()
+        chosen = ranked.topk(moe.description.top_k).indices.tolist()
         weights = logits.softmax(0)[chosen]
-        if moe.own.top_k > 1:
+        if moe.description.top_k > 1:
             weights = weights / weights.sum()
         for e, weight in zip(chosen, weights, strict=True):
             taken[e] += 1
@@ -93,7 +93,7 @@ def test_it_is_what_a_loop_computes(options, model):
         loops = [by_a_loop(moe, x_TD) for x_TD in x_BTD]
         told = moe.tell(x_BTD)
     torch.testing.assert_close(found, torch.stack([y for y, _ in loops]))
-    kept = sum(n for _, n in loops) / (3 * 12 * moe.own.top_k)
+    kept = sum(n for _, n in loops) / (3 * 12 * moe.description.top_k)
     assert float(told["router_dropped"]) == pytest.approx(1 - kept, abs=1e-6)
     assert 1 <= float(told["router_max_load"]) <= 4
 
