@@ -126,9 +126,7 @@ class WandbMirror:
         record = None if done is None else folder.record()
         live: dict[str, list[int]] = note.get("live", {})
         points: Points = []
-        if (
-            done is not None and record is not None
-        ):  # it may have ended after the look-up of `state`
+        if done is not None and record is not None:  # it may have ended since `state` was read
             state = done.status
             points = [] if note.get("whole") else curve_points(folder, record, live)
         else:
@@ -142,7 +140,8 @@ class WandbMirror:
         if not points and not note and not summary:
             return 0  # it has not begun: there is nothing to show
         question = None if note else of.question  # on wandb a person may have edited it since
-        note = {"group": of.study, "varies": of.varies} | note
+        in_study: Note = {"group": of.study, "varies": of.varies}
+        note = in_study | note
         note |= {"tags": tags, "state": state, "notes": kept}
         run = self._described_run(folder, note, of.role, question, record)
         for step, point in points:

@@ -51,12 +51,13 @@ class Excerpt:
         counts = np.zeros(vocab)
         rates = self.rates()
         block = np.searchsorted(self.ends, np.arange(0, len(self), _COUNTED), side="right")
-        for some in np.split(np.arange(len(self.documents)), np.unique(block)[1:]):
-            own = np.repeat(self._starts[some], self.lengths[some])
-            starts = np.cumsum(self.lengths[some]) - self.lengths[some]
-            own += np.arange(len(own)) - np.repeat(starts, self.lengths[some])
-            weights = np.repeat(rates[some], self.lengths[some])
-            counts += np.bincount(self._tokens[own], weights, minlength=vocab)
+        for group in np.split(np.arange(len(self.documents)), np.unique(block)[1:]):
+            lengths = self.lengths[group]
+            starts_in_group = np.cumsum(lengths) - lengths
+            places = np.repeat(self._starts[group] - starts_in_group, lengths)
+            places += np.arange(len(places))
+            weights = np.repeat(rates[group], lengths)
+            counts += np.bincount(self._tokens[places], weights, minlength=vocab)
         return counts
 
     def rates(self) -> np.ndarray:

@@ -75,13 +75,13 @@ class Found:
 
     @property
     def known(self) -> dict[str, float | None]:
-        """Columns for tables, where a bound stands in a column of its own: ``NAME_at_most``."""
+        """Columns for tables, in which a bound has a column of its own: ``NAME_at_most``."""
         bounds = {f"{n}_{which}": self.columns.get(n) for n, which in self.censored.items()}
         return {**self.columns, **dict.fromkeys(self.censored), **bounds}
 
 
 class ProbeFolder(RunFolder):
-    """What one probe, with its options, is asked about one run: claimed as a run is.
+    """The folder of one probe, with its options, of one run; it is claimed as a run is.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class ProbeFolder(RunFolder):
     options : mapping
         As plain values.
     wanted : sequence of Wanted
-        What it is asked for, by step.
+        The requested results, by step.
     """
 
     def __init__(
@@ -111,32 +111,32 @@ class ProbeFolder(RunFolder):
 
     @property
     def done_file(self) -> Path:
-        """The first result that lacks; where none does, the last."""
+        """The file of the first missing result; of the last if none is missing."""
         files = [self.file(wanted) for wanted in self.wanted]
         return next((file for file in files if not file.exists()), files[-1])
 
     def file(self, wanted: Wanted) -> Path:
-        """Where some numbers belong."""
+        """The file of a requested result."""
         return self.path / wanted.file(self.run.run_id)
 
     def missing(self) -> list[Wanted]:
-        """What is still to be found, by step."""
+        """The requested results that are missing, by step."""
         return [wanted for wanted in self.wanted if not self.file(wanted).exists()]
 
     def shared(self, wanted: Wanted) -> dict[str, Any] | None:
-        """The content of the result that a twin has already, as this run's; None if none has."""
+        """The result of a twin, as this run's; None if no twin has it yet."""
         for run_id in wanted.twins:
-            there = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
+            of_twin = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
             folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
             try:
-                result: dict[str, Any] = read_json(folder / there.file(run_id), _RESULT)
+                result: dict[str, Any] = read_json(folder / of_twin.file(run_id), _RESULT)
             except (FileNotFoundError, DamagedFile):
                 continue
             return result | {"reads": [list(place) for place in wanted.reads], "same_as": run_id}
         return None
 
     def store(self, wanted: Wanted, result: Mapping[str, Any]) -> bool:
-        """Write numbers down; False if another process was first."""
+        """Write a result; False if another process was first."""
         return create_exclusive(self.file(wanted), sealed(dict(result)))
 
     def exists(self) -> bool:
@@ -148,12 +148,12 @@ class ProbeFolder(RunFolder):
         return self.run.spec()
 
     def done(self) -> Done | None:
-        """Something if all that is asked for was found."""
+        """Not None once no requested result is missing."""
         return None if self.missing() else Done(0, State.DONE, len(self.wanted), "", "", {})
 
 
 def results(run: RunFolder) -> Iterator[Found]:
-    """All that probes found of a run; of damaged files is told, and they are left out.
+    """All results of probes of a run; damaged files are reported and left out.
 
     In the order of steps and times: if a probe was read again at a step, of another text or with
     other checkpoints, the later result counts.
@@ -172,19 +172,19 @@ def results(run: RunFolder) -> Iterator[Found]:
 
 def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:
     """The columns of a run that ended after `steps` steps: results there, or at its start."""
-    found: dict[str, float | None] = {}
+    columns: dict[str, float | None] = {}
     for result in results(run):
         if result.of_start or result.step == steps:
-            found |= result.known
-    return found
+            columns |= result.known
+    return columns
 
 
 def columns_by_step(run: RunFolder) -> dict[int, dict[str, float | None]]:
-    """Step -> columns that were found there."""
-    found: dict[int, dict[str, float | None]] = {}
+    """Step -> the columns of the results there."""
+    columns: dict[int, dict[str, float | None]] = {}
     for result in results(run):
-        found.setdefault(result.step, {}).update(result.known)
-    return dict(sorted(found.items()))
+        columns.setdefault(result.step, {}).update(result.known)
+    return dict(sorted(columns.items()))
 
 
 def _time(file: Path) -> float:

@@ -19,7 +19,7 @@ _RUNGS = {
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
 _OWN = "model.options"  # whole numbers in the options of a person's own network are sizes
-# Whether the warm-up is as long as the default of that run, which is a tenth of a short one, rounded.
+# Whether the warm-up has its default length: a tenth of a short run, rounded.
 _DEFAULT_WARMUP = "a default warm-up"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 

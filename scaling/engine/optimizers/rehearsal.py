@@ -85,7 +85,7 @@ def _step(optimizer: Optimizer, weights: Tensor, gradient: Tensor, count: int) -
 
 def _moments(optimizer: Optimizer) -> dict[tuple[str, str], Tensor]:
     """The tensors of the moments by kind and name; a buffer of all tensors has no name."""
-    tensors = {}
+    tensors: dict[tuple[str, str], Tensor] = {}
     for kind, moment in optimizer.moments.items():
         by_name = {"": moment} if isinstance(moment, Tensor) else moment
         tensors |= {(kind, name): tensor for name, tensor in by_name.items()}

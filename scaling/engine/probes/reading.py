@@ -20,20 +20,20 @@ from scalinglab.scaling.registry import Registry, function
 
 
 class AtMost(float):
-    """A number of which it is known only that the true one is no larger."""
+    """An upper bound: the true number is no larger."""
 
 
 class AtLeast(float):
-    """A number of which it is known only that the true one is no smaller."""
+    """A lower bound: the true number is no smaller."""
 
 
 class Stopped(Exception):
-    """A probe was asked to end in the middle of its work."""
+    """A probe was asked to stop in the middle of its work."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Checkpoints, and what a probe may want to know of them.
+    """The checkpoints that a probe reads, with their run and its data.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class Reading:
     spec : RunSpec
         The run beside which the numbers are stored.
     step : int
-        Where they belong.
+        The step to which they belong.
     places : sequence of (RunSpec, int)
         The checkpoints that are read, as ``Probe.reads`` chose them.
     execution : ExecutionConfig
     part : int
-        Sequences at once in what takes memory.
+        Sequences at once in passes that take much memory.
     should_stop : callable
-        Whether to end.
+        Whether to stop.
     """
 
     outputs: Path

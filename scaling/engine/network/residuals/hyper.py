@@ -62,7 +62,7 @@ class Hyper(Stream):
         """See the class."""
         n = self.streams
         mixed = self.mix_bias.view(n, n)
-        write = self.write_gain
+        write: Tensor = self.write_gain
         if self.dynamic:
             mixed = mixed + self.scale_gain[0] * self._of_tokens(stream, 0, n)
             write = write + self.scale_gain[1] * self._of_tokens(stream, n + 1, n + 2)[..., 0]

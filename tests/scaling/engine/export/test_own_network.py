@@ -41,6 +41,6 @@ def net(vocab: int, context: int) -> nn.Module:
 def test_any_other_network_is_built_by_its_own_code():
     network = ModuleNetwork(f"{__name__}.net", options={}, vocab=16, context=8)
     assert library_config(network) is None
-    assert f"`{network.target}`" in how_to_load(network, False)
+    assert f"`{network.target}`" in how_to_load(network, is_of_library=False)
     with pytest.raises(ConfigError, match="allowed are auto and module"):
         chosen_form(network, "llama")
