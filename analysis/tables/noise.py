@@ -73,8 +73,8 @@ class SeedScatter:
             f"{name(one.row)} lies {say(one.error, 1, '+')} from"
             f" {' and '.join(name(row) for row in one.others[:_NAMED])}"
             f"{' and more' if len(one.others) > _NAMED else ''}, which"
-            f" {'repeats' if len(one.others) == 1 else 'repeat'} it{usual}: one of them is wrong, or"
-            f" they differ in more than their seeds. The noise of seeds is counted without"
+            f" {'repeats' if len(one.others) == 1 else 'repeat'} it{usual}: one of them is wrong,"
+            f" or they differ in more than their seeds. The noise of seeds is counted without"
             f" {name(one.row)}"
             for one in self.far
         ]

@@ -118,7 +118,8 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     if down.any():
         row = records_of(base.iloc[1:][down])[0]
         raise UserError(
-            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute "
-            f"than before and a smaller N or D; select one ladder, as in {exclude_advice('D < 20e9')}"
+            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute"
+            " than before and a smaller N or D; select one ladder, as in "
+            f"{exclude_advice('D < 20e9')}"
         )
     return both.merge(base[keys].assign(**{SIZE: np.arange(len(base))}), on=keys)
