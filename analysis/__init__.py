@@ -49,7 +49,7 @@ _HOME = {
     "asymptotes": "scalinglab.analysis.fitting.asymptotes",
     "average_parameters": "scalinglab.analysis.laws.average_parameters",
     "lr_batch": "scalinglab.analysis.fitting.lr_batch",
-    "best_schedule": "scalinglab.analysis.decisions.schedule_search",
+    "best_schedule": "scalinglab.analysis.decisions.best_schedule",
     "pass_rate": "scalinglab.analysis.laws.task_pass_rate",
     "regret": "scalinglab.analysis.fitting.lr_batch",
     "held_out_regret": "scalinglab.analysis.decisions.held_out_cells",

@@ -26,6 +26,8 @@ from scalinglab.analysis.laws.mixing import mixing_law
 
 Array = np.ndarray
 
+NO_LOSSES = ("scalebench vocab", "steplaw lr", "steplaw batch")  # errors of another size
+
 
 @dataclass(frozen=True)
 class Case:

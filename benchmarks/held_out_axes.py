@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from axis_sets import Case, cases, fitted
+from axis_sets import NO_LOSSES, Case, cases, fitted
 from held_out import LEVEL, RESAMPLES, TOPS, interval_table, with_interval_scores
 from scoring import coverage
 from surface_sets import DEVELOPMENT, TEST
@@ -133,7 +133,7 @@ def predicted(case: Case, axis: str, level: Array, seen: Array) -> pd.DataFrame:
 
 
 def show(answers: pd.DataFrame) -> None:
-    """A line a set and axis; coverage of each axis and role; how many lines are as wanted."""
+    """A line a set and axis; sums of each role and axis; how many lines are as wanted."""
     points = with_interval_scores(answers[answers["predicted"].notna()], _ANSWER)
     table = pd.DataFrame.from_dict(
         {name: interval_table(some) for name, some in points.groupby("set", sort=False)},
@@ -145,8 +145,13 @@ def show(answers: pd.DataFrame) -> None:
     for role, lines in table.groupby("role"):
         some = points[(points["role"] == role) & points["inside"].notna()]
         print(f"\n{role}: {coverage(some['inside'], some['group'])} of all groups")
-        for axis, own in some.groupby("axis"):
-            print(f"  {axis}: {coverage(own['inside'], own['group'])}")
+        losses = some[~some["case"].isin(NO_LOSSES)]
+        for axis, own in [("all axes", losses), *losses.groupby("axis")]:
+            row = interval_table(own)
+            print(
+                f"  losses, {axis}: {row['inside']}; score {row['score']}, conformal"
+                f" {row['conformal']} (inside {row['conformal inside']}), ratio {row['ratio']}"
+            )
         ratio = lines["ratio"].dropna()
         print(
             f"  coverage fails in {lines['fails'].sum()} of {len(lines)} lines; score at most 1.2"

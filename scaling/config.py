@@ -23,7 +23,7 @@ TRAINERS = ("engine", "command")
 
 @dataclass(frozen=True)
 class RuleConfig:
-    """A smooth power of N, D, the batch in tokens and the LR (``scalinglab.scaling.run.rules.rule_value``)."""
+    """A power law in N, D, the batch in tokens and the LR; see `scalinglab.scaling.run.rules`."""
 
     name: str
     source: str
@@ -36,7 +36,7 @@ class RuleConfig:
     d_unit: float = setting(1.0, ABOVE_0)
     b_unit: float = setting(1.0, ABOVE_0)
     count: str = setting("n_matmul", N_COUNTS)
-    base: float | None = None  # to the power of the rest: a beta2
+    base: float | None = None  # to the power of the power law: for beta2
 
 
 @dataclass(frozen=True)
@@ -51,41 +51,40 @@ class RulesConfig:
 
     @classmethod
     def older(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A rule by itself is that of the LR: so it was written when no other had one."""
-        alone = {k: v for k, v in values.items() if k in RuleConfig.__dataclass_fields__}
-        rest = {k: v for k, v in values.items() if k not in alone}
-        return {"lr": alone, **rest} if alone else values
+        """Read the old form, in which the keys of the only rule, the LR's, had no group."""
+        lr_rule = {k: v for k, v in values.items() if k in RuleConfig.__dataclass_fields__}
+        rules = {k: v for k, v in values.items() if k not in lr_rule}
+        return {"lr": lr_rule, **rules} if lr_rule else values
 
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """Who trains: our engine, or any program that keeps the contract of docs/trainers.md."""
+    """The trainer: the engine, or any program with the contract of docs/trainers.md."""
 
     kind: str = setting("engine", TRAINERS)
-    program: str | None = None  # command only: its name, as another program makes other numbers
-    options: dict[str, Any] = field(default_factory=dict)  # the program's own
+    program: str | None = None  # kind = command: the program's name, which is science
+    options: dict[str, Any] = field(default_factory=dict)  # options of the program
 
 
 @dataclass(frozen=True)
 class InitFromConfig:
-    """The weights that a run begins with, where it does not draw them: of a run, or of a file.
+    """Initial weights from another run or from a file, instead of drawn ones.
 
     Attributes
     ----------
     run : str or None
-        The run whose weights they are, by its id or the beginning of it.
+        The source run, by its id or the beginning of it.
     study, block : str or None
-        In its place: the run of the same model in a study, or in a block of one; a block without
-        a study is one of this study.
+        Instead of `run`: the run of the same model in a study, or in a block; a block without a
+        study belongs to this study.
     runs : str or None
-        A selection among those, where several have the model.
+        A selection among them, if several have the model.
     file : str or None
         A file of safetensors, or a folder of them.
     step : int or None
-        Of the run's checkpoint; None: its last.
+        The step of the checkpoint; None: the last.
     names : mapping
-        Name of a tensor there, or a regular expression -> the parameter's name here; empty: it is
-        left out.
+        Name of a source tensor, or a regular expression -> the parameter's name; empty: unused.
     """
 
     run: str | None = None
@@ -98,7 +97,7 @@ class InitFromConfig:
 
     @property
     def is_asked(self) -> bool:
-        """Whether a run begins with weights of another."""
+        """Whether a source is set."""
         return any(value for value in vars(self).values())
 
 
@@ -109,29 +108,27 @@ class ExecutionConfig:
     engine: str = "auto"
     device: str = "cpu"
     threads: int = setting(1, AT_LEAST_1)
-    processes: int = setting(1, AT_LEAST_1)  # that share each batch of a run
-    shard: bool = False  # weights, gradients and moments in parts, one a process (FSDP2)
-    micro_batch: int | None = setting(
-        None, AT_LEAST_1
-    )  # sequences at once in a process; None: its whole batch
-    loss_chunk: int | None = setting(
-        None, AT_LEAST_1
-    )  # tokens whose logits exist at once; None: all
+    processes: int = setting(1, AT_LEAST_1)  # processes that share each batch of a run
+    shard: bool = False  # each process holds a part of weights, gradients, moments (FSDP2)
+    # Sequences at once in a process; None: its whole batch.
+    micro_batch: int | None = setting(None, AT_LEAST_1)
+    # Tokens whose logits exist at once; None: all.
+    loss_chunk: int | None = setting(None, AT_LEAST_1)
     recompute: bool = False  # keep only the blocks' inputs for the backward pass
-    deterministic: bool = False  # the same bits each time, on a GPU too
+    deterministic: bool = False  # equal bits in every attempt, on a GPU, too
     measure: list[str] = field(default_factory=list)  # at validations: docs/measurements.md
     validate: list[str] = field(default_factory=list)  # further validation sets: names of stores
-    command: list[str] = field(default_factory=list)  # the line that starts trainer.program
-    keep_slurm: bool = False  # show that command the variables of our own SLURM step
-    checkpoint_seconds: float = setting(30.0, ABOVE_0)  # at least; longer where saving takes long
+    command: list[str] = field(default_factory=list)  # the command that starts trainer.program
+    keep_slurm: bool = False  # pass the variables of the SLURM step to that command
+    checkpoint_seconds: float = setting(30.0, ABOVE_0)  # at least; more if saving takes long
     lease_seconds: float = setting(60.0, ABOVE_0)
-    # A training that shows no progress for so long is tried again.
+    # A training without progress for so long is retried.
     hang_seconds: float = setting(3600.0, ABOVE_0)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training, as a person writes it down."""
+    """The configuration of one training."""
 
     model: NetworkConfig
     data: DataConfig
@@ -153,7 +150,7 @@ class RunConfig:
 
     @property
     def sequences(self) -> int:
-        """The batch, once its rule has been applied if it has one."""
+        """The batch, after its rule has been applied."""
         assert self.batch is not None
         return self.batch
 
@@ -161,7 +158,7 @@ class RunConfig:
     def classes(cls, values: Mapping[str, Any]) -> dict[str, type]:
         """The classes of keys whose class depends on other keys.
 
-        What the optimizer of a program means is the program's to say.
+        The optimizer of a program is not checked: its meaning is the program's.
         """
         trainer = values.get("trainer")
         command = isinstance(trainer, Mapping) and trainer.get("kind") == "command"

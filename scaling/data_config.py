@@ -10,10 +10,10 @@ from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, FRACTION,
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """What turns documents into tokens."""
+    """The tokenizer, which turns documents into tokens."""
 
     name: str = "bytes"
-    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
+    options: dict[str, Any] = field(default_factory=dict)  # options of the tokenizer
 
 
 TOP, BOTTOM, RANDOM = "top", "bottom", "random"
@@ -21,22 +21,22 @@ TOP, BOTTOM, RANDOM = "top", "bottom", "random"
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """Which documents of a store are read, by the columns that it keeps (docs/data.md).
+    """A selection of the documents of a store, by its columns (docs/data.md).
 
     Attributes
     ----------
     where : str
-        A condition on columns: the documents that meet it.
+        A condition on columns: only documents that meet it are read.
     keep : str
-        Of those, in the order of a column or a random one, ...
+        Which of them: the top or bottom in the order of a column, or a random sample.
     by : str
-        The column of numbers that orders them, for ``top`` and ``bottom``.
+        The numeric column of that order, for ``top`` and ``bottom``.
     fraction : float
-        ... so much of their tokens.
+        The share of their tokens that is read.
     skip : float
-        ... after this share of them.
+        The share of their tokens that is skipped before.
     seed : int
-        Of the random order, and of that of documents with equal numbers; not the run's.
+        Seed of the random order, and of the order of documents with equal numbers; not the run's.
     """
 
     where: str = ""
@@ -49,30 +49,30 @@ class SelectConfig:
 
 @dataclass(frozen=True)
 class PoolConfig:
-    """One pool of several: a token source, and how often a token of it may be seen."""
+    """One of several pools: a token source, and how often its tokens may be seen."""
 
     source: str
     options: dict[str, Any] = field(default_factory=dict)  # the source's own
     unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
     max_epochs: float | None = setting(None, ABOVE_0)  # None: data.max_epochs
-    noise: float = setting(0.0, FRACTION)  # share of its training tokens that are replaced
-    select: SelectConfig | None = None  # which documents it is; None: all
-    weight: str = ""  # a column: how often documents are drawn is in proportion to it
-    validation_select: SelectConfig | None = None  # which documents its validation part is
+    noise: float = setting(0.0, FRACTION)  # share of its training tokens that is replaced
+    select: SelectConfig | None = None  # a selection of its documents; None: all
+    weight: str = ""  # a column: documents are drawn in proportion to it
+    validation_select: SelectConfig | None = None  # the same for its validation part
 
 
 @dataclass(frozen=True)
 class MixturePieceConfig:
-    """A stretch of a run and the shares in which its pools are drawn.
+    """A stretch of a run with the shares in which its pools are drawn.
 
     Attributes
     ----------
     weights : mapping or None
-        Pool -> share where it begins; None: as the piece before ended.
+        Pool -> share at the beginning; None: the shares at the end of the piece before.
     end : mapping or None
-        Shares where it ends, on a straight line; None: they stay.
+        Shares at the end, reached linearly; None: they are constant.
     tokens, fraction : int, float or None
-        Its length, or that over the run's; neither: what the others leave.
+        Its length, absolute or as a share of the run; neither: the remaining steps.
     """
 
     weights: dict[str, float] | None = None
@@ -83,23 +83,23 @@ class MixturePieceConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where tokens come from, what is cut off for validation, how often a token may be seen.
+    """The data of a run: token source, validation part, how often a token may be seen.
 
-    One source; or `pools`, drawn in the shares `weights`, or in those of the pieces of `mixture`
-    where they change during the run.
+    Either a single source; or `pools`, drawn in the constant shares `weights`, or in shares that
+    change during the run as the pieces of `mixture` say.
     """
 
     source: str = "stdlib"
     options: dict[str, Any] = field(default_factory=dict)  # the source's own
-    tokenizer: TokenizerConfig | None = None  # of sources of documents; None: bytes
+    tokenizer: TokenizerConfig | None = None  # for sources of documents; None: bytes
     validation_tokens: int = setting(65_536, AT_LEAST_1)
     unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
     max_epochs: float = setting(1.0, ABOVE_0)
-    seed: int | None = None  # of the order; None: the run's seed
+    seed: int | None = None  # seed of the order; None: the run's seed
     pools: dict[str, PoolConfig] = setting({}, historic={})
     weights: dict[str, float] = setting({})
     mixture: list[MixturePieceConfig] = setting([], historic={})
-    # D of a larger run: its pools are cut so that each token is seen as often as there.
+    # D of a larger run: the pools are cut so that tokens are repeated as often as there.
     match_repetition: int | None = setting(None, AT_LEAST_1)
     noise: float = setting(0.0, FRACTION, historic=0.0)  # as a pool's
     select: SelectConfig | None = setting(None, historic=None)  # as a pool's

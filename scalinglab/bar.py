@@ -13,6 +13,7 @@ from scalinglab.table_lines import wrap
 
 _WIDEST = 40  # columns of a bar
 _NARROWEST = 12  # columns of a bar beside a text
+_IN_TABLE = 8  # columns of a bar in a row of a table
 
 
 def bar_lines(share: float, text: str, width: float) -> Iterator[Text | Table]:
@@ -39,3 +40,13 @@ def bar_lines(share: float, text: str, width: float) -> Iterator[Text | Table]:
         grid.add_row(bar)
         yield grid
         yield from (Text(line) for line in wrap(label.strip(), width))
+
+
+def text_bar(share: float) -> str:
+    """A bar and the share that is done, as the cell of a table.
+
+    >>> text_bar(0.45)
+    '━━━╸      45%'
+    """
+    halves = round(2 * _IN_TABLE * min(max(share, 0.0), 1.0))
+    return f"{'━' * (halves // 2) + '╸' * (halves % 2):<{_IN_TABLE}} {share:4.0%}"

@@ -197,7 +197,7 @@ def write_study(path: Path, study: str, chosen: pd.DataFrame) -> None:
 
 
 def show_chosen(screen: Screen, chosen: pd.DataFrame) -> None:
-    """Print the chosen runs with their cost, and the expected precision of the target after each."""
+    """Print the chosen runs with their cost and the expected precision of the target after each."""
     table = with_intervals(chosen.drop(columns="tokens"))
     table["N"], table["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
     table = table.rename(

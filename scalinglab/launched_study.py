@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.records.notes import Note, add_note, notes_of
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.launch.remaining import given_up
 from scalinglab.sweeps.store.select import select
@@ -135,6 +137,18 @@ class LaunchedStudy:
             from scalinglab.scaling.engine.export.export import check_exports, export
         check_exports(folders, Path(to), form, step)
         return [export(folder, Path(to), form, step) for folder in folders]
+
+    def notes(self, runs: str | None = None) -> dict[str, list[Note]]:
+        """The notes of its runs, or of a selection, by run; see ``scaling note --help``."""
+        return {folder.run_id: notes_of(folder) for folder in self._folders(runs)}
+
+    def note(self, text: str, runs: str | None = None) -> dict[str, list[Note]]:
+        """Keep a note with its runs, or with those of a selection, as ``scaling logs`` takes it."""
+        return {folder.run_id: [add_note(folder, text)] for folder in self._folders(runs)}
+
+    def _folders(self, runs: str | None) -> list[RunFolder]:
+        planned = self.stored_plan().runs
+        return [run.folder for run in (planned if runs is None else select(planned, runs))]
 
     def cancel(self, runs: str | None = None) -> list[str]:
         """Stop the study, or the runs of a selection; everything is saved first.

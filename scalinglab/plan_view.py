@@ -88,7 +88,7 @@ class PlanView:
 
     @cached_property
     def norms(self) -> pd.DataFrame:
-        """Norms of the runs to be trained, from finished runs of their recipe that measured some."""
+        """Norms of the planned runs, from finished runs of their recipe that measured some."""
         rows = [
             {
                 "run_id": p.run.run_id,

@@ -23,7 +23,7 @@ from scalinglab.candidates import (
 from scalinglab.launch_result import DetachedLaunch, LaunchResult
 from scalinglab.options import option
 from scalinglab.prepare import launch_config
-from scalinglab.probing import Probed, Withdrawn
+from scalinglab.probe_results import Probed, Withdrawn
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.probes.folder import results

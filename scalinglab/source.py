@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.forecasts import track
-from scalinglab.analysis.judgement import multiverse
+from scalinglab.analysis.judgement import study_multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
@@ -118,7 +118,7 @@ class FileSource(Source):
         self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
         """As `Source.counted`, by the named columns."""
-        return multiverse.counted_points(self._table(options, law), n_columns)
+        return study_multiverse.counted_points(self._table(options, law), n_columns)
 
     def _table(self, options: ReadOptions, law: str, x: str | None = None) -> pd.DataFrame:
         return analysis.read_table(self.path, law, columns=options.columns, unit=options.unit, x=x)
@@ -194,8 +194,8 @@ class StudySource(Source):
         self._check_unit(options)
         for name, column in options.columns.items():
             raise ConfigError(
-                f"columns.{name}={column} is for data=FILE with mixture=true: the runs of a study say"
-                " their N, D, shares and losses themselves. n_count= chooses the count of N,"
+                f"columns.{name}={column} is for data=FILE with mixture=true: the runs of a study"
+                " say their N, D, shares and losses themselves. n_count= chooses the count of N,"
                 " targets=[...] the validation sets"
             )
         runs = analysis.load(
@@ -218,7 +218,9 @@ class StudySource(Source):
                 "n_columns names columns of a file; a study is counted as n_block, n_matmul,"
                 " n_total and n_active"
             )
-        return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(options.columns))
+        return study_multiverse.counted_runs(
+            self.outputs, self.name, loss=loss_column(options.columns)
+        )
 
     def _check_unit(self, options: ReadOptions) -> None:
         if options.unit:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scalinglab.analysis.tables.typed import records_of
-from scalinglab.bar import bar_lines
+from scalinglab.bar import bar_lines, text_bar
 from scalinglab.cell_bar import cell_bar
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
@@ -29,7 +29,7 @@ from scalinglab.table_lines import GrowingTable, table_lines, wrap
 from scalinglab.terminal import Screen
 
 _MAY_DIFFER = ("role", "N", "D", "schedule", "seed")  # not shown where all runs agree
-_OPTIONAL = ("schedule", "seed", "role", "tok/s", "D", "N")  # a narrow terminal drops the first
+_OPTIONAL = ("step", "LR", "schedule", "seed", "role", "tok/s", "D", "N")  # first to give way first
 
 _WATCH_SECONDS = 3.0
 _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
@@ -117,7 +117,11 @@ class Watch:
         now = progress(self.outputs, self.study, table, ask_queue=False)
         lines += bar_lines(_share(now, table), _pace(now, running), width)
         if len(running):
-            shown = status_frame(running)[["run", *_differing(table), "step", "loss", "tok/s"]]
+            rate = ["LR"] if _rates_differ(table) else []
+            columns = ["run", *_differing(table), *rate, "step", "loss", "tok/s"]
+            shown = status_frame(running)[columns]
+            shown.insert(1, "done", [text_bar(share) for share in _shares(running)])
+            shown["left"] = _times_left(running)
             frame, names = with_varying(shown, running["varies"])
             lines += table_lines(frame, width, optional=(*_OPTIONAL, *names[::-1]))
         return Group(*lines)
@@ -146,6 +150,23 @@ def _ended_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _differing(table: pd.DataFrame) -> list[str]:
     """Columns in which some runs of a study differ, and N."""
     return [name for name in _MAY_DIFFER if table[name].nunique() > 1 or name == "N"]
+
+
+def _rates_differ(table: pd.DataFrame) -> bool:
+    """Whether runs of one N and D have several learning rates."""
+    return bool((table.groupby(["N", "D"])["lr"].nunique() > 1).any())
+
+
+def _shares(running: pd.DataFrame) -> pd.Series:
+    """How far each run is, from 0 to 1."""
+    return (running["step"] / running["steps"].clip(lower=1)).clip(upper=1.0)
+
+
+def _times_left(running: pd.DataFrame) -> list[str]:
+    """How long each run still takes at its own pace; empty where it has told none yet."""
+    tokens = running["D"] * (1 - _shares(running))
+    seconds = tokens / running["tokens_per_second"].where(running["tokens_per_second"] > 0)
+    return ["" if math.isnan(left) else duration(left) for left in seconds]
 
 
 def _share(now: Progress, table: pd.DataFrame) -> float:

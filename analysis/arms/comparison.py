@@ -1,4 +1,4 @@
-"""What a comparison of two recipes found, and that as text."""
+"""The result of a comparison of two recipes, and its text."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _SURE = 0.95
 
 @dataclass(frozen=True, repr=False)
 class ArmComparison(Shown):
-    """What two arms' runs say of each other.
+    """Two arms compared by their runs.
 
     Attributes
     ----------
     arms : (str, str)
         A, the baseline, and B.
     result : Result or None
-        The law, with parameters of their own for both; None where an arm has too few runs.
+        The law, with separate parameters for each arm; None if an arm has too few runs.
     pairs : Pairs
         Runs that differ in the arm alone.
     sharing : DataFrame
-        One row a hypothesis: parameters with one value in both arms, the likelihood ratio, its
+        One row per hypothesis: parameters with one value in both arms, the likelihood ratio, its
         degrees of freedom and ``p``, and ``held_out``, the mean absolute error of the largest size
-        when fitted without it.
+        in a fit without it.
     scales : DataFrame
-        One row a scale: ``C, N, D``, ``ratio`` (loss of B over that of A), ``better`` (probability
-        that B's is lower), ``speed_up``, ``equivalent_data``, all with ``_lower`` and ``_upper``;
-        ``inside`` what was measured in both arms.
+        One row per scale: ``C, N, D``, ``ratio`` (loss of B over that of A), ``better``
+        (probability that B's is lower), ``speed_up``, ``equivalent_data``, all with ``_lower`` and
+        ``_upper``; ``inside`` the range measured in both arms.
     multipliers, verdicts : DataFrame
-        What B's compute is worth in A's, and whether B saves some; see
+        Compute multipliers of B, and whether B saves compute; see
         `scalinglab.analysis.arms.multiplier`.
     crossover : dict
         ``C, lower, upper``, ``share`` of the resamples in which the laws cross, ``inside``, and
@@ -79,7 +79,7 @@ class ArmComparison(Shown):
 
     @property
     def shown(self) -> Overview:
-        """As `Shown`: the two arms along the ladder, and what their pairs say."""
+        """The two arms along the ladder and by their pairs; see `Shown`."""
         a, b = self.arms
         names = ("C", "N", "D", "ratio", "better", "speed_up", "equivalent_data")
         names_shown = [n + end for n in names for end in ("", "_lower", "_upper")]
@@ -212,7 +212,7 @@ def _times(row: dict[str, Any], name: str) -> str:
 
 
 def worth(comparison: ArmComparison) -> list[str]:
-    """The compute multiplier at each scale, in a sentence each; how budgets are split before."""
+    """How budgets are split, then the compute multiplier at each scale, one sentence each."""
     table, b = comparison.multipliers, comparison.arms[1]
     best = (table["split"] == BEST).all()
     lines = ["At the best split of each compute:" if best else _NO_SPLIT]

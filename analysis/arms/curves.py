@@ -19,10 +19,10 @@ _PLATEAU = 0.99  # of the peak: above it the learning rate has not come down
 def compare_arm_curves(
     curves: pd.DataFrame, *, arm: str = "arm", between: Sequence[str]
 ) -> pd.DataFrame:
-    """Compare the curves of paired runs wherever both were measured.
+    """Compare the curves of paired runs at all steps at which both were measured.
 
-    At one step of one schedule two losses compare; two steps compare only where the learning rate
-    has not come down, so the speed-up is taken there.
+    Losses at one step of one schedule are comparable. Losses at two steps are comparable only while
+    the learning rate has not come down, so the speed-up is computed there.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def compare_arm_curves(
         ``run, step, lr, loss`` (NaN where it was not measured), the arm, and where known ``N`` and
         ``seed``.
     arm : str
-        Column that tells the arms apart.
+        Column that distinguishes the arms.
     between : (str, str)
         The baseline A and the other arm B.
 
     Returns
     -------
     DataFrame
-        One row a step and pair: ``run_a, run_b, N, seed, step, share`` (of the run), ``lr_share``
+        One row per step and pair: ``run_a, run_b, N, seed, step, share`` (of the run), ``lr_share``
         (of the peak), ``a, b`` (losses), ``ratio`` (b over a), and ``speed_up``: the step at which
         A has the loss that B has here, over this step; NaN off the plateau or beyond A's.
 
@@ -80,8 +80,7 @@ def arm_curves(
     Returns
     -------
     DataFrame, str or None
-        As `compare_arm_curves`; why no two curves compare, in a sentence; None where there are no
-        curves.
+        As `compare_arm_curves`; a sentence if no two curves are comparable; None without curves.
     """
     arms = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
     tables = [load_curves(outputs, study=name, run_ids=arms, loss=loss) for name in studies]
@@ -103,7 +102,7 @@ def _pairs(
     if "seed" in curves and curves.groupby(curves[arm].astype(str))["seed"].agg(set).pipe(
         lambda seeds: not set.intersection(*(seeds.get(str(name), set()) for name in between))
     ):
-        curves = curves.drop(columns="seed")  # the arms are told apart by it
+        curves = curves.drop(columns="seed")  # it distinguishes the arms
     for name in between:
         arm_curves = curves[curves[arm].astype(str) == str(name)]
         sides.append(

@@ -1,4 +1,4 @@
-"""The arms of a study's own records: which run is which, and what else differs between them."""
+"""The arms in a study's records: the arm of each run, and other settings that differ."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def runs_by_arm(
     Raises
     ------
     UserError
-        If a study is not there, or no run has the key.
+        If a study does not exist, or no run has the key.
     """
     if (arm is None) != (len(studies) == 2):
         raise UserError("arms are one study with arm=KEY, or two studies without")
@@ -94,7 +94,7 @@ def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
 def arm_settings(
     outputs: str | Path, runs: pd.DataFrame, arms: Sequence[str], intended: str | None
 ) -> pd.DataFrame:
-    """Settings in which the arms' runs differ that are compared as pairs: of one N, D, seed ...
+    """Settings in which paired runs of two arms differ.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _shares_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
 
 
 def _meant(arm: str | None, differing: Iterable[str]) -> str | None:
-    """The key that an arm stands for: a column (``experts``) for the part that has such a key."""
+    """The differing key that an arm names: ``experts`` is the end of one, or of its group's."""
     if arm is None or "." in arm:
         return arm
     named = next((key for key in differing if key.rpartition(".")[2] == arm), arm)
@@ -159,7 +159,7 @@ def _meant(arm: str | None, differing: Iterable[str]) -> str | None:
 
 
 def _belongs(key: str, intended: str | None) -> bool:
-    """Whether a difference is the one that is meant."""
+    """Whether a difference belongs to the intended one."""
     if intended is None:
         return False
     group = intended.rpartition(".")[0]

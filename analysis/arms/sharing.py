@@ -1,4 +1,4 @@
-"""Which parameters two arms have in common: likelihood ratios, and the largest scale held out."""
+"""Which parameters two arms share, by likelihood ratios and by holding out the largest size."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from scalinglab.scaling.errors import UserError
 
 
 def nested_pools(sizes: Mapping[str, float]) -> pd.DataFrame:
-    """What each of some nested filters reads, as the law `quality_pools` wants it.
+    """The pools of each of some nested filters, as columns of the law `quality_pools`.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def nested_pools(sizes: Mapping[str, float]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a filter, by its name: ``U`` and ``part.<filter>``, the share of what that filter adds
-        to those before it.
+        One row per filter, by its name: ``U`` and ``part.<filter>``, the share of the tokens that
+        `filter` adds to those before it.
 
     Raises
     ------
@@ -50,22 +50,22 @@ def nested_pools(sizes: Mapping[str, float]) -> pd.DataFrame:
 
 
 def best_filter(result: Result, sizes: Mapping[str, float], D: float) -> pd.DataFrame:
-    """What each of some nested filters gives at a number of tokens, by the law.
+    """The loss of each of some nested filters at a number of tokens, by the law.
 
     Parameters
     ----------
     result : Result
         A fitted `quality_pools_law` of the filters' names.
     sizes : mapping of str to float
-        As of `nested_pools`.
+        As in `nested_pools`.
     D : float
         Tokens of the run, repetitions included.
 
     Returns
     -------
     DataFrame
-        A row a filter: ``filter, tokens, epochs, loss, best`` (whether it is the best), ``best_in``
-        (the share of the resamples in which it is; NaN without any).
+        One row per filter: ``filter, tokens, epochs, loss, best`` (whether it is the best),
+        ``best_in`` (the share of the resamples in which it is; NaN without resamples).
     """
     table = nested_pools(sizes).assign(D=float(D))
     losses = result.law.predict(result.params_and_draws(), result.law.read(table))

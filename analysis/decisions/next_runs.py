@@ -41,21 +41,21 @@ _WORTHLESS = 1e-3  # share of the variance: runs that remove less are not chosen
 
 @dataclass(frozen=True)
 class NextRuns:
-    """Runs worth making.
+    """The chosen next runs, and the expected precision of the target.
 
     Attributes
     ----------
     table : DataFrame
-        The chosen rows of the candidates, best first, with ``half_width``: of the target's
-        interval, relative, expected after this run and those above; and ``spent`` so far.
+        The chosen candidates, best first, with ``half_width``, the relative half-width of the
+        target's interval that is expected after this run and those above, and ``spent`` so far.
     now, then : float
-        Half width of the target's interval, relative: known, and expected after all of them.
+        Relative half-width of the target's interval now, and as expected after all these runs.
     enough : bool
-        Whether that is what the target asks for (False if it asks for nothing).
+        Whether `then` is within the target's tolerance (False if it has none).
     calibration_factor : float
-        By what the record of forecasts widened both.
+        Factor by which the record of forecasts widened both.
     tolerance : float or None
-        The half width that the target asks for; see `Target.tolerance`.
+        The half-width that the target allows; see `Target.tolerance`.
     """
 
     table: pd.DataFrame
@@ -85,7 +85,7 @@ def choose_next(
     target : Target
         See `analysis.read_target`.
     candidates : DataFrame
-        ``N, D`` and ``cost``, one row a run that could be made; a row may be chosen once.
+        ``N, D`` and ``cost``, one row per run that could be made; a row may be chosen once.
     budget : float
         In the unit of the column ``cost``.
     most : int, optional
@@ -147,10 +147,10 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
 
 
 def _noise(result: Result) -> float:
-    """Variance of a run's error as the fit weighs it: a robust one looks past the largest errors.
+    """Variance of a run's error, estimated robustly if the fit is robust.
 
-    Runs far smaller than the others often miss a law by much more; by their squares no other run
-    would tell anything.
+    Runs far smaller than the others often have much larger errors; a mean square of these would
+    make every other run uninformative.
     """
     errors = result.noise_sample
     if result.settings["objective"] == "least_squares":

@@ -1,6 +1,6 @@
-"""Make runs until a target is known well enough: choose some, measure them, fit again.
+"""Reach a target's precision: choose runs, measure them, fit again, until it is reached.
 
-How a run is measured is the caller's: the command line trains it, a test looks it up.
+The caller decides how a run is measured: the command line trains it, a test looks it up.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
 @dataclass(frozen=True)
 class ReachResult:
-    """How a target was approached.
+    """The history of reaching a target.
 
     Attributes
     ----------
     history : DataFrame
-        One row a fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
+        One row per fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
         `Target.tolerance`.
     result : Result
         The last fit.
@@ -45,7 +45,7 @@ class ReachResult:
 
     @property
     def reached(self) -> bool:
-        """Whether the target is known as well as was wanted."""
+        """Whether the target is known within its tolerance."""
         return self.why == "reached"
 
 
@@ -67,16 +67,17 @@ def reach_target(
 ) -> ReachResult:
     """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
 
-    It also ends where a fit has too few independent runs for intervals: no run is chosen without.
+    It also ends if a fit has too few independent runs for intervals, without which no run can be
+    chosen.
 
     Parameters
     ----------
     runs : DataFrame
-        ``N, D, loss`` of the runs that there are.
+        ``N, D, loss`` of the measured runs.
     candidates : DataFrame
-        ``N, D, cost`` of those that could be made.
+        ``N, D, cost`` of the runs that could be made.
     measure : callable
-        Makes the runs of some candidates' rows: all runs then known, `runs` included.
+        From some rows of the candidates to the table of all measured runs, `runs` included.
     target : Target
         With ``within``.
     law, options
@@ -84,7 +85,7 @@ def reach_target(
     budget : float
         In the unit of the column ``cost``.
     each : int
-        Runs a round.
+        Runs of one round.
     choose : callable, optional
         ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
     cost : callable
@@ -92,15 +93,14 @@ def reach_target(
     level : float
         Of the interval of the target.
     calibration_factor : float
-        By what every fit's intervals of losses are widened; see `analysis.Result.calibrated`.
+        Factor by which intervals of losses are widened; see `analysis.Result.calibrated`.
     tell : callable
-        Told each row of the history as it comes.
+        Called with each new row of the history.
 
     Raises
     ------
     UserError
-        If the target says not how well it is to be known; else as `analysis.fit` and
-        `analysis.choose_next`.
+        If the target has no tolerance; otherwise as `analysis.fit` and `analysis.choose_next`.
     """
     if target.within is None:
         raise UserError("the target says not how well: end it with 'within 0.5%'")

@@ -1,10 +1,10 @@
-"""Approach 1: which size has the least loss at each compute, read off the training curves.
+"""Approach 1: the size with the least loss at each compute, from training curves.
 
-Curves must have been trained so that each point is as good as its length allows (arXiv:2203.15556
-trains each size on several cosines): points in the middle of a schedule are too high. Between
-sizes the envelope jumps, and at its ends the best size is simply the last one measured; so what
-counts is where the least is inside the sizes measured there, and whose curve it is varies when a
-size is left out: the intervals resample sizes.
+Each point must be as good as its length allows (arXiv:2203.15556 trains each size on several
+cosines): points in the middle of a schedule are too high. Between sizes the envelope jumps, and at
+its ends the best size is just the last one measured. So only points count at which the best size
+is inside those measured. The intervals resample sizes, as the best one changes if a size is left
+out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Envelope:
     Attributes
     ----------
     table : DataFrame
-        One row a value of C at which the best size is inside those measured: ``C, N, loss``.
+        One row per value of C at which the best size is inside those measured: ``C, N, loss``.
     sizes : int
         Different sizes that are on it.
     power : array, shape (1 + resamples, 2)
@@ -121,7 +121,7 @@ def _curves(points: pd.DataFrame, cost: Cost) -> tuple[Array, Array, Array]:
 
 
 def _least(losses: Array, curve_mask: Array) -> Array:
-    """Index of the best kept size at each C, shape (b, g); -1 where it is at an end, or unknown."""
+    """Index of the best size at each C, shape (b, g); -1 where it is at an end, or unknown."""
     is_known = np.isfinite(losses) & curve_mask[:, :, None]
     finite_losses = np.where(is_known, losses, np.inf)
     best = finite_losses.argmin(axis=1)

@@ -1,4 +1,4 @@
-"""The best parameters of a law for a table of points, before anything is concluded from them."""
+"""The best parameters of a law for a table of points, without intervals or diagnosis."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LEAST_SPREAD = 1e-6  # noise of rows that the law meets to the last digit
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What `analysis.fit` may be told of the best fit; its documentation says what each means."""
+    """The options of `analysis.fit` that decide the best fit; documented there."""
 
     x: str | None = None
     columns: Mapping[str, str] | None = None
@@ -71,7 +71,7 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class BestFit:
-    """A law brought to its best.
+    """The best fit of a law to points.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class BestFit:
 
     @cached_property
     def freedom(self) -> Freedom:
-        """What the independent groups of rows tell of each parameter's standard error.
+        """How well the independent groups of rows determine each parameter's standard error.
 
         Parameters on a bound do not move.
         """
@@ -117,7 +117,7 @@ class BestFit:
 
     @property
     def sample(self) -> Sample:
-        """What resamples are drawn from."""
+        """The quantities from which resamples are drawn."""
         residual = self.residuals
         noise = 0.0 if self.points.noise is None else self.points.noise / self.points.sharpness
         return Sample(

@@ -82,11 +82,11 @@ class Censored:
 
         `columns` are those of the measured rows.
         """
-        kept = []
+        keep = []
         for refit in refits:
             limit = (refit.sign * along(refit.axis, columns))[refit.keep].max()
-            kept.append(refit.sign * along(refit.axis, self.columns) <= limit)
-        return np.array(kept, np.float32)
+            keep.append(refit.sign * along(refit.axis, self.columns) <= limit)
+        return np.array(keep, np.float32)
 
     def up_to(self, columns: Columns) -> Censored:
         """The rows that lie nowhere beyond some measured ones."""

@@ -1,4 +1,4 @@
-"""Warnings about the points themselves: what no fit could make of them, in plain words."""
+"""Warnings about the points of a fit: confounded, mixed or unfinished measurements."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ _MEASURES = {
     "flops_convention": "C is counted in different ways",
 }
 _RECIPE = ("recipe", "arm", "optimizer")  # columns that say how runs were trained
-# Counted in millions, 100 billion parameters and 1,000 billion tokens; counted one by one, a toy.
+# Largest values that are probably in millions: 1e5 would be 100 billion parameters, 1e6 be 1,000
+# billion tokens.
 _TINY = {"N": ("parameters", 1e5), "D": ("tokens", 1e6)}
 _SIZES = ("n_block", "n_matmul", "n_total")
 
 
 def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
-    """What a reader must know about the points of a fit.
+    """Warnings about the points of a fit.
 
     Parameters
     ----------
@@ -53,9 +54,9 @@ def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         The table that the points were read from, all its rows and columns; only rows that were
         fitted are judged.
     arm : str, optional
-        The column that tells arms apart: they may differ in what they measure.
+        The column that distinguishes arms, which may differ in recipes and measures.
     """
-    read = list(data.attrs.get("notes", ()))  # what the reader of a file had to decide
+    read = list(data.attrs.get("notes", ()))  # decisions of the importer
     far = _far_repeats(points, data)
     data = as_floats(data.iloc[points.rows])
     if law.curve:
@@ -121,7 +122,7 @@ def _few_sizes(points: Points) -> list[str]:
 
 
 def _units(law: Law, points: Points, data: pd.DataFrame) -> list[str]:
-    """So few parameters or tokens that they may be millions; our own records count one by one."""
+    """A warning if numbers of parameters or tokens are so small that they may be in millions."""
     if "fingerprint" in data and data["fingerprint"].notna().any():
         return []
     sentences = []
@@ -135,7 +136,7 @@ def _units(law: Law, points: Points, data: pd.DataFrame) -> list[str]:
 
 
 def _unfinished(data: pd.DataFrame) -> list[str]:
-    """Runs that say themselves that they had not come to their end."""
+    """A warning if the table marks runs as unfinished."""
     count = int(unfinished(data).sum())
     if not count:
         return []

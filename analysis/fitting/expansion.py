@@ -194,9 +194,7 @@ def _solve(expansion: _Expansion, draws: Draws) -> tuple[Array, Array]:
 
 
 def _correction(inverse: Array, step: Array, risen: Array) -> Array:
-    """What Broyden adds to inverse curvatures, that they answer the last rise
-    with the last step.
-    """
+    """Broyden's update of inverse curvatures, which then map the last rise to the last step."""
     answered = (inverse @ risen[:, :, None])[:, :, 0]
     row = (step[:, None] @ inverse)[:, 0]
     share = (row * risen).sum(axis=1)

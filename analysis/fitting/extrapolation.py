@@ -1,4 +1,4 @@
-"""Would the same fit, without its largest scale, have predicted that scale?"""
+"""A check of extrapolation: the same fit without the largest scale predicts that scale."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
     ----------
     misfit : Misfit
     best : array, shape (1, free)
-        Where the whole fit ended; the refits begin there.
+        Coordinates of the best fit, from which the refits start.
     group : array of int, shape (n,)
         The independent group of each row.
 
     Returns
     -------
     dict
-        ``column`` and ``value``: what was held out, and from where on; ``beyond``: how many times
-        above the rest it lies; ``points``; ``error``: mean of predicted / measured - 1, or of
-        predicted - measured where errors are absolute;
-        ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
-        larger side; ``impossible``: points at which the refit has no possible value (if there are
-        any, ``error`` and ``one_sided`` are NaN); ``sentence``; ``budget``: the same of the largest
-        products of all columns (N and D together are the budget), or None.
+        ``column`` and ``value``: the column that was cut, and the smallest value held out;
+        ``beyond``: that value over the largest one fitted; ``points``: number of points held out;
+        ``error``: mean of predicted / measured - 1, or of predicted - measured where errors are
+        absolute; ``expected``: the standard error that noise alone gives it; ``one_sided``: share
+        of the errors on the larger side; ``impossible``: points without a possible prediction (if
+        there are any, ``error`` and ``one_sided`` are NaN); ``sentence``; ``budget``: the same for
+        the largest products of all columns (N and D together are the budget), or None.
     """
     columns = {name: column for name, column in misfit.columns.items() if column.ndim == 1}
     if not columns:
@@ -90,12 +90,12 @@ def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array, gr
 def _expected_error(
     below: Misfit, above: Misfit, best: Array, group: Array, group_above: Array
 ) -> float:
-    """Standard error of the mean error above: that of the fit carried up, and of the points there.
+    """Standard error of the mean error of the points above the cut, from the fit and from noise.
 
-    By linear propagation, with the noise read off the middle of the residuals and the variance of
-    a fit that is nearly one of least absolute deviations, pi / 2 times that of least squares. Rows
-    of a group share a part of their errors, and few groups tell that part poorly: then the error
-    is as much larger as Student's t has wider tails.
+    By linear propagation. The noise comes from the median of the residuals; the variance of a fit
+    close to least absolute deviations is pi / 2 times that of least squares. Rows of a group share
+    a part of their errors, which few groups estimate poorly: then the error is widened as the tails
+    of Student's t are.
     """
     n, residual = len(below.target), below.residual(best)[0]
     spare = n - len(below.space.free)
@@ -126,10 +126,10 @@ def _expected_error(
 
 
 def _parts(residual: Array, basis: Array, group: Array) -> tuple[float, float]:
-    """Variance that each row has alone, and that the rows of a group share.
+    """Variance of the errors of single rows, and of the errors that the rows of a group share.
 
-    By two moments of the residuals, their sum of squares and that of their sums over groups; the
-    fit, whose Jacobian has the orthonormal `basis`, took its part of both.
+    From two moments of the residuals: their sum of squares, and that of their sums over groups.
+    Both are corrected for the fit, whose Jacobian has the orthonormal `basis`.
     """
     size = np.bincount(group).astype(float)
     sums = np.stack([np.bincount(group, column) for column in basis.T], axis=1)

@@ -1,4 +1,4 @@
-"""A fit as text."""
+"""The report of a fit as text."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _statistics(result: FittedLaw) -> list[str]:
 
 
 def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
-    """What was known beforehand, and how to do without it."""
+    """The priors, and how to fit without them."""
     listed = ", ".join(
         f"{name} {value:.4g} +- {width:.2g}" for name, (value, width) in priors.items()
     )

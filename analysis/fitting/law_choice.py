@@ -42,7 +42,7 @@ _FEWEST = 6  # rows that an origin must leave
 
 @dataclass(frozen=True)
 class LawChoice:
-    """What each law predicts of points that it has not seen, and its share.
+    """The predictions of each law for held-out points, and its share of the mixture.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class LawChoice:
     whole : tuple of BestFit
         Each law, to all points.
     windows, shares : array, shape (laws,)
-        What share of the points was left out from below; what share the law has.
+        The share of the points left out from below; the share of the law in the mixture.
     held : HeldOut
-        What was predicted ahead of the origins, by law.
+        Predictions ahead of the origins, by law.
     score, bias : array, shape (laws,)
         Mean log predictive density, and the signed error that its trend gives at the question; NaN
         where nothing was held out.
@@ -90,7 +90,7 @@ class LawChoice:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a law, the largest share first: ``share, window, free, score, error, bias`` and
+        """One row per law, the largest share first: ``share, window, free, score, error, bias`` and
         ``behind``, how often the law of the best score keeps its lead over this one.
         """
         error = behind = np.full(len(self.shares), np.nan)
@@ -211,9 +211,7 @@ def budget_of(columns: Columns) -> Array:
 
 
 def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> list[BestFit]:
-    """Each law that can be fitted; those alone whose intervals can be given,
-    where there are some.
-    """
+    """The laws that can be fitted; only those with intervals, if there are any."""
     fits, refused = [], []
     for law in laws:
         try:

@@ -45,19 +45,20 @@ def leave_out_runs(fitted: BestFit) -> LeftOutRuns:
         slope = _slopes(fitted, u[None], at)
         leverage.append(float(slope @ moved @ slope))
     to_params = _to_params(misfit, fitted.best.coordinates)
-    moved = _moved(misfit, fitted.best.coordinates, run[is_thinned])
+    moved = to_params @ _moved(misfit, fitted.best.coordinates, run[is_thinned]) @ to_params.T
+    is_known = np.isfinite(moved).all() and not np.isnan(leverage)[np.isfinite(missed)].any()
     return LeftOutRuns(
         runs=tuple(str(name) for name in chosen),
         missed=np.array(missed),
         params=fitted.misfit.space.expand(coordinates),
-        leverage=np.array(leverage),
-        moved=to_params @ moved @ to_params.T,
+        leverage=np.array(leverage) if is_known else None,
+        moved=moved if is_known else None,
     )
 
 
 def _moved(misfit: Misfit, coordinates: Array, run: Array) -> Array:
     """Covariance of fitted coordinates, (1, free), from misses of one size that all rows of a curve
-    share: see `LeftOutRuns`. Coordinates on a bound do not move.
+    share: see `LeftOutRuns`. Coordinates on a bound do not move. NaN where the law has no value.
     """
     low, high = misfit.space.limits
     moves = (low < coordinates[0]) & (coordinates[0] < high)
@@ -69,6 +70,8 @@ def _moved(misfit: Misfit, coordinates: Array, run: Array) -> Array:
     curvature = (jacobian * pull) @ jacobian.T
     if misfit.prior is not None:
         curvature += np.diag(misfit.prior.strength[moves])
+    if not np.isfinite(curvature).all():
+        return np.full((len(moves), len(moves)), np.nan)
     a_shift = jacobian * (pull * np.sqrt(misfit.weight) * misfit.sharpness)
     curve = np.unique(run, return_inverse=True)[1]
     shifts = np.stack([np.bincount(curve, row) for row in a_shift])

@@ -20,11 +20,11 @@ _KEPT = 1 << 21  # numbers: the most that the C library learns from, 32 MB in it
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep what a block frees, for the next block.
+    """Make the C library keep the memory of one block for the next.
 
-    glibc gives freed memory back to the system above a limit that it learns from the largest array
-    that it has seen freed: this one, which is never touched. Below it, every block's arrays were
-    faulted in anew, page by page: a third to a half of the time of a fit.
+    glibc returns freed memory to the system above a threshold, which it raises to the largest array
+    that it has freed. This function frees a large array that is never touched. Without it the
+    arrays of every block were faulted in page by page: a third to a half of the time of a fit.
     """
     np.empty(_KEPT)
 
@@ -166,9 +166,9 @@ class Misfit:
         """The weight of each censored row in each problem, (b, m)."""
         weight, before = np.ones((len(problem), count)), 0
         for draws in self.draws:
-            here = (problem >= before) & (problem < before + len(draws))
+            in_draws = (problem >= before) & (problem < before + len(draws))
             if draws.censored is not None:
-                weight[here] = draws.censored[problem[here] - before]
+                weight[in_draws] = draws.censored[problem[in_draws] - before]
             before += len(draws)
         return weight
 
@@ -183,9 +183,9 @@ class Misfit:
 
 
 def _impossible_unseen(residual: Array, weight: Array) -> Array:
-    """Rows without a finite residual that a problem gives no weight, (b, n).
+    """Rows without a finite residual to which a problem gives no weight, (b, n).
 
-    A step that is impossible at rows which are not seen must not be refused: that would tell a
-    refit of them.
+    A step must not be refused because it is impossible at rows that a refit leaves out: that would
+    let the refit depend on them.
     """
     return (weight == 0) & ~np.isfinite(residual)

@@ -1,9 +1,9 @@
 """``law=auto``: the laws that a table allows, each with the share that its held-out points give it.
 
-A mixture is a fit of one law, whose parameters are those of all its laws and their shares: what is
-asked of a fit can be asked of it. Its point prediction is the mean by shares, in logarithms; each
-of its resamples is one law, as often as its share says, so that intervals are quantiles of the
-mixture. Refits without the outermost points are mixtures with the same shares.
+A mixture is a fit of one law, whose parameters are those of all its laws and their shares, so it
+has all methods of a fit. Its point prediction is the mean by shares, in logarithms. Each of its
+resamples is one law, drawn with the probability of its share, so that intervals are quantiles of
+the mixture. Refits without the outermost points are mixtures with the same shares.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
 from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
 from scalinglab.analysis.fitting.left_out import leave_out_runs
+from scalinglab.analysis.fitting.mixture_text import mixture_report
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.warnings import fit_warnings
@@ -45,14 +46,15 @@ class Mixture(Result):
     Attributes
     ----------
     laws : DataFrame
-        One row a law, the largest share first: ``share``; ``window``, the share of the points that
-        it does not see, the smallest budgets; ``free`` parameters; mean log predictive density of
-        held-out points ``score``; root mean square ``error`` of these, and the ``bias`` that the
-        trend of the errors gives at the question, both of the logarithm where errors are relative.
+        One row per law, the largest share first: ``share``; ``window``, the share of the points,
+        those of the smallest budgets, that it is not fitted to; number of ``free`` parameters;
+        ``score``, the mean log predictive density of held-out points; ``error``, their root mean
+        square error; ``bias``, the signed error that its trend gives at the question. Errors are of
+        the logarithm where the law's are relative.
     held_out_points : int
-        Predicted points behind these, and from how many
+        Number of held-out points that were predicted.
     held_out_origins : int
-        origins.
+        Number of origins from which they were predicted.
     """
 
     laws: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -66,7 +68,7 @@ class Mixture(Result):
 
     @property
     def free(self) -> tuple[str, ...]:
-        """Parameters of the law with the largest share: what the mixture bends as far as."""
+        """Parameters of the law with the largest share, as a measure of the mixture's freedom."""
         name = self.laws.index[0]
         return tuple(
             n for n in self.params if n.endswith(f"[{name}]") and not n.startswith("share")
@@ -74,7 +76,7 @@ class Mixture(Result):
 
     def report(self) -> str:
         """The laws with their shares, and what they rest on."""
-        return "\n".join(_report(self))
+        return "\n".join(mixture_report(self))
 
 
 def fit_mixture(
@@ -116,7 +118,7 @@ def fit_mixture(
 def _mixture(
     choice: LawChoice, options: FitOptions, resamples: int, seed: int, level: float
 ) -> Mixture:
-    """The mixture, without what is said of its points."""
+    """The mixture without warnings about its points."""
     core = _core(choice)
     law = mixture_law([fit.misfit.space.law for fit in choice.whole])
     first, heaviest = choice.whole[0], choice.fitted[choice.heaviest]
@@ -180,7 +182,7 @@ def _mixture(
 
 
 def _core(choice: LawChoice) -> Array:
-    """Rows that laws with half of the shares see: what the mixture was fitted to, (n,)."""
+    """The rows that the mixture was fitted to: those of laws with half of the shares, (n,)."""
     return choice.shares @ choice.rows >= _HALF
 
 
@@ -213,7 +215,10 @@ def _own_draws(choice: LawChoice, resamples: int, seed: int) -> list[Array]:
 
 
 def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
-    """One law a draw, by its own resamples; the others' parameters are resamples of theirs."""
+    """Draws of the mixture: each gives one law a share of 1, with a resample of its parameters.
+
+    The parameters of laws without a share are resamples as well.
+    """
     count = sum(len(fit) for fit in drawn)
     if not count:
         return np.empty((0, _row(choice, [o.best.coordinates for o in choice.fitted]).shape[1]))
@@ -230,7 +235,7 @@ def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
         at += len(law_draws)
     rows = _row(choice, filled)
     rows[:, : len(drawn)] = shares
-    # Their order must tell nothing: deviations beyond the range are dealt out by it.
+    # In random order: deviations beyond the range are assigned by the order of draws.
     return np.random.default_rng([seed, 2]).permutation(rows)
 
 
@@ -278,7 +283,7 @@ def _left_out(choice: LawChoice) -> LeftOutRuns:
 
 
 def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
-    """That of the law with the largest share, its parameters named as the mixture names them."""
+    """The diagnosis of the law with the largest share, by the mixture's names of parameters."""
     diagnosis = diagnose(
         heaviest.misfit, heaviest.found, heaviest.best, draws, heaviest.freedom.least
     )
@@ -291,39 +296,10 @@ def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
 
 
 def _of_choice(choice: LawChoice) -> list[str]:
-    """What the shares do not rest on."""
+    """A warning if nothing was held out to weigh the laws."""
     if choice.origins:
         return []
     return [
         "too few budgets to leave some out: nothing says which law predicts best, all have one"
         " share"
     ]
-
-
-def _report(result: Mixture) -> list[str]:
-    """A mixture as text."""
-    size = float(np.sqrt(np.mean(result.residuals**2)))
-    ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
-    lines = [
-        f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
-        f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}"
-        f"{'bias':>9}",
-        *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
-        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
-        f" origins"
-        + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
-        "[[Fit]]",
-        f"    points     {result.points}",
-        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
-        f"    residuals  {result.scale.say(size)} (root mean square)",
-    ]
-    if result.warnings:
-        lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]
-    return lines
-
-
-def _law_row(name: str, row: pd.Series) -> str:
-    text = f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
-    if np.isnan(row["score"]):  # nothing was held out
-        return text
-    return f"{text}{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"

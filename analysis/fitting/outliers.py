@@ -1,7 +1,7 @@
-"""Points that lie far from where the law has them: named, with what leaving them out changes.
+"""Outliers: points far from the law, and how the fit changes without them.
 
-A run that diverged with a finite loss (9.8 where the law says 3) hardly moves a robust fit, but it
-widens every interval that comes from resamples.
+A run that diverged with a finite loss (9.8 where the law predicts 3) hardly moves a robust fit, but
+it widens every interval that comes from resamples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from scalinglab.scaling.text.conditions import ConditionError
 # known outliers of published tables (Hoffmann et al.'s) lie at 13 to 45 robust sigmas.
 _TAIL = 4.0
 _CHANCE = 0.05  # points beyond, expected of a table in which nothing is wrong
-_FLOOR = 1e-3  # spread of residuals below which nobody measures
+_FLOOR = 1e-3  # the least spread of residuals that is taken for noise of a measurement
 _MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not they
 _SPARE = 4  # degrees of freedom below which the residuals tell nothing of each other
 _NAMED = 5
@@ -117,7 +117,7 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
 def outlier_warnings(
     result: Result, points: Points, data: pd.DataFrame, refit: Callable[[Array], Result]
 ) -> list[str]:
-    """Name the outliers, say what leaving them out changes, and how to do it.
+    """Sentences that name the outliers, the change without them, and how to exclude them.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def _change(before: Result, after: Result) -> str:
 
 
 def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
-    """What most readers want of a law, in words, and as a function of parameters (n, p)."""
+    """The main quantity of a law, in words and as a function of parameters (n, p)."""
     tops = {name: high for name, (_, high) in result.ranges.items()}
     if set(result.law.columns) == {"N", "D"}:
         cost = 6 * tops["N"] * tops["D"]
@@ -191,9 +191,9 @@ def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
 
 
 def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:
-    """The ``exclude=`` that leaves out these rows and no other; empty if none can be told."""
+    """The ``exclude=`` that leaves out exactly these rows; empty if no condition does."""
     for condition in _conditions(result, data[is_outlier]):
-        if len(condition) > _LONGEST:  # nobody reads it, or could type it
+        if len(condition) > _LONGEST:  # too long to read or to type
             continue
         try:
             met = rows_that_meet(data, condition)

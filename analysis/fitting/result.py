@@ -1,4 +1,4 @@
-"""What a fit found, with predictions from it."""
+"""The result of a fit, with predictions from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 _BLOCK = 1 << 21  # predictions of resamples that are held at once
-_LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far off they may be
+_LOSSES = ("loss", "best_loss")  # quantities whose intervals the record of forecasts calibrates
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,7 +100,7 @@ class Result(FittedLaw, Shown):
         ----------
         data : DataFrame
             With the law's columns, under the names that the fitted table had, or else under the
-            law's own. For a curve law: whole schedules, one row a step.
+            law's own. For a curve law: whole schedules, one row per step.
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
@@ -278,7 +278,7 @@ class Result(FittedLaw, Shown):
         return np.where(table["inside"], 0, np.sqrt(squared))
 
     def simulate(self, data: pd.DataFrame) -> Array:
-        """What new measurements could be: one row a resample, shape (resamples, rows of `data`).
+        """What new measurements could be: one row per resample, shape (resamples, rows of `data`).
 
         Each row is one resampled law plus the noise of the points; beyond the measured range it
         departs as far as rolling-origin refits do. The intervals of `predict` are its quantiles,

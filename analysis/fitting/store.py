@@ -110,7 +110,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
 
 
 def _read_measured(stored: dict) -> Measured:
-    """Of fits stored before ratios counted: the range of each column."""
+    """The measured range; for fits stored before ratios counted, that of each column."""
     if "measured" in stored:
         ends = {tuple(axis.split(" ")): tuple(ends) for axis, ends in stored["measured"].items()}
         return Measured(ends)
@@ -119,7 +119,7 @@ def _read_measured(stored: dict) -> Measured:
 
 
 def mixed_fields(result: Any) -> dict[str, Any]:
-    """What a mixture has beside a fit, as plain values; `order` is that of its parameters."""
+    """The fields of a mixture beyond those of a fit, as plain values; `order`: its parameters."""
     assert isinstance(result.law, MixtureLaw)
     return {
         "order": [law.name for law in result.law.laws],
@@ -153,7 +153,7 @@ def _read_origins(stored: dict, parameters: int) -> Origins:
 
 
 def _read_left_out(stored: dict | None, parameters: int) -> LeftOutRuns:
-    """None of fits that were stored before curves were left out."""
+    """The refits without one curve; none for fits that were stored before these were made."""
     stored = stored or {"runs": [], "missed": [], "params": []}
     return LeftOutRuns(
         runs=tuple(stored["runs"]),

@@ -56,7 +56,7 @@ class TaskChain:
         data : DataFrame
             With N and D.
         level : float, optional
-            Of the intervals.
+            Level of the intervals.
 
         Returns
         -------
@@ -132,7 +132,7 @@ def task_chain(
     Parameters
     ----------
     models : DataFrame
-        One row a finished model: N, D, the task's loss and its accuracy.
+        One row per finished model: N, D, the task's loss and its accuracy.
     checkpoints : DataFrame, optional
         More pairs of loss and accuracy for the sigmoid, such as checkpoints along the runs (with a
         column ``cluster`` that names the run); default: `models`.

@@ -1,4 +1,4 @@
-"""Forecasts of all runs of a study that have not ended, and which of them can no longer matter."""
+"""Forecasts of all unfinished runs of a study, and which of them can no longer matter."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def forecast_study(
     seed: int = 0,
     calibration_factor: float = 1.0,
 ) -> pd.DataFrame:
-    """Forecast every run of a study that has not ended.
+    """Forecast every unfinished run of a study.
 
-    From the law of curves and the run's own curve where the curves of the study allow it, else from
-    the study's law of the final loss at its N and D.
+    The forecast comes from the law of curves and the run's own curve if the curves of the study
+    allow it, otherwise from the study's law of the final loss at its N and D.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def forecast_study(
     column : str, optional
         A measured column that is taken as the loss, at the steps where it was measured.
     level, resamples, seed, calibration_factor
-        As there.
+        As in `analysis.forecast_run`.
 
     Returns
     -------
     DataFrame
-        One row a run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
+        One row per run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
         curve that is known), ``loss, lower, upper, beyond`` (1 inside what was measured), ``law``,
         and ``note``, why there is no forecast or no interval where there is none.
 
@@ -187,7 +187,7 @@ def _forecasts(
 
 
 def _basis(curves: pd.DataFrame, target: pd.DataFrame, options: dict[str, Any]) -> Basis | str:
-    """What the forecasts of a size rest on, or why there is nothing."""
+    """The basis of the forecasts of a size, or why there is none."""
     try:
         return fit_basis(curves, target, **options)
     except UserError as error:
@@ -239,7 +239,7 @@ def _surface(
 def _from_surface(
     law: Result | str, target: pd.DataFrame, level: float, reason: str
 ) -> dict[str, Any]:
-    """The law of the final loss at the run's N and D, or why that cannot be asked either."""
+    """The law of the final loss at the run's N and D, or why that gives no forecast either."""
     nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
     if isinstance(law, str):
         return nothing | {"law": "", "note": f"{reason}; {law}" if reason != law else reason}
@@ -268,11 +268,10 @@ def _from_surface(
 def cannot_matter(
     outputs: str | Path, forecasts: pd.DataFrame, runs: pd.DataFrame, margin: float = 0.0
 ) -> pd.DataFrame:
-    """Runs that a better one of their N and D makes needless: the rule of ``stop=true``.
+    """Runs that cannot become the best of their N and D: the rule of ``stop=true``.
 
-    A run cannot become the best of its N and D if the lower end of its interval lies above what
-    another configuration has reached there already. Seeds of the best configuration are kept: they
-    are there to tell the noise.
+    That is so if the lower end of a run's interval lies above the loss that another configuration
+    has reached there. Seeds of the best configuration are kept, as they measure the noise.
 
     Parameters
     ----------
@@ -282,7 +281,7 @@ def cannot_matter(
     runs : DataFrame
         From `analysis.load`, of the same study.
     margin : float
-        By which share of the loss it must lie above.
+        Share of the loss by which it must lie above.
 
     Returns
     -------
@@ -304,6 +303,6 @@ def cannot_matter(
 
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
-    """A run's science but for its seeds."""
+    """A run's science without its seeds."""
     science = RunFolder(Path(outputs) / "runs" / run_id).settings().science
     return without(science, ("seed", "data.seed"))

@@ -1,14 +1,14 @@
-"""Norms inside a network, extrapolated over size and learning rate: a warning before a size is tried.
+"""Norms inside a network, extrapolated over size and learning rate to warn of instabilities.
 
-Wortsman et al. (arXiv 2309.14322, section 3.4) foretell instabilities of large models from the norms
+Wortsman et al. (arXiv 2309.14322, section 3.4) predict instabilities of large models from the norms
 of small ones: the largest attention logit grows with size and learning rate, and above 1e4 their
-runs diverged; the gradient's rms falls with them, and below Adam's epsilon (1e-8 by default) updates
-shrink. Each norm of the finished runs of one recipe is fitted by
+runs diverged; the gradient's rms falls with them, and below Adam's epsilon (1e-8 by default)
+updates shrink. Each norm of the finished runs of one recipe is fitted by
 
     log norm = c + a log N + b log lr
 
-by least squares, with the interval of a new measurement by Student's t. Where the runs do not tell
-a and b apart, or a point departs from what they varied together, nothing is said of it.
+by least squares, with the interval of a new measurement by Student's t. There is no prediction if
+the runs do not determine a and b, or if a point departs from the line along which they varied.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ def predicted_norms(measured: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame
         ``run_id, N, lr, norm, value, lower, upper, limit, runs, trouble``: `trouble` is "expected"
-        where the prediction lies beyond the limit, "possible" where an interval that is not too wide
-        to say anything reaches it, else empty.
+        if the prediction lies beyond the limit, "possible" if its interval reaches the limit and is
+        not too wide to be informative, else empty.
     """
     rows = []
     for kind, ahead in planned.groupby("recipe", sort=False):
@@ -200,12 +200,17 @@ def predicted_norms(measured: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFra
         lines = [line for norm in NORMS if (line := norm_line(norm, finished)) is not None]
         for run in records_of(ahead):
             for line in lines:
-                found = line.predict(run["N"], run["lr"])
-                if found is not None:
+                prediction = line.predict(run["N"], run["lr"])
+                if prediction is not None:
                     limit = _limit(line.norm, run["epsilon"])
                     about = {name: run[name] for name in ("run_id", "N", "lr")}
-                    about |= {"norm": line.norm.column, **found, "limit": limit, "runs": line.runs}
-                    rows.append(about | {"trouble": _trouble(line.norm, found, limit)})
+                    about |= {
+                        "norm": line.norm.column,
+                        **prediction,
+                        "limit": limit,
+                        "runs": line.runs,
+                    }
+                    rows.append(about | {"trouble": _trouble(line.norm, prediction, limit)})
     columns = ("run_id", "N", "lr", "norm", "value", "lower", "upper", "limit", "runs", "trouble")
     return pd.DataFrame(rows, columns=list(columns))
 
@@ -235,15 +240,15 @@ def _limit(norm: Norm, epsilon: float) -> float:
     return float(epsilon) if np.isnan(norm.limit) else norm.limit
 
 
-def _trouble(norm: Norm, found: Mapping[str, float], limit: float) -> str:
+def _trouble(norm: Norm, prediction: Mapping[str, float], limit: float) -> str:
     if np.isnan(limit):
         return ""
     sign = 1.0 if norm.above else -1.0
-    if sign * (found["value"] - limit) > 0:
+    if sign * (prediction["value"] - limit) > 0:
         return "expected"
-    if found["upper"] > _WIDEST * found["lower"]:
+    if prediction["upper"] > _WIDEST * prediction["lower"]:
         return ""
-    end = found["upper" if norm.above else "lower"]
+    end = prediction["upper" if norm.above else "lower"]
     return "possible" if sign * (end - limit) > 0 else ""
 
 

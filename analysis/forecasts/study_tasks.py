@@ -1,4 +1,4 @@
-"""What larger runs of a study reach on tasks, from those that were trained and probed."""
+"""Predictions of the tasks of a study's larger runs, from runs that were trained and probed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VALIDATION = "probe.validation.loss"
 
 @dataclass(frozen=True)
 class StudyTasks:
-    """Chains of the tasks of a study, and where they are asked.
+    """The chains of laws of a study's tasks, and the runs that they predict.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class StudyTasks:
     columns: dict[str, str]
 
     def at_targets(self, level: float | None = None) -> pd.DataFrame:
-        """The prediction for each task and held-out run, beside what was measured there."""
+        """The prediction for each task and held-out run, beside the measurement."""
         table = self.chains.predict(self.targets, level)
         return table.merge(self.measured, how="left", on=["task", "run_id"])
 
@@ -59,10 +59,10 @@ def study_tasks(
     accuracy: str = "accuracy",
     **options: Any,
 ) -> StudyTasks:
-    """Fit the chain of each task to the runs of a study that are no test.
+    """Fit the chain of each task to the runs of a study that are not held out.
 
-    The sigmoid of the second step gets all steps that were probed (``steps=all``), the surface of
-    the first the ends of runs.
+    The surface of the first step is fitted to the ends of runs, the sigmoid of the second to all
+    steps that were probed (``steps=all``).
 
     Parameters
     ----------
@@ -115,9 +115,10 @@ def study_tasks(
 def pairs_of(
     curves: pd.DataFrame | None, task: str, models: pd.DataFrame, loss: str, accuracy: str
 ) -> pd.DataFrame:
-    """Loss and accuracy at every probed step of some runs; those at their ends where no other was.
+    """Loss and accuracy at every probed step of some runs; else at their ends.
 
-    Where training did not measure the validation loss, that of the probe ``validation`` counts.
+    If training did not measure the validation loss at a step, that of the probe ``validation``
+    counts.
     """
     ends = models[["run_id", "N", "cluster", "loss", "task_loss", "accuracy"]]
     if curves is None or curves.empty:

@@ -1,8 +1,8 @@
-"""Runs of a study that have not ended: their whole schedule, and what is known of their curve.
+"""Unfinished runs of a study: their whole schedule, and their curve so far.
 
-The losses that a run has are what its latest attempt last said of itself, and those of other runs
-up to the step where they part: up to there they are the same training (docs/design.md, Prefixes).
-A program of somebody else says it in its curve.csv, which grows while it runs.
+The losses of a run come from the report of its latest attempt, and from other runs that share its
+prefix, which are the same training up to there (docs/design.md, Prefixes). Another program writes
+them to its curve.csv, which grows while it runs.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _is_readable(folder: RunFolder) -> bool:
 
 
 def _losses(folder: RunFolder) -> dict[int, float]:
-    """Step -> validation loss, as far as a run has come."""
+    """Step -> validation loss, up to the last step that a run has reported."""
     if folder.done() is not None:
         curve = read_curve(folder).dropna(subset=["loss"])
         return dict(zip(curve["step"], curve["loss"], strict=True))
@@ -101,7 +101,7 @@ def _measured(outputs: Path, study: str, column: str) -> dict[str, dict[int, flo
 def _with_shared(
     run_id: str, described: dict[str, RunSpec], losses: dict[str, dict[int, float]]
 ) -> dict[int, float]:
-    """A run's losses, and those of others that were the same training."""
+    """A run's losses, with those of other runs at shared steps."""
     run = described[run_id]
     loss_by_step: dict[int, float] = {}
     for other_id, curve in losses.items():

@@ -1,4 +1,4 @@
-"""From raw rows to runs and curves, with an account of all that had to be decided."""
+"""From raw rows to runs and curves, with a note on each decision."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Imported(Shown):
     Attributes
     ----------
     runs : DataFrame
-        One row a run, as `analysis.load` gives: ``run_id, N, D, C, loss`` (nats per token), counts,
-        ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
+        One row per run, as from `analysis.load`: ``run_id, N, D, C, loss`` (nats per token),
+        counts, ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
         ``resolution`` where losses were rounded, and the columns of the file that hold one value a
         run.
     curves : DataFrame
-        One row a logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
-        curves; empty where there is one row a run.
+        One row per logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
+        curves; empty where there is one row per run.
     notes : tuple of str
-        What had to be decided, a sentence each.
+        One sentence for each decision.
     decided : tuple of str
-        Those notes that a fit should repeat: what was left out, joined or converted.
+        The notes that a fit should repeat: rows left out, joined or converted.
     """
 
     runs: pd.DataFrame
@@ -162,7 +162,7 @@ def fittable(runs: pd.DataFrame) -> pd.Series:
 def _unmeasured(finished: pd.DataFrame) -> list[str]:
     """A sentence for each column whose cells some runs lack, though others have it."""
     lacks = {
-        "loss at their end" if c == "loss" else c: int(finished[c].isna().sum())
+        "loss at the end" if c == "loss" else c: int(finished[c].isna().sum())
         for c in ("loss", "N", "D")
         if c in finished
     }

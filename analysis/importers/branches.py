@@ -1,8 +1,8 @@
-"""The learning rate of every step from the first on, of branches with that of their parent.
+"""Complete histories of the learning rate: from the first step on, for branches with the parent's.
 
-Logs begin at their first logged step and are sparse; a cooldown that began at another run's
-checkpoint holds its own steps only. The laws of curves need the whole history. Between logged steps
-the learning rate is taken as a straight line.
+Logs are sparse and begin at their first logged step; a cooldown from another run's checkpoint holds
+only its own steps. Laws of curves need the whole history. Between logged steps the learning rate is
+interpolated linearly.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _complete(
 def _without_final_zero(
     run: str, history: pd.DataFrame, notes: dict[str, list[str]]
 ) -> pd.DataFrame:
-    """A zero that the scheduler wrote when training had ended is no cooldown."""
+    """A curve without the zero that a scheduler writes after training, which is no cooldown."""
     logged = history[history["lr"].notna()]
     rates = logged["lr"].to_numpy(float)
     mended = without_final_zero(logged["step"].to_numpy(float), rates)

@@ -1,4 +1,4 @@
-"""Which column is what: as the user says, else by the names that trackers and papers use."""
+"""The column of each role: as the user says, else by the names that trackers and papers use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.formats.raw import Raw
-from scalinglab.analysis.importers.known import (
-    ROLES,
-    TEXT,
+from scalinglab.analysis.importers.role_names import (
     matching,
     measure_of,
     normal,
@@ -21,6 +19,7 @@ from scalinglab.analysis.importers.known import (
     sounds_validated,
     spellings,
 )
+from scalinglab.analysis.importers.roles import ROLES, TEXT
 from scalinglab.analysis.tables.factors import Formula, read_formula
 from scalinglab.scaling.errors import UserError
 
@@ -32,7 +31,7 @@ _HIDDEN = ("_runtime", "_wandb", "gradients/", "parameters/", "system/", "system
 
 @dataclass(frozen=True)
 class Column:
-    """Where one of our columns comes from.
+    """The source of one of our columns.
 
     Attributes
     ----------
@@ -56,12 +55,10 @@ class Column:
 def choose(
     raw: Raw, renamed: Mapping[str, str | float], roles: Collection[str] = tuple(ROLES)
 ) -> tuple[dict[str, Column], list[str]]:
-    """Where each of our columns comes from, for all that a table has, and what had to be decided.
+    """The sources of our columns in a table, and a sentence on each decision.
 
-    Only `roles` are looked for, and those in `renamed`.
-
-    Numbers in `renamed` are values that hold for every row; they are no columns. What is logged
-    comes before what was configured.
+    Only `roles` and the names in `renamed` are searched. Numbers in `renamed` are values for every
+    row, not columns. Logged values have priority over configured ones.
 
     Raises
     ------

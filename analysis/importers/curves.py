@@ -1,4 +1,4 @@
-"""Tables with one row a step: curves, and of each run its end."""
+"""Tables with one row per step: curves, and the end of each run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CURVE = (
 def of_curves(
     read: Typed, about: pd.DataFrame | None, zero_based: bool | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves, and of each run its end.
+    """Curves, and the end of each run.
 
     Raises
     ------

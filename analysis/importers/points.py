@@ -13,13 +13,15 @@ from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, no_loss
 from scalinglab.analysis.importers.curves import of_curves
 from scalinglab.analysis.importers.formats.raw import Raw, named_apart
-from scalinglab.analysis.importers.known import ROLES, matching
 from scalinglab.analysis.importers.read import read_raws
+from scalinglab.analysis.importers.role_names import matching
+from scalinglab.analysis.importers.roles import ROLES
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.registry import read_as
+from scalinglab.analysis.tables.bounds import with_bounds
 from scalinglab.analysis.tables.factors import read_formula
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
@@ -50,7 +52,7 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a file for a law, by the same rules as `analysis.read_runs`.
 
-    Where there is one row a step, a law of curves gets the curves and another the ends of the
+    Where there is one row per step, a law of curves gets the curves and another the ends of the
     runs; a law that is asked for in steps or tokens gets the rows as they are.
 
     Parameters
@@ -193,7 +195,8 @@ def _finished(
         has_word = (words == word).to_numpy()
         left[f"status {word!r}: not finished"] = int(has_word.sum())
         keep &= ~has_word
-    empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
+    unknown = pd.DataFrame({c: with_bounds(table, c)[c].isna() for c in columns})
+    empty = keep & unknown.any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
     if empty.any() and not empty[keep].all():
         left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
         keep &= ~empty

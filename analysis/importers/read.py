@@ -1,4 +1,4 @@
-"""`read_runs`: whatever other programs left behind, as runs and curves."""
+"""`read_runs`: files of other programs as runs and curves."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ def read_runs(
     Parameters
     ----------
     source : path or list of paths
-        A table (CSV, TSV, parquet, JSON lines; one row a run, or one row a step), a CSV exported
-        from a wandb chart, a folder of Lightning's CSVLogger, a folder of TensorBoard event files,
-        or a folder of tables, one a run. Several tables of the same runs are joined by run and
-        step.
+        A table (CSV, TSV, parquet, JSON lines; one row per run or per step), a CSV exported from a
+        wandb chart, a folder of Lightning's CSVLogger, a folder of TensorBoard event files, or a
+        folder with one table per run. Several tables of the same runs are joined by run and step.
     columns : mapping, optional
         Our name -> column of the table, or a number that holds for every row: ``{"N": "params",
         "loss": "val/loss", "batch": 512, "context": 2048}``. Names are those of
-        `scalinglab.analysis.importers.known.ROLES`; ``loss_NAME`` keeps a further validation set.
+        `scalinglab.analysis.importers.roles.ROLES`; ``loss_NAME`` keeps a further validation set.
     runs : path, optional
         A table of what is known of each run (sizes, seeds, parents), one row each.
     unit : {"nats", "bits", "bits_per_byte"}, optional

@@ -1,6 +1,4 @@
-"""Rows under our names: numbers as numbers, names as text,
-and no count or loss that none can be.
-"""
+"""Rows under our names, with numbers and text as such, and impossible counts and losses refused."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import pandas as pd
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, counted_by_step, settings_of
 from scalinglab.analysis.importers.formats.raw import Raw
-from scalinglab.analysis.importers.known import ROLES, TEXT
+from scalinglab.analysis.importers.roles import ROLES, TEXT
 from scalinglab.analysis.tables.factors import Formula
 from scalinglab.analysis.tables.numbers import to_numbers
 from scalinglab.scaling.errors import UserError

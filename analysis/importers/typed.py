@@ -1,4 +1,4 @@
-"""Tables under our names: which column is what in each, and which rows are runs."""
+"""Tables under our names: the role of each column, and which rows are runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pandas as pd
 
 from scalinglab.analysis.importers.columns import CONFIGURED_LR, Column, choose
 from scalinglab.analysis.importers.formats.raw import BadRun, Raw
-from scalinglab.analysis.importers.known import ROLES, matching
+from scalinglab.analysis.importers.role_names import matching
+from scalinglab.analysis.importers.roles import ROLES
 from scalinglab.analysis.importers.take import take
 from scalinglab.analysis.importers.units import losses
 from scalinglab.analysis.tables.factors import has

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
-from scalinglab.analysis.importers.known import measure_of
+from scalinglab.analysis.importers.role_names import measure_of
 from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError

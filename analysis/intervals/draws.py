@@ -1,4 +1,4 @@
-"""Resamples of the points, and what is known beforehand: what the refits of a fit are told."""
+"""Resamples of the points, and priors: the inputs of a fit's refits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Draws:
         Which column of `counts` a row follows.
     targets : array, shape (draws, n), optional
     centres : array, shape (draws, free), optional
-        Where the priors pull: they are data too, and vary as data do.
+        Centres of the priors: as data they vary from resample to resample.
     censored : array, shape (draws, m), optional
         A weight of each censored row.
     """
@@ -57,7 +57,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known of the free coordinates beforehand.
+    """Normal priors on the free coordinates of a fit.
 
     Attributes
     ----------
@@ -77,6 +77,6 @@ class Prior:
         return 1 / (self.width**2 * self.information)
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:
-        """Centres as another study might have found them, shape (count, free)."""
-        width = np.where(np.isfinite(self.width), self.width, 0)  # nothing known pulls nowhere
+        """Centres of the priors in resamples, shape (count, free)."""
+        width = np.where(np.isfinite(self.width), self.width, 0)  # 0 where there is no prior
         return self.centre + width * rng.standard_normal((count, len(width)))

@@ -47,8 +47,8 @@ class LeftOutRuns:
         no possible loss there.
     params : array, shape (refits, parameters)
     leverage : array, shape (refits,), optional
-        That of the curve's last loss in the refit. None of fits that were stored before, and of
-        mixtures of laws: misses count as they are.
+        That of the curve's last loss in the refit. None of fits that were stored before, of
+        mixtures of laws and where it cannot be known: misses count as they are.
     moved : array, shape (parameters, parameters), optional
         Covariance of the parameters of the whole fit if each curve's losses were off by a
         standard deviation of 1, all losses of a curve alike, on the scale of the objective.
@@ -75,8 +75,8 @@ class LeftOutRuns:
         """
         if self.leverage is None or self.moved is None:
             return unseen_half_width(0.0, self.missed, level)
-        at = slopes()
-        leverage = np.einsum("pn,pn->n", at, self.moved @ at)
+        slope = slopes()
+        leverage = np.einsum("pn,pn->n", slope, self.moved @ slope)
         own = self.missed / np.sqrt(1 + self.leverage)
         return np.sqrt(1 + leverage) * unseen_half_width(0.0, own, level, OWN_MISS)
 

@@ -1,4 +1,4 @@
-"""Resampling: what else the same study could have measured.
+"""Resampling: other measurements that the same study could have made.
 
 The default gives each independent group of rows (a row, or a cluster such as the checkpoints of one
 run or the branches of one trunk) a random weight of mean 1 and refits: the Bayesian bootstrap
@@ -28,7 +28,7 @@ _WHOLE = 0.999  # share of the variance left: weights that make up for the rest 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a resample is drawn from.
+    """The quantities from which resamples are drawn.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Sample:
         (`scalinglab.analysis.intervals.freedom`), mean over the parameters.
     cluster : array of int, shape (n,), or None
     noise : array, shape (n,)
-        Known noise of each row, 0 where unknown: errors are not taken to be smaller.
+        Known noise of each row, 0 where unknown: a lower limit for the drawn errors.
     censored_group : array of int, shape (m,), optional
         The independent group of each censored row, beside those of `cluster`.
     """
@@ -127,7 +127,7 @@ def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
 
 
 def _missing_noise(sample: Sample) -> Array:
-    """Noise of each row that the residuals do not show: a fit may meet its points too well."""
+    """Noise of each row by which the residuals fall short of the known noise."""
     n = len(sample.residual)
     seen_variance = np.mean(sample.residual**2) * n / max(n - sample.free, 1)
     known_variance = np.mean(sample.noise**2)

@@ -1,4 +1,4 @@
-"""Which law? The one that predicts what it has not seen, where the data can tell."""
+"""The choice between laws by their predictions of held-out points."""
 
 from __future__ import annotations
 
@@ -50,13 +50,12 @@ def compare_laws(
 ) -> Comparison:
     """Choose among laws by held-out extrapolation, or say that the data cannot tell.
 
-    The points are taken in the order of a column. Origins leave out its top k values (near ones are
-    one) as far apart as the data allow, or, where it holds labels, some labels in turn. From each,
-    every law is fitted to the rest and predicts all that is left out; the score is the mean log
-    density of these, `scalinglab.analysis.choice.score`. An error in sample says little (a surface
-    can reach an R² of .998 and miss the next decade of compute): it stands beside, and does not
-    decide. Nor does a lead that other draws of the held-out values could turn: then the laws are
-    rivals.
+    The points are ordered by a column. Origins leave out its top k values (values near each other
+    count as one) as far apart as the data allow, or, if it holds labels, some labels in turn. At
+    each origin every law is fitted to the rest and predicts all points left out; the score is their
+    mean log density (`scalinglab.analysis.choice.score`). The error in sample is shown but does not
+    decide: a surface can reach an R² of .998 and miss the next decade of compute. Laws whose order
+    other draws of the held-out values could reverse are rivals.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from scalinglab.scaling.errors import UserError
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A prediction of points that the fit did not see.
+    """A prediction of held-out points.
 
     Attributes
     ----------
@@ -43,9 +43,7 @@ class HeldOut:
 
     @property
     def scores(self) -> dict[str, float]:
-        """`analysis.scores`, with ``coverage`` of the intervals that there are (NaN if none is) and
-        ``beyond``, the farthest.
-        """
+        """`analysis.scores`, ``coverage`` of the intervals (NaN without any), and ``beyond``."""
         return scores(self.table["measured"], self.table["predicted"]) | {
             "coverage": float(self.table["contained"].mean()),
             "beyond": float(self.table["beyond"].max()),

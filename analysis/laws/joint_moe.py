@@ -80,9 +80,7 @@ def _parameters(
 
 
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
-    """Starts whose terms change with E about the middle of the sizes;
-    the coefficients are solved.
-    """
+    """Starts whose terms change with E about the middle of the sizes; coefficients are solved."""
     alpha, beta, of_N, of_D, E_start = _TRIED
     log_N, log_D = np.log(columns["n_active"]), np.log(columns["D"])
     gamma, zeta = of_N / np.log(10), of_D / np.log(10)

@@ -1,6 +1,4 @@
-"""Tables that figures of a law are drawn from: its runs, its lines with intervals,
-its best splits.
-"""
+"""Tables behind the figures of a law: its runs, its lines with intervals, its best splits."""
 
 from __future__ import annotations
 

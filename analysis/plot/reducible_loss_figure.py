@@ -1,6 +1,4 @@
-"""The loss above the law's floor, which is a straight line against compute
-where power laws hold.
-"""
+"""The loss above the law's floor: a straight line against compute where power laws hold."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import COMPUTE, SIZE, power
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
@@ -21,6 +19,7 @@ from scalinglab.analysis.plot.law_lines import (
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE, power
+from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.layers import frame, points
 from scalinglab.analysis.plot.style import Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:

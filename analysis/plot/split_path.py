@@ -35,7 +35,7 @@ class SplitPath:
         The ends of the path.
     cost : callable
     level : float
-        Of the intervals.
+        Level of the intervals.
     has_intervals : bool
     """
 

@@ -28,7 +28,7 @@ class Findings:
     Attributes
     ----------
     table : DataFrame
-        One row a quantity: ``quantity``, ``published``, ``ours``, ``lower`` and ``upper`` (NaN
+        One row per quantity: ``quantity``, ``published``, ``ours``, ``lower`` and ``upper`` (NaN
         where there is no interval).
     draw : callable
         ``draw(ax)`` shows it; ax may be None.

@@ -14,9 +14,10 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
-from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.tables.interval_text import value_text
+from scalinglab.analysis.tables.powers import power
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 
@@ -36,7 +37,7 @@ class Answer(ReportedRuns):
     law : Result
         The fit of the runs with the role "fit".
     held_out : DataFrame
-        One row a held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
+        One row per held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
         over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
         share of the resamples whose prediction is no possible loss.
     allocation : Allocation or None
@@ -46,7 +47,7 @@ class Answer(ReportedRuns):
     curve_law : Result or None
         Fitted to the schedules that were not held out.
     curve_check : DataFrame
-        One row a held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
     approaches : Approaches or None
         The split by other approaches; None if the runs allow only the surface's.
     multiverse : Multiverse or None

@@ -66,7 +66,7 @@ def write_coordinate_check(movement: pd.DataFrame, path: Path) -> None:
 
 
 def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
-    """The movement of the last hidden state against each axis, one line a parametrization."""
+    """The movement of the last hidden state against each axis, one line per parametrization."""
     # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, NullLocator

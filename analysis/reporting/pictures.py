@@ -1,5 +1,4 @@
-"""Figures in a page: SVG whose text is text, with what it shows as data for a
-script to show on demand.
+"""Figures in a page: SVG with text as text, and its points as data for the page's script.
 
 The picture is complete without the script. What the script adds needs no library: the values under
 the pointer, hidden layers, linear axes (drawn here, as a second picture) and files to download.
@@ -78,7 +77,8 @@ def picture(figure: Figure, key: str) -> Picture:
         "h": round(float(height), 1),
         "legend": legend,
         "layers": [
-            _layer(layer, [found[k] for found in places]) for k, layer in enumerate(_layers(figure))
+            _layer(layer, [axes_places[k] for axes_places in places])
+            for k, layer in enumerate(_layers(figure))
         ],
     }
     return Picture(key, tuple(drawn), embedded(content), bool(width > 72 * _BROAD))

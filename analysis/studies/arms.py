@@ -1,16 +1,15 @@
-"""Arms held beside baselines at equal counts of parameters: which has the lower loss,
-and by how much.
+"""Arms compared with baselines at equal numbers of parameters: the difference of their losses.
 
 A network of experts passes a token through a part of its parameters, one with shared layers uses
 each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
-FLOPs of matrix products a token) and equal n_total (equal weights to store). Where a baseline has
-no model of that count, its log loss is read between its two nearest sizes, linearly in log N;
-beyond its sizes nothing is said.
+FLOPs of matrix products per token) and equal n_total (equal weights to store). If a baseline has no
+model of that count, its log loss is interpolated between its two nearest sizes, linearly in log N;
+beyond its sizes there is no comparison.
 
-Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
-pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`, by
-the noise that was planned with, or that of the pairs if it is larger), or whose interval contains
-zero, is not resolved.
+Each arm counts at its best learning rate, by the mean over seeds. Runs of one seed are pairs. An
+effect is not resolved if its interval contains zero, or if it is below the least effect that the
+design detects (`scalinglab.analysis.intervals.power`, by the planned noise, or that of the pairs if
+it is larger).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design, together_in_words
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
@@ -36,7 +35,7 @@ from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
 COUNTS = {"n_active": "FLOPs", "n_total": "parameters"}  # what is equal where the count is
-_NEAR = np.log(1.05)  # beyond the baseline's sizes, in log N: a router's weights are such a part
+_NEAR = np.log(1.05)  # log N beyond the baseline's sizes that is allowed: a router adds about that
 _RESAMPLES = 200
 
 
@@ -60,7 +59,7 @@ def judge(
     baselines : list of str
         The arms beside which the others are held.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     law : str
         A law that is fitted to the best runs of all arms; none if empty.
     columns : dict, optional
@@ -68,7 +67,7 @@ def judge(
     delta : float or str, optional
         Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        Which effects the comparison can detect, by the planned noise.
 
     Raises
     ------
@@ -85,10 +84,16 @@ def judge(
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
+    asked = {
+        key: both
+        for key in product(candidates, baselines, COUNTS)
+        if (both := _differences(longest, *key)) is not None
+    }
+    # Where both counts agree they are one question.
+    together = len({(name, base, both[0].tobytes()) for (name, base, _), both in asked.items()})
     effects = [
-        effect
-        for name, base, count in product(candidates, baselines, COUNTS)
-        if (effect := _effect(longest, name, base, count, noise)) is not None
+        _Effect(*key, paired(differences, noise, together), worth)
+        for key, (differences, worth) in asked.items()
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += [
@@ -97,7 +102,7 @@ def judge(
         for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
     ]
     return Finding(
-        [effect.sentence() for effect in effects]
+        [*[effect.sentence() for effect in effects], *filter(None, [together_in_words(together)])]
         or ["No arm has the size of a baseline: nothing said."],
         {
             "Effects": pd.DataFrame([effect.row() for effect in effects]),
@@ -111,7 +116,7 @@ def judge(
 
 @dataclass(frozen=True)
 class _Effect:
-    """An arm's log loss less a baseline's, at an equal count."""
+    """The log loss of an arm minus that of a baseline, at an equal count."""
 
     arm: str
     baseline: str
@@ -125,7 +130,7 @@ class _Effect:
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
-            if np.isfinite(self.worth)
+            if np.isfinite(self.worth) and pair.resolved
             else ""
         )
         effect = f"loss {pair.told()} over {sizes}{worth}"
@@ -143,8 +148,8 @@ class _Effect:
             "equal": self.count,
             "sizes": len(self.pair.by_size),
             "effect": effect,
-            "lower": lower,
-            "upper": upper,
+            "effect_lower": lower,
+            "effect_upper": upper,
             "at each size": ", ".join(f"{np.expm1(y):+.2%}" for y in self.pair.by_size),
             "least": self.pair.least,
             "worth": self.worth,
@@ -168,10 +173,13 @@ def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
     return table.dropna(axis="columns")
 
 
-def _effect(
-    best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
-) -> _Effect | None:
-    """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
+def _differences(
+    best: pd.DataFrame, arm: str, baseline: str, count: str
+) -> tuple[Array, float] | None:
+    """Differences of log losses, (sizes, seeds), and the arm's worth, see `_Effect`.
+
+    None where the arm has no size that the baseline's sizes reach, or no seed in common.
+    """
     arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
     seeds = [seed for seed in arm_losses if seed in base]
     x = base.index.to_numpy()
@@ -187,7 +195,7 @@ def _effect(
     worth = _worth(
         arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
     )
-    return _Effect(arm, baseline, count, paired(differences, noise), worth)
+    return differences, worth
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:

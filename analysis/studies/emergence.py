@@ -1,9 +1,9 @@
-"""Whether a task emerges as a law says, or bends away from it: -log(pass rate) against size.
+"""Whether the pass rate of a task follows a power law: -log(pass rate) against size.
 
-Accuracy of small models is zero until it is not; their pass rate is measurable all the same, by
-sampling until there are successes (arXiv 2310.03262). -log of it falls as a power of size or
-compute. The law is fitted to the runs with the role ``fit``, and says what larger ones will reach
-before they are trained; the verdict is whether they kept to it.
+The accuracy of small models is zero, but their pass rate is measurable by sampling until there are
+successes (arXiv 2310.03262). Its -log falls as a power of size or compute. The law is fitted to the
+runs with the role ``fit`` and predicts larger runs before they are trained; the verdict is whether
+these follow it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def judge(
     planned: pd.DataFrame | None = None,
     study: str = "NAME",
 ) -> Finding:
-    """Judge whether the pass rate of a task keeps to a power law.
+    """Judge whether the pass rate of a task follows a power law.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def judge(
     column = task_column(ended, task, number, command)
     bound = column + AT_LEAST
     points = ended.assign(y=ended.get(column, np.nan), y_at_least=ended.get(bound, np.nan))
-    asked = with_role(points, "fit")
-    fitted = asked.dropna(subset=["y"])
+    fit_runs = with_role(points, "fit")
+    fitted = fit_runs.dropna(subset=["y"])
     if fitted[x].nunique() < LEAST_SIZES:
         raise UserError(
             f"{column}: {fitted[x].nunique()} different {x} of runs with the role fit have it; a"
@@ -90,7 +90,7 @@ def judge(
         )
     law = fit(
         LAW,
-        asked[asked["y"].notna() | asked["y_at_least"].notna()].drop(columns="loss"),
+        fit_runs[fit_runs["y"].notna() | fit_runs["y_at_least"].notna()].drop(columns="loss"),
         x=x,
         columns={"loss": "y"},
         resamples=resamples,
@@ -142,7 +142,7 @@ def _tested(law: Result, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict(tested: pd.DataFrame, task: str, bends: bool) -> str:
-    """Whether the held-out runs kept to the law, or why that cannot be told."""
+    """Whether the held-out runs follow the law, or why that cannot be told."""
     width = (tested["upper"] / tested["lower"]).max()
     rates = ", ".join(
         f"{row['rate']:.3g} (predicted {_rate(row['predicted'])},"
@@ -209,7 +209,7 @@ def _law(law: Result, x: str) -> str:
 
 
 def _curvature(fitted: pd.DataFrame, x: str) -> tuple[str, bool]:
-    """Whether the fitted runs themselves bend: the quadratic term of log(-log rate) in log x."""
+    """Whether the fitted runs bend: the quadratic term of log(-log rate) in log x."""
     u, v = np.log(fitted[x].to_numpy(float)), np.log(fitted["y"].to_numpy(float))
     basis = np.vander(u - u.mean(), 3)
     spare = len(u) - 3
@@ -247,7 +247,7 @@ def _censored(points: pd.DataFrame, command: str) -> list[str]:
 
 
 def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
-    """One row a size: the pass rate over seeds, and whether it was below what an accuracy resolves."""
+    """One row per size: the pass rate over seeds, and whether an accuracy resolves it."""
     measured = points.assign(value=points["y"].fillna(points["y_at_least"])).dropna(
         subset=["value"]
     )

@@ -1,8 +1,8 @@
-"""Which shares of the pools are best, from runs of some mixtures: a law a validation set, a choice.
+"""The best shares of pools, from runs of some mixtures and a law for each validation set.
 
-The runs with the role ``held_out`` are other mixtures, which the law does not see: it chooses one
-of them, and what that costs over the best of them is the regret of choosing by the law. A design in
-which the candidates are no closer than the noise between seeds resolves no choice, and says so.
+The runs with the role ``held_out`` are other mixtures, to which the law is not fitted. It chooses
+one of them, and the loss of that one above the best of them is the regret of choosing by the law.
+The verdict says so if the candidates differ by less than the noise between seeds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def judge(
     runs : DataFrame
         ``share.<pool>, unique_tokens.<pool>, loss.<target>, N, D, seed, role, mixture``.
     arm : str
-        What tells mixtures apart.
+        Column that distinguishes the mixtures.
     targets : list of str, optional
         Validation sets whose mean loss is to be least; default: one of each pool.
     epochs : float, optional

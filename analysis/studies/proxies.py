@@ -1,8 +1,8 @@
-"""Whether the order of runs by numbers that are known early foretells their order by the loss.
+"""Whether proxies that are known before training rank runs as their losses do.
 
-``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Initial networks are
-ranked so without training (arXiv 2101.08134); a proxy that only counts parameters agrees as well as
-N does, which therefore stands beside them.
+``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Such proxies rank
+untrained networks (arXiv 2101.08134). N is shown beside them, as a proxy that only counts
+parameters agrees with the loss as well as N does.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def _holm(p: pd.Series) -> pd.Series:
 def _chance_of_lead(runs: pd.DataFrame, name: str, columns: int) -> float:
     """Chance of a lead over N of the best of so many columns, if it orders runs no more closely.
 
-    Of the difference of both sizes of tau over the same runs, by the jackknife: each run is left out
-    in turn, and Student's distribution has what is left (Arvesen 1969, for U statistics).
+    By the jackknife of the difference between both sizes of tau over the same runs: each run is
+    left out in turn, with Student's distribution (Arvesen 1969, for U statistics).
     """
     from scipy.special import stdtr
     from scipy.stats import kendalltau

@@ -1,9 +1,9 @@
 """Which part of a corpus is best to train on, and whether that depends on compute.
 
-Arms are pools cut by a score, from the best few documents to all; each counts at the best of its
-learning rates, and all have one validation set. A strict filter runs out of tokens and repeats
-them, so which is best may change with the length of the run (arXiv 2404.07177). It is said to
-change only where two arms change places by more than the least effect of the design on both sides.
+Arms are pools cut by a score, from the best few documents to all; each counts at its best learning
+rate, and all have one validation set. A strict filter runs out of tokens and repeats them, so the
+best pool may change with the length of the run (arXiv 2404.07177). The verdict is that it changes
+only if two arms change places by more than the least effect of the design on both sides.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from scalinglab.analysis.decisions.best_filter import best_filter, nested_pools
-from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import (
     LEVEL,
     PLANNED_NOISE,
@@ -25,10 +22,10 @@ from scalinglab.analysis.intervals.power import (
     Design,
     least_effect,
 )
-from scalinglab.analysis.laws.quality_pools import quality_pools_law
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.studies.quality_law import judge_by_law
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
 from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings, trial_columns
 from scalinglab.analysis.tables.typed import groups_of
@@ -37,7 +34,6 @@ from scalinglab.scaling.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_AHEAD = (1, 4, 16, 64)  # times the largest D, at which the law is asked
 _CELL = ["N", "D"]
 
 
@@ -57,13 +53,13 @@ def judge(
     runs : DataFrame
         ``N, D, lr, seed, loss, unique_tokens`` and `arm`.
     arm : str
-        What tells the pools apart.
+        Column that distinguishes the pools.
     resamples : int
-        Of the fits.
+        Resamples of the fits.
     delta : float or str, optional
         Huber threshold of the fits, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        Which effects the comparison can show, by the planned noise.
 
     Raises
     ------
@@ -90,7 +86,7 @@ def judge(
     trends = _trends(means, sizes.index.tolist(), arm, scatter)
     sentences += [_trend(row) for _, row in trends.iterrows() if row["verdict"] != UNRESOLVED]
     tables = {"Best pool of each size and length": cells, "Change with tokens": trends}
-    law_sentences, more, warnings = _by_law(runs, best, sizes, arm, resamples, delta, cells)
+    law_sentences, more, warnings = judge_by_law(runs, best, sizes, arm, resamples, delta, cells)
     edges = [
         warning
         for name, of_pool in groups_of(tried, arm)
@@ -105,7 +101,7 @@ def judge(
 
 
 def _scatter(runs: pd.DataFrame, arm: str, design: Design | None) -> SeedScatter:
-    """The noise between seeds: that which was planned with, or the measured one if it is larger."""
+    """The noise between seeds: the planned one, or the measured one if that is larger."""
     from_repeats = seed_scatter(runs, by=[arm, *_CELL, *trial_columns(runs, [arm, *_CELL])])
     planned = PLANNED_NOISE if design is None else design.noise
     return SeedScatter(
@@ -130,7 +126,7 @@ def _cell(cell: Any, of_cell: pd.DataFrame, arm: str, scatter: SeedScatter) -> d
 
 
 def _depends(means: pd.DataFrame, cells: pd.DataFrame, arm: str, scatter: SeedScatter) -> str:
-    """Whether the best pool changes: two that change places, each time beyond the least effect."""
+    """Whether the best pool changes: two change places, each time beyond the least effect."""
     table = means.pivot_table("mean", _CELL, arm).apply(np.log)
     leasts = cells.set_index(_CELL)["detected_from"].reindex(table.index)
     for pool_a, pool_b in combinations(cells["best"].unique(), 2):
@@ -184,105 +180,35 @@ def _trends(means: pd.DataFrame, arms: list[str], arm: str, scatter: SeedScatter
                 "beside": arms[-1],
                 "mean": float(lead.mean()),
                 "per_doubling": slope,
-                "lower": slope - half,
-                "upper": slope + half,
-                "verdict": UNRESOLVED
-                if not abs(slope) > half
-                else "falls"
-                if slope < 0
-                else "rises",
+                "per_doubling_lower": slope - half,
+                "per_doubling_upper": slope + half,
+                "verdict": _direction(slope) if abs(slope) > half else UNRESOLVED,
             }
         )
     return pd.DataFrame(rows, columns=[*_TREND])
 
 
-_TREND = ("pool", "beside", "mean", "per_doubling", "lower", "upper", "verdict")
+def _direction(slope: float) -> str:
+    return "falls" if slope < 0 else "rises"
+
+
+_TREND = (
+    "pool",
+    "beside",
+    "mean",
+    "per_doubling",
+    "per_doubling_lower",
+    "per_doubling_upper",
+    "verdict",
+)
 
 
 def _trend(row: Any) -> str:
     return (
         f"With each doubling of tokens the loss of {row['pool']} {row['verdict']} by"
-        f" {abs(row['per_doubling']):.2%} beside that of {row['beside']} ({row['lower']:+.2%} to"
-        f" {row['upper']:+.2%})."
+        f" {abs(row['per_doubling']):.2%} beside that of {row['beside']}"
+        f" ({row['per_doubling_lower']:+.2%} to {row['per_doubling_upper']:+.2%})."
     )
-
-
-def _by_law(
-    runs: pd.DataFrame,
-    best: pd.DataFrame,
-    sizes: pd.Series,
-    arm: str,
-    resamples: int,
-    delta: float | str | None,
-    cells: pd.DataFrame,
-) -> tuple[list[str], dict[str, pd.DataFrame], list[str]]:
-    """What the law of the shorter runs says of the longest, and that of all of longer ones."""
-    if not _are_nested(runs) or sizes.duplicated().any():
-        return [], {}, ["the pools do not contain each other: no law of pools is fitted"]
-    size = best["N"].max()
-    # That the pools are different recipes is what is asked.
-    of_size = best[best["N"] == size].drop(columns=["recipe", "U"], errors="ignore")
-    of_size = of_size.join(nested_pools(_by_name(sizes)), on=arm)
-    longest = of_size["D"].max()
-    law = quality_pools_law(list(sizes.index))
-    shorter = of_size[of_size["D"] < longest]
-    if len(shorter) <= len(law.parameters):
-        return [], {}, [f"{len(shorter)} runs are too few for the law of {len(sizes)} pools"]
-    before = fit(law, shorter, resamples=0, delta=delta)
-    sentences = [_tested(before, of_size[of_size["D"] == longest], sizes, arm, cells)]
-    every = fit(law, of_size, resamples=resamples, seed=0, delta=delta)
-    times: tuple[int, ...] = _AHEAD
-    if "tau" in every.diagnosis.unidentified or not (of_size["D"] > of_size["U"]).any():
-        sentences.append(
-            "These runs do not tell how fast repeated tokens lose their worth (tau): of longer"
-            " runs, which repeat their pools more, the law says nothing."
-        )
-        times = _AHEAD[:1]
-    further = [best_filter(every, _by_name(sizes), m * longest) for m in times]
-    ahead = pd.concat(
-        [predictions.assign(D=m * longest) for m, predictions in zip(times, further, strict=True)]
-    )
-    tables = {
-        f"Pools by the law, N {size:,.0f}": ahead[["D", *(c for c in ahead if c != "D")]],
-        "Parameters": every.summary.reset_index(),
-    }
-    return sentences, tables, [f"the law of pools: {w}" for w in every.warnings]
-
-
-def _tested(
-    law: Result, longest: pd.DataFrame, sizes: pd.Series, arm: str, cells: pd.DataFrame
-) -> str:
-    """Which pool the law of the shorter runs chooses for the longest, and what that costs."""
-    measured = longest.groupby(arm)["loss"].mean()
-    D = float(longest["D"].iloc[0])
-    predicted = best_filter(law, _by_name(sizes), D).set_index("filter")["loss"]
-    predicted = predicted[measured.index]
-    error = float(np.sqrt(np.mean(np.log(predicted / measured) ** 2)))
-    chosen = str(predicted.idxmin())
-    regret = float(measured[chosen] / measured.min() - 1)
-    cell = cells[(cells["N"] == longest["N"].iloc[0]) & (cells["D"] == D)]
-    least = float(cell["detected_from"].iloc[0]) if len(cell) else np.nan
-    small = f", {UNRESOLVED}" if 0 < regret < least else ""
-    end = (
-        "the best as measured" if regret == 0 else f"{regret:.2%} above {measured.idxmin()}{small}"
-    )
-    return (
-        f"The law of the shorter runs of N {longest['N'].iloc[0]:,.0f} chooses {chosen} for "
-        f"{D:,.0f} tokens: {end}; its error there is {error:.2%}."
-    )
-
-
-def _by_name(sizes: pd.Series) -> dict[str, float]:
-    return {str(name): float(tokens) for name, tokens in sizes.items()}
-
-
-def _are_nested(runs: pd.DataFrame) -> bool:
-    """Whether all pools are the best part by one score; assumed for tables that do not say."""
-    if "data.select.keep" not in runs:
-        return True
-    keys = [f"data.select.{key}" for key in ("keep", "by", "skip", "where", "seed")]
-    chosen = runs[keys].dropna(how="all").drop_duplicates()
-    return len(chosen) == 1 and not chosen["data.select.skip"].iloc[0]
 
 
 def _losses(means: pd.DataFrame, sizes: pd.Series, arm: str) -> pd.DataFrame:

@@ -1,8 +1,8 @@
-"""What tokens are worth that were seen before: R_D of the law of repeated data, and where it turns.
+"""The worth of repeated tokens: R_D of the law of repeated data, and the best number of epochs.
 
-A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) says what repeated
-tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the
-verdict says after how many epochs the loss was least, and whether more made it worse beyond the
+A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) gives the worth of
+repeated tokens. Its loss never rises with epochs, but the measured loss does. So for each size and
+pool the verdict gives the epochs of least loss, and whether more epochs made it worse beyond the
 noise between seeds.
 """
 
@@ -46,7 +46,7 @@ def judge(
     runs : DataFrame
         ``N, D, data.unique_tokens, epochs, seed, loss, role``.
     arm : str
-        What tells the pools apart.
+        Column that distinguishes the pools.
     resamples : int
         Of the fits.
     delta : float or str, optional

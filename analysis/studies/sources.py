@@ -1,4 +1,4 @@
-"""What a token of each source is worth: arms that differ in their data, on common validation sets.
+"""The worth of a token of each source: arms that differ in their data, on common validation sets.
 
 Each arm is a pool, or a mixture of pools, and every run was validated on each pool's set. An arm
 counts at its best learning rate on the set. On each set: how fast the loss falls with tokens (the
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design, together_in_words
 from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
@@ -48,11 +48,11 @@ def judge(
         Columns ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`; ``loss`` is infinite for
         diverged runs.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     sets : list of str, optional
         Validation sets; default: those on which every run was validated.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------
@@ -68,11 +68,16 @@ def judge(
     runs = runs.assign(_arm=_labels(runs, arm))
     noise = PLANNED_NOISE if design is None else design.noise
     is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
-    sets_judged = [_on_set(runs, name, noise) for name in _sets(runs[is_ended], sets)]
+    names = _sets(runs[is_ended], sets)
+    together = len(names) * (runs["_arm"].nunique() - 1)
+    sets_judged = [_on_set(runs, name, noise, together) for name in names]
     powers = pd.DataFrame([row for on_set in sets_judged for row in on_set.powers])
     worths = pd.DataFrame([row for on_set in sets_judged for row in on_set.rows()])
     return Finding(
-        [sentence for on_set in sets_judged for sentence in on_set.sentences()],
+        [
+            *[sentence for on_set in sets_judged for sentence in on_set.sentences()],
+            *filter(None, [together_in_words(together)]),
+        ],
         {
             "Loss of each arm on each set, at the most tokens": _losses(sets_judged),
             "Power of the tokens": powers,
@@ -135,8 +140,8 @@ class _OnSet:
                     "reference": self.reference,
                     "arm": worth.arm,
                     "effect": effect,
-                    "lower": lower,
-                    "upper": upper,
+                    "effect_lower": lower,
+                    "effect_upper": upper,
                     "least": worth.pair.least,
                     "verdict": worth.pair.verdict,
                     "worth": worth.worth[0],
@@ -183,7 +188,7 @@ def _sets(runs: pd.DataFrame, names: list[str] | None) -> list[str]:
     return list(first.values())
 
 
-def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
+def _on_set(runs: pd.DataFrame, name: str, noise: float, together: int) -> _OnSet:
     best = at_best_lr(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
     best = best.assign(log=np.log(best[f"{FURTHER_LOSS}{name}"]))
     longest = best[best["D"] == best["D"].max()]
@@ -206,7 +211,9 @@ def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
         curves = best[best["_arm"] == reference]
         beside.append(
             _Beside(
-                str(arm), paired(differences, noise), *_worth(arm_runs.loc[sizes, seeds], curves)
+                str(arm),
+                paired(differences, noise, together),
+                *_worth(arm_runs.loc[sizes, seeds], curves),
             )
         )
     edges = edge_warnings(

@@ -107,7 +107,7 @@ def _chain_of(
     larger: pd.DataFrame | None,
     resamples: int,
 ) -> None:
-    """Fit a task's chain to what is no test, and say what becomes of it at the held-out runs."""
+    """Fit a task's chain to the runs that are not held out, and test it at those that are."""
     fitted = points[~points["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
     pairs = every[~every["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
     chain = task_chain(fitted, pairs, resamples=resamples)
@@ -199,7 +199,7 @@ def one_curve(pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     Returns
     -------
     str, DataFrame
-        A sentence; one row a size: by what share its task loss lies beside the common curve.
+        A sentence; one row per size: by what share its task loss lies beside the common curve.
     """
     measured = pairs.dropna(subset=["loss", "task_loss"])
     measured = measured[(measured["loss"] > 0) & (measured["task_loss"] > 0)]

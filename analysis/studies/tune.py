@@ -1,4 +1,4 @@
-"""Which setting of each arm is best, how sure that is, and how much the choice matters."""
+"""The best setting of each arm, its interval, and how much the choice matters."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def judge(
         ``n_block, width, D, C, bpb, unigram_loss, N_vocab, seed`` and `arm`; of several LRs the
         best counts.
     arm : str
-        What tells the vocabularies apart: their sizes.
+        Column that distinguishes the vocabularies: their sizes.
     response : str
         The loss less a unigram model's, by which learning rates are chosen: each tokenizer has
         a validation set of its own, of the same text.
@@ -59,7 +59,7 @@ def judge(
     delta : float or str, optional
         Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def judge(
     points = points.assign(C=6 * (points["N"] + points["N_vocab"]) * points["D"])
     noise = PLANNED_NOISE if design is None else design.noise
     compared, effects = _at_equal_flops(points, noise)
-    # That vocabularies are different recipes is what is asked; losses less a unigram's compare.
+    # Without the recipe: the fit would warn that vocabularies differ in it, as they should.
     fitted = points.drop(columns=["recipe", "vocab"], errors="ignore")
     result = fit("vocabulary", fitted, resamples=resamples, seed=0, delta=delta)
     by_law = _best_vocabularies(result, points)
@@ -130,8 +130,8 @@ def _at_equal_flops(points: pd.DataFrame, noise: float) -> tuple[list[str], pd.D
                 "bits per byte": ", ".join(f"{np.exp(y):.4f}" for y in logs[:, shared].mean(1)),
                 "beside": least,
                 "effect": effect,
-                "lower": lower,
-                "upper": upper,
+                "effect_lower": lower,
+                "effect_upper": upper,
                 "at each width": ", ".join(f"{np.expm1(y):+.2%}" for y in pair.by_size),
                 "least": pair.least,
                 "verdict": "" if vocab == least else pair.verdict,

@@ -7,7 +7,7 @@ logarithm at least so large. The bound of a column NAME stands in ``NAME_at_most
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,10 @@ class Bounds:
     side: Array
     group: Array
 
+    def beside(self, rows: int) -> Bounds:
+        """The same beside so many measured rows, each a group of its own."""
+        return replace(self, group=rows + np.arange(len(self.bound)))
+
 
 def with_bounds(frame: pd.DataFrame, response: str) -> pd.DataFrame:
     """The table with bounds where the response is empty, and `SIDE`, which says what they are."""
@@ -69,12 +73,12 @@ def bounds_of(frame: pd.DataFrame, response: str, columns: Columns, group: Array
     """
     side = frame[SIDE].to_numpy(float)
     rows = side != 0
-    alone = (~rows).sum() + np.arange(rows.sum())
+    single = (~rows).sum() + np.arange(rows.sum())
     return Bounds(
         columns={name: column[..., rows] for name, column in columns.items()},
         bound=frame[response].to_numpy(float)[rows],
         side=side[rows],
-        group=alone if group is None else group[rows],
+        group=single if group is None else group[rows],
     )
 
 

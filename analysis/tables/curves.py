@@ -60,7 +60,7 @@ def load_curves(
 ) -> pd.DataFrame:
     """One row for every step of every finished run, or of those with a role, or of some.
 
-    With `loss`, a measured column such as ``loss.<store>``, that is taken as the loss.
+    `loss` names a measured column, such as ``loss.<store>``, that is taken as the loss.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def read_curve(folder: RunFolder) -> pd.DataFrame:
 
 
 def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
-    """The curves of the runs with a role, their clusters beside them."""
+    """The curves of the runs with a role, with their clusters."""
     if curves.empty:
         return curves
     if role is not None:
@@ -138,7 +138,7 @@ def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.D
 
 
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
-    """What was measured during training, in the rows of a curve; the oldest records have nothing."""
+    """Measurements during training, in the rows of a curve; the oldest records have none."""
     columns: dict[str, Any] = {n: v for n, v in record.measured.items() if n != "step"}
     index: Any = record.measured.get("step", [])
     table = pd.DataFrame(columns, index=index).astype(float)
@@ -146,7 +146,7 @@ def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
 
 
 def _with_probes(curve: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
-    """A curve with what probes found at its steps; what training measured itself stays."""
+    """A curve with the numbers of probes at its steps; columns measured in training stay."""
     by_step = columns_by_step(folder)
     if not by_step:
         return curve

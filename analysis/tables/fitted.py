@@ -1,4 +1,4 @@
-"""What a study asks its laws to be fitted to: the ends of its runs, or whole curves."""
+"""The table that a study's law is fitted to: final losses of its runs, or whole curves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fitted_runs(
 ) -> tuple[pd.DataFrame, str]:
     """The table that a law is fitted to in a study, and the name of the law.
 
-    A law of curves gets the curves of the runs with the role "curve" but for the schedule that the
+    A law of curves gets the curves of the runs with the role "curve", without the schedule that the
     study holds out; any other law gets the runs with the role "fit".
 
     Parameters
@@ -36,7 +36,7 @@ def fitted_runs(
     law : str, optional
         Default: the study's own.
     n_count : str, optional
-        What N counts; default "n_matmul". Imported runs may have one count alone.
+        The count that is N; default "n_matmul". Imported runs may have only one count.
     flops : str
         The convention of the column C.
     loss : str, optional
@@ -45,8 +45,8 @@ def fitted_runs(
     Raises
     ------
     UserError
-        If there is no such study, law or column, the study has no finished run to fit, or its runs were
-        imported with another count of N.
+        If there is no such study, law or column, the study has no finished run to fit, or its runs
+        were imported with another count of N.
     """
     answer = study_plan(outputs, study).study.answer
     law = law or answer.law
@@ -78,5 +78,5 @@ def _fitted_curves(outputs: str | Path, study: str, held_out: str | None) -> pd.
             f"every finished curve of study {study!r} has the schedule {held_out!r}, which is held"
             f" out: scaling launch study={study} trains what is left"
         )
-    # Runs of one study share initial weights and data: what varies is within the curves.
+    # Runs of one study share initial weights and data: as one cluster they could not be resampled.
     return fitted.drop(columns="cluster")

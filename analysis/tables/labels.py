@@ -1,4 +1,4 @@
-"""Columns of words by which rows differ that a law cannot tell apart: corpora, recipes."""
+"""Columns of words, such as corpora or recipes, in which rows differ that are equal to a law."""
 
 from __future__ import annotations
 

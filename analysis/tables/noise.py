@@ -43,14 +43,14 @@ class FarRepeat:
 
 @dataclass(frozen=True)
 class SeedScatter:
-    """How much runs scatter that differ in their seeds alone.
+    """The scatter of runs that differ only in their seeds.
 
     Attributes
     ----------
     noise : float
-        Standard deviation, pooled over all that is repeated; NaN where nothing is.
+        Standard deviation, pooled over all repeated cells; NaN without repeats.
     seeds : int
-        Fewest runs of a cell.
+        Fewest runs of a repeated cell.
     spare : int
         Degrees of freedom of the noise.
     far : tuple of FarRepeat
@@ -89,7 +89,7 @@ def seed_noise(
 ) -> float | None:
     """Standard deviation of log(response) over seeds, pooled; None without repeats.
 
-    Of rows that agree in their seed as well, the first counts: what tells such apart is no noise.
+    Of rows that also agree in their seed only the first counts: their difference is not seed noise.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def seed_scatter(
     response: str = "loss",
     errors: Errors = "relative",
 ) -> SeedScatter:
-    """How much runs scatter between seeds; parameters as `seed_noise`. Diverged runs are left out.
+    """The scatter of runs between seeds, without diverged runs; parameters as `seed_noise`.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def seed_scatter(
         if column not in data.columns:
             raise UserError(f"seed noise needs column {column!r}")
     if not by:
-        return SeedScatter(math.nan, 0, 0)  # nothing tells what repeats what
+        return SeedScatter(math.nan, 0, 0)  # no column identifies repeats
     data = data[np.isfinite(data[response].astype(float))]
     runs = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     runs = runs[~runs.duplicated([*by, "seed"]) | runs["seed"].isna()]
@@ -171,7 +171,7 @@ def _without_far(
 def rounding_noise(
     response: pd.Series, resolution: pd.Series, errors: Errors = "relative"
 ) -> float:
-    """Standard deviation of what rounding to multiples of `resolution` leaves: 1/sqrt(12) of it."""
+    """Standard deviation of the error of rounding to multiples of a resolution."""
     size = resolution.astype(float) / np.sqrt(12)
     if errors == "relative":
         size = size / response.astype(float)

@@ -45,7 +45,7 @@ def numbers_in(table: pd.DataFrame, column: str) -> pd.Series:
 
 
 def booleans_in(table: pd.DataFrame, column: str) -> pd.Series:
-    """A column of yes and no as booleans, as files say them: in words, or 1 and 0; None if empty.
+    """A column of yes and no, in words or as 1 and 0, as booleans; None where it is empty.
 
     Raises
     ------
@@ -70,8 +70,8 @@ def read_csv_exactly(path: Path) -> pd.DataFrame:
 def as_floats(table: pd.DataFrame) -> pd.DataFrame:
     """The table with its columns of large integers as floats.
 
-    Integers wrap around at 2^63 without a word, and 6 N D of 10^10 parameters and 10^12 tokens is
-    beyond that. Small ones (widths, batches, seeds) and those that name something stay as they are.
+    Integers overflow silently at 2^63, and 6 N D of 10^10 parameters and 10^12 tokens exceeds that.
+    Small integers (widths, batches, seeds) and labels stay as they are.
     """
     if not isinstance(table, pd.DataFrame):
         return table

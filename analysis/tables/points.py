@@ -1,4 +1,4 @@
-"""From a table to the points of a fit: checked, and with an account of what was left out."""
+"""From a table to the points of a fit, checked, with a count of the rows left out."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from scalinglab.scaling.records.state import CENSORED
 
 
 class TooFewPoints(UserError):
-    """The points do not determine the law, whatever the options: more or other runs do."""
+    """The points do not determine the law under any options: more or other runs are needed."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """What a fit sees.
+    """The points of a fit.
 
     Attributes
     ----------
@@ -54,22 +54,22 @@ class Points:
     cluster : array of int, shape (n,), or None
         Rows of one cluster are not independent.
     runs : tuple of str
-        Which runs the points come from.
+        Names of the runs that the points come from.
     excluded : dict of str to int
-        Why rows were left out -> how many.
+        Reason for leaving out rows -> number of rows.
     rows : array of int, shape (n,)
-        Where the points stand in the table.
+        Positions of the points in the table.
     renamed : dict of str to str
         Column of the law -> column of the table.
     counted : dict of str to str
         Column of the law -> the convention by which the table says it was counted.
     checkpoints : DataFrame or None
         Of laws of curves: ``run, step`` of each row.
-    repeats : SeedScatter or None
-        What runs scatter that repeat each other, where the noise is theirs; rows by their places in
-        the table.
     bounds : Bounds or None
-        Censored rows, which are none of the others.
+        Censored rows, which are not among the others.
+    repeats : SeedScatter or None
+        The scatter of repeated runs, if the noise comes from it; rows by their positions in the
+        table.
     """
 
     columns: Columns
@@ -84,8 +84,8 @@ class Points:
     renamed: dict[str, str] = field(default_factory=dict)
     counted: dict[str, str] = field(default_factory=dict)
     checkpoints: pd.DataFrame | None = None
-    repeats: SeedScatter | None = None
     bounds: Bounds | None = None
+    repeats: SeedScatter | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -113,6 +113,7 @@ class Points:
             cluster=None if few is None else np.unique(few, return_inverse=True)[1],
             rows=self.rows[rows],
             checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
+            bounds=None if self.bounds is None else self.bounds.beside(int(rows.sum())),
         )
 
 
@@ -128,14 +129,13 @@ def read_points(
     mix_fingerprints: bool = False,
     scale: ErrorScale = ERROR_SCALES["relative"],
 ) -> Points:
-    """Check a table and take from it what the law needs.
+    """Check a table and read the points of a fit from it.
 
     Raises
     ------
     UserError
         For an empty table, a missing column, a value that is not a positive number, mixed code
-        fingerprints or a rule that makes no sense: one sentence that names the column and the
-        value.
+        fingerprints or an unknown rule; the sentence names the column and the value.
     TooFewPoints
         For a column without spread, or no row that the law describes.
     """
@@ -204,8 +204,8 @@ def read_points(
         renamed=renamed,
         counted=conventions_of(frame, renamed),
         checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
-        repeats=repeats,
         bounds=bounds,
+        repeats=repeats,
     )
 
 
@@ -229,8 +229,8 @@ def _without_excluded(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows that no rule leaves out.
 
-    Runs of a curve law stay whole, for their learning rates: points of theirs that are left out
-    lose their response. Diverged runs go altogether.
+    Curves stay whole, as a law needs all learning rates: points that are left out lose only their
+    response. Diverged runs are dropped.
     """
     response = renamed[law.response]
     length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
@@ -253,7 +253,7 @@ def _without_excluded(
 
 
 def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFrame]:
-    """The rows of each arm: laws of their own may rest on losses that do not compare."""
+    """The rows of each arm: arms with separate laws may have losses that are not comparable."""
     if ARM not in renamed:
         return [frame]
     return [rows for _, rows in frame.groupby(renamed[ARM])]
@@ -315,7 +315,7 @@ def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
 
 
 def _sharpness(noise: Array) -> tuple[float | None, Array]:
-    """Typical noise, and what divides each row's noise by it."""
+    """Typical noise, and the factor of each row that divides its noise by the typical one."""
     if np.isnan(noise).all():
         return None, np.ones(len(noise))
     typical = float(np.exp(np.mean(np.log(noise))))

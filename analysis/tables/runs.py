@@ -1,7 +1,6 @@
 """Records as a table: one row for every run that has ended.
 
-Reads what runs left under an outputs folder; nothing is parsed from logs, and nothing but pure
-files is needed.
+They are read from the run folders below an outputs folder; nothing is parsed from logs.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def load(
     flops: str = DEFAULT_CONVENTION,
     loss: str | None = None,
 ) -> pd.DataFrame:
-    """One row for every finished run; those that diverged or that a rule stopped are among them.
+    """One row for every finished run, including diverged and stopped ones.
 
     Parameters
     ----------
@@ -99,8 +98,8 @@ def load(
         Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
     n_count : str
         Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total", or
-        "n_active" (of "n_matmul" what one token passes through). Of a program that did not give
-        this count N is the first that it gave, and the column ``n_count`` names it.
+        "n_active" (the part of "n_matmul" that one token passes through). If a program did not
+        report this count, N is the first one that it reported, named by the column ``n_count``.
     flops : str
         The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
@@ -166,7 +165,7 @@ def load(
 
 
 def _record_so_far(folder: RunFolder) -> Record:
-    """What a record would say of a run that was stopped."""
+    """The record of a run that was stopped before its last step."""
     stop = folder.stopped()
     return stopped_record(folder.spec(), 0 if stop is None else stop.step)
 
@@ -207,9 +206,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
 
 
 def _of_vocabulary(record: Record) -> dict[str, float]:
-    """What the law ``vocabulary`` reads, of a run on documents:
-    losses of two vocabularies agree.
-    """
+    """Columns of the law ``vocabulary``, whose losses are comparable between vocabularies."""
     final, shape = record.final, record.spec.shape
     if final.unigram_entropy is None:
         return {}
@@ -225,7 +222,7 @@ def _renamed(
 
 
 def _of_parts(architectures: Iterable[Network]) -> list[dict[str, float]]:
-    """Columns that some networks bring; of the others what is there without."""
+    """Columns of the parts of each network; networks without a part have its neutral value."""
     brought = [a.columns() for a in architectures]
     without = {name: value for columns in brought for name, (_, value) in columns.items()}
     return [without | {name: value for name, (value, _) in columns.items()} for columns in brought]

@@ -34,15 +34,15 @@ def task_column(runs: pd.DataFrame, task: str, number: str, command: str) -> str
     task : str
         ``addition_3``: a synthetic task with its difficulty, or the name of a file of items.
     number : str
-        ``accuracy``, or with the options of the probe ``cap_10000.pass_neg_log``; without them
-        the only column that ends so is meant.
+        ``accuracy``, or with the options of the probe ``cap_10000.pass_neg_log``. Without options
+        there must be only one column that ends so.
     command : str
-        What measures it, for the message.
+        The command that measures it, for the message.
 
     Raises
     ------
     UserError
-        If there is none, naming the command that finds it, or more than one.
+        If there is no such column, naming the command that measures it, or several.
     """
     plain = f"{TASK}{task}.{number}"
     columns = [plain] if _is_there(runs, plain) else _with_options(runs, task, number)
@@ -67,7 +67,7 @@ def _is_there(runs: pd.DataFrame, column: str) -> bool:
 
 
 def _others(runs: pd.DataFrame, task: str) -> str:
-    """Which tasks were measured, where the named one was not."""
+    """The tasks that were measured, for a message about one that was not."""
     tasks: Sequence[str] = sorted(
         {name.split(".")[1] for name in names_of(runs) if name.startswith(TASK)}
     )

@@ -1,7 +1,7 @@
-"""Settings that were tried: what is compared is each arm at the best of its own.
+"""Trials: settings that were tried, of which each arm is compared at its best.
 
-The learning rate is one, and so is whatever else varies within an arm at one size and length: a
-weight decay, a warm-up, a depth. Losses of several of them make no mean.
+The learning rate is one, and so is any other setting that varies within an arm at one size and
+length: a weight decay, a warm-up, a depth. Losses of different trials are not averaged.
 """
 
 from __future__ import annotations
@@ -72,22 +72,22 @@ def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> p
         ``lr``, the columns of the cell and of the loss; trials that diverged have none or an
         infinite one. See `trial_columns` for what else tells trials apart.
     cell : sequence of str
-        What has a best trial of its own: arm, size, tokens.
+        Columns of a cell, which has a best trial of its own: arm, size, tokens.
     loss : str
-        By which column.
+        The column of the loss.
     """
-    by = [runs[key] for key in [*cell, *trial_columns(runs, cell)]]
-    tried = runs[loss].astype(float).groupby(by)
-    means = tried.transform(lambda own: own.mean(skipna=False)).fillna(float("inf"))
+    keys = [runs[key] for key in [*cell, *trial_columns(runs, cell)]]
+    tried = runs[loss].astype(float).groupby(keys)
+    means = tried.transform(lambda losses: losses.mean(skipna=False)).fillna(float("inf"))
     best = means.groupby([runs[key] for key in cell]).transform("min")
     return runs[(means == best) & (means < float("inf"))]
 
 
 def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Each arm, size and length at its best trial; runs that say no rate are left as they are.
+    """The runs of each arm, size and length at its best trial; runs without a rate all stay.
 
-    A trial in which a run was lost (its loss is infinite or none) is not the best, unless in every
-    trial of a cell one was: then the rest decides, as it does where one was tried.
+    A trial in which a run has no finite loss is not the best. If that holds for every trial of a
+    cell, the finite losses decide.
     """
     if "lr" not in runs or runs["lr"].isna().any():
         return runs
@@ -103,7 +103,7 @@ def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> tuple[int, int]:
-    """Cells whose best learning rate is the end of three or more, and how many cells there are."""
+    """Number of cells whose best rate is at the end of three or more, and number of cells."""
     ends, cells = 0, list(groups_of(runs, list(cell)))
     for _, cell_runs in cells:
         trials = cell_runs.groupby(trial_columns(cell_runs, cell))[loss]
@@ -124,9 +124,9 @@ def edge_warnings(
     runs, cell, loss
         As for `at_best_lr`.
     of : str
-        What cells are, in words.
+        The cells in words.
     where : str
-        With which the sentence begins.
+        Beginning of the sentence.
     """
     if "lr" not in runs or runs["lr"].isna().any():
         return []

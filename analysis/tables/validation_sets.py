@@ -1,4 +1,4 @@
-"""On which validation set a loss was measured: losses on different sets do not compare."""
+"""The validation set of a loss: losses on different sets are not comparable."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OWN = ("loss", "bpb", "train_loss")  # columns measured on the run's own data
 def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Hash of a run's data -> name of its validation set, as ``execution.validate`` takes it.
 
-    Stores that differ in their training part alone have one validation set. Of a store that is
-    gone the name is its source and the hash. Of a set that is selected from a validation part
-    (its hash stands behind that of the data) the name says so.
+    Stores that differ only in their training part have one validation set. A store that was removed
+    is named by its source and hash. The name of a set that was selected from a validation part (its
+    hash follows that of the data) says so.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[
 
 
 def _validation_hash(folder: Path) -> str | None:
-    """Of a store's validation part; None where that is gone."""
+    """Hash of a store's validation part; None if that was removed."""
     try:
         with (folder / "validation.bin").open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -104,10 +104,10 @@ def _short(content: str) -> str:
 
 
 def with_pool_sets(table: pd.DataFrame, stores: Mapping[str, str]) -> pd.DataFrame:
-    """The table with one loss a validation set, by whichever name a run was validated on it.
+    """The table with one column of losses per validation set, whichever name a run has for it.
 
-    A run of one source, or with ``execution.validate``, knows a set by its store; a run that draws
-    from several pools, by the pool.
+    A run of one source, or with ``execution.validate``, names a set by its store; a run that draws
+    from several pools names it by the pool.
 
     Parameters
     ----------
@@ -162,13 +162,13 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
 def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",)) -> None:
     """Refuse losses that were measured on different validation sets.
 
-    Rows that do not say on which (tables made elsewhere) are taken to be of one set.
+    Rows that name no set, as in imported tables, are taken to have one set.
 
     Parameters
     ----------
     table : DataFrame
     columns : iterable of str
-        Columns that are compared; those of a further set are of one set by their name.
+        Columns that are compared; a column of a further set names its set itself.
 
     Raises
     ------

@@ -8,10 +8,10 @@ import numpy as np
 
 Array = np.ndarray
 
-MOST = float(np.log(1e3))  # of a log multiplier: where the baseline hardly ever has the loss
+MOST = float(np.log(1e3))  # largest log multiplier, where the baseline hardly reaches the loss
 _EXPONENTS = np.geomspace(0.01, 1.2, 60)
-_ROUNDING = 1e-9  # of the loss: less is no fall
-_LEAST = 3  # sizes that tell a floor
+_ROUNDING = 1e-9  # relative fall of the loss below which it counts as constant
+_LEAST = 3  # sizes that determine a floor
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class BaseLaw:
 def fit_base_law(C: Array, loss: Array) -> tuple[BaseLaw, list[BaseLaw]]:
     """The law of all sizes, and that of all but each: least squares of relative errors.
 
-    A judge looks after every run, so one pass gives all of them: at each of many exponents E >= 0
-    and A >= 0 have a closed form. Two sizes tell no floor; theirs is 0.
+    A judge fits after every run, so all fits are made in one pass: for each of many exponents,
+    E >= 0 and A >= 0 have a closed form. Two sizes determine no floor; it is 0 then.
 
     Parameters
     ----------

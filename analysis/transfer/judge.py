@@ -42,7 +42,7 @@ def judge(
     Parameters
     ----------
     data : DataFrame
-        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D),
+        One row per run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D),
         ``seconds`` (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role``
         ("sweep": a trial) and ``fresh`` (true: a rerun that chose nothing).
     question : TransferQuestion
@@ -112,7 +112,7 @@ def judge(
 
 
 def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
-    """One row a size and seed that both arms have: ``loss, C, seconds`` of both, ``_a`` and ``_b``.
+    """One row per size and seed of both arms: ``loss, C, seconds`` of both, with ``_a`` and ``_b``.
 
     Raises
     ------

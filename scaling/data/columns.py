@@ -100,8 +100,10 @@ class ColumnKinds:
                     f"data.options.columns: {name!r} holds numbers and strings, as {value!r}: a"
                     " column is one or the other"
                 )
-            is_text = isinstance(value, str)
-            numbers[i] = indices.setdefault(value, len(indices)) if is_text else value
+            if isinstance(value, str):
+                numbers[i] = indices.setdefault(value, len(indices))
+            else:
+                numbers[i] = value
         if len(indices) > MOST_CATEGORIES:
             raise ConfigError(
                 f"data.options.columns: {name!r} has more than {MOST_CATEGORIES:,} different"

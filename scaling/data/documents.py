@@ -291,8 +291,8 @@ def _check_characters(text: str, column: str, rows: Rows, number: int) -> None:
     except UnicodeEncodeError as error:
         raise ConfigError(
             f"{rows.place(number)}: the column {column!r} (data.options.text) has at character"
-            f" {error.start} {text[error.start]!r}, which is half of a character: repair the text, or"
-            " leave the row out"
+            f" {error.start} {text[error.start]!r}, which is half of a character: repair the text,"
+            " or leave the row out"
         ) from None
 
 

@@ -44,8 +44,9 @@ class Excerpt:
         return int(self.ends[-1])
 
     def token_counts(self, vocab: int) -> np.ndarray:
-        """How often each token is in what is read, float64 (vocab,); of weighted documents, over many
-        passes, in units of one.
+        """How often each token is read in one pass, float64 (vocab,).
+
+        Of weighted documents it is the mean over many passes.
         """
         counts = np.zeros(vocab)
         rates = self.rates()

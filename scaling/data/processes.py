@@ -81,7 +81,7 @@ def mapped(
 
 
 class _Child:
-    """Another Python, which answers one question at a time."""
+    """Another Python process, which applies the function to one item at a time."""
 
     def __init__(self, function: Callable[[Any, Any], Any], shared: Any) -> None:
         ours, theirs = socket.socketpair()
@@ -104,10 +104,10 @@ class _Child:
         self._pipe.send((function, shared))
 
     def call(self, item: Any) -> Any:
-        """What it gives for an item."""
+        """The function's value for an item."""
         try:
             self._pipe.send(item)
-            given, error = self._pipe.recv()
+            answer, error = self._pipe.recv()
         except (EOFError, OSError) as lost:
             code = self._process.wait()
             raise UserError(
@@ -116,20 +116,20 @@ class _Child:
             ) from lost
         if error is not None:
             raise error
-        return given
+        return answer
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """End the process at once."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Close the pipe, once nobody waits at it."""
+        """Close the pipe, after no thread waits for it."""
         self._pipe.close()
 
 
 def serve(descriptor: int) -> None:
-    """The other process: answer until the pipe ends."""
+    """Run in the child: apply the function to items until the pipe closes."""
     pipe = Connection(descriptor)
     try:
         load_inherited()

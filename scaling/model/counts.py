@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from scalinglab.scaling.model.architecture import Architecture, Norms
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.part import Branch, Size, norm_sizes
+from scalinglab.scaling.model.placements import Norms
 
 N_COUNTS = ("n_block", "n_matmul", "n_total", "n_active")
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")

@@ -25,10 +25,10 @@ def flop_parts(architecture: Network) -> dict[str, int]:
     dict
         ``block`` and ``unembedding``: matrix products with the weights that a token passes
         through. ``attention_causal``: scores and values, each query seeing T/2 keys on average
-        (fewer through a window); ``attention_full``: the full T x T map. Both with what else a
-        part multiplies beside its weights, as states of a linear mixer and streams. ``softmax``: 3 operations
-        a score on the full map. ``embedding``: the embedding counted as
-        a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
+        (fewer through a window); ``attention_full``: the full T x T map. Both include what else a
+        part multiplies beside its weights, such as the states of a linear mixer. ``softmax``: 3
+        operations per score on the full map. ``embedding``: the embedding counted as a product
+        with a one-hot vector, as by Hoffmann et al. (arXiv 2203.15556, appendix F).
         ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
     if isinstance(architecture, ModuleNetwork):

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.part import Part, Size
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.registry import Registry, function
 
 # Networks that a file registers by name; any import path will do as well.

@@ -54,7 +54,7 @@ class ModuleConfig(NetworkConfig):
 
     @classmethod
     def older(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The keys as they are; what scales the branches of blocks is refused before its own keys."""
+        """The keys as they are; ``completep``, which scales branches of blocks, is refused here."""
         if values.get("parametrization") == "completep":
             raise ConfigError(
                 "model.parametrization = 'completep' clashes with model.target: it scales the "

@@ -155,8 +155,8 @@ class ProbeFolder(RunFolder):
 def results(run: RunFolder) -> Iterator[Found]:
     """All that probes found of a run; of damaged files is told, and they are left out.
 
-    In the order of steps and times: where a probe was asked again for a step, of another text or with
-    other checkpoints, the later one counts.
+    In the order of steps and times: if a probe was read again at a step, of another text or with
+    other checkpoints, the later result counts.
     """
     files = [f for folder in folders_in(run.path / FOLDER) for f in folder.glob("[0-9]*.json")]
     for file in sorted(files, key=lambda file: (file.name[:8], _time(file))):
@@ -171,7 +171,7 @@ def results(run: RunFolder) -> Iterator[Found]:
 
 
 def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:
-    """The columns of a run that ended after so many steps: what was found there, or of its start."""
+    """The columns of a run that ended after `steps` steps: results there, or at its start."""
     found: dict[str, float | None] = {}
     for result in results(run):
         if result.of_start or result.step == steps:

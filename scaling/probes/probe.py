@@ -78,7 +78,7 @@ class Probe:
         return [step]
 
     def state(self, outputs: Path) -> Any:
-        """What the options do not say, as the content of files that they name; None: they say all."""
+        """What the options leave open, such as the content of named files; None if nothing."""
         return None
 
     def prepared(self, outputs: Path) -> Self:

@@ -16,8 +16,30 @@ from scalinglab.scaling.schedule.shares import Shares
 T = TypeVar("T")
 
 
+class _Selected:
+    """How documents are selected and weighted: of a pool, or of the only source."""
+
+    content: str
+    select: Mapping[str, Any] | None
+    weight: Mapping[str, Any] | None
+    validation_select: Mapping[str, Any] | None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """How documents are selected and weighted, as in the science."""
+        keys = ("select", "weight", "validation_select")
+        return {key: value for key in keys if (value := getattr(self, key)) is not None}
+
+    @property
+    def validation_content(self) -> str:
+        """A hash of the validation set: of the data, and of the selection if there is one."""
+        if self.validation_select is None:
+            return self.content
+        return f"{self.content}/{digest(dict(self.validation_select), 6)}"
+
+
 @dataclass(frozen=True)
-class PoolSpec:
+class PoolSpec(_Selected):
     """One of several pools.
 
     Attributes
@@ -39,19 +61,9 @@ class PoolSpec:
     weight: Mapping[str, Any] | None = None
     validation_select: Mapping[str, Any] | None = None
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """How documents are selected and weighted, as in the science."""
-        return _chosen(self)
-
-    @property
-    def validation_content(self) -> str:
-        """A hash of its validation set: of the data, and of the selection if there is one."""
-        return _validation_content(self)
-
 
 @dataclass(frozen=True)
-class DataSpec:
+class DataSpec(_Selected):
     """The data that a run is trained on.
 
     Attributes
@@ -83,16 +95,6 @@ class DataSpec:
     pools: Mapping[str, PoolSpec] = field(default_factory=dict)
     mixture: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """How documents of a single source are selected and weighted, as in the science."""
-        return _chosen(self)
-
-    @property
-    def validation_content(self) -> str:
-        """A hash of the validation set: of the data, and of the selection if there is one."""
-        return _validation_content(self)
-
     @classmethod
     def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
         """Read the data from a science that has a value for every key of today."""
@@ -105,17 +107,6 @@ class DataSpec:
     def shares(self, batch: int) -> Shares:
         """The pool from which each sequence is drawn, with `batch` sequences a step."""
         return Shares(self.mixture, batch)
-
-
-def _chosen(data: DataSpec | PoolSpec) -> dict[str, Any]:
-    keys = ("select", "weight", "validation_select")
-    return {key: value for key in keys if (value := getattr(data, key)) is not None}
-
-
-def _validation_content(data: DataSpec | PoolSpec) -> str:
-    if data.validation_select is None:
-        return data.content
-    return f"{data.content}/{digest(dict(data.validation_select), 6)}"
 
 
 def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:

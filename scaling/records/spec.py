@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.config import TrainerConfig
-from scalinglab.scaling.model.architecture import Shape
 from scalinglab.scaling.model.module import Network, network_from_science
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.data_spec import DataSpec, known_fields

@@ -1,4 +1,4 @@
-"""What can be measured of a run at its validations: docs/measurements.md.
+"""Measurements at the validations of a run: docs/measurements.md.
 
 The arithmetic of each stands in ``scalinglab.scaling.engine.steps.measurements`` under its name.
 """
@@ -17,12 +17,12 @@ from scalinglab.scaling.registry import Registry, instance_of
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement, known without torch.
+    """The description of a measurement, without torch.
 
     Attributes
     ----------
     columns : tuple of str
-        What it gives; ``*`` stands for a layer or a tensor. Others are refused, so that no
+        Its columns; ``*`` stands for a layer or a tensor. Other columns are refused, so that no
         measurement writes into a column of another.
     """
 
@@ -56,7 +56,7 @@ MEASUREMENTS.register("parts")(Measurement(("*",)))
 
 
 def measured(execution: ExecutionConfig, architecture: Network) -> list[str]:
-    """What is measured of a run at its validations: what is asked for, and what its parts tell."""
+    """The measurements of a run: those of ``execution.measure``, and that of its parts."""
     tells = any(part.told for part in architecture.parts)
     alone = execution.processes == 1 and "parts" not in execution.measure
     return [*execution.measure, *(["parts"] if tells and alone else [])]

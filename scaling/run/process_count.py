@@ -1,4 +1,4 @@
-"""What several processes can train together, checked before any is started."""
+"""Checks of ``execution.processes``, before any process is started."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scalinglab.scaling.run.engines import allowed_engines, engine_definition
 
 
 def check_processes(config: RunConfig) -> None:
-    """Refuse what ``execution.processes`` cannot share.
+    """Refuse a run that ``execution.processes`` cannot share.
 
     Raises
     ------
@@ -32,13 +32,13 @@ def check_processes(config: RunConfig) -> None:
 
 
 def _check_shard(config: RunConfig) -> None:
-    """Each process holds some rows of every tensor, and all must run in step."""
+    """Refuse options that ``execution.shard`` does not support."""
     execution = config.execution
     model = config.model
     if not isinstance(model, ModelConfig):
         raise ConfigError(
-            "execution.shard = True clashes with model.target: which rows of it are gathered when is "
-            "known of the shipped network alone"
+            "execution.shard = True clashes with model.target: which rows of it are gathered when "
+            "is known of the shipped network alone"
         )
     if model.loops > 1:
         raise ConfigError(

@@ -221,9 +221,9 @@ def _of_cells(cells: list[Any]) -> Value:
     if kinds <= {"number", "flag"}:
         kind = "number" if "number" in kinds else next(iter(kinds), "empty")
         return Value(kind, np.array([np.nan if c is None else float(c) for c in cells]))
-    data = np.empty(len(cells), object)
-    data[:] = cells
-    return Value(kinds.pop() if len(kinds) == 1 else "mixed", data)
+    objects = np.empty(len(cells), object)
+    objects[:] = cells
+    return Value(kinds.pop() if len(kinds) == 1 else "mixed", objects)
 
 
 def _kind(cell: Any) -> str:
@@ -253,8 +253,8 @@ def _missing(value: Value) -> Any:
     if value.kind in ("number", "flag", "empty"):
         return np.isnan(_floats(value))
     cells = np.ravel(value.data)
-    missing = np.fromiter((cell is None for cell in cells), bool, len(cells))
-    return missing.reshape(np.shape(value.data))
+    is_missing = np.fromiter((cell is None for cell in cells), bool, len(cells))
+    return is_missing.reshape(np.shape(value.data))
 
 
 def _cell_by_cell(

@@ -1,8 +1,8 @@
-"""From which checkpoints a run may start, asked alike by the engine, plans and workers.
+"""The checkpoints from which a run may start, for the engine, plans and workers alike.
 
-A plan counts the steps that a run needs not train, so it must pass over what the engine passes
-over. What that hangs on stands in the head of a checkpoint, which is read here without its
-tensors and without torch.
+A plan counts the steps that a run does not need to train, so it must skip the checkpoints that the
+engine skips. That depends on the head of a checkpoint, which is read here without its tensors and
+without torch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scalinglab.scaling.training.events import validation_steps
 
 @dataclass(frozen=True)
 class Head:
-    """What a checkpoint says of itself.
+    """The head of a checkpoint: all but its tensors.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Head:
     validated : frozenset of int
         Steps at which the validation loss was measured.
     extensions : str
-        Hash of the extensions whose code made it; empty where none did.
+        Hash of the extensions whose code made it; empty without any.
     """
 
     step: int
@@ -57,13 +57,13 @@ def why_passed_over(
     validation: Collection[int],
     extensions: Callable[[], str | None],
 ) -> str | None:
-    """Why a run does not start from a checkpoint at this step of its way; None if it may.
+    """Why a run cannot start from a checkpoint at this step; None if it can.
 
     Parameters
     ----------
     head : Head
     science : mapping
-        Of the run.
+        The science of the run.
     step : int
     validation : collection of int
         Steps at which the run plans to measure validation.
@@ -80,7 +80,7 @@ def why_passed_over(
 
 
 def starts(outputs: Path, science: Mapping[str, Any]) -> Iterator[int]:
-    """Steps at which a run of some science finds a checkpoint to start from, the furthest first."""
+    """Steps with a checkpoint from which a run of some science can start, the furthest first."""
     validation = validation_steps(science_pieces(science), mixture_pieces(science).values())
     extensions = extensions_of(science)
     for step, path in candidates(outputs, science):
@@ -92,12 +92,12 @@ def starts(outputs: Path, science: Mapping[str, Any]) -> Iterator[int]:
 
 
 def starts_of(outputs: Path, spec: RunSpec) -> Iterator[int]:
-    """The same, of a run that is written down."""
+    """`starts` for a run with a run.json."""
     return starts(outputs, spec.science)
 
 
 def read_head(checkpoint: Path) -> Head | None:
-    """The head of a checkpoint; None if it is gone or cannot be read: the engine says why."""
+    """The head of a checkpoint; None if it is gone or unreadable, which the engine reports."""
     try:
         files = [checkpoint] if checkpoint.suffix == ".pt" else parts_of(checkpoint)
     except FileNotFoundError:
@@ -112,5 +112,5 @@ def read_head(checkpoint: Path) -> Head | None:
             frozenset(content["validation"]),
             str(content.get("extensions", "")),
         )
-    except (KeyError, TypeError, ValueError):  # of another format
+    except (KeyError, TypeError, ValueError):  # another format
         return None

@@ -12,7 +12,7 @@ from scalinglab import analysis
 from scalinglab.analysis.decisions.allocation import Allocation
 from scalinglab.analysis.decisions.approaches import Approaches, approaches_of_fit
 from scalinglab.analysis.decisions.cost_functions import COSTS, named_cost
-from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
+from scalinglab.analysis.decisions.off_optimum import outside_in_words, tokens_to_losses
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import option
@@ -83,6 +83,16 @@ class Allocated:
     tokens_to_losses: pd.DataFrame | None = None
     splits: pd.DataFrame | None = None
     approaches: Approaches | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to doubt in any of it, each sentence once."""
+        sentences = list(self.allocation.warnings)
+        for table in (self.cheapest, self.tokens_to_losses, self.splits):
+            sentences += [] if table is None else outside_in_words(self.fit, table)
+        if self.approaches is not None:
+            sentences += self.approaches.warnings  # the surface's among them, again
+        return list(dict.fromkeys(sentences))
 
 
 def allocate(

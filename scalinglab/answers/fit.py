@@ -103,4 +103,5 @@ def fit_table(
         priors=NO_PRIORS if options.priors == NO_PRIORS else {},
         **more,
     )
-    return source.calibrated(result) if options.widen else result
+    is_own_loss = result.columns.get("loss", "loss") == "loss"  # what earlier forecasts were of
+    return source.calibrated(result) if options.widen and is_own_loss else result

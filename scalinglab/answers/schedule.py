@@ -14,7 +14,7 @@ from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.schedule_search import BestSchedule
+    from scalinglab.analysis.decisions.best_schedule import BestSchedule
     from scalinglab.analysis.fitting.result import Result
 
 

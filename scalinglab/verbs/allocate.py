@@ -47,6 +47,7 @@ class AllocateResult:
             "splits": allocated.splits,
         }
         answer = facts_of_allocation(allocated.allocation)
+        answer["warnings"] = allocated.warnings
         answer["counted"] = allocated.fit.settings["counted"]
         answer |= {name: table for name, table in parts.items() if table is not None}
         if allocated.approaches is not None:
@@ -69,11 +70,9 @@ class AllocateResult:
         if allocated.splits is not None:
             screen.say("\nexcess loss of other splits")
             _table(screen, allocated.splits)
-        warnings = list(allocation.warnings)
         if allocated.approaches is not None:
             _show_approaches(screen, allocated.approaches)
-            warnings += allocated.approaches.warnings  # the surface's among them, again
-        for warning in dict.fromkeys(warnings):
+        for warning in allocated.warnings:
             screen.say(f"! {warning}", style="yellow")
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.notes import Note, add_note, notes_of
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -70,32 +69,31 @@ def run(options: NoteOptions, screen: Screen) -> Notes:
     no id. The report, scaling status and scaling logs show them, scaling sync brings them to wandb;
     in analysis.load they are the column notes. Without a text the notes are shown.
     """
-    folders = _folders(options)
     text = " ".join(options.text).strip()
     if options.text and not text:
         raise ConfigError("text is empty: say what is to be kept, in quotes")
-    if not text:
-        kept = {folder.run_id: notes_of(folder) for folder in folders}
-        return Notes({run_id: notes for run_id, notes in kept.items() if notes}, added=False)
-    return Notes({folder.run_id: [add_note(folder, text)] for folder in folders}, added=True)
-
-
-def _folders(options: NoteOptions) -> list[RunFolder]:
     if (options.run is None) == (options.study is None):
         raise ConfigError("name the run: run=ID, or study=NAME with runs=SELECTION")
     if options.study is not None:
-        runs = read_plan(options.outputs_path, options.study).runs
-        chosen = runs if options.runs is None else select(runs, options.runs)
-        return [run.folder for run in chosen]
+        study = LaunchedStudy(options.study, options.outputs_path, screen=screen)
+        notes = study.note(text, options.runs) if text else study.notes(options.runs)
+    else:
+        folder = _folder(options)
+        notes = {folder.run_id: [add_note(folder, text)] if text else notes_of(folder)}
+    return Notes({run_id: some for run_id, some in notes.items() if some}, added=bool(text))
+
+
+def _folder(options: NoteOptions) -> RunFolder:
+    """The folder of the one run that ``run=`` names."""
     if options.runs is not None:
         raise ConfigError(f"runs = {options.runs!r} is for study=NAME; run= names one run")
-    assert options.run is not None
+    start = options.run or ""
     ids = sorted(path.parent.name for path in options.outputs_path.glob("runs/*/run.json"))
-    begun = [run_id for run_id in ids if run_id.startswith(options.run)]
-    if len(begun) != 1 or not options.run:
-        said = f"is the beginning of {len(begun)} runs" if begun else "is the id of no run"
-        raise ConfigError(f"run = {options.run!r} {said} in {options.outputs_path}")
-    return [RunFolder(options.outputs_path / "runs" / begun[0])]
+    matching = [run_id for run_id in ids if run_id.startswith(start)]
+    if len(matching) != 1 or not start:
+        what = f"is the beginning of {len(matching)} runs" if matching else "is the id of no run"
+        raise ConfigError(f"run = {start!r} {what} in {options.outputs_path}")
+    return RunFolder(options.outputs_path / "runs" / matching[0])
 
 
 VERB = Verb(

@@ -16,7 +16,7 @@ COLUMNS = ("probe", "options", "asked", "found", "running", "failed", "error")
 
 
 def probe_status(outputs: Path, study: str) -> pd.DataFrame:
-    """One row a question that was asked of a study.
+    """One row per question that was asked of a study.
 
     Returns
     -------
@@ -45,7 +45,9 @@ def _row(question: Ask, outputs: Path) -> dict[str, Any]:
     asked = sum(len(folder.wanted) for folder in folders)
     return {
         "probe": question.probe,
-        "options": ", ".join(f"{k}={v}" for k, v in question.options.items() if v is not None),
+        "options": ", ".join(
+            f"{k}={v}" for k, v in question.options.items() if v not in (None, False)
+        ),
         "asked": asked,
         "found": asked - sum(len(missing) for _, missing in lacking),
         "running": running,

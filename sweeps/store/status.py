@@ -1,4 +1,4 @@
-"""The table of a study: one row a run, from its plan and its run folders."""
+"""The table of a study: one row per run, from its plan and its run folders."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COLUMNS = (
 def status(
     outputs: Path, name: str, finished: dict[str, dict[str, Any]] | None = None
 ) -> pd.DataFrame:
-    """One row a run of a study, in the order of its plan.
+    """One row per run of a study, in the order of its plan.
 
     Parameters
     ----------

@@ -147,7 +147,7 @@ def _lines(text: str) -> tuple[list[_Line], str]:
 
 
 def _separator(lines: list[_Line]) -> str:
-    """What stands between cells: what cuts the headings, and the rows as often."""
+    """The separator of cells: the character that splits headings and rows into as many cells."""
     best, most = ",", 1
     for separator in (",", "\t", ";", "|", _SPACES):
         counts = [len(_cells(line.text, separator)) for line in lines]

@@ -1,4 +1,4 @@
-"""Formats that are read: one file each, which says what it knows at sight and reads it."""
+"""The registry of formats: one file each, which recognises and reads its files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Console logs of Megatron, torchtitan and OLMo-core, known by their lines.
 
-Each program has lines of training and of validation, and lines that say the size of the model and
-of a batch. Colours of a terminal and what a launcher writes before a line do not count.
+Each program has lines for training and validation, and lines with the size of the model and of a
+batch. Colours of a terminal and prefixes that a launcher writes are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|[-+]?inf"
 
 @dataclass
 class TrainerLog:
-    """What a log says.
+    """The content of a log.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def read_trainer_log(lines: list[str]) -> TrainerLog | None:
 
 
 def _add(log: TrainerLog, number: int, row: Row) -> None:
-    """A row; what is logged of the step of the last one joins it."""
+    """Add a row; a row of the same step as the last one is joined to it."""
     last = log.rows[-1] if log.rows else None
     if last is not None and last["step"] == row["step"] and not set(last) & set(row) - {"step"}:
         last |= row

@@ -1,4 +1,4 @@
-"""Whether parts build the parameters that their descriptions say."""
+"""Whether parts build the parameters in their descriptions."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _ARITHMETIC: Mapping[str, Mapping[str, Any]] = {
 
 
 def disagreement(architecture: Architecture) -> str:
-    """The first parameter that is said otherwise than it is built, in words; empty if none.
+    """The first parameter that is built otherwise than described, in words; empty if none.
 
-    The network is built on the meta device, where tensors have no numbers: once for each, as the
-    runs of a study differ in seeds and rates far oftener.
+    The network is built on the meta device, where tensors have no numbers. It is built once for
+    each architecture, as the runs of a study differ mostly in seeds and rates.
     """
-    halves = tuple((type(p), _ARITHMETIC[p.slot][p.name]) for p in architecture.parts)
-    return _disagreement(json.dumps(architecture.science(), sort_keys=True), halves)
+    classes = tuple((type(p), _ARITHMETIC[p.slot][p.name]) for p in architecture.parts)
+    return _disagreement(json.dumps(architecture.science(), sort_keys=True), classes)
 
 
 @functools.lru_cache(maxsize=1024)
-def _disagreement(science: str, halves: tuple[Any, ...]) -> str:
-    """Of what a science names; `halves`: a cell of a notebook may have registered others since."""
+def _disagreement(science: str, classes: tuple[Any, ...]) -> str:
+    """See `disagreement`; `classes` are in the key, as a notebook may register a part again."""
     architecture = Architecture.from_science(json.loads(science))
     with torch.device("meta"):
         built = [(n, tuple(p.shape)) for n, p in Transformer(architecture).named_parameters()]
-    said = [(name, tuple(size)) for name, size in tensor_sizes(architecture).items()]
-    for place in range(max(len(said), len(built))):
-        one, other = (_at(place, tensors) for tensors in (said, built))
-        if one != other:
-            return f"tensors() says {one} where the module has {other}"
+    described = [(name, tuple(size)) for name, size in tensor_sizes(architecture).items()]
+    for place in range(max(len(described), len(built))):
+        tensor, built_tensor = _at(place, described), _at(place, built)
+        if tensor != built_tensor:
+            return f"tensors() says {tensor} where the module has {built_tensor}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What attention computes, seen at every call of torch's scaled dot product attention."""
+"""Logits and entropies of attention, from every call of torch's scaled dot product attention."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.overrides import TorchFunctionMode
 
 
 class AttentionCalls(TorchFunctionMode):
-    """Looks at every call of scaled dot product attention; the calls of a pass are the layers.
+    """Measures every call of scaled dot product attention; the calls of a pass are the layers.
 
     Attributes
     ----------
     logit_max : list of float
-        Largest size of the logits of each layer.
+        Largest absolute logit of each layer.
     entropy : list of float
-        Mean entropy of each layer's attention over that of even attention to all that is seen.
+        Mean entropy of each layer's attention over that of uniform attention to all visible tokens.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class AttentionCalls(TorchFunctionMode):
         self._layer, self._share = 0, 1.0
 
     def begin(self, share: float) -> None:
-        """A pass begins; of all that is looked at it is such a share."""
+        """Begin a pass over a share of all tokens that are measured."""
         self._layer, self._share = 0, share
 
     def __torch_function__(

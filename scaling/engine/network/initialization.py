@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from scalinglab.scaling.engine.network.module import module_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import Size, tensor_sizes
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import VECTORS, initial_deviations, role_of
 from scalinglab.scaling.model.part import Start
+from scalinglab.scaling.model.shape import Shape
 
 Weights = dict[str, Tensor]
 # Noise and identity of mimetic products, as the paper starts vision models.

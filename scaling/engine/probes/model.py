@@ -16,6 +16,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.loss import build_loss
 from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
+from scalinglab.scaling.engine.network.part import Stream
 from scalinglab.scaling.engine.steps.eager import (
     EVALUATION_BYTES,
     EVALUATION_TOKENS,
@@ -106,6 +107,15 @@ class Model:
                 f"run {self.spec.run_id}: its network has no list of blocks, which this probe reads"
             )
         return list(found.children())
+
+    def stream(self, out: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """What a block is given or gives, (B, T, D), as the head would be given it.
+
+        Several streams become one as at the end of the network.
+        """
+        residual = getattr(self.blocks[0], "attention_residual", None)
+        stream = stream_of(out)
+        return residual.end(stream) if isinstance(residual, Stream) else stream
 
     @torch.no_grad()
     def loss(self, windows_WT: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What the arithmetic of a probe is given: checkpoints as models, and the data to ask them about."""
+"""The input of a probe's arithmetic: checkpoints as models, and the data to evaluate them on."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Reading:
         return np.concatenate(list(own_sets(self.store_of(store, count), count, context).values()))
 
     def loss(self, model: Model) -> float:
-        """Loss on the run's own validation set, of several pools their mean, as training measures it."""
+        """Loss on the run's own validation set, as training measures it: of pools the mean."""
         tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
         own = own_sets(self.store, tokens, context).values()
         return sum(model.loss(windows) for windows in own) / len(own)

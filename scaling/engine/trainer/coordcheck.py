@@ -151,11 +151,12 @@ def _network(check: CoordinateCheck, name: str, axis: str, value: int) -> Networ
 
 
 def _module_network(model: ModuleConfig, name: str, base: int, value: int) -> Network:
-    """A network of anybody's at one width, its base at the first."""
+    """A network that somebody else wrote at one width, with its base at the first."""
     if not model.base_options:
         raise ConfigError(
-            "model.base_options is not set: it names the options that make model.target wider, as in "
-            "model.base_options.width=64; widths are values of the first, others go in proportion"
+            "model.base_options is not set: it names the options that make model.target wider, "
+            "as in model.base_options.width=64; widths are values of the first, others go in "
+            "proportion"
         )
     at = {width: _in_proportion(model.base_options, width) for width in (base, value)}
     scaled = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""From the runs of a pack to the engine that trains them."""
+"""The engine that trains the runs of a pack."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     python -m scalinglab.scaling.engine.trainer.rank_main <host> <port>
 
-Signals are for the worker that holds the claim, which asks rank 0 to save: a rank ignores them. It
-ends at once when its connection to the worker does.
+A rank ignores signals: the worker that holds the claim takes them and asks rank 0 to save. It ends
+at once when its connection to the worker does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     """Entry point of a rank."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    # Local children are told; tasks of srun know from SLURM.
+    # Children on this host have RANK from the worker; tasks of srun have their number from SLURM.
     rank = int(os.environ.get("RANK") or os.environ["SLURM_PROCID"])
     link = WorkerLink(arguments[0], int(arguments[1]), rank)
     facts: dict[str, int] = {}
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
             LentClaim(RunFolder(folder), number, i, link)
             for i, (folder, number) in enumerate(zip(work.folders, work.attempts, strict=True))
         ]
-        # Here: importing torch may fail, and the worker is told of it.
+        # Imported here, because importing torch may fail, and the worker has to learn of it.
         from scalinglab.scaling.engine.trainer.parallel import train_rank
 
         outcome = train_rank(rank, claims, work, lambda: link.stop, facts)

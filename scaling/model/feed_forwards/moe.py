@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, setting
-from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
+from scalinglab.scaling.model.architecture import GATED, Architecture
 from scalinglab.scaling.model.feed_forwards.mlp import KEPT_FLOATS
 from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size, divided
+from scalinglab.scaling.model.placements import Norms
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 
 BALANCES = ("loss", "bias", "none")
@@ -114,8 +115,8 @@ class MoE(FeedForward):
         if self.dispatch == "fixed":
             return ""
         return (
-            "model.feed_forward.dispatch = 'sorted': how many tokens an expert computes follows from "
-            "the tokens"
+            "model.feed_forward.dispatch = 'sorted': how many tokens an expert computes follows "
+            "from the tokens"
         )
 
     def expert_width(self, architecture: Architecture) -> int:

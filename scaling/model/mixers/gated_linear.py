@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import AT_LEAST_1, setting
-from scalinglab.scaling.model.architecture import Architecture, Norms
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.part import MIXERS, MapFlops, Mixer, Size, divided, norm_sizes
+from scalinglab.scaling.model.placements import Norms
 
 
 @MIXERS.register("gated_linear")
 @dataclass(frozen=True, kw_only=True)
 class GatedLinear(Mixer):
-    """Each head keeps a state that it reads by queries, as gated linear attention (arXiv 2312.06635).
+    """Each head reads a state by queries, as in gated linear attention (arXiv 2312.06635).
 
     S_t = a_t S_(t-1) + k_t v_t^T and y_t = q_t S_t, with one decay a_t a head and token, as in
     Mamba-2 (arXiv 2405.21060). Computed in chunks: products within one, and the state between
@@ -58,8 +59,8 @@ class GatedLinear(Mixer):
         if architecture.head_gains or architecture.value_norm:
             raise ConfigError(
                 f"model.placement = {architecture.placement!r} clashes with model.mixer.name = "
-                f"{self.name!r}: it places gains or norms on the values of softmax attention; allowed "
-                "are the other placements"
+                f"{self.name!r}: it places gains or norms on the values of softmax attention; "
+                "allowed are the other placements"
             )
 
     def key_width(self, architecture: Architecture) -> int:
@@ -67,7 +68,7 @@ class GatedLinear(Mixer):
         return divided(architecture.shape.head_dim, 2)
 
     def map_flops(self, architecture: Architecture) -> MapFlops:
-        """Scores and values within chunks, of which half is seen, and what states are made and read."""
+        """Scores and values within chunks, half of them seen, and the states, made and read."""
         shape = architecture.shape
         T, heads, value, key = (
             shape.context,
@@ -82,7 +83,7 @@ class GatedLinear(Mixer):
         return MapFlops(seen=within // 2 + states, whole=within + states)
 
     def kept_floats(self, architecture: Architecture) -> float:
-        """See ``Branch.kept_floats``: scores with their decays, gate, states, beyond attention's."""
+        """See ``Branch.kept_floats``: scores with their decays, the gate, and the states."""
         shape = architecture.shape
         chunk = min(self.chunk, shape.context)
         state = shape.width * self.key_width(architecture) / chunk

@@ -49,8 +49,8 @@ class Hyper(Residual):
         """See ``Part.check``."""
         if architecture.parallel:
             raise ConfigError(
-                "model.residual.name = 'hyper' clashes with model.placement = 'parallel': its second "
-                "branch reads no stream; allowed are the other placements"
+                "model.residual.name = 'hyper' clashes with model.placement = 'parallel': its "
+                "second branch reads no stream; allowed are the other placements"
             )
 
     def idle_weights(self, architecture: Architecture) -> int:

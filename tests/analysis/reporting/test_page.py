@@ -25,6 +25,14 @@ def test_numbers_of_one_size_have_equal_decimals(values: list, texts: list[str])
     assert [f'<td class="number">{text}</td>' in html for text in texts] == [True] * len(texts)
 
 
+def test_relative_differences_are_percent() -> None:
+    table = pd.DataFrame({"effect": [0.00308], "effect_lower": [-0.0038], "least": [0.019]})
+    html = page("", "", [], [], [Section(tables=[table])], "")
+    assert [
+        f'<td class="number">{text}</td>' in html for text in ("+0.31%", "-0.38%", "1.90%")
+    ] == [True] * 3
+
+
 def test_no_text_anywhere_in_a_page_is_markup() -> None:
     script = "<script>alert('&')</script>"
     section = Section(

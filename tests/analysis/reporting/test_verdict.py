@@ -15,9 +15,9 @@ from scalinglab.analysis.reporting.verdict import (
     Verdict,
     check_kind,
     give_verdict,
-    study_runs,
 )
 from scalinglab.analysis.reporting.write_verdict import facts_of_verdict, write_verdict
+from scalinglab.analysis.tables.judged_runs import study_runs
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.records.atomic import read_json, write_json

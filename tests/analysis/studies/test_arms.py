@@ -34,7 +34,7 @@ def test_a_known_effect_is_found_under_each_count() -> None:
     active, total = found.loc["n_active"], found.loc["n_total"]
     assert (active["sizes"], active["verdict"]) == (3, "lower loss")
     # The gain, and that of the router's weights, which count as active ones.
-    assert active["lower"] < -0.05 < active["upper"]
+    assert active["effect_lower"] < -0.05 < active["effect_upper"]
     # At three times the parameters the dense law falls by 3^-0.1 = 10 %: more than experts do.
     assert total["verdict"] == "higher loss"
     assert total["effect"] == pytest.approx(0.95 * 3**0.1 - 1, abs=0.003)

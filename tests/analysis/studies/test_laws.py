@@ -173,8 +173,9 @@ def test_schedules_to_fit_and_to_predict_must_be_there(fitted, message) -> None:
 
 def ladder() -> pd.DataFrame:
     """A law in n_matmul without noise: under C = 6 N D with that N, a = beta / (alpha + beta)."""
-    from scalinglab.scaling.model.architecture import Architecture, Shape
+    from scalinglab.scaling.model.architecture import Architecture
     from scalinglab.scaling.model.flops import CONVENTIONS, flop_parts
+    from scalinglab.scaling.model.shape import Shape
 
     rows = []
     for width in (64, 96, 128, 192, 256, 384):

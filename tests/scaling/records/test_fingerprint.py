@@ -83,7 +83,7 @@ def test_what_makes_the_numbers_is_found_by_its_imports():
     listed = """architecture module counts part attention mlp layers
         parametrization transformer initialization step_options loss cross_entropy
         rmsnorm layernorm none dense add
-        stacked eager captured compiled owned_tensors sharded pieces shares order pools store manifest excerpt selection adafactor adamp adamw lion
+        stacked eager captured compiled owned_tensors sharded pieces shares order pools store manifest excerpt selection chosen_documents engine adafactor adamp adamw lion
         matrices muon nadamw normalized optimizer schedule_free sgd soap"""
     others = {"arithmetic.py", "dropout.py", "reduction.py", "rehearsal.py"}
     assert found - {f"{name}.py" for name in listed.split()} == others

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.feed_forwards.moe import MoE
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.run.engine_choice import COMPILED_FROM, choose_engine
 
 NETWORK = Architecture(Shape(depth=1, width=16, heads=2, mlp_width=64, context=16, vocab=8))

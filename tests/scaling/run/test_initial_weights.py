@@ -11,7 +11,8 @@ from scalinglab.scaling.config import InitFromConfig
 from scalinglab.scaling.engine.export.form import FORMS
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.records.initial_weights import InitialWeights
 from scalinglab.scaling.run.initial_weights import WeightFiles, match, matched, sizes_of
 

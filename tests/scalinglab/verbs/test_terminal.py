@@ -36,6 +36,7 @@ COMMANDS = (
     "status",
     "status study=tiny why=true",
     "logs study=tiny runs=done",
+    "note study=tiny runs=done remember",
     "cancel study=tiny",
     "train model.depth=1 model.width=8 model.head_dim=8 model.context=16 data=markov"
     " data.options={vocab:8,successors:4,tokens:20001,validation_tokens:1025}"

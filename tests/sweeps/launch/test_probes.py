@@ -230,7 +230,7 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     why = next(filter(None, found.left.values()))
     assert found.code == 1 and why.startswith("ValueError: no; File") and "mine.py" in why
     (row,) = probe_status(person / "outputs", "probed").to_dict("records")
-    assert (row["asked"], row["found"], row["failed"]) == (4, 0, 4) and "no" in row["error"]
+    assert (row["asked"], row["found"]) == (4, 0) and row["failed"] and "no" in row["error"]
     (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
     study = opened("extend=[mine.py]")
     assert study.probe(probe="slow", options={"seconds": 1.5}, withdraw=True).questions == []

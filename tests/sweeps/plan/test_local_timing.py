@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.sweeps.plan import local_timing
 
 

@@ -1,8 +1,8 @@
-"""Linear attention whose states decay by a share that each token gives: linear in the context.
+"""Linear attention whose states decay by a factor that each token sets.
 
-Within a chunk it is attention without a softmax, by products of what decays between two tokens; from
-chunk to chunk a state is carried. Shapes stand in names: C tokens of a chunk, K width of a head's
-keys, V of its values.
+Within a chunk it is attention without a softmax, with scores that decay between two tokens; from
+chunk to chunk a state is carried. Letters in names are sizes: C tokens of a chunk, K the width of a
+head's keys, V that of its values.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from scalinglab.scaling.engine.network.part import MIXED_BY, linear, norm
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.mixers.gated_linear import GatedLinear as Description
 
-MEMORY = 16  # sigmoids of decays to the power of one over this, as in the paper: most is kept
+MEMORY = 16  # decays are sigmoids to the power 1 / 16, so close to 1, as in the paper
 
 
 @MIXED_BY.register("gated_linear")
 class GatedLinear(nn.Module):
-    """What a state of each head gives to the query of each token."""
+    """The answers of each head's state to the queries of tokens."""
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        shape, own = architecture.shape, architecture.mixer
-        assert isinstance(own, Description)  # found by the same name
-        self.heads, self.chunk = shape.heads, own.chunk
-        key = own.key_width(architecture)
-        self.query = linear(architecture, own, "query")
-        self.key = linear(architecture, own, "key")
-        self.value = linear(architecture, own, "value")
-        self.decay = linear(architecture, own, "decay")
-        self.gate = linear(architecture, own, "gate")
-        self.out = linear(architecture, own, "out")
+        shape, mixer = architecture.shape, architecture.mixer
+        assert isinstance(mixer, Description)  # found by the same name
+        self.heads, self.chunk = shape.heads, mixer.chunk
+        key = mixer.key_width(architecture)
+        self.query = linear(architecture, mixer, "query")
+        self.key = linear(architecture, mixer, "key")
+        self.value = linear(architecture, mixer, "value")
+        self.decay = linear(architecture, mixer, "decay")
+        self.gate = linear(architecture, mixer, "gate")
+        self.out = linear(architecture, mixer, "out")
         self.query_norm = RMSNorm(key) if architecture.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(key) if architecture.qk_norm else nn.Identity()
         self.state_norm = RMSNorm(shape.head_dim)
         self.inner_norm = norm(architecture, architecture.norms(layer)[0].inner)
 
     def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-        """What it adds to the residual stream; decays tell of positions, and nothing is rotated."""
+        """Its addition to the stream; decays encode positions, so nothing is rotated."""
         q_BHTK = self.query_norm(self._by_head(self.query(x_BTD)))
         k_BHTK = self.key_norm(self._by_head(self.key(x_BTD)))
         v_BHTV = self._by_head(self.value(x_BTD))
@@ -58,25 +58,25 @@ class GatedLinear(nn.Module):
     def _read(
         self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, log_decay_BHT: Tensor
     ) -> Tensor:
-        """What states give to queries, chunk after chunk."""
-        made, state = [], None  # (B, H, K, V)
+        """The answers of states to queries, chunk after chunk."""
+        answers, state = [], None  # state: (B, H, K, V)
         q_BHTK = q_BHTK / math.sqrt(q_BHTK.shape[-1])
         T, size = q_BHTK.shape[-2], self.chunk
         for start in range(0, T, size):
             place = slice(start, start + size)
             q, k, v = (x[..., place, :] for x in (q_BHTK, k_BHTK, v_BHTV))
-            kept_BHC = log_decay_BHT[..., place].cumsum(-1)  # from the chunk's beginning
-            C = kept_BHC.shape[-1]
+            log_kept_BHC = log_decay_BHT[..., place].cumsum(-1)  # since the chunk's beginning
+            C = log_kept_BHC.shape[-1]
             later = torch.ones(C, C, dtype=torch.bool, device=q.device).triu(1)
-            between = kept_BHC[..., :, None] - kept_BHC[..., None, :]
+            between = log_kept_BHC[..., :, None] - log_kept_BHC[..., None, :]
             between = between.masked_fill(later, -math.inf).exp()
             y = (q @ k.mT * between) @ v.to(between.dtype)
             if state is not None:
-                y = y + (q * kept_BHC[..., None].exp()) @ state
+                y = y + (q * log_kept_BHC[..., None].exp()) @ state
             if start + size < T:
-                left_BHC = (kept_BHC[..., -1:] - kept_BHC).exp()  # to the chunk's end
+                left_BHC = (log_kept_BHC[..., -1:] - log_kept_BHC).exp()  # at the chunk's end
                 added = (k * left_BHC[..., None]).mT @ v.to(left_BHC.dtype)
-                whole = kept_BHC[..., -1, None, None].exp()
-                state = added if state is None else state * whole + added
-            made.append(y)
-        return torch.cat(made, -2)
+                kept = log_kept_BHC[..., -1, None, None].exp()
+                state = added if state is None else state * kept + added
+            answers.append(y)
+        return torch.cat(answers, -2)

@@ -1,6 +1,6 @@
 """Several streams, which every branch reads, mixes and writes by weights of its own.
 
-Shapes stand in names: N streams that are read, M streams that are made of them.
+Letters in names are sizes: N streams that are read, M streams that are written.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ class Router(nn.Module):
 
 @ADDED_BY.register("hyper")
 class Hyper(Stream):
-    """Streams (B, T, N, D): what a branch is given, and what it leaves."""
+    """Streams (B, T, N, D): what a branch reads, and what it leaves behind."""
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__(architecture, layer)
-        own = architecture.residual_part
-        assert isinstance(own, Description)  # found by the same name
-        n = self.streams = own.streams
+        residual = architecture.residual_part
+        assert isinstance(residual, Description)  # found by the same name
+        n = self.streams = residual.streams
         self.first = nn.Buffer(torch.zeros(n, device="cpu"), persistent=False)
         self.mix_bias = nn.Parameter(torch.zeros(n * n))
         self.read_bias = nn.Parameter(torch.zeros(n))
         self.write_gain = nn.Parameter(torch.ones(n))
-        if own.dynamic:
+        if residual.dynamic:
             self.scale_gain = nn.Parameter(torch.full((2,), START_OF_SCALES))
             self.router = Router(n + 2, architecture.shape.width)
-        self.dynamic = own.dynamic
+        self.dynamic = residual.dynamic
 
     def take_number(self, branch: int) -> None:
-        """See ``Stream.take_number``: the stream that it reads at the beginning."""
+        """See ``Stream.take_number``: it chooses the stream that the branch reads at first."""
         self.first[branch % self.streams] = 1.0
 
     def begin(self, x_BTD: Tensor) -> Tensor:
@@ -66,15 +66,15 @@ class Hyper(Stream):
         if self.dynamic:
             mixed = mixed + self.scale_gain[0] * self._of_tokens(stream, 0, n)
             write = write + self.scale_gain[1] * self._of_tokens(stream, n + 1, n + 2)[..., 0]
-        kept = stream + torch.einsum("...nm,...nd->...md", mixed, stream)
+        mixed_streams = stream + torch.einsum("...nm,...nd->...md", mixed, stream)
         added = branch_BTD[..., None, :] * write[..., None]
-        return times(kept, self.stream_multiplier) + times(added, self.branch_multiplier)
+        return times(mixed_streams, self.stream_multiplier) + times(added, self.branch_multiplier)
 
     def end(self, stream: Tensor) -> Tensor:
-        """Their mean: up to the norm before the head the paper's sum."""
+        """Their mean, which the norm before the head makes equal to the paper's sum."""
         return stream.mean(-2)
 
     def _of_tokens(self, stream: Tensor, first: int, last: int) -> Tensor:
-        """What the router makes of each stream, (B, T, N, rows)."""
+        """The router's output for each stream, (B, T, N, rows)."""
         normed = F.rms_norm(stream, stream.shape[-1:], eps=1e-6)
         return F.linear(normed, self.router.weight[first:last]).tanh()

@@ -10,7 +10,7 @@ from scalinglab.scaling.probes.kinds.attention import Attention
 
 @PROBED_BY.register("attention")
 def attention(probe: Attention, reading: Reading) -> dict[str, float]:
-    """``logit_max.<layer>``, ``entropy.<layer>``; the largest logit of all, and the lowest entropy."""
+    """``logit_max.<layer>``, ``entropy.<layer>``; of all, the largest and the lowest."""
     model, calls = reading.model(), AttentionCalls()
     windows = reading.windows()[: probe.windows]
     for window in windows:

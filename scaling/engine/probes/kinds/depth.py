@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ from scalinglab.scaling.probes.kinds.depth import POSITIONS, Depth
 
 @PROBED_BY.register("depth")
 def depth(probe: Depth, reading: Reading) -> dict[str, float]:
-    """``rise.<layers removed>.<the first>`` and ``angle`` of the same, or ``rise.<layers>.<strategy>``.
+    """``rise.<layers removed>.<the first>``, or ``rise.<layers removed>.<strategy>``.
 
-    Also ``least.<layers removed>``, the least rise, and ``contribution.<layer>``.
+    Also ``angle.<layers removed>.<the first>`` of the same layers, ``least.<layers removed>``, the
+    least rise, and ``contribution.<layer>``.
     """
     model, windows = reading.model(), reading.windows()[:ANGLE_WINDOWS]
     whole = reading.loss(model)
@@ -32,7 +33,9 @@ def depth(probe: Depth, reading: Reading) -> dict[str, float]:
     angles = angular_distances(model, windows) if probe.do == POSITIONS else {}
     for count in range(1, min(probe.most, layers - 1) + 1):
         if probe.do == POSITIONS:
-            places = {str(i): range(i, i + count) for i in range(layers - count + 1)}
+            places: Mapping[str, Iterable[int]] = {
+                str(i): range(i, i + count) for i in range(layers - count + 1)
+            }
             numbers |= {f"angle.{count}.{i}": float(a) for i, a in enumerate(angles[count])}
         else:
             places = strategies(layers, count)
@@ -66,9 +69,9 @@ def contributions(model: Model, windows: np.ndarray) -> list[float]:
     """Norm of what each block adds over that of the stream before it, the mean over all tokens."""
     ratios: list[list[float]] = [[] for _ in model.blocks]
 
-    def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
-        before = given[0].double()
-        added = stream_of(out).double() - before
+    def keep(place: int, inputs: tuple[Any, ...], output: Any) -> None:
+        before = inputs[0].double()
+        added = stream_of(output).double() - before
         ratios[place].append(float((added.norm(dim=-1) / before.norm(dim=-1)).mean()))
 
     with hooked(model.blocks, keep):

@@ -18,8 +18,8 @@ def effective_rank(probe: EffectiveRank, reading: Reading) -> dict[str, float]:
     model = reading.model()
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
 
-    def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
-        streams[place].append(stream_of(out).detach().double().flatten(0, -2).cpu())
+    def keep(place: int, inputs: tuple[Any, ...], output: Any) -> None:
+        streams[place].append(stream_of(output).detach().double().flatten(0, -2).cpu())
 
     with hooked(model.blocks, keep):
         for _ in model.logits(reading.windows()[: probe.windows]):

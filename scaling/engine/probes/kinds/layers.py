@@ -21,7 +21,7 @@ ANGLE_WINDOWS = 8  # of the validation set, for the angles
 
 @PROBED_BY.register("layers")
 def layers(probe: Layers, reading: Reading) -> dict[str, float]:
-    """``rise.<layer>`` of the loss, the least and the mean; with ``remove`` also where and the angle."""
+    """``rise.<layer>`` of the loss, least and mean; with ``remove`` also the angles."""
     model = reading.model()
     whole = reading.loss(model)
     depth = len(model.blocks)
@@ -90,8 +90,8 @@ def angular_distances(model: Model, windows: np.ndarray) -> dict[int, np.ndarray
 
     def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
         if place == 0:
-            streams[0].append(given[0][..., -1, :].double().cpu())
-        streams[place + 1].append(stream_of(out)[..., -1, :].double().cpu())
+            streams[0].append(model.stream(given[0])[..., -1, :].double().cpu())
+        streams[place + 1].append(model.stream(out)[..., -1, :].double().cpu())
 
     with hooked(model.blocks, keep):
         for _ in model.logits(windows):

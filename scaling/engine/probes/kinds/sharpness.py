@@ -16,11 +16,15 @@ from scalinglab.scaling.engine.probes.model import Model
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.sharpness import Sharpness
 
+_NOTHING = 1e-12  # of the largest eigenvalue: the vectors before span all that there is
 Product = Callable[[Tensor], Tensor]
 
 
 class Extremes(NamedTuple):
-    """Extreme eigenvalues of a symmetric matrix, and how far off the largest may be."""
+    """Extreme eigenvalues of a symmetric matrix, approached from within.
+
+    Some eigenvalue lies within `error` of `largest`.
+    """
 
     largest: float
     smallest: float
@@ -29,7 +33,7 @@ class Extremes(NamedTuple):
 
 @PROBED_BY.register("sharpness")
 def sharpness(probe: Sharpness, reading: Reading) -> dict[str, float]:
-    """``largest``, ``smallest``, and the ``error`` of the largest: no eigenvalue is farther off it."""
+    """``largest``, ``smallest``, and the ``error`` of the largest: an eigenvalue lies within it."""
     model = reading.model()
     tokens = torch.from_numpy(reading.next_batch()[: probe.sequences].copy())
     with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
@@ -40,8 +44,8 @@ def sharpness(probe: Sharpness, reading: Reading) -> dict[str, float]:
             return product(vector)
 
         with matrix_products("fp32"):
-            found = extremes(checked, size, probe.steps, probe.tolerance, probe.seed)
-    return found._asdict()
+            ends = extremes(checked, size, probe.steps, probe.tolerance, probe.seed)
+    return ends._asdict()
 
 
 def hessian_product(model: Model, tokens_BT: Tensor) -> tuple[Product, int]:
@@ -92,7 +96,7 @@ def extremes(product: Product, size: int, steps: int, tolerance: float, seed: in
     basis = [vector / vector.norm()]
     diagonal: list[float] = []
     beside: list[float] = []
-    found = Extremes(0.0, 0.0, float("inf"))
+    ends = Extremes(0.0, 0.0, float("inf"))
     for _ in range(min(steps, size)):
         after = product(basis[-1]).double()
         diagonal.append(float(after @ basis[-1]))
@@ -102,12 +106,12 @@ def extremes(product: Product, size: int, steps: int, tolerance: float, seed: in
         length = float(after.norm())
         values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, beside))
         error = length * abs(float(vectors[-1, -1]))
-        found = Extremes(float(values[-1]), float(values[0]), error)
-        if error <= tolerance * abs(found.largest) or length == 0:
+        ends = Extremes(float(values[-1]), float(values[0]), error)
+        if error <= tolerance * abs(ends.largest) or length <= _NOTHING * abs(ends.largest):
             break
         beside.append(length)
         basis.append(after / length)
-    return found
+    return ends
 
 
 def _tridiagonal(diagonal: list[float], beside: list[float]) -> Tensor:

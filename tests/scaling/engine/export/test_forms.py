@@ -14,10 +14,12 @@ from scalinglab.scaling.engine.export.modeling_scaling_laboratory import (
 )
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.model.architecture import PLACEMENTS, Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.feed_forwards.low_rank import LowRank
 from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.mixers.attention import Attention
+from scalinglab.scaling.model.placements import PLACEMENTS
+from scalinglab.scaling.model.shape import Shape
 
 SHAPE = Shape(depth=2, width=24, heads=4, mlp_width=32, context=12, vocab=20)
 TOKENS = torch.arange(24).view(2, 12) * 7 % 20

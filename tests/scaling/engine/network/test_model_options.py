@@ -26,7 +26,6 @@ from scalinglab.scaling.model.architecture import (
     INITS,
     NORM_SCALES,
     PARAMETRIZATIONS,
-    PLACEMENTS,
     Architecture,
     NetworkOptions,
 )
@@ -35,6 +34,7 @@ from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
 from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.part import LINEARS, NORMS, RESIDUALS, SLOTS
+from scalinglab.scaling.model.placements import PLACEMENTS
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim

@@ -254,8 +254,10 @@ def test_windows_of_pools_come_by_turns_and_those_of_one_source_as_they_are() ->
     assert np.array_equal(_by_turns(windows, 1), windows)
 
 
-def test_a_linear_probe_gives_each_layer_and_the_same_again(trained) -> None:
-    folder = trained()
+@pytest.mark.parametrize("residual", ["add", {"name": "hyper", "streams": 3}])
+def test_a_linear_probe_gives_each_layer_and_the_same_again(trained, residual) -> None:
+    """Of several streams it is given what the head would be given."""
+    folder = trained({"model.residual": residual})
     first = asked(folder, "linear", {"property": "seen"})
     layers = folder.spec().shape.depth
     assert first == asked(folder, "linear", {"property": "seen"})

@@ -12,7 +12,8 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.measurements import MEASURED_BY, Subject, measure, noise_scale
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.measurements import MEASUREMENTS, Measurement
 
