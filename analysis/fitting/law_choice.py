@@ -30,6 +30,7 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.laws.law import Columns
+from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
@@ -218,7 +219,8 @@ def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> lis
         except UserError as error:
             refused.append(error)
     if not fits:
-        raise refused[0]
+        # Of laws that more points would carry a report shows the runs: one such law is enough.
+        raise next((error for error in refused if isinstance(error, TooFewPoints)), refused[0])
     with_intervals = [fit for fit in fits if not reason_to_withhold(fit.freedom)]
     return with_intervals or fits
 

@@ -27,7 +27,7 @@ from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
-from scalinglab.scaling.records.recipe import recipe
+from scalinglab.scaling.records.recipe import DEFAULT_WARMUP, recipe
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
@@ -173,7 +173,7 @@ def kind_of(science: Mapping[str, Any], config: Mapping[str, Any], shape: Mappin
     """The recipe of a run without its learning rate, as text; arguments as of `recipe`."""
     common = recipe(science, config, shape)
     optimizer = {k: v for k, v in common["optimizer"].items() if k != "lr"}
-    common = {k: v for k, v in common.items() if k != _LR}
+    common = {k: v for k, v in common.items() if k not in (_LR, DEFAULT_WARMUP)}
     return canonical_json(common | {"optimizer": optimizer})
 
 

@@ -20,7 +20,7 @@ _RUNGS = {
 }
 _OWN = "model.options"  # whole numbers in the options of a person's own network are sizes
 # Whether the warm-up has its default length: a tenth of a short run, rounded.
-_DEFAULT_WARMUP = "a default warm-up"
+DEFAULT_WARMUP = "a default warm-up"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
@@ -70,7 +70,7 @@ def recipe(
         schedule.pop("warmup_tokens", None)
     default = default_warmup(science["steps"], science["batch"] * shape["context"])
     return common | {
-        _DEFAULT_WARMUP: schedule.get("warmup_tokens") in (default, WARMUP_TOKENS),
+        DEFAULT_WARMUP: schedule.get("warmup_tokens") in (default, WARMUP_TOKENS),
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         **_proportions(shape),
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
@@ -118,7 +118,7 @@ def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
 
 def _with_one_warmup(recipes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The recipes without what a default of all of them makes of a warm-up."""
-    alike = [{k: v for k, v in one.items() if k != _DEFAULT_WARMUP} for one in recipes]
-    if not all(one.get(_DEFAULT_WARMUP) for one in recipes):
+    alike = [{k: v for k, v in one.items() if k != DEFAULT_WARMUP} for one in recipes]
+    if not all(one.get(DEFAULT_WARMUP) for one in recipes):
         return alike
     return [one | {"schedule": without(one["schedule"], ["warmup_tokens"])} for one in alike]

@@ -10,6 +10,7 @@ from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.report import AnswerOptions, answer, facts, write_page
+from scalinglab.changed_answer import changed_answer
 from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.source import StudyOptions
@@ -34,6 +35,7 @@ class Report:
     answer: Answer | RunsWithoutLaw | Verdict
     page: Path | None
     unwritten: Unwritten | None = None
+    changed: str = ""
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -48,6 +50,8 @@ class Report:
             _show_runs(screen, self.answer)
         else:
             _show_verdict(screen, self.answer)
+        if self.changed:
+            screen.say(f"\n! {self.changed}", style="yellow")
         if self.page is not None:
             screen.say(f"\nreport: {self.page}")
 
@@ -63,10 +67,11 @@ def run(options: ReportOptions, screen: Screen) -> Report:
     """
     check_destination("to", options.to, "report")
     result = answer(options.source, options)
+    changed = changed_answer(options.outputs_path, options.study)
     try:
-        return Report(result, write_page(result, options.to))
+        return Report(result, write_page(result, options.to), changed=changed)
     except OSError as error:
-        return Report(result, None, error)
+        return Report(result, None, error, changed)
 
 
 def _show_runs(screen: Screen, study: RunsWithoutLaw) -> None:
