@@ -340,7 +340,7 @@ def _within(
         return ahead
     most = np.array([caps[pool] for pool in pools])
     shares = ahead[[f"{SHARE}{pool}" for pool in pools]].to_numpy(float)
-    return ahead[(shares <= most + _ROUNDING).all(axis=1)]
+    return ahead[np.all(shares <= most + _ROUNDING, axis=1).tolist()]
 
 
 def _regret(

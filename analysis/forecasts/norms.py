@@ -222,8 +222,8 @@ def norm_warnings(predicted: pd.DataFrame) -> list[str]:
     for name, rows in predicted[predicted["trouble"] != ""].groupby("norm", sort=False):
         expected = rows[rows["trouble"] == "expected"]
         of = expected if len(expected) else rows
-        far = np.abs(np.log(of["value"] / of["limit"]))
-        row = of.loc[far.idxmax() if len(expected) else far.idxmin()]
+        distances = np.abs(np.log((of["value"] / of["limit"]).to_numpy(float)))
+        row = of.iloc[distances.argmax() if len(expected) else distances.argmin()]
         verb = "is expected to be" if len(expected) else "may reach its limit: it is expected to be"
         sentences.append(
             f"{name} of {len(of)} planned run{'s' * (len(of) != 1)} {verb} "

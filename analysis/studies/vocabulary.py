@@ -159,9 +159,12 @@ def _log_bits(points: pd.DataFrame, vocab: int, width: int, C: float) -> np.ndar
     """Log bits per byte of each seed at so many FLOPs; NaN of a seed without a length beside it."""
     cell = points[(points["vocab"] == vocab) & (points["width"] == width)]
     seeds = sorted(points["seed"].unique())
-    table = np.log(cell.pivot_table("bpb", "C", "seed").reindex(columns=seeds))
-    at, logs = np.log(C), np.log(table.index.to_numpy())
-    return np.array([np.interp(at, logs, table[seed], left=np.nan) for seed in seeds])
+    table = cell.pivot_table("bpb", "C", "seed").reindex(columns=seeds)
+    log_bits = np.log(table.to_numpy(float))
+    log_budgets = np.log(table.index.to_numpy(float))
+    return np.array(
+        [np.interp(np.log(C), log_budgets, of_seed, left=np.nan) for of_seed in log_bits.T]
+    )
 
 
 def _figure(points: pd.DataFrame) -> Figure:
@@ -179,7 +182,7 @@ def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:
     """The vocabulary of the lowest loss for each size, at the largest budget that all had."""
     grid = np.geomspace(points["vocab"].min(), points["vocab"].max(), _GRID)
     rows, budgets = [], _budgets(points)
-    for width, N in points.groupby(["width", "n_block"]).groups:
+    for width, N in points[["width", "n_block"]].drop_duplicates().sort_values("width").to_numpy():
         C = budgets[width]
         sizes = pd.DataFrame({"N": N, "N_vocab": grid * width, "D": C / (6 * (N + grid * width))})
         losses = result.law.predict(result.params_and_draws(), result.law.read(sizes))

@@ -140,8 +140,8 @@ def seed_scatter(
         runs.groupby(by).ngroup().fillna(-1).to_numpy(int)
     )  # -1: lacks a column, repeats nothing
     far, left = _without_far(values, cells, runs.index, errors)
-    scaled, cells = pd.Series(values[left]), pd.Series(cells[left])
-    groups = scaled.groupby(cells.where(cells >= 0))
+    scaled, cell_of = pd.Series(values[left]), pd.Series(cells[left])
+    groups = scaled.groupby(cell_of.where(cell_of >= 0))
     sizes = groups.size()
     spare = int((sizes - 1).sum())
     if spare < 1:
