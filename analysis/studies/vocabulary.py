@@ -141,9 +141,13 @@ def _at_equal_flops(points: pd.DataFrame, noise: float) -> tuple[list[str], pd.D
             below = "" if pair.resolved else f" (the least that is detected: {pair.least:.2%})"
             sentences.append(f"{vocab:,} {pair.verdict}{below}, {pair.told()}")
     at = ", ".join(f"{C:.3g} at width {width:,}" for width, C in budgets.items())
+    ends = {
+        min(tables): ", the smallest that was tried,",
+        max(tables): ", the largest that was tried,",
+    }
     return [
-        f"At equal FLOPs ({at}) the vocabulary of {least:,} has the fewest bits per byte; beside"
-        f" it {'; '.join(sentences)}."
+        f"At equal FLOPs ({at}) the vocabulary of {least:,}{ends.get(least, '')} has the fewest"
+        f" bits per byte; beside it {'; '.join(sentences)}."
     ], pd.DataFrame(rows)
 
 

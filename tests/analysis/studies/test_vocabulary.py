@@ -80,6 +80,8 @@ def test_vocabularies_compare_at_equal_flops_by_bits_per_byte():
     assert list(table["verdict"]) == ["higher loss", "", "higher loss"]
     rough = judge(runs, resamples=0, design=Design("vocab", 3, 3, 2, (1, 1), 0.1))
     assert "512 not resolved (the least that is detected: 24" in rough.sentences[0]
+    rising = judge(runs.assign(bpb=runs["vocab"] ** 0.1), resamples=0)
+    assert "the vocabulary of 512, the smallest that was tried, has" in rising.sentences[0]
     longer = runs[(runs["vocab"] < 8192) | (runs["D"] > 1e7)]
     assert "nothing compares at equal FLOPs" in judge(longer, resamples=0).sentences[0]
 
