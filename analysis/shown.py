@@ -1,7 +1,7 @@
-"""What notebooks and papers show of an answer: a page of HTML, a figure, a table in LaTeX.
+"""Answers in notebooks and papers: as HTML, as a figure, as tables in LaTeX.
 
-An answer says what there is of it (`Overview`); a figure is found by its name, as figures are drawn
-from answers and no answer may lean on them.
+An answer gives its tables and sentences (`Overview`). A figure is found by its name: figures are
+drawn from answers, so answers must not import them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
+from scalinglab.analysis.tables.powers import in_powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,12 +59,14 @@ class Shown(ABC):
         parts = [f"<p><b>{escape(page.title)}</b></p>"]
         for caption, table in page.tables.items():
             parts.append(f"<p>{escape(caption)}</p>" if caption else "")
-            parts.append(with_intervals(table.head(_ROWS)).to_html(index=False, border=0))
+            cells = with_intervals(table.head(_ROWS)).map(lambda cell: in_powers(str(cell)))
+            parts.append(cells.to_html(index=False, border=0))
             if len(table) > _ROWS:
                 parts.append(f"<p>and {len(table) - _ROWS:,} more rows</p>")
-        parts += [f"<p>{escape(sentence)}</p>" for sentence in page.sentences]
+        parts += [f"<p>{escape(in_powers(sentence))}</p>" for sentence in page.sentences]
         if page.warnings:
-            parts.append(f"<ul>{''.join(f'<li>{escape(w)}</li>' for w in page.warnings)}</ul>")
+            items = "".join(f"<li>{escape(in_powers(w))}</li>" for w in page.warnings)
+            parts.append(f"<ul>{items}</ul>")
         return "".join(parts)
 
     def to_latex(self) -> str:

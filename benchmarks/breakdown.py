@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from scalinglab.scaling.engine.steps.eager import Engine
+from scalinglab.scaling.engine.steps.engine import Engine
 
 # By what stands in a kernel's name, on GPUs and CPUs; the first that fits counts.
 KINDS = {

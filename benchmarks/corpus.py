@@ -19,7 +19,7 @@ import numpy as np
 CHILD = r"""
 import re, sys, time
 from pathlib import Path
-from scalinglab.scaling.config import DataConfig
+from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.data.sources import open_store
 
 def peak():

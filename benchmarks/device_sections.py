@@ -34,7 +34,8 @@ from teams import peak_bytes
 
 from scalinglab.scaling.engine.steps import captured
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.trainer.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -44,6 +45,8 @@ from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.flops import flop_parts
 from scalinglab.scaling.model.linears.monarch import Monarch
 from scalinglab.scaling.model.mixers.attention import Attention
+from scalinglab.scaling.model.mixers.gated_linear import GatedLinear
+from scalinglab.scaling.model.residuals.hyper import Hyper
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.curve import Curve
@@ -191,6 +194,11 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "experts": {"feed_forward": MoE(experts=16, top_k=2, granularity=2)},
     "within documents": {"mixer": Attention(within_documents=True)},
     "Monarch": {"linear": Monarch()},
+    "experts, sorted": {
+        "feed_forward": MoE(experts=16, top_k=2, granularity=2, capacity=None, dispatch="sorted")
+    },
+    "gated linear": {"mixer": GatedLinear()},
+    "hyper-connections": {"residual": Hyper()},
 }
 
 
@@ -201,24 +209,26 @@ def parts(given: Given) -> Iterator[Finding]:
         setting = replace(setting, options=replace(setting.options, excluded=(3,)))
         tokens = setting.tokens(4)
         _, expected = train(engine_of("eager", setting), tokens)
-        for members in (1, 4):
-            engine = engine_of("captured", setting, members)
+        alone = bool(setting.architecture.alone)  # its sizes follow from the tokens
+        way = "eager" if alone else "captured"
+        for members in (1,) if alone else (1, 4):
+            engine = engine_of(way, setting, members)
             _, found = train(engine, setting.tokens(4, members))
             stepped = engine.ran.engine
-            text = stepped if stepped.startswith("captured") else f"{stepped}: {engine.ran.why}"
+            text = stepped if stepped == way else f"{stepped}: {engine.ran.why}"
             if members == 1:
                 off = float(np.max(np.abs(found - expected) / np.abs(expected)))
                 text += f"; losses off eager's by {off:.1e}"
             del engine
             free()
-            _, rate = rate_of("captured", setting, members, 0.1 if given.toy else 0.5)
+            _, rate = rate_of(way, setting, members, 0.1 if given.toy else 0.5)
             kind = machine.device_name(given.device)
             mfu = throughput(rate, flop_parts(setting.architecture), kind, devices=1)["mfu"]
             known = "" if mfu is None else f", MFU {mfu:.1%} of active FLOPs"
             yield finding(
                 f"{name}, {members} member(s)",
                 f"{rate:,.0f} tokens a second{known}; {text}",
-                float(stepped.startswith("captured")),
+                float(stepped == way),
                 None if given.toy else 1.0,
             )
             free()

@@ -24,13 +24,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scalinglab.scaling.config import ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig, RunConfig
 from scalinglab.scaling.data.feed import Feed
 from scalinglab.scaling.data.order import DataOrder
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import gather
-from scalinglab.scaling.engine.steps.eager import ChunkResult
+from scalinglab.scaling.engine.steps.engine import ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome

@@ -22,7 +22,7 @@ import torch
 from breakdown import by_kind, kernels, parts
 from loops import Setting, device, engine_of, parsed, train, transformer
 
-from scalinglab.scaling.engine.steps.eager import ENGINES
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.flops import flop_parts
 from scalinglab.scaling.records import machine

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.optimizers.optimizer import member_settings
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.run_folder import RunFolder

@@ -22,8 +22,11 @@ from torch import Tensor, nn
 
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member, check_device
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.eager import check_device
+from scalinglab.scaling.engine.steps.engine import Engine, Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 

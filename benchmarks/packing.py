@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from loops import ADAMW, Setting, device, engine_of, train
 
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
-from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.model.shape import Shape
 
 SIZES = (1, 2, 4, 16)
 LRS = (0.016, 0.064, 0.128, 0.256, 0.512)  # of --apart: from the best to hardly stable

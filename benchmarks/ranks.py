@@ -19,10 +19,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.machine import peak_memory_bytes
 from scalinglab.scaling.run.memory import training_bytes

@@ -19,9 +19,10 @@ from typing import Any
 
 import torch
 
-from scalinglab.scaling.config import ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig, RunConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 import torch
 from loops import Setting, device, engine_of, train, transformer
 
-from scalinglab.scaling.engine.steps.eager import ENGINES
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.records import machine
 
 Start = tuple[float, float, float]  # seconds to build an engine, of its first step and of its next

@@ -95,13 +95,13 @@ def with_budgets(runs: pd.DataFrame) -> pd.DataFrame:
         budget = np.unique(runs.C, return_inverse=True)[1]
     else:
         runs = runs.assign(C=6 * runs.N * runs.D)
-        budget = np.unique(-_octaves(np.log2(runs.C.max() / runs.C)), return_inverse=True)[1]
+        budget = np.unique(-octaves(np.log2(runs.C.max() / runs.C)), return_inverse=True)[1]
     if "run" not in runs:
         runs = runs.assign(run=np.arange(len(runs)))
     return runs.assign(budget=budget).reset_index(drop=True)
 
 
-def _octaves(below: np.ndarray) -> np.ndarray:
+def octaves(below: np.ndarray) -> np.ndarray:
     """Which budget each run is of, counted down, from its octaves below the largest."""
     octave, number = np.floor(below + 1e-9), np.zeros(len(below))
     at, held = 0, 0

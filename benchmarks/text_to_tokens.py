@@ -40,7 +40,7 @@ import psutil
 OURS = """
 import sys
 from pathlib import Path
-from scalinglab.scaling.config import DataConfig, TokenizerConfig
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
 from scalinglab.scaling.data.sources import open_store
 corpus, tokenizer, outputs, processes = sys.argv[1:]
 config = DataConfig(source="jsonl", options={"path": corpus},

@@ -1,4 +1,4 @@
-"""Keys that choose: which other keys are used with a choice, and what becomes of them at another.
+"""Keys that choose other keys: which keys a choice uses, and what another choice does with them.
 
 A dataclass with the class attributes ``choices`` (a registry) and ``chooser`` (a field) stands for
 several: the value of the chooser names the class whose keys are allowed. A single key is tied to
@@ -11,18 +11,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from scalinglab.scaling.fields import (
-    ConfigError,
-    defaults,
-    join_path,
-    keys_of,
-    once_per_class,
-    unknown_key,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import defaults, join_path, keys_of, once_per_class, unknown_key
 
 
 def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> type:
-    """The class that a group of keys chooses, where `cls` stands for several; else `cls`."""
+    """The class that a group of keys chooses if `cls` has choices; else `cls`."""
     choices = getattr(cls, "choices", None)
     if choices is None:
         return cls
@@ -34,7 +28,7 @@ def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> t
 
 
 def is_used(options: Any, key: str) -> bool:
-    """Whether what is chosen in a dataclass makes use of one of its keys."""
+    """Whether the choices in a dataclass use one of its keys."""
     chooser, values = conditional_keys(type(options)).get(key, ("", ()))
     return not chooser or getattr(options, chooser) in values
 
@@ -47,12 +41,12 @@ def choosers(cls: type[Any]) -> frozenset[str]:
 
 
 def has_key(cls: type[Any], key: str, values: Mapping[str, Any]) -> bool:
-    """Whether a group that chooses as `values` do has a key."""
+    """Whether the class that `values` choose has a key."""
     return key in keys_of(chosen_class(cls, values))
 
 
 def users_of(cls: type, key: str) -> list[str]:
-    """The choices that have a key, where `cls` stands for several."""
+    """The choices of `cls` that have a key."""
     return [name for name, kind in getattr(cls, "choices", {}).items() if key in keys_of(kind)]
 
 
@@ -61,15 +55,15 @@ def with_choice(
 ) -> dict[str, Any]:
     """A group of keys whose chooser `key` has another value.
 
-    What the new choice uses as well stays as it is, the rest is at its defaults; so one study may
-    compare choices without naming the keys of each.
+    Keys that the new choice uses as well keep their values, others have their defaults, so that a
+    study can compare choices without naming the keys of each.
     """
     if group.get(key) == value:
         return dict(group)
     if hasattr(cls, "choices"):
-        new = chosen_class(cls, {key: value}, path)
-        stays = {k: v for k, v in group.items() if k in keys_of(new)}
-        return defaults(new) | stays | {key: value}
+        new_class = chosen_class(cls, {key: value}, path)
+        common = {k: v for k, v in group.items() if k in keys_of(new_class)}
+        return defaults(new_class) | common | {key: value}
     unused = [
         name
         for name, (chooser, values) in conditional_keys(cls).items()
@@ -81,14 +75,14 @@ def with_choice(
 def without_leftovers(
     cls: type[Any], group: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A group without what a file brought for another choice than the one that was made after it.
+    """A group without the keys that its file brought for another choice.
 
     Parameters
     ----------
     cls : type
         The dataclass that reads the group.
     group, chosen : mapping
-        The keys, and those of the file from which they started.
+        The keys of the group, and the keys of its file.
     """
     key = cls.chooser
     if group.get(key) == chosen.get(key):
@@ -101,7 +95,7 @@ def without_leftovers(
 
 
 def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
-    """The sentence for a key that a group does not have, maybe because another choice has it."""
+    """The sentence for an unknown key of a group, which another choice may have."""
     known_elsewhere, cls = bool(users_of(cls, key)), chosen_class(cls, values, path)
     if known_elsewhere:
         chooser = cls.chooser
@@ -116,7 +110,7 @@ def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any],
 
 @once_per_class
 def conditional_keys(cls: type[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """The keys that are used with some values of another key only: that key, and those values."""
+    """Key -> the other key, and its values, with which it is used."""
     return {
         f.name: f.metadata["used_with"]
         for f in dataclasses.fields(cls)

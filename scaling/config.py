@@ -7,162 +7,23 @@ values only. What the values mean together is checked in ``scalinglab.scaling.ru
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scalinglab.scaling.fields import (
-    ABOVE_0,
-    AT_LEAST_0,
-    AT_LEAST_1,
-    FRACTION,
-    ConfigError,
-    Within,
-    one_of,
-    setting,
-    unknown_key,
-)
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, setting
 from scalinglab.scaling.model.counts import N_COUNTS
-from scalinglab.scaling.model.options import (
-    ModelConfig,
-    ModuleConfig,
-    NetworkConfig,
-    model_class,
-)
+from scalinglab.scaling.model.options import NetworkConfig, model_class
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
-from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
-__all__ = [
-    "ConfigError",
-    "DataConfig",
-    "ExecutionConfig",
-    "InitFromConfig",
-    "ModelConfig",
-    "ModuleConfig",
-    "NetworkConfig",
-    "OptimizerConfig",
-    "RuleConfig",
-    "RulesConfig",
-    "RunConfig",
-    "ScheduleConfig",
-    "SelectConfig",
-    "TokenizerConfig",
-    "TrainerConfig",
-    "check_study_name",
-    "from_dict",
-    "is_study_name",
-    "one_of",
-    "unknown_key",
-]
-
-_STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 TRAINERS = ("engine", "command")
 
 
 @dataclass(frozen=True)
-class TokenizerConfig:
-    """What turns documents into tokens."""
-
-    name: str = "bytes"
-    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
-
-
-TOP, BOTTOM, RANDOM = "top", "bottom", "random"
-
-
-@dataclass(frozen=True)
-class SelectConfig:
-    """Which documents of a store are read, by the columns that it keeps (docs/data.md).
-
-    Attributes
-    ----------
-    where : str
-        A condition on columns: the documents that meet it.
-    keep : str
-        Of those, in the order of a column or a random one, ...
-    by : str
-        The column of numbers that orders them, for ``top`` and ``bottom``.
-    fraction : float
-        ... so much of their tokens.
-    skip : float
-        ... after this share of them.
-    seed : int
-        Of the random order, and of that of documents with equal numbers; not the run's.
-    """
-
-    where: str = ""
-    keep: str = setting("", ("", TOP, BOTTOM, RANDOM))
-    by: str = ""
-    fraction: float = setting(1.0, Within(0, 1, above=True))
-    skip: float = setting(0.0, Within(0, 1, below=True))
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class PoolConfig:
-    """One pool of several: a token source, and how often a token of it may be seen."""
-
-    source: str
-    options: dict[str, Any] = field(default_factory=dict)  # the source's own
-    unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
-    max_epochs: float | None = setting(None, ABOVE_0)  # None: data.max_epochs
-    noise: float = setting(0.0, FRACTION)  # share of its training tokens that are replaced
-    select: SelectConfig | None = None  # which documents it is; None: all
-    weight: str = ""  # a column: how often documents are drawn is in proportion to it
-    validation_select: SelectConfig | None = None  # which documents its validation part is
-
-
-@dataclass(frozen=True)
-class MixturePieceConfig:
-    """A stretch of a run and the shares in which its pools are drawn.
-
-    Attributes
-    ----------
-    weights : mapping or None
-        Pool -> share where it begins; None: as the piece before ended.
-    end : mapping or None
-        Shares where it ends, on a straight line; None: they stay.
-    tokens, fraction : int, float or None
-        Its length, or that over the run's; neither: what the others leave.
-    """
-
-    weights: dict[str, float] | None = None
-    end: dict[str, float] | None = None
-    tokens: int | None = setting(None, AT_LEAST_0)
-    fraction: float | None = setting(None, FRACTION)
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where tokens come from, what is cut off for validation, how often a token may be seen.
-
-    One source; or `pools`, drawn in the shares `weights`, or in those of the pieces of `mixture`
-    where they change during the run.
-    """
-
-    source: str = "stdlib"
-    options: dict[str, Any] = field(default_factory=dict)  # the source's own
-    tokenizer: TokenizerConfig | None = None  # of sources of documents; None: bytes
-    validation_tokens: int = setting(65_536, AT_LEAST_1)
-    unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
-    max_epochs: float = setting(1.0, ABOVE_0)
-    seed: int | None = None  # of the order; None: the run's seed
-    pools: dict[str, PoolConfig] = setting({}, historic={})
-    weights: dict[str, float] = setting({})
-    mixture: list[MixturePieceConfig] = setting([], historic={})
-    # D of a larger run: its pools are cut so that each token is seen as often as there.
-    match_repetition: int | None = setting(None, AT_LEAST_1)
-    noise: float = setting(0.0, FRACTION, historic=0.0)  # as a pool's
-    select: SelectConfig | None = setting(None, historic=None)  # as a pool's
-    weight: str = setting("", historic=None)  # as a pool's
-    validation_select: SelectConfig | None = setting(None, historic=None)  # as a pool's
-
-
-@dataclass(frozen=True)
 class RuleConfig:
-    """A smooth power of N, D, the batch in tokens and the LR (``scalinglab.scaling.run.rules.rule_value``)."""
+    """A power law in N, D, the batch in tokens and the LR; see `scalinglab.scaling.run.rules`."""
 
     name: str
     source: str
@@ -175,7 +36,7 @@ class RuleConfig:
     d_unit: float = setting(1.0, ABOVE_0)
     b_unit: float = setting(1.0, ABOVE_0)
     count: str = setting("n_matmul", N_COUNTS)
-    base: float | None = None  # to the power of the rest: a beta2
+    base: float | None = None  # to the power of the power law: for beta2
 
 
 @dataclass(frozen=True)
@@ -190,41 +51,40 @@ class RulesConfig:
 
     @classmethod
     def older(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A rule by itself is that of the LR: so it was written when no other had one."""
-        alone = {k: v for k, v in values.items() if k in RuleConfig.__dataclass_fields__}
-        rest = {k: v for k, v in values.items() if k not in alone}
-        return {"lr": alone, **rest} if alone else values
+        """Read the old form, in which the keys of the only rule, the LR's, had no group."""
+        lr_rule = {k: v for k, v in values.items() if k in RuleConfig.__dataclass_fields__}
+        rules = {k: v for k, v in values.items() if k not in lr_rule}
+        return {"lr": lr_rule, **rules} if lr_rule else values
 
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """Who trains: our engine, or any program that keeps the contract of docs/trainers.md."""
+    """The trainer: the engine, or any program with the contract of docs/trainers.md."""
 
     kind: str = setting("engine", TRAINERS)
-    program: str | None = None  # command only: its name, as another program makes other numbers
-    options: dict[str, Any] = field(default_factory=dict)  # the program's own
+    program: str | None = None  # kind = command: the program's name, which is science
+    options: dict[str, Any] = field(default_factory=dict)  # options of the program
 
 
 @dataclass(frozen=True)
 class InitFromConfig:
-    """The weights that a run begins with, where it does not draw them: of a run, or of a file.
+    """Initial weights from another run or from a file, instead of drawn ones.
 
     Attributes
     ----------
     run : str or None
-        The run whose weights they are, by its id or the beginning of it.
+        The source run, by its id or the beginning of it.
     study, block : str or None
-        In its place: the run of the same model in a study, or in a block of one; a block without
-        a study is one of this study.
+        Instead of `run`: the run of the same model in a study, or in a block; a block without a
+        study belongs to this study.
     runs : str or None
-        A selection among those, where several have the model.
+        A selection among them, if several have the model.
     file : str or None
         A file of safetensors, or a folder of them.
     step : int or None
-        Of the run's checkpoint; None: its last.
+        The step of the checkpoint; None: the last.
     names : mapping
-        Name of a tensor there, or a regular expression -> the parameter's name here; empty: it is
-        left out.
+        Name of a source tensor, or a regular expression -> the parameter's name; empty: unused.
     """
 
     run: str | None = None
@@ -237,7 +97,7 @@ class InitFromConfig:
 
     @property
     def is_asked(self) -> bool:
-        """Whether a run begins with weights of another."""
+        """Whether a source is set."""
         return any(value for value in vars(self).values())
 
 
@@ -248,29 +108,27 @@ class ExecutionConfig:
     engine: str = "auto"
     device: str = "cpu"
     threads: int = setting(1, AT_LEAST_1)
-    processes: int = setting(1, AT_LEAST_1)  # that share each batch of a run
-    shard: bool = False  # weights, gradients and moments in parts, one a process (FSDP2)
-    micro_batch: int | None = setting(
-        None, AT_LEAST_1
-    )  # sequences at once in a process; None: its whole batch
-    loss_chunk: int | None = setting(
-        None, AT_LEAST_1
-    )  # tokens whose logits exist at once; None: all
+    processes: int = setting(1, AT_LEAST_1)  # processes that share each batch of a run
+    shard: bool = False  # each process holds a part of weights, gradients, moments (FSDP2)
+    # Sequences at once in a process; None: its whole batch.
+    micro_batch: int | None = setting(None, AT_LEAST_1)
+    # Tokens whose logits exist at once; None: all.
+    loss_chunk: int | None = setting(None, AT_LEAST_1)
     recompute: bool = False  # keep only the blocks' inputs for the backward pass
-    deterministic: bool = False  # the same bits each time, on a GPU too
+    deterministic: bool = False  # equal bits in every attempt, on a GPU, too
     measure: list[str] = field(default_factory=list)  # at validations: docs/measurements.md
     validate: list[str] = field(default_factory=list)  # further validation sets: names of stores
-    command: list[str] = field(default_factory=list)  # the line that starts trainer.program
-    keep_slurm: bool = False  # show that command the variables of our own SLURM step
-    checkpoint_seconds: float = setting(30.0, ABOVE_0)  # at least; longer where saving takes long
+    command: list[str] = field(default_factory=list)  # the command that starts trainer.program
+    keep_slurm: bool = False  # pass the variables of the SLURM step to that command
+    checkpoint_seconds: float = setting(30.0, ABOVE_0)  # at least; more if saving takes long
     lease_seconds: float = setting(60.0, ABOVE_0)
-    # A training that shows no progress for so long is tried again.
+    # A training without progress for so long is retried.
     hang_seconds: float = setting(3600.0, ABOVE_0)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training, as a person writes it down."""
+    """The configuration of one training."""
 
     model: NetworkConfig
     data: DataConfig
@@ -292,7 +150,7 @@ class RunConfig:
 
     @property
     def sequences(self) -> int:
-        """The batch, once its rule has been applied if it has one."""
+        """The batch, after its rule has been applied."""
         assert self.batch is not None
         return self.batch
 
@@ -300,23 +158,9 @@ class RunConfig:
     def classes(cls, values: Mapping[str, Any]) -> dict[str, type]:
         """The classes of keys whose class depends on other keys.
 
-        What the optimizer of a program means is the program's to say.
+        The optimizer of a program is not checked: its meaning is the program's.
         """
         trainer = values.get("trainer")
         command = isinstance(trainer, Mapping) and trainer.get("kind") == "command"
         model: dict[str, type] = {"model": model_class(values.get("model"))}
         return model | ({"optimizer": program_optimizer()} if command else {})
-
-
-def is_study_name(name: str) -> bool:
-    """Whether a name can be that of a study, and so of its folder."""
-    return _STUDY_NAME.fullmatch(name) is not None
-
-
-def check_study_name(path: str, name: str) -> None:
-    """Raise `ConfigError` unless a study's name can be a folder's and stand in any command."""
-    if not is_study_name(name):
-        raise ConfigError(
-            f"{path} = {name!r} names a folder: a study's name has letters, digits,"
-            " '.', '_' and '-', and begins with a letter or digit"
-        )

@@ -7,3 +7,7 @@ class UserError(ValueError):
     The command line shows the sentence and exits with 2. All other exceptions are defects of ours:
     they show their traceback and exit with 1.
     """
+
+
+class ConfigError(UserError):
+    """A mistake in a configuration: names the key, the value and what is allowed."""

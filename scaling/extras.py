@@ -49,25 +49,25 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
 
 
 class MissingPackage(UserError, ModuleNotFoundError):
-    """A package that the base install lacks was needed: its name, and what installs it."""
+    """A package of an extra is not installed: its name, and the command that installs it."""
 
 
 @contextmanager
-def needs_extra(what: str) -> Iterator[None]:
-    """Imports of packages that an extra installs; without them `MissingPackage` says which.
+def needs_extra(activity: str) -> Iterator[None]:
+    """Imports of packages of an extra; if they lack, `MissingPackage` says what to install.
 
     Parameters
     ----------
-    what : str
-        What needs them, for the sentence.
+    activity : str
+        What needs the packages, for the sentence.
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = missing_package(error)
-        if missing is None:
+        package = missing_package(error)
+        if package is None:
             raise
-        refused = MissingPackage(f"{what} needs {missing}")
+        refused = MissingPackage(f"{activity} needs {package}")
         refused.name = error.name  # the command line names the verb that needed it
         raise refused from error
 

@@ -14,13 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError
 
 T = TypeVar("T")
-
-
-class ConfigError(UserError):
-    """A mistake in a configuration: names the key, the value and what is allowed."""
 
 
 @dataclass(frozen=True)

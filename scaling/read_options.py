@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.scaling.choices import chosen_class, conditional_keys, is_used, no_such_key
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import (
-    ConfigError,
     check_value,
     defaults,
     historic_values,
@@ -44,8 +44,8 @@ def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
     Raises
     ------
     ConfigError
-        On an unknown or missing key, a value of the wrong type or out of its range, and on a key
-        that what was chosen does not use.
+        On an unknown or missing key, a value of the wrong type or out of its range, or a key that
+        the choice does not use.
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{path or cls.__name__} = {values!r}: expected a group of keys")
@@ -71,7 +71,7 @@ def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
 
 
 def check_ranges(options: Any, path: str = "") -> None:
-    """Raise `ConfigError` where a value of a dataclass, or of one in it, is none that is allowed."""
+    """Raise `ConfigError` if a value of a dataclass, or of a nested one, is not allowed."""
     for name, key in _keys(type(options)).items():
         value, where = getattr(options, name), join_path(path, name)
         if dataclasses.is_dataclass(value):
@@ -82,12 +82,12 @@ def check_ranges(options: Any, path: str = "") -> None:
 
 
 def _has_hook(cls: type[Any], name: str) -> bool:
-    """Whether a class says more of how it is read; a key of that name is no hook."""
+    """Whether a class has a class method of that name; a key of that name is none."""
     return hasattr(cls, name) and name not in keys_of(cls)
 
 
 def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None:
-    """The dataclass that reads a key of a group; None where it is no group of known keys."""
+    """The dataclass that reads a key of a group; None for a key without one."""
     classes = cls.classes(values) if _has_hook(cls, "classes") else {}
     return classes.get(key) or (_keys(cls)[key].group if key in _keys(cls) else None)
 
@@ -100,10 +100,10 @@ class _Key:
     optional: bool  # whether it may be None
     required: bool
     metadata: Mapping[str, Any]
-    group: type[Any] | None  # the dataclass that it is, or that it may be beside a name
+    group: type[Any] | None  # the dataclass of the key, also in a union with str
 
     def read(self, value: Any, path: str) -> Any:
-        """Its typed value, which is allowed."""
+        """The typed and checked value."""
         if self.optional and value is None:
             return None
         value = self.convert(value, path)
@@ -149,14 +149,14 @@ def _is_union(hint: Any) -> bool:
 
 
 def _group_of(hint: Any) -> type[Any] | None:
-    """The dataclass that a type is, or that it may be beside a name; None if none."""
+    """The dataclass in a type, alone or in a union with str; None if there is none."""
     kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
-    found = (kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind))
-    return next(found, None)
+    groups = (kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind))
+    return next(groups, None)
 
 
 def _converter(hint: Any) -> Callable[[Any, str], Any]:
-    """What makes a value of a type, or refuses it: (value, path) -> value."""
+    """A function (value, path) -> typed value that refuses values of another type."""
     if hint in _SCALARS:
         return functools.partial(_scalar, hint)
     if hint is Any:
@@ -173,19 +173,20 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
 
 
 def _chosen(cls: type[Any], value: Any, path: str) -> Any:
-    """One of several that `cls` stands for: its name alone where an identity has no more of it."""
+    """A choice of `cls`: only its name if all its keys have their historic values."""
     if isinstance(value, str):
         cls.choices.find(value, path)
     built = from_dict(cls, {cls.chooser: value} if isinstance(value, str) else value, path)
-    known = historic_values(type(built)) | {cls.chooser: getattr(built, cls.chooser)}
-    plain = all(key in known and known[key] == value for key, value in vars(built).items())
-    return getattr(built, cls.chooser) if plain else built
+    name = getattr(built, cls.chooser)
+    historic = historic_values(type(built)) | {cls.chooser: name}
+    is_historic = all(key in historic and historic[key] == v for key, v in vars(built).items())
+    return name if is_historic else built
 
 
 def _group(convert: Callable[[Any, str], Any], value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} = {value!r}: expected a group of keys")
-    return {key: convert(item, join_path(path, key)) for key, item in value.items()}
+    return {key: convert(child, join_path(path, key)) for key, child in value.items()}
 
 
 def _list(convert: Callable[[Any, str], Any], value: Any, path: str) -> list[Any]:
@@ -203,9 +204,9 @@ def _any_scalar(hints: tuple[Any, ...], value: Any, path: str) -> Any:
 def _scalar(hint: Any, value: Any, path: str) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and isinstance(value, int) and abs(value) > _LARGEST:
-        value = math.inf if value > 0 else -math.inf  # as a float of so many digits is
+        value = math.inf if value > 0 else -math.inf  # like a float with as many digits
     if hint is int and number and math.isfinite(value) and float(value).is_integer():
-        if abs(value) >= 2**63:  # tokens, sizes and seeds are 64-bit numbers further on
+        if abs(value) >= 2**63:  # numpy and torch have 64-bit numbers
             raise ConfigError(f"{path} = {value!r}: expected a whole number below 2^63")
         return int(value)
     if hint is float and number and math.isfinite(value):

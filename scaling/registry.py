@@ -1,8 +1,8 @@
 """Named definitions of one kind: an optimizer, a token source, a law.
 
 Each definition stands in one file, which registers it by name; nothing else knows the name. The
-files of a registry's own package are imported when they are needed: the file of a name when it is
-asked for by that name, all when somebody wants to know what there is.
+files of a registry's package are imported on demand: the file of a name when that name is looked
+up, all files when the names are listed.
 """
 
 from __future__ import annotations
@@ -32,18 +32,16 @@ class Registry(Mapping[str, T]):
     Parameters
     ----------
     key : str
-        Where a person names one, for messages: ``optimizer.name``.
+        The key of the configuration that names a definition: ``optimizer.name``.
     package : str, optional
-        The package whose modules register the definitions that are shipped.
+        The package whose modules register the shipped definitions.
     makes_numbers : bool
-        Whether a run's numbers depend on the code of a definition that its science names under the
-        registry's key.
+        Whether a run's numbers depend on the code of the definition that its science names.
     arithmetic : str, optional
-        The package in which the shipped definitions have another half that makes numbers, a module
-        of the same name.
+        The package with the arithmetic of shipped definitions, in modules of the same names.
     """
 
-    # Those whose definitions make numbers: a run says of which files of a person's own they were.
+    # Registries whose definitions make numbers: a run records the hash of a person's own ones.
     number_making: ClassVar[list[Registry[Any]]] = []
 
     def __init__(
@@ -61,33 +59,35 @@ class Registry(Mapping[str, T]):
         self._definitions: dict[str, T] = {}
         self._modules: dict[str, str] = {}  # name -> the module that registered it
         self._wants: Callable[[Any], str | None] = lambda definition: None
-        self._lock = threading.RLock()  # a definition's file may ask for others while it is loaded
+        self._lock = (
+            threading.RLock()
+        )  # a definition's file may look others up while it is imported
         self._is_loading, self._is_loaded = False, package is None
 
     def register(self, name: str, module: str | None = None) -> Callable[[D], D]:
         """A decorator that makes a class or function the definition of a name.
 
-        A module of a person's own that is run again, as a cell of a notebook is, registers anew.
+        A person's own module that runs again, as a cell of a notebook may, replaces its definition.
 
         Parameters
         ----------
         name : str
         module : str, optional
-            Where it is defined; default: where this is called.
+            The module that defines it; default: the caller.
 
         Raises
         ------
         UserError
-            If the name has another definition, or the definition calls itself otherwise.
+            If the name has another definition, or the definition has another name.
         """
         place = module or str(sys._getframe(1).f_globals.get("__name__", ""))
 
         def add(definition: D) -> D:
-            entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
+            entry: Any = definition  # a T, which the type D cannot express
             if lacks := self._wants(entry) or _misnamed(entry, name):
                 raise UserError(f"{self._key} = {name!r} of {_file_of(place)}: {lacks}")
             if not place.startswith(_SHIPPED):
-                self._loaded()  # the shipped ones come first, so that none of them is replaced
+                self._loaded()  # shipped definitions first, so that none of them is replaced
             registered = self._definitions.setdefault(name, entry)
             before = self._modules.setdefault(name, place)
             if registered is not entry and (place != before or place.startswith(_SHIPPED)):
@@ -101,20 +101,20 @@ class Registry(Mapping[str, T]):
         return add
 
     def wants(self, check: Callable[[Any], str | None]) -> None:
-        """Set what every definition must be: a function to what one lacks, None if nothing."""
+        """Set the check of definitions: a function that returns what one lacks, or None."""
         self._wants = check
 
     def module_of(self, name: str) -> str:
         """The module that registered a name."""
-        self[name]  # its file is imported by that
+        self[name]  # this imports its file
         return self._modules[name]
 
     def is_shipped(self, name: str) -> bool:
-        """Whether a name is one of this package, and not of a person's own."""
+        """Whether this package defines a name, not a person's own file."""
         return self.module_of(name).startswith(_SHIPPED)
 
     def halves_of(self, name: str) -> tuple[str, ...]:
-        """The modules of a shipped name: that of its definition, and of its arithmetic if apart."""
+        """The modules of a shipped name: of its definition, and of separate arithmetic."""
         module = self.module_of(name)
         if self._arithmetic is None:
             return (module,)
@@ -122,7 +122,7 @@ class Registry(Mapping[str, T]):
 
     @property
     def key(self) -> str:
-        """Where a person names one."""
+        """The key of the configuration that names a definition."""
         return self._key
 
     def find(self, name: str, key: str | None = None) -> T:
@@ -132,12 +132,12 @@ class Registry(Mapping[str, T]):
         ----------
         name : str
         key : str, optional
-            Where the name stands. Default: the registry's own key.
+            The key with the name; default: the registry's key.
 
         Raises
         ------
         ConfigError
-            If there is none; it lists those that there are.
+            If there is no such name; it lists all names.
         """
         if name not in self:
             one_of(key or self._key, name, self)
@@ -150,15 +150,15 @@ class Registry(Mapping[str, T]):
         return self._definitions[name] if name in self._definitions else self._loaded()[name]
 
     def __delitem__(self, name: str) -> None:
-        """Take a definition out, as before a cell of a notebook that registers it is run again."""
+        """Remove a definition, so that a cell of a notebook can register it again."""
         del self._loaded()[name], self._modules[name]
 
     def __iter__(self) -> Iterator[str]:
-        """The names, in the order of the alphabet where they are shipped."""
+        """The names; shipped ones are sorted."""
         return iter(self._loaded())
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of definitions."""
         return len(self._loaded())
 
     def _loaded(self) -> dict[str, T]:
@@ -187,7 +187,7 @@ class Registry(Mapping[str, T]):
 
 
 def _file_of(module: str) -> str:
-    """The file of a module, for messages: below this package, or as it lies on the disk."""
+    """The file of a module, for messages: relative for this package, else absolute."""
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
         return "this session" if module == "__main__" else module
@@ -203,22 +203,25 @@ def _misnamed(definition: Any, name: str) -> str | None:
 
 
 def subclass_of(base: type, *needed: str) -> Callable[[Any], str | None]:
-    """What a class lacks to be one of a base's, with all that is abstract and needed."""
+    """A check that a class is a complete subclass of `base` with the `needed` attributes."""
 
     def lacks(definition: Any) -> str | None:
         if not (isinstance(definition, type) and issubclass(definition, base)):
             return f"{_in_words(definition)} is registered, a subclass of {base.__name__} is wanted"
         if is_dataclass(base) and "__dataclass_fields__" not in vars(definition):
-            return f"class {definition.__name__} is no dataclass: @dataclass(frozen=True) below register"
-        missing = sorted(getattr(definition, "__abstractmethods__", ()))
-        missing += [name for name in needed if not hasattr(definition, name)]
-        return f"class {definition.__name__} lacks {', '.join(missing)}" if missing else None
+            return (
+                f"class {definition.__name__} is no dataclass: @dataclass(frozen=True) below "
+                "register"
+            )
+        absent = sorted(getattr(definition, "__abstractmethods__", ()))
+        absent += [name for name in needed if not hasattr(definition, name)]
+        return f"class {definition.__name__} lacks {', '.join(absent)}" if absent else None
 
     return lacks
 
 
 def instance_of(base: type) -> Callable[[Any], str | None]:
-    """What an object lacks to be one of a class."""
+    """A check that an object is an instance of a class."""
 
     def lacks(definition: Any) -> str | None:
         if isinstance(definition, base):
@@ -229,7 +232,7 @@ def instance_of(base: type) -> Callable[[Any], str | None]:
 
 
 def function(definition: Any) -> str | None:
-    """What a definition lacks to be a function."""
+    """A check that a definition is a function."""
     return (
         None if callable(definition) else f"{_in_words(definition)} is registered, not a function"
     )

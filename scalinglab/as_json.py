@@ -1,7 +1,4 @@
-"""Answers for programs: one JSON object on stdout, made of plain finite numbers, texts and null.
-
-Every verb takes the option ``json``: ``json=true``, or ``--json``.
-"""
+"""Results for programs (``--json``): one JSON object on stdout, without NaN and infinities."""
 
 from __future__ import annotations
 

@@ -18,9 +18,12 @@ from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.options import RESAMPLES, IntervalOptions, VersionOptions, option
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.run_options import LossOptions
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, Within
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.source import StudySource
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.plan.make import make_plan
@@ -29,7 +32,6 @@ from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.beyond import axes_beyond
 
 if TYPE_CHECKING:
-    from scalinglab.source import StudySource
     from scalinglab.sweeps.plan.plan import Plan
     from scalinglab.terminal import Screen
 
@@ -37,7 +39,7 @@ BLOCK = "next"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChoiceOptions(IntervalOptions, VersionOptions):
+class ChoiceOptions(IntervalOptions, VersionOptions, LossOptions):
     """Options of a choice of runs: the target, what may be spent, and the candidates."""
 
     target: str = option("the question: 'loss at C=1e13 within 1%', 'N at C=1e13', 'alpha'")
@@ -48,6 +50,9 @@ class ChoiceOptions(IntervalOptions, VersionOptions):
     runs: int = option("largest number of runs", 8, Within(1))
     grid: dict[str, Any] = option("axes of the candidate runs: grid.model.width=[96]", {})
     resamples: int = option("bootstrap refits for the intervals", 1000, RESAMPLES)
+    exclude: list[str] = option(
+        "runs to leave out, by name (unmeasured) or condition: 'exclude=[unmeasured,D < 1e9]'", []
+    )
     widen: bool = option("widen the interval of a loss by how wrong earlier forecasts were", True)
 
     @property
@@ -73,9 +78,14 @@ class Candidates:
     note: str = ""
 
 
-def known_runs(source: StudySource, law: str | None = None) -> tuple[pd.DataFrame, str]:
-    """The finished runs that a study fits, and the law: `law`, or else the study's own."""
-    return fitted_runs(source.outputs, source.name, law, flops=FLOPS)
+def known_runs(
+    source: StudySource, law: str | None = None, loss: str | None = None
+) -> tuple[pd.DataFrame, str]:
+    """The finished runs that a study fits, and the law: `law`, or else the study's own.
+
+    With `loss`, a measured column, that is the loss of these runs.
+    """
+    return fitted_runs(source.outputs, source.name, law, flops=FLOPS, loss=loss)
 
 
 def candidates(composed: Mapping[str, Any], grid: Mapping[str, Any] | None = None) -> Candidates:
@@ -187,7 +197,7 @@ def write_study(path: Path, study: str, chosen: pd.DataFrame) -> None:
 
 
 def show_chosen(screen: Screen, chosen: pd.DataFrame) -> None:
-    """Print the chosen runs with their cost, and the expected precision of the target after each."""
+    """Print the chosen runs with their cost and the expected precision of the target after each."""
     table = with_intervals(chosen.drop(columns="tokens"))
     table["N"], table["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
     table = table.rename(

@@ -1,4 +1,4 @@
-"""A progress bar in the cell of a notebook, drawn again in its place."""
+"""A progress bar in the cell of a notebook, redrawn in place."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def cell_bar() -> CellBar | None:
     ipython = sys.modules.get("IPython")  # a notebook has loaded it; nothing else needs it
     if ipython is None or type(ipython.get_ipython()).__name__ != _KERNEL:
         return None
-    # Lightning asks for a bar of its own as it is imported, which is not used.
+    # Lightning warns on import that its own bar, which is not used here, lacks a package.
     warnings.filterwarnings("ignore", message="IProgress not found")
     return CellBar(ipython.display.display)

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from scalinglab.as_json import print_json
 from scalinglab.habits import VERBOSE, read_flags
 from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
-from scalinglab.scaling.config import ConfigError, unknown_key
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
+from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.text.printable import one_line
 from scalinglab.verb import INTERRUPTED, Verb, module_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
 GROUPS = {
-    "train": ("new", "plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
+    "train": ("new", "plan", "launch", "add", "status", "logs", "note", "cancel", "train", "data"),
     "answer": (
         "fit",
         "compare-laws",
@@ -69,8 +69,9 @@ _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _BELOW = (
     "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine. Every "
-    "verb prints one JSON object with --json; -q tells no progress, -v leaves no column out; --cfg job prints what plan, "
-    "launch, train and data compose. scaling --version names the version."
+    "verb prints one JSON object with --json; -q tells no progress, -v leaves no column out; "
+    "--cfg job prints what plan, launch, train and data compose. scaling --version names the "
+    "version."
 )
 _LONGEST = 1_200  # characters of an error
 COMPLETE = "--complete"  # what a shell's script calls (`scalinglab.completion`)
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
-        sys.stdout.flush()  # here, where a reader that has gone does not matter
+        sys.stdout.flush()  # here, where a pipe that was closed is handled
         sys.exit(code)
     except BrokenPipeError:  # | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,34 +119,28 @@ def _run(arguments: Sequence[str]) -> int:
     if arguments[0] in ("--version", "version"):
         print(PROJECT, _version())
         return 0
-    name, *rest = arguments
+    name, *verb_arguments = arguments
     if name == COMPLETE:
-        # Here: it reads configuration groups, which the help does not.
+        # Imported here, because it reads configuration groups, which the help does not.
         from scalinglab.completion import complete
 
-        print("\n".join(complete(" ".join(rest), VERBS)))
+        print("\n".join(complete(" ".join(verb_arguments), VERBS)))
         return 0
     if name not in VERBS:
         raise ConfigError(unknown_key(name, VERBS).replace("key", "verb", 1))
     verb = find_verb(name)
-    if {"-h", "--help"} & set(rest):
+    if {"-h", "--help"} & set(verb_arguments):
         print(_help_of(verb))
         return 0
-    return _answer(verb, rest)
+    return _answer(verb, verb_arguments)
 
 
 def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     """Run a verb; with ``--json`` standard output holds its answer alone."""
-    if OVERRIDES not in {f.name for f in fields(verb.options)}:  # else it is an override
-        named = [a.partition("=")[2] for a in arguments if a.startswith("extend=")]
-        arguments = [a for a in arguments if not a.startswith("extend=")]
-        if named:
-            # Here: most calls extend nothing, and the help starts at once.
-            from scalinglab.scaling.extensions.loading import load
-
-            load([name.strip() for name in named[-1].strip("[]").split(",")])
+    if OVERRIDES not in {f.name for f in fields(verb.options)}:  # else composing reads extend=
+        arguments = _load_extensions(arguments)
     flags = read_flags(arguments)
-    options: Any = read_arguments(verb.options, flags.rest)
+    options: Any = read_arguments(verb.options, flags.arguments)
     screen = _screen(sys.stderr if options.json else sys.stdout)
     screen.is_verbose = flags.verbose
     if flags.show_config:
@@ -164,20 +159,31 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     return result.code
 
 
+def _load_extensions(arguments: Sequence[str]) -> list[str]:
+    """Import what ``extend=[mine.py,package.module]`` names; the other arguments."""
+    extensions = [a.partition("=")[2] for a in arguments if a.startswith("extend=")]
+    if extensions:
+        # Imported here, because most calls extend nothing, and the help starts at once.
+        from scalinglab.scaling.extensions.loading import load
+
+        load([name.strip() for name in extensions[-1].strip("[]").split(",")])
+    return [a for a in arguments if not a.startswith("extend=")]
+
+
 def _show_config(options: Any) -> int:
     """Print the configuration that a verb's overrides compose, as YAML or JSON, and do nothing."""
     if not hasattr(options, OVERRIDES):
         raise ConfigError(
             "--cfg job shows what plan, launch, train and data compose; no other verb"
         )
-    # Here, because other calls need neither, and both take a while to import.
+    # Imported here, because other calls need neither, and both take a while.
     import yaml
 
     from scalinglab.prepare import compose_configuration
 
     study = getattr(options, "study", None)
-    named = [f"study={study}"] if study else []
-    composed = compose_configuration([*named, *getattr(options, OVERRIDES)])
+    choice = [f"study={study}"] if study else []
+    composed = compose_configuration([*choice, *getattr(options, OVERRIDES)])
     if options.json:
         print_json(composed)
     else:
@@ -208,14 +214,14 @@ def _columns() -> int:
 
 
 def _help() -> str:
-    parts = [
+    lines = [
         "scaling: plan, launch, watch, fit, decide, report scaling-law studies",
         "",
         "usage: scaling VERB [key=value ...]",
     ]
     for group, names in GROUPS.items():
-        parts += ["", group if group == "utilities" else f"to {group}"]
-        parts += [
+        lines += ["", group if group == "utilities" else f"to {group}"]
+        lines += [
             textwrap.fill(
                 f"  {name:<14}{_summary(name)}",
                 _columns(),
@@ -224,21 +230,21 @@ def _help() -> str:
             )
             for name in names
         ]
-    return "\n".join([*parts, "", *textwrap.wrap(_BELOW, _columns(), **WHOLE_WORDS)])
+    return "\n".join([*lines, "", *textwrap.wrap(_BELOW, _columns(), **WHOLE_WORDS)])
 
 
 def _help_of(verb: Verb) -> str:
     paragraphs = inspect.cleandoc(verb.run.__doc__ or "").split("\n\n")
-    parts = [
+    sections = [
         f"usage: {verb.usage}",
         *(textwrap.fill(" ".join(p.split()), _columns(), **WHOLE_WORDS) for p in paragraphs),
+        "\n".join(["options", *explain(verb.options, _columns())]),
     ]
-    parts.append("\n".join(["options", *explain(verb.options, _columns())]))
-    return "\n\n".join(parts)
+    return "\n\n".join(sections)
 
 
 def _fail(message: str) -> NoReturn:
-    """One line, whatever was given: a value of many lines or pages is not shown whole."""
+    """Show an error in one line, also where the message quotes a value of many lines; exit 2."""
     message = one_line(message.strip())
     if len(message) > _LONGEST:
         half = _LONGEST // 2
@@ -250,14 +256,13 @@ def _fail(message: str) -> NoReturn:
 def _report_defect() -> NoReturn:
     """The traceback of an exception that no user can mend, and what to do with it."""
     traceback.print_exc()
-    _screen(sys.stderr).say(
-        f"{_whose()} Runs are kept; the same command resumes.",
-    )
+    _screen(sys.stderr).say(f"{_origin()} Runs are kept; the same command resumes.")
     sys.exit(1)
 
 
-def _whose() -> str:
+def _origin() -> str:
     """Whether an exception came from a file that ``extend`` names, or from this package."""
+    # Imported here, because only a defect asks for it.
     from scalinglab.scaling.extensions.loading import loaded
 
     names = {str(file): extension.name for extension in loaded() for file in extension.files}
@@ -271,7 +276,8 @@ def _whose() -> str:
 
 
 def _screen(stream: TextIO) -> Screen:
-    """Where people are told; rich takes a while to start, and the general help needs none."""
+    """What shows text to people."""
+    # Imported here, because rich takes a while, and the general help needs none.
     from scalinglab.terminal import Screen
 
     return Screen(stream)

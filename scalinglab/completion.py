@@ -1,7 +1,7 @@
-"""Completion of the command line in a shell: the words that may stand where the cursor is.
+"""Completion of the command line in a shell: the words that may stand at the cursor.
 
 A shell's script (`script`) calls ``scaling --complete LINE``, which prints a word a line. Only
-names are read, of files and of dataclasses: nothing is composed or imported that trains.
+names of files and of dataclasses are read, so that it answers at once.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ SHELLS = tuple(_SCRIPTS)
 
 
 def script(shell: str) -> str:
-    """What a shell reads to complete the command: one of ``SHELLS``."""
+    """The script that one of ``SHELLS`` sources to complete the command."""
     return _SCRIPTS[shell]
 
 
 def complete(line: str, verbs: Iterable[str]) -> list[str]:
     """The words that may stand at the end of a line that begins with the name of the program."""
-    *before, last = line.split(" ")
-    before = [word for word in before if word][1:]
-    if not before:
+    *earlier, last = line.split(" ")
+    earlier = [word for word in earlier if word][1:]
+    if not earlier:
         return [verb for verb in verbs if verb.startswith(last)]
-    if before[0] not in verbs:
+    if earlier[0] not in verbs:
         return []
     key, equals, value = last.partition("=")
-    options = _options(before[0])
+    options = _options(earlier[0])
     if equals:
         return [f"{key}={word}" for word in _values(key, options) if word.startswith(value)]
     keys = [f"{name}=" for name in options if name != OVERRIDES]
@@ -76,7 +76,7 @@ def _options(verb: str) -> dict[str, dataclasses.Field]:
 
 
 def _values(key: str, options: dict[str, dataclasses.Field]) -> list[str]:
-    """The words that a key may have, where they are few and have names."""
+    """The values of a key that has few of them, with names."""
     if key == "study":
         return sorted({*_files("study"), *_folders("outputs/studies")})
     if key in options:

@@ -1,4 +1,4 @@
-"""Files that are written beside an answer: refused before the work, and never at its expense."""
+"""Files written besides an answer: checked before the work; a failure does not lose the answer."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 
 Unwritten = OSError | UserError  # why there is no file
 
 
-def check_destination(key: str, to: str | Path | None, what: str, *suffixes: str) -> None:
-    """Refuse a file that cannot be written, before the work whose result it is to hold.
+def check_destination(key: str, to: str | Path | None, content: str, *suffixes: str) -> None:
+    """Refuse a file that cannot be written, before the work for its content begins.
 
     Parameters
     ----------
     key : str
-        The option that names it.
+        The option that names the file.
     to : path or None
-        None where no file was asked for.
-    what : str
-        What the file holds: "figure".
+        None if no file was asked for.
+    content : str
+        What the file will hold: "figure".
     *suffixes : str
-        Allowed endings; any if none are named.
+        Allowed endings; none means any.
 
     Raises
     ------
@@ -33,39 +32,41 @@ def check_destination(key: str, to: str | Path | None, what: str, *suffixes: str
     """
     if to is None:
         return
-    path, named = Path(to), f"{key} = {str(to)!r}"
+    path, assignment = Path(to), f"{key} = {str(to)!r}"
     if suffixes and path.suffix.lower() not in suffixes:
         listed = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
-        raise ConfigError(f"{named}: the {what} is a {listed} file")
-    folder = next(p for p in path.absolute().parents if p.exists())  # others are made
+        raise ConfigError(f"{assignment}: the {content} is a {listed} file")
+    folder = next(p for p in path.absolute().parents if p.exists())  # missing ones are made
     if path.is_dir():
-        raise ConfigError(f"{named} is a folder; name a file in it for the {what}")
+        raise ConfigError(f"{assignment} is a folder; name a file in it for the {content}")
     if path.exists() and not path.is_file():
-        raise ConfigError(f"{named} is no regular file; name another for the {what}")
+        raise ConfigError(f"{assignment} is no regular file; name another for the {content}")
     if not folder.is_dir():
-        raise ConfigError(f"{named}: {folder} is no folder; name another file for the {what}")
+        raise ConfigError(
+            f"{assignment}: {folder} is no folder; name another file for the {content}"
+        )
     if not os.access(folder, os.W_OK):
-        raise ConfigError(f"{named}: nothing can be written to {folder}; name another folder")
+        raise ConfigError(f"{assignment}: nothing can be written to {folder}; name another folder")
 
 
-class Beside:
-    """Writes files beside an answer; what goes wrong waits until the answer was shown.
+class SideFiles:
+    """Writes files besides an answer; an error is kept until the answer was shown.
 
     Attributes
     ----------
     error : OSError, UserError or None
-        Why a file could not be written: the first reason.
+        The first error, because of which a file was not written.
     """
 
     def __init__(self) -> None:
         self.error: Unwritten | None = None
 
-    def write(self, to: str | None, how: Callable[[str], object]) -> str | None:
-        """Write a file, if one is asked for; where it is, None where there is none."""
+    def write(self, to: str | None, writer: Callable[[str], object]) -> str | None:
+        """Write a file, if one is asked for; returns its path, or None if it was not written."""
         if to is None:
             return None
         try:
-            how(to)
+            writer(to)
         except (OSError, UserError) as error:
             self.error = self.error or error
             return None

@@ -11,8 +11,8 @@ from scalinglab.scaling.training.child import child_environment, python_command
 from scalinglab.sweeps.store.launch_record import launched_by
 from scalinglab.sweeps.store.stored_plan import study_folder
 
-DETACH_SECONDS = 120.0  # until a launcher that has not begun, nor died, is left alone
-DETACH_LINES = 15
+DETACH_SECONDS = 120.0  # wait at most so long for a launcher to start its workers or to die
+DETACH_LINES = 15  # of the log, to show why a launcher died
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Detached:
     pid : int
         Its process.
     log : Path
-        Its output, appended to that of earlier launchers.
+        Its output, appended to the output of earlier launchers.
     code : int or None
         Its exit code, if it ended within `DETACH_SECONDS`.
     tail : list of str
@@ -47,7 +47,7 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
     """
     log = study_folder(outputs, study) / "launcher.log"
     with log.open("ab") as file:
-        before = file.tell()
+        start = file.tell()
         process = subprocess.Popen(
             python_command("scalinglab.cli", "launch", *arguments, "launch.detach=false"),
             stdin=subprocess.DEVNULL,
@@ -62,8 +62,8 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
             if launched_by(outputs, study, process.pid):
                 break
             time.sleep(0.1)
-    except KeyboardInterrupt:  # whoever stops us before it has begun wants no launch
+    except KeyboardInterrupt:  # before the launch has begun, Ctrl-C means no launch
         process.terminate()
         raise
-    new_lines = log.read_bytes()[before:].decode(errors="replace").splitlines()
+    new_lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
     return Detached(process.pid, log, process.poll(), new_lines[-DETACH_LINES:])

@@ -1,11 +1,11 @@
-"""Flags that people know from other programs, most of them from Hydra: what we do in their place."""
+"""Flags that people know from other programs, most of them from Hydra, and what answers them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 QUIET = ("-q", "--quiet")
 VERBOSE = ("-v", "--verbose")
@@ -14,14 +14,15 @@ _AXES = (
     "one command trains one configuration or one study; the values of an axis stand in a study:"
     " study.blocks.NAME.grid, as in `scaling new NAME`"
 )
+_OWN_GROUPS = "folders with groups of your own are named by config=DIR, or called scaling_conf/"
 _ANSWERS = {
     "-m": _AXES,
     "--multirun": _AXES,
     "-r": "a finished command is run again by the same words: what is trained already is kept",
     "--config-name": "the configuration is one; studies and groups of yours are files of"
     " scaling_conf/, as scaling_conf/study/mine.yaml, and are chosen by study=mine",
-    "--config-path": "folders with groups of your own are named by config=DIR, or called scaling_conf/",
-    "--config-dir": "folders with groups of your own are named by config=DIR, or called scaling_conf/",
+    "--config-path": _OWN_GROUPS,
+    "--config-dir": _OWN_GROUPS,
     "--resolve": "references are resolved always: --cfg job shows the values",
     "--info": "--cfg job shows the configuration, `scaling parts` what can be chosen",
 }
@@ -38,14 +39,14 @@ class Flags(NamedTuple):
         Whether tables keep all columns, and a refusal says where in the code it was made.
     show_config : bool
         Whether the composed configuration is wanted, and nothing else.
-    rest : list of str
-        The other arguments.
+    arguments : list of str
+        The arguments without the flags.
     """
 
     quiet: bool
     verbose: bool
     show_config: bool
-    rest: list[str]
+    arguments: list[str]
 
 
 def read_flags(arguments: Sequence[str]) -> Flags:
@@ -54,10 +55,10 @@ def read_flags(arguments: Sequence[str]) -> Flags:
     Raises
     ------
     ConfigError
-        On one that has no meaning here; it says what has.
+        On a flag that has no meaning here; the message says what to use instead.
     """
     quiet = verbose = show_config = False
-    rest = []
+    others = []
     words = iter(arguments)
     for word in words:
         flag = word.partition("=")[0]
@@ -75,5 +76,5 @@ def read_flags(arguments: Sequence[str]) -> Flags:
         elif flag in _ANSWERS:
             raise ConfigError(f"{flag}: {_ANSWERS[flag]}")
         else:
-            rest.append(word)
-    return Flags(quiet, verbose, show_config, rest)
+            others.append(word)
+    return Flags(quiet, verbose, show_config, others)

@@ -1,4 +1,4 @@
-"""How a launch ended: what is done, what is left and why."""
+"""How a launch ended: which runs are done, which are not and why."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
-_FULL_DISK = 1e7  # bytes
-_SHOWN = 10  # runs that are left, by name
+_FULL_DISK = 1e7  # free bytes below which a disk counts as full
+_SHOWN = 10  # unfinished runs that are shown by name
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class LaunchResult:
     left : DataFrame
         Rows of the runs that the launch was to train and that have not ended.
     damaged : dict
-        run_id -> what is wrong with the files of a run.
+        run_id -> what is wrong with its files.
     interrupted : bool
-        Whether the person stopped it.
+        Whether the person stopped the launch.
     submitted : bool
-        Whether the runs that are left were given to SLURM, and nobody waited.
+        Whether the unfinished runs are in SLURM's queue and the launch did not wait for them.
     stopped : str or None
         Why the launch must not go on.
     given_up : dict
-        run_id -> why the launch tries a run no more.
+        run_id -> why the launch does not retry the run.
     """
 
     study: str
@@ -62,7 +62,7 @@ class LaunchResult:
 
     @property
     def code(self) -> int:
-        """0 if all that was asked for is done, or on its way."""
+        """0 if all runs of the launch are done or submitted."""
         if self.interrupted:
             return INTERRUPTED
         return 0 if self.submitted else int(bool(len(self.left) or self.damaged))
@@ -82,12 +82,12 @@ class LaunchResult:
         }
 
     def show(self, screen: Screen) -> None:
-        """How far the study is, and what is left and why."""
+        """How far the study is; the unfinished runs, and why they are unfinished."""
         for sentence, style in self._sentences():
             screen.say(sentence, style)
 
     def _sentences(self) -> Iterator[tuple[str, str]]:
-        if self.interrupted:  # the launch said so when it was
+        if self.interrupted:  # the launch has said so already
             return
         yield f"{self.study}: {counts(self.frame['state'])}", ""
         for error in self.damaged.values():
@@ -108,7 +108,7 @@ class LaunchResult:
 
     def _ways_out(self) -> Iterator[tuple[str, str]]:
         free = shutil.disk_usage(self.outputs).free
-        if free < _FULL_DISK:  # a worker that cannot write cannot say so either
+        if free < _FULL_DISK:  # workers could not write the error down
             yield f"the disk of {self.outputs} is full: {free / 1e6:.3g} MB are free", "red"
         yield (
             f"scaling status study={self.study} why=true shows the causes, "
@@ -123,7 +123,7 @@ class LaunchResult:
 def end_of_launch(
     outputs: Path, name: str, config: LaunchConfig, *, interrupted: bool = False
 ) -> LaunchResult:
-    """Look at a study after a launch: whether the runs that were asked for are done."""
+    """The state of a study after a launch, and which runs of the launch are unfinished."""
     frame, plan = status(outputs, name), read_plan(outputs, name)
     results = {run.run_id: run.folder.result_damage() for run in plan.runs}
     damaged = {**plan.damaged, **{run_id: error for run_id, error in results.items() if error}}
@@ -160,7 +160,7 @@ class DetachedLaunch:
 
     @property
     def code(self) -> int:
-        """0 as long as the launcher lives, or if it ended well."""
+        """0 while the launcher lives, or if it ended well."""
         return int(bool(self.launcher.code))
 
     def as_json(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class DetachedLaunch:
         return {"study": self.study, **vars(self.launcher)}
 
     def show(self, screen: Screen) -> None:
-        """Where it writes, and what watches and stops it."""
+        """Where it writes, and the commands that watch and stop it."""
         launcher, name = self.launcher, self.study
         if launcher.code is None:
             screen.say(

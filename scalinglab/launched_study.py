@@ -1,7 +1,7 @@
-"""What there is of a launched study: its state, its failures, its records.
+"""A launched study: its state, its failures, its records.
 
-Nothing here plans or fits, so the verbs that look after a launched study start without what those
-need: `scalinglab.study.Study`, which does all, is twice as long to import.
+Nothing here plans or fits, so that verbs such as ``status`` and ``logs`` start at once:
+`scalinglab.study.Study`, which does all, takes twice as long to import.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.records.notes import Note, add_note, notes_of
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.launch.remaining import given_up
 from scalinglab.sweeps.store.select import select
@@ -36,11 +38,11 @@ class LaunchedStudy:
     Attributes
     ----------
     name : str
-        Of the study, and of its folder below ``outputs/studies``.
+        The study's name, and that of its folder below ``outputs/studies``.
     outputs : Path
-        Where everything is written.
+        The folder of all runs and studies.
     screen : Screen or None
-        Where progress is told; None is standard output.
+        Where progress is shown; None is standard output.
     """
 
     name: str
@@ -66,11 +68,11 @@ class LaunchedStudy:
         return causes(self.outputs, self.name)
 
     def given_up(self) -> dict[str, str]:
-        """run_id -> why the latest launch tries a run no more."""
+        """run_id -> why the latest launch does not retry the run."""
         return given_up(self.outputs, self.name)
 
     def watch(self) -> None:
-        """Tell what changes until every run has ended, also of a study that is still planned."""
+        """Show what changes until every run has ended; the study may still be planned."""
         watch_study(self.screen or Screen(), self.outputs, self.name)
 
     def stored_plan(self) -> StoredPlan:
@@ -78,7 +80,7 @@ class LaunchedStudy:
         return read_plan(self.outputs, self.name)
 
     def results(self) -> pd.DataFrame:
-        """One row a finished run, diverged ones included: what ``runs.parquet`` holds.
+        """One row a finished run, diverged ones included, as in ``runs.parquet``.
 
         Raises
         ------
@@ -88,7 +90,7 @@ class LaunchedStudy:
         return pd.read_parquet(self.collect()[0])
 
     def curves(self) -> pd.DataFrame:
-        """One row a step of each finished run: what ``curves.parquet`` holds.
+        """One row a step of each finished run, as in ``curves.parquet``.
 
         Raises
         ------
@@ -98,7 +100,7 @@ class LaunchedStudy:
         return pd.read_parquet(self.collect()[1])
 
     def collect(self) -> tuple[Path, Path]:
-        """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
+        """Write ``runs.parquet`` and ``curves.parquet``; only new records are read."""
         return collect(self.outputs, self.name)
 
     def export(
@@ -109,41 +111,52 @@ class LaunchedStudy:
         Parameters
         ----------
         to : path
-            The folder in which each run gets one of its own.
+            The folder in which each run gets a folder.
         runs : str
-            A selection, as ``scaling logs`` takes it.
+            A selection, as of ``scaling logs``.
         form : str
-            What they are to be: ``llama``, ``qwen3``, ``scaling_laboratory``, or ``auto``.
+            The format: ``llama``, ``qwen3``, ``scaling_laboratory``, or ``auto``.
         step : int, optional
-            Of the checkpoints; default: the last.
+            The step of the checkpoints; default: the last.
 
         Raises
         ------
         ConfigError
             If no run is selected, a network does not fit the form, or a checkpoint is gone.
         """
-        stored = self.stored_plan().runs
-        if runs == State.DONE:  # says what there is instead, and the way on
-            # Here, because status and logs need no table.
+        planned = self.stored_plan().runs
+        if runs == State.DONE:  # without a finished run, its sentence says what to do
+            # Imported here, because status and logs need no table.
             from scalinglab.analysis.tables.runs import load
             from scalinglab.analysis.tables.study_runs import require
 
             require(load(self.outputs, study=self.name), self.outputs, self.name)
-        chosen = select(stored, runs)
-        # Here, because torch and safetensors belong to extras.
+        folders = [run.folder for run in select(planned, runs)]
+        # Imported here, because torch and safetensors belong to extras.
         with needs_extra("exporting a checkpoint"):
             from scalinglab.scaling.engine.export.export import check_exports, export
-        folders = [run.folder for run in chosen]
         check_exports(folders, Path(to), form, step)
         return [export(folder, Path(to), form, step) for folder in folders]
 
+    def notes(self, runs: str | None = None) -> dict[str, list[Note]]:
+        """The notes of its runs, or of a selection, by run; see ``scaling note --help``."""
+        return {folder.run_id: notes_of(folder) for folder in self._folders(runs)}
+
+    def note(self, text: str, runs: str | None = None) -> dict[str, list[Note]]:
+        """Keep a note with its runs, or with those of a selection, as ``scaling logs`` takes it."""
+        return {folder.run_id: [add_note(folder, text)] for folder in self._folders(runs)}
+
+    def _folders(self, runs: str | None) -> list[RunFolder]:
+        planned = self.stored_plan().runs
+        return [run.folder for run in (planned if runs is None else select(planned, runs))]
+
     def cancel(self, runs: str | None = None) -> list[str]:
-        """Stop the study, or the runs that a selection names; everything is saved first.
+        """Stop the study, or the runs of a selection; everything is saved first.
 
         Returns
         -------
         list of str
-            What was done, a sentence a launch or run.
+            A sentence about each launch or run that was stopped.
         """
         if runs is None:
             return cancel_study(self.outputs, self.name)

@@ -1,4 +1,4 @@
-"""The arguments of a verb, ``key=value`` as Hydra's overrides are, read into its dataclass."""
+"""The options of a verb: a dataclass, read from ``key=value`` arguments as Hydra writes them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scalinglab.scaling.fields import ConfigError, Within
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within
 from scalinglab.scaling.read_options import from_dict
 
 T = TypeVar("T")
 
 
 class MissingOption(ConfigError):
-    """An option without which a verb has nothing to do."""
+    """A required option is not given."""
 
 
 WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
 _DEEPEST = 500  # brackets in a value
-_LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
+_LONGEST = 24  # columns for key=value in a help; a longer one has a line of its own
 
 
 RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
@@ -45,15 +46,15 @@ def option(
     Parameters
     ----------
     says : str
-        What ``--help`` says of it.
+        Its text in ``--help``.
     default : object, optional
-        Without one the option must be given.
+        An option without one is required.
     within : Within, optional
         The numbers that are allowed.
     among : sequence of str, optional
         The words that are allowed.
     bare : bool
-        Whether arguments without a key are values of it: ``scaling import FILE``.
+        Whether arguments without a key are its values: ``scaling import FILE``.
     """
     metadata = {"says": says, "within": within, "among": among, "bare": bare}
     if isinstance(default, list | dict):
@@ -63,10 +64,10 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)  # so that options of verbs need no default
 class Options:
-    """What every verb can be asked.
+    """The options of every verb.
 
     A verb whose options have the field `overrides`, a list of str, takes Hydra's overrides: all
-    arguments that are none of its options.
+    arguments that are not among its options.
     """
 
     json: bool = option("print one JSON object; --json says the same", False)
@@ -80,7 +81,7 @@ class OutputsOptions(Options):
 
     @property
     def outputs_path(self) -> Path:
-        """That folder, from anywhere."""
+        """That folder as an absolute path."""
         return Path(self.outputs).absolute()
 
 
@@ -119,15 +120,15 @@ def overrides(
 
 
 def explain(cls: type, width: int) -> list[str]:
-    """The options of a verb, a paragraph each: ``key=default`` and what it is.
+    """The lines of a help about a verb's options: for each ``key=default`` and its text.
 
-    Required ones stand first, then the verb's own, then those that it inherits, the nearest class
-    first; overrides and those of all verbs stand last.
+    Required options stand first, then the verb's own, then inherited ones, the nearest class
+    first; overrides and the options of every verb stand last.
     """
     hints = typing.get_type_hints(cls)
     last = (OVERRIDES, *Options.__dataclass_fields__)
     fields = sorted(nearest_first(cls), key=lambda f: (f.name in last, not _is_required(f)))
-    texts = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
+    texts = {_example(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, texts))) + 4
     lines = []
     for key, says in texts.items():
@@ -139,12 +140,12 @@ def explain(cls: type, width: int) -> list[str]:
 
 
 def nearest_first(cls: type) -> list[dataclasses.Field]:
-    """The options of a dataclass: its own, then those that it inherits, the nearest class first."""
+    """The options of a dataclass: its own, then the inherited ones, the nearest class first."""
     return sorted(dataclasses.fields(cls), key=lambda f: _depth(cls, f.name))
 
 
 def _depth(cls: type, name: str) -> int:
-    """How far up an option was defined."""
+    """How many classes above `cls` an option is defined; options of every verb are farthest."""
     if name in Options.__dataclass_fields__:
         return len(cls.__mro__)
     return next(
@@ -152,8 +153,8 @@ def _depth(cls: type, name: str) -> int:
     )
 
 
-def _spelled(f: dataclasses.Field, hint: Any) -> str:
-    """An option as one would write it: its default, or a mark for its kind."""
+def _example(f: dataclasses.Field, hint: Any) -> str:
+    """An option as one would write it: with its default, or dots where it has none."""
     if f.name == OVERRIDES:
         return "KEY=..."
     default = f.default if f.default_factory is MISSING else f.default_factory()
@@ -189,37 +190,32 @@ def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
 
 
 def read_options(cls: type[T], arguments: Sequence[str]) -> T:
-    """Build the dataclass `cls` from ``a=1 b.c=x``; ``--dry-run`` means ``dry_run=true``.
+    """Build the dataclass `cls` from ``a=1 b.c=x``, where ``--dry-run`` is ``dry_run=true``.
 
     Raises
     ------
     ConfigError
         On an argument without "=", an unknown key or a value of the wrong type.
     MissingOption
-        Where a key without a default is not given.
+        If a required option is not given.
     """
     kind: type[Any] = cls  # a dataclass
     nested: dict[str, Any] = {}
     hints = typing.get_type_hints(cls)
     for argument in arguments:
         key, equals, text = argument.partition("=")
-        if key.startswith("--"):  # --dry-run is dry_run=true
+        if key.startswith("--"):
             key, equals, text = key[2:].replace("-", "_"), "=", text if equals else "true"
         if not equals or not key:
-            named = f", as in study={key}" if key.isidentifier() and "study" in hints else ""
-            raise ConfigError(f"cannot read {argument!r}: expected key=value{named}")
+            example = f", as in study={key}" if key.isidentifier() and "study" in hints else ""
+            raise ConfigError(f"cannot read {argument!r}: expected key=value{example}")
         *groups, last = key.split(".")
         node = nested
         for group in groups:
             node = node.setdefault(group, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"{argument!r}: '{group}' was given a value before")
-        # A run's id, or an arm's name, may look like a number.
-        word = not groups and hints.get(key) in (str, str | None) and text != "null"
-        words = not groups and hints.get(key) == list[str] and text.startswith("[")
-        node[last] = _words(text) if words else text if word else _value(text)
-        if not groups and typing.get_origin(hints.get(key)) is list and text[:1] != "[":
-            node[last] = [node[last]]  # budgets=1e12
+        node[last] = _value(text) if groups else _typed(text, hints.get(key))
     fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(kind)
     missing = [f.name for f in fields if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
@@ -228,10 +224,22 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     return options
 
 
-def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments that are options of `cls`, and the others: overrides of a study.
+def _typed(text: str, hint: Any) -> Any:
+    """The value of an option; a str stays as written, as a run's id may look like a number."""
+    if hint in (str, str | None) and text != "null":
+        return text
+    if typing.get_origin(hint) is not list:
+        return _value(text)
+    if not text.startswith("["):
+        return [_value(text)]  # budgets=1e12
+    return _words(text) if hint == list[str] else _value(text)
 
-    ``grid.seed=[1]`` is of the option ``grid``, a group; ``study.blocks...`` is not of ``study``.
+
+def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments that are options of `cls`, and the overrides of a study.
+
+    ``grid.seed=[1]`` belongs to the option ``grid``, a group, but ``study.blocks...`` does not
+    belong to the option ``study``, which is a name.
     """
     hints = {k: v for k, v in typing.get_type_hints(cls).items() if k != OVERRIDES}
     option_words = []
@@ -249,13 +257,19 @@ def _is_required(f: dataclasses.Field) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """The words of ``[a,b]``, quoted or not."""
+    """The words of ``[a,b]``, quoted or not; a list of JSON, as messages advise one, as it is."""
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        listed = None
+    if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
+        return listed
     words = [word.strip() for word in _parts(text[1:].removesuffix("]"))]
     return [w[1:-1] if w[0] in "\"'" and w[0] == w[-1] else w for w in words if w]
 
 
 def _parts(text: str) -> list[str]:
-    """What stands between commas; those within quotes separate nothing."""
+    """The texts between commas; a comma within quotes does not separate."""
     parts, quote = [""], ""
     for letter in text:
         if letter == "," and not quote:
@@ -264,16 +278,16 @@ def _parts(text: str) -> list[str]:
         parts[-1] += letter
         if letter in "\"'":
             quote = "" if letter == quote else quote or letter
-    return text.split(",") if quote else parts  # one apostrophe is no quotation
+    return text.split(",") if quote else parts  # a single apostrophe quotes nothing
 
 
 def _value(text: str) -> Any:
     """A JSON value where it is one (numbers, true, null, lists), a list of words, else the text."""
-    if text.count("[") + text.count("{") > _DEEPEST:  # no option nests; a parser would give up
+    if text.count("[") + text.count("{") > _DEEPEST:  # the JSON parser would overflow its stack
         return text
     try:
         return json.loads(text)
-    except ValueError:  # no JSON, or a number of thousands of digits
+    except ValueError:  # not JSON, or a number with thousands of digits
         pass
     if text.startswith("[") and text.endswith("]"):
         return [_value(part.strip()) for part in _parts(text[1:-1])]

@@ -1,4 +1,4 @@
-"""Folders with configuration groups of one's own: where they are found, and what is refused."""
+"""Folders with a person's own configuration groups, and the files in them that are refused."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scalinglab import conf
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.yaml_limits import check_size
 
 SHIPPED = Path(conf.__file__).parent
-OWN, SHARED = "scaling_conf", "conf"  # folders in the current one: ours alone, perhaps others'
+# In the current folder: a folder for this program alone, and one that others may use as well.
+OWN, SHARED = "scaling_conf", "conf"
 
 
 def own_folders(overrides: Sequence[str], config: Path | None) -> list[Path]:
-    """Folders whose groups join the shipped ones, in the order in which a file is looked for."""
+    """Folders whose groups join the shipped ones, in search order."""
     chosen = [Path(text.partition("=")[2]) for text in overrides] or ([config] if config else [])
     for folder in chosen:
         if not folder.is_dir() or folder == Path():
@@ -34,10 +35,10 @@ def quoted(folder: Path) -> str:
 
 
 def _check_own(folder: Path, *, is_ours: bool) -> None:
-    """Refuse an own file that a shipped one of the same name hides, or that holds too much.
+    """Refuse a file that a shipped one of the same name would hide, or that is too large.
 
-    Of a folder that may be another program's, only files count that would join, and of the hidden
-    ones only studies: nobody else has those.
+    In a folder that may belong to another program (`is_ours` is False) files outside of our groups
+    are ignored, and hidden files as well unless they are studies, which only this program has.
     """
     groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
     for file in sorted(folder.rglob("*.yaml")):

@@ -1,7 +1,7 @@
-"""Parts known to composing: what ``extend`` names, and the groups of keys without a YAML file.
+"""Configuration groups of registered parts, which have no YAML file.
 
-What is registered can be chosen as a shipped part can, ``optimizer=mine optimizer.radius=2``,
-without a YAML file: its keys and defaults are those of its dataclass.
+``optimizer=mine optimizer.radius=2`` chooses an optimizer that ``extend=[mine.py]`` registered, as
+it would a shipped one: the keys and defaults are the fields of its dataclass.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import yaml
 
 from scalinglab import register
 from scalinglab.own_groups import SHIPPED
-from scalinglab.scaling.config import ConfigError, DataConfig, ModuleConfig, TokenizerConfig
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.model.module import MODELS
+from scalinglab.scaling.model.options import ModuleConfig
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.registry import Registry
@@ -32,72 +34,72 @@ _GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDU
 
 
 def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> Any:
-    """Import what a command line and the study that it chooses name in ``extend``.
+    """Import what ``extend`` names on a command line and in the file of its study.
 
-    Before anything is composed, so that what they register can be chosen.
+    This comes before composing, so that overrides can choose the parts that are registered.
 
     Parameters
     ----------
     overrides : sequence of str
     folders : sequence of Path
-        Those of a person's own groups, where a study's file may lie.
+        A person's own groups, where a study's file may lie.
 
     Returns
     -------
     list or None
-        What the study names and then what the command line adds; None where it adds nothing.
+        The names in the study, then those of the command line; None if it adds none.
 
     Raises
     ------
     ConfigError
-        If one is not there or cannot be imported.
+        If a file or module does not exist or cannot be imported.
     """
     values = {key: value for key, _, value in (o.partition("=") for o in overrides)}
-    of_study = _of_study(values["study"], folders) if "study" in values else None
+    study_names = _in_study(values["study"], folders) if "study" in values else None
     if KEY not in values:
-        load(of_study, folders)
+        load(study_names, folders)
         return None
     added = _names(_parsed(f"{KEY}: {values[KEY]}").get(KEY))
-    names = [*(name for name in _names(of_study) if name not in added), *added]
+    names = [*(name for name in _names(study_names) if name not in added), *added]
     load(names, folders)
     return names
 
 
-def _of_study(study: str, folders: Sequence[Path]) -> Any:
-    """What the file of a study names in ``extend``."""
+def _in_study(study: str, folders: Sequence[Path]) -> Any:
+    """The value of ``extend`` in the file of a study."""
     places = [folder / "study" / f"{study}.yaml" for folder in (SHIPPED, *folders)]
     file = next((place for place in places if place.is_file()), None)
     return None if file is None else _parsed(file.read_text(encoding="utf-8")).get(KEY)
 
 
-def _names(named: Any) -> list[str]:
+def _names(extend: Any) -> list[str]:
     """The value of the key ``extend`` as a list.
 
     Raises
     ------
     ConfigError
-        If it is no list of names.
+        If it is not a list of names.
     """
-    names = [named] if isinstance(named, str) else named or []
+    names = [extend] if isinstance(extend, str) else extend or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"{KEY} = {named!r}: expected a list of .py files and modules, as in {KEY}=[mine.py]"
+            f"{KEY} = {extend!r}: expected a list of .py files and modules, as in {KEY}=[mine.py]"
         )
     return names
 
 
-def load(named: Any, folders: Sequence[Path]) -> list[str]:
-    """Import the value of the key ``extend``; what each is found by from anywhere.
+def load(extend: Any, folders: Sequence[Path]) -> list[str]:
+    """Import what a value of the key ``extend`` names; absolute paths and names of modules.
 
     Raises
     ------
     ConfigError
-        If it is no list of names, or one of them cannot be imported.
+        If it is not a list of names, or one of them cannot be imported.
     """
-    names = _names(named)
+    names = _names(extend)
     if not names:
         return []
-    # Beside the groups' folder, too: a study in scaling_conf/ names a file next to scaling_conf/.
+    # The parents, too: a study in scaling_conf/ names a file that lies next to scaling_conf/.
     places = [*folders, *(folder.parent for folder in folders)]
     loaded = loading.load(names, places)
     register.check_halves()
@@ -105,9 +107,9 @@ def load(named: Any, folders: Sequence[Path]) -> list[str]:
 
 
 def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Group, name and keys of parts: what a YAML file of each would say.
+    """Group, name and keys of each part without a YAML file, as the file would have them.
 
-    Those that are not shipped, and all that fill a slot of the network, none of which has a file.
+    These are all parts that fill a slot of the network, and the other parts that are not shipped.
     """
     for slot, part in SLOTS.items():
         for name, definition in _choices(part).items():
@@ -127,7 +129,7 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def module_options(make: Callable[..., Any]) -> dict[str, Any]:
-    """The options of a network that its constructor has plain defaults for."""
+    """The keywords of a network's constructor with plain default values, its options."""
     try:
         parameters = inspect.signature(make).parameters
     except (TypeError, ValueError):
@@ -146,7 +148,7 @@ def _choices(kind: type[Any]) -> Mapping[str, type[Any]]:
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
-    """The keys of a text of YAML; none where it cannot be read, which composing tells of."""
+    """The keys of a YAML text; empty if it cannot be read, which composing refuses later."""
     try:
         plain = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -155,7 +157,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def _keys(cls: type[Any]) -> dict[str, Any]:
-    """Keys of a dataclass at their defaults; one that must be given is missing."""
+    """Keys of a dataclass with their defaults; "???", Hydra's mark, for a required one."""
     values = defaults(cls)
     required = {f.name for f in fields(cls) if f.default is MISSING} - set(values)
     return dict.fromkeys(required, "???") | values

@@ -1,4 +1,4 @@
-"""What a plan comes to: steps, time, device-hours, memory, disk, money."""
+"""The totals of a plan: steps, time, device-hours, memory, disk, money."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from scalinglab.sweeps.plan.places import worker_count
 
 @dataclass(frozen=True)
 class Totals:
-    """What a plan comes to; a number that is not known is NaN.
+    """The totals of a plan; an unknown number is NaN.
 
     Attributes
     ----------
     states : dict
-        State -> runs.
-    new_steps, shared_steps : int
-        That have to be trained; that other runs train, or that are done.
+        State -> number of runs.
+    new_steps : int
+        Steps that have to be trained.
+    shared_steps : int
+        Steps that other runs train, or that are done.
     unrecorded : int
         Runs that have their last checkpoint and lack only their record.
     flops : float
-        Of the new steps.
+        FLOPs of the new steps.
     seconds, seconds_alone : float
-        Of training, predicted; without packs.
+        Predicted seconds of training; without packs.
     finish_seconds : float
-        Until the last run ends, on `workers`.
+        Seconds until the last run ends, on `workers`.
     untimed : int
         Unfinished runs whose time is not known.
     longest_hours, new_hours, spent_hours : float
-        Device-hours: of the longest run or pack, to go, spent.
+        Device-hours of the longest run or pack, to go, and spent.
     money : float or None
-        For the hours to go, at ``launch.rate``.
+        Cost of the hours to go, at ``launch.rate``.
     memory_gb, new_disk_gb : float
-        Of a process at its peak; of checkpoints.
+        Peak memory of a process; new checkpoints on the disk.
     """
 
     states: dict[str, int]
@@ -64,21 +66,21 @@ def totals_of(prepared: Prepared) -> Totals:
     """Add up a plan."""
     plan, config = prepared.plan, prepared.config
     workers = worker_count(config, plan.execution, len(packs(plan)))
-    left = [p for p in plan.runs if p.is_unfinished]
-    seconds = [p.seconds for p in left]
+    unfinished = [p for p in plan.runs if p.is_unfinished]
+    seconds = [p.seconds for p in unfinished]
     timed = [s for s in seconds if not math.isnan(s)]
     costs = cost(plan)
-    new = sum(p.new_steps for p in plan.runs)
+    new_steps = sum(p.new_steps for p in plan.runs)
     states = pd.Series([p.state for p in plan.runs]).value_counts()
     return Totals(
-        states={str(k): int(v) for k, v in states.items()},
-        new_steps=new,
-        shared_steps=sum(p.run.steps for p in plan.runs) - new,
-        unrecorded=sum(not p.new_steps and p.needs is None for p in left),
+        states={str(state): int(count) for state, count in states.items()},
+        new_steps=new_steps,
+        shared_steps=sum(p.run.steps for p in plan.runs) - new_steps,
+        unrecorded=sum(not p.new_steps and p.needs is None for p in unfinished),
         flops=sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs),
         seconds=sum(timed) if timed else math.nan,
         seconds_alone=sum(p.seconds_alone for p in plan.runs if p.seconds_alone > 0),
-        finish_seconds=finish_seconds(plan, workers) if left else 0.0,
+        finish_seconds=finish_seconds(plan, workers) if unfinished else 0.0,
         workers=workers,
         untimed=len(seconds) - len(timed),
         longest_hours=costs.longest_hours,
@@ -91,12 +93,11 @@ def totals_of(prepared: Prepared) -> Totals:
 
 
 def totals_text(totals: Totals, prepared: Prepared) -> str:
-    """What a plan comes to, in a few sentences."""
-    plan, rate = prepared.plan, prepared.config.rate
+    """The totals of a plan in a few sentences."""
+    plan = prepared.plan
     runs = f"{len(plan.runs)} runs ({counts(pd.Series([p.state for p in plan.runs]))})"
     if not any(p.is_unfinished for p in plan.runs):
         return f"{runs}: nothing is left to train."
-    packed = any(p.pack > 1 for p in plan.runs if p.new_steps)
     unrecorded = (
         f" {totals.unrecorded} run(s) have their last checkpoint and lack only their record."
         if totals.unrecorded
@@ -104,15 +105,17 @@ def totals_text(totals: Totals, prepared: Prepared) -> str:
     )
     return (
         f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs; "
-        f"{totals.shared_steps:,} steps are shared or done. {_time_text(totals, packed, rate)}"
+        f"{totals.shared_steps:,} steps are shared or done. {_time_text(totals, prepared)}"
         f"; up to {totals.memory_gb:.2g} GB of memory a process at its peak, "
         f"{totals.new_disk_gb:.2g} GB of checkpoints.{unrecorded}"
     )
 
 
-def _time_text(totals: Totals, packed: bool, rate: float | None) -> str:
+def _time_text(totals: Totals, prepared: Prepared) -> str:
     if math.isnan(totals.seconds):
         return "Their time is not known"
+    packed = any(p.pack > 1 for p in prepared.plan.runs if p.new_steps)
+    rate = prepared.config.rate
     alone = f" ({duration(totals.seconds_alone)} without packs)" if packed else ""
     untimed = (
         f", without the {totals.untimed} runs whose time is not known" if totals.untimed else ""

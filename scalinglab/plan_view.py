@@ -1,4 +1,4 @@
-"""A plan as people, notebooks and programs see it: its runs, its cost, what its design lacks."""
+"""A plan as people, notebooks and programs see it: its runs, its cost, gaps in its design."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.forecasts.norms import kind_of, norm_warnings, planned_norms
 from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
 from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
@@ -19,8 +20,8 @@ from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.data.mixed import amounts
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import without
-from scalinglab.scaling.records.spec import mixture_text
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.text.flatten import flatten
@@ -32,7 +33,7 @@ from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.timing import about_estimates, about_processes
 from scalinglab.terminal import Screen
 
-# Left out of a narrow terminal, the first named first.
+# Columns that a narrow terminal leaves out, in this order.
 OPTIONAL = (
     "pack",
     "mixture",
@@ -51,7 +52,7 @@ OPTIONAL = (
     "role",
 )
 
-# Hyper-parameter -> its column, where a rule gives it to any run.
+# Hyper-parameter -> the column that shows it, if a rule sets it in any run.
 GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
     "batch": ("batch", lambda run: f"{run.config.batch}"),
     "weight_decay": ("WD", lambda run: f"{run.config.optimizer.weight_decay:.3g}"),
@@ -62,7 +63,7 @@ GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
 
 @dataclass(frozen=True)
 class PlanView:
-    """The plan of a study, to be looked at; a notebook shows its table.
+    """The plan of a study; a notebook shows its table.
 
     Attributes
     ----------
@@ -76,34 +77,50 @@ class PlanView:
 
     @property
     def plan(self) -> Plan:
-        """The plan that is shown."""
+        """The plan itself."""
         return self.prepared.plan
 
     @property
     def warnings(self) -> list[str]:
-        """What is missing in the design, or confounded."""
+        """Gaps in the design, and what is confounded."""
         design = [] if self.design is None else self.design.warnings
-        return [*self.plan.warnings, *design]
+        return [*self.plan.warnings, *design, *norm_warnings(self.norms)]
+
+    @cached_property
+    def norms(self) -> pd.DataFrame:
+        """Norms of the planned runs, from finished runs of their recipe that measured some."""
+        rows = [
+            {
+                "run_id": p.run.run_id,
+                "recipe": kind_of(p.run.science, asdict(p.run.config), asdict(p.run.shape)),
+                "N": p.run.counts["n_matmul"],
+                "lr": p.run.lr,
+                "epsilon": getattr(p.run.config.optimizer, "epsilon", None),
+            }
+            for p in self.plan.runs
+            if p.is_unfinished and not p.run.is_command
+        ]
+        return planned_norms(self.plan.outputs, rows)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a run.
 
         Columns ``run_id, role, varies, N, D, C, lr, schedule, seed, state, steps, new_steps,
-        starts_from`` (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many
-        such runs train together). `varies` are the settings in which the runs differ beside these.
+        starts_from`` (a step), ``seconds`` (predicted, for the remaining steps) and ``pack`` (how
+        many runs train together). ``varies`` has the settings in which the runs differ otherwise.
         """
         return pd.DataFrame([_row(p) for p in self.plan.runs])
 
     @cached_property
     def expected(self) -> Expectation | None:
-        """How precise the fit of the study's law will be, where that can be told."""
+        """How precise the fit of the study's law will be; None if that cannot be computed."""
         points = self.frame[["N", "D", "C", "role"]]
         return expect_of_plan(self.plan.study.answer, points)
 
     @cached_property
     def design(self) -> Design | None:
-        """What the study's comparison of arms can tell; None where it compares none."""
+        """The smallest effect that the study's comparison of arms can detect; None without arms."""
         rows = [
             {
                 "block": ",".join(p.blocks),
@@ -120,12 +137,12 @@ class PlanView:
 
     @cached_property
     def totals(self) -> Totals:
-        """What the plan comes to."""
+        """Steps, time, memory and money of the plan."""
         return totals_of(self.prepared)
 
     @property
     def notes(self) -> list[str]:
-        """What the table does not say: about packs, processes, GPUs and estimated times."""
+        """Sentences about packs, processes, GPUs and estimated times, which the table lacks."""
         plan, config = self.plan, self.prepared.config
         return [
             *about_packs(plan, config),
@@ -138,7 +155,7 @@ class PlanView:
         ]
 
     def schedules(self) -> tuple[pd.DataFrame, Path]:
-        """Each different schedule with its areas S1 and S2, and the picture, beside the plan."""
+        """A table of the different schedules with their areas S1 and S2, and a figure's file."""
         schedules = {name: lr_array(r.pieces) for name, r in distinct_schedules(self.plan).items()}
         path = self.plan.folder / "schedules.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +164,7 @@ class PlanView:
         return schedule_table(schedules), path
 
     def as_json(self) -> dict[str, Any]:
-        """The runs, the totals and what is said beside them."""
+        """The runs, the totals, the notes and the warnings."""
         expected = self.expected
         return {
             "study": self.plan.study.name,
@@ -156,6 +173,7 @@ class PlanView:
             "totals": asdict(self.totals),
             "notes": self.notes,
             "warnings": self.warnings,
+            "norms": self.norms,
             "least_effect": None if self.design is None else self.design.least,
             "expected": None
             if expected is None
@@ -171,19 +189,19 @@ class PlanView:
     def show(self, screen: Screen) -> None:
         """The table of runs, the notes, the totals and the warnings."""
         self._show_runs(screen, self.plan.runs)
-        self._show_rest(screen)
+        self._show_sentences(screen)
 
-    def show_left(self, screen: Screen) -> None:
-        """As `show`, of a study that is being launched: without the rows of finished runs."""
-        left = [p for p in self.plan.runs if p.is_unfinished]
-        if left:
-            self._show_runs(screen, left)
-        self._show_rest(screen)
+    def show_unfinished(self, screen: Screen) -> None:
+        """As `show`, without the rows of finished runs: for a study that is being launched."""
+        unfinished = [p for p in self.plan.runs if p.is_unfinished]
+        if unfinished:
+            self._show_runs(screen, unfinished)
+        self._show_sentences(screen)
 
     def _show_runs(self, screen: Screen, runs: Sequence[PlannedRun]) -> None:
         show_runs(screen, plan_frame(runs), [p.varies for p in runs], optional=OPTIONAL)
 
-    def _show_rest(self, screen: Screen) -> None:
+    def _show_sentences(self, screen: Screen) -> None:
         for sentence in (*self.notes, totals_text(self.totals, self.prepared)):
             screen.say(sentence)
         for warning in self.warnings:
@@ -222,13 +240,14 @@ def _row(p: PlannedRun) -> dict[str, Any]:
 
 
 def plan_frame(runs: Sequence[PlannedRun]) -> pd.DataFrame:
-    """Planned runs as people read them: one row a run; what rules gave has a column."""
+    """Planned runs as text: one row a run, with a column for each hyper-parameter set by a rule."""
     names = {name for p in runs for name in p.run.given}
-    by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
-    mixed = any(p.run.mixture for p in runs)
-    packed = any(p.pack > 1 and p.new_steps for p in runs)
-    return pd.DataFrame(
-        {
+    rule_columns = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
+    has_mixtures = any(p.run.mixture for p in runs)
+    has_packs = any(_pack(p) for p in runs)
+    rows = []
+    for p in runs:
+        row = {
             "run": p.run.run_id,
             "role": ",".join(p.roles),
             "width": p.run.shape.width,
@@ -237,18 +256,26 @@ def plan_frame(runs: Sequence[PlannedRun]) -> pd.DataFrame:
             "D/N": f"{p.run.tokens / p.run.counts['n_matmul']:.1f}",
             "C (causal)": f"{p.run.C:.2e}",
             "LR": f"{p.run.lr:.4g}",
-            **{column: form(p.run) for column, form in by_rule.items()},
+            **{column: form(p.run) for column, form in rule_columns.items()},
             "schedule": p.run.config.schedule.kind,
-            **({"mixture": mixture_text(p.run.mixture)} if mixed else {}),
+        }
+        if has_mixtures:
+            row["mixture"] = mixture_text(p.run.mixture)
+        row |= {
             "seed": p.run.config.seed,
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
             "starts from": _start(p) if p.is_unfinished else "",
-            **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
-            "seconds": blank(p.seconds if p.is_unfinished else math.nan, ".1f"),
         }
-        for p in runs
-    )
+        if has_packs:
+            row["pack"] = _pack(p)
+        row["seconds"] = blank(p.seconds if p.is_unfinished else math.nan, ".1f")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _pack(planned: PlannedRun) -> str:
+    return f"of {planned.pack}" if planned.pack > 1 and planned.new_steps else ""
 
 
 def _start(planned: PlannedRun) -> str:
@@ -260,13 +287,13 @@ def _start(planned: PlannedRun) -> str:
 
 
 def distinct_schedules(plan: Plan) -> dict[str, Run]:
-    """A run for each different schedule of a plan, by a name that tells them apart."""
+    """One run for each different schedule of a plan, by a unique name of the schedule."""
     by_name: dict[str, Run] = {}
     for planned in plan.runs:
         run = planned.run
-        if all(run.pieces != other.pieces for other in by_name.values()):
+        if all(run.pieces != listed.pieces for listed in by_name.values()):
             kinds = dict.fromkeys((run.config.schedule.kind, run.pieces[-1].shape))
             name = f"{' '.join(kinds)}, {run.steps} steps, {run.lr:.3g}"
-            same = sum(n.partition(" #")[0] == name for n in by_name)
-            by_name[f"{name} #{same + 1}" if same else name] = run
+            namesakes = sum(n.partition(" #")[0] == name for n in by_name)
+            by_name[f"{name} #{namesakes + 1}" if namesakes else name] = run
     return by_name

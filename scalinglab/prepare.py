@@ -1,6 +1,6 @@
-"""A study made ready to be trained: composed, planned, costed; what makes no sense is refused.
+"""A study made ready to be trained: composed, planned, costed, and checked.
 
-The command line and notebooks go the same way, so that they refuse the same.
+The command line, notebooks and single runs all come through here, so that they refuse alike.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.threshold import check_threshold
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.reporting.verdict import check_kind
-from scalinglab.scaling.config import RunConfig, from_dict
+from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.training.srun import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.plan.cost import check_budget, cost
-from scalinglab.sweeps.plan.design import SURFACE, Fitted
+from scalinglab.sweeps.plan.design import SURFACE, LawNeeds
 from scalinglab.sweeps.plan.gpus import check_gpu_memory
 from scalinglab.sweeps.plan.make import make_plan, plan_run
 from scalinglab.sweeps.plan.places import check_places
@@ -41,11 +42,11 @@ class Prepared:
     Attributes
     ----------
     composed : mapping
-        The configuration that it was made from.
+        The configuration from which it was planned.
     config : LaunchConfig
         Where its runs happen.
     plan : Plan
-        With packs and predicted seconds.
+        The plan with packs and predicted seconds.
     """
 
     composed: Mapping[str, Any]
@@ -56,8 +57,8 @@ class Prepared:
 def compose_configuration(
     arguments: Sequence[str], outputs: Path | None = None, config: Path | None = None
 ) -> dict[str, Any]:
-    """Compose a configuration from Hydra's overrides; `outputs`, where given, wins over theirs."""
-    # Here, because Hydra belongs to an extra: who only reads and fits does not need it.
+    """Compose a configuration from Hydra's overrides; `outputs` takes precedence over theirs."""
+    # Imported here, because Hydra belongs to an extra: reading and fitting does not need it.
     with needs_extra("composing a configuration"):
         from scalinglab.compose import compose
 
@@ -79,11 +80,11 @@ def prepare(
     ----------
     composed : mapping
     overrides : sequence of str
-        Those that it was composed with: one that changes nothing is refused.
+        The overrides that it was composed with: one that changes nothing is refused.
     tell : callable
-        Told of what takes long.
+        Called with a sentence before anything that takes long.
     to_launch : bool
-        Whether it is to be trained at once: then the cluster, too, is asked whether it can be.
+        Whether the runs are trained next: then the backend (SLURM) is checked as well.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def prepare(
     (check_backend if to_launch or config.measure == "target" else check_launch)(config)
     study = check_study(composed)
     _check_answer(study)
-    plan = make_plan(composed, law=_fitted(study))
+    plan = make_plan(composed, law=_needs(study))
     check_overrides(composed, overrides)
     check_selections(plan, config)
     check_places(config, plan.execution)
@@ -111,7 +112,7 @@ def check_affordable(prepared: Prepared) -> None:
     Raises
     ------
     ConfigError
-        Naming the limit and what the plan would come to.
+        Naming the limit and the plan's total.
     """
     plan, config = prepared.plan, prepared.config
     check_budget(cost(plan), config.budget, plan.outputs)
@@ -136,8 +137,8 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
     return plan, planned
 
 
-def _fitted(study: StudyConfig) -> Fitted:
-    """What the law of a study asks of its runs: of one in one variable less."""
+def _needs(study: StudyConfig) -> LawNeeds:
+    """Which axes the runs of a study must vary for its law; a law in one variable needs one."""
     if study.answer.law == AUTO:
         return SURFACE
     law = analysis.LAWS.find(study.answer.law)
@@ -145,11 +146,11 @@ def _fitted(study: StudyConfig) -> Fitted:
     axes = frozenset("NDC") & inputs
     if law.curve or len(axes) != 1 or inputs - axes:
         return SURFACE
-    return Fitted(axes, len(law.parameters), f"the law {law.name}")
+    return LawNeeds(axes, len(law.parameters), f"the law {law.name}")
 
 
 def _check_answer(study: StudyConfig) -> None:
-    """What the analysis is to be asked must be known to it."""
+    """Refuse a law, a threshold or a verdict that the analysis does not know."""
     for key in ("law", "curve_law"):
         law = getattr(study.answer, key)
         if law != AUTO:

@@ -23,9 +23,12 @@ from scalinglab.candidates import (
 from scalinglab.launch_result import DetachedLaunch, LaunchResult
 from scalinglab.options import option
 from scalinglab.prepare import launch_config
-from scalinglab.scaling.config import ConfigError
+from scalinglab.probe_results import Probed, Withdrawn
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
+from scalinglab.scaling.probes.folder import results
 from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.store.asked import Ask, read_asks
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
@@ -120,6 +123,10 @@ class GrowingStudy(Protocol):
     ) -> LaunchResult | DetachedLaunch:
         """Train what is missing."""
 
+    @property
+    def probe(self) -> Callable[..., Probed | Withdrawn]:
+        """Read checkpoints of its finished runs."""
+
 
 class _Interrupted(Exception):
     """A launch was interrupted, and said so."""
@@ -140,13 +147,16 @@ def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAn
         )
     composed = study.compose()
     _refuse_unwatched(launch_config(composed))
-    runs, law = known_runs(study.source, options.law)
-    factor = (
-        track.calibration_factor(study.outputs, study.name, options.level) if options.widen else 1.0
-    )
+    runs, law = known_runs(study.source, options.law, options.loss)
+    widens = (
+        options.widen and options.loss is None
+    )  # earlier forecasts were of the runs' own losses
+    factor = track.calibration_factor(study.outputs, study.name, options.level) if widens else 1.0
     planned = candidates(composed, options.grid)
     if planned.note:
         screen.say(planned.note)
+    if options.loss is not None:
+        screen.say(f"the loss is {options.loss}")
     rounds = _Rounds(study, options, target, screen)
     try:
         reached = analysis.reach_target(
@@ -163,6 +173,7 @@ def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAn
             resamples=options.resamples,
             seed=options.seed,
             delta=study.source.delta,
+            exclude=options.exclude,
             mix_fingerprints=options.mix_fingerprints,
         )
     except _Interrupted:
@@ -179,6 +190,16 @@ def _refuse_unwatched(config: LaunchConfig) -> None:
                 f"launch.{key} = {str(value).lower()}: scaling reach waits for the runs of each"
                 f" round; allowed is {str(needed).lower()}"
             )
+
+
+def _question_of(study: GrowingStudy, column: str | None) -> Ask | None:
+    """The question that probes answered with a column; None if training measures it."""
+    for question in read_asks(study.outputs, study.name) if column else []:
+        for folder in question.folders(study.outputs):
+            for answer in results(folder.run):
+                if answer.key == question.folder_name and column in answer.known:
+                    return question
+    return None
 
 
 class _Rounds:
@@ -227,7 +248,23 @@ class _Rounds:
                 f"the launch of {self.study.name} did not train all runs: fix what it names and "
                 "run scaling reach again"
             )
-        return known_runs(self.study.source, self.asked.law)[0]
+        self._probe()
+        return known_runs(self.study.source, self.asked.law, self.asked.loss)[0]
+
+    def _probe(self) -> None:
+        """Ask the new runs, too, where the loss is a number of a probe."""
+        question = _question_of(self.study, self.asked.loss)
+        if question is None:
+            return
+        probed = self.study.probe(probe=question.probe, options=dict(question.options))
+        if probed.code == INTERRUPTED:
+            raise _Interrupted
+        if probed.code:
+            probed.show(self.screen)
+            raise ConfigError(
+                f"not all runs of {self.study.name} have {self.asked.loss}: fix what is named and"
+                " run scaling reach again"
+            )
 
     def _show_plan(self, plan: PlanView) -> None:
         if self.begun == 1 or self.asked.plan:

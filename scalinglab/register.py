@@ -1,12 +1,12 @@
-"""What a person's own file registers with: one decorator a kind of part.
+"""The decorators by which a person's own file registers its parts: one for each kind.
 
 >>> from scalinglab import register
 >>> register.law                                              # doctest: +ELLIPSIS
 <bound method ...>
 
-``scaling parts`` lists the kinds, and what each has. A file is named in ``extend``
-(docs/extending.md); what it needs of this package is imported when it is asked for, so that a file
-with a schedule alone needs no torch.
+``scaling parts`` lists the kinds and the parts of each; ``extend`` names the files
+(docs/extending.md). A registry is imported on first use, so that a file that registers a schedule
+needs no torch.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of part that anybody may add to.
+    """A kind of part.
 
     Attributes
     ----------
     module, name : str
-        Where its registry stands.
+        The module of its registry, and the registry's name there.
     says : str
-        What a definition is.
+        What one registers, for ``scaling parts``.
     """
 
     module: str
@@ -153,7 +153,8 @@ KINDS = {
     "score": Kind(
         "scalinglab.scaling.data.scores",
         "SCORES",
-        "a number computed of a text, a column by which documents are chosen: a function of a string",
+        "a number computed of a text, a column by which documents are chosen: a function of a"
+        " string",
     ),
     "law": Kind("scalinglab.analysis.laws.registry", "LAWS", "a formula with parameters, a Law"),
     "verdict": Kind(
@@ -166,11 +167,12 @@ KINDS = {
 
 def registry(kind: str) -> Any:
     """The registry of a kind."""
-    where = KINDS[kind]
-    return getattr(importlib.import_module(where.module), where.name)
+    definition = KINDS[kind]
+    return getattr(importlib.import_module(definition.module), definition.name)
 
 
-# A kind whose definitions say what there is, and the kind of their arithmetic under the same name.
+# Kind of a pure description (keys, sizes) -> kind of its arithmetic in torch. A part registers both
+# under one name.
 ARITHMETIC = {
     "optimizer": "update",
     "mixer": "mixed_by",
@@ -184,23 +186,29 @@ ARITHMETIC = {
 
 
 def check_halves() -> None:
-    """Refuse a part of a person's own that has keys and no arithmetic, or the other way round.
+    """Refuse a person's own part that has a description without arithmetic, or the reverse.
 
     Raises
     ------
     ConfigError
         Naming the part and the decorator that is missing.
     """
-    for kind, other in ARITHMETIC.items():
+    for kind, arithmetic in ARITHMETIC.items():
         own_names = [name for name in registry(kind) if not registry(kind).is_shipped(name)]
-        halves = registry(other) if own_names or KINDS[other].module in sys.modules else {}
-        alone = [n for n in halves if n not in registry(kind)]
-        for names, has, lacks in ((own_names, kind, other), (alone, other, kind)):
+        # Without own descriptions, torch is not imported just to look for a lone arithmetic.
+        is_needed = bool(own_names) or KINDS[arithmetic].module in sys.modules
+        lone_names = (
+            [n for n in registry(arithmetic) if n not in registry(kind)] if is_needed else []
+        )
+        for names, present, absent in (
+            (own_names, kind, arithmetic),
+            (lone_names, arithmetic, kind),
+        ):
             for name in names:
-                if name not in registry(lacks):
+                if name not in registry(absent):
                     raise ConfigError(
-                        f"{registry(has).key} = {name!r} has a register.{has} and no "
-                        f"register.{lacks}({name!r})"
+                        f"{registry(present).key} = {name!r} has a register.{present} and no "
+                        f"register.{absent}({name!r})"
                     )
 
 

@@ -1,4 +1,4 @@
-"""Runs, their states and their progress in words and tables for people."""
+"""Runs, their states and their progress as text and tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scalinglab.sweeps.plan.varying import settings_in
 from scalinglab.sweeps.watch.progress import Progress
 from scalinglab.terminal import Screen
 
-# Left out of a narrow terminal, the first named first.
+# Columns that a narrow terminal leaves out, in this order.
 STATUS_OPTIONAL = (
     "predicted",
     "attempt",
@@ -35,22 +35,26 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def varying_columns(varies: Iterable[str], others: Collection[str]) -> dict[str, list[str]]:
-    """The settings in which runs differ, a column each; none has the name of one of `others`."""
+def varying_columns(varies: Iterable[str], reserved: Collection[str]) -> dict[str, list[str]]:
+    """The settings in which runs differ, a column each; none has a `reserved` name."""
     settings = [settings_in(text) for text in varies]
-    names = dict.fromkeys(name for one in settings for name in one)
+    names = dict.fromkeys(name for run in settings for name in run)
     return {
-        f"{name}=" if name in others else name: [one.get(name, "") for one in settings]
+        f"{name}=" if name in reserved else name: [run.get(name, "") for run in settings]
         for name in names
     }
 
 
 def with_varying(fixed: pd.DataFrame, varies: Iterable[str]) -> tuple[pd.DataFrame, list[str]]:
-    """A table of runs with the settings in which they differ, before N; and their names."""
+    """A table of runs with columns of the settings in which they differ, and their names.
+
+    The columns stand before N.
+    """
     columns = varying_columns(varies, list(map(str, fixed)))
-    at = list(fixed).index("N")
-    more = pd.DataFrame(columns, index=fixed.index)
-    return pd.concat([fixed.iloc[:, :at], more, fixed.iloc[:, at:]], axis=1), list(columns)
+    n_index = list(fixed).index("N")
+    varying = pd.DataFrame(columns, index=fixed.index)
+    table = pd.concat([fixed.iloc[:, :n_index], varying, fixed.iloc[:, n_index:]], axis=1)
+    return table, list(columns)
 
 
 def show_runs(
@@ -62,7 +66,7 @@ def show_runs(
     text: str | None = None,
     title: str = "",
 ) -> None:
-    """Show a row a run; where there is no room, what tells the runs apart is left out last."""
+    """Show a row a run; a narrow terminal leaves out the settings that vary last."""
     frame, names = with_varying(fixed, varies)
     screen.table(frame, optional=(*optional, *names[::-1]), text=text, title=title)
 
@@ -70,7 +74,7 @@ def show_runs(
 def status_frame(status: pd.DataFrame) -> pd.DataFrame:
     """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
     waits = status["state"] == State.WAITING
-    for_whom = status["note"].where(waits, "").str.removeprefix("waits for ")
+    waits_for = status["note"].where(waits, "").str.removeprefix("waits for ")
     return pd.DataFrame(
         {
             "run": status["run_id"],
@@ -87,8 +91,13 @@ def status_frame(status: pd.DataFrame) -> pd.DataFrame:
             "attempt": status["attempt"],
             "seconds": [blank(v, ".1f") for v in status["seconds"]],
             "predicted": [blank(v, ".1f") for v in status["predicted_seconds"]],
-            **({"waits for": for_whom} if waits.any() else {}),
-            "note": [excerpt(note) for note in status["note"].where(~waits, "")],
+            **({"waits for": waits_for} if waits.any() else {}),
+            "note": [
+                excerpt("; ".join(filter(None, (note, *notes.split("\n")))))
+                for note, notes in zip(
+                    status["note"].where(~waits, ""), status["notes"], strict=True
+                )
+            ],
         }
     )
 
@@ -101,10 +110,9 @@ def progress_text(progress: Progress) -> str:
     if not math.isnan(progress.seconds_left):
         parts.append(f"about {duration(progress.seconds_left)} left at the present pace")
     if not math.isnan(progress.against_plan):
-        more = progress.against_plan - 1
-        parts.append(
-            f"finished runs took {abs(more):.0%} {'longer' if more >= 0 else 'less'} than predicted"
-        )
+        excess = progress.against_plan - 1
+        direction = "longer" if excess >= 0 else "less"
+        parts.append(f"finished runs took {abs(excess):.0%} {direction} than predicted")
     if progress.packs:
         parts.append("one pack trains" if progress.packs == 1 else f"{progress.packs} packs train")
     if progress.queue is None:
@@ -116,7 +124,7 @@ def progress_text(progress: Progress) -> str:
 
 
 def blank(value: float, form: str) -> str:
-    """A number as it is written; nothing where there is none."""
+    """A formatted number; empty for NaN and None."""
     return "" if pd.isna(value) else format(value, form)
 
 

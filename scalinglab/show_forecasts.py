@@ -19,11 +19,14 @@ def show_forecasts(screen: Screen, forecasts: Forecasts) -> None:
     if forecasts.table.empty:
         screen.say(f"{forecasts.study}: every run has ended")
         return
+    what = "final losses" if forecasts.column == "loss" else f"final {forecasts.column}"
     screen.table(
-        _forecasts_frame(forecasts.table),
+        _forecasts_frame(forecasts.table).rename(
+            columns={"final loss": f"final {forecasts.column}"}
+        ),
         optional=("role", "seed", "schedule", "law"),
         text="note",
-        title=f"{forecasts.study}: forecast of final losses",
+        title=f"{forecasts.study}: forecast of {what}",
     )
     if forecasts.calibration_factor > 1:
         screen.say(f"intervals are {calibration_in_words(forecasts.calibration_factor)}")
@@ -38,8 +41,8 @@ def show_record(screen: Screen, record: TrackRecord) -> None:
 def _forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
     is_known = table["loss"].notna()
     intervals = [
-        f"{a:.4f} to {b:.4f}" if ok else ""
-        for a, b, ok in zip(table["lower"], table["upper"], is_known, strict=True)
+        "" if pd.isna(a) or pd.isna(b) else f"{a:.4f} to {b:.4f}"
+        for a, b in zip(table["lower"], table["upper"], strict=True)
     ]
     inside = [
         ("yes" if b <= 1 + 1e-9 else f"{b:.2g}x beyond") if ok else ""
@@ -50,8 +53,8 @@ def _forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
             "run": table["run_id"],
             "role": table["role"],
             "state": table["state"],
-            "N": [f"{n:,}" for n in table["N"]],
-            "D": [f"{d:,}" for d in table["D"]],
+            "N": ["" if pd.isna(n) else f"{n:,}" for n in table["N"]],
+            "D": ["" if pd.isna(d) else f"{d:,}" for d in table["D"]],
             "schedule": table["schedule"],
             "seed": table["seed"],
             "known": [f"{share:.0%}" for share in table["share"]],

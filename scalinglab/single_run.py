@@ -1,4 +1,4 @@
-"""One run by itself, trained in this process; the checks are those of a study.
+"""One run without a study, trained in this process, with the same checks as a study's runs.
 
 >>> from scalinglab import train_run                                              # doctest: +SKIP
 >>> train_run("model.width=64", "schedule=cosine", "tokens=1e6")
@@ -18,7 +18,8 @@ from rich.live import Live
 
 from scalinglab.bar import bar_lines
 from scalinglab.prepare import compose_configuration, prepare_run
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -29,8 +30,8 @@ from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
-_TOLD_SECONDS = 5.0  # between two lines of progress in a file
-_DRAWN_SECONDS = 0.5  # on a terminal, where a bar is drawn again
+_LINE_SECONDS = 5.0  # between two lines of progress in a file
+_BAR_SECONDS = 0.5  # between two redrawings of the bar on a terminal
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class TrainResult:
     folder : RunFolder
         Where everything of the run lies.
     outcome : Outcome
-        DONE with a record, also of a run that diverged; LOST to another process; or why not.
+        DONE with a record, also if the run diverged; LOST to another process; or another reason.
     record : Record or None
-        What is recorded of it, once it is done.
+        The record of the run; None unless it is done.
     """
 
     folder: RunFolder
@@ -53,7 +54,7 @@ class TrainResult:
 
     @property
     def code(self) -> int:
-        """0 if the run is recorded."""
+        """0 if the run has a record."""
         if self.outcome == Outcome.INTERRUPTED:
             return INTERRUPTED
         return int(self.record is None)
@@ -98,18 +99,18 @@ def train_run(
     config: str | Path | None = None,
     screen: Screen | None = None,
 ) -> TrainResult:
-    """Train one run in this process; one that is finished is not trained again.
+    """Train one run in this process; a finished run is not retrained.
 
     Parameters
     ----------
     overrides : str
-        Hydra's: ``model.width=64``.
+        Hydra's overrides: ``model.width=64``.
     outputs : path, optional
-        The folder of all runs; that of the overrides if not given.
+        The folder of all runs; default: ``outputs`` of the overrides.
     config : path, optional
         A folder with groups of one's own.
     screen : Screen, optional
-        Where progress is told; standard output if not given.
+        Where progress is shown; default: standard output.
 
     Raises
     ------
@@ -125,8 +126,8 @@ def train_run(
         f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
         f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps"
     )
-    done = folder.done() is not None
-    outcome = Outcome.DONE if done else train_in_process(screen, folder, plan.execution)
+    is_done = folder.done() is not None
+    outcome = Outcome.DONE if is_done else train_in_process(screen, folder, plan.execution)
     return TrainResult(folder, outcome, folder.record() if outcome == Outcome.DONE else None)
 
 
@@ -144,37 +145,37 @@ def _compose(
 
 
 def train_in_process(screen: Screen, folder: RunFolder, execution: ExecutionConfig) -> Outcome:
-    """Claim a run and train it; how that ended."""
+    """Claim a run and train it; returns how the training ended."""
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
         return Outcome.LOST
     stop = StopFlag()
     stop.install()
     try:
-        # The trainer is named by the run, and most of them load torch.
+        # Imported here: the run names its trainer, and most trainers load torch.
         module, _, name = trainer_of(folder.spec(), execution).partition(":")
         train = getattr(importlib.import_module(module), name)
-        with _Told(screen, claim) as told:
+        with _RunProgress(screen, claim) as progress:
 
-            def between_chunks() -> bool:
-                told.tick()
+            def should_stop() -> bool:
+                progress.tick()
                 return stop()
 
-            return train([claim], {}, execution, between_chunks)
+            return train([claim], {}, execution, should_stop)
     finally:
         stop.uninstall()
 
 
-class _Told:
-    """Tells how far a run is: a bar on a terminal, a line now and then elsewhere."""
+class _RunProgress:
+    """Shows how far a run is: a bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, screen: Screen, claim: Claim) -> None:
         self._screen, self._claim = screen, claim
         self._live = Live(console=screen.console, auto_refresh=False, transient=True)
         self._last = time.monotonic()
-        self._first: tuple[int, float] | None = None  # a step, and when it was seen
+        self._first: tuple[int, float] | None = None  # the first step seen, and when
 
-    def __enter__(self) -> _Told:
+    def __enter__(self) -> _RunProgress:
         if self._screen.is_live:
             self._live.start()
         return self
@@ -183,28 +184,28 @@ class _Told:
         self._live.stop()
 
     def tick(self) -> None:
-        """Tell the progress, if some time has passed."""
+        """Show the progress, if some time has passed."""
         now = time.monotonic()
-        if now - self._last < (_DRAWN_SECONDS if self._screen.is_live else _TOLD_SECONDS):
+        if now - self._last < (_BAR_SECONDS if self._screen.is_live else _LINE_SECONDS):
             return
         self._last = now
-        done = self._claim.folder.progress(self._claim.number)
-        if done.step is None or done.steps is None:
+        progress = self._claim.folder.progress(self._claim.number)
+        if progress.step is None or progress.steps is None:
             return
         if self._first is None:
-            self._first = done.step, now
-        parts = [f"step {done.step:,}/{done.steps:,}"]
-        if done.loss is not None:
-            parts.append(f"loss {done.loss:.4f}")
-        if done.tokens_per_second is not None:
-            parts.append(f"{done.tokens_per_second:,.0f} tok/s")
-        if done.step > self._first[0]:
-            pace = (now - self._first[1]) / (done.step - self._first[0])
-            parts.append(f"{duration(pace * (done.steps - done.step))} left")
+            self._first = progress.step, now
+        parts = [f"step {progress.step:,}/{progress.steps:,}"]
+        if progress.loss is not None:
+            parts.append(f"loss {progress.loss:.4f}")
+        if progress.tokens_per_second is not None:
+            parts.append(f"{progress.tokens_per_second:,.0f} tok/s")
+        if progress.step > self._first[0]:
+            pace = (now - self._first[1]) / (progress.step - self._first[0])
+            parts.append(f"{duration(pace * (progress.steps - progress.step))} left")
         if not self._screen.is_live:
             self._screen.say("  ".join(parts))
             return
         width = self._screen.width
         self._screen.console.width = int(width)  # it may have changed
-        lines = bar_lines(done.step / done.steps, "  ".join(parts), width)
+        lines = bar_lines(progress.step / progress.steps, "  ".join(parts), width)
         self._live.update(Group(*lines), refresh=True)

@@ -1,4 +1,4 @@
-"""Where the runs come from that laws are fitted to: a study, or a file made elsewhere."""
+"""The source of the runs to which laws are fitted: a study, or a file made elsewhere."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.forecasts import track
-from scalinglab.analysis.judgement import multiverse
+from scalinglab.analysis.judgement import study_multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.analysis.tables.study_runs import require
-from scalinglab.options import OutputsOptions, VersionOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.options import OutputsOptions, option
+from scalinglab.run_options import CountOptions, ReadOptions, loss_column
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 from scalinglab.scaling.records.state import State
 
@@ -29,33 +30,6 @@ if TYPE_CHECKING:
 CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions(VersionOptions):
-    """How the runs of a study or of a file are read."""
-
-    columns: dict[str, str | float] = option(
-        "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
-        " columns.loss=loss.STORE takes another validation set as the loss; in a study settings of"
-        " the runs serve, too: columns.lr=optimizer.lr",
-        {},
-    )
-    unit: str | None = option(
-        "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CountOptions(ReadOptions):
-    """How N and C of a study's runs are counted."""
-
-    n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
-    )
-    flops: str | None = option(
-        "convention of C in a study: causal (default), matmul, kaplan, palm, ...", None
-    )
-
-
 class Source(ABC):
     """Runs to which laws are fitted."""
 
@@ -63,13 +37,13 @@ class Source(ABC):
     def runs(
         self, options: CountOptions, law: str | None = None, x: str | None = None
     ) -> tuple[pd.DataFrame, str]:
-        """The table that a law is fitted to, and the name of the law.
+        """The table to which a law is fitted, and the name of the law.
 
         Parameters
         ----------
         options : CountOptions
         law : str, optional
-            Default: the source's own.
+            Default: the source's own law.
         x : str, optional
             The column that a law in one variable reads.
         """
@@ -80,9 +54,7 @@ class Source(ABC):
 
     @abstractmethod
     def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
-        """Runs that ended, with their ``role`` where there are several; the loss of diverged ones is
-        infinite.
-        """
+        """Runs that ended, with their ``role`` in a study; diverged runs have infinite loss."""
 
     @abstractmethod
     def counted(
@@ -93,36 +65,31 @@ class Source(ABC):
     @property
     @abstractmethod
     def law(self) -> str:
-        """The law that is fitted unless another is asked for."""
+        """The default law."""
 
     @property
     @abstractmethod
     def curve_law(self) -> str:
-        """The law of curves that is fitted unless another is asked for."""
+        """The default law of curves."""
 
     @property
     @abstractmethod
     def budgets(self) -> list[float]:
-        """FLOPs that are allocated unless others are asked for."""
+        """The default budgets of an allocation, in FLOPs."""
 
     @property
     @abstractmethod
     def delta(self) -> float | str | None:
-        """The threshold of the fits' cost unless another is asked for; see `analysis.fit`."""
+        """The default threshold of the fits' cost; see `analysis.fit`."""
 
     @abstractmethod
     def calibrated(self, result: Result) -> Result:
-        """A fit whose intervals of losses are as wide as earlier forecasts were wrong."""
+        """The fit with intervals of losses widened by the errors of earlier forecasts."""
 
 
 @dataclass(frozen=True)
 class FileSource(Source):
-    """A file or a folder that another program wrote, read as by ``scaling import``.
-
-    Attributes
-    ----------
-    path : str
-    """
+    """A file or a folder that another program wrote, read as by ``scaling import``."""
 
     path: str
 
@@ -150,8 +117,8 @@ class FileSource(Source):
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
-        """As `Source.counted`: by the columns that are named."""
-        return multiverse.counted_points(self._table(options, law), n_columns)
+        """As `Source.counted`, by the named columns."""
+        return study_multiverse.counted_points(self._table(options, law), n_columns)
 
     def _table(self, options: ReadOptions, law: str, x: str | None = None) -> pd.DataFrame:
         return analysis.read_table(self.path, law, columns=options.columns, unit=options.unit, x=x)
@@ -168,16 +135,16 @@ class FileSource(Source):
 
     @property
     def budgets(self) -> list[float]:
-        """None: a file asks no question."""
+        """Empty: a file has no question."""
         return []
 
     @property
     def delta(self) -> None:
-        """As `Source.delta`: that of `analysis.fit`."""
+        """None: the default of `analysis.fit`."""
         return None
 
     def calibrated(self, result: Result) -> Result:
-        """The fit itself: no forecast of a file was ever tested."""
+        """The fit itself: forecasts from files are not tested."""
         return result
 
 
@@ -197,7 +164,7 @@ class StudySource(Source):
 
     @property
     def answer(self) -> AnswerConfig:
-        """What the study asks for, as it was planned or imported."""
+        """The study's question to its runs, as it was planned or imported."""
         return analysis.study_plan(self.outputs, self.name).study.answer
 
     def runs(
@@ -223,8 +190,14 @@ class StudySource(Source):
         return runs.assign(batch=runs["batch"] * runs["context"])
 
     def of_all_roles(self, options: CountOptions) -> pd.DataFrame:
-        """As `Source.of_all_roles`."""
+        """As `Source.of_all_roles`, by the columns that the runs recorded."""
         self._check_unit(options)
+        for name, column in options.columns.items():
+            raise ConfigError(
+                f"columns.{name}={column} is for data=FILE with mixture=true: the runs of a study"
+                " say their N, D, shares and losses themselves. n_count= chooses the count of N,"
+                " targets=[...] the validation sets"
+            )
         runs = analysis.load(
             self.outputs,
             study=self.name,
@@ -233,20 +206,21 @@ class StudySource(Source):
         )
         require(runs, self.outputs, self.name)
         runs = runs[runs["status"] != State.STOPPED]
-        runs = runs.assign(loss=runs["loss"].mask(runs["status"] == State.DIVERGED, float("inf")))
-        return with_settings(self.outputs, runs, options.columns.values())
+        return runs.assign(loss=runs["loss"].mask(runs["status"] == State.DIVERGED, float("inf")))
 
     def counted(
         self, options: ReadOptions, law: str, n_columns: Sequence[str]
     ) -> Mapping[str, pd.DataFrame]:
-        """As `Source.counted`: all counts that the records have."""
+        """As `Source.counted`, by all counts of the records."""
         self._check_unit(options)
         if n_columns:
             raise ConfigError(
                 "n_columns names columns of a file; a study is counted as n_block, n_matmul,"
                 " n_total and n_active"
             )
-        return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(options.columns))
+        return study_multiverse.counted_runs(
+            self.outputs, self.name, loss=loss_column(options.columns)
+        )
 
     def _check_unit(self, options: ReadOptions) -> None:
         if options.unit:
@@ -282,13 +256,13 @@ class StudySource(Source):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions(OutputsOptions):
-    """Options of the verbs that ask something of a study."""
+    """Options of the verbs that read a study."""
 
     study: str = option("the study whose runs are read")
 
     @property
     def source(self) -> StudySource:
-        """The study that is named."""
+        """The study of that name."""
         return StudySource(self.study, self.outputs_path)
 
 
@@ -303,21 +277,10 @@ class SourceOptions(OutputsOptions):
 
     @property
     def source(self) -> Source:
-        """The one study or file that is named."""
+        """The study or the file."""
         if (self.data is None) == (self.study is None):
             raise ConfigError("name what is fitted: either data=FILE or study=NAME")
         if self.study is not None:
             return StudySource(self.study, self.outputs_path)
         assert self.data is not None
         return FileSource(self.data)
-
-
-def loss_column(columns: Mapping[str, Any]) -> str | None:
-    """The column of a study that is taken as the loss; no other can be renamed there."""
-    for name in columns:
-        if name != "loss":
-            raise ConfigError(
-                f"columns.{name} is for data=FILE; in a study columns.loss alone can be set: it"
-                " names the measured column that is compared, as in columns.loss=loss.STORE"
-            )
-    return columns.get("loss")

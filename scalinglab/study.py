@@ -4,9 +4,9 @@
 >>> study = Study.open("quickstart", outputs="outputs")
 >>> study.plan(); study.launch(); study.results()
 
-The verbs that plan, train, watch, fit and decide read their options, call what a method calls,
-and show what it returns; what looks after a machine (gc, doctor, data, sync) is a verb alone.
-Progress is told to a `Screen`; nothing else is printed.
+A verb that plans, trains, watches, fits or decides reads its options, does what the method of the
+same name does, and shows the result. Verbs that look after a machine (gc, doctor, data, sync) have
+no method. Progress is printed on a `Screen`, and nothing else is printed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
-from scalinglab.probing import Probed, ProbeOptions, Withdrawn, probe, take_back
+from scalinglab.probe_results import Probed, Withdrawn
+from scalinglab.probing import ProbeOptions, probe, take_back
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import argument
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.launch import check_backend, launch
@@ -47,18 +48,18 @@ from scalinglab.watch import Watch
 
 @dataclass(frozen=True)
 class Study(LaunchedStudy, StudyAnswers):
-    """A study by its name, with overrides that hold for all that is asked of it.
+    """A study by its name, with overrides that hold in all its methods.
 
     Attributes
     ----------
     name, outputs, screen
-        As of `LaunchedStudy`.
+        See `LaunchedStudy`.
     overrides : tuple of str
-        Hydra's, as on the command line, beside ``study=``.
+        Hydra's overrides, as on the command line, without ``study=``.
     file : str
-        The study's file: a shipped one, or one of the person's own groups.
+        The name of the study's file, shipped or of the person's own groups.
     config : Path or None
-        A folder with groups of one's own, beside ``scaling_conf/`` in the current folder.
+        A further folder with groups of one's own, besides ``scaling_conf/`` in the current folder.
     """
 
     overrides: tuple[str, ...]
@@ -133,16 +134,16 @@ class Study(LaunchedStudy, StudyAnswers):
     def launch(
         self, *overrides: str, on_plan: Callable[[PlanView], None] = lambda plan: None
     ) -> LaunchResult | DetachedLaunch:
-        """Train what is missing, round after round of a search; an interrupt saves all runs.
+        """Train all unfinished runs; a search goes on in rounds. An interrupt saves all runs.
 
         ``launch("launch=inline")`` trains in this process, ``launch("launch.workers=2")`` on a
-        pool of two, ``launch("launch=slurm")`` on a cluster. Launch again after an interrupt:
+        pool of two, ``launch("launch=slurm")`` on a cluster. After an interrupt launch again:
         finished runs are not retrained.
 
         Parameters
         ----------
         on_plan : callable
-            Given each plan before it is trained.
+            Called with each plan before it is trained.
 
         Raises
         ------
@@ -178,7 +179,7 @@ class Study(LaunchedStudy, StudyAnswers):
         grid : mapping
             Its axes: ``{"model": {"width": [96]}}``.
         overrides : str
-            With which the study was launched: it is planned first.
+            Those with which the study was launched, for the plan that is made first.
         role : str
             What the runs are for.
 
@@ -210,7 +211,7 @@ class Study(LaunchedStudy, StudyAnswers):
         return read_added(self.outputs, self.name)
 
     def add_blocks(self, blocks: Mapping[str, Any]) -> None:
-        """Add blocks that are known to be trainable, as those that `add` plans."""
+        """Add blocks without planning them first, as `add` does: they must be trainable."""
         for name, block in blocks.items():
             add_block(self.outputs, self.name, name, BlockConfig(block["role"], block["grid"]))
 
@@ -221,11 +222,11 @@ class Study(LaunchedStudy, StudyAnswers):
 
     @keywords(ProbeOptions)
     def probe(self, options: ProbeOptions) -> Probed | Withdrawn:
-        """Read checkpoints of the study's finished runs; what was found is not read again.
+        """Measure checkpoints of the study's finished runs; a stored number is not measured again.
 
-        ``study.probe(probe="validation", options={"store": "text-ab12cd34"})``. Where it is done is
-        in the study's overrides: ``Study.open("mine", "launch.workers=2")``. With ``withdraw=True``
-        what still lacks numbers is asked no longer.
+        ``study.probe(probe="validation", options={"store": "text-ab12cd34"})``. The study's
+        overrides say where: ``Study.open("mine", "launch.workers=2")``. ``withdraw=True`` withdraws
+        questions that still lack numbers.
 
         Raises
         ------
@@ -236,7 +237,7 @@ class Study(LaunchedStudy, StudyAnswers):
             return take_back(self.name, self.outputs, options)
         return probe(self.compose(), self.name, self.outputs, options, self._screen)
 
-    # ------------------------------------------------------------------ how
+    # ------------------------------------------------------------------ configuration
 
     def compose(self, *overrides: str) -> dict[str, Any]:
         """The whole configuration, with further overrides.
@@ -280,7 +281,7 @@ class Study(LaunchedStudy, StudyAnswers):
         if self.config is not None:
             options.append(f"config={self.config}")
         if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
-            options.append("launch.measure=off")  # what could not be timed is not waited for twice
+            options.append("launch.measure=off")  # this process has waited for the timing already
         command = [f"study={self.file}", argument("outputs", self.outputs), *options]
         return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
 

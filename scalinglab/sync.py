@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.terminal import Screen
+from scalinglab.wandb_run import InStudy
 from scalinglab.wandb_study import is_outdated, run_id_of, study_results
 
 if TYPE_CHECKING:
@@ -47,19 +49,19 @@ class SyncResult:
     ----------
     study : str
     runs, points : int
-        Runs of which something was new, and points of their curves.
+        Runs with something new, and the new points of their curves.
     has_results : bool
         Whether the results of the study were new.
     uploaded : int
-        Folders written offline before that were uploaded.
+        Folders, written offline earlier, that were uploaded.
     waiting : list of Path
         Folders that wait for an upload.
     command : str or None
-        What uploads them.
+        The command that uploads them.
     workspace : Path or None
         The description of the workspace.
     hints : list of str
-        What a person may want to know of what was pushed.
+        Sentences about lost folders and missing reports.
     """
 
     study: str
@@ -79,7 +81,7 @@ class SyncResult:
         return vars(self)
 
     def show(self, screen: Screen) -> None:
-        """How much was pushed, and how the rest is uploaded."""
+        """How much was pushed, and how to upload waiting folders."""
         results = " and the study's results" if self.has_results else ""
         screen.say(f"{self.study}: {self.points} points of {self.runs} runs{results} pushed")
         if self.workspace is not None:
@@ -110,7 +112,7 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
         raise ConfigError(f"seconds = {options.seconds}: allowed is above 0")
     outputs = options.outputs_path
     plan = read_plan(outputs, options.study)  # a wrong name is refused before wandb is loaded
-    # Here, because wandb is an extra.
+    # Imported here, because wandb is an extra.
     with needs_extra("a mirror on wandb"):
         from scalinglab.wandb_client import upload_command
         from scalinglab.wandb_mirror import WandbMirror
@@ -123,10 +125,10 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
     folder = Path(options.dir).absolute() if options.dir else outputs / "dashboard"
     runs = points = uploaded = 0
     with WandbMirror(folder, options.project, options.entity, options.mode) as mirror:
-        ours = [run_id_of(options.study), *(run.run_id for run in plan.runs)]
+        ids = [run_id_of(options.study), *(run.run_id for run in plan.runs)]
         if options.again:
-            mirror.forget(ours)
-        gone = mirror.gone(ours)
+            mirror.forget(ids)
+        gone = mirror.gone(ids)
         if options.mode == "online" and (uploaded := mirror.upload()):
             screen.say(f"uploaded {uploaded} folders that were written offline")
         while True:
@@ -139,10 +141,10 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
             time.sleep(options.seconds)
         plan = read_plan(outputs, options.study)
         has_results = mirror.push_study(study_results(outputs, plan, states(plan.runs).values()))
-    described = None
+    workspace_file = None
     if workspace is not None:
         path = folder / "workspaces" / f"{options.study}.json"
-        described = write_workspace(workspace, path, options.mode == "online")
+        workspace_file = write_workspace(workspace, path, is_online=options.mode == "online")
     waiting = mirror.waiting() if options.mode == "offline" else []
     return SyncResult(
         options.study,
@@ -152,7 +154,7 @@ def sync(options: SyncOptions, screen: Screen) -> SyncResult:
         uploaded,
         waiting,
         upload_command(waiting) if waiting else None,
-        described,
+        workspace_file,
         _hints(outputs, plan, gone, folder),
     )
 
@@ -175,7 +177,7 @@ def _hints(outputs: Path, plan: StoredPlan, gone: list[str], folder: Path) -> li
 
 @dataclass(frozen=True)
 class _Pushed:
-    """What one round pushed, and whether every run has ended."""
+    """The new runs and points of one round, and whether every run has ended."""
 
     runs: int
     points: int
@@ -183,19 +185,18 @@ class _Pushed:
 
 
 def _push(mirror: WandbMirror, outputs: Path, options: SyncOptions, screen: Screen) -> _Pushed:
-    from scalinglab.wandb_mirror import InStudy
-
+    """Push every run of the study once."""
     plan = read_plan(outputs, options.study)
     current = states(plan.runs)
     runs = points = 0
     for run in plan.runs:
         of = InStudy(options.study, ",".join(run.roles), run.varies, plan.study.question)
         try:
-            pushed = mirror.push(run.folder, of, current[run.run_id], keep_open=options.watch)
+            new_points = mirror.push(run.folder, of, current[run.run_id], keep_open=options.watch)
         except DamagedFile as error:
             tell(error, "its run is not pushed")
             continue
-        runs, points = runs + bool(pushed), points + pushed
-        if pushed and runs % 100 == 0:
+        runs, points = runs + bool(new_points), points + new_points
+        if new_points and runs % 100 == 0:
             screen.say(f"{runs} runs ...")
     return _Pushed(runs, points, set(current.values()) <= {*ENDED, State.FAILED})

@@ -1,4 +1,7 @@
-"""Tables and sentences as lines of a width: no cell is cut, what has no room gives way and is said."""
+"""Tables and sentences as lines of a width, in which no cell is cut.
+
+Columns that have no room are left out, and a line below the table names them.
+"""
 
 from __future__ import annotations
 
@@ -41,42 +44,45 @@ def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
     width : float
         Columns; a word that is longer stands whole on a line of its own.
     hanging : str, optional
-        What later lines begin with; two spaces more than the first if not given.
+        The indent of later lines; default: two spaces more than the first line has.
     """
     if cell_len(line) <= width:
         return [line]
     if hanging is None:
         hanging = line[: len(line) - len(line.lstrip())] + "  "
-    lines, now = [], ""
+    lines, current = [], ""
     for gap, word in re.findall(r"(\s*)(\S+)", line):
-        if not now.strip():
-            now = gap + word
-        elif cell_len(now + gap + word) <= width:
-            now += gap + word
+        if not current.strip():
+            current = gap + word
+        elif cell_len(current + gap + word) <= width:
+            current += gap + word
         else:
-            lines.append(now)
-            now = hanging + word if cell_len(hanging + word) <= width else word
-    return [*lines, now]
+            lines.append(current)
+            current = hanging + word if cell_len(hanging + word) <= width else word
+    return [*lines, current]
 
 
 def table_lines(
     frame: pd.DataFrame, width: float, *, optional: Sequence[str] = (), text: str | None = None
 ) -> list[Text]:
-    """A data frame as lines that fit a width, no cell of them shortened.
+    """A data frame as lines that fit a width, with every cell whole.
 
-    What does not fit gives way in this order: the texts of the column `text` stand below their
-    rows; columns with one value in all rows are said in a line; `optional` columns are left out,
-    which a last line says; the columns that are left stand below each other in several tables, each
-    with the first column; a row with a cell wider than that becomes lines "column  value".
+    A table that is too wide is narrowed in this order:
+
+    1. the texts of the column `text` stand below their rows;
+    2. columns with one value in all rows are named in a line below the table;
+    3. `optional` columns are left out, and named in a line below the table;
+    4. the columns stand in several tables one below another, each with the first column;
+    5. where a cell is too wide even for that, each row becomes lines "column  value".
 
     Parameters
     ----------
     frame : DataFrame
-        What is shown; numbers stand to the right, as they are written in it.
+        The cells as they are written; columns of numbers are aligned to the right.
     width : float
         Columns of the terminal.
     optional : sequence of str
-        Columns that may be left out, the first named first.
+        Columns that may be left out, in this order.
     text : str, optional
         The last column, if it holds sentences.
     """
@@ -97,7 +103,7 @@ def table_lines(
 
 @dataclass(frozen=True)
 class _Fitted:
-    """The columns of a table that are shown, and what is said of the others."""
+    """The columns of a table that are shown, and the names of the others."""
 
     cells: dict[str, list[str]]
     alike: tuple[str, ...] = ()
@@ -181,19 +187,19 @@ def _rows(cells: dict[str, list[str]]) -> list[Text]:
 
 
 def _with_texts(lines: list[Text], texts: list[str], start: int, width: float) -> list[Text]:
-    """Each text beside its row where it fits, else below it."""
-    whole = []
+    """Each text beside its row if it fits there, or below it."""
+    with_texts = []
     for line, text in zip(lines, texts, strict=True):
-        whole.append(line)
+        with_texts.append(line)
         if start + len(_GAP) + cell_len(text) <= width:
             line.append(_GAP + text, "bold" if line is lines[0] else "")
         elif text and line is not lines[0]:
-            whole += [Text(part) for part in wrap(f"    {text}", width, "    ")]
-    return whole
+            with_texts += [Text(part) for part in wrap(f"    {text}", width, "    ")]
+    return with_texts
 
 
 def _blocks(cells: dict[str, list[str]], width: float) -> list[Text]:
-    """A block of lines for each row: the name of a column and what stands in it."""
+    """A block of lines for each row: the name of a column and its cell."""
     names = max(map(cell_len, cells))
     lines: list[Text] = []
     for row in zip(*cells.values(), strict=True):
@@ -205,7 +211,7 @@ def _blocks(cells: dict[str, list[str]], width: float) -> list[Text]:
 
 
 class GrowingTable:
-    """A table whose rows are told one after another, below one heading.
+    """A table whose rows are printed one after another, below one heading.
 
     Parameters
     ----------
@@ -213,7 +219,7 @@ class GrowingTable:
     expected : DataFrame
         All rows that may come, each cell as wide as it can get.
     optional : sequence of str
-        Columns that may be left out, the first named first.
+        Columns that may be left out, in this order.
     """
 
     def __init__(
@@ -227,7 +233,7 @@ class GrowingTable:
         self._is_begun = False
 
     def add(self, row: Mapping[str, object], text: str = "") -> None:
-        """Tell one row, and a text beside or below it."""
+        """Print one row, and a text beside or below it."""
         if not self._is_begun:
             self._screen.say(self._line({name: name for name in self._width}), "bold")
             self._is_begun = True

@@ -1,9 +1,9 @@
-"""The one place that prints for people: sentences and tables, whole at any width.
+"""The one place that prints for people: sentences and tables, complete at any width.
 
-What users and programs write is never markup and never drives the terminal
+A text of a user or a program is never markup and never drives the terminal
 (`scalinglab.scaling.text.printable`). Lines break between words only, so that a number, an id or a
-path is never cut. No escape code is written to a file, to a terminal without any (TERM=dumb), or
-where NO_COLOR is set.
+path is never cut. No escape code is written to a file, to a terminal that knows none (TERM=dumb),
+or where NO_COLOR is set.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from scalinglab.table_lines import table_lines, wrap
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNKNOWN_WIDTH = 80  # columns of a terminal that does not say
+_UNKNOWN_WIDTH = 80  # columns of a terminal that does not report its width
 
 
 class Screen:
-    """Standard output, or another stream: a terminal of some width, or a file of any.
+    """Standard output or another stream: a terminal with a width, or a file without one.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class Screen:
         Whether it is standard output, which a notebook shows in its cell.
     is_terminal : bool
     is_live : bool
-        Whether it is a terminal that may be coloured and drawn again.
+        Whether it is a terminal that may be coloured and redrawn.
     console : Console
-        For what rich draws live.
+        The console of rich, for live displays.
     is_verbose : bool
-        Whether tables are shown whole, on lines longer than the terminal's.
+        Whether tables keep all columns, on lines longer than the terminal is wide.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -55,7 +55,7 @@ class Screen:
         self.console = _Console(
             file=self._stream,
             force_terminal=self.is_live,
-            force_jupyter=False,  # a cell shows what is written, as a file does
+            force_jupyter=False,  # a cell shows plain text, as a file does
             markup=False,
             highlight=False,
             emoji=False,
@@ -75,7 +75,7 @@ class Screen:
             return _UNKNOWN_WIDTH
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a text: broken at words on a terminal, its lines whole in a file."""
+        """Print a text; on a terminal its lines are broken between words."""
         for line in printable(text).split("\n"):
             self._print(Text(part, style) for part in wrap(line, self.width))
 
@@ -94,7 +94,7 @@ class Screen:
         self._print(table_lines(frame, width, optional=optional, text=text))
 
     def write(self, text: str) -> None:
-        """Print a piece of a log as it comes, whose last line may not have ended."""
+        """Print a piece of a log as it comes; its last line may be incomplete."""
         self._stream.write(printable(text.replace("\r\n", "\n").replace("\r", "\n")))
         self._stream.flush()
 
@@ -105,5 +105,5 @@ class Screen:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let the command line end as `scaling | head` is to end."""
+        """Pass the error on to the command line, which ends quietly (`scaling | head`)."""
         raise  # noqa: PLE0704 - rich calls this while it handles the error

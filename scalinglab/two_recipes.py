@@ -1,4 +1,4 @@
-"""Where two recipes are found that a verb holds beside each other: a study, two studies, a file."""
+"""The options that name two recipes to be compared: in one study, in two studies, or in a file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 A = TypeVar("A")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoRecipes(OutputsOptions):
-    """Options that name them; one of the first three is given."""
+    """Options that name two recipes: exactly one of the three."""
 
     study: str | None = option("the study that holds both recipes", None)
     studies: list[str] = option("or two studies, one a recipe, the baseline first", [])
@@ -29,19 +29,21 @@ class TwoRecipes(OutputsOptions):
         of_studies: Callable[[Path, list[str]], A],
         two: str = "A,B",
     ) -> A:
-        """What one of three functions says, whichever is named.
+        """The answer of one of three functions, by the option that is given.
 
         Parameters
         ----------
         done : str
-            What a verb does with them, for the message: "compared".
+            The participle of the verb, for the message: "compared".
+        of_file, of_study, of_studies : callable
+            What answers for a file, for a study, and for two studies.
         two : str
-            What it calls them there.
+            How the message names two studies.
 
         Raises
         ------
         ConfigError
-            If none or several are named.
+            If none or several are given.
         """
         if sum(map(bool, (self.study, self.studies, self.data))) != 1:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a verb of the command line is, and what it answers."""
+"""A verb of the command line, and the result that it shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scalinglab.options import Options
 if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # exit status after Ctrl-C, as a shell has it
 
 
 def module_of(verb: str) -> str:
@@ -20,18 +20,19 @@ def module_of(verb: str) -> str:
 
 
 class Result(Protocol):
-    """What a verb found: data, with one rendering as text and one as JSON.
+    """The result of a verb: data, with one rendering as text and one as JSON.
 
-    A result with a file beside it may have ``unwritten``, an error or None: why there is no file.
+    The result of a verb that also writes a file may have ``unwritten``: the error because of which
+    there is no file, or None.
     """
 
     @property
     def code(self) -> int:
-        """The exit status: 0, or why not."""
+        """The exit status; 0 is success."""
         ...
 
     def as_json(self) -> Mapping[str, Any]:
-        """Plain data for programs; `scalinglab.scaling.text.plain` makes it JSON."""
+        """Data for programs; `scalinglab.scaling.text.plain` makes it JSON."""
         ...
 
     def show(self, screen: Screen) -> None:
@@ -50,7 +51,7 @@ class Verb:
     usage : str
         How it is called.
     run : callable
-        (options, where progress is told) -> result. Its docstring is the help of the verb.
+        (options, the screen for progress) -> result. Its docstring is the help of the verb.
     options : type
         The dataclass of its keys, a subclass of `Options`.
     """

@@ -1,4 +1,4 @@
-"""wandb, in one place: runs, artefacts and uploads; and runs of its projects."""
+"""wandb, in one place: its runs, artefacts and uploads, and the runs of its projects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from typing import Any
 
 import wandb
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.training.child import python_command, user_environment
 from scalinglab.wandb_points import METRICS, STEP_METRIC
 from scalinglab.wandb_study import is_study
@@ -30,7 +29,7 @@ class MirrorError(UserError):
 
 @dataclass(frozen=True)
 class Described:
-    """One run as wandb gets it when it is opened."""
+    """The description of a run with which wandb opens it."""
 
     id: str
     name: str
@@ -45,7 +44,7 @@ class Described:
 def open_run(
     described: Described, folder: Path, project: str, entity: str | None, mode: str
 ) -> Any:
-    """Begin a run of wandb, or a further part of one.
+    """Begin a run on wandb, or a further part of a run.
 
     Raises
     ------
@@ -94,7 +93,7 @@ def page(html: str) -> Any:
 
 
 def log_files(run: Any, name: str, files: Mapping[str, bytes], folder: Path) -> None:
-    """Log files as one artefact of a run; until it is uploaded copies lie in the folder."""
+    """Log files as one artefact of a run; copies stay in the folder until it is uploaded."""
     with _staged_in(folder):
         artefact = wandb.Artifact(name, "study")
         for path, content in files.items():
@@ -105,7 +104,7 @@ def log_files(run: Any, name: str, files: Mapping[str, bytes], folder: Path) -> 
 
 @contextmanager
 def _staged_in(folder: Path) -> Iterator[None]:
-    """wandb keeps artefacts until they are uploaded: beside its runs, not in a home folder."""
+    """Let wandb keep its copies of artefacts in a folder, not in the home folder."""
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = str(folder)
     try:
@@ -160,7 +159,7 @@ def upload(parts: Sequence[Path]) -> None:
 
 
 def upload_command(waiting: Sequence[Path]) -> str:
-    """What a person says where there is a network, to upload folders written offline."""
+    """The command that uploads folders written offline, for a machine with a network."""
     return f"wandb sync --yes {shlex.quote(str(waiting[0].parent))}/offline-run-*"
 
 
@@ -183,7 +182,7 @@ def wandb_runs(
 
 
 def filters(sweep: str | None, tags: Sequence[str], state: Sequence[str]) -> dict[str, Any]:
-    """What is asked of wandb's API, in its language; empty for all runs."""
+    """The conditions in the form of wandb's API; empty for all runs."""
     conditions: dict[str, Any] = {}
     if sweep:
         conditions["sweep"] = sweep

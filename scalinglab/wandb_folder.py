@@ -1,6 +1,6 @@
-"""Runs in folders that wandb wrote, without a network: offline runs, and the files of online ones.
+"""Runs in folders that wandb wrote, offline or online, read without a network.
 
-wandb's own tool prints their records, so nothing of its file format is known here.
+wandb's own tool prints their records, so that its file format need not be known here.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _READ = ("wandb", "leet", "inspect", "--json")
 
 @dataclass
 class FolderRun:
-    """One run, as `analysis.read_wandb` takes it.
+    """One run, for `analysis.read_wandb`.
 
     Attributes
     ----------
     id, name : str
     job_type : str
-        "study" of what is the result of others and no run.
+        "study" for the results of a study, which are not a run.
     state : str
-        "finished" or "failed"; "crashed" of one that did not say how it ended.
+        "finished" or "failed"; "crashed" if the run did not record its end.
     tags : list of str
     config, summary : dict
     rows : list of dict
-        Its history.
+        The history, a row a step.
     """
 
     id: str
@@ -52,7 +52,7 @@ class FolderRun:
 
 
 def wandb_parts(folder: Path) -> list[Path]:
-    """The folders of runs in a folder, in the order of time; the folder itself, if it is one."""
+    """The folders of runs in a folder, in the order of time; or the folder itself, if it is one."""
     for base in (folder, folder / "wandb"):
         if parts := [p for p in base.glob("*run-*") if any(p.glob("run-*.wandb"))]:
             return sorted(parts, key=lambda p: (p.name.split("run-", 1)[1], p.name))
@@ -82,7 +82,7 @@ def folder_runs(
         )
     runs: dict[str, FolderRun] = {}
     for part in parts:
-        _take(part, runs)
+        _add_part(part, runs)
     return [
         run
         for run in runs.values()
@@ -92,25 +92,26 @@ def folder_runs(
     ]
 
 
-def _take(part: Path, runs: dict[str, FolderRun]) -> None:
+def _add_part(part: Path, runs: dict[str, FolderRun]) -> None:
+    """Add the records of one folder to its run."""
     run: FolderRun | None = None
     for record in _records(part):
         kind = record.get("type")
-        said = record.get(kind, {}) if kind else {}
+        content = record.get(kind, {}) if kind else {}
         if kind == "run":
-            run = runs.setdefault(said["run_id"], FolderRun(said["run_id"]))
-            run.name = said.get("display_name") or run.name or run.id
-            run.job_type = said.get("job_type", run.job_type)
-            run.tags, run.state = said.get("tags", run.tags), "crashed"
-            _update(run.config, said.get("config", {}))
+            run = runs.setdefault(content["run_id"], FolderRun(content["run_id"]))
+            run.name = content.get("display_name") or run.name or run.id
+            run.job_type = content.get("job_type", run.job_type)
+            run.tags, run.state = content.get("tags", run.tags), "crashed"
+            _update(run.config, content.get("config", {}))
         elif run is None:
             continue
         elif kind == "history":
-            run.rows.append(said["item"])
+            run.rows.append(content["item"])
         elif kind in ("config", "summary"):
-            _update(run.config if kind == "config" else run.summary, said)
+            _update(run.config if kind == "config" else run.summary, content)
         elif kind == "exit":
-            run.state = "failed" if said.get("exit_code") else "finished"
+            run.state = "failed" if content.get("exit_code") else "finished"
 
 
 def _update(values: dict[str, Any], change: Mapping[str, Any]) -> None:
@@ -120,7 +121,8 @@ def _update(values: dict[str, Any], change: Mapping[str, Any]) -> None:
 
 
 def _records(part: Path) -> Iterator[dict[str, Any]]:
-    done = subprocess.run(
+    """The records of one folder, as wandb's tool prints them."""
+    process = subprocess.run(
         python_command(*_READ, str(part)),
         env=user_environment(),
         stdin=subprocess.DEVNULL,
@@ -128,8 +130,8 @@ def _records(part: Path) -> Iterator[dict[str, Any]]:
         text=True,
         check=False,
     )
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"{part} cannot be read by wandb's own tool: {last[0]}")
-    for line in done.stdout.splitlines():
+    if process.returncode:
+        last_line = (process.stderr or process.stdout).strip().splitlines()[-1:] or ["no message"]
+        raise UserError(f"{part} cannot be read by wandb's own tool: {last_line[0]}")
+    for line in process.stdout.splitlines():
         yield json.loads(line)

@@ -1,29 +1,29 @@
-"""Records are copied to wandb by a process of its own.
+"""A mirror of the records on wandb, written by a process of its own.
 
-A training never imports this; what fails here cannot touch a run, and the mirror can be made again
-from the records at any time. Every run has one wandb run with the same id, every study one more
-with its results:
+A training never imports this file: an error here cannot touch a run, and the mirror can be rebuilt
+from the records at any time. Every run has one wandb run with the same id, and every study a
+further one with its results:
 
-    <folder>/wandb/offline-run-<time>-<run_id>/     wandb's; several for a run that was pushed often
+    <folder>/wandb/offline-run-<time>-<run_id>/     wandb's; several if a run was pushed repeatedly
     <folder>/artifacts/                             copies of results until they are uploaded
     <folder>/pushed/<project>/<run_id>.json         what was pushed (``scalinglab.wandb_notes``)
     <folder>/pushed/.lock                           one writer at a time
 
-Every point says its true step and tokens, which are the axes. wandb's own step is the true one, too,
-but it cannot go back: where a curve follows what was shown live, it goes on counting.
+Every point has its true step and tokens, which are the axes. wandb's own step equals the true one,
+but it cannot go back: where a recorded curve follows points that were shown live, it counts on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from scalinglab.scaling.config import one_of
+from scalinglab.scaling.fields import one_of
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.wandb_client import (
@@ -41,37 +41,16 @@ from scalinglab.wandb_points import (
     TRAIN,
     VALIDATION,
     Points,
-    config_of,
     curve_points,
     live_points,
-    name_of,
-    summary_of,
 )
+from scalinglab.wandb_run import InStudy, config_of, name_of, summary_of
 
 if TYPE_CHECKING:
+    from scalinglab.scaling.records.record import Record
     from scalinglab.wandb_study import StudyResults
 
 MODES = ("offline", "online")
-
-
-@dataclass(frozen=True)
-class InStudy:
-    """What a run is in the study with which it is pushed.
-
-    Attributes
-    ----------
-    study, question : str
-        wandb's group, and its notes of the run.
-    role : str
-        wandb's job type; of several roles, joined by commas.
-    varies : str
-        The settings that tell it from the study's other runs: ``optimizer=muon loops=2``.
-    """
-
-    study: str
-    role: str
-    varies: str = ""
-    question: str = ""
 
 
 class WandbMirror:
@@ -80,16 +59,16 @@ class WandbMirror:
     Parameters
     ----------
     folder : Path
-        Where wandb writes, and where is noted what was pushed.
+        Where wandb writes, and where the notes of what was pushed are.
     project, entity : str
-        wandb's.
+        The project on wandb, and its user or team.
     mode : str
         "offline" (for ``wandb sync`` later) or "online".
 
     Raises
     ------
     ConfigError
-        If the mode is none of these.
+        If the mode is another.
     MirrorError
         If another process pushes from this folder.
     OSError
@@ -122,20 +101,20 @@ class WandbMirror:
             self._close(run_id)
         self._lock.release()
 
-    def push(self, folder: RunFolder, of: InStudy, state: str, keep_open: bool = False) -> int:
-        """Push what is new of a run; how many points that was.
+    def push(self, folder: RunFolder, of: InStudy, state: str, *, keep_open: bool = False) -> int:
+        """Push what is new of a run; returns the number of new points.
 
         Parameters
         ----------
         folder : RunFolder
             The run.
         of : InStudy
-            A run of several studies stays in the group in which it was pushed first and has all of
-            them as tags.
+            Its study. A run of several studies stays in the group in which it was pushed first, and
+            has all of them as tags.
         state : str
-            As ``scaling status`` says it.
+            Its state, as in ``scaling status``.
         keep_open : bool
-            Whether more of it is to come soon.
+            Whether more of the run will be pushed soon.
 
         Raises
         ------
@@ -143,54 +122,68 @@ class WandbMirror:
             If wandb refuses or cannot be reached.
         """
         run_id = folder.run_id
-        note, done = _of_this_version(self._note(run_id), folder), folder.done()
+        note, done = _upgraded(self._note(run_id), folder), folder.done()
         record = None if done is None else folder.record()
         live: dict[str, list[int]] = note.get("live", {})
         points: Points = []
-        if done is not None and record is not None:  # perhaps since the state was looked up
+        if done is not None and record is not None:  # it may have ended since `state` was read
             state = done.status
             points = [] if note.get("whole") else curve_points(folder, record, live)
         else:
             points = live_points(folder, live)
-        end = summary_of(folder, done)
+        summary = summary_of(folder, done)
         tags = sorted({*note.get("tags", ()), of.study, *of.role.split(",")})
-        if not points and (note.get("state"), note.get("tags")) == (state, tags):
+        kept = notes_text(folder)
+        pushed = note.get("state"), note.get("tags"), note.get("notes", "")
+        if not points and pushed == (state, tags, kept):
             return 0
-        if not points and not note and not end:
-            return 0  # it has never begun: there is nothing to show
-        is_new = not note
-        first = {"group": of.study, "varies": of.varies}
-        note = first | note | {"tags": tags, "state": state}
-        spec = folder.spec()
-        config = config_of(spec, note["varies"], record)
-        described = Described(
-            run_id,
-            name_of(spec, note["varies"]),
-            note["group"],
-            of.role,
-            tags,
-            config,
-            of.question if is_new else None,  # whoever edits it on wandb keeps the edit
-            AXES,
-        )
-        was_open = run_id in self._open
-        run = self._run(described)
-        if was_open and record is not None:
-            run.config.update(config, allow_val_change=True)
+        if not points and not note and not summary:
+            return 0  # it has not begun: there is nothing to show
+        question = None if note else of.question  # on wandb a person may have edited it since
+        in_study: Note = {"group": of.study, "varies": of.varies}
+        note = in_study | note
+        note |= {"tags": tags, "state": state, "notes": kept}
+        run = self._described_run(folder, note, of.role, question, record)
         for step, point in points:
             note["last"] = max(note.get("last", -1) + 1, step)
             run.log(point, step=note["last"])
-        run.summary.update(end | {"state": str(state)})  # wandb writes the name of an enum
-        note |= {"live": _with(live, points), "whole": record is not None}
+        if kept:
+            summary = summary | {"notes": kept}
+        run.summary.update(summary | {"state": str(state)})  # wandb writes the name of an enum
+        note |= {"live": _with_points(live, points), "whole": record is not None}
         self._save(run_id, note)
         if record is not None or not keep_open:
             self._close(run_id)
         return len(points)
 
-    def push_study(self, results: StudyResults) -> bool:
-        """Push the results of a study as a run of its own, if they are new.
+    def _described_run(
+        self, folder: RunFolder, note: Note, role: str, question: str | None, record: Record | None
+    ) -> Any:
+        """The wandb run of a run, opened with its description."""
+        spec = folder.spec()
+        config = config_of(spec, note["varies"], record)
+        was_open = folder.run_id in self._open
+        run = self._run(
+            Described(
+                folder.run_id,
+                name_of(spec, note["varies"]),
+                note["group"],
+                role,
+                note["tags"],
+                config,
+                question,
+                AXES,
+            )
+        )
+        if was_open and record is not None:  # it was opened before there was a record
+            run.config.update(config, allow_val_change=True)
+        return run
 
-        Its summary has the fitted law, its artefact the report, the answer, figures and tables.
+    def push_study(self, results: StudyResults) -> bool:
+        """Push the results of a study as a separate run, if they are new; returns whether they are.
+
+        The run's summary has the fitted law, its artefact the report, the answer, figures and
+        tables.
 
         Raises
         ------
@@ -221,12 +214,12 @@ class WandbMirror:
         return True
 
     def gone(self, run_ids: Iterable[str]) -> list[str]:
-        """Runs of which a folder that was written offline is not there any more."""
-        here = {path.name for path in self.folder.glob(f"wandb/{OFFLINE}*")}
-        return [i for i in run_ids if not here.issuperset(self.notes.read(i).get("parts", ()))]
+        """Runs of which a folder that was written offline has been removed."""
+        present = {path.name for path in self.folder.glob(f"wandb/{OFFLINE}*")}
+        return [i for i in run_ids if not present.issuperset(self.notes.read(i).get("parts", ()))]
 
     def forget(self, run_ids: Iterable[str]) -> None:
-        """Let all of some runs be pushed again."""
+        """Forget what was pushed of some runs: they are pushed again as a whole."""
         self.notes.forget(run_ids)
 
     def waiting(self) -> list[Path]:
@@ -234,7 +227,7 @@ class WandbMirror:
         return sorted(p for p in self.folder.glob(f"wandb/{OFFLINE}*") if not is_uploaded(p))
 
     def upload(self) -> int:
-        """Upload what was written offline; how many folders that was.
+        """Upload all folders that were written offline; returns their number.
 
         Raises
         ------
@@ -250,11 +243,11 @@ class WandbMirror:
     # ------------------------------------------------------------------ one run
 
     def _run(self, described: Described) -> Any:
-        """The wandb run; a part of it that was interrupted in the middle is written again."""
+        """The wandb run, opened if it is not; a part that a killed push left is removed first."""
         run_id = described.id
         if run_id not in self._open:
-            # First, for it removes what a killed push left: a new part may have the same name,
-            # which goes by the second.
+            # Reading the note removes that part. It must be gone before a new part is opened: wandb
+            # names a part by the second, so both may have the same name.
             before = self._note(run_id)
             run = open_run(described, self.folder, self.project, self.entity, self.mode)
             self._open[run_id] = run, {"writing": run.settings.sync_dir, "before": before}
@@ -280,15 +273,15 @@ class WandbMirror:
         self.notes.write(run_id, note, writing)
 
 
-def _of_this_version(note: Note, folder: RunFolder) -> Note:
-    """A note as it is written now; the first ones told by the last step whether all was pushed."""
+def _upgraded(note: Note, folder: RunFolder) -> Note:
+    """A note in today's form; early notes say by the last step whether all was pushed."""
     if "last" not in note or "live" in note:
         return note
     return note | {"live": {}, "whole": note["last"] > folder.spec().steps}
 
 
-def _with(live: Mapping[str, Sequence[int]], points: Points) -> dict[str, list[int]]:
-    """The steps at which a metric was shown."""
+def _with_points(live: Mapping[str, Sequence[int]], points: Points) -> dict[str, list[int]]:
+    """Metric -> the steps at which it was shown, with those of new points."""
     return {
         name: [*live.get(name, ()), *(step for step, values in points if name in values)]
         for name in (TRAIN, VALIDATION)

@@ -1,9 +1,9 @@
-"""What was pushed to wandb, noted beside wandb's own folders: pushing again sends only what is new.
+"""Notes of what was pushed to wandb, so that the next push sends only what is new.
 
     <folder>/pushed/<project>/<run_id>.json     one note a run
 
-A note says while a part is being written which folder that is, and what the note was before: if
-its writer is killed, the part is removed and written again.
+While a part of a run is written, its note names wandb's folder of that part and holds the note
+before: if the writer is killed, the part is removed and written again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PushNotes:
     Parameters
     ----------
     folder : Path
-        Where they lie; it is made.
+        The folder of the notes; it is created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,18 +34,18 @@ class PushNotes:
         folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, run_id: str) -> Note:
-        """What was pushed of a run; a part that was left half written is removed first."""
+        """The note of a run; a part that a killed writer left is removed first."""
         note = self.written(run_id)
         writing, before = note.pop("writing", None), note.pop("before", {})
         if writing is None:
             return note
-        left = Path(writing)
-        if left.name.startswith(OFFLINE) and not is_uploaded(left):
-            shutil.rmtree(left, ignore_errors=True)
+        partial = Path(writing)
+        if partial.name.startswith(OFFLINE) and not is_uploaded(partial):
+            shutil.rmtree(partial, ignore_errors=True)
         return before
 
     def written(self, run_id: str) -> Note:
-        """The note as it stands; nothing if it cannot be read: all of the run is pushed again."""
+        """The note as it is on the disk; a damaged note is empty: the whole run is pushed again."""
         try:
             return read_json(self._path(run_id), {})
         except FileNotFoundError:
@@ -55,11 +55,11 @@ class PushNotes:
             return {}
 
     def write(self, run_id: str, note: Note, writing: Mapping[str, Any] | None = None) -> None:
-        """Note what was pushed; `writing` while more is written."""
+        """Write a note; `writing` joins it while a part is being written."""
         write_json(self._path(run_id), {**note, **(writing or {})})
 
     def forget(self, run_ids: Iterable[str]) -> None:
-        """Let all of some runs be pushed again."""
+        """Delete the notes of some runs: they are pushed again as a whole."""
         for run_id in run_ids:
             self._path(run_id).unlink(missing_ok=True)
 

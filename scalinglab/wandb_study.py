@@ -1,4 +1,4 @@
-"""What a study has found, as its run on wandb shows it: read from its folder, computed nowhere."""
+"""The results of a study for its own run on wandb: read from its folder, nothing is computed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class StudyResults:
     ----------
     study, question : str
     config : mapping
-        What it asks for: law, budgets, how many runs.
+        Its question: law, budgets, number of runs.
     summary : mapping
         Runs by state, and the fitted parameters with their intervals.
     files : mapping of str to bytes
-        The report, the answer, figures and tables, as far as they were made.
+        The report, the answer, figures and tables, if they exist.
     """
 
     study: str
@@ -42,7 +42,7 @@ class StudyResults:
 
     @property
     def run_id(self) -> str:
-        """Of its run on wandb."""
+        """The id of its run on wandb."""
         return run_id_of(self.study)
 
     @property
@@ -65,19 +65,19 @@ def run_id_of(study: str) -> str:
 
 
 def is_study(job_type: str | None, run_id: str) -> bool:
-    """Whether a run on wandb is such a one, which was not trained."""
+    """Whether a run on wandb holds the results of a study: nothing was trained in it."""
     return job_type == "study" and run_id.startswith(_PREFIX)
 
 
 def study_results(outputs: Path, plan: StoredPlan, states: Iterable[str]) -> StudyResults:
-    """Read what lies in the folder of a study.
+    """Read the results from the folder of a study.
 
     Parameters
     ----------
     outputs : Path
     plan : StoredPlan
     states : iterable of str
-        Of its runs.
+        The states of its runs.
     """
     study, folder = plan.study, study_folder(outputs, plan.study.name)
     paths = [folder / PAGE, folder / ANSWER, folder / "plan.json"]
@@ -99,23 +99,22 @@ def study_results(outputs: Path, plan: StoredPlan, states: Iterable[str]) -> Stu
 
 
 def is_outdated(outputs: Path, plan: StoredPlan) -> bool:
-    """Whether runs have ended of which there is no report yet."""
+    """Whether runs have ended since the report was written."""
     page = study_folder(outputs, plan.study.name) / PAGE
-    ended = [run.folder.done_file for run in plan.runs if run.folder.done_file.exists()]
+    done_files = [run.folder.done_file for run in plan.runs if run.folder.done_file.exists()]
     written = page.stat().st_mtime if page.is_file() else 0.0
-    return any(done.stat().st_mtime > written for done in ended)
+    return any(file.stat().st_mtime > written for file in done_files)
 
 
 def _law(files: Mapping[str, bytes]) -> dict[str, float | str]:
-    """The answer in a sentence, the fitted parameters and their bounds; as far as there are any."""
+    """The answer in a sentence, and the fitted parameters with their bounds; empty without them."""
     if ANSWER not in files:
         return {}
     answer = json.loads(files[ANSWER])
     sentences, fit = answer.get("sentences") or [], answer.get("fit") or {}
-    said: dict[str, float | str] = {"answer": sentences[0]} if sentences else {}
-    return said | {
-        f"law/{name}" + ("" if key == "value" else f"/{key}"): value
-        for name, row in fit.get("parameters", {}).items()
-        for key, value in row.items()
-        if key in ("value", "lower", "upper") and isinstance(value, int | float)
-    }
+    summary: dict[str, float | str] = {"answer": sentences[0]} if sentences else {}
+    for name, row in fit.get("parameters", {}).items():
+        for key in ("value", "lower", "upper"):
+            if isinstance(row.get(key), int | float):
+                summary[f"law/{name}" if key == "value" else f"law/{name}/{key}"] = row[key]
+    return summary

@@ -1,4 +1,4 @@
-"""A workspace of a study on wandb: its panels and the columns of its runs, ready to look at."""
+"""A workspace of a study on wandb: panels of its losses, and columns of its runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _FINAL = "final/validation_loss"
 
 
 def study_workspace(plan: StoredPlan, project: str, entity: str | None = None) -> Workspace:
-    """The losses on the way and at the end, how training went, and the report.
+    """Panels of the losses during and at the end of training, of the training, and the report.
 
     Raises
     ------
     ModuleNotFoundError
         If wandb-workspaces is not installed.
     """
-    # Here, because it is an extra of its own.
+    # Imported here, because it is an extra of its own.
     import wandb_workspaces.reports.v2 as panels
     import wandb_workspaces.workspaces as workspaces
 
@@ -71,8 +71,8 @@ def study_workspace(plan: StoredPlan, project: str, entity: str | None = None) -
     )
 
 
-def write_workspace(workspace: Workspace, path: Path, is_online: bool) -> Path:
-    """Write the description of a workspace, JSON as wandb keeps it; online save it there, too.
+def write_workspace(workspace: Workspace, path: Path, *, is_online: bool) -> Path:
+    """Write the description of a workspace as wandb's JSON; if online, save it on wandb, too.
 
     Raises
     ------
@@ -84,13 +84,14 @@ def write_workspace(workspace: Workspace, path: Path, is_online: bool) -> Path:
     if is_online:
         try:
             workspace.save()
-        except Exception as error:  # whatever its client raises: the runs are pushed already
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(f"wandb did not take the workspace {path}: {first}") from error
+        except Exception as error:  # its client raises many: the runs are pushed already
+            first_line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"wandb did not take the workspace {path}: {first_line}") from error
     return path
 
 
-def _line(title: str, metric: str, log_y: bool = False) -> LinePlot:
+def _line(title: str, metric: str, *, log_y: bool = False) -> LinePlot:
+    # Imported here, because it is an extra of its own.
     from wandb_workspaces.reports.v2 import LinePlot
 
     return LinePlot(title=title, x=STEP_METRIC, y=[metric], log_x=True, log_y=log_y)

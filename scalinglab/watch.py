@@ -1,4 +1,4 @@
-"""A study while it trains: live on a terminal, a bar in a notebook, a line a finished run elsewhere."""
+"""A study while it trains: live on a terminal, a bar in a notebook, elsewhere a line a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scalinglab.analysis.tables.typed import records_of
-from scalinglab.bar import bar_lines
+from scalinglab.bar import bar_lines, text_bar
 from scalinglab.cell_bar import cell_bar
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
@@ -29,24 +29,22 @@ from scalinglab.table_lines import GrowingTable, table_lines, wrap
 from scalinglab.terminal import Screen
 
 _MAY_DIFFER = ("role", "N", "D", "schedule", "seed")  # not shown where all runs agree
-_OPTIONAL = ("schedule", "seed", "role", "tok/s", "D", "N")
+_OPTIONAL = ("step", "LR", "schedule", "seed", "role", "tok/s", "D", "N")  # first to give way first
 
 _WATCH_SECONDS = 3.0
 _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 
 
 class Watch:
-    """Shows a study's progress while it runs: live on a terminal, as a bar in a notebook, a line a
-    change elsewhere.
-    """
+    """Shows the progress of a study while it trains."""
 
     def __init__(self, screen: Screen, outputs: Path, study: str) -> None:
         self.screen = screen
         self.outputs, self.study = outputs, study
         self.began = time.monotonic()
-        self._before: dict[str, str] = {}
-        self._finished: dict[str, dict[str, Any]] = {}
-        self._told: GrowingTable | None = None
+        self._states: dict[str, str] = {}  # run_id -> state at the last look
+        self._finished: dict[str, dict[str, Any]] = {}  # rows that `status` need not read again
+        self._ended: GrowingTable | None = None
         self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
         self._cell = cell_bar() if screen.is_standard else None
         self._next = 0.0  # when the study is looked at again, by time.monotonic
@@ -62,13 +60,13 @@ class Watch:
 
     def runs(self) -> bool:
         """Whether any run was training at the last look."""
-        return State.RUNNING in self._before.values()
+        return State.RUNNING in self._states.values()
 
     def tick(self, *, at_once: bool = False) -> None:
         """Look at the study and show what has changed.
 
-        A look at a large study takes a while: the next is `LOOKS_APART` times as long away, unless
-        one `at_once` is wanted.
+        A look at a large study takes a while: until the next, `LOOKS_APART` times that passes,
+        unless `at_once`.
         """
         began = time.monotonic()
         if began < self._next and not at_once:
@@ -79,11 +77,12 @@ class Watch:
     def _look(self) -> None:
         table = status(self.outputs, self.study, self._finished)
         for row in records_of(table):
-            before = self._before.get(row["run_id"])
-            is_news = before is not None and before != row["state"]
-            if is_news and not (self._cell and row["state"] == State.DONE):  # its bar counts them
+            before = self._states.get(row["run_id"])
+            has_changed = before is not None and before != row["state"]
+            # In a notebook, the bar counts the runs that are done.
+            if has_changed and not (self._cell and row["state"] == State.DONE):
                 self._say(row, table)
-            self._before[row["run_id"]] = row["state"]
+            self._states[row["run_id"]] = row["state"]
         if self.screen.is_live:
             self.screen.console.width = int(self.screen.width)  # it may have changed
             self._live.update(self._picture(table))
@@ -93,22 +92,21 @@ class Watch:
             self._cell.update(_share(now, table), f"{self._heading(table)}   {pace}".rstrip())
 
     def _say(self, row: dict[str, Any], table: pd.DataFrame) -> None:
-        """A line for a run that has come to an end or was interrupted."""
+        """A line for a run that has ended or was interrupted."""
         if row["state"] in (State.RUNNING, State.WAITING, State.PLANNED):
             return
-        frame, names = _told_frame(table)
-        if self._told is None:
+        frame, names = _ended_frame(table)
+        if self._ended is None:
             optional = (*_OPTIONAL, *names[::-1])
-            self._told = GrowingTable(self.screen, frame, optional=optional)
-        at = list(table["run_id"]).index(row["run_id"])
-        told = dict(frame.iloc[at])
-        known = self._before | {row["run_id"]: row["state"]}  # those below are not told yet
-        told["ended"] = f"{sum(state in FINISHED for state in known.values())}/{len(table)}"
-        told["after"] = duration(time.monotonic() - self.began)
-        told["state"] = row["state"]
+            self._ended = GrowingTable(self.screen, frame, optional=optional)
+        cells = dict(frame.iloc[list(table["run_id"]).index(row["run_id"])])
+        states = self._states | {row["run_id"]: row["state"]}  # later rows are not counted yet
+        cells["ended"] = f"{sum(state in FINISHED for state in states.values())}/{len(table)}"
+        cells["after"] = duration(time.monotonic() - self.began)
+        cells["state"] = row["state"]
         if row["state"] not in FINISHED:
-            told["loss"] = ""  # it is that of some step
-        self._told.add(told, one_line(excerpt(row["note"])))
+            cells["loss"] = ""  # the loss of some step says nothing of the end
+        self._ended.add(cells, one_line(excerpt(row["note"])))
 
     def _picture(self, table: pd.DataFrame) -> Group:
         running = table[table["state"] == State.RUNNING]
@@ -119,7 +117,11 @@ class Watch:
         now = progress(self.outputs, self.study, table, ask_queue=False)
         lines += bar_lines(_share(now, table), _pace(now, running), width)
         if len(running):
-            shown = status_frame(running)[["run", *_differing(table), "step", "loss", "tok/s"]]
+            rate = ["LR"] if _rates_differ(table) else []
+            columns = ["run", *_differing(table), *rate, "step", "loss", "tok/s"]
+            shown = status_frame(running)[columns]
+            shown.insert(1, "done", [text_bar(share) for share in _shares(running)])
+            shown["left"] = _times_left(running)
             frame, names = with_varying(shown, running["varies"])
             lines += table_lines(frame, width, optional=(*_OPTIONAL, *names[::-1]))
         return Group(*lines)
@@ -129,8 +131,8 @@ class Watch:
         return f"{self.study}: {counts(table['state'])}   {elapsed}"
 
 
-def _told_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """What is told of each run once it has ended, as wide as it can get; what all share is not."""
+def _ended_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The row of each run once it has ended, each cell as wide as it can get."""
     shown = status_frame(table)
     fixed = pd.DataFrame(
         {
@@ -146,12 +148,29 @@ def _told_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _differing(table: pd.DataFrame) -> list[str]:
-    """Columns of a study's runs that tell some of them apart, and N."""
+    """Columns in which some runs of a study differ, and N."""
     return [name for name in _MAY_DIFFER if table[name].nunique() > 1 or name == "N"]
 
 
+def _rates_differ(table: pd.DataFrame) -> bool:
+    """Whether runs of one N and D have several learning rates."""
+    return bool((table.groupby(["N", "D"])["lr"].nunique() > 1).any())
+
+
+def _shares(running: pd.DataFrame) -> pd.Series:
+    """How far each run is, from 0 to 1."""
+    return (running["step"] / running["steps"].clip(lower=1)).clip(upper=1.0)
+
+
+def _times_left(running: pd.DataFrame) -> list[str]:
+    """How long each run still takes at its own pace; empty where it has told none yet."""
+    tokens = running["D"] * (1 - _shares(running))
+    seconds = tokens / running["tokens_per_second"].where(running["tokens_per_second"] > 0)
+    return ["" if math.isnan(left) else duration(left) for left in seconds]
+
+
 def _share(now: Progress, table: pd.DataFrame) -> float:
-    """How much of the training is done: of its time where that was predicted, else of its steps."""
+    """The share of the training that is done: of the predicted time if known, or of the steps."""
     if not math.isnan(now.share):
         return now.share
     done = table["step"].clip(upper=table["steps"]).sum()
@@ -168,10 +187,10 @@ def _pace(now: Progress, running: pd.DataFrame) -> str:
 
 
 def watch_study(screen: Screen, outputs: Path, name: str) -> None:
-    """Show a study until no launch is left and no run trains; a launch may still be planning it."""
+    """Show a study until no launch is open and no run trains; a launch may still be planning it."""
 
     def is_planned_first() -> bool:
-        """Whether a launch makes the study's first plan: until then there is nothing to show."""
+        """Whether a launch is making the study's first plan, before which nothing can be shown."""
         stored = (study_folder(outputs, name) / "plan.json").exists()
         return not stored and is_announced(outputs, name)
 

@@ -1,4 +1,4 @@
-"""What a YAML file may grow to when it is read: a few lines of aliases can stand for terabytes."""
+"""Limits on the size of a YAML file: a few lines of aliases can expand to terabytes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pathlib import Path
 
 import yaml
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 NODES = 100_000  # values that a file may hold, each alias counted as what it stands for
 DEPTH = 50  # groups within groups
 
 
 def check_size(file: Path) -> None:
-    """Refuse a file that nests too deep, holds too much, or holds itself.
+    """Refuse a file that nests too deep, holds too many values, or contains itself.
 
-    Reads tokens only and expands nothing, so it takes as long as the file is. What is no YAML at
-    all is left to the reader that the file is meant for.
+    It reads tokens and expands no alias, so its time is linear in the file's length. A file that
+    is not YAML passes: whoever reads it next refuses it.
 
     Raises
     ------
     ConfigError
         Naming the file, the line and the limit.
     """
-    sizes: dict[str, int] = {}  # of what has an anchor
-    opened: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size so far
+    sizes: dict[str, int] = {}  # anchor -> values below it
+    opened: list[tuple[str | None, int]] = [(None, 0)]  # groups that are open: anchor, size so far
     try:
         for event in yaml.parse(file.read_bytes(), Loader=yaml.SafeLoader):
             if isinstance(event, yaml.CollectionEndEvent):
@@ -51,9 +51,9 @@ def check_size(file: Path) -> None:
         return
 
 
-def _refusal(file: Path, event: yaml.Event, what: str) -> ConfigError:
+def _refusal(file: Path, event: yaml.Event, reason: str) -> ConfigError:
     assert event.start_mark is not None  # events of a text have one
     return ConfigError(
-        f"{file}, line {event.start_mark.line + 1}: {what}; write out what the "
+        f"{file}, line {event.start_mark.line + 1}: {reason}; write out what the "
         "study needs, without aliases (*name)"
     )

@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scalinglab.scaling.fields import (
-    ABOVE_0,
-    AT_LEAST_0,
-    AT_LEAST_1,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.read_options import check_ranges, from_dict
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.text.conditions import ConditionError, parse
@@ -20,8 +14,8 @@ from scalinglab.scaling.text.shell import has_control_characters
 
 BACKENDS = ("inline", "local", "slurm")
 DEFAULT_CLASS = "default"
-# auto: on the cluster where runs need GPUs of its nodes, else here. On the cluster (target) a short
-# job times them, once; off: what a run takes is not known.
+# Where step times are measured. target: in one short job on the cluster; auto: there if runs need
+# GPUs of its nodes, else on this machine; off: nowhere, the time of a run stays unknown.
 MEASURE = ("auto", "here", "target", "off")
 PACKS_OFF = ("off", False)
 
@@ -31,7 +25,7 @@ class SlurmConfig:
     """What one job asks SLURM for; None: the cluster's default.
 
     ``python`` is the command that runs Python, as in ``apptainer exec --nv image.sif python``;
-    ``setup`` are lines of shell before it; ``extra`` any other option of sbatch.
+    ``setup`` holds lines of shell to run before it, ``extra`` any other options of sbatch.
     """
 
     minutes: int = setting(60, AT_LEAST_1)

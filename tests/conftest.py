@@ -14,12 +14,15 @@ import hypothesis
 import pytest
 
 from scalinglab.scaling.choices import with_choice
-from scalinglab.scaling.config import DataConfig, RunConfig, ScheduleConfig, from_dict
+from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
 from scalinglab.sweeps.plan.init_from import InitialWeightsFinder
 
 # One step is 4 sequences of 16 tokens: 64 tokens. The pool holds 312 steps.

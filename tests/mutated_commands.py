@@ -118,6 +118,7 @@ GOOD = {
         ["study=tiny", "probe=validation", "launch=inline"],
         ["study=tiny", "withdraw=true", "probe=validation"],
     ],
+    "note": [["study=tiny", "runs=done", "a note"], ["study=tiny"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }

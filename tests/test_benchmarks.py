@@ -258,6 +258,8 @@ def test_the_script_for_a_device_is_rehearsed_on_a_cpu(tmp_path) -> None:
 def test_the_other_commands_run() -> None:
     out = run("tables", "--rows=2000", "--columns=50")
     assert out.count("s of the processor") == 5
+    out = run("compiled_parts", "--only", "default")
+    assert "compiled: 1 graph(s), 0 break(s), 0 made again" in out or "eager (" in out
     out = run("saving", "--width=64", "--depth=1", "--steps=3", "--seconds=1e-6")
     assert "between chunks: " in out and "by a thread: " in out
     out = run(

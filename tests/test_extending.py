@@ -253,9 +253,10 @@ def gradients(steps: int) -> torch.Tensor:
     return torch.randn(steps, *start().shape, generator=torch.Generator().manual_seed(1))
 
 
-def built(name: str):
+def built(name: str, *members: dict):
     sizes = {n: torch.Size(size) for n, size in SIZES.items()}
-    return build_optimizer([OPTIMIZERS[name](weight_decay=0.1)] * 2, sizes, RULES, "cpu")
+    settings = [OPTIMIZERS[name](weight_decay=0.1, **own) for own in members or ({}, {})]
+    return build_optimizer(settings, sizes, RULES, "cpu")
 
 
 def parts(weights: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -297,7 +298,35 @@ def test_hyperball_resumes_bit_for_bit() -> None:
     assert torch.equal(again, weights)
 
 
-def test_the_study_of_hyperball_is_planned(monkeypatch, tmp_path) -> None:
-    monkeypatch.chdir(ROOT / "examples/hyperball")
-    plan = Study.open("hyperball", f"outputs={tmp_path}").plan()
-    assert len(plan.frame) == 96
+def test_pruning_leaves_the_shares_that_it_says_and_needs_no_mask() -> None:
+    """What is zero stays zero, so the second half goes on from weights and moments alone."""
+    loading.extend(str(ROOT / "examples/pruning/pruning.py"))
+    keys = [{"sparsity": share, "first": 1, "last": 4} for share in (0.5, 0.25)]
+    whole, weights = built("pruned_adamw", *keys), start()
+    gone = {n: part == 0 for n, part in parts(weights).items()}
+    for k, gradient in enumerate(gradients(6), 1):
+        if k == 4:
+            kept = {n: m.clone() for n, m in whole.moments.items()}
+            second, again = built("pruned_adamw", *keys), weights.clone()
+        whole.step(weights, gradient.clone(), LR, k)
+        t = min(max(k - 1, 0) / 3, 1)
+        for name, part in parts(weights).items():
+            share = 1 - (1 - t) ** 3 if RULES[name].role == "hidden" else 0
+            zeros = [int(s * share * part.shape[1]) for s in (0.5, 0.25)]
+            assert (part == 0).sum(1).tolist() == pytest.approx(zeros, abs=1)
+            assert (part[gone[name]] == 0).all()
+            gone[name] = part == 0
+    for name, moment in kept.items():
+        second.moments[name].copy_(moment)
+    for k, gradient in enumerate(gradients(6)[3:], 4):
+        second.step(again, gradient.clone(), LR, k)
+    assert torch.equal(again, weights)
+    with pytest.raises(UserError, match=r"optimizer\.first: allowed is less than optimizer\.last"):
+        built("pruned_adamw", {"first": 4, "last": 4})
+
+
+@pytest.mark.parametrize(("name", "runs"), [("hyperball", 96), ("pruning", 40)])
+def test_studies_of_examples_are_planned(name, runs, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(ROOT / "examples" / name)
+    plan = Study.open(name, f"outputs={tmp_path}", "launch.measure=off").plan()
+    assert len(plan.frame) == runs

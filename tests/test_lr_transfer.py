@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.analysis.reporting.verdict import give_verdict, study_runs
+from scalinglab.analysis.reporting.verdict import give_verdict
+from scalinglab.analysis.tables.judged_runs import study_runs
 from scalinglab.compose import compose
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch

@@ -13,14 +13,15 @@ import torch
 from torch import nn
 
 from scalinglab import Study, analysis
-from scalinglab.scaling.config import ModuleConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.module import MODELS, ModuleNetwork
+from scalinglab.scaling.model.options import ModuleConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.run.describe import describe
@@ -112,9 +113,13 @@ def test_a_run_with_a_state_and_random_draws_resumes_to_the_same_bits(mine) -> N
     assert attempts > 2 and curves[0] == curves[1]
 
 
-def test_members_of_a_pack_are_what_they_are_alone(forgotten, tmp_path) -> None:  # noqa: F811
-    loading.extend(str(ROOT / "examples/mingru/mingru.py"))
-    network = ModuleNetwork("mingru", {"width": 16, "depth": 1}, 16, 8)
+@pytest.mark.parametrize(
+    ("example", "options"),
+    [("mingru", {"width": 16, "depth": 1}), ("parscale", {"width": 16, "depth": 1, "streams": 3})],
+)
+def test_members_of_a_pack_are_what_they_are_alone(forgotten, example, options) -> None:  # noqa: F811
+    loading.extend(str(ROOT / f"examples/{example}/{example}.py"))
+    network = ModuleNetwork(example, options, 16, 8)
     assert network.rehearsed.alone == ""
     members = [Member(seed, OPTIMIZERS["muon"]()) for seed in (0, 1)]
     tokens = np.random.default_rng(0).integers(8, size=(5, 2, 4, 17))
@@ -125,6 +130,21 @@ def test_members_of_a_pack_are_what_they_are_alone(forgotten, tmp_path) -> None:
         result = alone.train(tokens[:, i : i + 1], lr[:, :1], torch.Tensor.backward)
         assert np.allclose(result.loss[:, 0], both.loss[:, i], rtol=1e-4)
     assert not np.allclose(both.loss[0, 0], both.loss[0, 1], rtol=1e-6)
+
+
+def test_parallel_streams_cost_what_the_paper_counts(forgotten) -> None:  # noqa: F811
+    """P passes through the blocks, each with a prefix of S tokens, and a sum that reads them all."""
+    loading.extend(str(ROOT / "examples/parscale/parscale.py"))
+    L, d, P, S, T, V = 2, 32, 4, 5, 16, 8
+    options = {"depth": L, "width": d, "streams": P, "prefix": S}
+    census = ModuleNetwork("parscale", options, T, V).census
+    blocks, prefixes, summing = 12 * L * d**2, 2 * L * P * S * d, P * d**2 + P * d
+    assert census.counts["n_block"] == blocks + summing
+    assert census.counts["embedding"] == V * d + prefixes
+    assert census.counts["n_active"] == P * blocks + prefixes + summing + V * d
+    assert census.flops["attention_full"] == P * L * 12 * d * T
+    one = ModuleNetwork("parscale", {**options, "streams": 1}, T, V).census.counts
+    assert one["n_block"] == blocks and one["n_active"] == one["n_matmul"]
 
 
 def test_the_study_of_the_example_is_planned(monkeypatch, tmp_path) -> None:

@@ -1,7 +1,7 @@
-"""What refits of two arms with less in view say of their difference, not of either law.
+"""Rolling-origin refits of two arms, judged by the errors of their ratio.
 
-`scalinglab.analysis.intervals.rolling` judges refits by their errors at single points. A ratio of
-two recipes' losses is off by less: what the law misses in both, it does not miss in their ratio.
+`scalinglab.analysis.intervals.rolling` judges refits by their errors at single points. The ratio of
+two recipes' losses has smaller errors: those that the law makes in both arms cancel.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from scalinglab.analysis.laws.law import Array
 
 
 def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
-    """The same fit, whose refits are judged by what both arms measured.
+    """The same fit with refits that are judged by both arms together.
 
-    The measured range ends where that of either arm does. Where runs are paired, a refit has missed
-    what it missed of the pairs' ratios.
+    The measured range is the intersection of the arms' ranges. If runs are paired, the error of a
+    refit is its error in the ratios of pairs.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
 
 
 def measured_by_arm(runs: pd.DataFrame, arms: Iterable[str]) -> tuple[Measured, ...]:
-    """What each arm measured, of a table with ``N, D, _arm``."""
+    """The measured range of each arm, from a table with ``N, D, _arm``."""
     return tuple(
         Measured.of({name: rows[name].to_numpy(float) for name in ("N", "D")}, ("N", "D"))
         for rows in (runs[runs["_arm"] == arm] for arm in arms)
@@ -66,8 +66,9 @@ def measured_by_arm(runs: pd.DataFrame, arms: Iterable[str]) -> tuple[Measured, 
 
 
 def _missed_ratios(result: Result, runs: pd.DataFrame, at: Array) -> Array:
-    """Mean square of each refit's errors in the ratio of pairs that it did not see, above that in
-    those that it did; NaN where too few are paired.
+    """Mean square of each refit's errors in the ratios of held-out pairs, minus that of others.
+
+    NaN where there are too few pairs.
     """
     origins: Origins = result.origins
     columns = result.law.read(runs.rename(columns={"_arm": "arm"}))

@@ -1,18 +1,18 @@
 """Two recipes compared: is B better than A, by how much, and at which scale.
 
-One law is fitted to the runs of both arms with parameters of their own, and every question is asked
-of its resamples, in which runs of one size, length and seed keep one weight in both arms: what a
-seed or the order of the data does to both, it does not do to their difference.
+One law with separate parameters for each arm is fitted to the runs of both, and every answer comes
+with its resamples. In these, runs of one size, length and seed have one weight in both arms: the
+noise that a seed and the order of the data cause in both arms cancels in their difference.
 
-- speed-up at C: the compute that A needs for the loss that B reaches with C, over C, along the
-  ladder's own way of growing N and D together;
-- compute multiplier at C: the same at the best splits of both, where the runs tell them, with a
-  floor of its own for each recipe and with one for both; see `scalinglab.analysis.arms.multiplier`;
+- speed-up at C: the compute that A needs for the loss that B reaches with C, over C, where N and D
+  grow together as in the ladder;
+- compute multiplier at C: the same at the best splits of both, if the runs determine them, with a
+  separate floor for each recipe and with one for both; see `scalinglab.analysis.arms.multiplier`;
 - equivalent data at (N, D): the tokens that A needs for the loss of B at (N, D), over D;
-- crossover: the C along that way at which the two laws meet.
+- crossover: the C along the ladder at which the two laws meet.
 
-Points in the middle of a schedule are refused: their loss says how far the learning rate has come
-down, not which recipe is better.
+Points in the middle of a schedule are refused: their loss depends on how far the learning rate has
+come down, not only on the recipe.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.trials import trials_chosen
+from scalinglab.analysis.tables.trials import trials_chosen, tried_settings
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 from scalinglab.scaling.errors import UserError
@@ -61,23 +61,23 @@ def compare_arms(
     differences: pd.DataFrame | None = None,
     **options: Any,
 ) -> ArmComparison:
-    """Compare two recipes by the final losses of their runs, each at the best of its learning rates.
+    """Compare two recipes by the final losses of their runs, each at the best of its trials.
 
     Parameters
     ----------
     data : DataFrame
-        One row a run: ``N, D, loss``, the arm, and where known ``seed`` and ``status``.
+        One row per run: ``N, D, loss``, the arm, and where known ``seed`` and ``status``.
     arm : str
-        Column that tells the arms apart.
+        Column that distinguishes the arms.
     between : (str, str), optional
         The baseline and the other arm; needed where there are more than two.
     law : str or Law
         Of the final loss, in N and D.
     loss : str, optional
-        The column that is compared, where it is not ``loss``: a further validation set's
-        (``loss.<store>``), say.
+        The column that is compared; default ``loss``. ``loss.<store>`` is that of a further
+        validation set.
     shared : list of str
-        Parameters with one value in both arms, because you know so.
+        Parameters that are known to have one value in both arms.
     budgets : list of float
         Compute, 6 N D, at which to compare. Default: the largest around which both arms were
         measured, and 3 and 10 times that; for the multiplier also the ends of what was measured of
@@ -85,7 +85,7 @@ def compare_arms(
     resamples, seed, level
         As in `analysis.fit`.
     differences : DataFrame, optional
-        From `analysis.arm_settings`, to be said and warned of.
+        From `analysis.arm_settings`, for the report and warnings.
     **options
         As in `analysis.fit`.
 
@@ -130,20 +130,20 @@ def compare_arms(
         differences=settings,
         ended=_count(every["_arm"], arms),
         warnings=(
-            *_of_trials(len(every), len(runs)),
+            *_of_trials(every, len(runs)),
             *_of_sets(runs, arms),
             *_of_settings(settings),
         ),
     )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(comparison, warnings=(*comparison.warnings, lacking))
-    how = {"arm": "_arm", "mix_fingerprints": True, **options}
+    arm_options = {"arm": "_arm", "mix_fingerprints": True, **options}
     fit_options: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
     cluster = pair_label(runs).to_numpy()
     fits = []
     for floor, together in floors_to_fit(law, shared):
-        one = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **how)
-        fits.append((floor, of_both_arms(one, runs)))
+        joint = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **arm_options)
+        fits.append((floor, of_both_arms(joint, runs)))
     result, ladder = fits[0][1], Ladder.of(runs)
     top = largest_measured(result, ladder)
     at = list(budgets) or [times * top for times in _BEYOND]
@@ -152,7 +152,7 @@ def compare_arms(
     return replace(
         comparison,
         result=result,
-        sharing=sharing_tests(law, runs, how),
+        sharing=sharing_tests(law, runs, arm_options),
         scales=scales,
         multipliers=worth,
         verdicts=verdicts(worth),
@@ -163,15 +163,20 @@ def compare_arms(
 
 
 def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence[str]) -> str:
-    """Why no law is fitted, if an arm cannot tell parameters of its own."""
+    """Why no law is fitted, if an arm has too few points for its parameters; else empty."""
     free = [name for name in law.names if name not in shared]
+    first = [*law.parameters_with_role("exponent"), *law.parameters_with_role("floor")]
+    in_common = sorted(free, key=lambda name: name not in first)
     points = runs.drop_duplicates(["_arm", "N", "D"])["_arm"].value_counts()
     for arm in arms:
-        if points.get(arm, 0) <= len(free):
+        count = int(points.get(arm, 0))
+        if count <= len(free):
+            few = ",".join([*shared, *in_common[: len(free) + 1 - count]])
             return (
-                f"arm {arm!r} has {points.get(arm, 0)} runs of different N and D, and"
+                f"arm {arm!r} has {count} runs of different N and D, and"
                 f" {len(free)} parameters of its own ({', '.join(free)}) take more: no law is"
-                " fitted; shared=[...] names what the arms have in common"
+                " fitted; add sizes"
+                + (f", or let the arms have parameters in common: shared=[{few}]" * (count > 1))
             )
     return ""
 
@@ -179,8 +184,9 @@ def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence
 def _arms_of(
     data: pd.DataFrame, arm: str, between: Sequence[str] | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int], tuple[str, str]]:
-    """Runs that came to their end, with ``_arm``, those of them that are compared; the censored of
-    each arm; baseline first.
+    """Finished runs with ``_arm``, those that are compared, and the censored runs of each arm.
+
+    The arms are in order, the baseline first.
     """
     if arm not in data:
         raise UserError(
@@ -230,18 +236,20 @@ def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
         )
 
 
-def _of_trials(ended: int, chosen: int) -> list[str]:
-    """That runs were left out, where learning rates were tried."""
-    if chosen == ended:
+def _of_trials(every: pd.DataFrame, chosen: int) -> list[str]:
+    """That runs were left out, where several settings were tried."""
+    if chosen == len(every):
         return []
+    ended, tried = len(every), tried_settings(every, "_arm")
+    what = f"settings ({', '.join(tried)})" if set(tried) - {"lr"} else "learning rates"
     return [
-        f"{ended - chosen} of {ended} runs are left out: of several learning rates at one size and"
-        " length each arm counts at its best"
+        f"{ended - chosen} of {ended} runs are left out: of several {what} at one size and length"
+        " each arm counts at its best"
     ]
 
 
 def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
-    """The assumption about the validation sets, where the table does not tell them."""
+    """The assumption about the validation sets of a table that does not name them."""
     silent = [arm for arm in arms if not sets_of(runs[runs["_arm"] == arm])]
     if not silent:
         return []
@@ -254,8 +262,8 @@ def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
 def _of_settings(differences: pd.DataFrame) -> list[str]:
     if differences.empty:
         return []
-    other = differences[~differences["intended"]]
-    if other.empty:
+    unintended = differences[~differences["intended"]]
+    if unintended.empty:
         return []
-    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
+    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in unintended.head(6).itertuples())
     return [f"the arms differ in more than the one setting: {text}"]

@@ -1,4 +1,4 @@
-"""What a comparison of two recipes found, and that as text."""
+"""The result of a comparison of two recipes, and its text."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _SURE = 0.95
 
 @dataclass(frozen=True, repr=False)
 class ArmComparison(Shown):
-    """What two arms' runs say of each other.
+    """Two arms compared by their runs.
 
     Attributes
     ----------
     arms : (str, str)
         A, the baseline, and B.
     result : Result or None
-        The law, with parameters of their own for both; None where an arm has too few runs.
+        The law, with separate parameters for each arm; None if an arm has too few runs.
     pairs : Pairs
         Runs that differ in the arm alone.
     sharing : DataFrame
-        One row a hypothesis: parameters with one value in both arms, the likelihood ratio, its
+        One row per hypothesis: parameters with one value in both arms, the likelihood ratio, its
         degrees of freedom and ``p``, and ``held_out``, the mean absolute error of the largest size
-        when fitted without it.
+        in a fit without it.
     scales : DataFrame
-        One row a scale: ``C, N, D``, ``ratio`` (loss of B over that of A), ``better`` (probability
-        that B's is lower), ``speed_up``, ``equivalent_data``, all with ``_lower`` and ``_upper``;
-        ``inside`` what was measured in both arms.
+        One row per scale: ``C, N, D``, ``ratio`` (loss of B over that of A), ``better``
+        (probability that B's is lower), ``speed_up``, ``equivalent_data``, all with ``_lower`` and
+        ``_upper``; ``inside`` the range measured in both arms.
     multipliers, verdicts : DataFrame
-        What B's compute is worth in A's, and whether B saves some; see
+        Compute multipliers of B, and whether B saves compute; see
         `scalinglab.analysis.arms.multiplier`.
     crossover : dict
         ``C, lower, upper``, ``share`` of the resamples in which the laws cross, ``inside``, and
@@ -79,11 +79,11 @@ class ArmComparison(Shown):
 
     @property
     def shown(self) -> Overview:
-        """As `Shown`: the two arms along the ladder, and what their pairs say."""
+        """The two arms along the ladder and by their pairs; see `Shown`."""
         a, b = self.arms
         names = ("C", "N", "D", "ratio", "better", "speed_up", "equivalent_data")
-        kept = [n + end for n in names for end in ("", "_lower", "_upper")]
-        table = self.scales[[name for name in kept if name in self.scales]]
+        names_shown = [n + end for n in names for end in ("", "_lower", "_upper")]
+        table = self.scales[[name for name in names_shown if name in self.scales]]
         sentences = (f"Paired runs: {paired(self)}", *(worth(self) if self.result else ()))
         tables = {"Along the ladder": table} if len(table) else {}
         return Overview(f"{b} (B) compared with {a} (A)", tables, sentences, self.warnings)
@@ -141,13 +141,13 @@ def paired(comparison: ArmComparison) -> str:
     pairs = comparison.pairs
     if not len(pairs.table):
         return f"no pairs: no two runs share {', '.join(pairs.by)}"
-    many = "pair" if len(pairs.table) == 1 else "pairs"
+    noun = "pair" if len(pairs.table) == 1 else "pairs"
     a, b = comparison.arms
     text = f"{b}'s loss is {_than(pairs.ratio)} than {a}'s"
     if np.isfinite(pairs.lower):
         text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
     better = (pairs.table["ratio"] < 1).mean()
-    count = f"{len(pairs.table)} {many} with the same {', '.join(pairs.by)}"
+    count = f"{len(pairs.table)} {noun} with the same {', '.join(pairs.by)}"
     near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
     return f"{text} over {count}{near}, and lower in {better:.0%} of them"
 
@@ -212,7 +212,7 @@ def _times(row: dict[str, Any], name: str) -> str:
 
 
 def worth(comparison: ArmComparison) -> list[str]:
-    """The compute multiplier at each scale, in a sentence each; how budgets are split before."""
+    """How budgets are split, then the compute multiplier at each scale, one sentence each."""
     table, b = comparison.multipliers, comparison.arms[1]
     best = (table["split"] == BEST).all()
     lines = ["At the best split of each compute:" if best else _NO_SPLIT]
@@ -224,10 +224,9 @@ def worth(comparison: ArmComparison) -> list[str]:
         conclusion = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(
             verdict["verdict"]
         )
-        why = "" if verdict["agree"] else ": it depends on the floor"
-        lines.append(
-            f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {conclusion or f'cannot tell{why}'}"
-        )
+        reason = "" if verdict["agree"] else ": it depends on the floor"
+        conclusion = conclusion or f"cannot tell{reason}"
+        lines.append(f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {conclusion}")
     return lines
 
 
@@ -244,9 +243,9 @@ def crossover(comparison: ArmComparison) -> str:
     crossed, (a, b) = comparison.crossover, comparison.arms
     share = crossed["share"]
     if np.isnan(crossed["C"]):
-        rest = f" (they cross in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
+        caveat = f" (they cross in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
         return (
-            f"the laws do not cross in the range searched: {_better_everywhere(comparison)}{rest}"
+            f"the laws do not cross in the range searched: {_better_everywhere(comparison)}{caveat}"
         )
     where = "inside" if crossed["inside"] else "outside"
     name = b if crossed["towards"] == "B" else a

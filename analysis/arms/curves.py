@@ -19,10 +19,10 @@ _PLATEAU = 0.99  # of the peak: above it the learning rate has not come down
 def compare_arm_curves(
     curves: pd.DataFrame, *, arm: str = "arm", between: Sequence[str]
 ) -> pd.DataFrame:
-    """Compare the curves of paired runs wherever both were measured.
+    """Compare the curves of paired runs at all steps at which both were measured.
 
-    At one step of one schedule two losses compare; two steps compare only where the learning rate
-    has not come down, so the speed-up is taken there.
+    Losses at one step of one schedule are comparable. Losses at two steps are comparable only while
+    the learning rate has not come down, so the speed-up is computed there.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def compare_arm_curves(
         ``run, step, lr, loss`` (NaN where it was not measured), the arm, and where known ``N`` and
         ``seed``.
     arm : str
-        Column that tells the arms apart.
+        Column that distinguishes the arms.
     between : (str, str)
         The baseline A and the other arm B.
 
     Returns
     -------
     DataFrame
-        One row a step and pair: ``run_a, run_b, N, seed, step, share`` (of the run), ``lr_share``
+        One row per step and pair: ``run_a, run_b, N, seed, step, share`` (of the run), ``lr_share``
         (of the peak), ``a, b`` (losses), ``ratio`` (b over a), and ``speed_up``: the step at which
         A has the loss that B has here, over this step; NaN off the plateau or beyond A's.
 
@@ -80,8 +80,7 @@ def arm_curves(
     Returns
     -------
     DataFrame, str or None
-        As `compare_arm_curves`; why no two curves compare, in a sentence; None where there are no
-        curves.
+        As `compare_arm_curves`; a sentence if no two curves are comparable; None without curves.
     """
     arms = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
     tables = [load_curves(outputs, study=name, run_ids=arms, loss=loss) for name in studies]
@@ -103,40 +102,40 @@ def _pairs(
     if "seed" in curves and curves.groupby(curves[arm].astype(str))["seed"].agg(set).pipe(
         lambda seeds: not set.intersection(*(seeds.get(str(name), set()) for name in between))
     ):
-        curves = curves.drop(columns="seed")  # the arms are told apart by it
+        curves = curves.drop(columns="seed")  # it distinguishes the arms
     for name in between:
         arm_curves = curves[curves[arm].astype(str) == str(name)]
         sides.append(
             [rows.sort_values("step") for _, rows in arm_curves.groupby("run", sort=False)]
         )
-    for one in sides[0]:
-        for k, other in enumerate(sides[1]):
-            if _alike(one, other):
-                yield one, sides[1].pop(k)
+    for curve_a in sides[0]:
+        for k, curve_b in enumerate(sides[1]):
+            if _alike(curve_a, curve_b):
+                yield curve_a, sides[1].pop(k)
                 break
 
 
-def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+def _alike(curve_a: pd.DataFrame, curve_b: pd.DataFrame) -> bool:
     for key in ("N", "seed"):
-        if key in one and one[key].iloc[0] != other[key].iloc[0]:
+        if key in curve_a and curve_a[key].iloc[0] != curve_b[key].iloc[0]:
             return False
-    if one["step"].iloc[-1] != other["step"].iloc[-1]:
+    if curve_a["step"].iloc[-1] != curve_b["step"].iloc[-1]:
         return False
-    steps = np.union1d(one["step"], other["step"])
-    shares = [np.interp(steps, c["step"], c["lr"] / c["lr"].max()) for c in (one, other)]
+    steps = np.union1d(curve_a["step"], curve_b["step"])
+    shares = [np.interp(steps, c["step"], c["lr"] / c["lr"].max()) for c in (curve_a, curve_b)]
     return bool(np.abs(shares[0] - shares[1]).max() <= _SAME)
 
 
-def _together(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    last, peak = float(one["step"].iloc[-1]), one["lr"].max()
-    both = one.merge(other[["step", "loss"]], on="step", suffixes=("", "_b"))
+def _together(curve_a: pd.DataFrame, curve_b: pd.DataFrame) -> pd.DataFrame:
+    last, peak = float(curve_a["step"].iloc[-1]), curve_a["lr"].max()
+    both = curve_a.merge(curve_b[["step", "loss"]], on="step", suffixes=("", "_b"))
     both = both.dropna(subset=["loss", "loss_b"])
     table = pd.DataFrame(
         {
-            "run_a": one["run"].iloc[0],
-            "run_b": other["run"].iloc[0],
-            "N": one["N"].iloc[0] if "N" in one else np.nan,
-            "seed": one["seed"].iloc[0] if "seed" in one else np.nan,
+            "run_a": curve_a["run"].iloc[0],
+            "run_b": curve_b["run"].iloc[0],
+            "N": curve_a["N"].iloc[0] if "N" in curve_a else np.nan,
+            "seed": curve_a["seed"].iloc[0] if "seed" in curve_a else np.nan,
             "step": both["step"],
             "share": both["step"] / last,
             "lr_share": both["lr"] / peak,
@@ -145,7 +144,9 @@ def _together(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
             "ratio": both["loss_b"] / both["loss"],
         }
     )
-    plateau = one[one["loss"].notna() & (one["lr"] >= _PLATEAU * peak) & (one["step"] > 0)]
+    plateau = curve_a[
+        curve_a["loss"].notna() & (curve_a["lr"] >= _PLATEAU * peak) & (curve_a["step"] > 0)
+    ]
     return table.assign(speed_up=_speed_up(table, plateau)).reset_index(drop=True)
 
 

@@ -3,15 +3,14 @@
     m(C) = C_base(L_cand(C)) / C
 
 L_cand(C) is the loss that the candidate's law gives at C, and C_base(L) the least compute at which
-the baseline's law reaches L. Both are at the best splits of their budgets where the runs tell them
-(N and D varied, the best D / N among those that were measured, or nearly); else both go along the
-ladder's own N and D. Where L_cand lies at or below all that the baseline's law can reach, m is
-infinite: such resamples are counted (`censored`), and stand at their end of the quantiles; a mean
-of them would say nothing.
+the baseline's law reaches L. Both are at the best splits of their budgets if the runs determine
+them (N and D varied, the best D / N within or near the measured ones); otherwise both follow the
+ladder's N and D. If L_cand is at or below the floor of the baseline's law, m is infinite. Such
+resamples are counted (`censored`) and count as infinite in the quantiles; no mean is taken.
 
-What decides far beyond the runs is the floor of the loss, which runs tell least. So each multiplier
-is given twice: with a floor of its own for each recipe, and with one floor for both. A verdict that
-only one of them gives is none.
+Far beyond the runs the floor of the loss decides, which runs determine least. So each multiplier is
+given twice: with a separate floor for each recipe, and with one floor for both. A verdict needs
+both to agree.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ SAVES, COSTS, UNKNOWN = "saves", "costs", "cannot tell"
 
 
 def floors_to_fit(law: Law, shared: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """The ways to treat the floor: its name, and the parameters that the arms share in it."""
+    """The treatments of the floor: name, and the parameters that the arms share."""
     floors = law.parameters_with_role("floor")
     if not floors:
         return [(NONE, tuple(shared))]
@@ -70,7 +69,7 @@ def multipliers(
     budgets : sequence of float
         Compute of the candidate, 6 N D.
     level : float
-        Of the intervals.
+        Level of the intervals.
     measured : bool
         Begin with the least and the largest compute at which both recipes were measured where they
         are compared.
@@ -78,7 +77,7 @@ def multipliers(
     Returns
     -------
     DataFrame
-        One row a budget and a fit: ``C``; ``floor``: each recipe its ``own``, ``one`` for both, or
+        One row per budget and fit: ``C``; ``floor``: each recipe its ``own``, ``one`` for both, or
         ``none``; ``split``: at the ``best`` split of each budget, or along the ``ladder``, on which
         N grows as C^``share``; ``N, D`` of the candidate there; ``multiplier`` with ``_lower`` and
         ``_upper``, infinite where the baseline never gets there; ``censored``: the share of the
@@ -111,7 +110,7 @@ def multipliers(
 
 
 def verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """What all fits of a table of `multipliers` say together, one row a budget.
+    """The joint verdict of all fits in a table of `multipliers`, one row per budget.
 
     Returns
     -------
@@ -138,7 +137,7 @@ def _verdict(row: dict[str, Any]) -> str:
 def _found(
     result: Result, arms: Arms, way: Way, cost: float
 ) -> tuple[Array, tuple[Columns, Columns]]:
-    """The best fit's multiplier and each resample's; where the baseline and the candidate are."""
+    """The multipliers of the best fit and each resample; N and D of the baseline and candidate."""
     candidate_place = way.place(result, arms[1], np.array([cost]))
     if not way.best:
         ratios = compute_along_ladder(result, arms, way.ladder, cost) / cost
@@ -149,16 +148,16 @@ def _found(
     losses = RELATIVE.possible(loss_at(candidate, params, N[:, None], D[:, None])[:, 0])
     best = compute_multiplier(base, base_params[:1], losses[:1], cost)[0]
     base_cost = best * cost if np.isfinite(best) else cost
-    here = way.place(result, arms[0], np.array([base_cost]))
+    base_place = way.place(result, arms[0], np.array([base_cost]))
     if len(losses) > 1:
-        doubt = _doubt(result, arms, here, candidate_place)
+        doubt = _doubt(result, arms, base_place, candidate_place)
         losses[1:] *= np.exp(t_draws(len(losses) - 1, result.settings["seed"]) * doubt)
-    return compute_multiplier(base, base_params, losses, cost), (here, candidate_place)
+    return compute_multiplier(base, base_params, losses, cost), (base_place, candidate_place)
 
 
 @dataclass(frozen=True)
 class _Gap:
-    """The candidate's loss at its place over the baseline's at its own, as a law."""
+    """The candidate's loss over the baseline's, each at its own N and D, as a law."""
 
     result: Result
     arms: Arms
@@ -173,9 +172,9 @@ class _Gap:
 
 
 def _doubt(result: Result, arms: Arms, base: Columns, candidate: Columns) -> float:
-    """Standard deviation of the log ratio of two losses, for what lies beyond the points.
+    """Standard deviation of the law's error in the log ratio of two losses, beyond the points.
 
-    As far beyond as the farther of the two places.
+    The farther of the two places counts.
     """
     if not len(result.origins):
         return 0.0

@@ -1,7 +1,7 @@
 """Runs of two arms that differ in nothing but the arm: same size, tokens, seed and data order.
 
-Sizes that a part of one arm sets apart by a few per cent are the same: a mixture of experts has the
-active parameters of a dense model and a router's.
+Sizes that differ by a few per cent count as equal: a mixture of experts has the active parameters
+of a dense model and those of a router.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 _KEYS = ("N", "D", "seed", "data_seed", "schedule", "batch")
-_NEAR = 0.05  # as much larger or smaller, in N, a model of the other arm may be
+_NEAR = 0.05  # largest relative difference in N between the models of a pair
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Pairs:
     Attributes
     ----------
     table : DataFrame
-        One row a pair: the keys, ``a`` and ``b`` (losses), ``ratio`` (b over a).
+        One row per pair: the keys, ``a`` and ``b`` (losses), ``ratio`` (b over a).
     ratio, lower, upper : float
         Mean ratio (of logarithms) over pairs and its Student interval; NaN below two pairs.
     by : tuple of str
@@ -43,14 +43,14 @@ class Pairs:
 
 
 def matched_sizes(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with one N for those sizes of two arms that are each other's nearest, and near.
+    """The runs with equal N for sizes of the two arms that are near and each other's nearest.
 
     A size that both arms have stays as it is.
     """
     arms = [np.unique(rows["N"].to_numpy(float)) for _, rows in runs.groupby("_arm")]
     if len(arms) != 2:
         return runs
-    a, b = (np.setdiff1d(one, other) for one, other in (arms, arms[::-1]))
+    a, b = (np.setdiff1d(arm, opponent) for arm, opponent in (arms, arms[::-1]))
     if not len(a) or not len(b):
         return runs
     apart = np.abs(np.log(b[:, None] / a))
@@ -62,7 +62,7 @@ def matched_sizes(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_keys(runs: pd.DataFrame) -> list[str]:
-    """Columns in which pairs agree: not those that the arms are told apart by themselves."""
+    """Columns in which pairs agree, without those that distinguish the arms."""
     arms = [rows for _, rows in runs.groupby("_arm")]
     return [
         key
@@ -74,10 +74,10 @@ def pair_keys(runs: pd.DataFrame) -> list[str]:
 
 
 def pair_label(runs: pd.DataFrame) -> pd.Series:
-    """What runs of both arms have in common: rows with one label keep one weight in resamples.
+    """A label for corresponding runs of both arms, which have one weight in resamples.
 
-    Where the table says that runs of one size and seed share their start (``cluster``), these are
-    one label whatever their length.
+    If the table says that runs of one size and seed share their start (``cluster``), they have one
+    label whatever their length.
     """
     runs = matched_sizes(runs)
     keys = [k for k in pair_keys(runs) if k in _KEYS[:4]]

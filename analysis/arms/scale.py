@@ -18,7 +18,7 @@ from scalinglab.scaling.errors import UserError
 
 Arms = tuple[str, str]  # the baseline A, and B
 
-_REACH = 1e4  # how far up and down the compute or the tokens of the other arm are looked for
+_REACH = 1e4  # factor, up and down, within which compute or tokens of the other arm are searched
 _GRID = 400
 
 
@@ -78,12 +78,12 @@ def along_ladder(
     budgets : list of float
         C = 6 N D, in FLOPs.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Returns
     -------
     DataFrame
-        One row a budget; `analysis.ArmComparison` has its columns (``scales``).
+        One row per budget; `analysis.ArmComparison` has its columns (``scales``).
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
 
 @dataclass(frozen=True)
 class _Ratio:
-    """Loss of B over loss of A as a law, for what rolling-origin refits say of it."""
+    """Loss of B over loss of A as a law, which rolling-origin refits can judge."""
 
     result: Result
     arms: Arms
@@ -152,7 +152,7 @@ class _Ratio:
 def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array, Array]:
     """Loss of B over loss of A: resamples, shape (resamples, n), and the best, shape (n,).
 
-    Beyond the measured range the law itself is in doubt; see `_extrapolation_factors`.
+    Beyond the measured range the law may depart; see `_extrapolation_factors`.
     """
     columns = {"N": np.asarray(N, float), "D": np.asarray(D, float)}
     ratios = _Ratio(result, arms).predict(result.params_and_draws(), columns)
@@ -160,8 +160,9 @@ def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array,
 
 
 def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Array:
-    """Factors of the ratio, (resamples, n), as far as refits without the outermost runs depart from
-    the whole fit in this very ratio; 1 inside the measured range.
+    """Random factors of the ratio, (resamples, n), for errors of the law; 1 inside the range.
+
+    Their size is how far refits without the outermost runs depart from the whole fit in this ratio.
     """
     draws = len(result.params_and_draws()) - 1
     n = len(columns["N"])
@@ -175,7 +176,7 @@ def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Arra
 def compute_along_ladder(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
     """Compute that A needs for B's loss at a compute, along the ladder: (1 + resamples,).
 
-    Infinite where A never gets there.
+    Infinite where A never reaches it.
     """
     grid = cost * np.geomspace(1 / _REACH, _REACH, _GRID)
     return _needed(result, arms, grid, ladder.at(grid), ladder.at(np.array([cost])))
@@ -192,10 +193,14 @@ def equivalent_tokens(result: Result, arms: Arms, N: float, D: float) -> Array:
 
 
 def _needed(
-    result: Result, arms: Arms, grid: Array, along: tuple[Array, Array], here: tuple[Array, Array]
+    result: Result,
+    arms: Arms,
+    grid: Array,
+    along: tuple[Array, Array],
+    base_place: tuple[Array, Array],
 ) -> Array:
-    """Where on a grid, of some N and D, A comes to the loss that B has here: (1 + resamples,)."""
-    params, place = result.params_and_draws(), dict(zip("ND", here, strict=True))
+    """The point of a grid at which A reaches the loss that B has at its place: (1 + resamples,)."""
+    params, place = result.params_and_draws(), dict(zip("ND", base_place, strict=True))
     target_losses = _losses(result, arms[1], params, place)[:, 0].copy()
     target_losses[1:] *= _extrapolation_factors(result, arms, place)[:, 0]
     losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
@@ -215,7 +220,7 @@ def _needed(
 def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[str, Any]:
     """Where along the ladder the laws of the two arms meet.
 
-    Looked for from a tenth of the smallest to a thousand times the largest compute of both.
+    The search runs from a tenth of the smallest to a thousand times the largest compute of both.
     """
     grid = np.geomspace(ladder.low / 10, ladder.top * 1e3, _GRID)
     size, tokens = ladder.at(grid)
@@ -252,7 +257,7 @@ def largest_measured(result: Result, ladder: Ladder) -> float:
 
 
 def _first_zero(line: Array, at: Array) -> float:
-    """Where a line first changes its sign; NaN if it does not, or is not known all along."""
+    """Where a line first changes its sign; NaN if it does not, or has unknown values."""
     if np.isnan(line).any():
         return np.nan
     change = np.flatnonzero(np.sign(line[:-1]) * np.sign(line[1:]) < 0)

@@ -1,8 +1,8 @@
-"""The arms of a study's own records: which run is which, and what else differs between them."""
+"""The arms in a study's records: the arm of each run, and other settings that differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.study_runs import require
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.text.nearest import nearest
 
@@ -42,7 +44,7 @@ def runs_by_arm(
     Raises
     ------
     UserError
-        If a study is not there, or no run has the key.
+        If a study does not exist, or no run has the key.
     """
     if (arm is None) != (len(studies) == 2):
         raise UserError("arms are one study with arm=KEY, or two studies without")
@@ -68,7 +70,9 @@ def runs_by_arm(
 def _keys_of(outputs: str | Path, runs: pd.DataFrame) -> set[str]:
     """The keys of the configurations of runs."""
     folders = (RunFolder(Path(outputs) / "runs" / run_id) for run_id in runs["run_id"])
-    return {key for one in folders if one.exists() for key in flatten(one.settings().config)}
+    return {
+        key for folder in folders if folder.exists() for key in flatten(folder.settings().config)
+    }
 
 
 def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
@@ -90,7 +94,7 @@ def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
 def arm_settings(
     outputs: str | Path, runs: pd.DataFrame, arms: Sequence[str], intended: str | None
 ) -> pd.DataFrame:
-    """Settings in which the arms' runs differ that are compared as pairs: of one N, D, seed ...
+    """Settings in which paired runs of two arms differ.
 
     Parameters
     ----------
@@ -114,10 +118,10 @@ def arm_settings(
     both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
     differing: dict[str, tuple[Any, Any]] = {}
     for pair in both.to_dict("records"):
-        one, other = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
-        for key in sorted(one | other):
-            if one.get(key) != other.get(key):
-                differing.setdefault(key, (one.get(key), other.get(key)))
+        settings_a, settings_b = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
+        for key in sorted(settings_a | settings_b):
+            if settings_a.get(key) != settings_b.get(key):
+                differing.setdefault(key, (settings_a.get(key), settings_b.get(key)))
     meant = _meant(intended, differing)
     rows = [(key, a, b, _belongs(key, meant)) for key, (a, b) in differing.items()]
     return pd.DataFrame(rows, columns=["key", "a", "b", "intended"])
@@ -128,14 +132,25 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     if not folder.exists():
         return {}
     run = folder.settings()
-    pieces = ", ".join(
-        f"{p.shape} {p.steps} steps {p.start:.4g} to {p.end:.4g}" for p in run.pieces
-    )
-    return flatten({**run.science, "schedule": pieces})
+    settings = {**run.science, "schedule": _pieces_text(run.pieces)}
+    if run.data.mixture:
+        settings["data"] = {**run.science["data"], "mixture": _shares_text(run.data.mixture)}
+    return flatten(settings)
+
+
+def _pieces_text(pieces: Sequence[Piece]) -> str:
+    return ", ".join(f"{p.shape} {p.steps} steps {p.start:.4g} to {p.end:.4g}" for p in pieces)
+
+
+def _shares_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
+    """The shares of the pools, "web 0.7, code 0.3"; of those that change in steps, each piece."""
+    if any(len(pieces) > 1 for pieces in mixture.values()):
+        return "; ".join(f"{pool}: {_pieces_text(pieces)}" for pool, pieces in mixture.items())
+    return mixture_text(mixture)
 
 
 def _meant(arm: str | None, differing: Iterable[str]) -> str | None:
-    """The key that an arm stands for: a column (``experts``) for the part that has such a key."""
+    """The differing key that an arm names: ``experts`` is the end of one, or of its group's."""
     if arm is None or "." in arm:
         return arm
     named = next((key for key in differing if key.rpartition(".")[2] == arm), arm)
@@ -144,7 +159,7 @@ def _meant(arm: str | None, differing: Iterable[str]) -> str | None:
 
 
 def _belongs(key: str, intended: str | None) -> bool:
-    """Whether a difference is the one that is meant."""
+    """Whether a difference belongs to the intended one."""
     if intended is None:
         return False
     group = intended.rpartition(".")[0]

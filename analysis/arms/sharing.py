@@ -1,4 +1,4 @@
-"""Which parameters two arms have in common: likelihood ratios, and the largest scale held out."""
+"""Which parameters two arms share, by likelihood ratios and by holding out the largest size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scalinglab.scaling.errors import UserError
 _STARTS = 16  # fewer than the 64 of a fit: each of five hypotheses is fitted twice
 
 
-def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.DataFrame:
+def sharing_tests(law: Law, runs: pd.DataFrame, fit_options: Mapping[str, Any]) -> pd.DataFrame:
     """Test one hypothesis after another: the arms share their floor, their exponents, everything.
 
     The robust cost is no likelihood, so its rise is scaled by the spread of the residuals, as in
@@ -30,7 +30,7 @@ def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.Da
         ``shared`` (words), ``parameters``, ``ratio`` (chi-squared if the hypothesis holds),
         ``degrees``, ``p`` and ``held_out``; the first row shares nothing.
     """
-    options = {"starts": _STARTS} | {k: v for k, v in how.items() if k != "shared"}
+    options = {"starts": _STARTS} | {k: v for k, v in fit_options.items() if k != "shared"}
     free = best_fit(law, runs, FitOptions(**options, shared=[]))
     rows = []
     for words, names in _hypotheses(law):

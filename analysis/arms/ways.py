@@ -1,4 +1,4 @@
-"""Along which N and D the budgets of two arms grow, and where on that both have runs."""
+"""The path of N and D along which the budgets of two arms grow, and where both have runs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.laws.law import Array, Columns
 
-_VARIED = 0.25  # deviation of log D at one N, from which on a best split can be read off
-_BEYOND_RATIOS = 2.0  # times outside the measured D / N, that a best split may lie
+_VARIED = 0.25  # least standard deviation of log D at one N for which a best split is determined
+_BEYOND_RATIOS = 2.0  # times beyond the measured D / N that a best split may lie
 _GRID = 60
 
 
 @dataclass(frozen=True)
 class Way:
-    """How budgets grow, and where on it both arms have runs.
+    """The path along which budgets grow, and the measured range of both arms.
 
     Attributes
     ----------
     best : bool
-        At best splits; else along `ladder`.
+        Whether budgets are split best; otherwise they follow `ladder`.
     ladder : Ladder
     arms : tuple of Measured
-        What each arm measured.
+        The measured range of each arm.
     """
 
     best: bool
@@ -45,7 +45,7 @@ class Way:
         runs: pd.DataFrame,
         budgets: Sequence[float],
     ) -> Way:
-        """The way of some runs, with ``N, D, _arm``, to budgets of the second arm."""
+        """The path for budgets of the second arm, from runs with ``N, D, _arm``."""
         best = _tells_splits(fits, arms, runs, budgets)
         return cls(best, Ladder.of(runs), measured_by_arm(runs, arms))
 
@@ -96,7 +96,7 @@ def _row(place: Columns, k: int) -> Columns:
 def _tells_splits(
     fits: Sequence[tuple[str, Result]], arms: Arms, runs: pd.DataFrame, budgets: Sequence[float]
 ) -> bool:
-    """Whether both arms' runs say how a budget is split best."""
+    """Whether the runs of both arms determine the best split of a budget."""
     for arm in arms:
         arm_runs = runs[runs["_arm"] == arm]
         log_N, log_D = (np.log(arm_runs[name].to_numpy(float)) for name in ("N", "D"))

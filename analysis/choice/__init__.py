@@ -1,1 +1,1 @@
-"""Which law is to be believed how far: origins, what is predicted beyond them, shares."""
+"""The choice between laws: origins, predictions ahead of them, and shares in a mixture."""

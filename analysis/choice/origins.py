@@ -1,11 +1,11 @@
-"""Which points are left out to see how a law predicts what it has not seen.
+"""Origins: which points are held out to test the predictions of a law.
 
-An origin leaves out the top k of K budgets, or all curves of some schedules. Errors one step ahead
-may pass through zero on their way from one side to the other: so origins lie as far apart as the
-data allow, and every point above an origin is predicted, not only the next step.
+An origin leaves out the top k of K budgets, or all curves of some schedules. An error that changes
+its sign with distance may be zero one step ahead. So origins lie as far apart as the data allow,
+and every point above an origin is predicted, not only the next step.
 
-Checkpoints of one run stand on one side: who has seen a run's earlier losses need not have learned
-anything about larger runs to know its later ones.
+All checkpoints of a run are on one side: a fit to a run's earlier losses predicts its later ones
+without knowing anything about larger runs.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SHARES = (0.0, 0.15, 0.3, 0.45, 0.6)  # of the points seen, left out from below:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is seen, and what lies ahead how far.
+    """The points that are fitted and predicted at one origin, and how far ahead these lie.
 
     Attributes
     ----------
     label : str
-        What was left out.
+        The points that are left out, in words.
     seen : array of bool, shape (n,)
         Rows that are fitted.
     asked : array of bool, shape (n,)
@@ -51,10 +51,10 @@ class Origin:
 
 
 def levels(values: Array) -> Array:
-    """Which budget each row is of, counted from the smallest on.
+    """The budget of each row, numbered from the smallest.
 
-    Runs within half as much again of the largest are of one, and no fewer than three: a ladder has
-    as many budgets as runs.
+    Values within a factor of 1.5 of the largest form a budget, and at least three values do: on a
+    ladder every run has its own compute.
     """
     order = np.argsort(-values, kind="stable")
     number = np.empty(len(values), int)
@@ -73,8 +73,8 @@ def levels(values: Array) -> Array:
 def budget_origins(budget: Array, fewest: int, run: Array | None = None) -> list[Origin]:
     """Origins that leave out the top k budgets; `fewest` rows must be left to fit.
 
-    Where rows are checkpoints of a `run` (n,), it is left out as a whole, by the largest of its
-    budgets, and what it is asked for lies beyond all budgets seen.
+    If rows are checkpoints of a `run` (n,), each run is left out whole, by the largest of its
+    budgets, and its rows beyond all fitted budgets are predicted.
     """
     level = levels(budget if run is None else of_runs(budget, run))
     last = level.max()
@@ -115,10 +115,10 @@ def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]
     folds = (
         [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) >= least else []
     )
-    out = [np.isin(names, fold) for fold in folds]
+    held_out = [np.isin(names, fold) for fold in folds]
     return [
         Origin(", ".join(fold), ~rows, rows, np.zeros(len(names)))
-        for fold, rows in zip(folds, out, strict=True)
+        for fold, rows in zip(folds, held_out, strict=True)
     ]
 
 

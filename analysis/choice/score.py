@@ -1,10 +1,10 @@
-"""How well a law predicts what it has not seen, and what shares of laws predict it best.
+"""Scores of laws by held-out points, and the shares of laws that predict them best.
 
-The score is the mean logarithm of the density that a law gives to held-out points. Its variance is
-that of the noise, a part that grows with the distance as a random walk's does (the law is not the
-true one) and the square of the bias: signed errors are regressed on the distance, so a bias that
-passes through zero where it was measured is one all the same. Of the square of the regressed bias
-the square of its own standard error is taken away, as few origins tell it poorly.
+The score is the mean log density that a law gives to held-out points. The variance of that density
+has three parts: the noise; a part that grows with the distance as a random walk does, as no law is
+the true one; and the square of the bias. Signed errors are regressed on the distance, so that a
+bias is found even if the error passes through zero at the measured points. The square of the bias's
+standard error is subtracted, as few origins determine it poorly.
 
 Shares maximise the same score of the mixture (stacking: Yao et al. 2018, arXiv:1704.02030), and
 none is below `FLOOR`. A law whose score is `MARGIN` below the best has none: of few points, the
@@ -97,9 +97,7 @@ class Trend:
 
 
 def trend(predictions: HeldOut, weights: Array, question: float = NEAR) -> Trend:
-    """The bias of each candidate at the question, from weighted regression;
-    origins are clusters.
-    """
+    """The bias of each candidate at the question, by weighted regression clustered by origin."""
     error, distance = predictions.sizes, predictions.distance
     middle = weights @ distance
     mean, away = error @ weights, distance - middle
@@ -136,21 +134,21 @@ def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:
     return _share(np.where(near, np.maximum(shares, min(floor, 1 / len(shares))), 0))
 
 
-def win_share(best: Array, other: Array, weights: Array, cluster: Array) -> float:
-    """How often the best keeps its lead where clusters of points are weighted at random.
+def win_share(best: Array, rival: Array, weights: Array, cluster: Array) -> float:
+    """Share of random weightings of the clusters of points under which the best keeps its lead.
 
-    Fewer than three clusters tell nothing: half.
+    One half for fewer than three clusters, which determine nothing.
 
     Parameters
     ----------
-    best, other : array, shape (m,)
+    best, rival : array, shape (m,)
         Log densities of the same points.
     weights : array, shape (m,)
     cluster : array of int, shape (m,)
         Points that miss together: a budget, a schedule.
     """
     some, cluster = np.unique(cluster, return_inverse=True)
-    lead = np.bincount(cluster, (best - other) * weights)
+    lead = np.bincount(cluster, (best - rival) * weights)
     drawn = np.random.default_rng(0).exponential(size=(_DRAWS, len(lead)))
     return float(np.mean(drawn @ lead > 0)) if len(some) >= _FEWEST_CLUSTERS else 0.5
 
@@ -160,8 +158,8 @@ def leads(density: Array, weights: Array, cluster: Array) -> Array:
     best = int(np.argmax(density @ weights))
     return np.array(
         [
-            np.nan if k == best else win_share(density[best], one, weights, cluster)
-            for k, one in enumerate(density)
+            np.nan if k == best else win_share(density[best], law_density, weights, cluster)
+            for k, law_density in enumerate(density)
         ]
     )
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-_AROUND = np.exp([-0.1, 0.1])  # one budget: growth is told from these times it
+_AROUND = np.exp([-0.1, 0.1])  # multiples of a single budget from which growth is computed
 
 
 class NoBestSplit(UserError):
-    """A budget whose loss falls to the end of the sizes tried: no split of it is the best."""
+    """A budget without a best split: its loss falls up to the largest or smallest size tried."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,16 +44,16 @@ class Allocation(Shown):
     Attributes
     ----------
     table : DataFrame
-        One row a budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
+        One row per budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
         ``_upper`` if the fit has resamples, and ``inside``: within the measured range.
     exponents : DataFrame
         Index N and D: ``exponent`` (with ``_lower``, ``_upper``) of N* ~ C^a and D* ~ C^b over the
         budgets.
     cost : str
-        What C is, and its unit.
+        Definition of C, and its unit.
     warnings : tuple of str
     calibration_factor : float
-        By what the intervals of the loss are widened; see `analysis.Result.calibrated`.
+        Factor by which the intervals of the loss are widened; see `analysis.Result.calibrated`.
     """
 
     table: pd.DataFrame
@@ -85,8 +85,8 @@ def allocate(
 ) -> Allocation:
     """N and D of least loss for each budget C.
 
-    Intervals come from the fit's resamples: they carry the doubt about the parameters, not about
-    the law.
+    Intervals come from the fit's resamples: they contain the uncertainty of the parameters, not
+    that of the law.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def allocate(
         ``cost(N, D)``, rising in both and linear in D; see
         `scalinglab.analysis.decisions.cost_functions`.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Ar
 def _table(
     result: Result, params: Array, budgets: Array, splits: list[tuple[Array, Array]], level: float
 ) -> pd.DataFrame:
-    """See `Allocation`: one row a budget, NaN where it has no best split."""
+    """See `Allocation`: one row per budget, NaN where it has no best split."""
     rows = [
         _row(result, params, budget, *split, level)
         for budget, split in zip(budgets, splits, strict=True)

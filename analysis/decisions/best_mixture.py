@@ -1,8 +1,8 @@
-"""The shares of pools of least loss, under caps, from one mixing law a validation set.
+"""The shares of pools with the least loss, under caps, from one mixing law per validation set.
 
-Caps come from what there is of a pool: at most `epochs` times its tokens can be drawn (Olmix, arXiv
-2602.12237, fits one law a target and caps the repetition). The loss of a mixing law is convex in
-the shares, and so is a mean of such losses: the minimum that is found is the minimum.
+A cap comes from the size of a pool: at most `epochs` times its tokens can be drawn (Olmix, arXiv
+2602.12237, fits one law per target and caps the repetition). The loss of a mixing law is convex in
+the shares, and so is a mean of such losses: a local minimum is the global one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class BestMixture:
     Attributes
     ----------
     shares : DataFrame
-        One row a pool: ``pool, share`` with its interval, ``cap``.
+        One row per pool: ``pool, share`` with its interval, ``cap``.
     losses : DataFrame
-        One row a validation set: ``target, weight, loss`` there, with its interval.
+        One row per validation set: ``target, weight, loss`` there, with its interval.
     loss : float
         Their mean by weights.
     """
@@ -49,7 +49,7 @@ def caps_of(unique_tokens: Mapping[str, float], epochs: float, tokens: float) ->
     Raises
     ------
     UserError
-        If all pools together do not last for so many tokens.
+        If all pools together have too few tokens.
     """
     caps = {pool: min(1.0, epochs * unique / tokens) for pool, unique in unique_tokens.items()}
     if sum(caps.values()) < 1:
@@ -160,7 +160,7 @@ def _given(
 def _terms(
     law: Result, pools: Sequence[str], N: float | None, D: float | None
 ) -> tuple[Array, ...]:
-    """Floor, what is reducible at worth 1, exponent and worths, a row a draw, the best first."""
+    """Floor, reducible loss at worth 1, exponent and worths; one row per draw, the best first."""
     table = law.params_and_draws()
     by_name = dict(zip(law.law.names, table.T, strict=True))
     reducible = by_name["A"]

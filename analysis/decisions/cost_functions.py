@@ -1,7 +1,7 @@
-"""What a training costs: functions of N and D under which a budget is split.
+"""The cost of a training as a function of N and D, under which a budget is split.
 
-Every cost is linear in the tokens: so many units a token, and perhaps something for the model
-itself (what it costs to serve). That is all that the optimiser needs to know.
+Every cost is linear in the tokens: a cost per token and optionally a fixed cost of the model, such
+as that of serving it. The optimiser relies on nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = np.ndarray
 Cost = Callable[[Array, Array], Array]
 
 COSTS = ("6nd", "attention", "hours")
-_TOKENS = 1e9  # at which a cost per token is read off
+_TOKENS = 1e9  # D at which the cost per token is evaluated
 _FORWARD = 1 / 3  # of the work of a trained token: 2 N of 6 N FLOPs
 
 
@@ -49,8 +49,9 @@ SIX_ND = CostFunction("6 N D", "FLOPs", lambda N, D: 6 * N * D)
 
 
 def with_attention(context: int, depth_width: Callable[[Array], Array]) -> CostFunction:
-    """FLOPs with causal attention, 6 (N + L d T) a token,
-    as ``scalinglab.scaling.model.flops`` counts them.
+    """FLOPs with causal attention, 6 (N + L d T) per token.
+
+    ``scalinglab.scaling.model.flops`` counts them so.
 
     Parameters
     ----------
@@ -107,8 +108,8 @@ def shape_of_runs(runs: pd.DataFrame) -> Callable[[Array], Array]:
 def measured_hours(runs: pd.DataFrame) -> CostFunction:
     """Device-hours from the throughput of some runs: (a + b N) D, a and b not negative.
 
-    a is what a token costs however small the model, b the rest; fitted to the relative error of the
-    seconds per token. It knows the devices and shapes of the runs, no others.
+    a is the cost of a token that does not depend on the model's size. The fit minimises relative
+    errors of the seconds per token, and holds only for the devices and shapes of the runs.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def measured_hours(runs: pd.DataFrame) -> CostFunction:
 
 
 def with_inference(cost: Cost, tokens: float) -> CostFunction:
-    """A cost with that of `tokens` that the model will read or write in its life.
+    """A training cost plus that of `tokens` of inference.
 
     A token of inference is one forward pass, a third of a trained token: 2 N of 6 N FLOPs
     (arXiv:2401.00448, equation 2). The best model is then smaller and trained for longer.
@@ -160,7 +161,7 @@ def with_inference(cost: Cost, tokens: float) -> CostFunction:
 
 
 def per_token(cost: Cost, N: Array) -> tuple[Array, Array]:
-    """What the model costs without a token, and what each token costs, for each N.
+    """The fixed cost of a model and its cost per token, for each N.
 
     Raises
     ------
@@ -177,7 +178,7 @@ def per_token(cost: Cost, N: Array) -> tuple[Array, Array]:
 
 
 def cost_in_words(cost: Cost) -> str:
-    """What a cost is, and its unit."""
+    """The formula of a cost, and its unit."""
     if not isinstance(cost, CostFunction):
         return "a cost of your own"
     return f"{cost.name} ({cost.unit})" if cost.unit else cost.name
@@ -197,7 +198,7 @@ def named_cost(
     aspect: float = 64.0,
     inference_tokens: float = 0.0,
 ) -> CostFunction:
-    """A cost by its name, with what it needs from the runs that a law was fitted to.
+    """A cost by its name, with constants from the runs that a law was fitted to.
 
     Parameters
     ----------
@@ -210,12 +211,12 @@ def named_cost(
     aspect : float
         Width over depth, for "attention" where the runs have no depth and width.
     inference_tokens : float
-        That the model will serve: what they cost is added.
+        Tokens that the model will serve, whose cost is added.
 
     Raises
     ------
     UserError
-        If there is no such cost, or it needs what the runs do not say.
+        If there is no such cost, or the runs lack a column that it needs.
     """
     if name not in COSTS:
         raise UserError(f"cost = {name!r} is not one of: {', '.join(COSTS)}")

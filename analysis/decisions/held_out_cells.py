@@ -1,8 +1,8 @@
-"""What the laws of learning rate and batch cost where they were not fitted.
+"""The regret of the laws of learning rate and batch at cells that they were not fitted to.
 
 One (N, D) at a time is left out, the laws are fitted to the others, and the run of that cell that
-is nearest to their choice is compared with its best. Beside them stands who tunes once and keeps
-it: the pair of learning rate and batch that is best on average over the other cells.
+is nearest to their choice is compared with its best. The baseline is to tune once: the pair of
+learning rate and batch that is best on average over the other cells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LEAST_CELLS = 4  # so that three are left for the three parameters of the learn
 
 
 def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
-    """Regret of each cell by laws that did not see it.
+    """Regret of each cell by laws that were not fitted to it.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a cell: ``N, D``, the ``lr`` and ``batch`` that laws of the other cells choose,
+        One row per cell: ``N, D``, the ``lr`` and ``batch`` that laws of the other cells choose,
         ``regret`` (excess loss of the run nearest to them over the best of the cell), and
         ``constant``: the regret of the pair that is best for the other cells on average.
 
@@ -50,10 +50,10 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
     rows = []
     for cell in cells:
         cell_runs = sweep[sweep["cell"] == cell]
-        others = lr_batch(
+        without_cell = lr_batch(
             sweep[sweep["cell"] != cell], within=laws.within, **{"resamples": 0, **options}
         )
-        chosen = others.predict(cell_runs)
+        chosen = without_cell.predict(cell_runs)
         best_constant = constant.drop(index=cell).mean().idxmin()
         rows.append(
             {
@@ -80,7 +80,7 @@ def _regret_of_pairs(sweep: pd.DataFrame) -> pd.DataFrame:
 
 
 def regret_summary(laws: LrBatch) -> dict[str, Any]:
-    """What the laws cost where they were fitted, and where they were not if that can be told.
+    """Regret of the laws at the cells they were fitted to and, if possible, at held-out cells.
 
     Returns
     -------

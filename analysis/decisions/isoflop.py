@@ -1,10 +1,9 @@
 """Approach 2: the least loss along each IsoFLOP curve, by a parabola in log N.
 
-A parabola is not the shape of such a curve: its true minimum and the parabola's part where the
-sizes are not centred on it or reach far (arXiv:2603.22339).
-`scalinglab.analysis.decisions.approaches` asks a fitted surface by how much, for the very sizes
-measured. A budget whose points show no minimum inside their sizes is refused: nothing but the
-parabola would say where it is.
+Such a curve is not exactly a parabola: the parabola's minimum is biased if the sizes are not
+centred on the true one or reach far (arXiv:2603.22339). `scalinglab.analysis.decisions.approaches`
+computes the bias for the measured sizes from a fitted surface. A budget whose points show no
+minimum inside their sizes is refused: its minimum would be pure extrapolation.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Minima:
     Attributes
     ----------
     table : DataFrame
-        One row a budget: ``C, points, N`` of least loss with ``N_lower`` and ``N_upper``,
+        One row per budget: ``C, points, N`` of least loss with ``N_lower`` and ``N_upper``,
         ``loss`` there, and ``refused``: why it has none, empty where it has one.
     drawn : array, shape (1 + resamples, budgets with a minimum)
         log N of the minima: the best, then those that could have been.
@@ -69,13 +68,13 @@ def isoflop_minima(
 ) -> Minima:
     """Fit a parabola in log N to log loss at each budget.
 
-    Resamples add to each parabola errors drawn from those of all parabolas, as widened as the fits
-    narrowed them; so what the parabola cannot follow counts as noise.
+    Resamples add to each parabola errors drawn from the residuals of all parabolas, widened for the
+    fitted parameters. So deviations from a parabola count as noise.
 
     Parameters
     ----------
     points : DataFrame
-        ``N, C, loss``, one row a run.
+        ``N, C, loss``, one row per run.
     budget : str, optional
         The column that says which points are of one budget. Default: C, points closer than a tenth
         counting as one.
@@ -85,9 +84,9 @@ def isoflop_minima(
     resamples : int
         Number of resamples for the intervals; 0 for none.
     seed : int
-        Of the resampling.
+        Bootstrap seed.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Raises
     ------
@@ -164,7 +163,7 @@ class _Curve:
 
     @property
     def refused(self) -> str:
-        """Why the points themselves have no minimum inside their sizes."""
+        """Why the points have no minimum inside their sizes; empty if they have one."""
         if self.sizes < _LEAST_POINTS:
             return f"too few sizes near its least loss: a parabola needs {_LEAST_POINTS}"
         if self.apart > _SAME_COST:
@@ -181,14 +180,14 @@ class _Curve:
         return ""
 
     def uncertain(self, inside: Array) -> str:
-        """Why the resamples do not show that there is one."""
+        """Why the resamples do not confirm the minimum; empty if they do."""
         if len(inside) > 1 and inside[1:].mean() < _CERTAIN:
             return f"only {inside[1:].mean():.0%} of the resamples have a minimum inside the sizes"
         return ""
 
 
 def _errors(curves: list[_Curve]) -> Array:
-    """Errors of all parabolas, each as widened as its fit narrowed it, both ways."""
+    """Residuals of all parabolas with both signs, each widened for the fitted parameters."""
     parts = [
         (c.y - c.fitted) * np.sqrt(len(c.x) / max(len(c.x) - 3, 1))
         for c in curves

@@ -1,8 +1,8 @@
 """The best mixture from runs of several mixtures, and what choosing by such a law costs.
 
-A law of the shares for each validation set, the shares of least mean loss under a cap of epochs, and
-the test on mixtures that were trained but not fitted (role ``held_out``): among them the law chooses
-one, and what that costs over the best of them is the regret.
+A law of the shares for each validation set, the shares of least mean loss under a cap of epochs,
+and the test on mixtures that were trained but not fitted (role ``held_out``): the law chooses one
+of them, and its loss above that of the best of them is the regret.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trial_columns, trials_chosen
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
 
 _UNIQUE = "unique_tokens."
+_ROUNDING = 1e-9  # of a share
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mixtures:
     Attributes
     ----------
     table : DataFrame
-        One row a mixture, size and length: ``mixture, N, D, held_out``, shares, mean losses over
+        One row per mixture, size and length: ``mixture, N, D, held_out``, shares, mean losses over
         seeds at the best learning rate, and their weighted ``mean``.
     pools, targets : list of str
         What was drawn from, and the validation sets.
@@ -155,12 +156,12 @@ def mixtures_of(
     for target in targets:
         column = f"{FURTHER_LOSS}{target}"
         if column not in runs or runs.loc[is_ended, column].isna().any():
-            there = [
+            available = [
                 c.removeprefix(FURTHER_LOSS) for c in names_of(runs) if c.startswith(FURTHER_LOSS)
             ]
             raise UserError(
                 f"targets: not every run was validated on {target!r}; there are"
-                f" {', '.join(there) or 'none'}"
+                f" {', '.join(available) or 'none'}"
             )
     losses = [f"{FURTHER_LOSS}{t}" for t in targets]
     shares = [f"{SHARE}{p}" for p in pools]
@@ -174,7 +175,7 @@ def mixtures_of(
         runs = runs.assign(**{arm: texts})
     least = np.inf
     if "seed" in runs:
-        by = [arm, "N", "D", *(["lr"] if "lr" in runs else [])]
+        by = [arm, "N", "D", *trial_columns(runs, [arm, "N", "D"])]
         scatter = seed_scatter(runs[np.isfinite(runs["loss"])], by=by)
         least = least_effect(scatter.noise, scatter.seeds, scatter.spare)
     edges = edge_warnings(runs, [arm, "N", "D"], "mixtures, sizes and lengths")
@@ -227,30 +228,32 @@ def choose_mixture(
     UserError
         If there are too few mixtures, sizes or lengths, or no mixture keeps to the cap.
     """
-    found = mixtures_of(runs, arm, targets, weights)
-    cells = found.cells
+    mixtures = mixtures_of(runs, arm, targets, weights)
+    cells = mixtures.cells
     last = cells[-1]
     planned = N is not None or D is not None
     if planned:
-        _check_planned(found, N, D)
+        _check_planned(mixtures, N, D)
     laws = laws_of(
-        found, found.table if planned else last, resamples, delta, sizes=planned, seed=seed
+        mixtures, mixtures.table if planned else last, resamples, delta, sizes=planned, seed=seed
     )
     N, D = N or float(last["N"].iloc[0]), D or float(last["D"].iloc[0])
-    caps = None if epochs is None else caps_of(_unique(runs, found.pools, unique), epochs, D)
+    caps = None if epochs is None else caps_of(_unique(runs, mixtures.pools, unique), epochs, D)
     at = {"N": N, "D": D} if planned else {}
     best = best_mixture(laws, weights=weights, caps=caps, level=level, **at)
-    test, regret, warnings = [], None, [*found.edges]
+    test, regret, warnings = [], None, [*mixtures.edges]
     ahead = last[last["held_out"]].reset_index(drop=True)
     if len(ahead):
         predicted = {t: law.predict(ahead)["loss"].to_numpy() for t, law in laws.items()}
-        told, regret = _regret("the law", ahead, predicted, found)
-        test += [_errors(ahead, predicted), told]
-        if len(cells) > 1 and not planned:
-            small = laws_of(found, cells[0], 0, delta)
+        test.append(_errors(ahead, predicted))
+        allowed = _within(caps, ahead, mixtures.pools)
+        sentence, regret = _regret("the law", allowed, predicted, mixtures, epochs)
+        test.append(sentence)
+        if len(cells) > 1 and not planned and len(allowed):
+            small = laws_of(mixtures, cells[0], 0, delta)
             by_small = {t: law.predict(ahead)["loss"].to_numpy() for t, law in small.items()}
             name = f"the law of the smallest runs (N {cells[0]['N'].iloc[0]:,.0f})"
-            test.append(_regret(name, ahead, by_small, found)[0])
+            test.append(_regret(name, allowed, by_small, mixtures, epochs)[0])
     else:
         warnings.append("no mixture has the role held_out: the law was not tested")
     for target, law in laws.items():
@@ -259,7 +262,7 @@ def choose_mixture(
 
 
 def laws_of(
-    found: Mixtures,
+    mixtures: Mixtures,
     rows: pd.DataFrame,
     resamples: int,
     delta: float | str | None,
@@ -275,49 +278,50 @@ def laws_of(
         If there are too few mixtures for the law.
     """
     fitted = rows[~rows["held_out"]]
-    if fitted["mixture"].nunique() <= len(found.pools) + 1:
+    if fitted["mixture"].nunique() <= len(mixtures.pools) + 1:
         raise UserError(
-            f"{fitted['mixture'].nunique()} mixtures of {len(found.pools)} pools were trained to be"
-            f" fitted: give {len(found.pools) + 2} or more; three times the pools is a fair number"
+            f"{fitted['mixture'].nunique()} mixtures of {len(mixtures.pools)} pools were trained "
+            f"to be fitted: give {len(mixtures.pools) + 2} or more; three times the pools is a "
+            "fair number"
         )
     laws = {}
-    for target in found.targets:
-        own = target if target in found.pools else found.pools[0]
-        law = mixing_law([own, *(p for p in found.pools if p != own)], sizes=sizes)
+    for target in mixtures.targets:
+        own_pool = target if target in mixtures.pools else mixtures.pools[0]
+        law = mixing_law([own_pool, *(p for p in mixtures.pools if p != own_pool)], sizes=sizes)
         points = fitted.assign(loss=fitted[f"{FURTHER_LOSS}{target}"])
         laws[target] = fit(law, points, resamples=resamples, delta=delta, seed=seed)
     return laws
 
 
-def _check_planned(found: Mixtures, N: float | None, D: float | None) -> None:
+def _check_planned(mixtures: Mixtures, N: float | None, D: float | None) -> None:
     if N is None or D is None:
         raise UserError("N and D are of one planned run: give both, or neither")
-    for column, what in (("N", "size"), ("D", "number of tokens")):
-        if found.table[column].nunique() < 2:
+    for column, noun in (("N", "size"), ("D", "number of tokens")):
+        if mixtures.table[column].nunique() < 2:
             raise UserError(
-                f"N and D: the mixtures were trained at one {what} only, so no law tells of others;"
+                f"N and D: the mixtures were trained at one {noun} only, so no law tells of others;"
                 " leave N and D out for the best mixture there, or train a second one"
             )
 
 
 def _unique(
-    runs: pd.DataFrame, pools: Sequence[str], given: Mapping[str, float] | None
+    runs: pd.DataFrame, pools: Sequence[str], stated: Mapping[str, float] | None
 ) -> dict[str, float]:
-    unknown = sorted(set(given or {}) - set(pools))
+    unknown = sorted(set(stated or {}) - set(pools))
     if unknown:
         raise UserError(f"unique: there is no pool {unknown[0]!r}; there are {', '.join(pools)}")
-    found = {}
+    tokens = {}
     for pool in pools:
-        if given and pool in given:
-            found[pool] = float(given[pool])
+        if stated and pool in stated:
+            tokens[pool] = float(stated[pool])
         elif f"{_UNIQUE}{pool}" in runs and runs[f"{_UNIQUE}{pool}"].notna().any():
-            found[pool] = float(runs[f"{_UNIQUE}{pool}"].max())
+            tokens[pool] = float(runs[f"{_UNIQUE}{pool}"].max())
         else:
             raise UserError(
                 f"epochs: the runs do not say how many tokens there are of {pool!r}: give"
                 f" unique.{pool}=TOKENS"
             )
-    return found
+    return tokens
 
 
 def _errors(ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> str:
@@ -328,16 +332,40 @@ def _errors(ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> str:
     return f"Error on {len(ahead)} mixtures that were not fitted: {', '.join(texts)}."
 
 
+def _within(
+    caps: Mapping[str, float] | None, ahead: pd.DataFrame, pools: Sequence[str]
+) -> pd.DataFrame:
+    """The mixtures that keep to the caps: no other may be chosen."""
+    if caps is None:
+        return ahead
+    most = np.array([caps[pool] for pool in pools])
+    shares = ahead[[f"{SHARE}{pool}" for pool in pools]].to_numpy(float)
+    return ahead[np.all(shares <= most + _ROUNDING, axis=1).tolist()]
+
+
 def _regret(
-    who: str, ahead: pd.DataFrame, predicted: Mapping[str, np.ndarray], mixtures: Mixtures
-) -> tuple[str, float]:
-    """What choosing among the held-out mixtures by a law costs, in words and relative."""
+    who: str,
+    allowed: pd.DataFrame,
+    predicted: Mapping[str, np.ndarray],
+    mixtures: Mixtures,
+    epochs: float | None,
+) -> tuple[str, float | None]:
+    """What choosing among held-out mixtures by a law costs, in words and relative.
+
+    Predictions are of all that were held out, the rows of which `allowed` has some.
+    """
     least = mixtures.least
-    mean = mixtures.weights @ np.array([predicted[target] for target in mixtures.targets])
-    chosen, best = ahead.iloc[int(mean.argmin())], ahead.iloc[int(ahead["mean"].argmin())]
-    begin = f"Of {len(ahead)} mixtures that were not fitted {who} chooses {chosen['mixture']}"
+    cap = "" if epochs is None else f" and see no token more than {epochs:g} times"
+    if allowed.empty:
+        return f"No mixture that was not fitted keeps to {epochs:g} epochs: no regret.", None
+    mean = (mixtures.weights @ np.array([predicted[t] for t in mixtures.targets]))[allowed.index]
+    chosen = allowed.iloc[int(mean.argmin())]
+    best = allowed.iloc[int(allowed["mean"].argmin())]
+    begin = (
+        f"Of {len(allowed)} mixtures that were not fitted{cap} {who} chooses {chosen['mixture']}"
+    )
     if chosen["mixture"] == best["mixture"]:
-        worst = ahead["mean"].max() / best["mean"] - 1
+        worst = allowed["mean"].max() / best["mean"] - 1
         return f"{begin}: the best of them as measured (the worst costs {worst:.2%}).", 0.0
     regret = float(chosen["mean"] / best["mean"] - 1)
     reason = f"below {least:.2%} a difference is" if np.isfinite(least) else "no seed is repeated:"

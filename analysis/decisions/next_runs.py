@@ -41,21 +41,21 @@ _WORTHLESS = 1e-3  # share of the variance: runs that remove less are not chosen
 
 @dataclass(frozen=True)
 class NextRuns:
-    """Runs worth making.
+    """The chosen next runs, and the expected precision of the target.
 
     Attributes
     ----------
     table : DataFrame
-        The chosen rows of the candidates, best first, with ``half_width``: of the target's
-        interval, relative, expected after this run and those above; and ``spent`` so far.
+        The chosen candidates, best first, with ``half_width``, the relative half-width of the
+        target's interval that is expected after this run and those above, and ``spent`` so far.
     now, then : float
-        Half width of the target's interval, relative: known, and expected after all of them.
+        Relative half-width of the target's interval now, and as expected after all these runs.
     enough : bool
-        Whether that is what the target asks for (False if it asks for nothing).
+        Whether `then` is within the target's tolerance (False if it has none).
     calibration_factor : float
-        By what the record of forecasts widened both.
+        Factor by which the record of forecasts widened both.
     tolerance : float or None
-        The half width that the target asks for; see `Target.tolerance`.
+        The half-width that the target allows; see `Target.tolerance`.
     """
 
     table: pd.DataFrame
@@ -85,7 +85,7 @@ def choose_next(
     target : Target
         See `analysis.read_target`.
     candidates : DataFrame
-        ``N, D`` and ``cost``, one row a run that could be made; a row may be chosen once.
+        ``N, D`` and ``cost``, one row per run that could be made; a row may be chosen once.
     budget : float
         In the unit of the column ``cost``.
     most : int, optional
@@ -109,8 +109,8 @@ def choose_next(
         )
     tolerance = target.tolerance(result, cost)
     goal = 0.0 if tolerance is None else shared[-1, -1] * (tolerance / now) ** 2
-    whole = most if tolerance is None else None  # runs that may reach the goal only together
-    chosen = _greedy(shared, noise, price, budget, goal, whole)
+    most_runs = most if tolerance is None else None  # runs that may reach the goal only together
+    chosen = _greedy(shared, noise, price, budget, goal, most_runs)
     if goal and chosen:
         reached = _variances_after(shared, noise, chosen)[-1]
         aim = goal if reached <= goal else _ALMOST * reached
@@ -134,8 +134,8 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
         varied = np.column_stack([losses, np.log(np.abs(target.draws(result, cost)))])[1:]
     varied = varied[np.isfinite(varied).all(axis=1)]
     if len(varied) < _LEAST_DRAWS:
-        why = result.settings["withheld"] or f"{_LEAST_DRAWS} are needed"
-        raise UserError(f"only {len(varied)} resamples tell of the target: {why}")
+        reason = result.settings["withheld"] or f"{_LEAST_DRAWS} are needed"
+        raise UserError(f"only {len(varied)} resamples tell of the target: {reason}")
     shared = np.cov(np.clip(varied, *np.quantile(varied, _TAILS, axis=0)).T)
     N, D = (np.append(x, at) for x, at in zip((N, D), target.place(result, cost), strict=True))
     best = np.array([list(result.params.values())])
@@ -147,10 +147,10 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
 
 
 def _noise(result: Result) -> float:
-    """Variance of a run's error as the fit weighs it: a robust one looks past the largest errors.
+    """Variance of a run's error, estimated robustly if the fit is robust.
 
-    Runs far smaller than the others often miss a law by much more; by their squares no other run
-    would tell anything.
+    Runs far smaller than the others often have much larger errors; a mean square of these would
+    make every other run uninformative.
     """
     errors = result.noise_sample
     if result.settings["objective"] == "least_squares":
@@ -179,9 +179,9 @@ def _needed(shared: Array, noise: float, price: Array, chosen: list[int], goal: 
     An early choice may be made redundant by later ones.
     """
     for k in sorted(chosen, key=lambda k: -price[k]):
-        others = [j for j in chosen if j != k]
-        if others and _variances_after(shared, noise, others)[-1] <= goal:
-            chosen = others
+        remaining = [j for j in chosen if j != k]
+        if remaining and _variances_after(shared, noise, remaining)[-1] <= goal:
+            chosen = remaining
     return chosen
 
 
@@ -219,7 +219,7 @@ def _removed_variance(shared: Array, noise: float) -> Array:
 
 
 def _best(shared: Array, noise: float, price: Array, affordable: Array) -> int | None:
-    """The most informative run per cost, alone or with the best run after it; None if none helps."""
+    """The most informative run per cost, alone or with a second one; None if none helps."""
     information = np.where(affordable, _removed_variance(shared, noise), -np.inf)
     if not (information > _WORTHLESS).any():
         return None
@@ -227,8 +227,8 @@ def _best(shared: Array, noise: float, price: Array, affordable: Array) -> int |
     tried = [k for k in np.argsort(-rate)[:_LOOKED_AHEAD] if np.isfinite(information[k])]
     ahead = {}
     for k in tried:
-        others = affordable & (np.arange(len(price)) != k)
-        then = np.where(others, _removed_variance(_after(shared, k, noise), noise), -np.inf)
+        is_candidate = affordable & (np.arange(len(price)) != k)
+        then = np.where(is_candidate, _removed_variance(_after(shared, k, noise), noise), -np.inf)
         with np.errstate(invalid="ignore"):
             pairs = (information[k] + then) / (price[k] + price)
         ahead[k] = max(rate[k], pairs.max(initial=-np.inf))

@@ -1,7 +1,7 @@
-"""What is lost off the optimum, and what a target loss takes.
+"""The cost of splits off the optimum, and the compute or tokens that a target loss needs.
 
-The split of a budget is flat near its best: these say how much a split that suits the hardware or
-the inference bill costs, in loss and in compute.
+The loss is flat near the best split of a budget. These functions give the price, in loss and in
+compute, of a split that suits the hardware or the cost of inference.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.critical_batch import CRITICAL_BATCH_AT_LOSS, critical_batch_at
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.errors import UserError
 
 
 def loss_left(
     result: Result, splits: pd.DataFrame, *, cost: Cost = SIX_ND, level: float = 0.95
 ) -> pd.DataFrame:
-    """What splits of other sizes and tokens leave on the table.
+    """The loss of given splits beside that of the best splits of the same compute.
 
     Parameters
     ----------
@@ -37,9 +38,9 @@ def loss_left(
     Returns
     -------
     DataFrame
-        ``N, D, C``; ``loss``, the least loss for that C ``best_loss``, their difference ``left``
-        and ``wasted``: the share of C without which the best split would do as well. Each with its
-        interval, if the fit has resamples.
+        ``N, D, C``; ``loss``; ``best_loss``, the least loss for that C; ``left``, their difference;
+        ``wasted``, the share of C that the best split would save at equal loss. Each with its
+        interval, if the fit has resamples. ``inside``: within the measured range.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def loss_left(
         enough = least_budget(result.law, params, loss, cost)
         values = {"loss": loss, "best_loss": best, "left": loss - best, "wasted": 1 - enough / C}
         row = result.values_with_intervals(values, level)
-        rows.append({"N": N, "D": D, "C": C, **row})
+        rows.append({"N": N, "D": D, "C": C, **row, "inside": _inside(result, N, D)})
     return pd.DataFrame(rows)
 
 
@@ -75,8 +76,9 @@ def cheapest(
     -------
     DataFrame
         ``target``; ``C, N, D, tokens_per_parameter``, each with its interval; ``reached``: the
-        share of the resamples in which some budget reaches it. The others lie above their E: where
-        they are many, C has no upper end, and N, D and D / N have no interval.
+        share of the resamples in which some budget reaches the loss. In the others the loss is
+        below E: if they are many, C has no upper end, and N, D and D / N have no interval.
+        ``inside``: within the measured range.
 
     Raises
     ------
@@ -93,7 +95,9 @@ def cheapest(
         endless = np.where(np.isfinite(C), C, np.inf)
         values = {"C": endless, "N": N, "D": D, "tokens_per_parameter": D / N}
         row = result.values_with_intervals(values, level)
-        rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
+        reached = float(np.isfinite(C).mean())
+        inside = _inside(result, N[0], D[0])
+        rows.append({"target": target, **row, "reached": reached, "inside": inside})
     return pd.DataFrame(rows)
 
 
@@ -111,7 +115,8 @@ def tokens_to_loss(
     -------
     DataFrame
         ``N``; ``D`` (inf where no number of tokens is enough) and ``steps`` with their intervals;
-        ``reached``: the share of the resamples in which some number is.
+        ``reached``: the share of the resamples in which some number is; ``inside``: within the
+        measured range.
 
     Raises
     ------
@@ -126,8 +131,28 @@ def tokens_to_loss(
         D = tokens_for_loss(result.law, params, size, loss)
         values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
         row = result.values_with_intervals(values, level)
-        rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
+        reached = float(np.isfinite(D).mean())
+        rows.append({"N": size, **row, "reached": reached, "inside": _inside(result, size, D[0])})
     return pd.DataFrame(rows)
+
+
+def _inside(result: Result, N: float, D: float) -> bool:
+    """Whether a size and a number of tokens were measured: each, their product and their ratio."""
+    return bool(result.measured.inside({"N": np.array([N]), "D": np.array([D])})[0])
+
+
+def outside_in_words(result: Result, table: pd.DataFrame) -> list[str]:
+    """Where the rows of a table of this module lie outside what was measured, a sentence a row.
+
+    Of rows with an ``N`` and a ``D`` that are numbers: no tokens at all reach some losses.
+    """
+    sentences = []
+    for row in records_of(table[~table["inside"] & np.isfinite(table["D"])]):
+        place = {name: np.array([row[name]]) for name in ("N", "D")}
+        loss = f"loss {row['target']:.4g}: " if "target" in row else ""
+        where = "; ".join(result.measured.outside(place))
+        sentences.append(f"{loss}N = {row['N']:.3g}, D = {row['D']:.3g}: {where}")
+    return sentences
 
 
 def tokens_to_losses(
@@ -138,7 +163,7 @@ def tokens_to_losses(
     batch: float | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """`tokens_to_loss` for several losses, one below the other: ``target`` says which."""
+    """`tokens_to_loss` for several losses, as one table with the column ``target``."""
     tables = [
         tokens_to_loss(result, sizes, loss, batch=batch, level=level).assign(target=loss)
         for loss in losses
@@ -149,7 +174,7 @@ def tokens_to_losses(
 def critical_batch(
     result: Result, losses: float | Iterable[float], *, level: float = 0.95
 ) -> pd.DataFrame:
-    """The batch beyond which more of it buys hardly fewer steps, at each loss.
+    """The critical batch at each loss: a larger one hardly reduces the number of steps.
 
     B_crit(L) = B_star / L^(1 / alpha_B) of arXiv:2001.08361, equation 1.4. At it, a loss takes
     twice the fewest steps and twice the fewest tokens (arXiv:1812.06162).
@@ -161,7 +186,7 @@ def critical_batch(
     losses : float or list of float
         In nats per token.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def least_budget(law: Law, params: Array, loss: float | Array, cost: Cost = SIX_
 def compute_multiplier(
     law: Law, params: Array, loss: Array, spent: float | Array, cost: Cost = SIX_ND
 ) -> Array:
-    """Least compute at which a law reaches a loss, over the compute that was spent on it.
+    """The least compute at which a law reaches a loss, over the compute that another recipe spent.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def compute_multiplier(
         In N and D.
     params : array, shape (b, parameters)
     loss : array, shape (b,)
-        That another recipe reached.
+        The loss that the other recipe reached.
     spent : float or array, shape (b,)
         In the unit of `cost`.
 
@@ -92,8 +92,8 @@ def tokens_for_loss(law: Law, params: Array, N: float, loss: float) -> Array:
 
 def tokens_for_budget(cost: Cost, N: Array, budget: Array) -> Array:
     """D with cost(N, D) = budget; NaN where the model alone costs more."""
-    alone, each = per_token(cost, N)
-    return np.where(budget > alone, (budget - alone) / each, np.nan)
+    fixed_cost, token_cost = per_token(cost, N)
+    return np.where(budget > fixed_cost, (budget - fixed_cost) / token_cost, np.nan)
 
 
 def _closed_form(law: Law, params: Array, budget: Array) -> tuple[Array, Array]:
@@ -139,7 +139,7 @@ def _searched(law: Law, params: Array, budget: Array, cost: Cost) -> tuple[Array
 
 
 def _paid(cost: Cost, log_N: Array, budget: Array) -> tuple[Array, Array]:
-    """N, and the D that a row's budget pays for; NaN where no token is affordable."""
+    """N, and the D that the budget of a row allows; NaN where it allows no token."""
     N = np.exp(log_N)
     return N, tokens_for_budget(cost, N, budget[:, None])
 

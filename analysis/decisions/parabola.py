@@ -1,7 +1,7 @@
-"""The best value of a hyper-parameter from a sweep: a parabola in its logarithm, with its doubt.
+"""The best value of a hyper-parameter from a sweep: the minimum of a parabola in its logarithm.
 
-Near its minimum a loss is a parabola in log x. It is put through the values around the best one;
-what repeats scatter, or what the parabola misses, says how well its lowest point is known.
+Near its minimum a loss is a parabola in log x. It is fitted to the values around the best one. The
+interval of its minimum follows from the scatter of repeats, or from the parabola's residuals.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Array = np.ndarray
 
 _DRAWS = 4000
 _NEIGHBOURS = 2  # values on each side of the best that the parabola goes through
-_FAR = 0.2  # in log loss above the best: there a loss blows up and is no parabola
+_FAR = 0.2  # log loss above the best beyond which values are left out: they are no parabola
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where a sweep is lowest.
+    """The minimum of a sweep.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Optimum:
     def excess(self, x: float | Array) -> float | Array:
         """Relative excess loss at other values, by the parabola: the regret of using them.
 
-        Beyond `span` it goes on as no loss was seen to.
+        Beyond `span` it is an extrapolation.
         """
         return self.curvature * np.log(np.asarray(x, float) / self.x) ** 2
 
@@ -165,7 +165,7 @@ def nearest(sweep: pd.DataFrame, x: str = "lr") -> pd.DataFrame:
 
 
 def _near(means: Array) -> Array:
-    """Which values the parabola goes through: beside the best, not far above it, at least three."""
+    """The values that the parabola is fitted to: neighbours of the best, not far above it."""
     best = int(means.argmin())
     beside = np.abs(np.arange(len(means)) - best) <= _NEIGHBOURS
     above = means - means[best]
@@ -194,9 +194,10 @@ def _lowest(coefficients: Array, span: Array) -> tuple[Array, Array]:
 def _scatter(
     u: Array, y: Array, design: Array, coefficients: Array, inside: Array
 ) -> tuple[float, int]:
-    """Of repeats, pooled; without any, of the parabola's residuals; NaN if it goes through all.
+    """Standard deviation of a loss, and its degrees of freedom.
 
-    And from how many spare losses it is known.
+    Pooled over repeats; without repeats from the parabola's residuals; NaN if these are all zero by
+    construction.
     """
     groups = pd.Series(y).groupby(u)
     spare = int((groups.size() - 1).sum())
@@ -216,9 +217,9 @@ def _doubt(
     level: float,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Interval of the place and standard error of the height, by draws of the parabola.
+    """Interval of the minimum's place and standard error of its height, by draws of the parabola.
 
-    Of Student's distribution where the scatter comes from few `spare` losses; 0: it is known.
+    The draws are Student's with `spare` degrees of freedom; 0 means that the scatter is known.
     """
     if not np.isfinite(scatter):
         return np.nan, np.nan, np.nan
@@ -239,12 +240,12 @@ def tuned(
 ) -> pd.DataFrame:
     """The optimum of every cell of a sweep: points of a ladder whose recipe was tuned.
 
-    ``analysis.fit(law, tuned(sweep), noise="noise")`` carries the doubt of the tuning into the law.
+    ``analysis.fit(law, tuned(sweep), noise="noise")`` propagates the uncertainty of the tuning.
 
     Parameters
     ----------
     table : DataFrame
-        One row a run: `by`, `x` and ``loss`` (not finite where it diverged).
+        One row per run: `by`, `x` and ``loss`` (not finite where it diverged).
     by : list of str
         What is fixed within a sweep.
     x : str

@@ -1,6 +1,4 @@
-"""The power law N* = G C^a in which approaches 1 and 2 end,
-of the best fit and of each resample.
-"""
+"""The power law N* = G C^a of approaches 1 and 2, for the best fit and each resample."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from scalinglab.analysis.intervals.spread import log_log_slope, values_with_inte
 
 Array = np.ndarray
 
-_AROUND = np.exp([-0.1, 0.1])  # the growth of D* is told from these times the mean budget
+_AROUND = np.exp([-0.1, 0.1])  # multiples of the mean budget from which D*'s growth is computed
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class PowerLine:
     def of(cls, coefficients: Array) -> PowerLine:
         """Leave out the resamples without a line, which are NaN.
 
-        Whether sizes drawn again lie around a best one is chance, and says nothing of where it is.
+        Whether resampled sizes enclose a best one is chance, and carries no information on it.
         """
         has_line = np.isfinite(coefficients).all(axis=1)
         lost = float(np.mean(~has_line[1:])) if has_line[0] and len(has_line) > 1 else 0.0
@@ -57,7 +55,7 @@ class PowerLine:
     def rows(
         self, budgets: Array, cost: Cost, level: float, *, resampled: bool
     ) -> list[dict[str, Any]]:
-        """One row a budget: ``C, N, D, tokens_per_parameter`` with intervals."""
+        """One row per budget: ``C, N, D, tokens_per_parameter`` with intervals."""
         return [
             {
                 "C": C,

@@ -1,6 +1,6 @@
-"""Make runs until a target is known well enough: choose some, measure them, fit again.
+"""Reach a target's precision: choose runs, measure them, fit again, until it is reached.
 
-How a run is measured is the caller's: the command line trains it, a test looks it up.
+The caller decides how a run is measured: the command line trains it, a test looks it up.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
 @dataclass(frozen=True)
 class ReachResult:
-    """How a target was approached.
+    """The history of reaching a target.
 
     Attributes
     ----------
     history : DataFrame
-        One row a fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
+        One row per fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
         `Target.tolerance`.
     result : Result
         The last fit.
@@ -45,7 +45,7 @@ class ReachResult:
 
     @property
     def reached(self) -> bool:
-        """Whether the target is known as well as was wanted."""
+        """Whether the target is known within its tolerance."""
         return self.why == "reached"
 
 
@@ -67,16 +67,17 @@ def reach_target(
 ) -> ReachResult:
     """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
 
-    It also ends where a fit has too few independent runs for intervals: no run is chosen without.
+    It also ends if a fit has too few independent runs for intervals, without which no run can be
+    chosen.
 
     Parameters
     ----------
     runs : DataFrame
-        ``N, D, loss`` of the runs that there are.
+        ``N, D, loss`` of the measured runs.
     candidates : DataFrame
-        ``N, D, cost`` of those that could be made.
+        ``N, D, cost`` of the runs that could be made.
     measure : callable
-        Makes the runs of some candidates' rows: all runs then known, `runs` included.
+        From some rows of the candidates to the table of all measured runs, `runs` included.
     target : Target
         With ``within``.
     law, options
@@ -84,7 +85,7 @@ def reach_target(
     budget : float
         In the unit of the column ``cost``.
     each : int
-        Runs a round.
+        Runs of one round.
     choose : callable, optional
         ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
     cost : callable
@@ -92,15 +93,14 @@ def reach_target(
     level : float
         Of the interval of the target.
     calibration_factor : float
-        By what every fit's intervals of losses are widened; see `analysis.Result.calibrated`.
+        Factor by which intervals of losses are widened; see `analysis.Result.calibrated`.
     tell : callable
-        Told each row of the history as it comes.
+        Called with each new row of the history.
 
     Raises
     ------
     UserError
-        If the target says not how well it is to be known; else as `analysis.fit` and
-        `analysis.choose_next`.
+        If the target has no tolerance; otherwise as `analysis.fit` and `analysis.choose_next`.
     """
     if target.within is None:
         raise UserError("the target says not how well: end it with 'within 0.5%'")
@@ -117,16 +117,16 @@ def reach_target(
         row = {"runs": len(runs), "spent": spent, **known_now, "tolerance": tolerance}
         history.append(row)
         tell(history[-1])
-        why = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
+        reason_to_stop = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
         if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
             reason = result.settings["withheld"] or f"{target.in_words} has no interval"
-            why = f"the fit gives nothing to choose by; {reason}"
-        if not why:
+            reason_to_stop = f"the fit gives nothing to choose by; {reason}"
+        if not reason_to_stop:
             chosen = choose(result, left, budget - spent)
             chosen = chosen[chosen["cost"].cumsum() <= budget - spent]
-            why = "" if len(chosen) else _why_not(left, budget - spent)
-        if why:
-            return ReachResult(pd.DataFrame(history), result, why)
+            reason_to_stop = "" if len(chosen) else _why_not(left, budget - spent)
+        if reason_to_stop:
+            return ReachResult(pd.DataFrame(history), result, reason_to_stop)
         runs = measure(chosen)
         spent, left = spent + float(chosen["cost"].sum()), left.drop(index=chosen.index)
 

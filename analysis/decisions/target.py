@@ -45,7 +45,7 @@ _FARTHEST, _STEPS = 1e3, 2000  # times the best N, that are looked at
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be known, and how well.
+    """A quantity to be known, and its tolerance.
 
     Attributes
     ----------
@@ -66,13 +66,13 @@ class Target:
 
     @property
     def in_words(self) -> str:
-        """Without how well it is to be known: "loss at C=1e+22"."""
+        """The quantity without its tolerance: "loss at C=1e+22"."""
         at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
         return f"{self.of} at {at}" if at else self.of
 
     @property
     def compute(self) -> list[float]:
-        """The FLOPs at which it is asked for, 6 N D; none of a parameter."""
+        """The FLOPs, 6 N D, of its place; empty for a parameter."""
         if "C" in self.at:
             return [self.at["C"]]
         return [6 * self.at["N"] * self.at["D"]] if self.at else []
@@ -107,8 +107,8 @@ class Target:
     ) -> dict[str, float]:
         """``value, lower, upper`` and ``half_width``, relative to the value.
 
-        Beyond the measured range a loss is doubted for the law's sake, too, and its interval is
-        widened by the record of forecasts, as `Result.predict` does both.
+        As in `Result.predict`, the interval of a loss beyond the measured range includes the law's
+        departure, and it is widened by the record of forecasts.
         """
         drawn = self.draws(result, cost)
         could_be = np.sign(drawn) * np.exp(self.log_draws(result, cost))
@@ -118,11 +118,11 @@ class Target:
         return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
 
     def tolerance(self, result: Result, cost: Cost = SIX_ND) -> float | None:
-        """Half of the interval's width over the value that is good enough; None if any is.
+        """The largest allowed half-width of the interval, relative to the value; None if any is.
 
-        Where a share of the compute was asked for: of a loss, half of what it differs between
-        budgets that are so much larger and smaller than the one which reaches it; of a best N or D,
-        how far off they may be before a budget so much larger is needed to reach the same loss.
+        If the tolerance is a share of the compute: for a loss, half of its change between budgets
+        that are larger and smaller by that share; for a best N or D, the relative error at which
+        the same loss needs a budget larger by that share.
 
         Raises
         ------
@@ -146,11 +146,11 @@ class Target:
         return tolerance
 
     def calibration_factor(self, result: Result) -> float:
-        """By what the interval of `estimate` is widened: the fit's, of a loss, else 1."""
+        """The factor by which `estimate` widens its interval: for a loss the fit's, else 1."""
         return result.calibration_factor if self.of == "loss" else 1.0
 
     def log_draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
-        """Logarithm of `draws`, shape (1 + resamples,); beyond the measured range the law may depart."""
+        """Logarithm of `draws`, (1 + resamples,), with the law's departure beyond the range."""
         drawn = self.draws(result, cost)
         if self.of != "loss":
             return RELATIVE.of(np.abs(drawn))
@@ -158,7 +158,7 @@ class Target:
         return log + extrapolation_deviations(result, *self.place(result, cost), len(log))[:, 0]
 
     def place(self, result: Result, cost: Cost = SIX_ND) -> tuple[Array, Array]:
-        """N and D, shape (1,), at which a loss is asked for; none for what is no loss."""
+        """N and D, shape (1,), of a target that is a loss; empty for others."""
         if self.of != "loss":
             return np.empty(0), np.empty(0)
         if "C" in self.at:
@@ -192,14 +192,14 @@ def _split_of_compute(
         last = int(lost.argmax()) if lost.any() else _STEPS
         if last == 0:
             return np.nan
-        # Of D, what the budget itself pays for at the size that is as far off.
+        # For D: the tokens that the budget allows at a size that is off by as much.
         axis = sizes if of == "N" else tokens_for_budget(cost, sizes, np.full(_STEPS, budget))
         off.append(abs(float(axis[last - 1] / axis[0]) - 1))
     return min(off)
 
 
 def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> Array:
-    """How far each law that could be wanders from its formula at some points, in log loss.
+    """Random departures of the true law from its formula at some points, in log loss.
 
     Shape (count, points): zero inside the measured range and for the first, the best fit; else as
     rolling-origin refits depart (`scalinglab.analysis.intervals.rolling`), the same way at all
@@ -226,8 +226,8 @@ def read_target(text: str) -> Target:
         raise UserError(f"target = {text!r} cannot be read; {_FORM}")
     of, where, within, percent, of_compute = match.groups()
     at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
-    whole = where is None or _PAIRS.fullmatch(where)
-    if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):
+    is_known = where is None or _PAIRS.fullmatch(where)
+    if not is_known or set(at) not in ({"C"}, {"N", "D"}, set()):
         raise UserError(f"target = {text!r}: what follows 'at' is C=... or N=... D=...; {_FORM}")
     if (of in ("loss", "N", "D")) != bool(at) or (of != "loss" and "D" in at):
         raise UserError(f"target = {text!r} names no point; {_FORM}")

@@ -1,10 +1,10 @@
-"""Approach 1: which size has the least loss at each compute, read off the training curves.
+"""Approach 1: the size with the least loss at each compute, from training curves.
 
-Curves must have been trained so that each point is as good as its length allows (arXiv:2203.15556
-trains each size on several cosines): points in the middle of a schedule are too high. Between
-sizes the envelope jumps, and at its ends the best size is simply the last one measured; so what
-counts is where the least is inside the sizes measured there, and whose curve it is varies when a
-size is left out: the intervals resample sizes.
+Each point must be as good as its length allows (arXiv:2203.15556 trains each size on several
+cosines): points in the middle of a schedule are too high. Between sizes the envelope jumps, and at
+its ends the best size is just the last one measured. So only points count at which the best size
+is inside those measured. The intervals resample sizes, as the best one changes if a size is left
+out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Envelope:
     Attributes
     ----------
     table : DataFrame
-        One row a value of C at which the best size is inside those measured: ``C, N, loss``.
+        One row per value of C at which the best size is inside those measured: ``C, N, loss``.
     sizes : int
         Different sizes that are on it.
     power : array, shape (1 + resamples, 2)
@@ -74,8 +74,8 @@ def envelope(
     N, log_C, losses = _curves(points, cost)
     nothing = np.full((1 + resamples, 2), np.nan)
     if len(N) < _LEAST_SIZES:
-        why = f"{len(N)} sizes have a curve (two or more D); an envelope needs {_LEAST_SIZES}"
-        return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, why)
+        reason = f"{len(N)} sizes have a curve (two or more D); an envelope needs {_LEAST_SIZES}"
+        return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, reason)
     all_points = np.ones((1, len(N)), bool)
     best = _least(losses, all_points)[0]
     inside = best >= 0
@@ -88,11 +88,11 @@ def envelope(
     )
     on_it = table["N"].nunique()
     if on_it < _LEAST_SIZES:
-        why = (
+        reason = (
             f"{on_it} of the sizes between smallest and largest are best at some C; an "
             f"envelope needs {_LEAST_SIZES}"
         )
-        return Envelope(table, on_it, nothing, why)
+        return Envelope(table, on_it, nothing, reason)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(N), np.full(len(N), 1 / len(N)), size=resamples) > 0
     power = _line(np.log(N), log_C, _least(losses, np.vstack([all_points, drawn])))
@@ -115,13 +115,13 @@ def _curves(points: pd.DataFrame, cost: Cost) -> tuple[Array, Array, Array]:
         if len(curve) < 2:
             continue
         sizes.append(float(np.exp(np.log(points["N"].to_numpy(float)[of_size]).mean())))
-        here = np.interp(grid, curve.index, curve, left=np.nan, right=np.nan)
-        losses.append(np.exp(here))
+        log_losses = np.interp(grid, curve.index, curve, left=np.nan, right=np.nan)
+        losses.append(np.exp(log_losses))
     return np.array(sizes), grid, np.array(losses).reshape(len(sizes), len(grid))
 
 
 def _least(losses: Array, curve_mask: Array) -> Array:
-    """Index of the best kept size at each C, shape (b, g); -1 where it is at an end, or unknown."""
+    """Index of the best size at each C, shape (b, g); -1 where it is at an end, or unknown."""
     is_known = np.isfinite(losses) & curve_mask[:, :, None]
     finite_losses = np.where(is_known, losses, np.inf)
     best = finite_losses.argmin(axis=1)

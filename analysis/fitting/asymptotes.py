@@ -2,8 +2,8 @@
 
 At each number of unique tokens U, loss falls with size (or with the members of an ensemble) towards
 a limit, L = E_U + (x0 / x)^a; the limits fall with U as a power law again (arXiv:2509.14786). With
-several things to take to their limit, members and then size, they are taken one after the other.
-The doubt of each limit goes on into the next law.
+several variables, members and then size, the limits are taken one after the other. The uncertainty
+of each limit is propagated into the next law.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from scalinglab.scaling.errors import UserError
 
 _LAW = POWER_PLUS_CONSTANT
 _LIMIT = _LAW.parameters_with_role("floor")[0]
-_QUADRATIC = 100  # standard errors: limits have errors of their own, for weighted least squares
-_LEAST_ERROR = 1e-6  # nats; of limits that a fit tells exactly
+_QUADRATIC = 100  # standard errors below which the cost is quadratic: weighted least squares
+_LEAST_ERROR = 1e-6  # nats: the standard error of a limit that a fit gives exactly
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Asymptotes:
     Attributes
     ----------
     table : DataFrame
-        One row a group of the last limits taken: ``by``, ``limit``, ``lower``, ``upper``,
+        One row per group of the last limits taken: ``by``, ``limit``, ``lower``, ``upper``,
         ``standard_error`` and ``identified``.
     draws : array, shape (resamples, groups)
         The limits of each resample.
@@ -70,10 +70,10 @@ def asymptotes(
     ----------
     data : DataFrame
     x : str or list of str
-        What is taken to its limit: a size; or ``["members", "N"]``, members of an ensemble at each
-        size first and then size.
+        The column that goes to infinity, a size; or several in turn: ``["members", "N"]`` takes
+        first the members of an ensemble at each size, then the size.
     by : str
-        What the limits remain a function of: unique tokens.
+        The column of which the limits remain a function: unique tokens.
     loss : str
         The measured response.
     resamples, seed, level, **options

@@ -1,4 +1,4 @@
-"""Two places that fit the points nearly as well and do not predict the same."""
+"""Two minima that fit the points nearly equally well but predict differently."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from scalinglab.analysis.laws.arms import ARM
 Array = np.ndarray
 
 _AS_LIKELY = 3.841  # likelihood ratio, of one degree of freedom at 95 %
-_APART = 0.02  # of the response: less decides nothing
-_FARTHER = 10.0  # times the product of all columns, at which both are asked
+_APART = 0.02  # relative difference of two predictions that is worth a warning
+_FARTHER = 10.0  # times the product of all columns, at which both predict
 _ROWS = 2000
 
 
 def basin_warnings(fitted: BestFit) -> list[str]:
-    """A sentence where the starts found a second minimum that the data do not rule out, and that
-    predicts otherwise: at the points, or at ten times the product of the columns.
+    """A warning if the data do not rule out a second minimum that predicts differently.
+
+    The predictions are compared at the points and at ten times the product of their columns.
     """
     space, scale = fitted.misfit.space, fitted.misfit.scale
     places, values = fitted.found.everything
@@ -26,7 +27,7 @@ def basin_warnings(fitted: BestFit) -> list[str]:
     likely = np.flatnonzero(ratio < _AS_LIKELY)
     columns = {name: c for name, c in fitted.misfit.columns.items() if c.ndim == 1}
     if not len(likely) or len(columns) < len(fitted.misfit.columns):
-        return []  # of whole curves every second place is a valley: their schedules are asked
+        return []  # laws of curves often have a valley of minima: held-out schedules test them
     questions = _ahead(columns)
     params = space.expand(np.concatenate([best, places[likely]]))
     with np.errstate(all="ignore"):
@@ -57,8 +58,8 @@ def _ahead(columns: dict[str, Array]) -> dict[str, Array]:
     }
 
 
-def _different(names: tuple[str, ...], one: Array, other: Array) -> list[str]:
+def _different(names: tuple[str, ...], params_a: Array, params_b: Array) -> list[str]:
     """The three parameters that differ most between two places, relative to their size."""
-    size = np.maximum(np.abs(one), np.abs(other)) + 1e-300
-    order = np.argsort(-np.abs(one - other) / size)[:3]
-    return [f"{names[j]} {one[j]:.3g} or {other[j]:.3g}" for j in order]
+    size = np.maximum(np.abs(params_a), np.abs(params_b)) + 1e-300
+    order = np.argsort(-np.abs(params_a - params_b) / size)[:3]
+    return [f"{names[j]} {params_a[j]:.3g} or {params_b[j]:.3g}" for j in order]

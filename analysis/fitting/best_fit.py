@@ -1,4 +1,4 @@
-"""The best parameters of a law for a table of points, before anything is concluded from them."""
+"""The best parameters of a law for a table of points, without intervals or diagnosis."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.censored import Censored
 from scalinglab.analysis.fitting.expansion import from_expansion
 from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
@@ -28,13 +29,17 @@ from scalinglab.analysis.laws.arms import ARM, by_arm
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import NO_PRIORS
+from scalinglab.analysis.tables.bounds import Bounds
 from scalinglab.analysis.tables.points import Points, TooFewPoints, read_points
 from scalinglab.scaling.errors import UserError
+
+_ROUNDS, _SETTLED = 20, 0.01  # of the noise beside censored rows, and when it has come to rest
+_LEAST_SPREAD = 1e-6  # noise of rows that the law meets to the last digit
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What `analysis.fit` may be told of the best fit; its documentation says what each means."""
+    """The options of `analysis.fit` that decide the best fit; documented there."""
 
     x: str | None = None
     columns: Mapping[str, str] | None = None
@@ -66,7 +71,7 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class BestFit:
-    """A law brought to its best.
+    """The best fit of a law to points.
 
     Attributes
     ----------
@@ -96,7 +101,7 @@ class BestFit:
 
     @cached_property
     def freedom(self) -> Freedom:
-        """What the independent groups of rows tell of each parameter's standard error.
+        """How well the independent groups of rows determine each parameter's standard error.
 
         Parameters on a bound do not move.
         """
@@ -112,7 +117,7 @@ class BestFit:
 
     @property
     def sample(self) -> Sample:
-        """What resamples are drawn from."""
+        """The quantities from which resamples are drawn."""
         residual = self.residuals
         noise = 0.0 if self.points.noise is None else self.points.noise / self.points.sharpness
         return Sample(
@@ -122,6 +127,7 @@ class BestFit:
             left=float(np.mean(self.freedom.left)) if len(self.freedom.left) else 1.0,
             cluster=self.points.cluster,
             noise=np.broadcast_to(noise, residual.shape),
+            censored_group=None if self.points.bounds is None else self.points.bounds.group,
         )
 
 
@@ -168,9 +174,11 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
         misfit = replace(misfit, objective=replace(objective, delta=scaled))
         fitted = _best(misfit, points, starts)
     priors = priors_in_force(law, options.priors, space.free)
-    if not priors:
-        return fitted
-    return _best(_with_priors(fitted, priors), points, starts, fitted.found.scouts)
+    if priors:
+        fitted = _best(_with_priors(fitted, priors), points, starts, fitted.found.scouts)
+    if points.bounds is not None:
+        fitted = _best(_with_censored(fitted, points.bounds), points, starts, fitted.found.scouts)
+    return fitted
 
 
 def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
@@ -223,6 +231,33 @@ def _with_priors(fitted: BestFit, priors: Mapping[str, tuple[float, float]]) -> 
     for name, (value, deviation) in priors.items():
         j, centre[j], width[j] = space.prior(name, value, deviation)
     return replace(fitted.misfit, prior=Prior(centre, width, fitted.information))
+
+
+def _with_censored(fitted: BestFit, bounds: Bounds) -> Misfit:
+    """Add what censored rows say, with the noise that they and the measured rows show together."""
+    misfit, at = fitted.misfit, fitted.best.coordinates
+    free = len(misfit.space.free)
+    noise = fitted.points.noise or 0.0
+    measured = len(misfit.target)
+    squares = float(np.sum(fitted.residuals**2))
+    spread = max(float(np.sqrt(squares / max(measured - free, 1))), noise, _LEAST_SPREAD)
+    for _ in range(_ROUNDS):
+        residuals = misfit.residual(at)[0]
+        information = misfit.objective.information(residuals * misfit.sharpness, free)
+        censored = Censored.of(bounds, misfit.scale, spread, information)
+        misfit = replace(misfit, censored=censored)
+        at = minimise(
+            misfit, at, *misfit.space.limits, max_step=misfit.space.max_steps, damping=1e-4
+        ).coordinates
+        predicted = misfit.scale.of(
+            misfit.space.law.predict(misfit.space.expand(at), bounds.columns)[0]
+        )
+        squares = float(np.sum(misfit.residual(at)[0] ** 2)) + censored.expected_squares(predicted)
+        before, spread = spread, np.sqrt(squares / max(measured + len(censored) - free, 1))
+        spread = max(float(spread), noise, _LEAST_SPREAD)
+        if not np.isfinite(spread) or abs(spread - before) < _SETTLED * before:
+            break
+    return misfit
 
 
 def _with_arms(law: Law, data: pd.DataFrame, options: FitOptions) -> Law:

@@ -1,4 +1,4 @@
-"""Warnings about the points themselves: what no fit could make of them, in plain words."""
+"""Warnings about the points of a fit: confounded, mixed or unfinished measurements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.clusters import copied
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
-from scalinglab.analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.analysis.tables.labels import differing_labels, label_sentences, row_name
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.runs import COUNTS_FROM
@@ -37,13 +37,14 @@ _MEASURES = {
     "flops_convention": "C is counted in different ways",
 }
 _RECIPE = ("recipe", "arm", "optimizer")  # columns that say how runs were trained
-# Counted in millions, 100 billion parameters and 1,000 billion tokens; counted one by one, a toy.
+# Largest values that are probably in millions: 1e5 would be 100 billion parameters, 1e6 be 1,000
+# billion tokens.
 _TINY = {"N": ("parameters", 1e5), "D": ("tokens", 1e6)}
 _SIZES = ("n_block", "n_matmul", "n_total")
 
 
 def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
-    """What a reader must know about the points of a fit.
+    """Warnings about the points of a fit.
 
     Parameters
     ----------
@@ -53,14 +54,16 @@ def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         The table that the points were read from, all its rows and columns; only rows that were
         fitted are judged.
     arm : str, optional
-        The column that tells arms apart: they may differ in what they measure.
+        The column that distinguishes arms, which may differ in recipes and measures.
     """
-    read = list(data.attrs.get("notes", ()))  # what the reader of a file had to decide
+    read = list(data.attrs.get("notes", ()))  # decisions of the importer
+    far = _far_repeats(points, data)
     data = as_floats(data.iloc[points.rows])
     if law.curve:
         return [*_unfinished(data), *read]
     return [
         *_copied(points, data),
+        *far,
         *_confounded(points),
         *_few_sizes(points),
         *_units(law, points, data),
@@ -85,6 +88,12 @@ def _copied(points: Points, data: pd.DataFrame) -> list[str]:
     if not copies:
         return []
     return [f"{copies} rows repeat others to the last digit: they are counted as one measurement"]
+
+
+def _far_repeats(points: Points, data: pd.DataFrame) -> list[str]:
+    if points.repeats is None:
+        return []
+    return points.repeats.sentences(lambda place: row_name(data, place))
 
 
 def _confounded(points: Points) -> list[str]:
@@ -113,21 +122,21 @@ def _few_sizes(points: Points) -> list[str]:
 
 
 def _units(law: Law, points: Points, data: pd.DataFrame) -> list[str]:
-    """So few parameters or tokens that they may be millions; our own records count one by one."""
+    """A warning if numbers of parameters or tokens are so small that they may be in millions."""
     if "fingerprint" in data and data["fingerprint"].notna().any():
         return []
     sentences = []
-    for name, (what, most) in _TINY.items():
-        if what in law.inputs.get(name, "") and (top := points.columns[name].max()) < most:
+    for name, (unit, most) in _TINY.items():
+        if unit in law.inputs.get(name, "") and (top := points.columns[name].max()) < most:
             sentences.append(
-                f"{name} is at most {top:.4g} {what}. If it is given in thousands, millions or"
+                f"{name} is at most {top:.4g} {unit}. If it is given in thousands, millions or"
                 f" billions, budgets are wrong by that factor: set columns.{name}='NAME * 1e6'"
             )
     return sentences
 
 
 def _unfinished(data: pd.DataFrame) -> list[str]:
-    """Runs that say themselves that they had not come to their end."""
+    """A warning if the table marks runs as unfinished."""
     count = int(unfinished(data).sum())
     if not count:
         return []
@@ -184,20 +193,20 @@ def _labels(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
 
 def _recipe(column: str, value: Any) -> dict[str, Any]:
     """A recipe as our records give it, or the name that a table made elsewhere has for it."""
-    ours = column == "recipe" and str(value).startswith("{")
-    return json.loads(value) if ours else {column: value}
+    is_dict = column == "recipe" and str(value).startswith("{")
+    return json.loads(value) if is_dict else {column: value}
 
 
 def _mixed_measures(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
     sentences = []
     named = not set(points.renamed.values()) & set(OWN)  # the loss on a set that a column names
-    for column, why in _MEASURES.items():
+    for column, reason in _MEASURES.items():
         if column not in data or column == arm or (column == SET and named):
             continue
         words = sorted({_word(value) for value in data[column].dropna().unique()})
         if len(words) > 1:
             few = ", ".join(words[:3]) + (" ..." if len(words) > 3 else "")
-            sentences.append(f"column {column!r} has {len(words)} values ({few}): {why}")
+            sentences.append(f"column {column!r} has {len(words)} values ({few}): {reason}")
     return sentences
 
 
@@ -213,9 +222,11 @@ def _mixed_counts(points: Points, data: pd.DataFrame) -> list[str]:
         counts = [c for c in _SIZES if c in data]
         same = {c: np.isclose(data["N"], data[c], rtol=_EVERY_ROW, atol=0) for c in counts}
         if not any(rows.all() for rows in same.values()):
-            used = [c for c, rows in same.items() if rows.any()]
-            if len(used) > 1:
-                sentences.append(f"N is {' in some rows, '.join(used)} in others: use one count")
+            counts_used = [c for c, rows in same.items() if rows.any()]
+            if len(counts_used) > 1:
+                sentences.append(
+                    f"N is {' in some rows, '.join(counts_used)} in others: use one count"
+                )
     if "C" in read and {"N", "D", "C"} <= set(data):
         exact = np.isclose(data["C"], 6 * data["N"] * data["D"], rtol=_EVERY_ROW, atol=0)
         if 0 < exact.sum() < len(data):

@@ -1,4 +1,4 @@
-"""What a fit is worth: do the starts agree, is it converged, and what do the data identify?"""
+"""Diagnosis of a fit: agreement of the starts, convergence, and identified parameters."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ _LOOSE_FACTOR = 1e3  # a log-scale parameter known to no better than this is not
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What to look at before a number is believed.
+    """Checks to read before a fitted number is used.
 
     Attributes
     ----------
     starts : int
         How many starts were tried.
     full_searches : int
-        How many of them went the whole way alone, without scouts (see
+        How many of them were minimised individually, without scouts (see
         `scalinglab.analysis.fitting.search`).
     searched : int
-        On how many rows; the best of the places found were then minimised on all.
+        Number of rows in the search; the best minima were then refined on all rows.
     agree : float
-        Share of these that ended in the best basin (objective within 1e-6, relative).
+        Share of the full searches that ended in the best basin (objective within 1e-6, relative).
     basins : tuple of (float, float)
-        Objective of each basin and the share of these that ended in it, best first.
+        Objective of each basin and the share of full searches that ended in it, best first.
     gradient : float
-        Largest cosine between the residuals and what one parameter can do; 0 at a minimum.
+        Largest cosine between the residuals and their derivative by one parameter; 0 at a minimum.
     condition : float
         Condition number of the scaled Jacobian.
     correlations : dict of str to dict
-        Between free parameters, on their own scales: of the resamples, or else of the curvature.
+        Between free parameters, on their internal scales: from the resamples, else from the
+        curvature.
     degrees : float
-        Of freedom, of the standard error that is known worst
+        Degrees of freedom of the least certain standard error
         (`scalinglab.analysis.intervals.freedom`).
     at_bound : tuple of str
         Parameters that ended on a bound.
@@ -127,7 +128,7 @@ def _correlations(
 def _unidentified(
     misfit: Misfit, solutions: Search, best: Solution, draws: Array
 ) -> dict[str, str]:
-    """Parameters whose value the points do not settle, and how that shows."""
+    """Parameter -> why the points do not determine its value."""
     space, reasons = misfit.space, {}
     low, high = space.limits
     allowed = _bound_allowed(misfit, solutions, best)
@@ -153,11 +154,11 @@ def _loose(misfit: Misfit, j: int, draws: Array) -> str:
 
 
 def _bound_allowed(misfit: Misfit, solutions: Search, best: Solution) -> dict[str, float]:
-    """Parameters that may as well be at their lower bound, by a likelihood ratio: name -> bound.
+    """Parameters whose lower bound a likelihood ratio does not reject: name -> bound.
 
-    Each is held at the bound while the others adjust; all of them in one batch. They begin at that
-    of the best places which is nearest to the bound: along a valley without a floor the way from
-    any other may be too long.
+    Each is held at the bound while the others are refitted, all in one batch. A refit starts from
+    the best minimum that is nearest to the bound: along a valley of equal minima the way from any
+    other may be too long.
     """
     low, high = misfit.space.limits
     at_zero = [

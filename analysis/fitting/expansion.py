@@ -48,6 +48,8 @@ def from_expansion(misfit: Misfit, places: Array, draws: Draws) -> tuple[Array, 
     none = np.empty((count, free)), np.zeros(count, bool)
     if len(misfit.target) < LEAST_ROWS or count < LEAST_DRAWS or free > _MOST_FREE:
         return none
+    if misfit.censored is not None:
+        return none
     try:
         with np.errstate(all="ignore"):  # what overflows is not finite, and not near
             expansion = _expand(misfit, places, draws)
@@ -87,8 +89,8 @@ class _Expansion:
     def gradient(self, z: Array, draws: Draws) -> Array:
         """Along the axes, of resamples at their places, shape (draws, free)."""
         misfit, free = self.misfit, len(self.centre)
-        one, other = np.triu_indices(free)
-        pairs = z[:, one] * z[:, other] * np.where(one == other, 0.5, 1.0)
+        j, k = np.triu_indices(free)
+        pairs = z[:, j] * z[:, k] * np.where(j == k, 0.5, 1.0)
         terms = np.hstack([z, pairs]).astype(np.float32)
         sums = np.zeros(terms.shape)
         for at in range(0, len(misfit.target), _ROWS):
@@ -102,7 +104,7 @@ class _Expansion:
                 slope *= np.take(draws.counts, draws.group[rows], axis=1)
             sums += slope @ self.features[rows]
         bends = np.empty((len(z), free, free))
-        bends[:, one, other] = bends[:, other, one] = sums[:, free:]
+        bends[:, j, k] = bends[:, k, j] = sums[:, free:]
         gradient = sums[:, :free] + (bends @ z[:, :, None])[:, :, 0]
         if misfit.prior is None:
             return gradient
@@ -124,15 +126,15 @@ def _expand(misfit: Misfit, places: Array, draws: Draws) -> _Expansion | None:
     if not ((np.abs(apart) < 1).all() and ((low < ends) & (ends < high)).all()):
         return None
     free = len(centre)
-    one, other = np.triu_indices(free)
-    features = np.zeros((len(residual), free + len(one)), np.float32)
+    first, second = np.triu_indices(free)
+    features = np.zeros((len(residual), free + len(first)), np.float32)
     features[:, :free] = (axes.T @ jacobian).T
     for k in range(free):
         after, before = (axes.T @ _derivatives(misfit, ends[j])[1] for j in (k, free + k))
         bend = (after - before) / (4 * _STEP)
         # Measured along either axis of a pair; along one with itself both are the same.
         for j, of_one in enumerate(bend):
-            pair = np.flatnonzero((one == min(j, k)) & (other == max(j, k)))[0]
+            pair = np.flatnonzero((first == min(j, k)) & (second == max(j, k)))[0]
             features[:, free + pair] += of_one * (2 if j == k else 1)
     return _Expansion(misfit, centre, axes, axes.T @ curvature @ axes, residual, features)
 
@@ -192,9 +194,7 @@ def _solve(expansion: _Expansion, draws: Draws) -> tuple[Array, Array]:
 
 
 def _correction(inverse: Array, step: Array, risen: Array) -> Array:
-    """What Broyden adds to inverse curvatures, that they answer the last rise
-    with the last step.
-    """
+    """Broyden's update of inverse curvatures, which then map the last rise to the last step."""
     answered = (inverse @ risen[:, :, None])[:, :, 0]
     row = (step[:, None] @ inverse)[:, 0]
     share = (row * risen).sum(axis=1)

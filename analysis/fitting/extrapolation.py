@@ -1,4 +1,4 @@
-"""Would the same fit, without its largest scale, have predicted that scale?"""
+"""A check of extrapolation: the same fit without the largest scale predicts that scale."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
     ----------
     misfit : Misfit
     best : array, shape (1, free)
-        Where the whole fit ended; the refits begin there.
+        Coordinates of the best fit, from which the refits start.
     group : array of int, shape (n,)
         The independent group of each row.
 
     Returns
     -------
     dict
-        ``column`` and ``value``: what was held out, and from where on; ``beyond``: how many times
-        above the rest it lies; ``points``; ``error``: mean of predicted / measured - 1, or of
-        predicted - measured where errors are absolute;
-        ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
-        larger side; ``impossible``: points at which the refit has no possible value (if there are
-        any, ``error`` and ``one_sided`` are NaN); ``sentence``; ``budget``: the same of the largest
-        products of all columns (N and D together are the budget), or None.
+        ``column`` and ``value``: the column that was cut, and the smallest value held out;
+        ``beyond``: that value over the largest one fitted; ``points``: number of points held out;
+        ``error``: mean of predicted / measured - 1, or of predicted - measured where errors are
+        absolute; ``expected``: the standard error that noise alone gives it; ``one_sided``: share
+        of the errors on the larger side; ``impossible``: points without a possible prediction (if
+        there are any, ``error`` and ``one_sided`` are NaN); ``sentence``; ``budget``: the same for
+        the largest products of all columns (N and D together are the budget), or None.
     """
     columns = {name: column for name, column in misfit.columns.items() if column.ndim == 1}
     if not columns:
@@ -68,38 +68,40 @@ def _refit_and_judge(
 ) -> dict | None:
     """How well a refit without the top of `along` predicts it; None if too little is left."""
     top = top_rows(along)
-    rest = subset(misfit, ~top)
-    if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
+    below = subset(misfit, ~top)
+    if below.censored is not None:
+        below = replace(below, censored=below.censored.up_to(below.columns))
+    if len(below.target) < len(misfit.space.free) + 2 or not _spread(below.columns):
         return None
     refitted = minimise(
-        rest, best, *misfit.space.limits, max_step=misfit.space.max_steps, damping=1e-4
+        below, best, *misfit.space.limits, max_step=misfit.space.max_steps, damping=1e-4
     )
     return _judged(misfit, name, along, top, refitted.coordinates, group)
 
 
 def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array, group: Array) -> dict:
     """How well a refit without the top rows, at `best`, predicts them."""
-    rest, above = subset(misfit, ~top), subset(misfit, top)
+    below, above = subset(misfit, ~top), subset(misfit, top)
     error = misfit.scale.error(above.residual(best)[0])
     account = _account(name, along, top, error, misfit.scale)
-    return account | {"expected": _expected_error(rest, above, best, group[~top], group[top])}
+    return account | {"expected": _expected_error(below, above, best, group[~top], group[top])}
 
 
 def _expected_error(
-    rest: Misfit, above: Misfit, best: Array, group: Array, group_above: Array
+    below: Misfit, above: Misfit, best: Array, group: Array, group_above: Array
 ) -> float:
-    """Standard error of the mean error above: that of the fit carried up, and of the points there.
+    """Standard error of the mean error of the points above the cut, from the fit and from noise.
 
-    By linear propagation, with the noise read off the middle of the residuals and the variance of
-    a fit that is nearly one of least absolute deviations, pi / 2 times that of least squares. Rows
-    of a group share a part of their errors, and few groups tell that part poorly: then the error
-    is as much larger as Student's t has wider tails.
+    By linear propagation. The noise comes from the median of the residuals; the variance of a fit
+    close to least absolute deviations is pi / 2 times that of least squares. Rows of a group share
+    a part of their errors, which few groups estimate poorly: then the error is widened as the tails
+    of Student's t are.
     """
-    n, residual = len(rest.target), rest.residual(best)[0]
-    spare = n - len(rest.space.free)
+    n, residual = len(below.target), below.residual(best)[0]
+    spare = n - len(below.space.free)
     middle = np.median(np.abs(residual)) / 0.6745  # a normal's median size, in its deviations
     rest_jacobian, carried = (
-        rest.residual_jacobian(best),
+        below.residual_jacobian(best),
         above.residual_jacobian(best).mean(axis=1),
     )
     basis, singular, _ = np.linalg.svd(rest_jacobian.T, full_matrices=False)
@@ -113,9 +115,9 @@ def _expected_error(
     # scipy takes 0.2 s to import: fits without clusters do not wait for it.
     from scipy.special import ndtri, stdtrit
 
-    alone, shared = _parts(residual, basis, group)
+    own_variance, shared = _parts(residual, basis, group)
     mean_above = np.bincount(group_above) / len(above.target)
-    variance = alone * (np.pi / 2 * pull @ pull + 1 / len(above.target))
+    variance = own_variance * (np.pi / 2 * pull @ pull + 1 / len(above.target))
     variance += shared * (np.pi / 2 * _squares(pull, group) + mean_above @ mean_above)
     few = stdtrit(
         freedom(rest_jacobian, np.unique(group, return_inverse=True)[1]).degrees.min(), _RARE
@@ -124,10 +126,10 @@ def _expected_error(
 
 
 def _parts(residual: Array, basis: Array, group: Array) -> tuple[float, float]:
-    """Variance that each row has alone, and that the rows of a group share.
+    """Variance of the errors of single rows, and of the errors that the rows of a group share.
 
-    By two moments of the residuals, their sum of squares and that of their sums over groups; the
-    fit, whose Jacobian has the orthonormal `basis`, took its part of both.
+    From two moments of the residuals: their sum of squares, and that of their sums over groups.
+    Both are corrected for the fit, whose Jacobian has the orthonormal `basis`.
     """
     size = np.bincount(group).astype(float)
     sums = np.stack([np.bincount(group, column) for column in basis.T], axis=1)
@@ -137,10 +139,10 @@ def _parts(residual: Array, basis: Array, group: Array) -> tuple[float, float]:
     both = float(size @ size - 2 * size @ (sums**2).sum(axis=1) + np.sum(squared**2))
     observed = np.array([residual @ residual, _squares(residual, group)])
     moments = np.array([[per_row, per_group], [per_group, both]])
-    alone, shared = np.linalg.lstsq(moments, observed, rcond=None)[0]
+    own_variance, shared = np.linalg.lstsq(moments, observed, rcond=None)[0]
     if shared <= 0:
         return float(observed[0] / per_row), 0.0
-    return max(float(alone), 0.0), float(shared)
+    return max(float(own_variance), 0.0), float(shared)
 
 
 def _squares(values: Array, group: Array) -> float:
@@ -153,9 +155,9 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     mean, above = float(np.mean(error)), float(np.mean(error > 0))
     one_sided = max(above, 1 - above)
     sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} of one sign)"
-    those = "that point" if top.sum() == 1 else f"those {int(top.sum())} points"
+    top_points = "that point" if top.sum() == 1 else f"those {int(top.sum())} points"
     an_error = "an error" if top.sum() == 1 else "a mean error"
-    predicts = f"predicts {those} with {an_error} of {scale.say(mean, sign='+')}"
+    predicts = f"predicts {top_points} with {an_error} of {scale.say(mean, sign='+')}"
     predicts += sides if len(error) > 1 else ""
     impossible = int((~np.isfinite(error)).sum())
     if impossible:

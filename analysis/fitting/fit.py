@@ -43,7 +43,7 @@ from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.scaling.errors import UserError
 
-_FEW = 200  # resamples of a fit that is only compared with another
+_FEW = 200  # resamples of a fit that serves only for a comparison
 _NONE: Mapping = {}
 
 
@@ -79,12 +79,14 @@ def fit(
     Parameters
     ----------
     law : str or Law
-        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: the mixture of the laws of N
-        and D (or of curves) that predicts held-out points best,
-        `scalinglab.analysis.fitting.mixture`.
+        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: a mixture of the laws of N and
+        D (or of curves), weighted by their predictions of held-out points
+        (`scalinglab.analysis.fitting.mixture`).
     data : DataFrame
-        One row a point, with the columns of the law (``LAWS[name].inputs``) and its response.
-        Rows with ``status == "diverged"`` are left out and counted.
+        One row per point, with the columns of the law (``LAWS[name].inputs``) and its response.
+        Rows with ``status == "diverged"`` are left out and counted. Where the response NAME is
+        empty and ``NAME_at_most`` or ``NAME_at_least`` is not, the row is censored: its bound is
+        fitted by its likelihood (`scalinglab.analysis.fitting.censored`).
     x : str, optional
         For laws in one variable: the column that is their x.
     columns : mapping, optional
@@ -106,7 +108,7 @@ def fit(
     asymmetry : float
         For "asymmetric": how much more a prediction above the measurement costs.
     starts : int or DataFrame, optional
-        How many starts, or the starts themselves, one column a parameter. Default: 64, or those
+        How many starts, or the starts themselves, one column per parameter. Default: 64, or those
         that the law guesses.
     weights : str or array, optional
         Multiplies the cost of each row.
@@ -225,6 +227,8 @@ def fit(
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
+    if fitted.misfit.censored is not None:
+        settings["censored"] = len(fitted.misfit.censored)
     result = replace(_result(fitted, drawn, settings), left_out=leave_out_runs(fitted))
     of_points = point_warnings(fitted.misfit.space.law, fitted.points, data, arm)
     of_outliers = outlier_warnings(
@@ -244,7 +248,7 @@ def _delta_rule(delta: float | str | None, fitted: BestFit) -> str:
 def _in_force(
     fitted: BestFit, priors: Mapping[str, tuple[float, float]] | str
 ) -> dict[str, list[float]]:
-    """The priors of a fit, for its settings."""
+    """The priors that apply to the free parameters of a fit, for its settings."""
     space = fitted.misfit.space
     return {n: list(pair) for n, pair in priors_in_force(space.law, priors, space.free).items()}
 
@@ -287,7 +291,10 @@ def _refits(
     planned = plan_refits(columns, list(ranges), len(space.free))
     if not planned:
         return refit(fitted, drawn)[0], NO_ORIGINS
-    draws, coordinates = refit(fitted, drawn, as_draws(planned))
+    ahead = as_draws(planned)
+    if (censored := fitted.misfit.censored) is not None:
+        ahead = replace(ahead, censored=censored.kept_by(planned, columns))
+    draws, coordinates = refit(fitted, drawn, ahead)
     residuals = [fitted.misfit.residual(u[None])[0] for u in coordinates]
     params = space.expand(coordinates)
     return draws, judge_refits(planned, columns, params, residuals, len(space.free))

@@ -1,4 +1,4 @@
-"""A fit as text."""
+"""The report of a fit as text."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ def _statistics(result: FittedLaw) -> list[str]:
     size = float(np.sqrt(np.mean(result.residuals**2)))
     rows = [
         ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
+        *(
+            [("censored", f"{count} more points, of which a bound is known and fitted")]
+            if (count := settings.get("censored", 0))
+            else []
+        ),
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(result)}"),
@@ -50,14 +55,17 @@ def _statistics(result: FittedLaw) -> list[str]:
         rows.append(("priors", _priors(priors, result)))
     if len(result.left_out):
         rows.append(("schedules", _unseen(result.left_out)))
-    rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
+    rows += [("left out", f"{count} rows: {reason}") for reason, count in result.excluded.items()]
     if result.noise is not None:
-        rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
+        rows.insert(
+            rows.index(next(r for r in rows if r[0] == "search")),
+            ("noise", _size(result, result.noise) + ", known from repeats or rounding"),
+        )
     return [f"{name:<10} {text}" for name, text in rows]
 
 
 def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
-    """What was known beforehand, and how to do without it."""
+    """The priors, and how to fit without them."""
     listed = ", ".join(
         f"{name} {value:.4g} +- {width:.2g}" for name, (value, width) in priors.items()
     )
@@ -79,7 +87,7 @@ def _grouped(result: FittedLaw) -> str:
 
 
 def _renamed(result: FittedLaw) -> list[str]:
-    counted = {name: f" ({how})" for name, how in result.settings["counted"].items()}
+    counted = {name: f" ({convention})" for name, convention in result.settings["counted"].items()}
     return [
         (name if name == source else f"{name} = {source}") + counted.get(name, "")
         for name, source in result.columns.items()
@@ -103,10 +111,10 @@ def _search(result: FittedLaw) -> str:
         return (
             f"{diagnosis.starts} starts{some}; all {count} full searches reached the same minimum"
         )
-    others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
+    other_minima = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
     return (
         f"{diagnosis.starts} starts{some}; {best} of {count} full searches reached the best "
-        f"minimum; others: {', '.join(others)}"
+        f"minimum; others: {', '.join(other_minima)}"
     )
 
 
@@ -117,7 +125,7 @@ def _intervals(result: FittedLaw) -> str:
     if settings["withheld"]:
         return "none: see the warnings"
     grouped = result.clusters < result.points
-    how = {
+    method = {
         "weights": "by weights of " + ("clusters" if grouped else "points"),
         "rows": "of rows",
         "clusters": "of clusters",
@@ -130,7 +138,7 @@ def _intervals(result: FittedLaw) -> str:
         else ""
     )
     return (
-        f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
+        f"{settings['level']:.0%}, {len(result.draws)} resamples {method}, seed"
         f" {settings['seed']}{wider}"
     )
 

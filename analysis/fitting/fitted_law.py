@@ -21,7 +21,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class FittedLaw:
-    """A law with the parameters that were found, and how they were found.
+    """A law with its fitted parameters, and how they were fitted.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class FittedLaw:
     params : dict of str to float
         Best value of every parameter.
     draws : DataFrame
-        One row a resample, one column a parameter: the intervals come from these.
+        One row per resample, one column per parameter: the intervals come from these.
     objective : float
         The value reached, in its published scale (a sum over points).
     settings : dict
@@ -46,13 +46,14 @@ class FittedLaw:
     ranges : dict of str to (low, high)
         The measured range of each column.
     measured : Measured
-        The same with ratios and product: what lies inside.
+        The ranges of columns, ratios and product, by which a point lies inside or beyond.
     runs : tuple of str
         Runs that the points come from, where the table names them.
     excluded : dict of str to int
-        Why rows were left out -> how many.
+        Reason for leaving out rows -> number of rows.
     held_out : dict or None
-        How well the same fit without the largest scale predicts it; see `analysis.hold_out`.
+        How well the same fit without the largest scale predicts that scale
+        (`scalinglab.analysis.fitting.extrapolation`).
     origins : Origins
         Refits without the outermost points, which widen predictions beyond the range.
     left_out : LeftOutRuns
@@ -88,7 +89,7 @@ class FittedLaw:
 
     @property
     def calibration_factor(self) -> float:
-        """By what intervals of predictions are widened; 1 but for `calibrated`."""
+        """The factor by which intervals of predictions are widened; 1 unless `calibrated`."""
         return float(self.settings.get("inflation", 1.0))
 
     def __repr__(self) -> str:
@@ -112,7 +113,7 @@ class FittedLaw:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """One row a parameter: value, interval, standard error, and whether to believe it."""
+        """One row per parameter: value, interval, standard error, and whether to believe it."""
         rows = []
         for parameter in self.law.parameters:
             name = parameter.name
@@ -147,8 +148,10 @@ class FittedLaw:
 
     @property
     def noise_sample(self) -> Array:
-        """Errors, on the scale of the fit, that a new measurement may have: the residuals, as
-        widened as the fit narrowed them and no smaller than the known noise, both ways.
+        """Errors that a new measurement may have, on the scale of the fit.
+
+        They are the residuals with both signs, widened for the free parameters, and scaled up to
+        the known noise if they are smaller.
         """
         spare = max(self.points - len(self.free), 1)
         errors = self.residuals * np.sqrt(self.points / spare)
@@ -158,7 +161,7 @@ class FittedLaw:
         return np.concatenate([errors, -errors])
 
     def need_draws(self) -> None:
-        """Raise ValueError if the fit was made without resamples."""
+        """Raise `UserError` if the fit was made without resamples."""
         if not len(self.draws):
             raise UserError("this fit has no intervals: it was made with resamples=0")
 

@@ -1,7 +1,7 @@
-"""What a law says of points that it has not seen.
+"""Errors of a law at points that it was not fitted to.
 
-A law is searched for from many starts once, on all points. Without the points ahead of an origin it
-is minimised again from there, as resamples are, all windows in one batch.
+The search from many starts is made once, on all points. The refits without the points ahead of an
+origin start from its result, as resamples do, all windows in one batch.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def errors(fitted: BestFit, coordinates: Array) -> Array:
 
 
 def of_rows(fitted: BestFit, rows: Array) -> BestFit:
-    """The same law brought to its best on some rows, from where it is."""
+    """The same law refitted to some rows, starting from its best fit."""
     misfit = subset(fitted.misfit, rows)
     best = minimise(
         misfit, fitted.best.coordinates, *misfit.space.limits, damping=1e-4, tolerance=1e-14

@@ -30,6 +30,7 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.laws.law import Columns
+from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
@@ -41,7 +42,7 @@ _FEWEST = 6  # rows that an origin must leave
 
 @dataclass(frozen=True)
 class LawChoice:
-    """What each law predicts of points that it has not seen, and its share.
+    """The predictions of each law for held-out points, and its share of the mixture.
 
     Attributes
     ----------
@@ -52,9 +53,9 @@ class LawChoice:
     whole : tuple of BestFit
         Each law, to all points.
     windows, shares : array, shape (laws,)
-        What share of the points was left out from below; what share the law has.
+        The share of the points left out from below; the share of the law in the mixture.
     held : HeldOut
-        What was predicted ahead of the origins, by law.
+        Predictions ahead of the origins, by law.
     score, bias : array, shape (laws,)
         Mean log predictive density, and the signed error that its trend gives at the question; NaN
         where nothing was held out.
@@ -85,11 +86,11 @@ class LawChoice:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the laws."""
-        return tuple(one.misfit.space.law.name for one in self.whole)
+        return tuple(fit.misfit.space.law.name for fit in self.whole)
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a law, the largest share first: ``share, window, free, score, error, bias`` and
+        """One row per law, the largest share first: ``share, window, free, score, error, bias`` and
         ``behind``, how often the law of the best score keeps its lead over this one.
         """
         error = behind = np.full(len(self.shares), np.nan)
@@ -102,7 +103,7 @@ class LawChoice:
             {
                 "share": self.shares,
                 "window": self.windows,
-                "free": [len(one.misfit.space.free) for one in self.whole],
+                "free": [len(fit.misfit.space.free) for fit in self.whole],
                 "score": self.score,
                 "error": error,
                 "bias": self.bias,
@@ -121,19 +122,19 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
     UserError
         If no law can be fitted; the first one's sentence.
     """
-    whole = _fitted(mixed_laws(data), data, options)
-    points = whole[0].points
+    fits = _fitted(mixed_laws(data), data, options)
+    points = fits[0].points
     question = NEAR if beyond is None else float(np.log(max(beyond, 1.0)))
     budget = np.ones(len(points))
     windows: tuple[float, ...] = (0.0,)
-    if whole[0].misfit.space.law.curve:
+    if fits[0].misfit.space.law.curve:
         schedules = _schedules(data.iloc[points.rows])
         origins, cluster = group_origins(schedules), np.unique(schedules, return_inverse=True)[1]
     else:
         budget, windows, run = budget_of(points.columns), tuple(SHARES), points.cluster
         origins = budget_origins(budget, _FEWEST, run)
         cluster = levels(budget if run is None else of_runs(budget, run))
-    return weigh(whole, origins, budget, windows, question, cluster)
+    return weigh(fits, origins, budget, windows, question, cluster)
 
 
 def times_beyond(
@@ -157,7 +158,7 @@ def times_beyond(
 
 
 def weigh(
-    whole: Sequence[BestFit],
+    fits: Sequence[BestFit],
     origins: Sequence[Origin],
     budget: Array,
     windows: Sequence[float],
@@ -165,24 +166,24 @@ def weigh(
     cluster: Array,
 ) -> LawChoice:
     """The window and the share of each law, from what all predict ahead of origins."""
-    nothing = np.full(len(whole), np.nan)
-    every = np.ones((len(whole), len(budget)), bool)
+    nothing = np.full(len(fits), np.nan)
+    every = np.ones((len(fits), len(budget)), bool)
     if not origins:
-        shares = np.full(len(whole), 1 / len(whole))
-        none = HeldOut(np.empty((len(whole), 0)), *np.empty((2, 0), int), *np.empty((2, 0)))
+        shares = np.full(len(fits), 1 / len(fits))
+        none = HeldOut(np.empty((len(fits), 0)), *np.empty((2, 0), int), *np.empty((2, 0)))
         return LawChoice(
-            tuple(whole), every, tuple(whole), np.zeros(len(whole)), shares, none, nothing, nothing,
+            tuple(fits), every, tuple(fits), np.zeros(len(fits)), shares, none, nothing, nothing,
             (), question, cluster,
         )  # fmt: skip
-    noise = whole[0].points.noise
+    noise = fits[0].points.noise
     chosen, windows_of, rows, all_rows = [], [], [], np.ones(len(budget), bool)
-    for one in whole:
-        error = held_out_errors(one, origins, windows, budget)
+    for fit in fits:
+        error = held_out_errors(fit, origins, windows, budget)
         predictions = ahead(error, origins, noise)
         weights = predictions.weights(question)
         score = log_densities(predictions, weights, question) @ weights
         masks = [in_window(budget, all_rows, share) for share in windows]
-        free = len(one.misfit.space.free)
+        free = len(fit.misfit.space.free)
         allowed = [k.sum() >= free + SPARE or k.all() for k in masks]
         k = int(np.argmax(np.where(allowed, score, -np.inf)))
         chosen.append(error[k])
@@ -193,8 +194,8 @@ def weigh(
     density = log_densities(predictions, weights, question)
     shares, bias = stacked(density, weights), trend(predictions, weights, question)
     return LawChoice(
-        tuple(o if r.all() else of_rows(o, r) for o, r in zip(whole, rows, strict=True)),
-        np.array(rows), tuple(whole), np.array(windows_of), shares, predictions, density @ weights,
+        tuple(o if r.all() else of_rows(o, r) for o, r in zip(fits, rows, strict=True)),
+        np.array(rows), tuple(fits), np.array(windows_of), shares, predictions, density @ weights,
         bias.value, tuple(origins), question, cluster,
     )  # fmt: skip
 
@@ -210,9 +211,7 @@ def budget_of(columns: Columns) -> Array:
 
 
 def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> list[BestFit]:
-    """Each law that can be fitted; those alone whose intervals can be given,
-    where there are some.
-    """
+    """The laws that can be fitted; only those with intervals, if there are any."""
     fits, refused = [], []
     for law in laws:
         try:
@@ -220,8 +219,9 @@ def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> lis
         except UserError as error:
             refused.append(error)
     if not fits:
-        raise refused[0]
-    with_intervals = [one for one in fits if not reason_to_withhold(one.freedom)]
+        # Of laws that more points would carry a report shows the runs: one such law is enough.
+        raise next((error for error in refused if isinstance(error, TooFewPoints)), refused[0])
+    with_intervals = [fit for fit in fits if not reason_to_withhold(fit.freedom)]
     return with_intervals or fits
 
 

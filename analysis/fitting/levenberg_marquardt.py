@@ -48,9 +48,9 @@ class Solution:
         """The same of some of the problems."""
         return Solution(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
-    def __setitem__(self, rows: Array, other: Solution) -> None:
+    def __setitem__(self, rows: Array, solution: Solution) -> None:
         for f in fields(self):
-            getattr(self, f.name)[rows] = getattr(other, f.name)
+            getattr(self, f.name)[rows] = getattr(solution, f.name)
 
 
 def minimise(
@@ -101,10 +101,10 @@ def minimise(
         worth = tolerance * (np.abs(batch.value) + floor)
         still = (promised >= 0) & (promised < worth) & (brought < worth)
         batch.idle = np.where(still, batch.idle + 1, 0)
-        done = (batch.idle >= patience) | (batch.damping >= _MOST_DAMPING)
-        if done.any():
-            ended[batch.rows[done]] = batch.some(np.flatnonzero(done)).solution()
-            batch = batch.some(np.flatnonzero(~done))
+        finished = (batch.idle >= patience) | (batch.damping >= _MOST_DAMPING)
+        if finished.any():
+            ended[batch.rows[finished]] = batch.some(np.flatnonzero(finished)).solution()
+            batch = batch.some(np.flatnonzero(~finished))
         if not len(batch.rows):
             break
     ended[batch.rows] = batch.solution()

@@ -1,8 +1,8 @@
 """The laws of the best learning rate and the best batch, fitted to a sweep.
 
-Fitted are the runs that come within a fraction of a per cent of the best of their (N, D). Exponents
-move with that choice; what a user pays, the excess loss of the predicted pair over the best of the
-sweep (the regret), hardly does.
+They are fitted to the runs whose loss is within a fraction of a per cent of the best of their
+(N, D). Exponents depend on that fraction; the regret (the excess loss of the predicted pair over
+the best of the sweep) hardly does.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
 
 
 def _cells(sweep: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    """Which runs are tries at one thing: of equal N and D, and alike in all that tells recipes."""
+    """The cell of each run: runs of equal N and D, and of one recipe."""
     labels = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].map(str)
     return pd.concat([table[["N", "D"]].map(str), labels], axis=1).agg("/".join, axis=1)
 
@@ -106,7 +106,7 @@ def lr_batch(
     Parameters
     ----------
     sweep : DataFrame
-        One row a run: N, D, lr, batch (in tokens) and loss, several lr and batch for each (N, D).
+        One row per run: N, D, lr, batch (in tokens) and loss, several lr and batch for each (N, D).
     within : float
         Fit the runs whose loss is at most this share above the best of their (N, D).
     columns : mapping, optional

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from scalinglab.analysis.fitting.censored import Censored
 from scalinglab.analysis.fitting.objective import Objective
 from scalinglab.analysis.fitting.space import Space
 from scalinglab.analysis.intervals.draws import Draws, Prior
@@ -19,11 +20,11 @@ _KEPT = 1 << 21  # numbers: the most that the C library learns from, 32 MB in it
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep what a block frees, for the next block.
+    """Make the C library keep the memory of one block for the next.
 
-    glibc gives freed memory back to the system above a limit that it learns from the largest array
-    that it has seen freed: this one, which is never touched. Below it, every block's arrays were
-    faulted in anew, page by page: a third to a half of the time of a fit.
+    glibc returns freed memory to the system above a threshold, which it raises to the largest array
+    that it has freed. This function frees a large array that is never touched. Without it the
+    arrays of every block were faulted in page by page: a third to a half of the time of a fit.
     """
     np.empty(_KEPT)
 
@@ -49,6 +50,8 @@ class Misfit:
     draws : tuple of Draws
         Problem p of the batch sees resample p of all of these, one after another.
     prior : Prior, optional
+    censored : Censored, optional
+        Rows of which a bound is known.
     """
 
     space: Space
@@ -59,6 +62,7 @@ class Misfit:
     sharpness: Array
     draws: tuple[Draws, ...] = ()
     prior: Prior | None = None
+    censored: Censored | None = None
     _select: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +125,10 @@ class Misfit:
         # Gauss and Newton's: without the law's second derivatives, which no law has to give, it is
         # never negative, and near the minimum of small residuals they hardly count.
         curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
+        if self.censored is not None:
+            beside = self._censored_weight(problem, len(self.censored))
+            more = self.censored.terms(self.space.law, params, self.scale, beside)
+            value, gradient, curvature = value + more[0], gradient + more[1], curvature + more[2]
         slopes = self.space.slopes(params)
         gradient *= slopes
         curvature *= slopes[:, :, None] * slopes[:, None, :]
@@ -137,14 +145,14 @@ class Misfit:
     def _points(self, problem: Array) -> tuple[Array, Array, Array]:
         """Targets, weights and centres of the prior that each problem sees: (b, ...), or of all."""
         centre = np.zeros(0) if self.prior is None else self.prior.centre
-        whole = (self.target, self.weight, centre)
+        every_point = (self.target, self.weight, centre)
         if not self.draws:
-            return whole
+            return every_point
         blocks, before, row = [], 0, 0
         for draws in self.draws:
             end = int(problem.searchsorted(before + len(draws)))  # problems are in order
             if end > row:
-                blocks.append((end - row, draws.seen(problem[row:end] - before, *whole)))
+                blocks.append((end - row, draws.seen(problem[row:end] - before, *every_point)))
             before, row = before + len(draws), end
         if len(blocks) == 1:
             return blocks[0][1]
@@ -153,6 +161,16 @@ class Misfit:
             for k in range(3)
         )
         return target, weight, centre
+
+    def _censored_weight(self, problem: Array, count: int) -> Array:
+        """The weight of each censored row in each problem, (b, m)."""
+        weight, before = np.ones((len(problem), count)), 0
+        for draws in self.draws:
+            in_draws = (problem >= before) & (problem < before + len(draws))
+            if draws.censored is not None:
+                weight[in_draws] = draws.censored[problem[in_draws] - before]
+            before += len(draws)
+        return weight
 
     def _with_prior(
         self, u: Array, centre: Array, value: Array, gradient: Array, curvature: Array
@@ -165,9 +183,9 @@ class Misfit:
 
 
 def _impossible_unseen(residual: Array, weight: Array) -> Array:
-    """Rows without a finite residual that a problem gives no weight, (b, n).
+    """Rows without a finite residual to which a problem gives no weight, (b, n).
 
-    A step that is impossible at rows which are not seen must not be refused: that would tell a
-    refit of them.
+    A step must not be refused because it is impossible at rows that a refit leaves out: that would
+    let the refit depend on them.
     """
     return (weight == 0) & ~np.isfinite(residual)

@@ -1,9 +1,9 @@
 """``law=auto``: the laws that a table allows, each with the share that its held-out points give it.
 
-A mixture is a fit of one law, whose parameters are those of all its laws and their shares: what is
-asked of a fit can be asked of it. Its point prediction is the mean by shares, in logarithms; each
-of its resamples is one law, as often as its share says, so that intervals are quantiles of the
-mixture. Refits without the outermost points are mixtures with the same shares.
+A mixture is a fit of one law, whose parameters are those of all its laws and their shares, so it
+has all methods of a fit. Its point prediction is the mean by shares, in logarithms. Each of its
+resamples is one law, drawn with the probability of its share, so that intervals are quantiles of
+the mixture. Refits without the outermost points are mixtures with the same shares.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
 from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
 from scalinglab.analysis.fitting.left_out import leave_out_runs
+from scalinglab.analysis.fitting.mixture_text import mixture_report
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.warnings import fit_warnings
@@ -45,14 +46,15 @@ class Mixture(Result):
     Attributes
     ----------
     laws : DataFrame
-        One row a law, the largest share first: ``share``; ``window``, the share of the points that
-        it does not see, the smallest budgets; ``free`` parameters; mean log predictive density of
-        held-out points ``score``; root mean square ``error`` of these, and the ``bias`` that the
-        trend of the errors gives at the question, both of the logarithm where errors are relative.
+        One row per law, the largest share first: ``share``; ``window``, the share of the points,
+        those of the smallest budgets, that it is not fitted to; number of ``free`` parameters;
+        ``score``, the mean log predictive density of held-out points; ``error``, their root mean
+        square error; ``bias``, the signed error that its trend gives at the question. Errors are of
+        the logarithm where the law's are relative.
     held_out_points : int
-        Predicted points behind these, and from how many
+        Number of held-out points that were predicted.
     held_out_origins : int
-        origins.
+        Number of origins from which they were predicted.
     """
 
     laws: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -66,7 +68,7 @@ class Mixture(Result):
 
     @property
     def free(self) -> tuple[str, ...]:
-        """Parameters of the law with the largest share: what the mixture bends as far as."""
+        """Parameters of the law with the largest share, as a measure of the mixture's freedom."""
         name = self.laws.index[0]
         return tuple(
             n for n in self.params if n.endswith(f"[{name}]") and not n.startswith("share")
@@ -74,7 +76,7 @@ class Mixture(Result):
 
     def report(self) -> str:
         """The laws with their shares, and what they rest on."""
-        return "\n".join(_report(self))
+        return "\n".join(mixture_report(self))
 
 
 def fit_mixture(
@@ -116,9 +118,9 @@ def fit_mixture(
 def _mixture(
     choice: LawChoice, options: FitOptions, resamples: int, seed: int, level: float
 ) -> Mixture:
-    """The mixture, without what is said of its points."""
+    """The mixture without warnings about its points."""
     core = _core(choice)
-    law = mixture_law([one.misfit.space.law for one in choice.whole])
+    law = mixture_law([fit.misfit.space.law for fit in choice.whole])
     first, heaviest = choice.whole[0], choice.fitted[choice.heaviest]
     points = first.points.of_rows(core)
     columns = _columns(choice, law, core)
@@ -128,7 +130,7 @@ def _mixture(
         for name, column in columns.items()
         if column.ndim == 1
     }
-    best = _row(choice, [one.best.coordinates for one in choice.fitted])
+    best = _row(choice, [fit.best.coordinates for fit in choice.fitted])
     drawn = _own_draws(choice, 0 if withheld else resamples, seed)
     origins = _origins(choice, law, columns, core, tuple(ranges)) if len(drawn[0]) else NO_ORIGINS
     draws = _draws(choice, drawn, seed)
@@ -166,7 +168,7 @@ def _mixture(
         residuals=residuals,
         noise=points.noise,
         diagnosis=_diagnosis(choice.whole[choice.heaviest], heaviest_draws),
-        columns={name: s for one in choice.whole for name, s in one.points.renamed.items()},
+        columns={name: s for fit in choice.whole for name, s in fit.points.renamed.items()},
         ranges=ranges,
         measured=Measured.of(columns, tuple(ranges)),
         runs=points.runs,
@@ -180,15 +182,15 @@ def _mixture(
 
 
 def _core(choice: LawChoice) -> Array:
-    """Rows that laws with half of the shares see: what the mixture was fitted to, (n,)."""
+    """The rows that the mixture was fitted to: those of laws with half of the shares, (n,)."""
     return choice.shares @ choice.rows >= _HALF
 
 
 def _columns(choice: LawChoice, law: MixtureLaw, core: Array) -> dict[str, Array]:
     by_column: dict[str, Array] = {}
-    for one, law_of_one in zip(choice.whole, law.laws, strict=True):
+    for fit, law_of_fit in zip(choice.whole, law.laws, strict=True):
         by_column |= {
-            law.column(law_of_one, n): c[..., core] for n, c in one.points.columns.items()
+            law.column(law_of_fit, n): c[..., core] for n, c in fit.points.columns.items()
         }
     return by_column
 
@@ -196,7 +198,7 @@ def _columns(choice: LawChoice, law: MixtureLaw, core: Array) -> dict[str, Array
 def _row(choice: LawChoice, coordinates: list[Array]) -> Array:
     """Parameters of the mixture, from the coordinates of each law, (batch, free): (batch, p)."""
     shares = np.broadcast_to(choice.shares, (len(coordinates[0]), len(choice.shares)))
-    params = [one.misfit.space.expand(u) for one, u in zip(choice.fitted, coordinates, strict=True)]
+    params = [fit.misfit.space.expand(u) for fit, u in zip(choice.fitted, coordinates, strict=True)]
     return np.concatenate([shares, *params], axis=1)
 
 
@@ -205,23 +207,26 @@ def _own_draws(choice: LawChoice, resamples: int, seed: int) -> list[Array]:
     ends = np.round(np.cumsum(choice.shares) * resamples).astype(int)
     counts = np.diff(ends, prepend=0)
     return [
-        refit(one, draw(one.sample, "weights", count, seed, one.misfit.prior))[0]
+        refit(fit, draw(fit.sample, "weights", count, seed, fit.misfit.prior))[0]
         if count
-        else np.empty((0, len(one.misfit.space.free)))
-        for one, count in zip(choice.fitted, counts.tolist(), strict=True)
+        else np.empty((0, len(fit.misfit.space.free)))
+        for fit, count in zip(choice.fitted, counts.tolist(), strict=True)
     ]
 
 
 def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
-    """One law a draw, by its own resamples; the others' parameters are resamples of theirs."""
-    count = sum(len(one) for one in drawn)
+    """Draws of the mixture: each gives one law a share of 1, with a resample of its parameters.
+
+    The parameters of laws without a share are resamples as well.
+    """
+    count = sum(len(fit) for fit in drawn)
     if not count:
         return np.empty((0, _row(choice, [o.best.coordinates for o in choice.fitted]).shape[1]))
     filled = [
         np.resize(
-            law_draws if len(law_draws) else one.best.coordinates, (count, law_draws.shape[1])
+            law_draws if len(law_draws) else fit.best.coordinates, (count, law_draws.shape[1])
         )
-        for one, law_draws in zip(choice.fitted, drawn, strict=True)
+        for fit, law_draws in zip(choice.fitted, drawn, strict=True)
     ]
     shares, at = np.zeros((count, len(drawn))), 0
     for k, law_draws in enumerate(drawn):
@@ -230,7 +235,7 @@ def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
         at += len(law_draws)
     rows = _row(choice, filled)
     rows[:, : len(drawn)] = shares
-    # Their order must tell nothing: deviations beyond the range are dealt out by it.
+    # In random order: deviations beyond the range are assigned by the order of draws.
     return np.random.default_rng([seed, 2]).permutation(rows)
 
 
@@ -243,17 +248,17 @@ def _origins(
     if not planned:
         return NO_ORIGINS
     coordinates = []
-    for one, window in zip(choice.fitted, choice.rows, strict=True):
+    for fit, window in zip(choice.fitted, choice.rows, strict=True):
         is_in = np.ones((len(planned), len(core)), bool)
         is_in[:, core] = [refit.keep for refit in planned]
         downwards = np.array([refit.sign < 0 for refit in planned])
         is_in[np.ix_(downwards, ~core)] = False
         is_in = is_in[:, window]
-        enough = is_in.sum(axis=1) > len(one.misfit.space.free)
-        places = np.repeat(one.best.coordinates, len(planned), axis=0)
+        enough = is_in.sum(axis=1) > len(fit.misfit.space.free)
+        places = np.repeat(fit.best.coordinates, len(planned), axis=0)
         if enough.any():
             draws = Draws(counts=is_in[enough].astype(np.float32), group=np.arange(is_in.shape[1]))
-            places[enough] = refit(one, draws)[0]
+            places[enough] = refit(fit, draws)[0]
         coordinates.append(places)
     params = _row(choice, coordinates)
     misfit = choice.whole[0].misfit
@@ -265,60 +270,36 @@ def _origins(
 
 def _left_out(choice: LawChoice) -> LeftOutRuns:
     """The mixture without one curve each, with the same shares; none of surfaces."""
-    parts = [leave_out_runs(one) for one in choice.fitted]
+    parts = [leave_out_runs(fit) for fit in choice.fitted]
     if any(part.runs != parts[0].runs for part in parts) or not len(parts[0]):
         return NONE_LEFT_OUT
     shares = np.broadcast_to(choice.shares, (len(parts[0]), len(parts)))
     missed = np.stack([part.missed for part in parts], axis=1)
     params = np.concatenate([shares, *(part.params for part in parts)], axis=1)
-    said = np.where(shares > 0, shares * missed, 0)  # a law without a share may predict anything
-    return LeftOutRuns(parts[0].runs, np.sum(said, axis=1), params)
+    missed_by_mixture = np.where(
+        shares > 0, shares * missed, 0
+    )  # a law without a share may predict anything
+    return LeftOutRuns(parts[0].runs, np.sum(missed_by_mixture, axis=1), params)
 
 
-def _diagnosis(one: BestFit, draws: Array) -> Diagnosis:
-    """That of the law with the largest share, its parameters named as the mixture names them."""
-    diagnosis = diagnose(one.misfit, one.found, one.best, draws, one.freedom.least)
-    law = one.misfit.space.law.name
+def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
+    """The diagnosis of the law with the largest share, by the mixture's names of parameters."""
+    diagnosis = diagnose(
+        heaviest.misfit, heaviest.found, heaviest.best, draws, heaviest.freedom.least
+    )
+    law = heaviest.misfit.space.law.name
     return replace(
         diagnosis,
         at_bound=tuple(f"{name}[{law}]" for name in diagnosis.at_bound),
-        unidentified={f"{name}[{law}]": why for name, why in diagnosis.unidentified.items()},
+        unidentified={f"{name}[{law}]": reason for name, reason in diagnosis.unidentified.items()},
     )
 
 
 def _of_choice(choice: LawChoice) -> list[str]:
-    """What the shares do not rest on."""
+    """A warning if nothing was held out to weigh the laws."""
     if choice.origins:
         return []
     return [
         "too few budgets to leave some out: nothing says which law predicts best, all have one"
         " share"
     ]
-
-
-def _report(result: Mixture) -> list[str]:
-    """A mixture as text."""
-    size = float(np.sqrt(np.mean(result.residuals**2)))
-    ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
-    lines = [
-        f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
-        f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}{'bias':>9}",
-        *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
-        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
-        f" origins"
-        + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
-        "[[Fit]]",
-        f"    points     {result.points}",
-        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
-        f"    residuals  {result.scale.say(size)} (root mean square)",
-    ]
-    if result.warnings:
-        lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]
-    return lines
-
-
-def _law_row(name: str, row: pd.Series) -> str:
-    text = f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
-    if np.isnan(row["score"]):  # nothing was held out
-        return text
-    return f"{text}{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"

@@ -1,4 +1,4 @@
-"""What a residual costs: robust, quadratic or one-sided."""
+"""The cost of a residual: robust, quadratic or one-sided."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Objective:
 
     @classmethod
     def of(cls, name: str | None, delta: float, asymmetry: float, errors: Errors) -> Objective:
-        """The objective of that name for a law with such errors; None is Huber's."""
+        """The objective of a name, for a law with relative or absolute errors; None is Huber's."""
         if name is None:
             name = next(n for n, its_errors in _OF_ITS_NAME.items() if its_errors == errors)
         return cls(name, delta, asymmetry, errors)
@@ -76,7 +76,7 @@ class Objective:
 
     @property
     def unit(self) -> float:
-        """Minimised values times this are the objective in its published scale."""
+        """The factor from minimised values to the objective in its published scale."""
         return 1.0 if self.name == "least_squares" else self.delta**2
 
     def cost(self, residual: Array) -> tuple[Array, Array]:
@@ -117,7 +117,7 @@ class Objective:
         return curvature
 
     def information(self, residual: Array, free: int) -> float:
-        """Minimised values times this behave like a negative log-likelihood.
+        """The factor from minimised values to a negative log-likelihood.
 
         Huber's cost at delta 1e-3 is nearly the absolute value and no likelihood; twice its rise,
         times E[psi'] / E[psi²], is chi-squared for one parameter held (the robust ratio test:

@@ -1,12 +1,11 @@
-"""Points that lie far from where the law has them: named, with what leaving them out changes.
+"""Outliers: points far from the law, and how the fit changes without them.
 
-A run that diverged with a finite loss (9.8 where the law says 3) hardly moves a robust fit, but it
-widens every interval that comes from resamples.
+A run that diverged with a finite loss (9.8 where the law predicts 3) hardly moves a robust fit, but
+it widens every interval that comes from resamples.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,17 +18,18 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.tables.condition import rows_that_meet
+from scalinglab.analysis.tables.exclusion import exclude_rule
+from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
+from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.points import Points
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.text.conditions import ConditionError
 
-SIGMAS = 6.0  # at least: 2 of 1e9 normal residuals lie beyond
 # Losses scatter with heavier tails than a normal's: Student's t of so many degrees of freedom. The
 # known outliers of published tables (Hoffmann et al.'s) lie at 13 to 45 robust sigmas.
 _TAIL = 4.0
 _CHANCE = 0.05  # points beyond, expected of a table in which nothing is wrong
-_LEAST = 0.02  # of a loss, or of an accuracy: nobody acts on less
-_FLOOR = 1e-3  # spread of residuals below which nobody measures
+_FLOOR = 1e-3  # the least spread of residuals that is taken for noise of a measurement
 _MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not they
 _SPARE = 4  # degrees of freedom below which the residuals tell nothing of each other
 _NAMED = 5
@@ -58,11 +58,12 @@ class Outlier:
     sigmas: float
 
 
-def outlying(residuals: Array, free: int, noise: float | None = None) -> Array:
+def outlying(residuals: Array, free: int) -> Array:
     """Distance of each residual from their median in robust standard deviations; 0 if it is small.
 
     The spread is that of the residuals which no parameter made small: a robust fit of k parameters
-    goes through k points.
+    goes through k points. Noise that is known from elsewhere does not widen it, as the residuals
+    have that noise, too: known from two runs one of which is wrong, it would hide that run.
 
     Parameters
     ----------
@@ -70,8 +71,6 @@ def outlying(residuals: Array, free: int, noise: float | None = None) -> Array:
         On the scale of the fit: of logarithms, or absolute.
     free : int
         Free parameters.
-    noise : float, optional
-        Known noise, which the spread is not below.
 
     Returns
     -------
@@ -82,9 +81,9 @@ def outlying(residuals: Array, free: int, noise: float | None = None) -> Array:
     if len(away) - free < _SPARE:
         return np.zeros(len(away))
     left = np.sort(np.abs(away))[free:]
-    spread = max(1.4826 * float(np.median(left)), noise or 0.0, _FLOOR)
+    spread = max(1.4826 * float(np.median(left)), _FLOOR)
     sigmas = np.abs(away) / spread
-    sigmas[(sigmas < _reach(len(away))) | (np.abs(away) < _LEAST)] = 0.0
+    sigmas[(sigmas < _reach(len(away))) | (np.abs(away) < LEAST)] = 0.0
     return sigmas if 0 < np.count_nonzero(sigmas) <= _MOST * len(away) else np.zeros(len(away))
 
 
@@ -100,25 +99,25 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
     """Points of a fit that lie far from its law, farthest first; none of a law of whole curves."""
     if result.law.curve:
         return []
-    sigmas = outlying(result.residuals * points.sharpness, len(result.free), result.noise)
+    sigmas = outlying(result.residuals * points.sharpness, len(result.free))
     target = result.scale.of(points.response) - result.residuals
     outliers = [
         Outlier(
             int(i),
-            _name(data, points.rows[i]),
+            row_name(data, points.rows[i]),
             float(result.scale.back(target[i])),
             float(points.response[i]),
             float(sigmas[i]),
         )
         for i in np.flatnonzero(sigmas)
     ]
-    return sorted(outliers, key=lambda one: -one.sigmas)
+    return sorted(outliers, key=lambda outlier: -outlier.sigmas)
 
 
 def outlier_warnings(
     result: Result, points: Points, data: pd.DataFrame, refit: Callable[[Array], Result]
 ) -> list[str]:
-    """Name the outliers, say what leaving them out changes, and how to do it.
+    """Sentences that name the outliers, the change without them, and how to exclude them.
 
     Parameters
     ----------
@@ -131,30 +130,23 @@ def outlier_warnings(
     if not outliers:
         return []
     named = "; ".join(
-        f"{one.name}: {one.measured:.4g} measured, {one.predicted:.4g} predicted,"
-        f" {one.sigmas:.0f} robust sigmas"
-        for one in outliers[:_NAMED]
+        f"{outlier.name}: {outlier.measured:.4g} measured, {outlier.predicted:.4g} predicted,"
+        f" {outlier.sigmas:.0f} robust sigmas"
+        for outlier in outliers[:_NAMED]
     )
     more = f" and {len(outliers) - _NAMED} more" if len(outliers) > _NAMED else ""
     are = "1 point lies" if len(outliers) == 1 else f"{len(outliers)} points lie"
-    out = np.zeros(len(data), bool)
-    out[points.rows[[one.place for one in outliers]]] = True
+    is_outlier = np.zeros(len(data), bool)
+    is_outlier[points.rows[[outlier.place for outlier in outliers]]] = True
     they = "it" if len(outliers) == 1 else "them"
     try:
-        change = _change(result, refit(~out))
+        change = _change(result, refit(~is_outlier))
     except UserError as error:
         change = f"there is no fit: {error}"
     return [
         f"{are} far from the law ({named}{more}). Without {they} {change}"
-        f"{_way(result, data, out, they)}"
+        f"{_way(result, data, is_outlier, they)}"
     ]
-
-
-def _name(data: pd.DataFrame, row: int) -> str:
-    for column in ("run_id", "run"):
-        if column in data and pd.notna(data[column].iloc[row]):
-            return f"run {data[column].iloc[row]}"
-    return f"row {data.index[row]}"
 
 
 def _change(before: Result, after: Result) -> str:
@@ -163,20 +155,20 @@ def _change(before: Result, after: Result) -> str:
 
 
 def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
-    """What most readers want of a law, in words, and as a function of parameters (n, p)."""
+    """The main quantity of a law, in words and as a function of parameters (n, p)."""
     tops = {name: high for name, (_, high) in result.ranges.items()}
     if set(result.law.columns) == {"N", "D"}:
         cost = 6 * tops["N"] * tops["D"]
         sizes = np.geomspace(tops["N"] * 1e-5, tops["N"] * 1e3, 801)
 
-        def best(params: Array, one: Result) -> Array:
-            loss = one.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
+        def best(params: Array, fitted: Result) -> Array:
+            loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
             return sizes[np.argmin(loss, axis=-1)]
 
         return f"the best N at C = {cost:.3g}", best
     if set(result.law.columns) - set(tops):
-        return "the root mean square of the residuals", lambda _, one: np.array(
-            [np.sqrt(np.mean(one.residuals**2))]
+        return "the root mean square of the residuals", lambda _, fitted: np.array(
+            [np.sqrt(np.mean(fitted.residuals**2))]
         )
     scales = [name for name in tops if name in ("N", "D", "C", "x")] or [*tops]
     columns = {
@@ -184,8 +176,8 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
         for name, high in tops.items()
     }
 
-    def far(params: Array, one: Result) -> Array:
-        return one.law.predict(params, columns)[:, 0]
+    def far(params: Array, fitted: Result) -> Array:
+        return fitted.law.predict(params, columns)[:, 0]
 
     where = ", ".join(f"{name} = {columns[name][0]:.3g}" for name in columns)
     return f"the {result.law.response} predicted at {where}", far
@@ -198,17 +190,17 @@ def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
     return f"{value} ({low:.3g} to {high:.3g})" if np.isfinite(low) else value
 
 
-def _way(result: Result, data: pd.DataFrame, out: Array, they: str) -> str:
-    """The ``exclude=`` that leaves out these rows and no other; empty if none can be told."""
-    for condition in _conditions(result, data[out]):
-        if len(condition) > _LONGEST:  # nobody reads it, or could type it
+def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:
+    """The ``exclude=`` that leaves out exactly these rows; empty if no condition does."""
+    for condition in _conditions(result, data[is_outlier]):
+        if len(condition) > _LONGEST:  # too long to read or to type
             continue
         try:
             met = rows_that_meet(data, condition)
         except ConditionError:
             continue
-        if (met == out).all():
-            rule = f"exclude=[{json.dumps(condition)}]"
+        if (met == is_outlier).all():
+            rule = exclude_rule(condition)
             return f"; {rule} leaves {they} out (in a shell: {shlex.quote(rule)})"
     return ""
 

@@ -1,7 +1,8 @@
-"""Curves of several peak learning rates, under laws that know one alone.
+"""Warnings about curves with several peak learning rates, for laws that ignore the peak.
 
-A law of how far the rate fell below a run's own peak gives curves of two peaks one value where they
-have two: it is warned of by name, and so is a schedule of a peak that no fitted curve had.
+Such a law reads only how far the learning rate fell below a run's own peak, so it predicts equal
+losses for curves of different peaks. A warning names it, also for a schedule whose peak no fitted
+curve had.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scalinglab.analysis.tables.law_columns import as_law_columns
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
 
-_APART = 1.1  # times: nearer peaks are one
+_APART = 1.1  # ratio of two peaks up to which they count as equal
 _NAMED = 3  # runs
 
 
@@ -32,16 +33,16 @@ def peaks_of(law: Law, points: Points, data: pd.DataFrame) -> dict[str, Any]:
     """
     if not law.curve or law.several_peaks or points.checkpoints is None:
         return {}
-    whole = as_law_columns(with_multiples(as_floats(data), points.renamed), points.renamed)
-    if "lr" not in whole:
+    curves = as_law_columns(with_multiples(as_floats(data), points.renamed), points.renamed)
+    if "lr" not in curves:
         return {}
-    whole = whole[whole["run"].isin(points.checkpoints["run"])]
-    lowest, highest = highest_rates(whole)
-    return {"lowest": lowest, "highest": highest, "rewarmed": runs_that_rewarm(whole)}
+    curves = curves[curves["run"].isin(points.checkpoints["run"])]
+    lowest, highest = highest_rates(curves)
+    return {"lowest": lowest, "highest": highest, "rewarmed": runs_that_rewarm(curves)}
 
 
 def peaks_in_words(law: Law, peaks: dict[str, Any]) -> str:
-    """That the fitted curves are not of one peak; empty if they are."""
+    """A warning that the fitted curves have several peaks; empty if they have one."""
     reasons = []
     if peaks and peaks["highest"] > _APART * peaks["lowest"]:
         reasons.append(f"peak learning rates from {peaks['lowest']:.3g} to {peaks['highest']:.3g}")
@@ -52,7 +53,7 @@ def peaks_in_words(law: Law, peaks: dict[str, Any]) -> str:
 
 
 def other_peak_in_words(law: Law, peaks: dict[str, Any], peak: float) -> str:
-    """That a schedule has a peak which no fitted curve had; empty if it has not."""
+    """A warning that no fitted curve had the peak of a schedule; empty if one had."""
     if not peaks or peaks["lowest"] / _APART <= peak <= peaks["highest"] * _APART:
         return ""
     low, high = peaks["lowest"], peaks["highest"]
@@ -63,7 +64,7 @@ def other_peak_in_words(law: Law, peaks: dict[str, Any], peak: float) -> str:
 
 
 def _only(law: Law) -> str:
-    able = ", ".join(other.name for other in LAWS.values() if other.several_peaks)
+    able = ", ".join(candidate.name for candidate in LAWS.values() if candidate.several_peaks)
     return (
         f"but {law.name} knows only by how much the rate fell below a run's own first peak:"
         f" predictions may be far off; fit {able}, or curves of one peak"

@@ -62,7 +62,7 @@ def profile_likelihood(
     parameter : str
         A free parameter of the law.
     level : float
-        Of the interval.
+        Level of the interval.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a fit found, with predictions from it."""
+"""The result of a fit, with predictions from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.fitting.fitted_law import FittedLaw, checked_level
 from scalinglab.analysis.fitting.store import write_fit
-from scalinglab.analysis.intervals.left_out import unseen_half_width
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
 from scalinglab.analysis.laws.error_scale import RELATIVE
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 _BLOCK = 1 << 21  # predictions of resamples that are held at once
-_LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far off they may be
+_LOSSES = ("loss", "best_loss")  # quantities whose intervals the record of forecasts calibrates
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +100,7 @@ class Result(FittedLaw, Shown):
         ----------
         data : DataFrame
             With the law's columns, under the names that the fitted table had, or else under the
-            law's own. For a curve law: whole schedules, one row a step.
+            law's own. For a curve law: whole schedules, one row per step.
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
@@ -144,7 +143,7 @@ class Result(FittedLaw, Shown):
             ends, impossible = self._predicted_interval(within, doubt[some], level)
             value = table[self.law.response].to_numpy()
             if self.law.curve and unseen:
-                ends = self._on_unseen(value[some], ends, level)
+                ends = self._on_unseen(within, value[some], ends, level)
             scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
             ends = np.clip(np.array(scaled), *self.law.span)
             if len(some) < len(table):
@@ -182,7 +181,8 @@ class Result(FittedLaw, Shown):
         ends = quantiles(self.scale.back(drawn + np.outer(deviations, np.nan_to_num(doubt))), level)
         ends[:, np.isnan(doubt)] = np.nan
         if self.law.curve:
-            ends = self._on_unseen(table[self.law.response].to_numpy(), ends, level)
+            value = table[self.law.response].to_numpy()
+            ends = self._on_unseen(columns, value, ends, level)
         scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
         lower, upper = np.clip(np.array(scaled), *self.law.span)
         return pd.DataFrame({"lower": lower, "upper": upper}, index=data.index)
@@ -241,10 +241,21 @@ class Result(FittedLaw, Shown):
         *far, share = between_rows(frame, some, np.array([*away, impossible]))
         return self.scale.back(middle + np.array(far)), share
 
-    def _on_unseen(self, value: Array, ends: Array, level: float) -> Array:
+    def unseen_half_width(self, columns: dict[str, Array], level: float) -> Array | float:
+        """How far losses of schedules unlike the fitted ones may be off, in logarithms."""
+
+        def slopes() -> Array:
+            value, jacobian = self.law.jacobian(np.array([list(self.params.values())]), columns)
+            with np.errstate(all="ignore"):
+                return jacobian[0] * self.scale.slope(value[0])
+
+        return self.left_out.half_width(level, slopes)
+
+    def _on_unseen(
+        self, columns: dict[str, Array], value: Array, ends: Array, level: float
+    ) -> Array:
         """Ends that allow for schedules unlike the fitted ones."""
-        value = RELATIVE.possible(value)
-        half = unseen_half_width(0.0, self.left_out.missed, level)
+        value, half = RELATIVE.possible(value), self.unseen_half_width(columns, level)
         return np.array(
             [np.minimum(ends[0], value * np.exp(-half)), np.maximum(ends[1], value * np.exp(half))]
         )
@@ -258,16 +269,16 @@ class Result(FittedLaw, Shown):
         best = np.array([list(self.params.values())])
         squared = self.origins.extrapolation_std(self.law, best, columns, self.scale) ** 2
         if beside:
-            here = self.scale.of(table[self.law.response].to_numpy())
-            others = [
-                self.scale.of(b.predict(data)[b.law.response].to_numpy()) - here for b in beside
+            own = self.scale.of(table[self.law.response].to_numpy())
+            departures = [
+                self.scale.of(b.predict(data)[b.law.response].to_numpy()) - own for b in beside
             ]
             share = 1 - 1 / np.maximum(table["beyond"].to_numpy(), 1)  # comes in gradually
-            squared += share * np.mean(np.square(others), axis=0)
+            squared += share * np.mean(np.square(departures), axis=0)
         return np.where(table["inside"], 0, np.sqrt(squared))
 
     def simulate(self, data: pd.DataFrame) -> Array:
-        """What new measurements could be: one row a resample, shape (resamples, rows of `data`).
+        """What new measurements could be: one row per resample, shape (resamples, rows of `data`).
 
         Each row is one resampled law plus the noise of the points; beyond the measured range it
         departs as far as rolling-origin refits do. The intervals of `predict` are its quantiles,

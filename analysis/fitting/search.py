@@ -1,4 +1,4 @@
-"""From many starts to the places they lead to."""
+"""The search for the best fit: from many starts to the minima that they reach."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ Array = np.ndarray
 SAME_BASIN = 1e-6  # relative difference of the objective
 _SCOUTED_ROWS = 48  # at least, and eight a parameter
 _SEARCHED_ROWS = 20_000
-_CLEARLY_WORSE = 1.01  # than the best: to minimise on all rows will not bring so much
+_CLEARLY_WORSE = 1.01  # times the best objective: refining on all rows will not gain so much
 _ALONE = 16
 
 
 @dataclass(frozen=True)
 class Search:
-    """Where a set of starts led.
+    """The minima that a set of starts reached.
 
     Attributes
     ----------
     solution : Solution
-        One row for each distinct place.
+        One row for each distinct minimum.
     place : array of int, shape (starts,)
-        Which row each start ended in.
+        The row in which each start ended.
     unscouted : Solution
-        Where some of the starts ended that went without scouts, each alone: scouts lead all to
-        where least squares on a few rows leads, so that they agree says little.
+        Minima of the full searches: starts that were minimised individually, without scouts. Their
+        agreement is informative; scouts lead all starts to the minimum of least squares on a few
+        rows.
     rows : int
-        On how many rows; the best of the places that they came to were then minimised on all.
+        Number of rows in the search; the best minima were then refined on all rows.
     scouts : array, shape (starts, free)
-        Where the scouts ended.
+        Coordinates in which the scouts ended.
     """
 
     solution: Solution
@@ -65,10 +66,10 @@ def search(misfit: Misfit, starts: Array, scouts: Array | None = None) -> Search
     """Minimise from every start, shape (starts, parameters).
 
     Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
-    whose scouts meet go on as one, on all rows with the real objective; up to 16 starts
-    go the whole way alone as well. Where there are very many rows, all this happens on 20,000 of
-    them, and the different places that it led to are then looked at on all. Scouts know no priors:
-    those of the same fit without priors may be given.
+    whose scouts meet continue as one, on all rows with the real objective; up to 16 starts are also
+    minimised individually. With very many rows all this happens on 20,000 of them, and the distinct
+    minima are then refined on all rows. Scouts use no priors, so those of the same fit without
+    priors may be passed.
     """
     limits, max_steps = misfit.space.limits, misfit.space.max_steps
     u = misfit.space.compress(starts)

@@ -1,4 +1,4 @@
-"""What the fitter may move: the free coordinates behind a law's parameters."""
+"""The free coordinates of a fit, and the law's parameters as functions of them."""
 
 from __future__ import annotations
 

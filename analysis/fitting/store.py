@@ -26,6 +26,7 @@ _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
 _DIAGNOSIS = {"alone": "full_searches"}  # key of a file -> field, where they differ
 _COUNTS = ("held_out_points", "held_out_origins")  # of a mixture
+_OF_LEVERAGE = ("leverage", "moved")  # of curves left out
 _OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
 
 
@@ -50,6 +51,7 @@ def to_dict(result: FittedLaw) -> dict:
             "runs": list(result.left_out.runs),
             "missed": result.left_out.missed.tolist(),
             "params": result.left_out.params.tolist(),
+            **_leverage(result.left_out),
         },
         "warnings": list(result.warnings),
         "residuals": result.residuals.tolist(),
@@ -108,7 +110,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
 
 
 def _read_measured(stored: dict) -> Measured:
-    """Of fits stored before ratios counted: the range of each column."""
+    """The measured range; for fits stored before ratios counted, that of each column."""
     if "measured" in stored:
         ends = {tuple(axis.split(" ")): tuple(ends) for axis, ends in stored["measured"].items()}
         return Measured(ends)
@@ -117,7 +119,7 @@ def _read_measured(stored: dict) -> Measured:
 
 
 def mixed_fields(result: Any) -> dict[str, Any]:
-    """What a mixture has beside a fit, as plain values; `order` is that of its parameters."""
+    """The fields of a mixture beyond those of a fit, as plain values; `order`: its parameters."""
     assert isinstance(result.law, MixtureLaw)
     return {
         "order": [law.name for law in result.law.laws],
@@ -151,13 +153,20 @@ def _read_origins(stored: dict, parameters: int) -> Origins:
 
 
 def _read_left_out(stored: dict | None, parameters: int) -> LeftOutRuns:
-    """None of fits that were stored before curves were left out."""
+    """The refits without one curve; none for fits that were stored before these were made."""
     stored = stored or {"runs": [], "missed": [], "params": []}
     return LeftOutRuns(
         runs=tuple(stored["runs"]),
         missed=np.array(stored["missed"], float),
         params=np.array(stored["params"], float).reshape(-1, parameters),
+        **{name: np.array(stored[name], float) for name in _OF_LEVERAGE if name in stored},
     )
+
+
+def _leverage(left_out: LeftOutRuns) -> dict[str, list]:
+    """Only where it is known."""
+    arrays = {name: getattr(left_out, name) for name in _OF_LEVERAGE}
+    return {name: array.tolist() for name, array in arrays.items() if array is not None}
 
 
 def write_fit(result: FittedLaw, path: str | Path) -> None:

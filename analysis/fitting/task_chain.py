@@ -56,7 +56,7 @@ class TaskChain:
         data : DataFrame
             With N and D.
         level : float, optional
-            Of the intervals.
+            Level of the intervals.
 
         Returns
         -------
@@ -88,11 +88,11 @@ class TaskChain:
         count = min(len(losses), len(self.accuracy.draws))
         central = pd.DataFrame({self._column: self.loss.predict(data)[self.loss.law.response]})
         # Both steps draw from one seed; what is wrong with one has nothing to do with the other.
-        other = np.random.default_rng(self.accuracy.settings["seed"]).permutation(count)
+        order = np.random.default_rng(self.accuracy.settings["seed"]).permutation(count)
         simulated = self.accuracy.simulate(central)[
-            other
+            order
         ]  # its doubt and noise, at the central loss
-        params = self.accuracy.draws.to_numpy()[other]
+        params = self.accuracy.draws.to_numpy()[order]
         columns = self.accuracy.columns_of(central)
         moved = TASK_ACCURACY.predict(params, {"task_loss": losses[:count]})
         return np.clip(simulated + moved - TASK_ACCURACY.predict(params, columns), 0, 1)
@@ -132,7 +132,7 @@ def task_chain(
     Parameters
     ----------
     models : DataFrame
-        One row a finished model: N, D, the task's loss and its accuracy.
+        One row per finished model: N, D, the task's loss and its accuracy.
     checkpoints : DataFrame, optional
         More pairs of loss and accuracy for the sigmoid, such as checkpoints along the runs (with a
         column ``cluster`` that names the run); default: `models`.

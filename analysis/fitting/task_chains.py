@@ -30,7 +30,7 @@ class TaskChains:
     refused: Mapping[str, str]
 
     def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
-        """Loss and accuracy of models on every task; one row a task and model.
+        """Loss and accuracy of models on every task; one row per task and model.
 
         Returns
         -------
@@ -64,8 +64,8 @@ def task_chains(
     Parameters
     ----------
     models : mapping of str to DataFrame
-        Task -> its table, as `analysis.task_chain` takes it: one row a finished model, with ``N``,
-        ``D``, ``task_loss`` and ``accuracy``.
+        Task -> its table, as `analysis.task_chain` takes it: one row per finished model, with
+        ``N``, ``D``, ``task_loss`` and ``accuracy``.
     checkpoints : mapping of str to DataFrame
         Task -> more pairs of loss and accuracy, as there.
     **options
@@ -84,6 +84,6 @@ def task_chains(
             refused[task] = str(error)
     if not chains:
         raise UserError(
-            "; ".join(f"{t}: {why}" for t, why in refused.items()) or "no task is named"
+            "; ".join(f"{t}: {reason}" for t, reason in refused.items()) or "no task is named"
         )
     return TaskChains(chains, refused)

@@ -10,15 +10,14 @@ from scalinglab.analysis.intervals.left_out import doubt_in_words, few_curves_in
 
 _FLOOR = ". Extrapolations depend on it: add runs closer to the loss floor, or fix it"
 _SURPRISING = 3.5  # standard errors
-_FEW_DEGREES = (
-    2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.reason_to_withhold`
-)
+# Degrees of freedom; still fewer: `scalinglab.analysis.intervals.freedom.reason_to_withhold`.
+_FEW_DEGREES = 2.0
 _ROUNDING = 1e-9
-_NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
+_NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: a smaller error is no reason for a warning
 
 
 def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
-    """What a reader of the fit must know before they use its numbers."""
+    """Warnings to read before the numbers of a fit are used."""
     checks = (
         _unidentified,
         _lonely_best,
@@ -53,7 +52,7 @@ def _of_curves(result: FittedLaw) -> list[str]:
 
 
 def _at_bound(result: FittedLaw, name: str) -> str:
-    """What it means that a parameter ended on its bound; empty if it did not."""
+    """Why a parameter ended on its bound; empty if it did not."""
     if name not in result.diagnosis.at_bound:
         return ""
     parameter, value = result.law.parameters[result.law.names.index(name)], result.params[name]

@@ -1,1 +1,1 @@
-"""What runs that have not ended will come to, and how right that was."""
+"""Forecasts of unfinished runs, and the record of their errors."""

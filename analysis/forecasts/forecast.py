@@ -1,13 +1,12 @@
-"""What a run's final loss will be, from its part of a curve, its schedule and the curves of others.
+"""Forecast of a run's final loss, from its curve so far, its schedule and the curves of other runs.
 
-A law of curves, fitted to runs that have ended, gives the loss at the end of the schedule: what
-the learning rate is still going to do is known in advance. Two things it cannot know are learnt by
-forecasting each of those runs in the same way, from the others and from its own curve up to the
-same share of its steps:
+A law of curves, fitted to finished runs, gives the loss at the end of the schedule, as the learning
+rate is known in advance. Two more quantities come from hindcasts: each finished run is forecast in
+the same way, from the others and from its own curve up to the same share of its steps.
 
-- how much of a run's distance from the law it keeps until its end. A seed that is lucky stays so,
-  noise does not. The forecast is moved by that share of the distance.
-- by how much such forecasts miss. The law's own prediction interval knows nothing of schedules
+- The share of its distance from the law that a run keeps until its end. A lucky seed keeps its
+  advantage, noise does not. The forecast is moved by that share of the distance.
+- The errors of such forecasts. The law's own prediction interval does not allow for schedules
   unlike the fitted ones: the interval follows the rule of `scalinglab.analysis.intervals.left_out`.
 """
 
@@ -55,7 +54,7 @@ _STARTS = 16
 
 @dataclass(frozen=True, repr=False)
 class Forecast(Shown):
-    """The final loss of a run that has not ended.
+    """The forecast of an unfinished run's final loss.
 
     Attributes
     ----------
@@ -63,20 +62,20 @@ class Forecast(Shown):
         Forecast, and the interval in which the measured loss falls with probability `level`.
     level : float
     share : float
-        How much of the run's steps its curve covers: 0 for a run that has not begun.
+        The share of the run's steps that its curve covers: 0 for a run that has not begun.
     law : Result
-        Fitted to the curves of others.
+        The fit to the curves of other runs.
     kept : float
         The share of its distance from the law that a run keeps.
     hindcast : DataFrame
-        One row a run that was forecast likewise: ``run, forecast, measured, error`` (of the
+        One row per run that was forecast likewise: ``run, forecast, measured, error`` (of the
         logarithm).
     calibration_factor : float
-        What the interval was widened by, from the record of earlier forecasts.
+        The factor by which the record of earlier forecasts widened the interval.
     beyond : float
         How many times beyond the fitted curves the end of the run lies; 1 inside.
     note : str
-        What the interval could not rest on.
+        Sources of error that the interval cannot include.
     """
 
     loss: float
@@ -115,7 +114,7 @@ class Forecast(Shown):
         return self.beyond <= 1 + 1e-9
 
     def calibrated(self, factor: float) -> Forecast:
-        """The forecast with an interval `factor` times as wide: see `scalinglab.analysis.forecasts.track`."""
+        """The forecast with an interval `factor` times as wide (``analysis.forecasts.track``)."""
         ends = np.array([self.lower]), np.array([self.upper])
         lower, upper = scaled_interval(*ends, factor, RELATIVE)
         return replace(
@@ -129,7 +128,8 @@ class Forecast(Shown):
         """The forecast in two sentences."""
         missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
         checked = (
-            f"the same forecast of {len(self.hindcast)} finished runs had a mean error of {missed:.2%}"
+            f"the same forecast of {len(self.hindcast)} finished runs had a mean error of "
+            f"{missed:.2%}"
             if len(self.hindcast)
             else "too few finished runs to test the forecast"
         )
@@ -173,7 +173,7 @@ def forecast_run(
         fitted to the runs of the target's size, where there are at least two, else
         ``joint_annealing`` fitted to all sizes, of at least three.
     level : float
-        Of the interval.
+        Level of the interval.
     resamples, seed : int
         Of the fit.
     delta : float or str, optional
@@ -199,7 +199,7 @@ def forecast_run(
 
 @dataclass(frozen=True)
 class Basis:
-    """What forecasts of runs of one size share.
+    """The common basis of the forecasts of runs of one size.
 
     Attributes
     ----------
@@ -253,7 +253,7 @@ class Basis:
         )
 
     def _of_curves(self, target: pd.DataFrame) -> Iterator[str]:
-        """What the fitted curves cannot tell of this schedule."""
+        """Sentences on properties of this schedule that no fitted curve has."""
         law, peaks = self.law.law, self.law.settings["peaks"]
         yield peaks_in_words(law, peaks)
         yield other_peak_in_words(law, peaks, float(target["lr"].max()))
@@ -269,15 +269,15 @@ class Basis:
             raise UserError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
         if "lower" not in end:
             return ""
-        why = self.law.settings["withheld"] or missing_draws_in_words(
+        reason = self.law.settings["withheld"] or missing_draws_in_words(
             end["impossible"], self.level, IMPOSSIBLE
         )
         if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
             raise UserError(
                 f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
-                f" knows: {why or 'a refit without the outermost points fails there'}"
+                f" knows: {reason or 'a refit without the outermost points fails there'}"
             )
-        return why
+        return reason
 
 
 def fit_basis(
@@ -346,8 +346,8 @@ def _law_and_curves(
             same = curves
     else:
         sizes = curves["N"].nunique() if has_size else 1
-        alone = same["run"].nunique() >= 2 or sizes < 3
-        chosen, same = (find(CURVE_LAW), same) if alone else (find(SIZED_CURVE_LAW), curves)
+        of_one_size = same["run"].nunique() >= 2 or sizes < 3
+        chosen, same = (find(CURVE_LAW), same) if of_one_size else (find(SIZED_CURVE_LAW), curves)
     if same["run"].nunique() < 2:
         raise UserError(
             f"{same['run'].nunique()} ended runs have the size of run {target['run'].iloc[0]!r}: a"

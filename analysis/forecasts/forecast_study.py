@@ -1,7 +1,9 @@
-"""Forecasts of all runs of a study that have not ended, and which of them can no longer matter."""
+"""Forecasts of all unfinished runs of a study, and which of them can no longer matter."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import study_plan
-from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.analysis.tables.validation_sets import SET, as_loss
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -49,15 +51,16 @@ def forecast_study(
     study: str,
     *,
     law: str | None = None,
+    column: str | None = None,
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
     calibration_factor: float = 1.0,
 ) -> pd.DataFrame:
-    """Forecast every run of a study that has not ended.
+    """Forecast every unfinished run of a study.
 
-    From the law of curves and the run's own curve where the curves of the study allow it, else from
-    the study's law of the final loss at its N and D.
+    The forecast comes from the law of curves and the run's own curve if the curves of the study
+    allow it, otherwise from the study's law of the final loss at its N and D.
 
     Parameters
     ----------
@@ -65,38 +68,112 @@ def forecast_study(
         Where the study lies.
     law : str, optional
         A law of curves; default as in `analysis.forecast_run`.
+    column : str, optional
+        A measured column that is taken as the loss, at the steps where it was measured.
     level, resamples, seed, calibration_factor
-        As there.
+        As in `analysis.forecast_run`.
 
     Returns
     -------
     DataFrame
-        One row a run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
+        One row per run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
         curve that is known), ``loss, lower, upper, beyond`` (1 inside what was measured), ``law``,
         and ``note``, why there is no forecast or no interval where there is none.
 
     Raises
     ------
     UserError
-        If there is no such study, or the law is no law of curves.
+        If there is no such study or column, or the law is no law of curves.
     """
     plan = study_plan(outputs, study)
-    waiting = unfinished_runs(outputs, study)
+    if column is not None:
+        load(outputs, study=study, loss=column)  # refuses one that no run has
+    waiting = unfinished_runs(outputs, study, column)
+    options = {"law": law, "level": level, "resamples": resamples, "seed": seed}
+    options["delta"] = plan.study.answer.delta
+
+    @functools.cache
+    def surface() -> Result | str:
+        budget = (6 * waiting["N"] * waiting["D"]).max()
+        return _surface(outputs, study, plan.study.answer.law, column, budget, options)
+
+    lacking = "no run has ended" if column is None else f"no curve of {column} has ended"
+    ended = _ended_curves(outputs, study, column)
+    table = _forecasts(ended, waiting, options, surface, lacking)
+    table["lower"], table["upper"] = scaled_interval(
+        table["lower"].to_numpy(float), table["upper"].to_numpy(float), calibration_factor, RELATIVE
+    )
+    return table
+
+
+def forecast_curves(
+    curves: pd.DataFrame,
+    *,
+    law: str | None = None,
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 0,
+    delta: float | str | None = None,
+) -> pd.DataFrame:
+    """Forecast every run of a table of curves whose last step has no loss yet.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        ``run, step, lr`` at every step that is trained or planned, ``loss`` where it was measured,
+        and ``N`` where sizes differ.
+    law, level, resamples, seed, delta
+        As in `analysis.forecast_run`.
+
+    Returns
+    -------
+    DataFrame
+        As of `forecast_study`.
+
+    Raises
+    ------
+    UserError
+        If every run has its last loss, or the law is no law of curves.
+    """
+    curves = curves.sort_values(["run", "step"], kind="stable")
+    ended = curves.groupby("run", sort=False)["loss"].transform(lambda loss: loss.notna().iloc[-1])
+    if ended.all():
+        raise UserError(
+            "every run has its final loss: a run is forecast whose rows go on, with a learning"
+            " rate and an empty loss, to its last planned step"
+        )
+    options = {"law": law, "level": level, "resamples": resamples, "seed": seed, "delta": delta}
+    return _forecasts(curves[ended], curves[~ended], options, lambda: "")
+
+
+def _ended_curves(outputs: str | Path, study: str, column: str | None) -> pd.DataFrame:
     curves = load_curves(outputs, study=study)
-    if len(curves):
-        curves = curves[curves["status"] == State.DONE]
-        set_column = [SET] if SET in curves else []
-        curves = curves[["run", "step", "lr", "loss", "N", *set_column]]
-    how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
-    how["delta"] = plan.study.answer.delta
-    bases: dict[float, Basis | str] = {}
-    surface: list[Result | str] = []
+    if curves.empty:
+        return curves
+    if column is not None and (column not in curves or curves[column].isna().all()):
+        return curves.iloc[:0]  # measured at the ends alone: the law of these is asked
+    curves = as_loss(curves[curves["status"] == State.DONE], column)
+    return curves[["run", "step", "lr", "loss", "N", *([SET] if SET in curves else [])]]
+
+
+def _forecasts(
+    curves: pd.DataFrame,
+    waiting: pd.DataFrame,
+    options: dict[str, Any],
+    surface: Callable[[], Result | str],
+    lacking: str = "no run has ended",
+) -> pd.DataFrame:
+    """A row a run: from curves that ended where they allow it, else from a law of final losses.
+
+    `lacking` says that there are no curves.
+    """
+    bases: dict[float | None, Basis | str] = {}
     rows = []
     for _, target in waiting.groupby("run", sort=False):
         target = target.reset_index(drop=True)
-        size = float(target["N"].iloc[0])
+        size = float(target["N"].iloc[0]) if "N" in target else None
         if size not in bases:
-            bases[size] = _basis(curves, target, how)
+            bases[size] = lacking if curves.empty else _basis(curves, target, options)
         row = _about(target)
         try:
             basis = bases[size]
@@ -104,25 +181,17 @@ def forecast_study(
                 raise UserError(basis)
             row |= _from_curves(basis, target)
         except UserError as error:
-            if not surface:
-                asked = 6 * waiting["N"] * waiting["D"]
-                surface.append(_surface(outputs, study, plan.study.answer.law, asked.max(), how))
-            row |= _from_surface(surface[0], target, level, str(error))
-        row["lower"], row["upper"] = scaled_interval(
-            row["lower"], row["upper"], calibration_factor, RELATIVE
-        )
+            row |= _from_surface(surface(), target, options["level"], str(error))
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> Basis | str:
-    """What the forecasts of a size rest on, or why there is nothing."""
-    if curves.empty:
-        return "no run has ended"
+def _basis(curves: pd.DataFrame, target: pd.DataFrame, options: dict[str, Any]) -> Basis | str:
+    """The basis of the forecasts of a size, or why there is none."""
     try:
-        return fit_basis(curves, target, **how)
+        return fit_basis(curves, target, **options)
     except UserError as error:
-        if how["law"] is not None:
+        if options["law"] is not None:
             raise
         return str(error)
 
@@ -134,7 +203,8 @@ def _about(target: pd.DataFrame) -> dict[str, Any]:
     step = int(known_steps.max()) if len(known_steps) else 0
     return {
         "run_id": first["run"],
-        **{name: first[name] for name in ("role", "state", "N", "D", "schedule", "seed")},
+        **{name: first.get(name, "") for name in ("role", "state", "schedule", "seed")},
+        **{name: first.get(name, np.nan) for name in ("N", "D")},
         "step": step,
         "steps": steps,
         "share": step / steps,
@@ -149,28 +219,35 @@ def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
 
 
 def _surface(
-    outputs: str | Path, study: str, law: str, asked: float, how: dict[str, Any]
+    outputs: str | Path,
+    study: str,
+    law: str,
+    column: str | None,
+    budget: float,
+    options: dict[str, Any],
 ) -> Result | str:
     try:
-        runs = load(outputs, study=study, role="fit", flops=FLOPS)
-        given = {name: how[name] for name in ("resamples", "seed", "delta")}
-        return fit(law, runs, beyond=times_beyond(runs, [asked]), **given)
+        runs = load(outputs, study=study, role="fit", flops=FLOPS, loss=column)
+        fit_options = {name: options[name] for name in ("resamples", "seed", "delta")}
+        return fit(
+            law, runs, beyond=times_beyond(runs, [budget]), exclude=["unmeasured"], **fit_options
+        )
     except UserError as error:
         return str(error)
 
 
 def _from_surface(
-    law: Result | str, target: pd.DataFrame, level: float, why: str
+    law: Result | str, target: pd.DataFrame, level: float, reason: str
 ) -> dict[str, Any]:
-    """The law of the final loss at the run's N and D, or why that cannot be asked either."""
+    """The law of the final loss at the run's N and D, or why that gives no forecast either."""
     nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
     if isinstance(law, str):
-        return nothing | {"law": "", "note": f"{why}; {law}" if why != law else why}
+        return nothing | {"law": "", "note": f"{reason}; {law}" if reason != law else reason}
     end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
     try:
         prediction = law.predict(end, level).iloc[0]
     except UserError as error:
-        return nothing | {"law": "", "note": f"{why}; {error}"}
+        return nothing | {"law": "", "note": f"{reason}; {error}"}
     middle, half = (
         RELATIVE.of(prediction["loss"]),
         np.log(prediction["upper"] / prediction["lower"]) / 2,
@@ -191,11 +268,10 @@ def _from_surface(
 def cannot_matter(
     outputs: str | Path, forecasts: pd.DataFrame, runs: pd.DataFrame, margin: float = 0.0
 ) -> pd.DataFrame:
-    """Runs that a better one of their N and D makes needless: the rule of ``stop=true``.
+    """Runs that cannot become the best of their N and D: the rule of ``stop=true``.
 
-    A run cannot become the best of its N and D if the lower end of its interval lies above what
-    another configuration has reached there already. Seeds of the best configuration are kept: they
-    are there to tell the noise.
+    That is so if the lower end of a run's interval lies above the loss that another configuration
+    has reached there. Seeds of the best configuration are kept, as they measure the noise.
 
     Parameters
     ----------
@@ -205,17 +281,19 @@ def cannot_matter(
     runs : DataFrame
         From `analysis.load`, of the same study.
     margin : float
-        By which share of the loss it must lie above.
+        Share of the loss by which it must lie above.
 
     Returns
     -------
     DataFrame
         The rows of `forecasts` that meet the rule, with ``better`` (a run) and ``better_loss``.
     """
-    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
+    finished = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     rows = []
     for row in forecasts.to_dict("records"):
-        rivals = done[(done["N"] == row["N"]) & (done["D"] == row["D"])].sort_values("loss")
+        rivals = finished[(finished["N"] == row["N"]) & (finished["D"] == row["D"])].sort_values(
+            "loss"
+        )
         if rivals.empty or not row["lower"] > (1 + margin) * rivals["loss"].iloc[0]:
             continue
         best = rivals.iloc[0]
@@ -225,6 +303,6 @@ def cannot_matter(
 
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
-    """A run's science but for its seeds."""
+    """A run's science without its seeds."""
     science = RunFolder(Path(outputs) / "runs" / run_id).settings().science
     return without(science, ("seed", "data.seed"))

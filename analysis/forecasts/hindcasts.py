@@ -1,4 +1,4 @@
-"""Runs that have ended, forecast as if they had not, and what their forecasts tell."""
+"""Hindcasts: finished runs that are forecast from the first part of their curves."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array
 
-_LATE = 0.25  # of the measured steps, over which the distance from the law is taken
-_NONE_KEPT = 3  # runs that are taken to have kept nothing of their distance, beside the hindcasts
+_LATE = 0.25  # last share of the measured steps, over which the distance from the law is averaged
+_NONE_KEPT = 3  # prior: as many further runs that kept nothing of their distance
 
 
 def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
-    """How far a curve lies above the law lately, in logarithms; 0 if it has no loss yet.
+    """How far the last part of a curve lies above the law, in logarithms; 0 without a loss.
 
     NaN where the law has no possible loss at one of these steps.
     """
@@ -32,7 +32,7 @@ def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
 
 
 def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Curves that have ended, each predicted by the refit that did not see it."""
+    """Finished curves, each predicted by the refit without it."""
     name = curves["run"].astype(str)
     for run, params in zip(result.left_out.runs, result.left_out.params, strict=True):
         curve = curves[name == run].sort_values("step").reset_index(drop=True)
@@ -40,10 +40,10 @@ def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
-    """Each curve's end as the law had it, and how far the curve lay from the law at a share.
+    """The law's prediction of each curve's end, and the curve's distance from the law at a share.
 
-    Of `left_out`'s curves: ``run, log_forecast, measured, distance``, one row each; NaN where the
-    law has no possible loss.
+    One row per curve of `left_out`: ``run, log_forecast, measured, distance``; NaN where the law
+    has no possible loss.
     """
     rows = []
     for curve in curves:
@@ -66,6 +66,6 @@ def share_kept(past: pd.DataFrame) -> float:
 
 
 def misses(past: pd.DataFrame, kept_share: float) -> Array:
-    """By how much the hindcasts were too high, in logarithms."""
+    """Signed errors of the hindcasts, in logarithms."""
     forecast = past["log_forecast"] + kept_share * past["distance"]
     return (forecast - np.log(past["measured"].astype(float))).to_numpy(float)

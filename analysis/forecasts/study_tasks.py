@@ -1,4 +1,4 @@
-"""What larger runs of a study reach on tasks, from those that were trained and probed."""
+"""Predictions of the tasks of a study's larger runs, from runs that were trained and probed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VALIDATION = "probe.validation.loss"
 
 @dataclass(frozen=True)
 class StudyTasks:
-    """Chains of the tasks of a study, and where they are asked.
+    """The chains of laws of a study's tasks, and the runs that they predict.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class StudyTasks:
     columns: dict[str, str]
 
     def at_targets(self, level: float | None = None) -> pd.DataFrame:
-        """The prediction for each task and held-out run, beside what was measured there."""
+        """The prediction for each task and held-out run, beside the measurement."""
         table = self.chains.predict(self.targets, level)
         return table.merge(self.measured, how="left", on=["task", "run_id"])
 
@@ -59,10 +59,10 @@ def study_tasks(
     accuracy: str = "accuracy",
     **options: Any,
 ) -> StudyTasks:
-    """Fit the chain of each task to the runs of a study that are no test.
+    """Fit the chain of each task to the runs of a study that are not held out.
 
-    The sigmoid of the second step gets all steps that were probed (``steps=all``), the surface of
-    the first the ends of runs.
+    The surface of the first step is fitted to the ends of runs, the sigmoid of the second to all
+    steps that were probed (``steps=all``).
 
     Parameters
     ----------
@@ -115,16 +115,17 @@ def study_tasks(
 def pairs_of(
     curves: pd.DataFrame | None, task: str, models: pd.DataFrame, loss: str, accuracy: str
 ) -> pd.DataFrame:
-    """Loss and accuracy at every probed step of some runs; those at their ends where no other was.
+    """Loss and accuracy at every probed step of some runs; else at their ends.
 
-    Where training did not measure the validation loss, that of the probe ``validation`` counts.
+    If training did not measure the validation loss at a step, that of the probe ``validation``
+    counts.
     """
     ends = models[["run_id", "N", "cluster", "loss", "task_loss", "accuracy"]]
     if curves is None or curves.empty:
         return ends
-    own = curves[curves["run"].isin(models["run_id"])]
+    own_curves = curves[curves["run"].isin(models["run_id"])]
     try:
-        points = task_points(own, task, loss, accuracy)
+        points = task_points(own_curves, task, loss, accuracy)
     except UserError:  # asked of the ends alone
         return ends
     points = points.rename(columns={"run": "run_id"})
@@ -151,7 +152,7 @@ def held_out_runs(outputs: str | Path, study: str) -> pd.DataFrame:
 
 
 def predictions_of(tasks: StudyTasks, table: pd.DataFrame) -> pd.DataFrame:
-    """Of `StudyTasks.at_targets` the losses of runs that have not ended, as the record keeps them."""
+    """Forecasts of the losses of unfinished runs, from `StudyTasks.at_targets`, for the record."""
     if "task_loss_lower" not in table:
         return table.iloc[:0]
     ahead = table[~table["state"].isin([State.DONE, State.DIVERGED, State.STOPPED])]

@@ -1,16 +1,18 @@
-"""The track record: predictions kept before the runs that test them, and how they came out.
+"""The track record: predictions that were stored before the runs that test them, and outcomes.
 
     <outputs>/track/<run_id>/<hash>.json    one prediction: when it was made, of what, its interval
 
-A file is created once and holds the hash of its content, so that nobody improves a prediction when
-its run has ended. The ratio of each miss to the half-width of its interval is the nonconformity
+A file is created once and holds the hash of its content, so a prediction cannot be changed after
+its run has finished. The ratio of each error to the half-width of its interval is the nonconformity
 score of split conformal prediction with a scale (Papadopoulos et al. 2008; Lei et al. 2018,
 arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th smallest of n ratios
-contain a new measurement with at least that probability, if it is like those before. One prediction
-a run counts, the first. What forecasts missed widens all intervals of losses to come: forecasts by
-`Forecast.calibrated`, what a fit says of losses by `Result.calibrated`, each told in the words of
-`scalinglab.analysis.intervals.spread.calibration_in_words`. Sizes, budgets and parameters are no
-losses: none was tested.
+contain a new measurement with at least that probability, if it is exchangeable with the earlier
+ones. Only the first prediction of a run counts.
+
+The factor widens all later intervals of losses: forecasts by `Forecast.calibrated`, fits by
+`Result.calibrated`, each with the sentence of
+`scalinglab.analysis.intervals.spread.calibration_in_words`. It does not apply to sizes, budgets and
+parameters, which no run tests.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import Done, RunFolder
+from scalinglab.scaling.records.run_end import Done
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -82,9 +85,9 @@ def remember(
     level: float,
     calibration_factor: float = 1.0,
 ) -> int:
-    """Keep predictions of runs that have not ended; what is known already is not kept twice.
+    """Store predictions of unfinished runs, each once.
 
-    One without an interval says nothing that could be tested, and is not kept.
+    A prediction without an interval cannot be tested and is not stored.
 
     Parameters
     ----------
@@ -98,7 +101,7 @@ def remember(
     Returns
     -------
     int
-        How many were new.
+        Number of new predictions.
     """
     new = 0
     tested = forecasts[["loss", "lower", "upper"]].notna().all(axis=1)
@@ -127,12 +130,12 @@ def _plain(value: Any) -> Any:
 
 
 def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
-    """All predictions with what became of their runs.
+    """All predictions with the outcomes of their runs.
 
     Returns
     -------
     DataFrame
-        One row a prediction, in the order in which they were made: ``run_id, study, made, share``
+        One row per prediction, in the order in which they were made: ``run_id, study, made, share``
         (of the curve that was known), ``law, column`` (what is predicted; empty: the loss),
         ``loss, lower, upper, level``; of runs that have ended
         ``measured``, ``error`` (predicted over measured, minus one), ``ratio`` (the miss over the
@@ -150,24 +153,24 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
             f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
         )
     forecasts = list(_kept(outputs))
-    forecasts = [one for one in forecasts if study is None or one["study"] == study]
+    forecasts = [forecast for forecast in forecasts if study is None or forecast["study"] == study]
     rows: list[dict[str, Any]] = []
     counted: set[tuple[str, str]] = set()
-    for one in sorted(forecasts, key=lambda s: (s["made"], s["step"], s["run_id"])):
+    for forecast in sorted(forecasts, key=lambda s: (s["made"], s["step"], s["run_id"])):
         try:
-            row = _judged(outputs, one)
+            row = _judged(outputs, forecast)
         except DamagedFile as error:
             tell(error, "what was predicted of its run does not count")
             continue
-        what = one["run_id"], row[_COLUMN]
-        row["counts"] = row["counts"] and what not in counted
-        counted.add(what)
+        key = forecast["run_id"], row[_COLUMN]
+        row["counts"] = row["counts"] and key not in counted
+        counted.add(key)
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _kept(outputs: Path) -> Iterator[dict[str, Any]]:
-    """Every prediction that was kept; of those that cannot be read is told."""
+    """Every stored prediction; those that cannot be read are reported and left out."""
     for path in sorted(outputs.glob("track/*/*.json")):
         try:
             yield read_json(path, _PREDICTION)
@@ -200,17 +203,18 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     ):
         return row | {"outcome": "its interval is empty: does not count"}
     folder = RunFolder(outputs / "runs" / forecast["run_id"])
-    done = folder.done()
-    if done is None:
+    ending = folder.done()
+    if ending is None:
         stopped = folder.state() == State.STOPPED
         return row | {"outcome": "stopped: never tested" if stopped else "open"}
-    if done.status != State.DONE:
-        return row | {"outcome": f"{done.status}: never tested"}
-    if not _before_the_end(folder, done, forecast):
+    if ending.status != State.DONE:
+        return row | {"outcome": f"{ending.status}: never tested"}
+    if not _before_the_end(folder, ending, forecast):
         return row | {"outcome": "made after the run had ended: does not count"}
     measured: float | None = folder.record().final.validation_loss
     if column := row[_COLUMN]:
-        measured = columns_at(folder, folder.record().steps).get(str(column))
+        ended = folder.record()
+        measured = (ended.columns | columns_at(folder, ended.steps)).get(str(column))
         if measured is None:
             return row | {"outcome": "ended, and not measured by its probe yet"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
@@ -224,19 +228,19 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before_the_end(folder: RunFolder, done: Done, forecast: dict[str, Any]) -> bool:
-    end = folder.attempt(done.attempt).end
+def _before_the_end(folder: RunFolder, ending: Done, forecast: dict[str, Any]) -> bool:
+    end = folder.attempt(ending.attempt).end
     ended = end.ended if end is not None else folder.done_file.stat().st_mtime
     return datetime.fromisoformat(forecast["made"]).timestamp() <= ended + 1
 
 
 def needed(level: float) -> int:
-    """How many tested predictions a calibration takes: fewer cannot show so rare a miss."""
+    """Number of tested predictions that a calibration needs at a level."""
     return math.ceil(level / (1 - level) - 1e-9)
 
 
 def factor_of_record(record: pd.DataFrame, level: float) -> float | None:
-    """By what factor intervals are to be widened, at least 1; None with too few tested predictions.
+    """The factor, at least 1, by which intervals are widened; None with too few tested predictions.
 
     Parameters
     ----------
@@ -245,17 +249,17 @@ def factor_of_record(record: pd.DataFrame, level: float) -> float | None:
     level : float
         Of the intervals; predictions of another level do not count.
     """
-    losses = record[_COLUMN] == ""  # what is said of tasks tells nothing of losses
+    losses = record[_COLUMN] == ""  # predictions of tasks say nothing about losses
     ratios = np.sort(record.loc[record["counts"] & losses & (record["level"] == level), "ratio"])
     rank = math.ceil((len(ratios) + 1) * level - 1e-9)
     return max(1.0, float(ratios[rank - 1])) if 0 < rank <= len(ratios) else None
 
 
 def calibration_factor(outputs: str | Path, study: str | None, level: float) -> float:
-    """By what factor the record widens the intervals of a study; 1 with too few tested predictions.
+    """The factor by which the record widens a study's intervals; 1 with too few tested predictions.
 
-    The record of the study itself where it has enough tested predictions, else that of all studies
-    in the folder: one laboratory errs alike.
+    It comes from the study's own record if that has enough tested predictions, otherwise from that
+    of all studies in the folder.
 
     Raises
     ------
@@ -268,12 +272,12 @@ def calibration_factor(outputs: str | Path, study: str | None, level: float) -> 
 
 
 def calibrated(result: Result, outputs: str | Path, study: str) -> Result:
-    """A fit of a study whose intervals of losses are as wide as the record says."""
+    """A fit of a study with intervals of losses that are calibrated by the record."""
     return result.calibrated(calibration_factor(outputs, study, result.settings["level"]))
 
 
 def as_texts(record: pd.DataFrame) -> pd.DataFrame:
-    """The record as people read it: one row a kept prediction, numbers as text."""
+    """The record for display: one row per stored prediction, numbers as text."""
     return pd.DataFrame(
         {
             "made": [time[:16].replace("T", " ") for time in record["made"]],
@@ -296,11 +300,11 @@ def as_texts(record: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(record: pd.DataFrame, level: float) -> str:
-    """What the record says, in a sentence."""
+    """The record in one sentence."""
     counted = record[record["counts"] & (record["level"] == level) & (record[_COLUMN] == "")]
     if counted.empty:
-        others = int((record["counts"] & (record[_COLUMN] != "")).sum())
-        of_losses = f" of a loss ({others} of other columns were)" if others else ""
+        other_columns = int((record["counts"] & (record[_COLUMN] != "")).sum())
+        of_losses = f" of a loss ({other_columns} of other columns were)" if other_columns else ""
         return f"No prediction{of_losses} has been tested yet."
     contained = counted["contained"].astype(bool)
     text = (

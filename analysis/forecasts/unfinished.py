@@ -1,8 +1,8 @@
-"""Runs of a study that have not ended: their whole schedule, and what is known of their curve.
+"""Unfinished runs of a study: their whole schedule, and their curve so far.
 
-The losses that a run has are what its latest attempt last said of itself, and those of other runs
-up to the step where they part: up to there they are the same training (docs/design.md, Prefixes).
-A program of somebody else says it in its curve.csv, which grows while it runs.
+The losses of a run come from the report of its latest attempt, and from other runs that share its
+prefix, which are the same training up to there (docs/design.md, Prefixes). Another program writes
+them to its curve.csv, which grows while it runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.curves import read_curve
+from scalinglab.analysis.tables.curves import load_curves, read_curve
 from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import tell
@@ -22,8 +22,16 @@ from scalinglab.scaling.schedule.pieces import lr_array, shared_by_all
 from scalinglab.scaling.training.program_record import read_measured
 
 
-def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+def unfinished_runs(outputs: str | Path, study: str, column: str | None = None) -> pd.DataFrame:
     """One row for every step of every run of a plan that has not ended.
+
+    Parameters
+    ----------
+    outputs, study
+        Where the study lies.
+    column : str, optional
+        A measured column that is taken as the loss. What an unfinished run says of itself is its
+        own loss alone: of another column that is known which finished runs have at shared steps.
 
     Returns
     -------
@@ -42,7 +50,11 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     folders = {i: f for i, f in folders.items() if f.exists() and _is_readable(f)}
     roles = {run.run_id: ",".join(run.roles) for run in plan.runs}
     described = {i: f.spec() for i, f in folders.items()}
-    losses = {i: _losses(f) for i, f in folders.items()}
+    losses = (
+        {i: _losses(f) for i, f in folders.items()}
+        if column is None
+        else _measured(outputs, study, column)
+    )
     tables = []
     for run_id, folder in folders.items():
         if folder.done() is None:
@@ -63,7 +75,7 @@ def _is_readable(folder: RunFolder) -> bool:
 
 
 def _losses(folder: RunFolder) -> dict[int, float]:
-    """Step -> validation loss, as far as a run has come."""
+    """Step -> validation loss, up to the last step that a run has reported."""
     if folder.done() is not None:
         curve = read_curve(folder).dropna(subset=["loss"])
         return dict(zip(curve["step"], curve["loss"], strict=True))
@@ -74,18 +86,30 @@ def _losses(folder: RunFolder) -> dict[int, float]:
     return loss_by_step
 
 
+def _measured(outputs: Path, study: str, column: str) -> dict[str, dict[int, float]]:
+    """Run -> step -> the value of a column, of finished runs."""
+    curves = load_curves(outputs, study=study)
+    if column not in curves:
+        return {}
+    curves = curves.dropna(subset=[column])
+    return {
+        str(run): dict(zip(rows["step"], rows[column], strict=True))
+        for run, rows in curves.groupby("run")
+    }
+
+
 def _with_shared(
     run_id: str, described: dict[str, RunSpec], losses: dict[str, dict[int, float]]
 ) -> dict[int, float]:
-    """A run's losses, and those of others that were the same training."""
+    """A run's losses, with those of other runs at shared steps."""
     run = described[run_id]
     loss_by_step: dict[int, float] = {}
-    for other, curve in losses.items():
-        theirs = described[other]
-        if other != run_id and curve and theirs.family_id == run.family_id:
-            common = shared_by_all(run.all_pieces, theirs.all_pieces)
+    for other_id, curve in losses.items():
+        other_run = described.get(other_id)
+        if other_run and other_id != run_id and curve and other_run.family_id == run.family_id:
+            common = shared_by_all(run.all_pieces, other_run.all_pieces)
             loss_by_step |= {step: loss for step, loss in curve.items() if step <= common}
-    return loss_by_step | losses[run_id]
+    return loss_by_step | losses.get(run_id, {})
 
 
 def _schedule(run: RunSpec, loss_by_step: dict[int, float]) -> pd.DataFrame:

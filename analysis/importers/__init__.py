@@ -4,6 +4,6 @@
     analysis.fit("chinchilla", imported.runs)
 
 Each format (`scalinglab.analysis.importers.formats`) gives raw rows under their own names; `typed`
-puts them under ours, `assemble` makes runs and curves of them and says what it had to decide,
-`points` makes the table that a law is fitted to. Nothing that can hold a pickle is ever opened.
+renames them to ours, `assemble` makes runs and curves of them and notes its decisions, `points`
+makes the table that a law is fitted to. Files that can hold a pickle are never opened.
 """

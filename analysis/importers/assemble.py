@@ -1,4 +1,4 @@
-"""From raw rows to runs and curves, with an account of all that had to be decided."""
+"""From raw rows to runs and curves, with a note on each decision."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Imported(Shown):
     Attributes
     ----------
     runs : DataFrame
-        One row a run, as `analysis.load` gives: ``run_id, N, D, C, loss`` (nats per token), counts,
-        ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
+        One row per run, as from `analysis.load`: ``run_id, N, D, C, loss`` (nats per token),
+        counts, ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
         ``resolution`` where losses were rounded, and the columns of the file that hold one value a
         run.
     curves : DataFrame
-        One row a logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
-        curves; empty where there is one row a run.
+        One row per logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
+        curves; empty where there is one row per run.
     notes : tuple of str
-        What had to be decided, a sentence each.
+        One sentence for each decision.
     decided : tuple of str
-        Those notes that a fit should repeat: what was left out, joined or converted.
+        The notes that a fit should repeat: rows left out, joined or converted.
     """
 
     runs: pd.DataFrame
@@ -71,9 +71,9 @@ class Imported(Shown):
 
     def report(self) -> str:
         """What was read, in a few lines."""
-        runs, done = self.runs, (self.runs["status"] == State.DONE).sum()
+        runs, finished = self.runs, (self.runs["status"] == State.DONE).sum()
         lines = [
-            f"{len(runs)} run{'s' * (len(runs) != 1)}, {done} done"
+            f"{len(runs)} run{'s' * (len(runs) != 1)}, {finished} done"
             + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")
         ]
         for name in ("N", "D", "loss"):
@@ -159,17 +159,17 @@ def fittable(runs: pd.DataFrame) -> pd.Series:
     return runs["loss"].notna() & has_size
 
 
-def _unmeasured(done: pd.DataFrame) -> list[str]:
+def _unmeasured(finished: pd.DataFrame) -> list[str]:
     """A sentence for each column whose cells some runs lack, though others have it."""
     lacks = {
-        "loss at their end" if c == "loss" else c: int(done[c].isna().sum())
+        "loss at the end" if c == "loss" else c: int(finished[c].isna().sum())
         for c in ("loss", "N", "D")
-        if c in done
+        if c in finished
     }
     return [
-        f"{count} run{'s have' if count > 1 else ' has'} no {what} and cannot be fitted"
-        for what, count in lacks.items()
-        if count and (count < len(done) or "loss" in what)
+        f"{count} run{'s have' if count > 1 else ' has'} no {quantity} and cannot be fitted"
+        for quantity, count in lacks.items()
+        if count and (count < len(finished) or "loss" in quantity)
     ]
 
 
@@ -215,8 +215,8 @@ def _finished(
         runs = runs.assign(cluster=[root_of(r, parents) for r in runs["run"]])
     if {"N", "D"} <= set(runs) and "C" not in runs:
         is_active = runs["n_active"].notna() if "n_active" in runs else [False] * len(runs)
-        how = [BY_ACTIVE if by_active else BY_SIZE for by_active in is_active]
-        runs = runs.assign(C=6 * _passed(runs) * runs["D"], flops_convention=how)
+        conventions = [BY_ACTIVE if by_active else BY_SIZE for by_active in is_active]
+        runs = runs.assign(C=6 * _passed(runs) * runs["D"], flops_convention=conventions)
     if "N" in runs:
         runs = runs.assign(
             n_count=n_count

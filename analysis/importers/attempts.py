@@ -1,8 +1,8 @@
-"""One row a step: rows of attempts that were superseded go, the rest is joined and sorted.
+"""One row per step: rows of superseded attempts are removed, the others joined and sorted.
 
-A run that was resumed from a checkpoint has logged some steps twice, and the attempt that went on
-is the one whose weights came out. A log can also have one row for the training and another for the
-validation at a step: these are joined.
+A run that was resumed from a checkpoint has logged some steps twice; the attempt that continued is
+the one that counts. A log can also have one row for training and another for validation at a step:
+these are joined.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _superseded(ordered: pd.DataFrame) -> np.ndarray:
 
 
 def _join(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a step: of each column what was measured, of several the last."""
+    """One row per step: of each column what was measured, of several the last."""
     columns = [c for c in rows if c not in ("run", "step", "_attempt")]
     joined = rows.groupby(["run", "step"], sort=False)[columns].last().reset_index()
     order = pd.factorize(joined["run"])[0]

@@ -1,8 +1,8 @@
-"""The learning rate of every step from the first on, of branches with that of their parent.
+"""Complete histories of the learning rate: from the first step on, for branches with the parent's.
 
-Logs begin at their first logged step and are sparse; a cooldown that began at another run's
-checkpoint holds its own steps only. The laws of curves need the whole history. Between logged steps
-the learning rate is taken as a straight line.
+Logs are sparse and begin at their first logged step; a cooldown from another run's checkpoint holds
+only its own steps. Laws of curves need the whole history. Between logged steps the learning rate is
+interpolated linearly.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
     if "lr" not in curves or not curves["lr"].notna().any():
         return curves, []
     rows_of_run = {str(run): rows for run, rows in curves.groupby("run", sort=False)}
-    done: dict[str, pd.DataFrame] = {}
+    complete: dict[str, pd.DataFrame] = {}
     notes: dict[str, list[str]] = {}
     for run in rows_of_run:
         try:
-            _complete(run, rows_of_run, done, notes, ())
+            _complete(run, rows_of_run, complete, notes, ())
         except BadRun as error:
             left.why[run] = error
     left.unless_all(len(rows_of_run))
     sentences = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
-    return pd.concat(done.values(), ignore_index=True), sentences
+    return pd.concat(complete.values(), ignore_index=True), sentences
 
 
 def root_of(run: str, parents: dict[str, str]) -> str:
@@ -58,18 +58,18 @@ def root_of(run: str, parents: dict[str, str]) -> str:
 def _complete(
     run: str,
     rows_of_run: dict[str, pd.DataFrame],
-    done: dict[str, pd.DataFrame],
+    complete: dict[str, pd.DataFrame],
     notes: dict[str, list[str]],
     path: tuple[str, ...],
 ) -> pd.DataFrame:
-    if run in done:
-        return done[run]
+    if run in complete:
+        return complete[run]
     if run in path:
         raise BadRun(f"parent: {' -> '.join([*path, run])} go round in a circle")
     rows = rows_of_run[run]
     parent = _the(rows, "parent")
     if not rows["lr"].notna().any():
-        done[run] = rows
+        complete[run] = rows
         return rows
     if parent is None:
         before = _beginning(run, rows, notes)
@@ -79,29 +79,31 @@ def _complete(
     else:
         if str(parent) not in rows_of_run:
             raise BadRun(f"run {run!r}: its parent {parent!r} is not among the runs")
-        trunk = _complete(str(parent), rows_of_run, done, notes, (*path, run))
+        trunk = _complete(str(parent), rows_of_run, complete, notes, (*path, run))
         rows = _shifted(rows, run, notes)
         before = _inherited(run, rows, str(parent), trunk)
         text = "learning rates before a branch were taken from its parent"
         notes.setdefault(text, []).append(run)
-    whole = pd.concat([before, rows], ignore_index=True)
-    whole = _without_final_zero(run, whole, notes)
-    has_lr = whole["lr"].notna()
-    lr = np.interp(whole["step"], whole["step"][has_lr], whole["lr"][has_lr])
-    done[run] = whole.assign(lr=lr, run=run)
-    return done[run]
+    history = pd.concat([before, rows], ignore_index=True)
+    history = _without_final_zero(run, history, notes)
+    has_lr = history["lr"].notna()
+    lr = np.interp(history["step"], history["step"][has_lr], history["lr"][has_lr])
+    complete[run] = history.assign(lr=lr, run=run)
+    return complete[run]
 
 
-def _without_final_zero(run: str, whole: pd.DataFrame, notes: dict[str, list[str]]) -> pd.DataFrame:
-    """A zero that the scheduler wrote when training had ended is no cooldown."""
-    logged = whole[whole["lr"].notna()]
+def _without_final_zero(
+    run: str, history: pd.DataFrame, notes: dict[str, list[str]]
+) -> pd.DataFrame:
+    """A curve without the zero that a scheduler writes after training, which is no cooldown."""
+    logged = history[history["lr"].notna()]
     rates = logged["lr"].to_numpy(float)
     mended = without_final_zero(logged["step"].to_numpy(float), rates)
     if mended is rates:
-        return whole
+        return history
     text = "a learning rate of 0 at the last logged step was taken for the one before it"
     notes.setdefault(text, []).append(run)
-    return whole.assign(lr=whole["lr"].where(whole.index != logged.index[-1], mended[-1]))
+    return history.assign(lr=history["lr"].where(history.index != logged.index[-1], mended[-1]))
 
 
 def _the(rows: pd.DataFrame, column: str) -> Any:

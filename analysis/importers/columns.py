@@ -1,4 +1,4 @@
-"""Which column is what: as the user says, else by the names that trackers and papers use."""
+"""The column of each role: as the user says, else by the names that trackers and papers use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.formats.raw import Raw
-from scalinglab.analysis.importers.known import (
-    ROLES,
-    TEXT,
+from scalinglab.analysis.importers.role_names import (
     matching,
     measure_of,
     normal,
@@ -21,6 +19,7 @@ from scalinglab.analysis.importers.known import (
     sounds_validated,
     spellings,
 )
+from scalinglab.analysis.importers.roles import ROLES, TEXT
 from scalinglab.analysis.tables.factors import Formula, read_formula
 from scalinglab.scaling.errors import UserError
 
@@ -32,7 +31,7 @@ _HIDDEN = ("_runtime", "_wandb", "gradients/", "parameters/", "system/", "system
 
 @dataclass(frozen=True)
 class Column:
-    """Where one of our columns comes from.
+    """The source of one of our columns.
 
     Attributes
     ----------
@@ -56,12 +55,10 @@ class Column:
 def choose(
     raw: Raw, renamed: Mapping[str, str | float], roles: Collection[str] = tuple(ROLES)
 ) -> tuple[dict[str, Column], list[str]]:
-    """Where each of our columns comes from, for all that a table has, and what had to be decided.
+    """The sources of our columns in a table, and a sentence on each decision.
 
-    Only `roles` are looked for, and those in `renamed`.
-
-    Numbers in `renamed` are values that hold for every row; they are no columns. What is logged
-    comes before what was configured.
+    Only `roles` and the names in `renamed` are searched. Numbers in `renamed` are values for every
+    row, not columns. Logged values have priority over configured ones.
 
     Raises
     ------
@@ -70,7 +67,7 @@ def choose(
     """
     have, settings = [str(c) for c in raw.frame.columns], settings_of(raw)
     chosen, notes = _as_told(raw, renamed, have, settings), []
-    used = {c for column in chosen.values() for c in column.formula.columns}
+    used_columns = {c for column in chosen.values() for c in column.formula.columns}
     for name in ROLES:
         if (
             name in renamed
@@ -82,10 +79,10 @@ def choose(
         candidates = [
             c
             for c in matching(name, have)
-            if c not in used and (name in TEXT or _has_numbers(raw, c))
+            if c not in used_columns and (name in TEXT or _has_numbers(raw, c))
         ]
         if name == "loss":
-            candidates = _losses(candidates, have, raw.name, used)
+            candidates = _losses(candidates, have, raw.name, used_columns)
         elif name == "lr" and len(candidates) > 1:
             candidates, rate_notes = _one_rate(raw, candidates)
             notes += rate_notes
@@ -94,7 +91,7 @@ def choose(
         elif name not in ("step", "loss") and (setting := _setting(name, settings)) is not None:
             role = CONFIGURED_LR if name == "lr" else name
             chosen[role] = Column(role, setting, Formula(((setting, 1.0),)), fact=True)
-        used |= {c for column in chosen.values() for c in column.formula.columns}
+        used_columns |= {c for column in chosen.values() for c in column.formula.columns}
     if "train_loss" in roles:
         _train_loss(chosen, have, renamed)
     return chosen, notes
@@ -154,14 +151,16 @@ def _as_told(
     return chosen
 
 
-def _losses(candidates: list[str], have: list[str], where: str, used: set[str]) -> list[str]:
+def _losses(
+    candidates: list[str], have: list[str], where: str, used_columns: set[str]
+) -> list[str]:
     """The column that is the loss: one of validation before one called "loss"."""
     validated = [name for name in candidates if name.lower() != "loss"]
     if not validated:
         validated = [
             c
             for c in have
-            if c not in used
+            if c not in used_columns
             and sounds_validated(c)
             and measure_of(c) is None
             and "train" not in c.lower()
@@ -182,13 +181,13 @@ def _train_loss(
 ) -> None:
     """Beside a validation loss, a column called "loss" is that of training."""
     plain = next((c for c in have if c.lower() == "loss"), None)
-    used = {
+    used_columns = {
         c
         for name, column in chosen.items()
         for c in column.formula.columns
         if name == "loss" or name.startswith("loss_")
     }
-    if plain is not None and plain not in used and "train_loss" not in renamed:
+    if plain is not None and plain not in used_columns and "train_loss" not in renamed:
         chosen.setdefault("train_loss", Column("train_loss", plain, Formula(((plain, 1.0),))))
 
 
@@ -217,7 +216,7 @@ def no_loss(raws: Sequence[Raw]) -> str:
     """A sentence: no column is the loss, and which ones could be."""
     have = [str(c) for c in dict.fromkeys(c for raw in raws for c in raw.frame.columns)]
     where = raws[0].name if len(raws) == 1 else "the tables"
-    others = {
+    other_measures = {
         "perplexity": "columns.loss='log({})'",
         "bits": "columns.loss={} unit=bits or unit=bits_per_byte",
     }
@@ -226,12 +225,12 @@ def no_loss(raws: Sequence[Raw]) -> str:
         if measure is not None:
             return (
                 f"{where}: no column is the loss; of {name!r} it can be made:"
-                f" {others[measure].format(name)}"
+                f" {other_measures[measure].format(name)}"
             )
     near = [c for c in have if sounds_like_a_loss(c)]
     listed = near or [c for c in have if not c.startswith(_HIDDEN)]
-    what = "these may be" if near else "it has"
-    return f"{where}: no column is the loss; say columns.loss=NAME ({what} {few(listed)})"
+    phrase = "these may be" if near else "it has"
+    return f"{where}: no column is the loss; say columns.loss=NAME ({phrase} {few(listed)})"
 
 
 def few(names: Sequence[str]) -> str:

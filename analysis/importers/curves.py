@@ -1,4 +1,4 @@
-"""Tables with one row a step: curves, and of each run its end."""
+"""Tables with one row per step: curves, and the end of each run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CURVE = (
 def of_curves(
     read: Typed, about: pd.DataFrame | None, zero_based: bool | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves, and of each run its end.
+    """Curves, and the end of each run.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
         table = table.drop(columns=CONFIGURED_LR)
     last = runs["step"].max()
     planned = table["steps"].to_numpy(float) if "steps" in table else np.full(len(table), np.nan)
-    done = last.to_numpy() + np.array([zero_based.get(run, False) for run in last.index], int)
-    table["steps"] = done.astype(int)
+    steps_done = last.to_numpy() + np.array([zero_based.get(run, False) for run in last.index], int)
+    table["steps"] = steps_done.astype(int)
     if "C" in curves and "C" not in table:  # as spent so far
         table["C"] = runs["C"].last().to_numpy()
     if "tokens" in curves:
@@ -101,10 +101,10 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
     for name in losing:
         finite = curves[np.isfinite(curves[name])].groupby("run", sort=False)
         at = finite["step"].last().reindex(last.index)
-        whole = ((last - at) <= _LATE * last).to_numpy() & ~diverged
-        table[name] = finite[name].last().reindex(last.index).where(whole).to_numpy()
+        is_at_end = ((last - at) <= _LATE * last).to_numpy() & ~diverged
+        table[name] = finite[name].last().reindex(last.index).where(is_at_end).to_numpy()
     words = np.array(statuses(table, diverged), object)
-    early = (done < (1 - _LATE) * planned) & ~diverged
+    early = (steps_done < (1 - _LATE) * planned) & ~diverged
     table["status"] = np.where(early & (words == State.DONE), "unfinished", words)
     return table
 

@@ -13,13 +13,15 @@ from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, no_loss
 from scalinglab.analysis.importers.curves import of_curves
 from scalinglab.analysis.importers.formats.raw import Raw, named_apart
-from scalinglab.analysis.importers.known import ROLES, matching
 from scalinglab.analysis.importers.read import read_raws
+from scalinglab.analysis.importers.role_names import matching
+from scalinglab.analysis.importers.roles import ROLES
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.registry import read_as
+from scalinglab.analysis.tables.bounds import with_bounds
 from scalinglab.analysis.tables.factors import read_formula
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
@@ -50,7 +52,7 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a file for a law, by the same rules as `analysis.read_runs`.
 
-    Where there is one row a step, a law of curves gets the curves and another the ends of the
+    Where there is one row per step, a law of curves gets the curves and another the ends of the
     runs; a law that is asked for in steps or tokens gets the rows as they are.
 
     Parameters
@@ -80,9 +82,9 @@ def read_table(
     law, renamed = read_as(law), dict(columns or {})
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = named_apart(read_raws(sources))
-    ours = {k: v for k, v in renamed.items() if k in ROLES or k.startswith("loss_")}
+    canonical = {k: v for k, v in renamed.items() if k in ROLES or k.startswith("loss_")}
     if law.curve:
-        return _curves(law, raws, ours, unit)
+        return _curves(law, raws, canonical, unit)
     needed = [*law.inputs, law.response]
     steps = _asked_by_step(raws, [*renamed.values(), x, *needed])
     roles = {
@@ -91,13 +93,13 @@ def read_table(
         *(("tokens", "batch", "context") if "D" in needed else ()),
         *((x,) if x in ROLES else ()),
     }
-    read = typed(raws, ours, None, tuple(roles), as_rows=steps)
+    read = typed(raws, canonical, None, tuple(roles), as_rows=steps)
     if steps:
         table = pd.concat([part for _, part in read.parts], ignore_index=True)
     elif any("step" in part for _, part in read.parts):
         table, _ = of_curves(read, None, None)
     else:
-        table = of_runs(read.parts, None, ours)
+        table = of_runs(read.parts, None, canonical)
     table, sentences = in_nats(table, unit, read.sources)
     if law.response == "loss":
         if "loss" not in table:
@@ -135,14 +137,14 @@ def _curves(
 
 def _with_their_names(table: pd.DataFrame, read: Typed) -> pd.DataFrame:
     """The table with each of our columns under the file's own name too."""
-    theirs: dict[str, pd.Series] = {}
+    source_columns: dict[str, pd.Series] = {}
     for columns in read.chosen:
         for name, column in columns.items():
             if name in table and _own(column) and column.source not in table:
-                theirs[column.source] = table[name]
+                source_columns[column.source] = table[name]
             elif name in table and not column.formula.plain:
-                theirs |= _undone(table[name], column, set(names_of(table)))
-    return table.assign(**theirs)
+                source_columns |= _undone(table[name], column, set(names_of(table)))
+    return table.assign(**source_columns)
 
 
 def _own(column: Column) -> bool:
@@ -193,7 +195,8 @@ def _finished(
         has_word = (words == word).to_numpy()
         left[f"status {word!r}: not finished"] = int(has_word.sum())
         keep &= ~has_word
-    empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
+    unknown = pd.DataFrame({c: with_bounds(table, c)[c].isna() for c in columns})
+    empty = keep & unknown.any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
     if empty.any() and not empty[keep].all():
         left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
         keep &= ~empty

@@ -1,4 +1,4 @@
-"""`read_runs`: whatever other programs left behind, as runs and curves."""
+"""`read_runs`: files of other programs as runs and curves."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ def read_runs(
     Parameters
     ----------
     source : path or list of paths
-        A table (CSV, TSV, parquet, JSON lines; one row a run, or one row a step), a CSV exported
-        from a wandb chart, a folder of Lightning's CSVLogger, a folder of TensorBoard event files,
-        or a folder of tables, one a run. Several tables of the same runs are joined by run and
-        step.
+        A table (CSV, TSV, parquet, JSON lines; one row per run or per step), a CSV exported from a
+        wandb chart, a folder of Lightning's CSVLogger, a folder of TensorBoard event files, or a
+        folder with one table per run. Several tables of the same runs are joined by run and step.
     columns : mapping, optional
         Our name -> column of the table, or a number that holds for every row: ``{"N": "params",
         "loss": "val/loss", "batch": 512, "context": 2048}``. Names are those of
-        `scalinglab.analysis.importers.known.ROLES`; ``loss_NAME`` keeps a further validation set.
+        `scalinglab.analysis.importers.roles.ROLES`; ``loss_NAME`` keeps a further validation set.
     runs : path, optional
         A table of what is known of each run (sizes, seeds, parents), one row each.
     unit : {"nats", "bits", "bits_per_byte"}, optional
@@ -96,7 +95,8 @@ def _with_scores(imported: Imported, scores: Sequence[Raw]) -> Imported:
         )
     if both := [name for name in by_run if name in imported.runs]:
         raise UserError(
-            f"column {both[0]!r} is in the table of runs and in results of a harness; name one of them"
+            f"column {both[0]!r} is in the table of runs and in results of a harness; name one of "
+            "them"
         )
     runs = imported.runs.join(by_run.astype(float).reindex(ids).set_axis(imported.runs.index))
     notes = [f"scores of {len(by_run)} of {len(runs)} runs were joined by the names of models"]
@@ -115,7 +115,7 @@ def read_raws(sources: Sequence[str | Path], pattern: str | Sequence[str] = ()) 
     if not sources:
         raise UserError("no file is named")
     request = Request((pattern,) if isinstance(pattern, str) else tuple(pattern))
-    return [raw for one in sources for raw in _raws(Path(one), request)]
+    return [raw for source in sources for raw in _raws(Path(source), request)]
 
 
 def _raws(path: Path, request: Request) -> list[Raw]:

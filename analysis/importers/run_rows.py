@@ -1,4 +1,4 @@
-"""Tables with one row a run."""
+"""Tables with one row per run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of_runs(
     about: pd.DataFrame | None,
     renamed: Mapping[str, str | float],
 ) -> pd.DataFrame:
-    """One row a run as it is.
+    """One row per run as it is.
 
     Raises
     ------

@@ -15,11 +15,11 @@ from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
 from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
-from scalinglab.scaling.config import check_study_name
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import save_atomic, write_json
-from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.records.run_end import file_hash
 from scalinglab.scaling.records.state import State
+from scalinglab.scaling.records.study_name import check_study_name
 from scalinglab.scaling.text.conditions import ConditionError
 
 
@@ -109,7 +109,7 @@ def _roles(imported: Imported, held_out: str | None) -> list[str]:
         measured = imported.curves.dropna(subset=["lr", "loss"])
         curved = set(measured["run"])
     roles = []
-    for run, ok, out in zip(runs["run_id"], good, is_held_out, strict=True):
-        words = [("held_out" if out else "fit")] if ok or out else []
+    for run, ok, is_out in zip(runs["run_id"], good, is_held_out, strict=True):
+        words = [("held_out" if is_out else "fit")] if ok or is_out else []
         roles.append(",".join(words + (["curve"] if run in curved else [])))
     return roles

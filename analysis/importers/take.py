@@ -1,6 +1,4 @@
-"""Rows under our names: numbers as numbers, names as text,
-and no count or loss that none can be.
-"""
+"""Rows under our names, with numbers and text as such, and impossible counts and losses refused."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import pandas as pd
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, counted_by_step, settings_of
 from scalinglab.analysis.importers.formats.raw import Raw
-from scalinglab.analysis.importers.known import ROLES, TEXT
+from scalinglab.analysis.importers.roles import ROLES, TEXT
 from scalinglab.analysis.tables.factors import Formula
 from scalinglab.analysis.tables.numbers import to_numbers
 from scalinglab.scaling.errors import UserError
@@ -43,11 +41,11 @@ def take(
             typed[name] = np.full(size, float(value))
     if raw.one_run:
         typed["run"] = [str(raw.facts.get("run", raw.name))] * size
-    used = {c for column in chosen.values() for c in column.formula.columns}
+    used_columns = {c for column in chosen.values() for c in column.formula.columns}
     for name in map(str, raw.frame.columns):
         if name == "tokens" and counted_by_step(renamed):
             continue
-        if name not in typed and name not in used:
+        if name not in typed and name not in used_columns:
             cells_of = raw.frame[name]
             plain: Any = _plain(cells_of, raw.decimal)
             typed[name] = plain
@@ -56,7 +54,7 @@ def take(
                     raw, Column(name, name, Formula(((name, 1.0),))), {name: cells_of}
                 )
     for name, setting in settings.items():
-        if name not in typed and name not in used:
+        if name not in typed and name not in used_columns:
             typed[name] = [setting] * size
     _check_sizes(typed, raw)
     return pd.DataFrame(typed).reset_index(drop=True)
@@ -146,13 +144,13 @@ def _check_sizes(typed: Mapping[str, object], raw: Raw) -> None:
         wrong = values < least if is_loss else ~((values >= least) & np.isfinite(values))
         bad = np.flatnonzero(wrong & ~np.isnan(values))
         if len(bad):
-            what = "loss" if is_loss else "count"
+            quantity = "loss" if is_loss else "count"
             unit = (
                 ""
                 if is_loss
                 else (f" (if it counts millions or billions: columns.{name}='NAME * 1e9')")
             )
             raise UserError(
-                f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no {what};"
-                f" expected is {least:g} or more{unit}"
+                f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no "
+                f"{quantity}; expected is {least:g} or more{unit}"
             )

@@ -1,4 +1,4 @@
-"""Tables under our names: which column is what in each, and which rows are runs."""
+"""Tables under our names: the role of each column, and which rows are runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pandas as pd
 
 from scalinglab.analysis.importers.columns import CONFIGURED_LR, Column, choose
 from scalinglab.analysis.importers.formats.raw import BadRun, Raw
-from scalinglab.analysis.importers.known import ROLES, matching
+from scalinglab.analysis.importers.role_names import matching
+from scalinglab.analysis.importers.roles import ROLES
 from scalinglab.analysis.importers.take import take
 from scalinglab.analysis.importers.units import losses
 from scalinglab.analysis.tables.factors import has
@@ -44,7 +45,7 @@ def typed(
         If nothing was given, or nothing of it can be read: the first reason.
     """
     read, bad = Typed(notes=[note for raw in raws for note in raw.notes]), []
-    alone = True  # what cannot be read is one run each
+    one_run_each = True  # what cannot be read is one run each
     renamed: dict[tuple[str, str], list[str]] = {}
     for raw in raws:
         own_names = {
@@ -60,7 +61,7 @@ def typed(
             part = part if as_rows else _rows_that_are_runs(raw, part, own_names)
         except UserError as error:
             bad.append(error)
-            alone &= raw.one_run or not matching("run", list(map(str, raw.frame.columns)))
+            one_run_each &= raw.one_run or not matching("run", list(map(str, raw.frame.columns)))
             continue
         read.parts.append((raw, part))
         read.chosen.append(chosen)
@@ -71,21 +72,21 @@ def typed(
         for name, column in chosen.items():
             if column.source != name and name not in own_names:
                 renamed.setdefault((name, column.source), []).append(raw.name)
-    if not read.parts or (bad and not alone):
+    if not read.parts or (bad and not one_run_each):
         raise bad[0] if bad else UserError("nothing was given to read: name a file or folder")
     read.notes += [f"left out: {error}" for error in bad]
     read.names += [_renaming(*key, where) for key, where in renamed.items()]
     return read
 
 
-def _renaming(ours: str, theirs: str, where: list[str]) -> str:
+def _renaming(name: str, source: str, where: list[str]) -> str:
     place = where[0] if len(where) == 1 else f"{len(where)} tables"
-    if ours == CONFIGURED_LR:
+    if name == CONFIGURED_LR:
         return (
-            f"{place}: no learning rate was logged; the setting {theirs!r} is taken for the"
+            f"{place}: no learning rate was logged; the setting {source!r} is taken for the"
             " peak of a run, not for its course"
         )
-    return f"{place}: {ours} is {'its' if len(where) == 1 else 'their'} column {theirs!r}"
+    return f"{place}: {name} is {'its' if len(where) == 1 else 'their'} column {source!r}"
 
 
 def _rows_that_are_runs(
@@ -135,15 +136,15 @@ def _by_id(part: pd.DataFrame) -> pd.DataFrame:
     keys = [c for c in ("run", "step") if c in part]
     if "run" not in part or not part.duplicated(keys).any():
         return part
-    for other in ("id", "ID", "uuid", "Id"):
-        if other in part and part[other].is_unique and part[other].notna().all():
-            return part.assign(run=part[other].astype(str))
+    for column in ("id", "ID", "uuid", "Id"):
+        if column in part and part[column].is_unique and part[column].notna().all():
+            return part.assign(run=part[column].astype(str))
     return part
 
 
-def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame | None) -> bool:
+def _elsewhere(source: str, name: str, raws: Sequence[Raw], about: pd.DataFrame | None) -> bool:
     """Whether a column that one table lacks stands in another."""
-    in_about = about is not None and ours in about
+    in_about = about is not None and name in about
     return in_about or any(has(raw.frame, source) for raw in raws)
 
 

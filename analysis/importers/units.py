@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
-from scalinglab.analysis.importers.known import measure_of
+from scalinglab.analysis.importers.role_names import measure_of
 from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
@@ -199,7 +199,7 @@ def with_tokens(
         filled = at["tokens"].transform(lambda t: _between(frame.loc[t.index, "step"], t))
         return frame.assign(tokens=filled), []
     counted = [run for run, first in zero_based.items() if first]
-    done = frame["step"] + frame["run"].isin(counted)
+    steps_done = frame["step"] + frame["run"].isin(counted)
     notes = []
     if counted:
         last = int(frame["step"][frame["run"] == counted[0]].max())
@@ -211,10 +211,13 @@ def with_tokens(
     if {"batch", "context"} <= set(frame):
         each = frame.groupby("run")[["batch", "context"]].transform("last")
         a_step = each["batch"] * each["context"]
-        return frame.assign(tokens=done * a_step), ["tokens are step x batch x context", *notes]
+        return frame.assign(tokens=steps_done * a_step), [
+            "tokens are step x batch x context",
+            *notes,
+        ]
     if {"D", "steps"} <= set(frame):
         a_step = (frame["D"] / frame["steps"]).groupby(frame["run"]).transform("last")
-        return frame.assign(tokens=done * a_step), ["tokens are D x step / steps", *notes]
+        return frame.assign(tokens=steps_done * a_step), ["tokens are D x step / steps", *notes]
     return frame, []
 
 

@@ -1,6 +1,6 @@
 """How far off a fitted number may be.
 
-``resample`` draws the refits (what is drawn together: ``analysis.tables.clusters``), ``spread``
-makes intervals of them, ``freedom`` says when there are too few independent runs, ``rolling`` and
-``analysis.fitting.extrapolation`` widen what lies beyond the data, ``expected`` says it in advance.
+``resample`` draws resamples (of the clusters in ``analysis.tables.clusters``), ``spread`` turns
+them into intervals, ``freedom`` detects too few independent runs, ``rolling`` widens predictions
+beyond the data, and ``expected`` predicts the width of intervals before any run is trained.
 """

@@ -1,4 +1,4 @@
-"""Resamples of the points, and what is known beforehand: what the refits of a fit are told."""
+"""Resamples of the points, and priors: the inputs of a fit's refits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ class Draws:
         Which column of `counts` a row follows.
     targets : array, shape (draws, n), optional
     centres : array, shape (draws, free), optional
-        Where the priors pull: they are data too, and vary as data do.
+        Centres of the priors: as data they vary from resample to resample.
+    censored : array, shape (draws, m), optional
+        A weight of each censored row.
     """
 
     counts: Array | None = None
     group: Array | None = None
     targets: Array | None = None
     centres: Array | None = None
+    censored: Array | None = None
 
     def __len__(self) -> int:
         drawn = self.counts if self.targets is None else self.targets
@@ -35,11 +38,11 @@ class Draws:
 
     def some(self, which: slice | Array) -> Draws:
         """Some of the resamples."""
-        counts, targets, centres = (
+        counts, targets, centres, censored = (
             None if drawn is None else drawn[which]
-            for drawn in (self.counts, self.targets, self.centres)
+            for drawn in (self.counts, self.targets, self.centres, self.censored)
         )
-        return Draws(counts, self.group, targets, centres)
+        return Draws(counts, self.group, targets, centres, censored)
 
     def seen(
         self, draw: Array, target: Array, weight: Array, centre: Array
@@ -54,7 +57,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known of the free coordinates beforehand.
+    """Normal priors on the free coordinates of a fit.
 
     Attributes
     ----------
@@ -74,6 +77,6 @@ class Prior:
         return 1 / (self.width**2 * self.information)
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:
-        """Centres as another study might have found them, shape (count, free)."""
-        width = np.where(np.isfinite(self.width), self.width, 0)  # nothing known pulls nowhere
+        """Centres of the priors in resamples, shape (count, free)."""
+        width = np.where(np.isfinite(self.width), self.width, 0)  # 0 where there is no prior
         return self.centre + width * rng.standard_normal((count, len(width)))

@@ -1,7 +1,7 @@
-"""How well a design of points will determine a law, before any of them is bought.
+"""How well a design of points will determine a law, before any of them is trained.
 
-The curvature of the fit at a reference law says how wide its intervals will be (the Fisher
-information of the points); nothing is trained and nothing is fitted.
+The Fisher information of the points at a reference law gives the width of the intervals; nothing is
+trained or fitted.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _VAGUE = 0.5  # a standard error beyond this share of a parameter says nothing a
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a fit to planned points will tell.
+    """The expected precision of a fit to planned points.
 
     Attributes
     ----------
     law : Law
     params : dict
-        The reference, at which all of this holds.
+        Parameters of the reference law.
     errors : dict
         Expected standard error of each parameter; infinite where the points leave it open.
     target : dict
-        The point that is asked about.
+        The point that is predicted.
     loss, width : float
-        The law there, and the half-width of the interval of the *law* as a share of it (in the
-        response's unit where errors are absolute).
+        The law's value there, and the half-width of the interval of the *law* as a share of it (in
+        the response's unit where errors are absolute).
     noise, level : float
     response : str
         What is predicted, in words.
@@ -67,7 +67,7 @@ class Expectation:
         ]
 
     def sentence(self) -> str:
-        """What is to be expected, in words."""
+        """The expected precision in words."""
         at = ", ".join(f"{name} = {value:.3g}" for name, value in self.target.items())
         reference = ", ".join(f"{name} {value:.3g}" for name, value in self.params.items())
         if not np.isfinite(self.width):
@@ -102,7 +102,7 @@ def expect(
     law : str or Law
         Without schedules: a law of final losses.
     points : DataFrame
-        The law's columns, one row a planned run; repeats count as often as they stand.
+        The law's columns, one row per planned run; repeats count as often as they stand.
     target : mapping
         The point to predict.
     noise : float

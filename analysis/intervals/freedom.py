@@ -1,9 +1,9 @@
-"""What few groups of rows can tell about a standard error.
+"""How well few groups of rows determine a standard error.
 
-A standard error is read off the residuals of independent groups. The fit bends towards the groups
-that decide a parameter, so what is left of them is too small; and where few groups decide it, its
-standard error is itself hardly known. Both follow from the design alone, as in Bell and McCaffrey
-(2002) and Imbens and Kolesár (2016), here for an error that all rows of a group share.
+A standard error comes from the residuals of independent groups. The fit bends towards the groups
+that decide a parameter, so their residuals are too small; and if few groups decide it, its standard
+error is uncertain itself. Both follow from the design alone, as in Bell and McCaffrey (2002) and
+Imbens and Kolesár (2016), here for an error that all rows of a group share.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAME_DIRECTION = 1e-9  # singular values, relative to the largest, that count a
 
 @dataclass(frozen=True)
 class Freedom:
-    """What groups of rows tell of the standard error of each parameter.
+    """How well groups of rows determine the standard error of each parameter.
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ def freedom(jacobian: Array, group: Array, prior_rows: Array | None = None) -> F
     orthonormal basis q of the Jacobian, A those of h times q. Its mean is the trace of K K', its
     variance twice that of the square; neither needs a matrix of groups times groups.
     """
-    whole = jacobian if prior_rows is None else np.hstack([jacobian, prior_rows])
-    size = np.linalg.norm(whole, axis=1)
-    scaled = (whole / np.where(size > 0, size, 1)[:, None]).T
+    rows = jacobian if prior_rows is None else np.hstack([jacobian, prior_rows])
+    size = np.linalg.norm(rows, axis=1)
+    scaled = (rows / np.where(size > 0, size, 1)[:, None]).T
     q, singular, right = np.linalg.svd(scaled, full_matrices=False)
     is_determined = singular > _SAME_DIRECTION * singular[0]
     q = q[:, is_determined]

@@ -1,4 +1,4 @@
-"""What was measured: one rule of what lies inside, for all answers.
+"""The measured range: one rule, for all answers, of which points lie inside it.
 
 Each column has a range, the ratio of any two (D / N, tokens seen over unique ones) and the product
 of all (N and D together are the budget): a point may have a size and a number of tokens that were
@@ -16,7 +16,7 @@ import numpy as np
 from scalinglab.analysis.laws.law import Array, Columns
 
 Axis = tuple[str, ...]
-INSIDE = 1.01  # times beyond a range, that still are inside: N and D are rounded to whole steps
+INSIDE = 1.01  # times beyond a range that still count as inside: N and D are rounded to steps
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Measured:
     Attributes
     ----------
     ends : dict of tuple of str to (low, high)
-        Columns, or ratios of two (``D/N``), whose product it is -> logarithms of its ends.
+        Axis, as the columns or ratios (``D/N``) whose product it is -> logarithms of its ends.
     """
 
     ends: Mapping[Axis, tuple[float, float]]
 
     @classmethod
     def of(cls, columns: Columns, names: Sequence[str]) -> Measured:
-        """That of some columns, each (n,)."""
+        """The range of some columns, each (n,)."""
         ends = {}
         for axis in axes_of(tuple(names)):
             at = along(axis, columns)
@@ -43,7 +43,7 @@ class Measured:
         return cls(ends)
 
     def common(self, other: Measured) -> Measured:
-        """What both have measured; of an axis that they share nothing of, where they are nearest."""
+        """The range that both have measured; where they do not overlap, the gap between them."""
         ends = {}
         for axis in self.ends.keys() & other.ends.keys():
             (low, high), (others_low, others_high) = self.ends[axis], other.ends[axis]
@@ -52,7 +52,7 @@ class Measured:
         return Measured(ends)
 
     def beyond(self, columns: Columns) -> Array:
-        """How many times outside along the farthest axis, shape (n,), 1 inside all."""
+        """How many times beyond the range along the farthest axis, shape (n,); 1 inside all."""
         farthest = np.zeros(next(iter(columns.values())).shape[-1])
         with np.errstate(invalid="ignore"):
             for axis, (low, high) in self.ends.items():
@@ -62,11 +62,11 @@ class Measured:
         return np.where(times <= INSIDE, 1.0, times)
 
     def inside(self, columns: Columns) -> Array:
-        """Whether each point is, shape (n,)."""
+        """Whether each point lies inside, shape (n,)."""
         return self.beyond(columns) == 1
 
     def outside(self, place: Columns) -> list[str]:
-        """Where one point, of columns (1,), lies outside, a sentence an axis."""
+        """Sentences on the axes along which one point, of columns (1,), lies outside."""
         sentences = []
         for axis, (low, high) in self.ends.items():
             at = float(along(axis, place)[0])
@@ -81,9 +81,9 @@ class Measured:
 
 def axes_of(names: Axis) -> list[Axis]:
     """Each column, each ratio of two, and the product of all."""
-    alone = [(name,) for name in names]
+    single = [(name,) for name in names]
     ratios = [(f"{above}/{below}",) for below, above in combinations(names, 2)]
-    return [*alone, *ratios, *([names] if len(names) > 1 else [])]
+    return [*single, *ratios, *([names] if len(names) > 1 else [])]
 
 
 def along(axis: Axis, columns: Columns) -> Array:

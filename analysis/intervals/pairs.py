@@ -1,4 +1,4 @@
-"""Two arms by pairs of runs, one of each size and seed: the difference, and whether it is resolved."""
+"""Two arms by pairs of runs of equal size and seed: the difference, and whether it is resolved."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from scalinglab.analysis.intervals.power import LEVEL, UNRESOLVED, least_effect
+from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect, level_of_each
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Paired:
-    """An arm's log loss less another's.
+    """The log loss of one arm minus that of another.
 
     Attributes
     ----------
     by_size : array
-        Means over seeds.
+        Mean difference over seeds, for each size.
     mean, half : float
-        Over sizes, and half of its interval (Student's; NaN without repeated seeds).
+        Mean over sizes, and half the width of its interval (Student's; NaN without repeated seeds).
     least : float
-        The least difference that is detected.
+        The smallest difference that is detected.
     """
 
     by_size: Array
@@ -33,12 +33,12 @@ class Paired:
 
     @property
     def resolved(self) -> bool:
-        """Whether it is larger than what is detected, and its interval without zero."""
+        """Whether the difference is detected, and its interval excludes zero."""
         return abs(self.mean) >= self.least and abs(self.mean) > self.half
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The verdict in words."""
         if not self.resolved:
             return UNRESOLVED
         return "lower loss" if self.mean < 0 else "higher loss"
@@ -56,7 +56,7 @@ class Paired:
         return f"{mean:+.2%}{interval}"
 
 
-def paired(differences: Array, noise: float) -> Paired:
+def paired(differences: Array, noise: float, effects: int = 1) -> Paired:
     """Judge differences of log losses, shape (sizes, seeds).
 
     Parameters
@@ -65,13 +65,16 @@ def paired(differences: Array, noise: float) -> Paired:
     noise : float
         Of a run's loss between seeds, relative, as it was planned with; that of the pairs counts
         if it is larger.
+    effects : int
+        How many such differences are judged together: the level is that of all of them.
     """
     sizes, seeds = differences.shape
     freedom, by_size = sizes * (seeds - 1), differences.mean(1)
     half = np.nan
     if freedom:
         spread = np.sqrt(((differences - by_size[:, None]) ** 2).sum() / freedom)
-        half = float(stdtrit(freedom, (1 + LEVEL) / 2) * spread / np.sqrt(differences.size))
+        quantile = stdtrit(freedom, (1 + level_of_each(effects)) / 2)
+        half = float(quantile * spread / np.sqrt(differences.size))
         noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
-    least = least_effect(noise, differences.size, freedom)
+    least = least_effect(noise, differences.size, freedom, effects)
     return Paired(by_size, float(differences.mean()), half, least)

@@ -2,8 +2,8 @@
 
 A difference of two arms is a mean over pairs of runs, one seed and size each, and is tested by
 Student's t. At a power of 80 % it is found if it is as large as (t(1 - 0.025) + t(0.8)) standard
-errors of that mean. Both runs of a pair scatter, so a pair has the noise of a run times sqrt(2);
-what a seed does to both arms alike would make it less, and is not counted on.
+errors of that mean. Both runs of a pair scatter, so a pair has the noise of a run times sqrt(2).
+Noise that a seed causes in both arms alike would cancel; that is not assumed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ PLANNED_NOISE = 0.005  # of a run's loss, where no design says
 
 @dataclass(frozen=True)
 class Design:
-    """What a comparison of arms can tell.
+    """Which effects a comparison of arms can detect.
 
     Attributes
     ----------
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     arms, sizes : int
         Arms, and sizes that each of them has at least.
     seeds : int
-        Of each arm and size at least.
+        Seeds of each arm and size, at least.
     trials : (int, int)
         Fewest and most learning rates of an arm and size.
     noise : float
@@ -52,40 +52,55 @@ class Design:
 
     @property
     def least_at_a_size(self) -> float:
-        """The same at one size alone."""
+        """The least relative difference that is detected at one size."""
         return least_effect(self.noise, self.seeds, self.sizes * (self.seeds - 1))
 
     @property
     def warnings(self) -> list[str]:
-        """What makes any verdict on these arms doubtful."""
-        found = []
+        """Properties of the design that make any verdict doubtful."""
+        sentences = []
         if self.seeds < 2:
-            found.append(
+            sentences.append(
                 f"no seed is repeated: no effect of {self.arm} can be told from noise; two seeds "
                 "an arm and size are the least"
             )
         if self.trials[0] != self.trials[1]:
-            found.append(
+            sentences.append(
                 f"arms and sizes have {self.trials[0]} to {self.trials[1]} learning rates: who has "
                 "more trials is lucky more often"
             )
-        return found
+        return sentences
 
     def sentence(self) -> str:
-        """What is detected, and what becomes of less."""
+        """The smallest difference that is detected, and how smaller ones are reported."""
         if not math.isfinite(self.least):
             return f"least effect that the design detects: none, {self.warnings[0]}"
-        one = f", {self.least_at_a_size:.2%} at one size" if self.sizes > 1 else ""
+        at_one_size = f", {self.least_at_a_size:.2%} at one size" if self.sizes > 1 else ""
         sizes = f" over {self.sizes} sizes" if self.sizes > 1 else ""
         return (
             f"least effect that the design detects at {POWER:.0%} power: {self.least:.2%} of the "
-            f"loss between two of the {self.arms} arms{sizes}{one} ({self.seeds} seeds, "
+            f"loss between two of the {self.arms} arms{sizes}{at_one_size} ({self.seeds} seeds, "
             f"{self.trials[0]} learning rate{'s' * (self.trials[0] != 1)} an arm and size, "
             f"{self.noise:.2%} of noise between seeds); a smaller one is {UNRESOLVED!r}"
         )
 
 
-def least_effect(noise: float, pairs: int, freedom: int) -> float:
+def level_of_each(effects: int) -> float:
+    """Level of each of some effects, that all of them together hold at `LEVEL` (Bonferroni)."""
+    return 1 - (1 - LEVEL) / max(effects, 1)
+
+
+def together_in_words(effects: int) -> str:
+    """That the level counts how many effects are judged; nothing of one."""
+    if effects < 2:
+        return ""
+    return (
+        f"Intervals and verdicts hold for all {effects} effects together at {LEVEL:.0%}"
+        " (Bonferroni)."
+    )
+
+
+def least_effect(noise: float, pairs: int, freedom: int, effects: int = 1) -> float:
     """The least relative difference of two arms that is detected; infinite where none is.
 
     Parameters
@@ -93,13 +108,15 @@ def least_effect(noise: float, pairs: int, freedom: int) -> float:
     noise : float
         Standard deviation of a run's loss, relative.
     pairs : int
-        Over which the difference is a mean.
+        Number of pairs over which the difference is a mean.
     freedom : int
         Degrees of freedom of its error.
+    effects : int
+        How many such differences are judged together.
     """
     if freedom < 1 or pairs < 1:
         return math.inf
-    quantiles = stdtrit(freedom, (1 + LEVEL) / 2) + stdtrit(freedom, POWER)
+    quantiles = stdtrit(freedom, (1 + level_of_each(effects)) / 2) + stdtrit(freedom, POWER)
     return float(quantiles * noise * math.sqrt(2 / pairs))
 
 
@@ -111,7 +128,7 @@ def design_of(runs: pd.DataFrame, arm: str, noise: float) -> Design | None:
     runs : DataFrame
         ``N, D, lr, seed`` and `arm`.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     noise : float
         Standard deviation of a run's loss between seeds, relative.
     """

@@ -1,4 +1,4 @@
-"""Resampling: what else the same study could have measured.
+"""Resampling: other measurements that the same study could have made.
 
 The default gives each independent group of rows (a row, or a cluster such as the checkpoints of one
 run or the branches of one trunk) a random weight of mean 1 and refits: the Bayesian bootstrap
@@ -28,7 +28,7 @@ _WHOLE = 0.999  # share of the variance left: weights that make up for the rest 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a resample is drawn from.
+    """The quantities from which resamples are drawn.
 
     Attributes
     ----------
@@ -43,7 +43,9 @@ class Sample:
         (`scalinglab.analysis.intervals.freedom`), mean over the parameters.
     cluster : array of int, shape (n,), or None
     noise : array, shape (n,)
-        Known noise of each row, 0 where unknown: errors are not taken to be smaller.
+        Known noise of each row, 0 where unknown: a lower limit for the drawn errors.
+    censored_group : array of int, shape (m,), optional
+        The independent group of each censored row, beside those of `cluster`.
     """
 
     fitted: Array
@@ -52,6 +54,7 @@ class Sample:
     left: float
     cluster: Array | None
     noise: Array
+    censored_group: Array | None = None
 
     @property
     def groups(self) -> Array:
@@ -95,7 +98,8 @@ def check_method(sample: Sample, method: str) -> None:
 
 def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
     group = np.arange(len(sample.fitted)) if method == "rows" else sample.groups
-    members = int(group.max()) + 1
+    beside = sample.censored_group
+    members = 1 + max(int(group.max()), -1 if beside is None else int(beside.max()))
     counts: Array
     if method == "weights":
         # A Gamma of this shape, over it, has mean 1 and variance 1 / left: what the fit took away.
@@ -109,7 +113,9 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     if missing.any():
         luck = rng.standard_normal((count, members))[:, group]
         targets = sample.fitted + sample.residual + missing * luck
-    return Draws(counts=counts.astype(np.float32, copy=False), group=group, targets=targets)
+    counts = counts.astype(np.float32, copy=False)
+    censored = None if beside is None else counts[:, beside]
+    return Draws(counts=counts, group=group, targets=targets, censored=censored)
 
 
 def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
@@ -121,7 +127,7 @@ def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
 
 
 def _missing_noise(sample: Sample) -> Array:
-    """Noise of each row that the residuals do not show: a fit may meet its points too well."""
+    """Noise of each row by which the residuals fall short of the known noise."""
     n = len(sample.residual)
     seen_variance = np.mean(sample.residual**2) * n / max(n - sample.free, 1)
     known_variance = np.mean(sample.noise**2)

@@ -108,13 +108,13 @@ class Origins:
             return scale.of(scale.possible(law.predict(params, columns)[0]))
 
         with np.errstate(all="ignore"):
-            whole = said(best)
+            central = said(best)
             for axis, sign in dict.fromkeys(zip(self.axis, self.sign.tolist(), strict=True)):
                 refits = [k for k, a in enumerate(self.axis) if (a, self.sign[k]) == (axis, sign)]
                 at = sign * along(axis, columns)
                 beyond = np.maximum(at - self.edge[refits[0]], 0)
                 way = np.where(beyond > 0, at - self.cut[refits, None], 1)
-                departed = [said(self.params[k : k + 1]) - whole for k in refits]
+                departed = [said(self.params[k : k + 1]) - central for k in refits]
                 departure = np.mean(np.square(departed) * beyond / way, axis=0)
                 excess = np.maximum(self.missed[refits].mean(), 0.0)
                 excess = excess * np.minimum(beyond / self.reach[refits].mean(), 1)

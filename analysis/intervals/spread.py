@@ -1,10 +1,9 @@
 """A number and its interval, from the best parameters and the resampled ones.
 
-Some resamples find parameters under which a question has no answer: a predicted loss below zero, a
-budget without a best split. They are NaN among the draws, here and nowhere else made into ends: a
-draw without a value could lie at either end, so the interval must hold wherever they all lie. Where
-they are more than one tail holds there is none. An interval is honest or absent, and whoever shows
-it says the share (`missing_draws_in_words`).
+Some resamples give parameters under which a question has no answer: a predicted loss below zero, a
+budget without a best split. They are NaN among the draws. Such a draw could lie at either end, so
+the interval must hold wherever these draws lie; if they are more than the draws of one tail, there
+is no interval. Whoever shows an interval also shows their share (`missing_draws_in_words`).
 """
 
 from __future__ import annotations
@@ -74,32 +73,32 @@ def quantiles(drawn: Array, level: float) -> Array:
     return ends
 
 
-def missing_draws_in_words(share: float, level: float, what: str) -> str:
-    """What some resamples without a value mean for an interval; nothing where there are none.
+def missing_draws_in_words(share: float, level: float, predicate: str) -> str:
+    """How resamples without a value affect an interval; empty if there are none.
 
     Parameters
     ----------
     share : float
-        Of the resamples.
+        Share of the resamples without a value.
     level : float
-        Of the interval.
-    what : str
-        What they do instead: `IMPOSSIBLE`, ``have no best split``.
+        Level of the interval.
+    predicate : str
+        Why they have none, as a predicate: `IMPOSSIBLE`, ``have no best split``.
     """
     if not share > 0:
         return ""
     percentage = f"{share:.0%}" if share >= 0.01 else f"{share:.2%}"
     outcome = "there is no interval" if share > (1 - level) / 2 else "the interval allows for them"
-    return f"{percentage} of the resamples {what}: {outcome}"
+    return f"{percentage} of the resamples {predicate}: {outcome}"
 
 
 def interval_in_words(lower: float, upper: float, form: str = ".4f") -> str:
-    """An interval after its number, `` (1.2 to 1.3)``; nothing where there is none."""
+    """An interval after its number, `` (1.2 to 1.3)``; empty if there is none."""
     return "" if np.isnan(lower) or np.isnan(upper) else f" ({lower:{form}} to {upper:{form}})"
 
 
 def inside_interval(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """Whether each interval of a table (``lower, upper``) has what was measured; else NaN."""
+    """Whether each interval of a table contains the measured value; NaN without an interval."""
     inside = measured.between(table["lower"], table["upper"])
     return inside.where(table["lower"].notna() & table["upper"].notna())
 
@@ -116,7 +115,7 @@ def scaled_interval(
 
 
 def calibration_in_words(factor: float) -> str:
-    """How intervals were widened by the record of forecasts; nothing if they were not."""
+    """How intervals were widened by the record of forecasts; empty if they were not."""
     if factor == 1:
         return ""
     return f"widened {factor:.2g}x by the record of earlier forecasts"

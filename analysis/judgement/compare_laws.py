@@ -1,4 +1,4 @@
-"""Which law? The one that predicts what it has not seen, where the data can tell."""
+"""The choice between laws by their predictions of held-out points."""
 
 from __future__ import annotations
 
@@ -50,13 +50,12 @@ def compare_laws(
 ) -> Comparison:
     """Choose among laws by held-out extrapolation, or say that the data cannot tell.
 
-    The points are taken in the order of a column. Origins leave out its top k values (near ones are
-    one) as far apart as the data allow, or, where it holds labels, some labels in turn. From each,
-    every law is fitted to the rest and predicts all that is left out; the score is the mean log
-    density of these, `scalinglab.analysis.choice.score`. An error in sample says little (a surface
-    can reach an R² of .998 and miss the next decade of compute): it stands beside, and does not
-    decide. Nor does a lead that other draws of the held-out values could turn: then the laws are
-    rivals.
+    The points are ordered by a column. Origins leave out its top k values (values near each other
+    count as one) as far apart as the data allow, or, if it holds labels, some labels in turn. At
+    each origin every law is fitted to the rest and predicts all points left out; the score is their
+    mean log density (`scalinglab.analysis.choice.score`). The error in sample is shown but does not
+    decide: a surface can reach an R² of .998 and miss the next decade of compute. Laws whose order
+    other draws of the held-out values could reverse are rivals.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def compare_laws(
         data = with_multiples(data, law_options.get("columns"))
     by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
-        raise UserError(f"by: the table has no column {by!r}")
+        raise UserError(f"the table has no column {by!r}; by= names that along which laws predict")
     if beyond is not None and not beyond >= 1:
         raise UserError(f"beyond={beyond!r} must be at least 1")
     results = {
@@ -105,11 +104,11 @@ def compare_laws(
         [_best(law, data, law_options) for law, law_options in candidates.values()]
     )
     column = data[by].iloc[fitted[0].points.rows]
-    fewest = max(len(one.misfit.space.free) for one in fitted) + SPARE
+    fewest = max(len(law_fit.misfit.space.free) for law_fit in fitted) + SPARE
     origins, cluster, budget = _origins(
         column, fewest, None if first.curve else fitted[0].points.cluster
     )
-    error = [held_out_errors(one, origins, [0.0], budget)[0] for one in fitted]
+    error = [held_out_errors(law_fit, origins, [0.0], budget)[0] for law_fit in fitted]
     predictions = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))
     return Comparison(
@@ -128,9 +127,9 @@ def _best(law: Law, data: pd.DataFrame, options: Mapping[str, Any]) -> BestFit:
 def _of_common_rows(fitted: list[BestFit]) -> list[BestFit]:
     """All laws on the rows that each of them reads."""
     common = fitted[0].points.rows
-    for one in fitted[1:]:
-        common = np.intersect1d(common, one.points.rows)
-    masks = [np.isin(one.points.rows, common) for one in fitted]
+    for law_fit in fitted[1:]:
+        common = np.intersect1d(common, law_fit.points.rows)
+    masks = [np.isin(law_fit.points.rows, common) for law_fit in fitted]
     return [o if k.all() else of_rows(o, k) for o, k in zip(fitted, masks, strict=True)]
 
 
@@ -150,9 +149,11 @@ def _origins(
     origins = [origin for origin in origins if origin.seen.sum() >= fewest]
     if not origins:
         raise UserError(
-            f"by: column {column.name!r} has too few values: without the largest there must be"
-            f" {fewest} points at two values, and every value needs about three points"
+            f"laws are compared by what they predict of the largest {column.name!r}, which has too"
+            f" few values: without the largest there must be {fewest} points at two values, and"
+            " every value needs about three points"
             + ("" if run is None else "; checkpoints of a run are left out together")
+            + "; by= names another column"
         )
     return origins, cluster, budget
 
@@ -176,15 +177,15 @@ def _candidates(
 
 
 def _predictions(
-    names: list[str], one: BestFit, predictions: HeldOut, index: pd.Index
+    names: list[str], law_fit: BestFit, predictions: HeldOut, index: pd.Index
 ) -> pd.DataFrame:
-    scale, target = one.misfit.scale, one.misfit.target[predictions.row]
+    scale, target = law_fit.misfit.scale, law_fit.misfit.target[predictions.row]
     parts = [
         pd.DataFrame(
             {
                 "law": name,
                 "origin": predictions.origin,
-                "row": index[one.points.rows[predictions.row]],
+                "row": index[law_fit.points.rows[predictions.row]],
                 "measured": scale.back(target),
                 "predicted": scale.back(np.where(np.isfinite(error), target + error, np.nan)),
                 "error": np.where(np.isfinite(error), scale.error(error), np.inf),

@@ -1,4 +1,4 @@
-"""Laws judged by what they predicted, and that as text."""
+"""Laws compared by their held-out predictions, and the text of that comparison."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _SIDES = 0.9  # share of errors on one side that is worth a sentence
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Shown):
-    """Laws, judged by what they predict without having seen it.
+    """Laws compared by their predictions of held-out points.
 
     Attributes
     ----------
     table : DataFrame
-        One row a law, best first. ``free``: its free parameters; ``in_sample``: mean absolute
+        One row per law, best first. ``free``: its free parameters; ``in_sample``: mean absolute
         relative error of the points it was fitted to; ``held_out``: the same of the points ahead
         of the origins, as each counts; ``score``: mean log density of these; ``bias``: signed error
         (predicted / measured - 1) that its trend over the distance gives at the question;
         ``one_sided``: share of the held-out errors on the larger side; ``behind``: how often the
         best law keeps its lead over this one for other draws of the held-out values.
     predictions : DataFrame
-        One row a held-out point and law: ``law, origin, row`` (of the data), ``measured``,
+        One row per held-out point and law: ``law, origin, row`` (of the data), ``measured``,
         ``predicted``, ``error``.
     results : dict of str to Result
         Each law fitted to all points.
@@ -51,7 +51,7 @@ class Comparison(Shown):
 
     @property
     def shown(self) -> Overview:
-        """As `Shown`: a row a law, best first, and what that does not say."""
+        """One row per law, the best first, and caveats; see `Shown`."""
         sentences = self.sentences()
         return Overview(
             f"{len(self.table)} laws compared by {self.by}",
@@ -77,28 +77,28 @@ class Comparison(Shown):
     @property
     def rivals(self) -> tuple[str, ...]:
         """Laws that the held-out points do not tell apart from the winner."""
-        others = self.table.iloc[1:]
-        return tuple(others.index[others["behind"] < TOLD])
+        runners_up = self.table.iloc[1:]
+        return tuple(runners_up.index[runners_up["behind"] < TOLD])
 
     def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
-        """The winner at other points; beyond the range its intervals carry the other laws too.
+        """The winner at other points; beyond the range its intervals include other laws.
 
-        Of the others, those whose held-out error is at most twice the winner's.
+        These are the laws whose held-out error is at most twice the winner's.
         """
         error = self.table["held_out"]
         near = error.index[error <= _BEYOND_BELIEF * error.iloc[0]][1:]
         return self.best.predict(data, level, beside=[self.results[name] for name in near])
 
     def sentences(self) -> list[str]:
-        """Which law predicts best, or that the points cannot tell; and what to doubt."""
+        """Which law predicts best, or that the points cannot tell; and caveats."""
         table, winner = self.table, self.winner
         row = table.loc[winner]
         sentences = [
             f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with "
             f"other draws of {self.by}. law=auto mixes laws."
             if self.rivals
-            else f"{winner} predicts best: error {row['held_out']:.2%} held out, {row['in_sample']:.2%} in"
-            " sample."
+            else f"{winner} predicts best: error {row['held_out']:.2%} held out, "
+            f"{row['in_sample']:.2%} in sample."
         ]
         if len(self.origins) == 1:
             sentences.append(
@@ -107,7 +107,8 @@ class Comparison(Shown):
         if row["one_sided"] >= _SIDES:
             side = "high" if row["bias"] > 0 else "low"
             sentences.append(
-                f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther out."
+                f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows "
+                "farther out."
             )
         smallest = table["in_sample"].idxmin()
         if smallest != winner:
@@ -115,7 +116,7 @@ class Comparison(Shown):
         return sentences
 
     def report(self) -> str:
-        """The table, and what it does and does not say."""
+        """The table, the verdict and caveats as text."""
         predictions = self.predictions
         points = predictions[["origin", "row"]].drop_duplicates()
         title = (

@@ -23,7 +23,7 @@ from scalinglab.scaling.errors import UserError
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A prediction of points that the fit did not see.
+    """A prediction of held-out points.
 
     Attributes
     ----------
@@ -43,9 +43,7 @@ class HeldOut:
 
     @property
     def scores(self) -> dict[str, float]:
-        """`analysis.scores`, with ``coverage`` of the intervals that there are (NaN if none is) and
-        ``beyond``, the farthest.
-        """
+        """`analysis.scores`, ``coverage`` of the intervals (NaN without any), and ``beyond``."""
         return scores(self.table["measured"], self.table["predicted"]) | {
             "coverage": float(self.table["contained"].mean()),
             "beyond": float(self.table["beyond"].max()),
@@ -101,11 +99,11 @@ def hold_out(
     data = with_multiples(data, options.get("columns"))
     by = column_named(data, by, named(options), "by") if by else first_column(first, options)
     if by not in data.columns:
-        raise UserError(f"by: the table has no column {by!r}")
+        raise UserError(f"the table has no column {by!r}; by= names that whose rows are held out")
     is_held_out = _held(data[by], value)
     if is_held_out.all() or not is_held_out.any():
         count = f"{int(is_held_out.sum())} of {len(data)} rows"
-        raise UserError(f"by={by!r}, value={value!r} holds out {count}")
+        raise UserError(f"column {by!r}, value={value!r} holds out {count}")
     options = {"beyond": _beyond(data, is_held_out, named(options)), **options}
     result = fit(law, data[~is_held_out], **options)
     response = result.columns[first.response]
@@ -144,7 +142,7 @@ def named(options: Mapping[str, Any]) -> dict[str, str]:
 def _held(column: pd.Series, value: Any) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(column):
         if value is None:
-            raise UserError(f"by: column {column.name!r} holds labels; say which with value=")
+            raise UserError(f"column {column.name!r} holds labels; say which with value=")
         labels = [value] if isinstance(value, str) else list(value)
         return column.isin(labels).to_numpy()
     if value is None:

@@ -1,4 +1,4 @@
-"""What laws predict of budgets that they have not seen, for the report of a study."""
+"""Laws compared by their predictions of held-out budgets, for the report of a study."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from scalinglab.analysis.laws.registry import AUTO
 
 @dataclass(frozen=True)
 class LawsCompared:
-    """Laws of N and D, each fitted without the largest budgets and asked for these.
+    """Laws of N and D, each fitted without the largest budgets and predicting these.
 
     Attributes
     ----------
     law : str
-        The one that the study is fitted with, or ``auto``.
+        The law of the study, or ``auto``.
     table : DataFrame
-        One row a law, the largest share first; see `scalinglab.analysis.fitting.law_choice`.
+        One row per law, the largest share first; see `scalinglab.analysis.fitting.law_choice`.
     points, origins : int
         Predicted points, and from how many cuts.
     """
@@ -98,9 +98,9 @@ def laws_compared(
     beyond: float | None = None,
     mix_fingerprints: bool = False,
 ) -> LawsCompared | None:
-    """Compare the laws that `law=auto` mixes; None where the study's law reads more than N and D.
+    """Compare the laws that `law=auto` mixes; None if the study's law reads more than N and D.
 
-    A mixture has compared them when it was fitted: nothing is fitted again.
+    A mixture compared them when it was fitted: its comparison is used.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Does the answer depend on the threshold delta of the Huber cost?"""
+"""The sensitivity of a fit to the threshold delta of the Huber cost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def delta_sensitivity(
     Returns
     -------
     DataFrame
-        One row a delta (inf: least squares) with the law's parameters, ``residual`` (root mean
+        One row per delta (inf: least squares) with the law's parameters, ``residual`` (root mean
         square of the log residuals) and ``at <index>`` for each row of `at`. If the fit has
         resamples, a last row ``moves`` says by how many standard errors each ranges over the
         deltas: above 2, delta decides more than noise does.

@@ -30,12 +30,12 @@ def _gradient(
 
 
 def average_parameters(stages: pd.DataFrame) -> pd.DataFrame:
-    """One row a run, with the columns that the law `avg_params` reads.
+    """One row per run, with the columns that the law `avg_params` reads.
 
     Parameters
     ----------
     stages : DataFrame
-        One row a stretch of a run at one size: ``run``, ``N`` (parameters in it) and ``tokens``
+        One row per stretch of a run at one size: ``run``, ``N`` (parameters in it) and ``tokens``
         (trained on in it, not since the beginning).
 
     Returns

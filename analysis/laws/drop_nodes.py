@@ -96,9 +96,9 @@ def _between(cumulative: Array, begin: Array, end: Array) -> Array:
 
 def _packed(nodes: Array) -> Array:
     """Nodes with a drop first, and no more of them than some step needs."""
-    used = nodes[0] != 0
-    order = np.argsort(~used, axis=0, kind="stable")
-    most = int(used.sum(axis=0).max(initial=0))
+    is_node = nodes[0] != 0
+    order = np.argsort(~is_node, axis=0, kind="stable")
+    most = int(is_node.sum(axis=0).max(initial=0))
     packed = np.take_along_axis(nodes, order[None], axis=1)[:, :most]
     packed[1:, packed[0] == 0] = np.array([[0.0], [1.0]])
     return packed

@@ -80,9 +80,7 @@ def _parameters(
 
 
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
-    """Starts whose terms change with E about the middle of the sizes;
-    the coefficients are solved.
-    """
+    """Starts whose terms change with E about the middle of the sizes; coefficients are solved."""
     alpha, beta, of_N, of_D, E_start = _TRIED
     log_N, log_D = np.log(columns["n_active"]), np.log(columns["D"])
     gamma, zeta = of_N / np.log(10), of_D / np.log(10)
@@ -100,11 +98,11 @@ def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
             ("E_start", E_start),
         )
     }
-    none, one = np.zeros((1, 1)), np.ones((1, 1))
+    none, unit = np.zeros((1, 1)), np.ones((1, 1))
     fixed = {**columns, **at, "E_max": np.full((1, 1), _MOST)}
     terms = [
         np.broadcast_to(_value(**fixed, a=x, b=y, c=z), (len(alpha), len(log_N)))
-        for x, y, z in ((one, none, none), (none, one, none), (none, none, one))
+        for x, y, z in ((unit, none, none), (none, unit, none), (none, none, unit))
     ]
     scale = np.stack([term.mean(1) for term in terms], axis=1)
     basis = np.stack(terms, axis=1) / scale[:, :, None]

@@ -48,7 +48,7 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
     """
     if len(pools) < _FEWEST:
         raise UserError(f"a mixing law needs two pools or more; there are: {', '.join(pools)}")
-    first, *others = pools
+    first, *other_pools = pools
     axes = {"N": "model size in parameters", "D": "training tokens seen"} if sizes else {}
     named = {f"{SHARE}{pool}": f"share of {pool} among the training tokens" for pool in pools}
 
@@ -73,11 +73,11 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
         return values["E"] + reducible, partials
 
     def rest(shares: Array) -> list[tuple[str, Array]]:
-        return list(zip(others, shares[1:], strict=True))
+        return list(zip(other_pools, shares[1:], strict=True))
 
     def prepare(frame: pd.DataFrame, wanted: Array) -> Columns:
-        own = {name: frame[name].to_numpy(float)[wanted] for name in axes}
-        return own | {"shares": frame[[*named]].to_numpy(float)[wanted].T}
+        sizes_of_rows = {name: frame[name].to_numpy(float)[wanted] for name in axes}
+        return sizes_of_rows | {"shares": frame[[*named]].to_numpy(float)[wanted].T}
 
     surface = (
         Parameter("alpha", (0.15, 0.8), low=0.02, high=3, meaning="exponent of N", role="exponent"),
@@ -100,7 +100,7 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
                 Parameter(
                     f"{WORTH}{p}", (0.1, 10), "log", 1e-3, 1e3, "", f"a token of {p} in {first}'s"
                 )
-                for p in others
+                for p in other_pools
             ),
         ),
         value=lambda shares, **values: gradient(shares, **values)[0],

@@ -90,9 +90,9 @@ def mixture_law(laws: Sequence[Law]) -> MixtureLaw:
         source="stacking: Yao et al. 2018, arXiv:1704.02030",
         parameters=(*shares, *law_parameters),
         columns={
-            MixtureLaw.column(law, n): what for law in laws for n, what in law.columns.items()
+            MixtureLaw.column(law, n): meaning for law in laws for n, meaning in law.columns.items()
         },
-        needs={n: what for law in laws for n, what in law.inputs.items()},
+        needs={n: meaning for law in laws for n, meaning in law.inputs.items()},
         value=first.value,
         response=first.response,
         errors=first.errors,

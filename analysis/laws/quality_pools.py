@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scalinglab.analysis.laws.later_passes import FIRST_PASSES, later_passes
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.scaling.errors import UserError
@@ -87,8 +88,9 @@ def quality_pools_law(pools: Sequence[str]) -> Law:
 def _growth(D: Array, U: Array, discount: Array) -> Array:
     """log D, the part of each pass after the first discounted, shape (batch, n)."""
     passes = np.floor(D / U)  # whole ones
-    k = np.arange(2, max(2, int(passes.max(initial=1)) + 1))
+    k = np.arange(2, max(2, int(min(passes.max(initial=1), FIRST_PASSES)) + 1))
     added = discount[..., None] ** (k - 1) * np.log(k / (k - 1))
-    whole = np.where(k <= passes[..., None], added, 0).sum(-1)
+    past_epochs = np.where(k <= passes[..., None], added, 0).sum(-1)
+    past_epochs = past_epochs + later_passes(discount, passes)
     current = discount**passes * np.log(D / (np.maximum(passes, 1) * U))
-    return np.log(np.minimum(D, U)) + np.where(passes > 0, whole + current, 0)
+    return np.log(np.minimum(D, U)) + np.where(passes > 0, past_epochs + current, 0)

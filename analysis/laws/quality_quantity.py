@@ -8,6 +8,7 @@ of the logarithm by which the samples seen have grown, each term discounted.
 
 import numpy as np
 
+from scalinglab.analysis.laws.later_passes import FIRST_PASSES, later_passes
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
@@ -20,10 +21,11 @@ def _value(D: Array, U: Array, d: Array, a: Array, b: Array, tau: Array) -> Arra
 def _growth(D: Array, U: Array, discount: Array) -> Array:
     """log D, the part of each pass discounted, shape (batch, n)."""
     passes = np.floor(D / U).astype(int)  # whole ones
-    k = np.arange(1, passes.max(initial=1) + 1)
-    # Column k - 1 of `whole`: what k whole passes add to the first.
-    whole = np.cumsum(discount ** (k - 1) * np.log(k / np.maximum(k - 1, 1)), axis=1)
-    repeated = whole[:, np.maximum(passes, 1) - 1]
+    k = np.arange(1, min(passes.max(initial=1), FIRST_PASSES) + 1)
+    # Column k - 1 of `cumulative`: what k whole passes add to the first.
+    cumulative = np.cumsum(discount ** (k - 1) * np.log(k / np.maximum(k - 1, 1)), axis=1)
+    repeated = cumulative[:, np.clip(passes, 1, FIRST_PASSES) - 1]
+    repeated = repeated + later_passes(discount, passes)
     current = discount**passes * np.log(D / (np.maximum(passes, 1) * U))
     return np.log(np.minimum(D, U)) + np.where(passes > 0, repeated + current, 0)
 

@@ -57,9 +57,9 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
     area, momentum = np.full((2, int(wanted.sum())), np.nan)
     for at, step, rates in whole_runs(frame):
         rows = warmup_end(rates) + np.flatnonzero(wanted[at[warmup_end(rates) :]])
-        lr, here = every_step(step, rates), (step[rows] - step[0]).astype(int)
-        area[place[at[rows]]] = np.cumsum(lr)[here]
-        momentum[place[at[rows]]] = momentum_area(lr)[here]
+        lr, positions = every_step(step, rates), (step[rows] - step[0]).astype(int)
+        area[place[at[rows]]] = np.cumsum(lr)[positions]
+        momentum[place[at[rows]]] = momentum_area(lr)[positions]
     return {"N": N, "S1": area, "M": momentum}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scalinglab.analysis.plot.labels import COMPUTE, power, short
+from scalinglab.analysis.plot.labels import COMPUTE, short
 from scalinglab.analysis.plot.layers import frame, line, points
 from scalinglab.analysis.plot.style import axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.analysis.tables.powers import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 _SHOWN = {"N": "best N (parameters)", "D": "best D (tokens)"}
 
 
-def allocation(found: Allocation, *, ax: Axes | None = None) -> Axes:
+def allocation(splits: Allocation, *, ax: Axes | None = None) -> Axes:
     """N* and D* of each budget, with their intervals.
 
     Parameters
     ----------
-    found : Allocation
+    splits : Allocation
         From `analysis.allocate`.
     ax : Axes, optional
 
@@ -31,15 +32,25 @@ def allocation(found: Allocation, *, ax: Axes | None = None) -> Axes:
     Axes
     """
     ax = axes() if ax is None else ax
-    table = found.table.sort_values("C", ignore_index=True)
+    table = splits.table.sort_values("C", ignore_index=True)
     for k, (name, label) in enumerate(_SHOWN.items()):
         look = category(k)
-        own = table[[c for c in ("C", name, f"{name}_lower", f"{name}_upper") if c in table]]
-        if len(own) > 1:
-            band = "interval" if k == 0 and f"{name}_lower" in own else ""
-            line(ax, own, "C", name, label, color=look["color"], label=False, band=band, lw=1.2)
-        points(ax, own, "C", name, label, **look)
+        band_table = table[[c for c in ("C", name, f"{name}_lower", f"{name}_upper") if c in table]]
+        if len(band_table) > 1:
+            band = "interval" if k == 0 and f"{name}_lower" in band_table else ""
+            line(
+                ax,
+                band_table,
+                "C",
+                name,
+                label,
+                color=look["color"],
+                label=False,
+                band=band,
+                lw=1.2,
+            )
+        points(ax, band_table, "C", name, label, **look)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     frame(ax)
-    return finish(ax, COMPUTE if found.cost.startswith("C = 6 N D") else found.cost, "best split")
+    return finish(ax, COMPUTE if splits.cost.startswith("C = 6 N D") else splits.cost, "best split")

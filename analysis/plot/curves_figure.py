@@ -88,10 +88,12 @@ def curves(
     return ax
 
 
-def group_of(own: pd.DataFrame) -> str:
+def group_of(curve: pd.DataFrame) -> str:
     """What a curve is named by: its schedule, else its run."""
     return str(
-        own["schedule" if "schedule" in own and own["schedule"].notna().all() else "run"].iloc[0]
+        curve[
+            "schedule" if "schedule" in curve and curve["schedule"].notna().all() else "run"
+        ].iloc[0]
     )
 
 
@@ -109,14 +111,16 @@ def _curve(
     new: bool,
     result: Result | None,
     level: float,
-    many: bool,
+    is_many: bool,
 ) -> None:
     """A measured curve: its points beside a law, else a line."""
     measured = curve.loc[curve["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
     color, marker, ls = look["color"], look["marker"], look["ls"]
     if result is None:
         shown = measured.iloc[_some(len(measured), _LINE)]
-        line(ax, shown, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=many)
+        line(
+            ax, shown, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=is_many
+        )
         return
     few = measured.iloc[_some(len(measured), _POINTS)]
     points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)

@@ -69,25 +69,25 @@ def save(figure: Figure | Axes, path: str | Path, formats: Sequence[str] = ()) -
 
 def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
     """A figure as inline SVG; equal figures give equal text. `salt` keeps its ids from others'."""
-    out = io.StringIO()
+    buffer = io.StringIO()
     with mpl.rc_context(_TEXT | {"svg.hashsalt": salt}):
         _figure(figure).savefig(
-            out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
+            buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
         )
-    text = out.getvalue()
+    text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
 def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:
-    whole = path.absolute()
+    absolute = path.absolute()
     if ending == "csv":
-        write_atomic(whole, data(figure).to_csv(index=False))
+        write_atomic(absolute, data(figure).to_csv(index=False))
     elif ending == "svg":
-        write_atomic(whole, svg(figure))
+        write_atomic(absolute, svg(figure))
     else:
         with mpl.rc_context(_TEXT):
             save_atomic(
-                whole, lambda aside: _figure(figure).savefig(aside, format=ending, dpi=_DPI)
+                absolute, lambda aside: _figure(figure).savefig(aside, format=ending, dpi=_DPI)
             )
     return path
 

@@ -87,9 +87,9 @@ def _fan(
     start: float,
 ) -> None:
     """From where the curve is now to the forecast, in logarithms along the law."""
-    here = float(measured["loss"].iloc[-1]) if len(measured) else law[0]
+    last_loss = float(measured["loss"].iloc[-1]) if len(measured) else law[0]
     share = (step - start) / max(step.max() - start, 1.0)
-    shift = np.log(here / law[0]) * (1 - share) + np.log(prediction.loss / law[-1]) * share
+    shift = np.log(last_loss / law[0]) * (1 - share) + np.log(prediction.loss / law[-1]) * share
     middle = law * np.exp(shift)
     half_up, half_down = (
         np.log(prediction.upper / prediction.loss),

@@ -72,9 +72,9 @@ def isoflop(
             band=f"{level:.0%} interval of the parabola" if k == 0 else "",
             lw=1.1,
         )
-    found = minima.found
-    if len(found):
-        _minima(ax, found)
+    optima = minima.found
+    if len(optima):
+        _minima(ax, optima)
     log_axis(ax.xaxis, short)
     loss_axis(ax.yaxis)
     frame(ax)
@@ -82,11 +82,11 @@ def isoflop(
     return finish(ax, SIZE, LOSS)
 
 
-def _minima(ax: Axes, found: pd.DataFrame) -> None:
+def _minima(ax: Axes, optima: pd.DataFrame) -> None:
     """The minima with a bar for their interval along N."""
     drawn = points(
-        ax, found, "N", "loss", "minimum, with its interval", color=INK, marker="D", size=1.1
+        ax, optima, "N", "loss", "minimum, with its interval", color=INK, marker="D", size=1.1
     )
     drawn.artists.append(
-        ax.hlines(found["loss"], found["N_lower"], found["N_upper"], color=INK, lw=1.2, zorder=3)
+        ax.hlines(optima["loss"], optima["N_lower"], optima["N_upper"], color=INK, lw=1.2, zorder=3)
     )

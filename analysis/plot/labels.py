@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.text.printable import one_line
 
 COMPUTE = "training compute C = 6 N D (FLOPs)"
@@ -21,7 +20,6 @@ SHARES = {
 }
 # Inputs of laws -> the label of their axis; others are labelled by what the law says they hold.
 INPUTS = {"N": SIZE, "D": TOKENS, "C": COMPUTE}
-_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def literal(name: object) -> str:
@@ -32,20 +30,6 @@ def literal(name: object) -> str:
     """
     text = one_line(str(name)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text  # a legend leaves out what begins so
-
-
-def power(value: float) -> str:
-    """A number as a power of ten, in characters: no formula, so text stays text in every format.
-
-    >>> power(1e13), power(3e12), power(0.002)
-    ('10¹³', '3·10¹²', '2·10⁻³')
-    """
-    if not value > 0 or not np.isfinite(value):
-        return f"{value:g}"
-    digits, exponent = f"{value:.2e}".split("e")
-    raised = f"10{str(int(exponent)).translate(_RAISED)}"
-    digits = digits.rstrip("0").rstrip(".")
-    return raised if digits == "1" else f"{digits}·{raised}"
 
 
 def decimal(value: float) -> str:
@@ -75,12 +59,12 @@ def budget_in_words(target: object) -> str:
     >>> budget_in_words("N at C=1e+13")
     'best N at C = 10¹³ FLOPs (parameters)'
     """
-    what, _, place = str(target).partition(" at C=")
+    quantity_name, _, place = str(target).partition(" at C=")
     quantity = {
         "N": ("best N", "parameters"),
         "D": ("best D", "tokens"),
         "loss": ("least loss", "nats/token"),
-    }.get(what)
+    }.get(quantity_name)
     try:
         cost = power(float(place))
     except ValueError:

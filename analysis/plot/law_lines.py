@@ -1,6 +1,4 @@
-"""Tables that figures of a law are drawn from: its runs, its lines with intervals,
-its best splits.
-"""
+"""Tables behind the figures of a law: its runs, its lines with intervals, its best splits."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ def run_table(result: Result | None, runs: pd.DataFrame) -> pd.DataFrame:
 def far_from_law(result: Result, table: pd.DataFrame) -> np.ndarray:
     """Whether each run lies far from the law, shape (runs,): the fit's warning names them."""
     residual = np.log(table["loss"].to_numpy(float) / table["predicted"].to_numpy(float))
-    return outlying(residual, len(result.free), result.noise) > 0
+    return outlying(residual, len(result.free)) > 0
 
 
 def law_line(

@@ -34,7 +34,7 @@ def laws_compared(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     table = table.assign(percent=100 * (table["predicted"] / table["measured"] - 1))
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
     for k, name in enumerate(comparison.table.index[:_MOST]):
-        own = table.loc[table["law"] == name, ["measured", "percent"]]
-        points(ax, own, "measured", "percent", literal(name), **category(k))
+        of_law = table.loc[table["law"] == name, ["measured", "percent"]]
+        points(ax, of_law, "measured", "percent", literal(name), **category(k))
     frame(ax, log=False)
     return finish(ax, "measured loss, held out (nats/token)", "predicted / measured − 1 (%)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE, power
+from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
@@ -20,6 +20,7 @@ from scalinglab.analysis.plot.law_lines import (
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.analysis.tables.powers import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,10 +62,12 @@ def loss_against_compute(
     """
     ax = axes() if ax is None else ax
     fitted = _at_compute(run_table(result, runs))
-    others = None
+    held_out_runs = None
     if held_out is not None and not held_out.empty:
-        others = _at_compute(run_table(result, held_out))
-    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+        held_out_runs = _at_compute(run_table(result, held_out))
+    together = (
+        fitted if held_out_runs is None else pd.concat([fitted, held_out_runs], ignore_index=True)
+    )
     low, measured = together["C"].min() / _ROOM, together["C"].max()
     high = max(measured * _ROOM, *(b * 1.1 for b in budgets), 0)
     scale = Scale(together["N"])
@@ -78,8 +81,10 @@ def loss_against_compute(
         color=scale(fitted["N"]),
     )
     drawn.artists[0].set_label(drawn.name)
-    if others is not None:
-        points(ax, others, "C", "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
+    if held_out_runs is not None:
+        points(
+            ax, held_out_runs, "C", "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9
+        )
     if result is not None and of_size_and_tokens(result):
         band = interval_name(level) if len(result.draws) else ""
         for n in scale.few(_SIZES):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import INPUTS, LOSS, power, short
+from scalinglab.analysis.plot.labels import INPUTS, LOSS, short
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
@@ -20,6 +20,7 @@ from scalinglab.analysis.plot.law_lines import (
 from scalinglab.analysis.plot.layers import frame, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.analysis.tables.powers import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,13 +72,15 @@ def loss_against(
     ax = axes() if ax is None else ax
     by = {"N": "D", "D": "N"}.get(x) if by is None and of_size_and_tokens(result) else by
     fitted = run_table(result, runs)
-    others = None if held_out is None or held_out.empty else run_table(result, held_out)
-    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+    held_out_runs = None if held_out is None or held_out.empty else run_table(result, held_out)
+    together = (
+        fitted if held_out_runs is None else pd.concat([fitted, held_out_runs], ignore_index=True)
+    )
     scale = None if by is None else Scale(together[by])
     color = INK if scale is None else scale(fitted[by])
     points(ax, fitted, x, "loss", "fitted runs", away=far_from_law(result, fitted), color=color)
-    if others is not None:
-        points(ax, others, x, "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
+    if held_out_runs is not None:
+        points(ax, held_out_runs, x, "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
     _lines(ax, result, together, x, by, scale, dict(held or {}), level)
     _x_axis(ax, together[x])
     loss_axis(ax.yaxis)

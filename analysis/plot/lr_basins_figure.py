@@ -99,8 +99,8 @@ def _optimum(sweep: pd.DataFrame, x: str, level: float) -> Optimum | None:
 
 def _parabola(best: Optimum, sweep: pd.DataFrame, x: str) -> pd.DataFrame:
     """The parabola over the values it goes through, with the scatter of a run about it."""
-    used = nearest(sweep, x)[x]
-    grid = np.geomspace(used.min(), used.max(), 40)
+    near_optimum = nearest(sweep, x)[x]
+    grid = np.geomspace(near_optimum.min(), near_optimum.max(), 40)
     losses = best.loss * np.exp(best.excess(grid))
     table = pd.DataFrame({x: grid, "loss": losses})
     if np.isfinite(best.scatter):

@@ -1,6 +1,4 @@
-"""The loss above the law's floor, which is a straight line against compute
-where power laws hold.
-"""
+"""The loss above the law's floor: a straight line against compute where power laws hold."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import COMPUTE, SIZE, power
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
@@ -21,6 +19,7 @@ from scalinglab.analysis.plot.law_lines import (
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,8 +68,10 @@ def reducible_loss(
     ax = axes() if ax is None else ax
     floor = result.params[floors[0]]
     fitted = run_table(result, runs)
-    others = None if held_out is None or held_out.empty else run_table(result, held_out)
-    together = fitted if others is None else pd.concat([fitted, others], ignore_index=True)
+    held_out_runs = None if held_out is None or held_out.empty else run_table(result, held_out)
+    together = (
+        fitted if held_out_runs is None else pd.concat([fitted, held_out_runs], ignore_index=True)
+    )
     scale = Scale(together["N"])
     away = far_from_law(result, fitted) | (fitted["loss"].to_numpy(float) <= floor)
     points(
@@ -82,10 +83,10 @@ def reducible_loss(
         away=away,
         color=scale(fitted["N"]),
     )
-    if others is not None:
+    if held_out_runs is not None:
         points(
             ax,
-            _above(others, floor),
+            _above(held_out_runs, floor),
             "C",
             "reducible",
             "held-out runs",

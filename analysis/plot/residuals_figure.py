@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import INPUTS, SIZE, power, short
+from scalinglab.analysis.plot.labels import INPUTS, SIZE, short
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_name, run_table
 from scalinglab.analysis.plot.layers import frame, points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.analysis.tables.powers import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,12 +66,12 @@ def residuals(
         color=palette()[0] if color is None else color(fitted["N"]),
     )
     if held_out is not None and len(held_out):
-        others = _relative(run_table(result, held_out))
+        held_out_runs = _relative(run_table(result, held_out))
         if level_known:
-            others = _around_zero(result, others, level)
+            held_out_runs = _around_zero(result, held_out_runs, level)
         points(
             ax,
-            others,
+            held_out_runs,
             x,
             "residual",
             "held-out runs",
@@ -80,7 +81,7 @@ def residuals(
             bars=False,
         )
         if level_known:
-            _bars(ax, others, x)
+            _bars(ax, held_out_runs, x)
     if fitted[x].min() > 0:
         log_axis(ax.xaxis, power if x == "C" else short)
     frame(ax, log=False)

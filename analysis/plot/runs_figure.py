@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE, power
+from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.layers import frame, points
 from scalinglab.analysis.plot.style import Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,15 +35,15 @@ def runs(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     UserError
         If no run has a size, tokens and a finite loss.
     """
-    known = table.reindex(columns=["run_id", "N", "D", "C", "loss"])
-    known = known.dropna(subset=["N", "D", "loss"]).dropna(axis=1, how="all")
-    if known.empty:
+    measured = table.reindex(columns=["run_id", "N", "D", "C", "loss"])
+    measured = measured.dropna(subset=["N", "D", "loss"]).dropna(axis=1, how="all")
+    if measured.empty:
         raise UserError("runs: none has N, D and a finite loss; there is nothing to draw")
-    if "C" not in known:
-        known = known.assign(C=6 * known["N"] * known["D"])
+    if "C" not in measured:
+        measured = measured.assign(C=6 * measured["N"] * measured["D"])
     ax = axes() if ax is None else ax
-    scale = Scale(known["N"])
-    points(ax, known, "C", "loss", "runs", color=scale(known["N"]))
+    scale = Scale(measured["N"])
+    points(ax, measured, "C", "loss", "runs", color=scale(measured["N"]))
     log_axis(ax.xaxis, power)
     loss_axis(ax.yaxis)
     frame(ax)

@@ -35,7 +35,7 @@ class SplitPath:
         The ends of the path.
     cost : callable
     level : float
-        Of the intervals.
+        Level of the intervals.
     has_intervals : bool
     """
 
@@ -63,13 +63,13 @@ def split_path(
     table = run_table(result, runs)
     table["tokens_per_parameter"] = table["D"] / table["N"]
     table["C"] = cost(table["N"].to_numpy(float), table["D"].to_numpy(float))
-    asked = sorted(budgets)
-    low, high = table["C"].min() / _ROOM, max([table["C"].max(), *asked]) * _ROOM
+    sorted_budgets = sorted(budgets)
+    low, high = table["C"].min() / _ROOM, max([table["C"].max(), *sorted_budgets]) * _ROOM
     grid = np.geomspace(low, high, _GRID)
     return SplitPath(
         runs=table,
         path=splits_along(result, grid, cost=cost, level=level),
-        budgets=splits_along(result, asked, cost=cost, level=level),
+        budgets=splits_along(result, sorted_budgets, cost=cost, level=level),
         low=low,
         high=high,
         cost=cost,

@@ -14,8 +14,9 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_h
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.plot.ticks import LogTicks
+from scalinglab.analysis.tables.powers import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,4 @@
-"""Ticks of logarithmic axes: as many labels as there is room for,
-whatever part of a decade is shown.
-"""
+"""Ticks of logarithmic axes: as many labels as fit, for any part of a decade."""
 
 from __future__ import annotations
 

@@ -34,18 +34,18 @@ def _r_squared(measured: pd.Series, predicted: np.ndarray) -> float:
 
 def _parallel(runs: pd.DataFrame) -> Findings:
     runs = runs.rename(columns={"num_params": "N", "parallel_size": "P"})
-    seen, target = runs[runs["split"] == "train"], runs[runs["split"] == "test"]
-    laws = {name: fit("parscale", own) for name, own in seen.groupby("group")}
+    training, target = runs[runs["split"] == "train"], runs[runs["split"] == "test"]
+    laws = {name: fit("parscale", group) for name, group in training.groupby("group")}
     guess = pd.concat(
-        [laws[name].predict(own)["loss"] for name, own in target.groupby("group")]
+        [laws[name].predict(group)["loss"] for name, group in target.groupby("group")]
     ).reindex(target.index)
     first, law = next(iter(laws.items()))
-    own = seen[seen["group"] == first]
+    group = training[training["group"] == first]
     far = target[target["group"] == first]
     rows = [("R² on the costly runs", 0.99, _r_squared(target["loss"], guess.to_numpy()), None)]
     return Findings(
         compared(rows),
-        lambda ax: plot.loss_against(law, own, "P", by="N", held_out=far, ax=ax),
+        lambda ax: plot.loss_against(law, group, "P", by="N", held_out=far, ax=ax),
         tuple(laws.values()),
     )
 
@@ -57,12 +57,12 @@ def _moe(runs: pd.DataFrame) -> Findings:
         "loss_validation": "loss",
     }
     runs = runs.rename(columns=names)
-    seen, target = runs[runs["split"] == "train"], runs[runs["split"] == "test"]
-    law = fit("routed", seen)
+    training, target = runs[runs["split"] == "train"], runs[runs["split"] == "test"]
+    law = fit("routed", training)
     guess = law.predict(target)["loss"].to_numpy()
     rows = [("R² on the costly runs", 0.81, _r_squared(target["loss"], guess), None)]
     return Findings(
-        compared(rows), lambda ax: plot.experts(law, seen, held_out=target, ax=ax), (law,)
+        compared(rows), lambda ax: plot.experts(law, training, held_out=target, ax=ax), (law,)
     )
 
 
@@ -91,11 +91,11 @@ def _parscale(points: pd.DataFrame) -> Findings:
     for corpus, (values, objective) in printed.items():
         law = fit("parscale", points[points["corpus"] == corpus])
         laws.append(law)
-        rows += [(f"{corpus}: {name}", *rest) for name, *rest in parameters(law, values)]
+        rows += [(f"{corpus}: {name}", *numbers) for name, *numbers in parameters(law, values)]
         rows.append((f"{corpus}: objective", objective, law.objective, None))
-    own = points[points["corpus"] == "pile"]
+    pile = points[points["corpus"] == "pile"]
     return Findings(
-        compared(rows), lambda ax: plot.loss_against(laws[1], own, "P", by="N", ax=ax), tuple(laws)
+        compared(rows), lambda ax: plot.loss_against(laws[1], pile, "P", by="N", ax=ax), tuple(laws)
     )
 
 
@@ -109,10 +109,10 @@ def _porian(points: pd.DataFrame) -> Findings:
         chosen = (points["hparams"] == hparams) & (points["warmup"] == warmup)
         chosen &= (points["param_count"] == count) & (points["val"] == loss)
         shown = points[chosen].rename(columns={"n": "N", "tokens": "D", "flops": "C"})
-        found = compare_approaches(
+        approaches = compare_approaches(
             shown.rename(columns={"C": "budget"}), 1e19, budget="budget", resamples=200
         )
-        table = found.exponents
+        table = approaches.exponents
         [a, low, high] = (
             float(table.loc[table["approach"] == "2 IsoFLOP", key].iloc[0])
             for key in ("a", "a_lower", "a_upper")
@@ -125,18 +125,20 @@ def _steplaw(runs: pd.DataFrame) -> Findings:
     runs = runs.astype({"N": float, "D": float})
     runs = runs.assign(batch=2048.0 * runs["bs"], loss=runs["smooth loss"])
     laws = lr_batch(runs)
-    theirs = regret(laws.sweep, 1.79 * runs.N**-0.713 * runs.D**0.307, 0.58 * runs.D**0.571)
+    published_regret = regret(
+        laws.sweep, 1.79 * runs.N**-0.713 * runs.D**0.307, 0.58 * runs.D**0.571
+    )
     rows = [
         *(
-            (f"exponent of {what} in the learning rate", value, ours, ends)
-            for (_, value, ours, ends), what in zip(
+            (f"exponent of {variable} in the learning rate", value, exponent, ends)
+            for (_, value, exponent, ends), variable in zip(
                 parameters(laws.lr, {"a": -0.713, "b": 0.307}), "ND", strict=True
             )
         ),
         ("exponent of D in the batch", 0.571, laws.batch.params["e"], laws.batch.interval("e")),
         (
             "mean excess loss of the choice (%)",
-            100 * float(theirs.mean()),
+            100 * float(published_regret.mean()),
             100 * float(laws.regret().mean()),
             None,
         ),
@@ -155,9 +157,10 @@ _ALL = (
         "huggingface/datablations on GitHub",
         "Apache-2.0",
         "datablations_c4.csv",
-        "The authors fix Chinchilla's surface and fit how fast repeated tokens (R_D) and excess parameters (R_N) lose"
-        " their worth. The optimum is flat: another pair of constants fits as well, and the runs do not identify R_D. With"
-        " nothing fixed the law fits twice as well.",
+        "The authors fix Chinchilla's surface and fit how fast repeated tokens (R_D) and excess "
+        "parameters (R_N) lose their worth. The optimum is flat: another pair of constants fits "
+        "as well, and the runs do not identify R_D. With nothing fixed the law fits twice as "
+        "well.",
         ("N", "D", "U", "loss"),
         _datablations,
     ),
@@ -168,8 +171,8 @@ _ALL = (
         "PlanarG/active-sl on GitHub",
         "CC-BY-4.0",
         "scalebench_parallel.csv",
-        "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.99 is the mean of its ten laws. We fit the law of the runs' own"
-        " paper.",
+        "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.99 is the mean of"
+        " its ten laws. We fit the law of the runs' own paper.",
         ("num_params", "parallel_size", "group", "loss", "split"),
         _parallel,
     ),
@@ -180,8 +183,9 @@ _ALL = (
         "PlanarG/active-sl on GitHub",
         "CC-BY-4.0",
         "scalebench_moe.csv",
-        "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.81 is the mean of its ten laws. The law of the runs' own paper has no floor, and is too high for the largest"
-        " models.",
+        "ScaleBench fits ten laws to a pool of runs and predicts costly ones; 0.81 is the mean of"
+        " its ten laws. The law of the runs' own paper has no floor, and is too high for the "
+        "largest models.",
         ("dense_parameter_count", "num_experts", "loss_validation", "split"),
         _moe,
     ),
@@ -189,10 +193,12 @@ _ALL = (
         "chinchilla",
         "Chinchilla's third approach, refitted",
         "Besiroglu et al. 2024, arXiv:2404.10102; points of Hoffmann et al. 2022, arXiv:2203.15556",
-        "epoch-research/analyzing-chinchilla on GitHub, with columns params, tokens, loss, outlier_epoch",
+        "epoch-research/analyzing-chinchilla on GitHub, with columns params, tokens, loss, "
+        "outlier_epoch",
         "no licence file",
         "chinchilla_points.csv",
-        "240 points, read off a figure. Their optimizer stopped a little early: the same objective has a lower minimum.",
+        "240 points, read off a figure. Their optimizer stopped a little early: the same "
+        "objective has a lower minimum.",
         ("params", "tokens", "loss", "outlier_epoch"),
         _chinchilla,
     ),
@@ -214,7 +220,8 @@ _ALL = (
         "formll/resolving-scaling-law-discrepancies on GitHub, as one table of points",
         "MIT; its notice has to travel with the table",
         "isoflop_points.csv",
-        "IsoFLOP minima of the same models under two ways to count, warm up and tune. The authors average over noise in another way than we do.",
+        "IsoFLOP minima of the same models under two ways to count, warm up and tune. The authors"
+        " average over noise in another way than we do.",
         ("hparams", "warmup", "param_count", "val", "n", "tokens", "flops", "loss"),
         _porian,
     ),
@@ -225,8 +232,9 @@ _ALL = (
         "step-law/steplaw on GitHub",
         "no licence file",
         "dense_lr_bs_loss.csv",
-        "1,911 runs. The printed exponent of D is not what the released code finds in the released runs either; the excess loss of the choice is what"
-        " counts, and it hardly differs.",
+        "1,911 runs. The printed exponent of D is not what the released code finds in the "
+        "released runs either; the excess loss of the choice is what counts, and it hardly "
+        "differs.",
         ("N", "D", "lr", "bs", "smooth loss"),
         _steplaw,
     ),

@@ -28,7 +28,7 @@ class Findings:
     Attributes
     ----------
     table : DataFrame
-        One row a quantity: ``quantity``, ``published``, ``ours``, ``lower`` and ``upper`` (NaN
+        One row per quantity: ``quantity``, ``published``, ``ours``, ``lower`` and ``upper`` (NaN
         where there is no interval).
     draw : callable
         ``draw(ax)`` shows it; ax may be None.
@@ -129,8 +129,8 @@ def compared(rows: Sequence[tuple[str, float, float, tuple[float, float] | None]
     """The table of `Findings`, from (quantity, published, ours, interval)."""
     return pd.DataFrame(
         [
-            (quantity, published, ours, *(interval or (np.nan, np.nan)))
-            for quantity, published, ours, interval in rows
+            (quantity, published, reproduced, *(interval or (np.nan, np.nan)))
+            for quantity, published, reproduced, interval in rows
         ],
         columns=["quantity", "published", "ours", "lower", "upper"],
     )

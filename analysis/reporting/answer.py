@@ -14,9 +14,10 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
-from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.tables.interval_text import value_text
+from scalinglab.analysis.tables.powers import power
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 
@@ -34,27 +35,27 @@ class Answer(ReportedRuns):
     Attributes
     ----------
     law : Result
-        Fitted to the runs with the role "fit".
+        The fit of the runs with the role "fit".
     held_out : DataFrame
-        One row a held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
+        One row per held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
         over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
-        share of the resamples that predict what no loss can be.
+        share of the resamples whose prediction is no possible loss.
     allocation : Allocation or None
-        N*, D* for the study's budgets; None if it names none, or one has no best split.
+        N* and D* for the study's budgets; None if it names no budget, or one has no best split.
     curves : DataFrame
-        Curves of the runs with the role "curve", `loss` where validation was measured.
+        Curves of the runs with the role "curve", with `loss` at the steps that were validated.
     curve_law : Result or None
         Fitted to the schedules that were not held out.
     curve_check : DataFrame
-        One row a held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
     approaches : Approaches or None
-        The split in other ways; None where the runs give none but the surface's.
+        The split by other approaches; None if the runs allow only the surface's.
     multiverse : Multiverse or None
-        N* for the largest budget under every choice, if asked for.
+        N* for the largest budget under every analysis choice, if requested.
     laws : LawsCompared or None
-        What laws predict of budgets that they have not seen, if asked for.
+        Predictions of each law for budgets that it was not fitted to, if requested.
     unanswered : tuple of str
-        What was asked for and could not be answered, and why.
+        Sentences on parts of the answer that cannot be given, and why.
     """
 
     law: Result
@@ -70,9 +71,9 @@ class Answer(ReportedRuns):
 
     @property
     def counted(self) -> str:
-        """What C and N are; how N of imported runs was counted may not be known."""
-        how = self.law.settings["counted"].get("N")
-        return "C = 6 N D" + (f", N = {how}" if how else "")
+        """The conventions of C and N; that of N may be unknown for imported runs."""
+        convention = self.law.settings["counted"].get("N")
+        return "C = 6 N D" + (f", N = {convention}" if convention else "")
 
     def text(self) -> str:
         """The answer in words and numbers."""
@@ -98,9 +99,7 @@ class Answer(ReportedRuns):
         )
 
     def beside_headline(self) -> list[str]:
-        """What a page says next to its headline, figures and tables,
-        which hold the other numbers.
-        """
+        """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
@@ -110,7 +109,7 @@ class Answer(ReportedRuns):
         return [sentence for sentence in sentences if sentence]
 
     def _tested(self) -> str:
-        """How well held-out runs were predicted, in one sentence; their table has each."""
+        """How well held-out runs were predicted, in one sentence."""
         if self.held_out.empty:
             return "No run was held out: how far the law extrapolates is not tested."
         error, count = self.held_out["error"], len(self.held_out)
@@ -126,7 +125,7 @@ class Answer(ReportedRuns):
         )
 
     def sentences(self) -> list[str]:
-        """What was found, the answer first: one sentence or two a finding."""
+        """All findings, the answer first."""
         sentences = [
             self._split(),
             self.multiverse.sentence() if self.multiverse else "",
@@ -206,5 +205,5 @@ class Answer(ReportedRuns):
             f"measured ({r.error:+.2%})"
             for r in self.curve_check.itertuples()
         ]
-        used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
-        return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
+        fitted = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
+        return "\n".join([f"The curve law, fitted on {' and '.join(fitted)}, predicts:", *rows])

@@ -19,7 +19,7 @@ from scalinglab.analysis.forecasts.track import calibrated
 from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.judgement.laws_compared import laws_compared
-from scalinglab.analysis.judgement.multiverse import answer_multiverse
+from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
@@ -61,15 +61,15 @@ def answer_study(
     arm : str, optional
         A setting (``optimizer.name``) whose values are compared.
     between : list of str
-        Which two of its values, where there are more.
+        Which two of its values are compared; needed if there are more.
     multiverse : bool
-        Whether to answer under every analysis choice as well: some fifty more fits.
+        Whether to answer under every analysis choice as well: about fifty more fits.
     laws : bool
-        Whether to say what other laws predict of budgets that they have not seen.
+        Whether to compare the predictions of other laws for budgets that they were not fitted to.
     calibrate : bool
-        Whether intervals of losses are as wide as the record of earlier forecasts says.
+        Whether to calibrate the intervals of losses by the record of earlier forecasts.
     loss : str, optional
-        A measured column that is taken as the loss, as in `analysis.load`.
+        A measured column to be taken as the loss, as in `analysis.load`.
 
     Raises
     ------
@@ -79,35 +79,35 @@ def answer_study(
         If the study does not exist or has no finished run to fit, or their losses were measured on
         different validation sets.
     """
-    wanted = study_plan(outputs, study).study.answer
+    options = study_plan(outputs, study).study.answer
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
-    how: dict[str, Any] = {
+    fit_options: dict[str, Any] = {
         "resamples": resamples,
         "seed": seed,
-        "delta": wanted.delta,
+        "delta": options.delta,
         "mix_fingerprints": mix_fingerprints,
     }
-    beyond = times_beyond(fitted, wanted.budgets)
-    law = fit(wanted.law, fitted, beyond=beyond, **how)
+    beyond = times_beyond(fitted, options.budgets)
+    law = fit(options.law, fitted, beyond=beyond, **fit_options)
     if calibrate:
         law = calibrated(law, outputs, study)
     unanswered: list[str] = []
     allocation = compared = None
-    if wanted.budgets:
+    if options.budgets:
         try:
-            allocation = allocate(law, wanted.budgets)
+            allocation = allocate(law, options.budgets)
         except NoBestSplit as error:
             unanswered.append(f"No split of the budgets: {error}.")
     curves, curve_law, curve_check = _curves_of(outputs, runs, loss), None, pd.DataFrame()
     try:
-        curves, curve_law, curve_check = _curve_law(curves, wanted, **how)
+        curves, curve_law, curve_check = _curve_law(curves, options, **fit_options)
     except TooFewPoints as error:
         unanswered.append(f"No law of curves: {error}.")
     if laws:
         try:
             compared = laws_compared(
-                fitted, law, delta=wanted.delta, beyond=beyond, mix_fingerprints=mix_fingerprints
+                fitted, law, delta=options.delta, beyond=beyond, mix_fingerprints=mix_fingerprints
             )
         except UserError as error:
             unanswered.append(f"Laws are not compared: {error}.")
@@ -130,7 +130,7 @@ def answer_study(
         curve_law=curve_law,
         curve_check=curve_check,
         approaches=other_approaches(law, fitted, allocation),
-        multiverse=answer_multiverse(outputs, study, wanted, mix_fingerprints, loss)
+        multiverse=answer_multiverse(outputs, study, options, mix_fingerprints, loss)
         if multiverse
         else None,
         laws=compared,
@@ -141,7 +141,7 @@ def answer_study(
 def runs_without_law(
     outputs: str | Path,
     study: str,
-    why: str,
+    reason: str,
     *,
     resamples: int = 1000,
     seed: int = 0,
@@ -150,16 +150,16 @@ def runs_without_law(
     calibrate: bool = True,
     loss: str | None = None,
 ) -> RunsWithoutLaw:
-    """What the runs of a study say where they do not determine its law.
+    """The runs of a study, for a study whose runs do not determine its law.
 
     Parameters
     ----------
     outputs : path
     study : str
-    why : str
+    reason : str
         Why there is no law: the sentence of the `TooFewPoints` that `answer_study` raised.
     resamples, seed, arm, between, calibrate, loss
-        As in `answer_study`: of forecasts and of the comparison of arms.
+        As in `answer_study`, for the forecasts and the comparison of arms.
 
     Raises
     ------
@@ -168,8 +168,10 @@ def runs_without_law(
     """
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     require(with_role(runs, "fit"), outputs, study, "fit")
-    how = {"resamples": resamples, "seed": seed, "calibrate": calibrate, "loss": loss}
-    return RunsWithoutLaw(**_reported(outputs, study, runs, arm, between, **how), why=why)
+    outlook_options = {"resamples": resamples, "seed": seed, "calibrate": calibrate, "loss": loss}
+    return RunsWithoutLaw(
+        **_reported(outputs, study, runs, arm, between, **outlook_options), why=reason
+    )
 
 
 def _reported(
@@ -178,9 +180,9 @@ def _reported(
     runs: pd.DataFrame,
     arm: str | None,
     between: Sequence[str],
-    **how: Any,
+    **outlook_options: Any,
 ) -> dict[str, Any]:
-    """The fields of `ReportedRuns`; `how` are options of `build_outlook`."""
+    """The fields of `ReportedRuns`."""
     plan = study_plan(outputs, study)
     return {
         "study": study,
@@ -189,7 +191,7 @@ def _reported(
         "runs": runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
         "unfinished": _unfinished(Path(outputs), plan, runs),
         "machines": _machines(Path(outputs), runs),
-        "outlook": build_outlook(outputs, study, arm=arm, between=between, **how),
+        "outlook": build_outlook(outputs, study, arm=arm, between=between, **outlook_options),
         "arm": arm,
     }
 
@@ -221,18 +223,18 @@ def _curves_of(outputs: str | Path, runs: pd.DataFrame, loss: str | None) -> pd.
 
 
 def _curve_law(
-    curves: pd.DataFrame, wanted: AnswerConfig, **options: Any
+    curves: pd.DataFrame, answer: AnswerConfig, **options: Any
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
     """Fit the curve law to all schedules but the held-out one, and predict that one.
 
     `options` are those of the fit.
     """
-    is_held_out = curves["schedule"] == wanted.curve_held_out
+    is_held_out = curves["schedule"] == answer.curve_held_out
     if is_held_out.all() or not is_held_out.any():
         return curves, None, pd.DataFrame()
-    # All have the same initial weights and data: what varies is within the curves.
+    # All curves have the same initial weights and data: as one cluster they could not be resampled.
     curves = curves.drop(columns="cluster")
-    law = fit(wanted.curve_law, curves[~is_held_out], **options)
+    law = fit(answer.curve_law, curves[~is_held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[is_held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)
 

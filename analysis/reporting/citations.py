@@ -30,9 +30,9 @@ def bibtex(sources: Iterable[str], version: str) -> str:
     return "\n\n".join([*entries.values(), SOFTWARE.replace("VERSION", version)]) + "\n"
 
 
-def _entry(said: str, number: str) -> str:
-    year = _YEAR.search(said)
-    names = said[: year.start()] if year else said
+def _entry(citation: str, number: str) -> str:
+    year = _YEAR.search(citation)
+    names = citation[: year.start()] if year else citation
     names = names.strip(" ,.()").replace(" et al.", " and others").replace(" et al", " and others")
     first = re.sub(r"[^a-z]", "", names.split(" ")[0].lower()) or "arxiv"
     when = year[0] if year else f"20{number[:2]}"

@@ -1,4 +1,4 @@
-"""What a coordinate check says: growth along width and depth, as a table and a picture."""
+"""The result of a coordinate check, growth along width and depth, as a table and a figure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def growth(movement: pd.DataFrame) -> pd.DataFrame:
-    """One row a parametrization and axis: movement at its sizes, and the last over the first.
+    """One row for each parametrization and axis: movement at each size, and last over first.
 
     Parameters
     ----------
@@ -28,8 +28,9 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``parametrization, axis, sizes, hidden, logits`` (texts), ``growth`` of `hidden`, and on
-        the width's axis ``tensor`` (text): whose movement changes most from the first size to the
-        last, and by how much. Along depth, parametrizations differ in what tensors should do.
+        the width's axis ``tensor`` (text): the tensor whose movement changes most from the first
+        size to the last, and by which factor. Along depth it is empty, as parametrizations differ
+        in what tensors should do.
     """
     rows = []
     for (name, axis), part in groups_of(movement, ["parametrization", "axis"], sort=False):
@@ -49,7 +50,7 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
 
 
 def _most_changed(tensors: pd.Series) -> str:
-    """The tensor whose movement at the last size is furthest from that at the first, as text."""
+    """The tensor whose movement changes most from the first size to the last, as text."""
     first, last = tensors.iloc[0], tensors.iloc[-1]
     growth = {name: last[name] / first[name] for name in last if first[name] > 0 and last[name] > 0}
     if not growth:
@@ -59,13 +60,13 @@ def _most_changed(tensors: pd.Series) -> str:
 
 
 def write_coordinate_check(movement: pd.DataFrame, path: Path) -> None:
-    """Draw the movement into a file whose ending says its format."""
+    """Draw the movement into a file; its ending chooses the format."""
     figure, kind = draw_coordinate_check(movement), path.suffix[1:].lower()
     save_atomic(path.absolute(), lambda aside: figure.savefig(aside, format=kind, dpi=150))
 
 
 def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
-    """The movement of the last hidden state against each axis, a line a parametrization."""
+    """The movement of the last hidden state against each axis, one line per parametrization."""
     # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, NullLocator
@@ -76,7 +77,7 @@ def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
     for ax, axis in zip(panels, axes, strict=True):
         part = movement[movement["axis"] == axis]
         for k, (name, line) in enumerate(part.groupby("parametrization", sort=False)):
-            # The first are the thickest: those that move alike lie on one another.
+            # The first lines are thickest, so that equal lines above them leave them visible.
             ax.plot(
                 line[axis],
                 line["hidden"],

@@ -1,4 +1,4 @@
-"""What a fit and a study's answer say, as plain dictionaries: for programs that read on."""
+"""Fits, decisions and answers as plain dictionaries, for other programs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def facts_of_fit(result: Result) -> dict[str, Any]:
-    """The law, its parameters with intervals, how it was fitted, and what to doubt.
+    """The law, its parameters with intervals, how it was fitted, and its warnings.
 
     Returns
     -------
     dict
-        ``parameters`` has one entry a parameter: ``value, lower, upper, standard_error,
-        identified, unit, meaning``. What is not known is NaN or None.
+        ``parameters`` has one entry for each parameter: ``value, lower, upper, standard_error,
+        identified, unit, meaning``. Unknown values are NaN or None.
     """
     return {
         "law": result.law.name,
@@ -51,7 +51,7 @@ def facts_of_fit(result: Result) -> dict[str, Any]:
 
 
 def facts_of_allocation(allocation: Allocation) -> dict[str, Any]:
-    """One entry a budget, how N* and D* grow, and what to doubt."""
+    """One entry for each budget, how N* and D* grow, and warnings."""
     return {
         "cost": allocation.cost,
         "budgets": allocation.table,
@@ -62,7 +62,7 @@ def facts_of_allocation(allocation: Allocation) -> dict[str, Any]:
 
 
 def facts_of_approaches(approaches: Approaches) -> dict[str, Any]:
-    """One entry an approach and a budget, the exponents, and what was refused."""
+    """One entry for each approach and budget, the exponents, and refusals."""
     return {
         "cost": approaches.cost,
         "budgets": approaches.table,
@@ -74,7 +74,7 @@ def facts_of_approaches(approaches: Approaches) -> dict[str, Any]:
 
 
 def facts_of_next(next_runs: NextRuns) -> dict[str, Any]:
-    """The chosen runs, and how well the target is known now and expected to be then."""
+    """The chosen runs, and the target's precision now and as expected after them."""
     return {
         "runs": next_runs.table.rename_axis("run_id").reset_index(),
         "now": next_runs.now,
@@ -86,7 +86,7 @@ def facts_of_next(next_runs: NextRuns) -> dict[str, Any]:
 
 
 def facts_of_multiverse(multiverse: Multiverse) -> dict[str, Any]:
-    """Every way to fit with its answer, and which choice the answer hangs on."""
+    """Every analysis variant with its answer, and which choice matters most."""
     low, high = multiverse.range
     return {
         "of": multiverse.of,
@@ -98,7 +98,7 @@ def facts_of_multiverse(multiverse: Multiverse) -> dict[str, Any]:
 
 
 def facts_of_laws(compared: LawsCompared) -> dict[str, Any]:
-    """One entry a law, from how many predictions, and which laws the runs cannot tell apart."""
+    """One entry for each law, the number of predictions, and the rivals of the best law."""
     return {
         "laws": compared.table.to_dict("index"),
         "predictions": compared.points,
@@ -108,7 +108,7 @@ def facts_of_laws(compared: LawsCompared) -> dict[str, Any]:
 
 
 def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
-    """The comparison as plain values, for programs."""
+    """The comparison of two arms."""
     return {
         "arms": comparison.arms,
         "fit": None if comparison.result is None else facts_of_fit(comparison.result),
@@ -127,7 +127,7 @@ def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
 
 
 def facts_without_law(study: RunsWithoutLaw) -> dict[str, Any]:
-    """Everything `RunsWithoutLaw.text` says, in numbers; ``fit`` is None, ``why`` says why."""
+    """Everything `RunsWithoutLaw.text` says, in numbers; ``fit`` is None, ``why`` the reason."""
     outlook = study.outlook
     return {
         "study": study.study,

@@ -1,9 +1,9 @@
-"""What a study's answer says beyond its law: what is still to come, how forecasts did, two arms."""
+"""The parts of an answer beyond its law: forecasts, their track record, two arms compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scalinglab.analysis.arms.compare_arms import compare_arms
 from scalinglab.analysis.arms.comparison import at_scale, crossover, paired, worth
 from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
+from scalinglab.analysis.forecasts.norms import norm_warnings, unfinished_norms
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
 from scalinglab.analysis.intervals.spread import interval_in_words
 from scalinglab.analysis.tables.study_runs import study_plan
@@ -21,7 +22,7 @@ from scalinglab.analysis.tables.typed import records_of
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
-_FORECASTS = 200  # resamples of a forecast: a fit for every size
+_FORECASTS = 200  # resamples of a forecast, which takes one fit for every size
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,16 @@ class Outlook:
     forecasts : DataFrame
         From `analysis.forecast_study`; empty if every run has ended.
     calibration_factor : float
-        By what the record widened their intervals.
+        The factor by which the record widened their intervals.
     track : DataFrame
         From `scalinglab.analysis.forecasts.track.track_record`, of this study.
     record : DataFrame
-        The same of all studies in the folder: the factor rests on it where the study's own is
-        too short.
+        The same of all studies in the folder, from which the factor comes if the study's own record
+        is too short.
     arms : ArmComparison or None
     level : float
+    norms : DataFrame
+        From `scalinglab.analysis.forecasts.norms.predicted_norms`, of the runs that have not ended.
     """
 
     forecasts: pd.DataFrame
@@ -49,9 +52,10 @@ class Outlook:
     record: pd.DataFrame
     arms: ArmComparison | None
     level: float
+    norms: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def sentences(self) -> list[str]:
-        """What to say of each, a paragraph each."""
+        """One paragraph for each part that has something to say."""
         sentences = []
         with_forecast = self.forecasts[self.forecasts["loss"].notna()]
         if len(with_forecast):
@@ -65,6 +69,8 @@ class Outlook:
             sentences.append("\n".join(["Forecasts of unfinished runs:", *rows, *more]))
         if len(self.track):
             sentences.append(sentence(self.record, self.level))
+        if len(self.norms):
+            sentences += norm_warnings(self.norms)
         if self.arms is not None:
             a, b = self.arms.arms
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
@@ -91,10 +97,10 @@ def build_outlook(
     calibrate: bool = True,
     loss: str | None = None,
 ) -> Outlook:
-    """Forecast what has not ended, look up the record, and compare arms if one is named.
+    """Forecast unfinished runs, read their track record, and compare arms if a setting is named.
 
     Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
-    compared. Arms are compared by `resamples`, as `scaling compare` does; forecasts by fewer.
+    compared. `resamples` are those of the comparison of arms; forecasts use fewer.
 
     Raises
     ------
@@ -111,7 +117,8 @@ def build_outlook(
         arms = _arms(
             outputs, study, arm, between, loss, resamples=resamples, seed=seed, level=level
         )
-    return Outlook(forecasts, factor, record[record["study"] == study], record, arms, level)
+    own, norms = record[record["study"] == study], unfinished_norms(outputs, study)
+    return Outlook(forecasts, factor, own, record, arms, level, norms)
 
 
 def _arms(
@@ -120,7 +127,7 @@ def _arms(
     arm: str,
     between: Sequence[str],
     loss: str | None,
-    **how: Any,
+    **options: Any,
 ) -> ArmComparison:
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
@@ -130,5 +137,5 @@ def _arms(
         between=between or None,
         differences=settings,
         delta=study_plan(outputs, study).study.answer.delta,
-        **how,
+        **options,
     )

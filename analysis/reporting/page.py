@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
 from scalinglab.analysis.tables.interval_text import relative_form
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.scaling.text.printable import printable
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _MOST_ROWS = 200  # of a table, that a page shows
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _PROSE = 60  # characters of a cell, from which it is broken into lines
 _ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
+_EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
 _COUNTED = 1e7  # below it whole numbers are read in full, above it by their size
 
 
@@ -86,7 +88,7 @@ class RunDetails:
     Attributes
     ----------
     table : DataFrame
-        One row a run, its name in ``run_id``.
+        One row per run, its name in ``run_id``.
     curves : mapping of str to (steps, losses)
     """
 
@@ -209,7 +211,7 @@ def _run_data(runs: RunDetails | None) -> str:
         return "null"
     names = [name for name in runs.table if name != "run_id"]
     rows = {
-        str(row["run_id"]): [_text(row[name]) for name in names]
+        str(row["run_id"]): [in_powers(_text(row[name])) for name in names]
         for row in runs.table.to_dict("records")
     }
     return embedded({"columns": names, "rows": rows, "curves": runs.curves})
@@ -227,15 +229,26 @@ def _environment() -> Environment:
         "columns": _columns,
         "removeprefix": str.removeprefix,
         "rows": _rows,
+        "laid_out": _laid_out,
         "markup": Markup,
     }
     environment.tests["startswith"] = str.startswith
     return environment
 
 
-def _visible(value: object) -> object:
-    """A text of a user with its control characters shown; markup as it is."""
-    return value if isinstance(value, Markup) else printable(str(value))
+def _visible(value: object) -> Markup:
+    """A text with control characters shown, numbers as figures have them, exponents raised; markup
+    as it is.
+    """
+    if isinstance(value, Markup):
+        return value
+    text = str(escape(in_powers(printable(str(value)))))
+    return Markup(_EXPONENT.sub(r"\1<sup>\2</sup>", text))
+
+
+def _laid_out(text: str) -> Markup:
+    """A text whose columns stand below each other: no character more or less."""
+    return escape(printable(text))
 
 
 def _columns(frame: pd.DataFrame) -> list[_Column]:
@@ -278,5 +291,5 @@ def _text(value: object) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float):
-        return "" if pd.isna(value) else re.sub(r"e\+0?", "e", f"{value:.5g}")
+        return "" if pd.isna(value) else f"{value:.5g}"
     return str(value)

@@ -1,5 +1,4 @@
-"""Figures in a page: SVG whose text is text, with what it shows as data for a
-script to show on demand.
+"""Figures in a page: SVG with text as text, and its points as data for the page's script.
 
 The picture is complete without the script. What the script adds needs no library: the values under
 the pointer, hidden layers, linear axes (drawn here, as a second picture) and files to download.
@@ -78,7 +77,8 @@ def picture(figure: Figure, key: str) -> Picture:
         "h": round(float(height), 1),
         "legend": legend,
         "layers": [
-            _layer(layer, [found[k] for found in places]) for k, layer in enumerate(_layers(figure))
+            _layer(layer, [axes_places[k] for axes_places in places])
+            for k, layer in enumerate(_layers(figure))
         ],
     }
     return Picture(key, tuple(drawn), embedded(content), bool(width > 72 * _BROAD))
@@ -92,13 +92,13 @@ def embedded(value: Any) -> str:
 
 def _scalable(text: str) -> str:
     """Without size and font, which the page gives it, and with places to a hundredth of a point."""
-    head, rest = text[: text.index(">")], text[text.index(">") :]
+    head, body = text[: text.index(">")], text[text.index(">") :]
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
-    rest = re.sub(r"<metadata>.*?</metadata>\s*", "", rest, flags=re.DOTALL)
-    rest = re.sub(r" font-family: [^;\"]*;?", "", rest).replace("-0 ", "0 ")
-    rest = re.sub(r' transform="rotate\(0 [^"]*\)"', "", re.sub(r">\s+<", "><", rest))
-    rest = _PLACES.sub(lambda found: _LONG.sub(r"\1", found[0]), rest)
-    return head + _IMAGE.sub(lambda found: _few_colours(found[1]), rest)
+    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r" font-family: [^;\"]*;?", "", body).replace("-0 ", "0 ")
+    body = re.sub(r' transform="rotate\(0 [^"]*\)"', "", re.sub(r">\s+<", "><", body))
+    body = _PLACES.sub(lambda match: _LONG.sub(r"\1", match[0]), body)
+    return head + _IMAGE.sub(lambda match: _few_colours(match[1]), body)
 
 
 def _few_colours(image: str) -> str:
@@ -106,9 +106,9 @@ def _few_colours(image: str) -> str:
     from PIL import Image
 
     points = Image.open(io.BytesIO(base64.b64decode(image))).convert("RGBA")
-    out = io.BytesIO()
-    points.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE).save(out, "png", optimize=True)
-    return base64.b64encode(out.getvalue()).decode()
+    buffer = io.BytesIO()
+    points.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE).save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _layers(figure: Figure) -> list[Layer]:
@@ -120,8 +120,8 @@ def _layers(figure: Figure) -> list[Layer]:
 def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
     """A layer's values and where they are in each picture, points outside left out."""
     table = layer.table
-    many = len(table) > _MANY and "run_id" in table
-    if many:
+    has_many = len(table) > _MANY and "run_id" in table
+    if has_many:
         table = table[["run_id"]]  # the page has each run's values
     table = table.dropna(axis=1, how="all")
     rows = [[_number(value) for value in row] for row in table.itertuples(index=False, name=None)]
@@ -130,7 +130,7 @@ def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
         "kind": layer.kind,
         "columns": [str(name) for name in table],
         "rows": rows,
-        "at": [_rounded(place, 0 if many else 1) for place in places],
+        "at": [_rounded(place, 0 if has_many else 1) for place in places],
     }
 
 
@@ -149,7 +149,7 @@ def _places(figure: Figure) -> list[np.ndarray]:
     """Of each layer, x and y in points from the upper left corner: (rows, 2); NaN outside."""
     from scalinglab.analysis.plot.layers import layers
 
-    found = []
+    places = []
     to_points, height = 72 / figure.dpi, figure.get_figheight() * 72
     for ax in figure.axes:
         box = ax.bbox
@@ -159,8 +159,8 @@ def _places(figure: Figure) -> list[np.ndarray]:
             x, y = at.T
             shown = (x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)
             at = np.stack([x * to_points, height - y * to_points], axis=1)
-            found.append(np.where(shown[:, None], at, -1.0))
-    return found
+            places.append(np.where(shown[:, None], at, -1.0))
+    return places
 
 
 def _on_linear_axes(figure: Figure) -> Any:
@@ -223,8 +223,8 @@ def _legend(figure: Figure, key: str) -> list[list[str]]:
             name = f"{key}-{i}-{k}"
             text.set_gid(f"{name}-t")
             together = _together(ax, artist)
-            for j, one in enumerate(together):
-                one.set_gid(f"{name}-{j}")
+            for j, handle in enumerate(together):
+                handle.set_gid(f"{name}-{j}")
             entries.append([f"{name}-t", *(f"{name}-{j}" for j in range(len(together)))])
     return entries
 

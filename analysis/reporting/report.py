@@ -1,6 +1,4 @@
-"""An answer as one self-contained HTML file: a sentence, its figure, what to doubt,
-then the rest.
-"""
+"""An answer as one self-contained HTML file: a sentence, its figure, warnings, then the rest."""
 
 from __future__ import annotations
 
@@ -14,23 +12,26 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import render
-from scalinglab.analysis.plot.labels import SHARES, power, short
+from scalinglab.analysis.plot.labels import SHARES, short
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
+from scalinglab.analysis.reporting.logbook import logbook
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
 from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
     figures_without_law,
-    run_curves,
 )
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
-from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.reporting.report_runs import (
+    curves_of_runs,
+    machine_sections,
+    run_details,
+    runs_sections,
+)
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.runs import FLOPS
-from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.model.stated import BY_SIZE
+from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
@@ -43,7 +44,6 @@ _WRITTEN = {"N": short, "D": short, "C": power}
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _PARABOLA = "arXiv:2603.22339"
-_CURVES, _CURVE_POINTS = 150, 40  # runs whose curves a page holds, and points of each
 
 
 def write_report(answer: Answer | RunsWithoutLaw, path: str | Path) -> Path:
@@ -72,8 +72,9 @@ def report_html(answer: Answer) -> str:
         *_multiverse(answer, figures),
         *_curves(answer, figures),
         *_outlook(answer),
-        *_runs(answer),
-        *_machines(answer),
+        *logbook(answer.outputs, answer.study),
+        *runs_sections(answer),
+        *machine_sections(answer),
     ]
     return page(
         answer.study,
@@ -85,24 +86,29 @@ def report_html(answer: Answer) -> str:
         headline=answer.headline(),
         leading=figures.leading(),
         downloads=_downloads(answer),
-        runs=RunDetails(_details(answer), _run_curves(answer)),
+        runs=RunDetails(run_details(answer), curves_of_runs(answer)),
     )
 
 
 def html_without_law(study: RunsWithoutLaw) -> str:
-    """The report of a study whose runs do not determine its law: what they say without one."""
+    """The report of a study whose runs do not determine its law: its runs and their losses."""
     facts = json.dumps(plain(facts_without_law(study)), indent=1, allow_nan=False)
     return page(
         study.study,
         study.question,
         study.sentences()[1:],
         [f"arms: {warning}" for warning in _arm_warnings(study)],
-        [*_outlook(study), *_runs(study), *_machines(study)],
+        [
+            *_outlook(study),
+            *logbook(study.outputs, study.study),
+            *runs_sections(study),
+            *machine_sections(study),
+        ],
         study.outputs,
         headline=study.headline(),
         leading=figures_without_law(study),
         downloads=[Download("The runs as data (JSON)", f"{study.study}.json", facts)],
-        runs=RunDetails(_details(study), _run_curves(study)),
+        runs=RunDetails(run_details(study), curves_of_runs(study)),
     )
 
 
@@ -137,14 +143,12 @@ def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
 
 
 def _how(law: Result) -> str:
-    """How a law was fitted, as text; its parameters and warnings stand elsewhere."""
+    """How a law was fitted, as text; other parts of the page show parameters and warnings."""
     return render(law, _HOW).replace("[[", "").replace("]]", "")
 
 
 def _overview(law: Result) -> pd.DataFrame:
-    """The parameters, a value with its interval in one cell;
-    the laws and their shares of a mixture.
-    """
+    """The parameters, a value with its interval in one cell; of a mixture its laws and shares."""
     table = law.overview.reset_index()
     if "value" not in table:
         return table
@@ -228,55 +232,6 @@ def _outlook(answer: ReportedRuns) -> list[Section]:
     return [] if answer.outlook is None else outlook_sections(answer.outlook)
 
 
-def _runs(answer: ReportedRuns) -> list[Section]:
-    return [Section("The runs", tables=[_run_table(answer)])]
-
-
-def _run_table(answer: ReportedRuns) -> pd.DataFrame:
-    arm = [] if answer.arm is None else [answer.arm]
-    columns = [
-        "run_id",
-        "role",
-        "status",
-        *arm,
-        "width",
-        "depth",
-        "N",
-        "n_total",
-        "D",
-        "C",
-        "lr",
-        "schedule",
-        "seed",
-        "loss",
-        "bpb",
-        "cluster",
-        "seconds",
-    ]
-    columns = [name for name in dict.fromkeys(columns) if answer.runs[name].notna().any()]
-    runs = answer.runs[columns].astype({"C": float})
-    # An imported file may have a C of its own, and so may what a program trained.
-    if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():
-        runs = runs.rename(columns={"C": "C = 6 N D"})
-    return runs
-
-
-def _details(answer: ReportedRuns) -> pd.DataFrame:
-    """What a page tells of one run: all columns that say something of it."""
-    columns_with_values = answer.runs.dropna(axis=1, how="all")
-    return columns_with_values.drop(columns=["study", "fingerprint"], errors="ignore")
-
-
-def _run_curves(answer: ReportedRuns) -> dict[str, tuple[list, list]]:
-    if len(answer.runs) > _CURVES:
-        return {}
-    try:
-        curves = load_curves(answer.outputs, run_ids=answer.runs["run_id"])
-    except (UserError, OSError):
-        return {}  # an imported table has none
-    return run_curves(curves, _CURVES, _CURVE_POINTS) if len(curves) else {}
-
-
 def _downloads(answer: Answer) -> list[Download]:
     law = _overview(answer.law)
     texts = [[str(value) for value in law[name]] for name in law]
@@ -304,9 +259,3 @@ def _version() -> str:
         return version("scaling-laboratory")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _machines(answer: ReportedRuns) -> list[Section]:
-    if answer.machines.empty:
-        return []
-    return [Section("Machines and versions", tables=[answer.machines])]

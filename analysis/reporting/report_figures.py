@@ -164,9 +164,9 @@ class ReportFigures:
         if _reducible(law):
             text = "The loss above the fitted floor: straight where the law is a power law."
             captioned.append((text, drawn(plot.reducible_loss, law, self.fitted, **together)))
-        for x, other in (("N", "tokens"), ("D", "size")):
+        for x, colour in (("N", "tokens"), ("D", "size")):
             if x in law.law.inputs:
-                text = f"Loss against {x}; colour: {other}."
+                text = f"Loss against {x}; colour: {colour}."
                 captioned.append((text, drawn(plot.loss_against, law, self.fitted, x, **together)))
         return captioned
 

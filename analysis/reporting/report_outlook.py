@@ -1,4 +1,4 @@
-"""Sections of the report on what is to come: forecasts, their record, two arms."""
+"""Sections of the report on the outlook: forecasts, their track record, two arms compared."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.arms.comparison import crossover, paired, worth
+from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def outlook_sections(outlook: Outlook) -> list[Section]:
     """A section for each part that has something to show."""
-    return [*_forecasts(outlook), *_track(outlook), *_arms(outlook)]
+    return [*_forecasts(outlook), *_norms(outlook), *_track(outlook), *_arms(outlook)]
 
 
 def _forecasts(outlook: Outlook) -> list[Section]:
@@ -54,6 +55,20 @@ def _forecasts(outlook: Outlook) -> list[Section]:
     return [Section("Forecasts of unfinished runs", text, [with_intervals(named[columns])])]
 
 
+def _norms(outlook: Outlook) -> list[Section]:
+    if outlook.norms.empty:
+        return []
+    table = outlook.norms.rename(columns={"lower": "value_lower", "upper": "value_upper"})
+    text = " ".join(
+        [
+            "Each is a power of N and LR through the finished runs of the recipe that measured it,"
+            f" with its {LEVEL:.0%} interval for a new run.",
+            *(f"{sentence}." for sentence in norm_warnings(outlook.norms)),
+        ]
+    )
+    return [Section("Norms expected of unfinished runs", text, [with_intervals(table)])]
+
+
 def _track(outlook: Outlook) -> list[Section]:
     if outlook.track.empty:
         return []
@@ -87,9 +102,8 @@ def _arms(outlook: Outlook) -> list[Section]:
         parts.append(
             Section(
                 f"What the compute of {b} is worth in that of {a}",
-                f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its"
-                f" own or "
-                "one for both. The verdict is what both say.",
+                f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its own"
+                " or one for both. The verdict is what both say.",
                 [with_intervals(multipliers)],
             )
         )
@@ -104,15 +118,15 @@ def _arms(outlook: Outlook) -> list[Section]:
 
 
 def _sharing(tests: pd.DataFrame) -> pd.DataFrame:
-    def told(name: str, form: str) -> list[str]:
+    def texts(name: str, form: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:{form}}" for value in tests[name]]
 
     return pd.DataFrame(
         {
             "shared": tests["shared"],
-            "likelihood ratio": told("ratio", ".3g"),
+            "likelihood ratio": texts("ratio", ".3g"),
             "degrees": tests["degrees"],
-            "p": told("p", ".2g"),
-            "error at the largest size": told("held_out", ".2%"),
+            "p": texts("p", ".2g"),
+            "error at the largest size": texts("held_out", ".2%"),
         }
     )

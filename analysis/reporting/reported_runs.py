@@ -1,4 +1,4 @@
-"""What is said about the runs of a study, whether or not they determine a law."""
+"""The parts of a report that need no law: the runs of a study, and what is missing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import power, short
+from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.powers import power
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.records.state import State
 
@@ -27,7 +28,7 @@ _SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedRuns:
-    """The runs of a study, and what else a page says that needs no law.
+    """The runs of a study, and the other parts of a page that need no law.
 
     Attributes
     ----------
@@ -36,13 +37,13 @@ class ReportedRuns:
     runs : DataFrame
         From ``analysis.load``, all roles; with a column `arm` where arms are compared.
     unfinished : dict
-        State -> number of runs of the plan that left no record.
+        State -> number of runs of the plan without a record.
     machines : DataFrame
-        Where the runs happened, with versions.
+        Machines and versions on which the runs were trained.
     outlook : Outlook or None
-        Forecasts of what has not ended, how forecasts did, and the comparison of arms.
+        Forecasts of unfinished runs, their track record, and the comparison of arms.
     arm : str or None
-        The setting that tells the compared arms apart.
+        The setting that distinguishes the compared arms.
     """
 
     study: str
@@ -55,7 +56,7 @@ class ReportedRuns:
     arm: str | None = None
 
     def design(self, verb: str = "were fitted") -> str:
-        """How many runs there are to fit, over which range, and which are missing."""
+        """Number and range of the runs to fit, and which runs are missing."""
         fitted = with_role(self.runs, "fit")
         missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
         diverged = (self.runs["status"] == State.DIVERGED).sum()

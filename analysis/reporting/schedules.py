@@ -48,7 +48,7 @@ def blocks(lr: np.ndarray, width: int = _WIDTH) -> str:
 
 
 def schedule_table(schedules: Mapping[str, np.ndarray], decay: float = DECAY) -> pd.DataFrame:
-    """One row a schedule: ``schedule, steps, peak, S1, S2`` and its picture as `rate`."""
+    """One row per schedule: ``schedule, steps, peak, S1, S2`` and its picture as `rate`."""
     rows = []
     for name, lr in schedules.items():
         s1, s2 = areas(lr, decay)

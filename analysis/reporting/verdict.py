@@ -1,13 +1,12 @@
-"""The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
+"""The verdict of a study whose question is not a law: sentences, tables, figures.
 
-``study.answer.kind`` names a judge of ``analysis/studies``: a function that sees the runs as a
-table and nothing else, so that runs from elsewhere, or made up, can be judged as well.
+``study.answer.kind`` names a judge of ``analysis/studies``: a function of a table of runs and
+nothing else, so that it can judge imported or simulated runs as well.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass, replace
@@ -17,39 +16,26 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
-from scalinglab.analysis.reporting.page import Download, Section, page
 from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
+from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.noise import seed_scatter
-from scalinglab.analysis.tables.runs import load
 from scalinglab.analysis.tables.study_runs import require, study_plan
+from scalinglab.analysis.tables.trials import trial_columns
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of, setting
-from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
-from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.read_options import from_dict
-from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
-from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.plan_file import AnswerConfig
-from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.state import State
 from scalinglab.scaling.registry import Registry, function
-from scalinglab.scaling.text.flatten import flatten
-from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW = "law"  # the kind of a study that is fitted, not judged
-_GIVEN = (
-    "curves",
-    "delta",
-    "design",
-    "planned",
-    "response",
-    "study",
-)  # keywords of a judge that are no options
+# Keywords of a judge that the study fills in; all others are options.
+_FILLED_IN = ("curves", "delta", "design", "planned", "response", "study")
 
 
 @dataclass(frozen=True)
@@ -65,8 +51,8 @@ class Finding:
     figures : list of (caption, Figure)
     warnings : list of str
     forecasts : DataFrame or None
-        What it says of runs that are not trained yet, as `analysis.forecast_study` gives it, with
-        ``column``: what is predicted.
+        Predictions of runs that are not trained yet, as from `analysis.forecast_study`, with
+        ``column``: the predicted column.
     """
 
     sentences: list[str]
@@ -76,10 +62,11 @@ class Finding:
     forecasts: pd.DataFrame | None = None
 
 
-# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves,
-# one with a keyword `delta` the threshold of the study's fits, one with `planned` the runs to come,
-# one with `study` its name. The default of `response` is the column that it
-# compares, where that is not the loss: it may compare where losses in nats per token do not.
+# From the runs of a study, with options by keyword. These keywords are filled in for a judge that
+# has them: `curves`, the training curves; `delta`, the threshold of the study's fits; `design`,
+# which effects its arms can show; `planned`, the unfinished runs; `study`, its name. The default of
+# `response` names the column that the judge compares if that is not the loss, as where losses in
+# nats per token are not comparable.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -95,9 +82,9 @@ class Verdict:
     outputs : Path
     finding : Finding
     design : Design or None
-        What the comparison of its arms could tell, by the noise that was planned with.
+        The smallest effect that the comparison of its arms can show, by the planned noise.
     noise : float
-        The noise between seeds that was measured; NaN where no seed is repeated.
+        The measured noise between seeds; NaN if no seed is repeated.
     """
 
     study: str
@@ -108,7 +95,7 @@ class Verdict:
     noise: float = math.nan
 
     def sentences(self) -> list[str]:
-        """The verdict, and what the design could detect."""
+        """The verdict, and the smallest effect that the design detects."""
         if self.design is None:
             return self.finding.sentences
         detectable = self.design.sentence()
@@ -165,8 +152,12 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     if "planned" in keywords:
         arguments["planned"] = planned_runs(outputs, study)
     design, noise = design_of_study(plan.study.answer, runs), math.nan
+    far = []
     if design is not None:
-        noise = seed_scatter(runs, by=[design.arm, "N", "D", "lr"]).noise
+        cell = [design.arm, "N", "D"]
+        scatter = seed_scatter(runs, by=[*cell, *trial_columns(runs, cell)])
+        noise = scatter.noise
+        far = scatter.sentences(lambda place: row_name(runs, place))
     if "design" in keywords:
         arguments["design"] = design
     finding: Any = judge(runs, **arguments, **options)
@@ -175,17 +166,17 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
             f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
             "a Finding is wanted (scalinglab.analysis.reporting.verdict)"
         )
-    finding.warnings.extend(_caveats(runs, len(plan.runs)))
+    finding.warnings.extend([*far, *_caveats(runs, len(plan.runs))])
     return Verdict(study, plan.study.question, Path(outputs), finding, design, noise)
 
 
 def design_of_study(answer: AnswerConfig, runs: pd.DataFrame) -> Design | None:
-    """What a study's comparison of arms can tell; None where its judge compares none.
+    """Which effects a study's comparison of arms can show; None if its judge compares no arms.
 
     Parameters
     ----------
     answer : AnswerConfig
-        Of the study: its kind, and the noise that it plans with.
+        The kind of the study, and the noise that it is planned with.
     runs : DataFrame
         Planned or finished runs: ``N, D, lr, seed``, ``block`` and the science as dotted columns.
     """
@@ -198,12 +189,12 @@ def design_of_study(answer: AnswerConfig, runs: pd.DataFrame) -> Design | None:
 
 
 def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse an unknown kind of study, or options that its judge does not take or lacks.
+    """Refuse an unknown kind of study, and options that its judge does not have or that it lacks.
 
     Returns
     -------
     dict
-        The options, typed as the judge takes them.
+        The options, with the types of the judge's keywords.
 
     Raises
     ------
@@ -221,9 +212,7 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options_of(kind: str) -> type:
-    """The keywords of a judge as a dataclass, which `from_dict` reads as any
-    other group of keys.
-    """
+    """The keywords of a judge as a dataclass, to be read by `from_dict` as any group of keys."""
     judge = VERDICTS[kind]
     hints = get_type_hints(judge)
     parameters = inspect.signature(judge).parameters.values()
@@ -232,13 +221,13 @@ def _options_of(kind: str) -> type:
         [
             (p.name, hints[p.name], setting(MISSING if p.default is p.empty else p.default))
             for p in parameters
-            if p.kind is p.KEYWORD_ONLY and p.name not in _GIVEN
+            if p.kind is p.KEYWORD_ONLY and p.name not in _FILLED_IN
         ],
     )
 
 
 def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
-    """What any verdict must say of its runs."""
+    """Warnings about the runs that any verdict must carry."""
     sentences = []
     if planned > len(runs):
         sentences.append(
@@ -252,87 +241,3 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
             "numbers: differences may be the code's"
         )
     return sentences
-
-
-def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.DataFrame:
-    """The finished runs of a study with all that makes them differ.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `analysis.load`, the science as dotted columns (``optimizer.name``,
-        ``model.width``), ``block`` (of the study, joined by commas), ``final_ratio`` (the last LR
-        over the peak) and ``flops_<convention>`` of a token. Diverged runs have an infinite loss.
-    """
-    blocks = {r.run_id: ",".join(r.blocks) for r in study_plan(outputs, study).runs}
-    runs = load(outputs, study=study, loss=loss)
-    runs = runs[runs["status"] != State.STOPPED].reset_index(drop=True)
-    more = []
-    for run_id in runs["run_id"]:
-        spec = RunFolder(Path(outputs) / "runs" / run_id).record().spec
-        more.append(
-            {
-                "block": blocks[run_id],
-                "final_ratio": spec.pieces[-1].end / spec.lr_peak,
-                **{f"flops_{c}": flops_per_token(spec.flops, c) for c in CONVENTIONS},
-                **flatten(without(spec.science, ["schedule"])),
-            }
-        )
-    table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
-    table = table.loc[:, ~table.columns.duplicated()]
-    return table.assign(loss=table["loss"].where(table["status"] == State.DONE, float("inf")))
-
-
-def planned_runs(outputs: str | Path, study: str) -> pd.DataFrame:
-    """The runs of a study that are not finished: ``run_id, role, N, D, C, steps``."""
-    rows = []
-    for entry in study_plan(outputs, study).runs:
-        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
-        if not folder.exists() or folder.done() is not None or folder.state_damage() is not None:
-            continue
-        spec = folder.spec()
-        tokens = spec.steps * spec.tokens_per_step
-        rows.append(
-            {
-                "run_id": entry.run_id,
-                "role": ",".join(entry.roles),
-                "N": float(size(spec.counts)),
-                "D": float(tokens),
-                "C": flops_per_token(spec.flops) * tokens,
-                "steps": spec.steps,
-            }
-        )
-    return pd.DataFrame(rows, columns=["run_id", "role", "N", "D", "C", "steps"])
-
-
-def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as plain values, for programs."""
-    finding = verdict.finding
-    return {
-        "study": verdict.study,
-        "question": verdict.question,
-        "sentences": verdict.sentences(),
-        "least_effect": None if verdict.design is None else verdict.design.least,
-        "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
-        "warnings": finding.warnings,
-    }
-
-
-def write_verdict(verdict: Verdict, path: str | Path) -> Path:
-    """Write a verdict as one HTML page; replaces the file whole."""
-    finding, path, sentences = verdict.finding, Path(path), verdict.sentences()
-    sections = [Section(title, tables=[table]) for title, table in finding.tables.items()]
-    facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
-    text = page(
-        verdict.study,
-        verdict.question,
-        sentences[1:],
-        finding.warnings,
-        sections,
-        verdict.outputs,
-        headline=sentences[0] if sentences else "",
-        leading=finding.figures,
-        downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
-    )
-    write_atomic(path.absolute(), text)
-    return path

@@ -13,4 +13,4 @@ _FIGURE = re.compile(
 
 def figures_in(page: str) -> dict[str, str]:
     """Name -> SVG of each figure of a page, as it is drawn on its own axes."""
-    return {found["key"]: found["svg"] for found in _FIGURE.finditer(page)}
+    return {match["key"]: match["svg"] for match in _FIGURE.finditer(page)}

@@ -1,1 +1,1 @@
-"""What single studies ask of their runs: one file a question, each with `judge`."""
+"""Judges of studies, one question per file."""

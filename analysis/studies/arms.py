@@ -1,20 +1,20 @@
-"""Arms held beside baselines at equal counts of parameters: which has the lower loss,
-and by how much.
+"""Arms compared with baselines at equal numbers of parameters: the difference of their losses.
 
 A network of experts passes a token through a part of its parameters, one with shared layers uses
 each several times. So "equal size" has two meanings, and both are answered: equal n_active (equal
-FLOPs of matrix products a token) and equal n_total (equal weights to store). Where a baseline has
-no model of that count, its log loss is read between its two nearest sizes, linearly in log N;
-beyond its sizes nothing is said.
+FLOPs of matrix products per token) and equal n_total (equal weights to store). If a baseline has no
+model of that count, its log loss is interpolated between its two nearest sizes, linearly in log N;
+beyond its sizes there is no comparison.
 
-Each arm counts at the best of its learning rates, by the mean over seeds. Runs of one seed are
-pairs. An effect below the least that the design detects (`scalinglab.analysis.intervals.power`, by
-the noise that was planned with, or that of the pairs if it is larger), or whose interval contains
-zero, is not resolved.
+Each arm counts at its best learning rate, by the mean over seeds. Runs of one seed are pairs. An
+effect is not resolved if its interval contains zero, or if it is below the least effect that the
+design detects (`scalinglab.analysis.intervals.power`, by the planned noise, or that of the pairs if
+it is larger).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -24,7 +24,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design, together_in_words
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
@@ -35,7 +35,7 @@ from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
 COUNTS = {"n_active": "FLOPs", "n_total": "parameters"}  # what is equal where the count is
-_NEAR = np.log(1.05)  # beyond the baseline's sizes, in log N: a router's weights are such a part
+_NEAR = np.log(1.05)  # log N beyond the baseline's sizes that is allowed: a router adds about that
 _RESAMPLES = 200
 
 
@@ -59,7 +59,7 @@ def judge(
     baselines : list of str
         The arms beside which the others are held.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     law : str
         A law that is fitted to the best runs of all arms; none if empty.
     columns : dict, optional
@@ -67,7 +67,7 @@ def judge(
     delta : float or str, optional
         Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        Which effects the comparison can detect, by the planned noise.
 
     Raises
     ------
@@ -78,16 +78,22 @@ def judge(
     for name in baselines:
         if name not in arms:
             raise UserError(f"baselines: {name!r} has no run; there are {', '.join(arms)}")
-    others = [name for name in arms if name not in baselines]
-    if not others or not baselines:
+    candidates = [name for name in arms if name not in baselines]
+    if not candidates or not baselines:
         raise UserError(f"baselines = {baselines}: arms are wanted beside them; there are {arms}")
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
+    asked = {
+        key: both
+        for key in product(candidates, baselines, COUNTS)
+        if (both := _differences(longest, *key)) is not None
+    }
+    # Where both counts agree they are one question.
+    together = len({(name, base, both[0].tobytes()) for (name, base, _), both in asked.items()})
     effects = [
-        effect
-        for name, base, count in product(others, baselines, COUNTS)
-        if (effect := _effect(longest, name, base, count, noise)) is not None
+        _Effect(*key, paired(differences, noise, together), worth)
+        for key, (differences, worth) in asked.items()
     ]
     fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += [
@@ -96,10 +102,11 @@ def judge(
         for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
     ]
     return Finding(
-        [one.sentence() for one in effects] or ["No arm has the size of a baseline: nothing said."],
+        [*[effect.sentence() for effect in effects], *filter(None, [together_in_words(together)])]
+        or ["No arm has the size of a baseline: nothing said."],
         {
-            "Effects": pd.DataFrame([one.row() for one in effects]),
-            "Best runs": _means(best),
+            "Effects": pd.DataFrame([effect.row() for effect in effects]),
+            "Best runs": _means(best, columns or {}),
             **fitted,
         },
         [("Loss against each count of parameters.", _figure(longest))],
@@ -109,7 +116,7 @@ def judge(
 
 @dataclass(frozen=True)
 class _Effect:
-    """An arm's log loss less a baseline's, at an equal count."""
+    """The log loss of an arm minus that of a baseline, at an equal count."""
 
     arm: str
     baseline: str
@@ -119,18 +126,18 @@ class _Effect:
 
     def sentence(self) -> str:
         pair = self.pair
-        many = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
+        sizes = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
         worth = (
             f"; at the largest it is worth {self.worth:.2f} times its {self.count} in"
             f" {self.baseline}"
             if np.isfinite(self.worth) and pair.resolved
             else ""
         )
-        told = f"loss {pair.told()} over {many}{worth}"
+        effect = f"loss {pair.told()} over {sizes}{worth}"
         least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
         return (
             f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {pair.verdict}{least}: {told}."
+            f"{COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
         )
 
     def row(self) -> dict[str, Any]:
@@ -166,10 +173,13 @@ def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
     return table.dropna(axis="columns")
 
 
-def _effect(
-    best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
-) -> _Effect | None:
-    """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
+def _differences(
+    best: pd.DataFrame, arm: str, baseline: str, count: str
+) -> tuple[Array, float] | None:
+    """Differences of log losses, (sizes, seeds), and the arm's worth, see `_Effect`.
+
+    None where the arm has no size that the baseline's sizes reach, or no seed in common.
+    """
     arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
     seeds = [seed for seed in arm_losses if seed in base]
     x = base.index.to_numpy()
@@ -185,7 +195,7 @@ def _effect(
     worth = _worth(
         arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
     )
-    return _Effect(arm, baseline, count, paired(differences, noise), worth)
+    return differences, worth
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:
@@ -205,10 +215,11 @@ def _worth(at: float, log_loss: float, x: Array, y: Array) -> float:
     return float(np.exp(np.interp(-log_loss, -y, x) - at))
 
 
-def _means(best: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm, size and number of tokens."""
-    columns = [c for c in ("n_active", "n_total", "n_block", "experts", "loops", "lr") if c in best]
-    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*columns, "loss"]].mean()
+def _means(best: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """One row an arm, size and number of tokens, with what a law reads."""
+    named = ("n_active", "n_total", "n_block", "experts", "loops", *columns.values(), "lr")
+    shown = [c for c in dict.fromkeys(named) if c in best and c not in ("N", "D", "loss")]
+    means = best.groupby(["_arm", "N", "D"], as_index=False)[[*shown, "loss"]].mean()
     return means.rename(columns={"_arm": "arm"}).drop(columns="N")
 
 
@@ -219,7 +230,7 @@ def _fitted(
     if not law:
         return {}, []
     chosen_law = find(law)
-    table = _means(best)
+    table = _means(best, columns)
     if "D" not in chosen_law.inputs:
         table = table[table["D"] == table["D"].max()]
     if len(table) <= len(chosen_law.parameters):

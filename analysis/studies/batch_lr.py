@@ -1,6 +1,6 @@
 """How the largest stable learning rate and the best one grow with the batch.
 
-Theory says: in proportion to the batch for SGD, with its square root for adaptive methods (arXiv
+Theory: in proportion to the batch for SGD, with its square root for adaptive methods (arXiv
 2006.09092 and 2205.10287). A learning rate counts as stable if no seed diverged and none ended far
 above the best of its batch; the boundary lies somewhere between the last stable value of the grid
 and the first unstable one.
@@ -34,7 +34,7 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
     tolerance : float
         A final loss above the best of its batch by more than this share is unstable.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     """
     rows, sentences, warnings, stable, best = [], [], [], [], []
     arms = runs.groupby(arm) if arm in runs else [("all", runs)]

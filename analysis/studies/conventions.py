@@ -1,8 +1,9 @@
-"""How the exponent of the optimal size moves with what is counted as N and as C.
+"""How the exponent of the optimal size depends on the conventions of N and C.
 
-One set of runs, nothing trained again: of N* ~ C^a, the a goes from 0.83 to 0.50 in Porian et al.
-(arXiv 2406.19146) with the accounting and the recipe. Here each count of N gets its own law, and
-under each convention of FLOPs the best size for a budget is found along the ladder's own shapes.
+In Porian et al. (arXiv 2406.19146) the exponent a of N* ~ C^a ranges from 0.83 to 0.50 with the
+accounting and the recipe. Here one set of runs is counted in several ways: each count of N gets its
+own law, and under each convention of FLOPs the best size for a budget is found along the ladder's
+shapes.
 """
 
 from __future__ import annotations

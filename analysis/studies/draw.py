@@ -1,4 +1,4 @@
-"""The one kind of picture that verdicts share: lines of points over a logarithmic axis."""
+"""The figure of verdicts: lines through points over a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def panels(
     marks : mapping of str to float, optional
         Title of a panel -> an x that is marked there.
     cut : bool
-        What lies far above the rest leaves the frame: losses of runs that went wrong.
+        Whether values far above the rest, as losses of failed runs, are left out of the frame.
     """
     # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure

@@ -1,9 +1,9 @@
-"""Whether a task emerges as a law says, or bends away from it: -log(pass rate) against size.
+"""Whether the pass rate of a task follows a power law: -log(pass rate) against size.
 
-Accuracy of small models is zero until it is not; their pass rate is measurable all the same, by
-sampling until there are successes (arXiv 2310.03262). -log of it falls as a power of size or
-compute. The law is fitted to the runs with the role ``fit``, and says what larger ones will reach
-before they are trained; the verdict is whether they kept to it.
+The accuracy of small models is zero, but their pass rate is measurable by sampling until there are
+successes (arXiv 2310.03262). Its -log falls as a power of size or compute. The law is fitted to the
+runs with the role ``fit`` and predicts larger runs before they are trained; the verdict is whether
+these follow it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.bounds import AT_LEAST
 from scalinglab.analysis.tables.study_runs import with_role
-from scalinglab.analysis.tables.task_columns import AT_LEAST, probe_command, task_column
+from scalinglab.analysis.tables.task_columns import probe_command, task_column
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of
@@ -48,7 +49,7 @@ def judge(
     planned: pd.DataFrame | None = None,
     study: str = "NAME",
 ) -> Finding:
-    """Judge whether the pass rate of a task keeps to a power law.
+    """Judge whether the pass rate of a task follows a power law.
 
     Parameters
     ----------
@@ -79,11 +80,9 @@ def judge(
     command = probe_command(task, study, PROBE, _CAP)
     column = task_column(ended, task, number, command)
     bound = column + AT_LEAST
-    points = ended.assign(
-        y=ended.get(column, np.nan),
-        bound=ended.get(bound, np.nan),
-    )
-    fitted = with_role(points, "fit").dropna(subset=["y"])
+    points = ended.assign(y=ended.get(column, np.nan), y_at_least=ended.get(bound, np.nan))
+    fit_runs = with_role(points, "fit")
+    fitted = fit_runs.dropna(subset=["y"])
     if fitted[x].nunique() < LEAST_SIZES:
         raise UserError(
             f"{column}: {fitted[x].nunique()} different {x} of runs with the role fit have it; a"
@@ -91,7 +90,7 @@ def judge(
         )
     law = fit(
         LAW,
-        fitted.drop(columns="loss"),
+        fit_runs[fit_runs["y"].notna() | fit_runs["y_at_least"].notna()].drop(columns="loss"),
         x=x,
         columns={"loss": "y"},
         resamples=resamples,
@@ -103,10 +102,10 @@ def judge(
     warnings += _censored(points, command)
     sentences, forecasts = [], None
     tested = _tested(law, measured)
-    told, bends = _curvature(fitted, x)
+    curvature, bends = _curvature(fitted, x)
     if len(tested):
         sentences.append(_verdict(tested, task, bends))
-    unasked = int(ahead["y"].isna().sum() - ahead["bound"].notna().sum())
+    unasked = int(ahead["y"].isna().sum() - ahead["y_at_least"].notna().sum())
     if unasked:
         warnings.append(f"{unasked} held-out runs are trained and not asked: {command}")
     if planned is not None and len(with_role(planned, "held_out")):
@@ -114,7 +113,7 @@ def judge(
         sentences.append(_predicted(forecasts, task))
     if not sentences:
         sentences.append("No larger run is held out: the law was not tested.")
-    sentences += [told, _law(law, x)]
+    sentences += [curvature, _law(law, x)]
     tables = {"Pass rates": _rates(points, x), "Parameters": law.summary.reset_index()}
     if len(tested):
         tables["Held out"] = tested.drop(columns=["bent"])
@@ -125,16 +124,16 @@ def judge(
 
 
 def _tested(law: Result, measured: pd.DataFrame) -> pd.DataFrame:
-    """Held-out runs beside what the law said; ``bent``: +1 if they pass more often than it allows."""
+    """Held-out runs beside the law's predictions; ``bent`` is +1 where they pass more often."""
     if measured.empty:
         return measured
-    said = law.predict(measured, LEVEL)
+    predictions = law.predict(measured, LEVEL)
     table = measured[["N", "D", "C", "seed"]].assign(
         rate=np.exp(-measured["y"]),
         neg_log=measured["y"],
-        predicted=said["loss"],
-        lower=said["lower"],
-        upper=said["upper"],
+        predicted=predictions["loss"],
+        lower=predictions["lower"],
+        upper=predictions["upper"],
     )
     table["bent"] = (table["neg_log"] < table["lower"]).astype(int) - (
         table["neg_log"] > table["upper"]
@@ -143,7 +142,7 @@ def _tested(law: Result, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict(tested: pd.DataFrame, task: str, bends: bool) -> str:
-    """Whether the held-out runs kept to the law, or why that cannot be told."""
+    """Whether the held-out runs follow the law, or why that cannot be told."""
     width = (tested["upper"] / tested["lower"]).max()
     rates = ", ".join(
         f"{row['rate']:.3g} (predicted {_rate(row['predicted'])},"
@@ -152,29 +151,32 @@ def _verdict(tested: pd.DataFrame, task: str, bends: bool) -> str:
     )
     begin = f"{task} at the held-out size: pass rate {rates}"
     if not np.isfinite(width) or width > WIDEST:
-        why = "has no interval" if not np.isfinite(width) else f"spans a factor of {width:.2g}"
+        problem = "has no interval" if not np.isfinite(width) else f"spans a factor of {width:.2g}"
         outcome = (
             "It bends within the fitted sizes already; what the larger ones do beyond that"
             if bends
             else "Whether it bent"
         )
-        return f"{begin}. {outcome} cannot be told: the prediction of -log(rate) {why}."
+        return f"{begin}. {outcome} cannot be told: the prediction of -log(rate) {problem}."
     within = f"a bend beyond a factor of {width**0.5:.2f} in -log(rate) would have been seen"
     bent = tested["bent"]
     if (bent == 0).all():
         return f"{begin}. It did not bend: the law holds ({within})."
     if (bent > 0).all() or (bent < 0).all():
-        how = "more" if bent.iloc[0] > 0 else "less"
-        return f"{begin}. It bent: the larger runs pass {how} often than the law allows ({within})."
+        more_or_less = "more" if bent.iloc[0] > 0 else "less"
+        return (
+            f"{begin}. It bent: the larger runs pass {more_or_less} often than the law allows "
+            f"({within})."
+        )
     return f"{begin}. Whether it bent cannot be told: the held-out runs disagree ({within})."
 
 
 def _forecasts(law: Result, planned: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Predictions of runs that have not ended, as `scalinglab.analysis.forecasts.track` keeps them."""
-    said = law.predict(planned, LEVEL)
+    """Predictions of unfinished runs, for the record of ``analysis.forecasts.track``."""
+    predictions = law.predict(planned, LEVEL)
     names = ("loss", "lower", "upper", "beyond")
     table = planned[["run_id", "N", "D", "steps"]].assign(
-        step=0, law=LAW, column=column, **{name: said[name] for name in names}
+        step=0, law=LAW, column=column, **{name: predictions[name] for name in names}
     )
     return table.reset_index(drop=True)
 
@@ -207,7 +209,7 @@ def _law(law: Result, x: str) -> str:
 
 
 def _curvature(fitted: pd.DataFrame, x: str) -> tuple[str, bool]:
-    """Whether the fitted runs themselves bend: the quadratic term of log(-log rate) in log x."""
+    """Whether the fitted runs bend: the quadratic term of log(-log rate) in log x."""
     u, v = np.log(fitted[x].to_numpy(float)), np.log(fitted["y"].to_numpy(float))
     basis = np.vander(u - u.mean(), 3)
     spare = len(u) - 3
@@ -219,12 +221,14 @@ def _curvature(fitted: pd.DataFrame, x: str) -> tuple[str, bool]:
     half = float(stdtrit(spare, (1 + LEVEL) / 2) * error)
     low, high = params[0] - half, params[0] + half
     bends = not low <= 0 <= high
-    what = "do not bend beyond their scatter"
+    outcome = "do not bend beyond their scatter"
     if bends:
-        what = "bend: the task emerges faster than" if high < 0 else "bend: it emerges slower than"
-        what += " a power law"
+        outcome = (
+            "bend: the task emerges faster than" if high < 0 else "bend: it emerges slower than"
+        )
+        outcome += " a power law"
     text = (
-        f"The fitted runs {what} (curvature of log(-log rate) in log {x}: {params[0]:.2f},"
+        f"The fitted runs {outcome} (curvature of log(-log rate) in log {x}: {params[0]:.2f},"
         f" {low:.2f} to {high:.2f})."
     )
     return text, bends
@@ -232,20 +236,22 @@ def _curvature(fitted: pd.DataFrame, x: str) -> tuple[str, bool]:
 
 def _censored(points: pd.DataFrame, command: str) -> list[str]:
     """What is said of runs of which only a bound is known."""
-    rows = points[points["bound"].notna()]
+    rows = points[points["y_at_least"].notna()]
     if rows.empty:
         return []
     return [
         f"{len(rows)} runs have items that reached the cap of samples: their pass rate is at most"
-        f" {np.exp(-rows['bound'].min()):.2g}, a bound that is not fitted; {command}"
+        f" {np.exp(-rows['y_at_least'].min()):.2g}. The law counts them as censored; {command}"
         " samples longer"
     ]
 
 
 def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
-    """One row a size: the pass rate over seeds, and whether it was below what an accuracy resolves."""
-    known = points.assign(value=points["y"].fillna(points["bound"])).dropna(subset=["value"])
-    cells = known.groupby(["role", "N", "D", "C"])
+    """One row per size: the pass rate over seeds, and whether an accuracy resolves it."""
+    measured = points.assign(value=points["y"].fillna(points["y_at_least"])).dropna(
+        subset=["value"]
+    )
+    cells = measured.groupby(["role", "N", "D", "C"])
     table = cells["value"].agg(["mean", "min", "max", "size"]).reset_index()
     return pd.DataFrame(
         {
@@ -255,15 +261,15 @@ def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
             "lowest": np.exp(-table["max"]),
             "highest": np.exp(-table["min"]),
             "below 1e-2": np.exp(-table["mean"]) < SMALL,
-            "bound": cells["bound"].count().to_numpy() > 0,
+            "bound": cells["y_at_least"].count().to_numpy() > 0,
         }
     ).sort_values(x, ignore_index=True)
 
 
 def _figure(points: pd.DataFrame, law: Result, x: str) -> Figure:
-    known = points.dropna(subset=["y"]).sort_values(x)
-    line = pd.DataFrame({x: np.geomspace(known[x].min(), known[x].max(), 50)})
+    measured = points.dropna(subset=["y"]).sort_values(x)
+    line = pd.DataFrame({x: np.geomspace(measured[x].min(), measured[x].max(), 50)})
     lines = [("law", line[x], law.predict(line)["loss"])]
-    for role, own in known.groupby("role"):
-        lines.append((str(role), own[x], own["y"]))
+    for role, of_role in measured.groupby("role"):
+        lines.append((str(role), of_role[x], of_role["y"]))
     return panels([("", lines)], x, "-log(pass rate)", log_y=True)

@@ -15,8 +15,8 @@ def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, floa
     ----------
     x, y : sequences, above 0
     errors : sequence
-        Standard errors of log y; where all are 0 or unknown, the scatter about the line counts, as
-        it does where it is larger than they allow.
+        Standard errors of log y. The scatter about the line counts instead if all are 0 or unknown,
+        or if it is larger than they allow.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much the loss depends on getting the learning rate right, and what calms it.
+"""How sensitive the loss is to the learning rate, and which settings reduce that.
 
 LR sensitivity is the mean over a range of learning rates of min(final loss, initial loss) - best
 loss (Wortsman et al., arXiv 2309.14322); z-loss and query-key norms lower it.
@@ -42,7 +42,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
     runs : DataFrame
         ``lr, loss`` (infinite where it diverged), ``N, vocab, seed`` and `arm`.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     seed : int
         Of the resamples of seeds behind the intervals.
     """
@@ -85,7 +85,7 @@ def _line(sweep: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, float]:
-    """By drawing seeds again; without repeats there is none."""
+    """The interval by resampling seeds; NaN without repeats."""
     seeds = sweep["seed"].unique()
     if len(seeds) < 2:
         return np.nan, np.nan
@@ -125,8 +125,10 @@ def _sentences(table: pd.DataFrame) -> list[str]:
 def _overlap(table: pd.DataFrame, first: str, second: str) -> bool:
     """Whether the intervals of two arms meet at any of the sizes that both have."""
     both = [table[table["arm"] == name].set_index("N") for name in (first, second)]
-    one, other = (pair.loc[both[0].index.intersection(both[1].index)] for pair in both)
-    return bool(((one["lower"] <= other["upper"]) & (other["lower"] <= one["upper"])).any())
+    bands_a, bands_b = (pair.loc[both[0].index.intersection(both[1].index)] for pair in both)
+    return bool(
+        ((bands_a["lower"] <= bands_b["upper"]) & (bands_b["lower"] <= bands_a["upper"])).any()
+    )
 
 
 def _ranges(runs: pd.DataFrame, arm: str) -> list[str]:

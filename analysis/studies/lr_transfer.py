@@ -1,8 +1,9 @@
-"""Does the best learning rate of the smallest width serve a larger one, and at what price?
+"""Whether the best learning rate of the smallest width transfers to larger ones, and its regret.
 
 For each parametrization: the optimum at every width by a parabola, the power of the width that it
-follows, and the regret of the base's optimum, in loss and in units of the noise between seeds. Both
-stand near the optima: far above them seeds scatter more, and a parabola says what nobody saw.
+follows, and the regret of the base's optimum, in loss and in units of the noise between seeds. Loss
+and noise are taken near the optima: far above them seeds scatter more, and the parabola would be
+extrapolated.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         ``width, lr, seed, loss`` (infinite where it diverged) and `arm`; without that column all
         runs are one arm.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     """
     if arm not in runs:
         runs = runs.assign(**{arm: "sp"})
@@ -79,7 +80,7 @@ def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
 
 def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
     edges = [str(width) for width, best in optima.items() if best.edge]
-    said = (
+    sentences = (
         []
         if not edges
         else [
@@ -89,11 +90,11 @@ def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFr
     )
     base, top = optima[min(optima)].x, sweeps[max(optima)]["lr"]
     if not top.min() <= base <= top.max():
-        said.append(
+        sentences.append(
             f"{name}: the base's best LR {base:.3g} was not tried at width {max(optima)}: "
             "its regret there is that of the grid's end"
         )
-    return said
+    return sentences
 
 
 def _row(

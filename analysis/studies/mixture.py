@@ -1,8 +1,8 @@
-"""Which shares of the pools are best, from runs of some mixtures: a law a validation set, a choice.
+"""The best shares of pools, from runs of some mixtures and a law for each validation set.
 
-The runs with the role ``held_out`` are other mixtures, which the law does not see: it chooses one
-of them, and what that costs over the best of them is the regret of choosing by the law. A design in
-which the candidates are no closer than the noise between seeds resolves no choice, and says so.
+The runs with the role ``held_out`` are other mixtures, to which the law is not fitted. It chooses
+one of them, and the loss of that one above the best of them is the regret of choosing by the law.
+The verdict says so if the candidates differ by less than the noise between seeds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def judge(
     runs : DataFrame
         ``share.<pool>, unique_tokens.<pool>, loss.<target>, N, D, seed, role, mixture``.
     arm : str
-        What tells mixtures apart.
+        Column that distinguishes the mixtures.
     targets : list of str, optional
         Validation sets whose mean loss is to be least; default: one of each pool.
     epochs : float, optional
@@ -54,8 +54,8 @@ def judge(
     UserError
         If there are no pools or no such validation set, or too few mixtures.
     """
-    found = mixtures_of(runs, arm, targets)
-    last = found.cells[-1]
+    mixtures = mixtures_of(runs, arm, targets)
+    last = mixtures.cells[-1]
     choice = choose_mixture(
         runs, arm=arm, targets=targets, epochs=epochs, resamples=resamples, delta=delta
     )
@@ -64,25 +64,25 @@ def judge(
         {
             "Best shares": choice.best.shares,
             "Loss there": choice.best.losses,
-            "Mixtures and sets": _arms(found, last),
+            "Mixtures and sets": _arms(mixtures, last),
         },
-        [("Loss against the share of each pool.", _figure(found, last))],
+        [("Loss against the share of each pool.", _figure(mixtures, last))],
         choice.warnings,
     )
 
 
-def _arms(found: Mixtures, cell: pd.DataFrame) -> pd.DataFrame:
+def _arms(mixtures: Mixtures, cell: pd.DataFrame) -> pd.DataFrame:
     """Mixture x set: the losses at one size and length, the best mean first."""
-    losses = {f"{FURTHER_LOSS}{t}": t for t in found.targets}
+    losses = {f"{FURTHER_LOSS}{t}": t for t in mixtures.targets}
     shown = cell[["mixture", *losses, "mean", "held_out"]].rename(columns=losses)
     return shown.sort_values("mean", ignore_index=True)
 
 
-def _figure(found: Mixtures, cell: pd.DataFrame) -> Figure:
+def _figure(mixtures: Mixtures, cell: pd.DataFrame) -> Figure:
     panes = []
-    for pool in found.pools:
-        own = cell[cell[f"{SHARE}{pool}"] > 0]
-        by_share = own.groupby(f"{SHARE}{pool}").mean(numeric_only=True)
-        lines = [(t, by_share.index, by_share[f"{FURTHER_LOSS}{t}"]) for t in found.targets]
+    for pool in mixtures.pools:
+        with_pool = cell[cell[f"{SHARE}{pool}"] > 0]
+        by_share = with_pool.groupby(f"{SHARE}{pool}").mean(numeric_only=True)
+        lines = [(t, by_share.index, by_share[f"{FURTHER_LOSS}{t}"]) for t in mixtures.targets]
         panes.append((pool, lines))
     return panels(panes, "share of the pool", f"{LOSS}, mean over mixtures")

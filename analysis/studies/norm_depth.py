@@ -1,8 +1,8 @@
-"""What depth is worth under each placement of the norms.
+"""The gain from depth under each placement of the norms.
 
-Pre-norm wastes its late blocks (arXiv 2502.05795), post-norm needs gentle rates (arXiv 2002.04745):
-at each depth the best of the tried learning rates counts, and a difference is one only beyond the
-noise between seeds.
+The late blocks of pre-norm contribute little (arXiv 2502.05795), and post-norm needs small learning
+rates (arXiv 2002.04745). So each depth counts at its best learning rate, and differences count only
+beyond the noise between seeds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     runs : DataFrame
         ``depth, lr, seed, loss`` (infinite where it diverged) and `arm`.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     """
     noise = _noise(runs, [arm, "depth"])
     table = pd.DataFrame(
@@ -58,10 +58,10 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
 
 
 def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
-    """Of differences between cells at their best LRs, relative; far above those it is larger.
+    """Relative noise of differences between cells at their best LRs; far above those it is larger.
 
-    Runs of one seed see the same data in the same order: what a seed does to all cells alike is no
-    error of a difference, and is left out where every cell has the same seeds.
+    Runs of one seed see the same data in the same order. If every cell has the same seeds, the part
+    of the noise that is common to all cells cancels in differences and is left out.
     """
     best = pd.concat(
         [
@@ -103,7 +103,7 @@ def _best(runs: pd.DataFrame, noise: float | None) -> dict:
 
 
 def _deepest(table: pd.DataFrame) -> str:
-    """Which arm is best at the largest depth, and whether the next one is told from it."""
+    """The best arm at the largest depth, and whether the next one is distinguishable from it."""
     depth = table["depth"].max()
     ranked = table[table["depth"] == depth].sort_values("loss")
     first = ranked.iloc[0]

@@ -1,4 +1,4 @@
-"""How many tokens another optimizer saves: those that the baseline needs for the same loss.
+"""How many tokens an optimizer saves, from those that the baseline needs for the same loss.
 
 speed-up = (tokens at which the baseline's law reaches the loss) / (tokens used), at finished
 schedules only: rankings change while the learning rate falls (arXiv 2509.02046).
@@ -43,7 +43,7 @@ def judge(
     baseline : str
         The arm whose law in D is fitted, at every size.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     resamples : int
         Of the law, for the intervals.
     delta : float or str, optional
@@ -133,7 +133,7 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
 
 
 def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
-    """What the baseline's law makes of the baseline itself, whose speed-up is one."""
+    """A warning if the baseline's law gives the baseline itself a speed-up far from one."""
     multiples = [x_at_loss(p.loss, **law.params) / p.D for p in rows_of(base)]
     if np.abs(np.log(multiples)).max() < np.log(_MISSED):
         return []

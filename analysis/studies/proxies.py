@@ -1,12 +1,13 @@
-"""Whether the order of runs by numbers that are known early foretells their order by the loss.
+"""Whether proxies that are known before training rank runs as their losses do.
 
-``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Initial networks are
-ranked so without training (arXiv 2101.08134); a proxy that only counts parameters agrees as well as
-N does, which therefore stands beside them.
+``study.answer: {kind: proxies}``, after ``scaling probe probe=proxies``. Such proxies rank
+untrained networks (arXiv 2101.08134). N is shown beside them, as a proxy that only counts
+parameters agrees with the loss as well as N does.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
@@ -65,7 +66,7 @@ def proxies(runs: pd.DataFrame, *, columns: list[str] | None = None) -> Finding:
     table["p corrected"] = _holm(table["p"])
     order = table["tau"].abs().sort_values(ascending=False, na_position="last").index
     table = table.loc[order].reset_index(drop=True)
-    return Finding([_sentence(table)], {"Kendall's tau with the loss": table})
+    return Finding([_sentence(table, ended)], {"Kendall's tau with the loss": table})
 
 
 def _holm(p: pd.Series) -> pd.Series:
@@ -75,18 +76,49 @@ def _holm(p: pd.Series) -> pd.Series:
     return (ordered * factors).cummax().clip(upper=1).reindex(p.index)
 
 
-def _sentence(table: pd.DataFrame) -> str:
+def _chance_of_lead(runs: pd.DataFrame, name: str, columns: int) -> float:
+    """Chance of a lead over N of the best of so many columns, if it orders runs no more closely.
+
+    By the jackknife of the difference between both sizes of tau over the same runs: each run is
+    left out in turn, with Student's distribution (Arvesen 1969, for U statistics).
+    """
+    from scipy.special import stdtr
+    from scipy.stats import kendalltau
+
+    both = runs[["N", name, "loss"]].dropna().drop_duplicates().to_numpy(float)
+
+    def lead(rows: np.ndarray) -> float:
+        size, other = (kendalltau(rows[:, i], rows[:, 2]).statistic for i in (0, 1))
+        return abs(other) - np.nan_to_num(abs(size))
+
+    count = len(both)
+    whole = lead(both)
+    each = np.array([lead(np.delete(both, i, axis=0)) for i in range(count)])
+    error = np.sqrt((count - 1) * np.mean((each - each.mean()) ** 2))
+    if not np.isfinite(error):
+        return 1.0
+    t = whole / error if error > 0 else np.inf * np.sign(whole)
+    return min(1.0, columns * float(stdtr(count - 1, -t)))
+
+
+def _sentence(table: pd.DataFrame, runs: pd.DataFrame) -> str:
     size = table[table["column"] == "N"].iloc[0]
-    others = table[(table["column"] != "N") & (table["p corrected"] < CHANCE)]
-    if others.empty:
+    other_columns = table[(table["column"] != "N") & (table["p corrected"] < CHANCE)]
+    if other_columns.empty:
         return (
             "no column orders the runs as their losses do beyond chance"
             f" (N alone: tau {size['tau']:.2f})"
         )
-    best = others.iloc[0]
-    against = "more closely than" if abs(best["tau"]) > abs(size["tau"]) else "no more closely than"
+    best = other_columns.iloc[0]
+    columns = len(table) - 1
+    if not abs(best["tau"]) > abs(np.nan_to_num(size["tau"])):
+        against = ", no more closely than N alone"
+    elif (chance := _chance_of_lead(runs, best["column"], columns)) < CHANCE:
+        against = f", more closely than N alone (p {chance:.2g}, jackknife over runs)"
+    else:
+        against = f"; that it does so more closely than N alone may be chance (p {chance:.2g})"
     return (
-        f"{best['column']} orders the runs as their losses do, {against} N alone: Kendall's tau"
+        f"{best['column']} orders the runs as their losses do{against}: Kendall's tau"
         f" {best['tau']:.2f} over {best['runs']} runs (p {best['p corrected']:.2g} for all"
         f" {len(table)} columns together), of N {size['tau']:.2f}"
     )

@@ -1,8 +1,8 @@
-"""What tokens are worth that were seen before: R_D of the law of repeated data, and where it turns.
+"""The worth of repeated tokens: R_D of the law of repeated data, and the best number of epochs.
 
-A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) says what repeated
-tokens are worth; it cannot turn upward, and the measured loss does: at each size and pool the
-verdict says after how many epochs the loss was least, and whether more made it worse beyond the
+A grid of sizes, pools and epochs. The law (`data_constrained`, arXiv 2305.16264) gives the worth of
+repeated tokens. Its loss never rises with epochs, but the measured loss does. So for each size and
+pool the verdict gives the epochs of least loss, and whether more epochs made it worse beyond the
 noise between seeds.
 """
 
@@ -21,7 +21,7 @@ from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
 from scalinglab.analysis.tables.study_runs import with_role
-from scalinglab.analysis.tables.trials import edge_warnings, trials_chosen
+from scalinglab.analysis.tables.trials import edge_warnings, trial_columns, trials_chosen
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
@@ -46,7 +46,7 @@ def judge(
     runs : DataFrame
         ``N, D, data.unique_tokens, epochs, seed, loss, role``.
     arm : str
-        What tells the pools apart.
+        Column that distinguishes the pools.
     resamples : int
         Of the fits.
     delta : float or str, optional
@@ -57,7 +57,9 @@ def judge(
     UserError
         If no run repeats its pool, or the pools are all of one size.
     """
-    scatter = seed_scatter(runs[np.isfinite(runs["loss"].astype(float))], by=[arm, "N", "D", "lr"])
+    cell = [arm, "N", "D"]
+    ended = runs[np.isfinite(runs["loss"].astype(float))]
+    scatter = seed_scatter(ended, by=[*cell, *trial_columns(runs, cell)])
     edges = edge_warnings(runs, [arm, "N", "D"], "pools, sizes and lengths")
     runs = trials_chosen(runs, arm)
     runs = runs[np.isfinite(runs["loss"].astype(float))]

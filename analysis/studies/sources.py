@@ -1,9 +1,9 @@
-"""What a token of each source is worth: arms that differ in their data, on common validation sets.
+"""The worth of a token of each source: arms that differ in their data, on common validation sets.
 
 Each arm is a pool, or a mixture of pools, and every run was validated on each pool's set. An arm
-counts at the best of its learning rates on the set in question. On each set: how fast the loss falls
-with tokens (the power of D alone, without a floor, within the lengths trained), how far an arm is
-from the arm of the set's own pool, and how many tokens of that arm give its loss.
+counts at its best learning rate on the set. On each set: how fast the loss falls with tokens (the
+power of D alone, without a floor, within the lengths trained), how far an arm is from the arm of
+the set's own pool, and how many tokens of that arm give its loss.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design, together_in_words
 from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
@@ -45,13 +45,14 @@ def judge(
     Parameters
     ----------
     runs : DataFrame
-        ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`; of diverged ones ``loss`` is infinite.
+        Columns ``share.<pool>, loss.<set>, N, D, lr, seed`` and `arm`; ``loss`` is infinite for
+        diverged runs.
     arm : str
-        What tells the arms apart.
+        Column that distinguishes the arms.
     sets : list of str, optional
         Validation sets; default: those on which every run was validated.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------
@@ -67,18 +68,23 @@ def judge(
     runs = runs.assign(_arm=_labels(runs, arm))
     noise = PLANNED_NOISE if design is None else design.noise
     is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
-    found = [_on_set(runs, name, noise) for name in _sets(runs[is_ended], sets)]
-    powers = pd.DataFrame([row for one in found for row in one.powers])
-    worths = pd.DataFrame([row for one in found for row in one.rows()])
+    names = _sets(runs[is_ended], sets)
+    together = len(names) * (runs["_arm"].nunique() - 1)
+    sets_judged = [_on_set(runs, name, noise, together) for name in names]
+    powers = pd.DataFrame([row for on_set in sets_judged for row in on_set.powers])
+    worths = pd.DataFrame([row for on_set in sets_judged for row in on_set.rows()])
     return Finding(
-        [sentence for one in found for sentence in one.sentences()],
+        [
+            *[sentence for on_set in sets_judged for sentence in on_set.sentences()],
+            *filter(None, [together_in_words(together)]),
+        ],
         {
-            "Loss of each arm on each set, at the most tokens": _losses(found),
+            "Loss of each arm on each set, at the most tokens": _losses(sets_judged),
             "Power of the tokens": powers,
             "Beside the set's own source": worths,
         },
-        [("Loss against tokens, on each set, mean over sizes and seeds.", _figure(found))],
-        [warning for one in found for warning in one.warnings],
+        [("Loss against tokens, on each set, mean over sizes and seeds.", _figure(sets_judged))],
+        [warning for on_set in sets_judged for warning in on_set.warnings],
     )
 
 
@@ -113,36 +119,38 @@ class _OnSet:
     warnings: list[str]
 
     def sentences(self) -> list[str]:
-        told = "; ".join(one.told(self.reference) for one in self.beside)
-        own = next((row for row in self.powers if row["arm"] == self.reference), None)
+        worths = "; ".join(worth.told(self.reference) for worth in self.beside)
+        reference = next((row for row in self.powers if row["arm"] == self.reference), None)
         power = ""
-        if own is not None:
-            between = f" ({own['lower']:.3f} to {own['upper']:.3f})"
-            known = between if np.isfinite([own["lower"], own["upper"]]).all() else ""
-            power = f" (whose loss falls as D^-{own['power']:.3f}{known})"
-        return [f"On {self.name}, beside {self.reference}{power}: {told}."]
+        if reference is not None:
+            between = f" ({reference['lower']:.3f} to {reference['upper']:.3f})"
+            interval = (
+                between if np.isfinite([reference["lower"], reference["upper"]]).all() else ""
+            )
+            power = f" (whose loss falls as D^-{reference['power']:.3f}{interval})"
+        return [f"On {self.name}, beside {self.reference}{power}: {worths}."]
 
     def rows(self) -> list[dict[str, Any]]:
-        found = []
-        for one in self.beside:
-            effect, lower, upper = one.pair.relative
-            found.append(
+        rows_of_set = []
+        for worth in self.beside:
+            effect, lower, upper = worth.pair.relative
+            rows_of_set.append(
                 {
                     "set": self.name,
                     "reference": self.reference,
-                    "arm": one.arm,
+                    "arm": worth.arm,
                     "effect": effect,
                     "effect_lower": lower,
                     "effect_upper": upper,
-                    "least": one.pair.least,
-                    "verdict": one.pair.verdict,
-                    "worth": one.worth[0],
-                    "worth_lower": one.worth[1],
-                    "worth_upper": one.worth[2],
-                    "worth_is": one.bound or "measured",
+                    "least": worth.pair.least,
+                    "verdict": worth.pair.verdict,
+                    "worth": worth.worth[0],
+                    "worth_lower": worth.worth[1],
+                    "worth_upper": worth.worth[2],
+                    "worth_is": worth.bound or "measured",
                 }
             )
-        return found
+        return rows_of_set
 
 
 def _labels(runs: pd.DataFrame, arm: str) -> pd.Series:
@@ -154,52 +162,59 @@ def _labels(runs: pd.DataFrame, arm: str) -> pd.Series:
     return labels
 
 
-def _sets(runs: pd.DataFrame, wanted: list[str] | None) -> list[str]:
-    there = [
+def _sets(runs: pd.DataFrame, names: list[str] | None) -> list[str]:
+    available = [
         c.removeprefix(FURTHER_LOSS)
         for c in names_of(runs)
         if c.startswith(FURTHER_LOSS) and runs[c].notna().all()
     ]
-    for name in wanted or []:
-        if name not in there:
+    for name in names or []:
+        if name not in available:
             raise UserError(
                 f"sets: not every run was validated on {name!r}; there are:"
-                f" {', '.join(there) or 'none'}"
+                f" {', '.join(available) or 'none'}"
             )
-    if not there:
+    if not available:
         raise UserError(
-            "answer.kind = sources: there is no validation set on which all runs were validated;"
-            " data.pools with one weight of 1 gives each run the sets of all pools, execution.validate"
-            " names others"
+            "answer.kind = sources: there is no validation set on which all runs were validated; "
+            "data.pools with one weight of 1 gives each run the sets of all pools, "
+            "execution.validate names others"
         )
-    if wanted:
-        return wanted
+    if names:
+        return names
     first: dict[tuple[float, ...], str] = {}  # one of those that hold the same text
-    for name in there:
+    for name in available:
         first.setdefault(tuple(runs[f"{FURTHER_LOSS}{name}"]), name)
     return list(first.values())
 
 
-def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
+def _on_set(runs: pd.DataFrame, name: str, noise: float, together: int) -> _OnSet:
     best = at_best_lr(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
     best = best.assign(log=np.log(best[f"{FURTHER_LOSS}{name}"]))
     longest = best[best["D"] == best["D"].max()]
     means = longest.groupby("_arm")["log"].mean()
     reference = name if name in means.index else str(means.idxmin())
-    powers = [_power(name, str(arm), own) for arm, own in groups_of(best, "_arm")]
+    powers = [_power(name, str(arm), arm_runs) for arm, arm_runs in groups_of(best, "_arm")]
     beside = []
     for arm in sorted(set(means.index) - {reference}, key=lambda a: float(means[a])):
-        own, base = (
+        arm_runs, base = (
             longest[longest["_arm"] == a].pivot_table("log", "N", "seed").dropna(axis="columns")
             for a in (arm, reference)
         )
-        seeds, sizes = own.columns.intersection(base.columns), own.index.intersection(base.index)
+        seeds, sizes = (
+            arm_runs.columns.intersection(base.columns),
+            arm_runs.index.intersection(base.index),
+        )
         if not len(seeds) or not len(sizes):
             continue
-        differences = (own.loc[sizes, seeds] - base.loc[sizes, seeds]).to_numpy()
+        differences = (arm_runs.loc[sizes, seeds] - base.loc[sizes, seeds]).to_numpy()
         curves = best[best["_arm"] == reference]
         beside.append(
-            _Beside(str(arm), paired(differences, noise), *_worth(own.loc[sizes, seeds], curves))
+            _Beside(
+                str(arm),
+                paired(differences, noise, together),
+                *_worth(arm_runs.loc[sizes, seeds], curves),
+            )
         )
     edges = edge_warnings(
         runs, ["_arm", "N", "D"], "arms, sizes and lengths", f"{FURTHER_LOSS}{name}", f"on {name} "
@@ -207,20 +222,22 @@ def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
     return _OnSet(name, reference, best, powers, beside, edges)
 
 
-def _power(name: str, arm: str, own: pd.DataFrame) -> dict[str, Any]:
+def _power(name: str, arm: str, arm_runs: pd.DataFrame) -> dict[str, Any]:
     """The mean over sizes and seeds of each pair's slope: its lengths may share their beginning."""
     slopes = []
-    for _, curve in groups_of(own, ["N", "seed"]):
+    for _, curve in groups_of(arm_runs, ["N", "seed"]):
         if curve["D"].nunique() > 1:
             slopes.append(-np.polyfit(np.log(curve["D"]), curve["log"], 1)[0])
     mean, lower, upper = _interval(np.array(slopes))
     return {"set": name, "arm": arm, "power": mean, "lower": lower, "upper": upper}
 
 
-def _worth(own: pd.DataFrame, curves: pd.DataFrame) -> tuple[tuple[float, float, float], str]:
-    """Tokens of the reference for an arm's loss, over the most tokens; and on which side it lies."""
+def _worth(
+    arm_losses: pd.DataFrame, curves: pd.DataFrame
+) -> tuple[tuple[float, float, float], str]:
+    """Tokens of the reference for an arm's loss, over the most tokens; and on which side."""
     logs, below, beyond = [], 0, 0
-    for size, row in own.iterrows():
+    for size, row in arm_losses.iterrows():
         curve = curves[curves["N"] == size].groupby("D")["log"].mean()
         x, y = np.log(curve.index.to_numpy(float)), np.minimum.accumulate(curve.to_numpy())
         for value in row:
@@ -241,21 +258,21 @@ def _interval(values: Array) -> tuple[float, float, float]:
     return mean, mean - float(half), mean + float(half)
 
 
-def _losses(found: list[_OnSet]) -> pd.DataFrame:
+def _losses(sets_judged: list[_OnSet]) -> pd.DataFrame:
     columns = {}
-    for one in found:
-        longest = one.best[one.best["D"] == one.best["D"].max()]
-        columns[one.name] = np.exp(longest.groupby("_arm")["log"].mean())
+    for on_set in sets_judged:
+        longest = on_set.best[on_set.best["D"] == on_set.best["D"].max()]
+        columns[on_set.name] = np.exp(longest.groupby("_arm")["log"].mean())
     table = pd.DataFrame(columns)
     return table.rename_axis("arm").reset_index()
 
 
-def _figure(found: list[_OnSet]) -> Figure:
+def _figure(sets_judged: list[_OnSet]) -> Figure:
     panes = []
-    for one in found:
+    for on_set in sets_judged:
         lines = []
-        for arm, own in groups_of(one.best, "_arm"):
-            by_length = np.exp(own.groupby("D")["log"].mean())
+        for arm, arm_runs in groups_of(on_set.best, "_arm"):
+            by_length = np.exp(arm_runs.groupby("D")["log"].mean())
             lines.append((str(arm), by_length.index, by_length))
-        panes.append((f"on {one.name}", lines))
+        panes.append((f"on {on_set.name}", lines))
     return panels(panes, "training tokens", LOSS)

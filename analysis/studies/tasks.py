@@ -1,11 +1,12 @@
-"""Whether accuracy on a task is forecast through its loss, and whether loss maps to it by one curve.
+"""Whether a task's loss forecasts its accuracy, and is one curve of the validation loss.
 
-Two questions. The chain: from size and tokens to the task's loss, from that to the accuracy (arXiv
-2412.04403), fitted to the runs with the role ``fit`` and compared with the held-out ones. The map:
-models of different sizes at the same validation loss may differ on a task (arXiv 2404.01204 follows
-scores along checkpoints); a smooth curve of the task's loss against the loss is fitted to all
-checkpoints together, and an analysis of variance over independent trainings asks whether sizes lie
-beside it.
+The chain: from size and tokens to the task's loss, from that to the accuracy (arXiv 2412.04403). It
+is fitted to the runs with the role ``fit`` and compared with the held-out ones.
+
+The map: models of different sizes at the same validation loss may differ on a task (arXiv
+2404.01204 follows scores along checkpoints). A smooth curve of the task's loss against the
+validation loss is fitted to all checkpoints together, and an analysis of variance over independent
+trainings tests whether sizes deviate from it.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def judge(
                 f" {probe_command(task, study, more=' steps=all')}"
             )
         _chain_of(finding, task, points, every, ahead, larger, resamples)
-        told, sizes = one_curve(every)
-        finding.sentences.append(f"{task}: {told}")
+        curve_sentence, sizes = one_curve(every)
+        finding.sentences.append(f"{task}: {curve_sentence}")
         if len(sizes):
             finding.tables[f"Sizes beside the common curve of {task}"] = sizes
         panes.append((task, _lines(every)))
@@ -106,7 +107,7 @@ def _chain_of(
     larger: pd.DataFrame | None,
     resamples: int,
 ) -> None:
-    """Fit a task's chain to what is no test, and say what becomes of it at the held-out runs."""
+    """Fit a task's chain to the runs that are not held out, and test it at those that are."""
     fitted = points[~points["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
     pairs = every[~every["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
     chain = task_chain(fitted, pairs, resamples=resamples)
@@ -123,17 +124,17 @@ def _chain_of(
 
 
 def _tested(chain: TaskChain, ahead: pd.DataFrame) -> pd.DataFrame:
-    said = chain.predict(ahead, LEVEL)
+    predictions = chain.predict(ahead, LEVEL)
     return pd.DataFrame(
         {
             **{name: ahead[name] for name in ("N", "D", "seed", "task_loss")},
-            "predicted_loss": said["task_loss"],
-            "loss_lower": said["task_loss_lower"],
-            "loss_upper": said["task_loss_upper"],
+            "predicted_loss": predictions["task_loss"],
+            "loss_lower": predictions["task_loss_lower"],
+            "loss_upper": predictions["task_loss_upper"],
             "accuracy": ahead["accuracy"],
-            "predicted": said["accuracy"],
-            "lower": said["lower"],
-            "upper": said["upper"],
+            "predicted": predictions["accuracy"],
+            "lower": predictions["lower"],
+            "upper": predictions["upper"],
         }
     )
 
@@ -162,7 +163,10 @@ def _forecast(tested: pd.DataFrame, task: str) -> str:
     elif missed["Loss"]:
         end = "the chain does not hold: the task's loss lies outside of its interval"
     else:
-        end = "whether the chain holds cannot be told: the accuracy's interval is too wide, or there is none"
+        end = (
+            "whether the chain holds cannot be told: the accuracy's interval is too wide, or there "
+            "is none"
+        )
     place = f"N = {tested['N'].iloc[0]:,.0f}, D = {tested['D'].iloc[0]:,.0f}"
     return f"{task} at {place}: {'; '.join(texts)}: {end}."
 
@@ -176,10 +180,10 @@ def _interval(row: pd.Series | Mapping[str, Any], begin: str = "", digits: str =
 
 def _predicted(chain: TaskChain, planned: pd.DataFrame, task: str) -> str:
     places = planned.drop_duplicates(["N", "D"]).reset_index(drop=True)
-    said = pd.concat([places[["N", "D"]], chain.predict(places, LEVEL)], axis=1)
+    predictions = pd.concat([places[["N", "D"]], chain.predict(places, LEVEL)], axis=1)
     texts = "; ".join(
         f"N = {row['N']:,.0f}, D = {row['D']:,.0f}: {row['accuracy']:.3f}{_interval(row)}"
-        for row in records_of(said)
+        for row in records_of(predictions)
     )
     return f"Accuracy on {task} that is forecast before it is trained: {texts}."
 
@@ -190,16 +194,16 @@ def one_curve(pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     Parameters
     ----------
     pairs : DataFrame
-        Checkpoints: ``N, cluster, loss, task_loss``; checkpoints of one training are not independent.
+        Checkpoints: ``N, cluster, loss, task_loss``; those of one training are not independent.
 
     Returns
     -------
     str, DataFrame
-        A sentence; one row a size: by what share its task loss lies beside the common curve.
+        A sentence; one row per size: by what share its task loss lies beside the common curve.
     """
-    known = pairs.dropna(subset=["loss", "task_loss"])
-    known = known[(known["loss"] > 0) & (known["task_loss"] > 0)]
-    trainings = known.groupby("cluster")["N"].first()
+    measured = pairs.dropna(subset=["loss", "task_loss"])
+    measured = measured[(measured["loss"] > 0) & (measured["task_loss"] > 0)]
+    trainings = measured.groupby("cluster")["N"].first()
     repeats = trainings.groupby(trainings).size()
     if len(repeats) < 2 or repeats.sum() - len(repeats) < 2:
         return (
@@ -208,8 +212,8 @@ def one_curve(pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
             pd.DataFrame(),
         )
     # Where sizes share a range of losses: elsewhere a curve follows each size by itself.
-    low, high = _shared_range(known)
-    shared = known[known["loss"].between(low, high)]
+    low, high = _shared_range(measured)
+    shared = measured[measured["loss"].between(low, high)]
     if shared["N"].nunique() < 2 or len(shared) <= _DEGREE + 2:
         return (
             "whether the map from loss to task loss is one curve cannot be told: no two sizes have"
@@ -224,9 +228,9 @@ def one_curve(pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return _variance(by_training)
 
 
-def _shared_range(known: pd.DataFrame) -> tuple[float, float]:
+def _shared_range(pairs: pd.DataFrame) -> tuple[float, float]:
     """Losses that two sizes or more have reached."""
-    ends = known.groupby("N")["loss"].agg(["min", "max"])
+    ends = pairs.groupby("N")["loss"].agg(["min", "max"])
     lows, highs = np.sort(ends["min"]), np.sort(ends["max"])[::-1]
     return float(lows[1]), float(highs[1])
 
@@ -238,8 +242,8 @@ def _variance(by_training: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     spare = count - len(sizes)
     if len(sizes) < 2 or spare < 1:
         return (
-            "whether the map from loss to task loss is one curve cannot be told: no size that shares"
-            " its losses with another has two seeds.",
+            "whether the map from loss to task loss is one curve cannot be told: no size that "
+            "shares its losses with another has two seeds.",
             pd.DataFrame(),
         )
     within = float(((by_training["left"] - groups.transform("mean")) ** 2).sum()) / spare
@@ -281,4 +285,7 @@ def _variance(by_training: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 def _lines(pairs: pd.DataFrame) -> list[Line]:
     ordered = pairs.dropna(subset=["loss", "task_loss"]).sort_values("loss")
-    return [(f"N = {n:,.0f}", own["loss"], own["task_loss"]) for n, own in ordered.groupby("N")]
+    return [
+        (f"N = {n:,.0f}", of_size["loss"], of_size["task_loss"])
+        for n, of_size in ordered.groupby("N")
+    ]

@@ -1,4 +1,4 @@
-"""Which setting of each arm is best, how sure that is, and how much the choice matters."""
+"""The best setting of each arm, its interval, and how much the choice matters."""
 
 from __future__ import annotations
 
@@ -108,9 +108,11 @@ def _others(arm: pd.DataFrame, x: str) -> list[str]:
 
 def _line(arm: pd.DataFrame, x: str) -> pd.DataFrame:
     """The runs that have the best run's value of all other settings."""
-    others = _others(arm, x)
+    other_keys = _others(arm, x)
     best = lowest(arm, "loss")
-    return arm[np.logical_and.reduce([arm[c] == best[c] for c in others])] if others else arm
+    return (
+        arm[np.logical_and.reduce([arm[c] == best[c] for c in other_keys])] if other_keys else arm
+    )
 
 
 def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:

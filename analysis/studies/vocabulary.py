@@ -50,7 +50,7 @@ def judge(
         ``n_block, width, D, C, bpb, unigram_loss, N_vocab, seed`` and `arm`; of several LRs the
         best counts.
     arm : str
-        What tells the vocabularies apart: their sizes.
+        Column that distinguishes the vocabularies: their sizes.
     response : str
         The loss less a unigram model's, by which learning rates are chosen: each tokenizer has
         a validation set of its own, of the same text.
@@ -59,7 +59,7 @@ def judge(
     delta : float or str, optional
         Huber threshold of the fit, as in `analysis.fit`.
     design : Design, optional
-        What the comparison can tell, by the noise that was planned with.
+        What the comparison can tell, by the noise that was planned.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def judge(
     points = points.assign(C=6 * (points["N"] + points["N_vocab"]) * points["D"])
     noise = PLANNED_NOISE if design is None else design.noise
     compared, effects = _at_equal_flops(points, noise)
-    # That vocabularies are different recipes is what is asked; losses less a unigram's compare.
+    # Without the recipe: the fit would warn that vocabularies differ in it, as they should.
     fitted = points.drop(columns=["recipe", "vocab"], errors="ignore")
     result = fit("vocabulary", fitted, resamples=resamples, seed=0, delta=delta)
     by_law = _best_vocabularies(result, points)
@@ -163,9 +163,12 @@ def _log_bits(points: pd.DataFrame, vocab: int, width: int, C: float) -> np.ndar
     """Log bits per byte of each seed at so many FLOPs; NaN of a seed without a length beside it."""
     cell = points[(points["vocab"] == vocab) & (points["width"] == width)]
     seeds = sorted(points["seed"].unique())
-    table = np.log(cell.pivot_table("bpb", "C", "seed").reindex(columns=seeds))
-    at, logs = np.log(C), np.log(table.index.to_numpy())
-    return np.array([np.interp(at, logs, table[seed], left=np.nan) for seed in seeds])
+    table = cell.pivot_table("bpb", "C", "seed").reindex(columns=seeds)
+    log_bits = np.log(table.to_numpy(float))
+    log_budgets = np.log(table.index.to_numpy(float))
+    return np.array(
+        [np.interp(np.log(C), log_budgets, of_seed, left=np.nan) for of_seed in log_bits.T]
+    )
 
 
 def _figure(points: pd.DataFrame) -> Figure:
@@ -183,7 +186,7 @@ def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:
     """The vocabulary of the lowest loss for each size, at the largest budget that all had."""
     grid = np.geomspace(points["vocab"].min(), points["vocab"].max(), _GRID)
     rows, budgets = [], _budgets(points)
-    for width, N in points.groupby(["width", "n_block"]).groups:
+    for width, N in points[["width", "n_block"]].drop_duplicates().sort_values("width").to_numpy():
         C = budgets[width]
         sizes = pd.DataFrame({"N": N, "N_vocab": grid * width, "D": C / (6 * (N + grid * width))})
         losses = result.law.predict(result.params_and_draws(), result.law.read(sizes))

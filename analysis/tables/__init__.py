@@ -1,1 +1,1 @@
-"""From records to the points of a fit: read, checked, and every row that is left out told."""
+"""From records to the points of a fit: read and checked; every row left out is counted."""

@@ -1,4 +1,4 @@
-"""Rows that are not independent of one another, and are resampled together."""
+"""Clusters: rows that are not independent and are resampled together."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def clusters(
         of one another.
     law : Law
     prepared : dict of array
-        What the law reads of the rows.
+        The law's columns for the rows.
 
     Raises
     ------
     UserError
-        If the column is not there, or a row has no label.
+        If the column does not exist, or a row has no label.
     """
     if cluster is None and "cluster" in frame.columns:
         cluster = "cluster"
@@ -44,30 +44,30 @@ def clusters(
     elif law.curve:
         return _stretches(frame)
     else:
-        one = _of_one_run(frame)
-        one = copied(prepared, frame) if one is None else one
-        return one if one.max() + 1 < len(frame) else None
+        codes = _of_one_run(frame)
+        codes = copied(prepared, frame) if codes is None else codes
+        return codes if codes.max() + 1 < len(frame) else None
     if labels.isna().any():
         raise UserError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
     return pd.factorize(labels)[0]
 
 
 def _of_one_run(frame: pd.DataFrame) -> Array | None:
-    """Which run each row is a checkpoint of; None where no run has two. Rows without are runs."""
+    """The run of each row; None if no run has two rows. A row without a run is a run of its own."""
     name = next((c for c in ("run_id", "run") if c in frame.columns), None)
     if name is None or not frame[name].dropna().duplicated().any():
         return None
     codes = pd.factorize(frame[name])[0]
-    alone = codes < 0
-    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    without_run = codes < 0
+    codes[without_run] = codes.max() + 1 + np.arange(without_run.sum())
     return codes
 
 
 def copied(columns: Columns, table: pd.DataFrame) -> Array:
-    """Which measurement each row is, shape (n,): rows that are the same to the last digit are one.
+    """The measurement of each row, shape (n,): rows that are equal to the last digit are copies.
 
-    All numbers of the table count: what a law does not read may tell rows apart, as the size does
-    where the best batch is taken to depend on D alone.
+    All numbers of the table count, also those that the law does not read: the size distinguishes
+    rows of a law in which the best batch depends on D alone.
     """
     numbers = table.select_dtypes("number").to_numpy(float)
     rows = pd.DataFrame(np.column_stack([numbers, *(np.atleast_2d(c).T for c in columns.values())]))

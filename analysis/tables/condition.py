@@ -14,7 +14,7 @@ _NONE: Mapping[str, str] = {}
 
 
 def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NONE) -> Array:
-    """In which rows a condition on the columns holds.
+    """The rows in which a condition on the columns holds.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     text : str
         See `scalinglab.scaling.text.conditions`.
     also : mapping of str to str
-        Further names of columns -> the column: a law's own names of what it reads.
+        Further names -> the column: the law's names of its columns.
 
     Returns
     -------
@@ -59,13 +59,15 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     places = place_of | {
         name: place_of[column] for name, column in also.items() if column in place_of
     }
-    used = {name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places}
-    return condition.holds({**dict.fromkeys(places), **used}, len(frame))
+    cells = {
+        name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places
+    }
+    return condition.holds({**dict.fromkeys(places), **cells}, len(frame))
 
 
-def same_values(one: pd.Series, other: pd.Series) -> bool:
-    """Whether two columns say the same of every row."""
-    return bool(((one == other) | (one.isna() & other.isna())).all())
+def same_values(a: pd.Series, b: pd.Series) -> bool:
+    """Whether two columns are equal in every row."""
+    return bool(((a == b) | (a.isna() & b.isna())).all())
 
 
 def columns_of(frame: pd.DataFrame) -> str:

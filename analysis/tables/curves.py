@@ -17,7 +17,6 @@ from scalinglab.analysis.tables.imported import (
 from scalinglab.analysis.tables.numbers import read_csv_exactly
 from scalinglab.analysis.tables.study_runs import LEFT_OUT, ended_runs, with_role
 from scalinglab.analysis.tables.validation_sets import (
-    FURTHER_LOSS,
     SET,
     as_loss,
     pool_columns,
@@ -61,15 +60,15 @@ def load_curves(
 ) -> pd.DataFrame:
     """One row for every step of every finished run, or of those with a role, or of some.
 
-    With `loss`, a measured column such as ``loss.<store>``, that is taken as the loss.
+    `loss` names a measured column, such as ``loss.<store>``, that is taken as the loss.
 
     Returns
     -------
     DataFrame
         ``run, step, tokens, lr, train_loss, grad_norm`` at every step (the training loss before the
-        update), the validation ``loss`` (nats per token), ``bpb`` and ``loss.<store>`` where they
-        were measured (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status,
-        validation_set`` of the run.
+        update), the validation ``loss`` (nats per token), ``bpb``, ``loss.<store>`` and all else
+        that training or probes measured at steps (NaN elsewhere), and ``N, schedule, seed, cluster,
+        fingerprint, status, validation_set`` of the run.
     """
     wanted_ids = None if run_ids is None else set(run_ids)
     contents: dict[str, tuple[str, str]] = {}
@@ -116,8 +115,8 @@ def load_curves(
     if contents:
         names = set_names(outputs, [*called, *contents.values()])
         stored_sets = table[SET] if SET in table else pd.Series(None, table.index, object)
-        ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
-        table = table.assign(**{SET: ours.where(ours.notna(), stored_sets)})
+        own_sets = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
+        table = table.assign(**{SET: own_sets.where(own_sets.notna(), stored_sets)})
         table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     return as_loss(table, loss)
 
@@ -128,7 +127,7 @@ def read_curve(folder: RunFolder) -> pd.DataFrame:
 
 
 def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
-    """The curves of the runs with a role, their clusters beside them."""
+    """The curves of the runs with a role, with their clusters."""
     if curves.empty:
         return curves
     if role is not None:
@@ -139,16 +138,15 @@ def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.D
 
 
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
-    """Losses on further sets, in the rows of a curve; the oldest records measured nothing."""
-    names = [name for name in record.measured if name.startswith(FURTHER_LOSS)]
-    columns: dict[str, Any] = {name: record.measured[name] for name in names}
+    """Measurements during training, in the rows of a curve; the oldest records have none."""
+    columns: dict[str, Any] = {n: v for n, v in record.measured.items() if n != "step"}
     index: Any = record.measured.get("step", [])
     table = pd.DataFrame(columns, index=index).astype(float)
     return table.reindex(steps.to_numpy()).set_index(steps.index)
 
 
 def _with_probes(curve: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
-    """A curve with what probes found at its steps; what training measured itself stays."""
+    """A curve with the numbers of probes at its steps; columns measured in training stay."""
     by_step = columns_by_step(folder)
     if not by_step:
         return curve

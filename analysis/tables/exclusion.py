@@ -1,13 +1,14 @@
-"""Rows that a fit leaves out: by which rule, and how many. Nothing is dropped unsaid.
+"""Rows that a fit leaves out, counted by rule.
 
-Runs that diverged, or that a rule stopped because they could not matter, are always left out: they
-say that the loss was at least so bad. The rest is the
-user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``,
-`scalinglab.scaling.text.conditions`), and every row is counted for the first rule that takes it.
+Runs that diverged, or that early stopping ended, are always left out: their last loss is only a
+bound. The rest is the user's choice, as rules by name or as conditions on the columns
+(``"D < 1e9"``, `scalinglab.scaling.text.conditions`). Each row counts for the first rule it meets.
 """
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,11 +51,11 @@ def exclude_rows(
     rules : list of str
         Names of `RULES`, or conditions on columns: rows that meet one are left out.
     response, length : str
-        Columns of the measured response and of what grows along a run (tokens, FLOPs).
+        Columns of the measured response, and of the tokens or FLOPs that grow along a run.
     needed : list of str
-        Columns without any of which a row is unmeasured.
+        Columns that a measured row must have.
     names : mapping of str to str
-        What the law calls some columns -> the column; a condition may use either.
+        The law's name of a column -> the column; a condition may use either.
     sparse : bool
         Most rows have no response (steps of a curve): only those that have one count.
 
@@ -70,7 +71,7 @@ def exclude_rows(
         if not isinstance(rule, str):
             raise UserError(
                 f"exclude: {rule!r} is no text: a rule is a name or a condition, as in"
-                " exclude=['unmeasured', 'D < 1e9']"
+                " exclude=['unmeasured','D < 1e9']"
             )
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORING.values(), *rules):
@@ -87,8 +88,21 @@ def exclude_rows(
     return left_out, counts
 
 
+def exclude_rule(condition: str) -> str:
+    """The ``exclude=`` of one condition, as Python reads it."""
+    return f"exclude=[{json.dumps(condition)}]"
+
+
+def exclude_advice(condition: str) -> str:
+    """The ``exclude=`` of one condition to be pasted: in Python, and in a shell if that differs."""
+    rule = exclude_rule(condition)
+    if set(condition) & set('"\\$`,'):  # which a shell, or the list of a command, would read
+        return f"{rule} (in a shell: {shlex.quote(rule)})"
+    return rule
+
+
 def unfinished(frame: pd.DataFrame) -> Array:
-    """Rows of runs that say themselves that they had not come to their end."""
+    """Rows of runs that the table marks as unfinished."""
     rows = np.zeros(len(frame), bool)
     if "status" in frame:
         status = frame["status"]

@@ -1,4 +1,4 @@
-"""Columns made of others: ``params_m * 1e6``, ``embedding + block``, ``log(perplexity)``."""
+"""Formulas of columns: ``params_m * 1e6``, ``embedding + block``, ``log(perplexity)``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FUNCTIONS = {"log": np.log, "exp": np.exp}
 
 @dataclass(frozen=True)
 class Formula:
-    """A sum of columns, each times a number, maybe under a function.
+    """A sum of columns, each times a number, optionally inside a function.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Formula:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a column as it stands."""
+        """Whether it is one column, unchanged."""
         return not self.function and len(self.terms) == 1 and self.terms[0][1] == 1.0
 
     def value(self, cells: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -50,9 +50,9 @@ class Formula:
 
 
 def read_formula(source: str, have: Collection[str]) -> Formula | None:
-    """What a text makes of the columns of a table; None if it names one that is not there.
+    """The formula in a text, for a table with some columns; None if it names another column.
 
-    A column's own name comes first, whatever is in it.
+    A text that is the name of a column is that column, whatever signs it contains.
     """
     source = source.strip()
     if source in have:
@@ -67,14 +67,14 @@ def read_formula(source: str, have: Collection[str]) -> Formula | None:
 
 def _terms(source: str, have: Collection[str]) -> list[tuple[str, float]] | None:
     """The terms of a sum: names may hold a plus sign themselves."""
-    whole = _term(source, have) if source.count("+") < _MOST_TERMS else None
-    if whole is not None:
-        return [whole]
+    single = _term(source, have) if source.count("+") < _MOST_TERMS else None
+    if single is not None:
+        return [single]
     for plus in (m.start() for m in re.finditer(r"\+", source)):
         first = _term(source[:plus], have)
-        rest = None if first is None else _terms(source[plus + 1 :], have)
-        if first is not None and rest is not None:
-            return [first, *rest]
+        further = None if first is None else _terms(source[plus + 1 :], have)
+        if first is not None and further is not None:
+            return [first, *further]
     return None
 
 
@@ -101,12 +101,12 @@ def _positive(text: str) -> float | None:
 
 
 def has(table: pd.DataFrame, source: str) -> bool:
-    """Whether a table has a column, or all that it is made of."""
+    """Whether a table has a column, or all columns of a formula."""
     return read_formula(source, table.columns) is not None
 
 
 def with_multiples(table: pd.DataFrame, columns: Mapping[str, str] | None) -> pd.DataFrame:
-    """The table with a column for each that `columns` makes of others."""
+    """The table with a column for each formula in `columns`."""
     multiples = {}
     for source in (columns or {}).values():
         if not isinstance(source, str) or source in table.columns:

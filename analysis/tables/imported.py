@@ -18,7 +18,7 @@ from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
-from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.records.run_end import file_hash
 
 IMPORT_VERSION = 1
 MANIFEST = "imported.json"

@@ -16,7 +16,7 @@ _RELATIVE = {
     **dict.fromkeys(("effect", "per_doubling"), "+.2%"),
     **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
 }
-# How columns are written that are not told best by three or four digits.
+# Formats of columns for which three or four digits do not suit.
 _FORMS = {
     **_RELATIVE,
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
@@ -35,9 +35,9 @@ NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
 def with_intervals(
     table: pd.DataFrame, written: Mapping[str, Callable[[float], str]] = NONE_WRITTEN
 ) -> pd.DataFrame:
-    """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
+    """A table of texts with ``x, x_lower, x_upper`` in one column: "1.2 (1.1 to 1.3)".
 
-    What is not known is left empty. `written` says how the numbers of some columns are written.
+    Unknown values are left empty. `written` gives the formats of some columns.
     """
     shown = {}
     for name in table:
@@ -67,7 +67,7 @@ def _written(value: float, form: Form) -> str:
 
 
 def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
-    """A value and its interval: three digits if no form is asked for, ends of zero shown."""
+    """A value and its interval: three digits by default; ends of zero are shown."""
     lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
     if np.isnan(row[name]):
         return ""

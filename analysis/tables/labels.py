@@ -1,10 +1,13 @@
-"""Columns of words by which rows differ that a law cannot tell apart: corpora, recipes."""
+"""Columns of words, such as corpora or recipes, in which rows differ that are equal to a law."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 import pandas as pd
+
+from scalinglab.analysis.tables.exclusion import exclude_advice
+from scalinglab.scaling.text.conditions import listed
 
 _NAMES = (
     "run",
@@ -59,10 +62,22 @@ def differing_labels(
 
 def label_sentences(differing: dict[str, list[str]], keys: Sequence[str]) -> list[str]:
     """One sentence for each column that `differing_labels` found."""
+    keep = {
+        column: exclude_advice(f"{listed([column])} != {values[0]!r}")
+        for column, values in differing.items()
+    }
     return [
         f"rows of equal {' and '.join(keys)} differ in {column}"
         f" ({', '.join(values[:4])}{', ...' if len(values) > 4 else ''}): one law for all of them"
-        f" mixes recipes; keep one (exclude=[\"{column} != '{values[0]}'\"]) or compare them"
+        f" mixes recipes; keep one by {keep[column]}, or compare them"
         f" (scaling compare arm={column})"
         for column, values in differing.items()
     ]
+
+
+def row_name(data: pd.DataFrame, row: int) -> str:
+    """A row, by its place, as a reader may find it: the run, or its label in the table."""
+    for column in ("run_id", "run"):
+        if column in data and pd.notna(data[column].iloc[row]):
+            return f"run {data[column].iloc[row]}"
+    return f"row {data.index[row]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -12,20 +13,25 @@ _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "^": r"\textasciicircum{}",
 }
 _SIGNS = {"±": r"$\pm$", "−": "$-$", "α": r"$\alpha$", "β": r"$\beta$", "²": "$^2$"}
+_DIGITS = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?%?"
+_NUMBER = re.compile(rf"({_DIGITS})(?: (\({_DIGITS} to {_DIGITS}\)))?")
 
 
 def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> str:
-    """A table for the package booktabs; `texts` are its cells as they are shown, by column."""
-    names = [escape(str(name)) for name in table]
-    align = "".join("r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in table)
-    rows = [" & ".join(map(escape, row)) + r" \\" for row in zip(*texts, strict=True)]
+    """A table for the package booktabs; `texts` are its formatted cells, by column.
+
+    Numbers stand with their decimal points below each other, intervals in a column beside them.
+    """
+    columns = [_Column(str(name), cells) for name, cells in zip(table, texts, strict=True)]
+    rows = [" & ".join(row) + r" \\" for row in zip(*(c.cells for c in columns), strict=True)]
     return "\n".join(
         [
             r"\begin{table}",
+            r"  \centering",
             rf"  \caption{{{escape(caption)}}}",
-            rf"  \begin{{tabular}}{{{align}}}",
+            rf"  \begin{{tabular}}{{{''.join(c.alignment for c in columns)}}}",
             r"    \toprule",
-            "    " + " & ".join(names) + r" \\",
+            "    " + " & ".join(c.name for c in columns) + r" \\",
             r"    \midrule",
             *(f"    {row}" for row in rows),
             r"    \bottomrule",
@@ -33,6 +39,56 @@ def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> 
             r"\end{table}",
         ]
     )
+
+
+class _Column:
+    """A column of a table: its alignment, its name and its cells, in LaTeX."""
+
+    def __init__(self, name: str, cells: Sequence[str]) -> None:
+        parts = [_NUMBER.fullmatch(cell) for cell in cells]
+        self.alignment, self.name = "l", escape(name)
+        self.cells = [escape(cell) for cell in cells]
+        if not any(parts) or any(
+            cell and not part for cell, part in zip(cells, parts, strict=True)
+        ):
+            return
+        numbers = _aligned([part[1] if part else "" for part in parts])
+        intervals = [(part and part[2]) or "" for part in parts]
+        self.alignment, self.cells = "r", numbers
+        if any(intervals):
+            self.alignment, self.name = "r@{ }l", rf"\multicolumn{{2}}{{c}}{{{self.name}}}"
+            self.cells = [f"{n} & {_numbers(i)}" for n, i in zip(numbers, intervals, strict=True)]
+
+
+def _aligned(numbers: Sequence[str]) -> list[str]:
+    """Numbers that end at one place, those with fewer decimals by room for the others."""
+    ends = [number.partition(".")[2].rstrip("%") if "." in number else "" for number in numbers]
+    decimals = 0 if any("e" in number for number in numbers) else max(map(len, ends))
+    room = [
+        max(decimals - len(end), 0) if number else 0
+        for number, end in zip(numbers, ends, strict=True)
+    ]
+    return [
+        _numbers(number) + (rf"\phantom{{{'' if end else '.'}{'0' * lacks}}}" if lacks else "")
+        for number, end, lacks in zip(numbers, ends, room, strict=True)
+    ]
+
+
+def _numbers(text: str) -> str:
+    r"""The numbers of a text with signs and powers as formulas.
+
+    >>> _numbers("-1.4e+04")
+    '$-1.4 \\times 10^{4}$'
+    """
+
+    def written(number: re.Match[str]) -> str:
+        digits, _, exponent = number[0].partition("e")
+        if not exponent:
+            return f"${digits}$" if digits[0] in "+-" else digits
+        raised = f"10^{{{int(exponent)}}}"
+        return f"${raised}$" if digits == "1" else rf"${digits} \times {raised}$"
+
+    return re.sub(r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?", written, text).replace("%", r"\%")
 
 
 def escape(text: str) -> str:

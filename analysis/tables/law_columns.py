@@ -1,6 +1,4 @@
-"""The columns of a law in a table: which column is which,
-and the table with the law's own names.
-"""
+"""The columns of a law in a table, and the table with the law's names."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ def column_named(
     Raises
     ------
     UserError
-        If there is none, or both names are there and say different things.
+        If there is none, or both names exist with different values.
     """
     source = (columns or {}).get(name, name)
     if source not in table.columns:
@@ -78,9 +76,7 @@ def as_law_columns(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFr
 
 
 def conventions_of(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
-    """Column of the law -> how the table says it was counted;
-    several conventions joined by "and".
-    """
+    """Column of the law -> the conventions by which it was counted, joined by "and"."""
     counts = {}
     for name, source in renamed.items():
         column = _CONVENTIONS.get(source)

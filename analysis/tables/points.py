@@ -1,4 +1,4 @@
-"""From a table to the points of a fit: checked, and with an account of what was left out."""
+"""From a table to the points of a fit, checked, with a count of the rows left out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ import pandas as pd
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.tables.bounds import SIDE, Bounds, bounds_of, with_bounds
 from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns, conventions_of, rename_columns
-from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
+from scalinglab.analysis.tables.noise import (
+    RECIPE,
+    SCIENCE,
+    SeedScatter,
+    rounding_noise,
+    seed_scatter,
+)
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
@@ -28,12 +35,12 @@ from scalinglab.scaling.records.state import CENSORED
 
 
 class TooFewPoints(UserError):
-    """The points do not determine the law, whatever the options: more or other runs do."""
+    """The points do not determine the law under any options: more or other runs are needed."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """What a fit sees.
+    """The points of a fit.
 
     Attributes
     ----------
@@ -47,17 +54,22 @@ class Points:
     cluster : array of int, shape (n,), or None
         Rows of one cluster are not independent.
     runs : tuple of str
-        Which runs the points come from.
+        Names of the runs that the points come from.
     excluded : dict of str to int
-        Why rows were left out -> how many.
+        Reason for leaving out rows -> number of rows.
     rows : array of int, shape (n,)
-        Where the points stand in the table.
+        Positions of the points in the table.
     renamed : dict of str to str
         Column of the law -> column of the table.
     counted : dict of str to str
         Column of the law -> the convention by which the table says it was counted.
     checkpoints : DataFrame or None
         Of laws of curves: ``run, step`` of each row.
+    bounds : Bounds or None
+        Censored rows, which are not among the others.
+    repeats : SeedScatter or None
+        The scatter of repeated runs, if the noise comes from it; rows by their positions in the
+        table.
     """
 
     columns: Columns
@@ -72,6 +84,8 @@ class Points:
     renamed: dict[str, str] = field(default_factory=dict)
     counted: dict[str, str] = field(default_factory=dict)
     checkpoints: pd.DataFrame | None = None
+    bounds: Bounds | None = None
+    repeats: SeedScatter | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -99,6 +113,7 @@ class Points:
             cluster=None if few is None else np.unique(few, return_inverse=True)[1],
             rows=self.rows[rows],
             checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
+            bounds=None if self.bounds is None else self.bounds.beside(int(rows.sum())),
         )
 
 
@@ -114,14 +129,13 @@ def read_points(
     mix_fingerprints: bool = False,
     scale: ErrorScale = ERROR_SCALES["relative"],
 ) -> Points:
-    """Check a table and take from it what the law needs.
+    """Check a table and read the points of a fit from it.
 
     Raises
     ------
     UserError
         For an empty table, a missing column, a value that is not a positive number, mixed code
-        fingerprints or a rule that makes no sense: one sentence that names the column and the
-        value.
+        fingerprints or an unknown rule; the sentence names the column and the value.
     TooFewPoints
         For a column without spread, or no row that the law describes.
     """
@@ -142,6 +156,8 @@ def read_points(
     if named:
         frame = with_common_sets(frame, named)
     frame = with_multiples(frame, columns)
+    response = (columns or {}).get(law.response, law.response)
+    frame = frame.assign(**{SIDE: 0.0}) if law.curve else with_bounds(frame, response)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
@@ -152,15 +168,26 @@ def read_points(
     _check_numbers(law, frame, scale)
     measured = frame[law.response].notna().to_numpy()
     prepared = law.read(frame, measured)
-    used = _described(law, prepared, int(measured.sum()), excluded)
-    frame = frame[measured][used]
-    if not used.all():
-        prepared = {name: column[..., used] for name, column in prepared.items()}
+    is_used = _described(law, prepared, int(measured.sum()), excluded)
+    frame = frame[measured][is_used]
+    if not is_used.all():
+        prepared = {name: column[..., is_used] for name, column in prepared.items()}
+    group = clusters(frame, cluster, law, prepared)
+    measured, bounds = (frame[SIDE] == 0).to_numpy(), None
+    if not measured.any():
+        raise TooFewPoints(f"of {law.response!r} only bounds are known: no row is measured")
+    if not measured.all():
+        bounds = bounds_of(frame, law.response, prepared, group)
+        frame = frame[measured]
+        prepared = {name: column[..., measured] for name, column in prepared.items()}
+        group = None if group is None else group[measured]
     _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    repeats = None
     if typical is None and "seed" in frame.columns and not law.curve:
         same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
-        typical = seed_noise(frame, by=same, response=law.response, errors=scale.name)
+        repeats = seed_scatter(frame, by=same, response=law.response, errors=scale.name)
+        typical = repeats.noise if repeats.spare else None
     if "resolution" in frame.columns and frame["resolution"].notna().all():
         rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
         typical = max(rounding, typical or 0.0)
@@ -170,13 +197,15 @@ def read_points(
         weight=frame["_weight"].to_numpy(float),
         sharpness=sharpness,
         noise=typical,
-        cluster=clusters(frame, cluster, law, prepared),
+        cluster=group,
         runs=_runs(frame),
         excluded=excluded,
         rows=frame.index.to_numpy(),
         renamed=renamed,
         counted=conventions_of(frame, renamed),
         checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
+        bounds=bounds,
+        repeats=repeats,
     )
 
 
@@ -200,8 +229,8 @@ def _without_excluded(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows that no rule leaves out.
 
-    Runs of a curve law stay whole, for their learning rates: points of theirs that are left out
-    lose their response. Diverged runs go altogether.
+    Curves stay whole, as a law needs all learning rates: points that are left out lose only their
+    response. Diverged runs are dropped.
     """
     response = renamed[law.response]
     length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
@@ -224,7 +253,7 @@ def _without_excluded(
 
 
 def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFrame]:
-    """The rows of each arm: laws of their own may rest on losses that do not compare."""
+    """The rows of each arm: arms with separate laws may have losses that are not comparable."""
     if ARM not in renamed:
         return [frame]
     return [rows for _, rows in frame.groupby(renamed[ARM])]
@@ -247,8 +276,8 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         low, high = (0.0, np.inf) if name in law.positive else law.span
         may_be_low = name == law.response and scale.name == "absolute"
         if frame[name].isna().all():
-            what = law.inputs.get(name, "the measured response")
-            raise UserError(f"column {name!r} ({what}) is empty: {law.name} needs it")
+            meaning = law.inputs.get(name, "the measured response")
+            raise UserError(f"column {name!r} ({meaning}) is empty: {law.name} needs it")
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
         good = np.isfinite(values) & (values <= high) & (values >= low)
@@ -259,8 +288,9 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
             missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
             hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
             raise UserError(
-                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[first_bad]} in row {frame['_row'].iloc[first_bad]}{hint}"
+                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do not, the "
+                f"first is {frame[name].iloc[first_bad]} in row "
+                f"{frame['_row'].iloc[first_bad]}{hint}"
             )
 
 
@@ -285,7 +315,7 @@ def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
 
 
 def _sharpness(noise: Array) -> tuple[float | None, Array]:
-    """Typical noise, and what divides each row's noise by it."""
+    """Typical noise, and the factor of each row that divides its noise by the typical one."""
     if np.isnan(noise).all():
         return None, np.ones(len(noise))
     typical = float(np.exp(np.mean(np.log(noise))))

@@ -1,7 +1,6 @@
 """Records as a table: one row for every run that has ended.
 
-Reads what runs left under an outputs folder; nothing is parsed from logs, and nothing but pure
-files is needed.
+They are read from the run folders below an outputs folder; nothing is parsed from logs.
 """
 
 from __future__ import annotations
@@ -30,11 +29,12 @@ from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import canonical_json
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import mixture_text
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
 # in it, and budgets mean the same for measured and planned models.
@@ -88,7 +88,7 @@ def load(
     flops: str = DEFAULT_CONVENTION,
     loss: str | None = None,
 ) -> pd.DataFrame:
-    """One row for every finished run; those that diverged or that a rule stopped are among them.
+    """One row for every finished run, including diverged and stopped ones.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def load(
         Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
     n_count : str
         Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total", or
-        "n_active" (of "n_matmul" what one token passes through). Of a program that did not give
-        this count N is the first that it gave, and the column ``n_count`` names it.
+        "n_active" (the part of "n_matmul" that one token passes through). If a program did not
+        report this count, N is the first one that it reported, named by the column ``n_count``.
     flops : str
         The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
@@ -113,7 +113,7 @@ def load(
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
         measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself,
-        which then stand for those of the configuration;
+        which then stand for those of the configuration; ``notes`` that people kept with runs;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -134,6 +134,8 @@ def load(
             tell(error, LEFT_OUT)
             continue
         row = _columns(columns_at(folder, record.steps)) | _row(record, roles, study)
+        if notes := notes_text(folder):
+            row["notes"] = notes
         counted, size = size_of(record.spec.counts, n_count)
         convention = stated_convention(record.spec.flops, flops)
         row |= {"N": size, "n_count": counted, "flops_convention": convention}
@@ -163,19 +165,19 @@ def load(
 
 
 def _record_so_far(folder: RunFolder) -> Record:
-    """What a record would say of a run that was stopped."""
+    """The record of a run that was stopped before its last step."""
     stop = folder.stopped()
     return stopped_record(folder.spec(), 0 if stop is None else stop.step)
 
 
 def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:
     spec, final = record.spec, record.final
-    here = roles if study is None else {study: roles[study]}
+    chosen_roles = roles if study is None else {study: roles[study]}
     return {
         **_columns(record.columns),
         "run_id": record.run_id,
-        "study": ",".join(here),
-        "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
+        "study": ",".join(chosen_roles),
+        "role": ",".join(dict.fromkeys(r for names in chosen_roles.values() for r in names)),
         "status": record.status,
         **n_counts(spec.counts),
         **({COUNTS_FROM: record.counts_from} if record.counts_from else {}),
@@ -204,9 +206,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
 
 
 def _of_vocabulary(record: Record) -> dict[str, float]:
-    """What the law ``vocabulary`` reads, of a run on documents:
-    losses of two vocabularies agree.
-    """
+    """Columns of the law ``vocabulary``, whose losses are comparable between vocabularies."""
     final, shape = record.final, record.spec.shape
     if final.unigram_entropy is None:
         return {}
@@ -222,7 +222,7 @@ def _renamed(
 
 
 def _of_parts(architectures: Iterable[Network]) -> list[dict[str, float]]:
-    """Columns that some networks bring; of the others what is there without."""
+    """Columns of the parts of each network; networks without a part have its neutral value."""
     brought = [a.columns() for a in architectures]
     without = {name: value for columns in brought for name, (_, value) in columns.items()}
     return [without | {name: value for name, (value, _) in columns.items()} for columns in brought]

@@ -19,7 +19,7 @@ _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # in what a column is made of, `2 
 
 
 def setting(outputs: str | Path, run_id: str, key: str) -> Any:
-    """A setting of a run by its dotted key, of a group what it chooses; None if it has none.
+    """A setting of a run by its dotted key, or the choice of a group; None if it has none.
 
     Runs that draw their weights have ``init_from`` as "drawn".
     """
@@ -37,7 +37,7 @@ def setting(outputs: str | Path, run_id: str, key: str) -> Any:
 
 
 def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any]) -> pd.DataFrame:
-    """The table with those settings as columns that others are made of.
+    """The table with the settings that formulas name as columns.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any
     runs : DataFrame
         With ``run_id``.
     sources : iterable of str
-        What columns are made of: columns of the table, settings of its runs, sums and multiples of
-        them. A key that no run has is left to whoever reads the table.
+        Formulas of columns and settings. A key that no run has is ignored: whoever evaluates the
+        formula refuses it.
 
     Raises
     ------
     UserError
-        If a setting that is asked for is no number, naming the run.
+        If a setting is no number, naming the run.
     """
     keys = dict.fromkeys(key for source in sources for key in _KEY.findall(str(source)))
     for key in keys:
@@ -66,6 +66,8 @@ def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any
 def _numbers(key: str, values: list[Any], run_ids: Iterable[str]) -> list[float]:
     for value, run_id in zip(values, run_ids, strict=True):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            why = "has no such setting" if value is None else f"has {value!r}, which is no number"
-            raise UserError(f"columns: {key} is a setting, and run {run_id} {why}")
+            problem = (
+                "has no such setting" if value is None else f"has {value!r}, which is no number"
+            )
+            raise UserError(f"columns: {key} is a setting, and run {run_id} {problem}")
     return [float(value) for value in values]

@@ -1,4 +1,4 @@
-"""Which runs a study has, by their roles, and what to do where none of them has ended."""
+"""The runs of a study by their roles, and what to do if none of them has finished."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WAYS_ON = {  # state of a run -> what brings it to a measured end
 
 
 def study_plan(outputs: str | Path, study: str) -> PlanFile:
-    """The stored plan of a study: its question, what it asks for, its runs and their roles.
+    """The stored plan of a study: its question, its options, its runs and their roles.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
 def ended_runs(
     outputs: str | Path, study: str | None, mark: str
 ) -> Iterable[tuple[RunFolder, dict[str, list[str]]]]:
-    """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles.
+    """Folders of finished and of stopped runs, with study -> roles.
 
     Raises
     ------
@@ -115,14 +115,14 @@ def require(
     outputs, study
         Where the study lies.
     role : str, optional
-        What the runs are for that were asked for.
+        Role of the runs in the table, for the message.
     measured : bool
-        Whether a run must have come to its end; else diverged and stopped ones will do.
+        Whether a run must have finished; otherwise diverged and stopped runs suffice.
 
     Raises
     ------
     UserError
-        If there is none: what is missing, how far the study is, and what to do.
+        If there is none; it says what is missing, the progress of the study, and what to do.
     """
     if len(table) and not (measured and table["status"].isin(CENSORED).all()):
         return table

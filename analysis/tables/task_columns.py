@@ -1,4 +1,4 @@
-"""Columns of a task that probes measured: which there are, and which command finds those that lack."""
+"""Columns of a task that probes have measured, and the command that measures missing ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import AT_LEAST
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.probe import TASK
 from scalinglab.scaling.tasks.synthetic import TASKS
 from scalinglab.scaling.text.nearest import nearest
-
-AT_LEAST = "_at_least"  # the column of bounds of censored numbers, beside their own
 
 
 def probe_command(task: str, study: str = "NAME", probe: str = "tasks", more: str = "") -> str:
@@ -35,15 +34,15 @@ def task_column(runs: pd.DataFrame, task: str, number: str, command: str) -> str
     task : str
         ``addition_3``: a synthetic task with its difficulty, or the name of a file of items.
     number : str
-        ``accuracy``, or with the options of the probe ``cap_10000.pass_neg_log``; without them
-        the only column that ends so is meant.
+        ``accuracy``, or with the options of the probe ``cap_10000.pass_neg_log``. Without options
+        there must be only one column that ends so.
     command : str
-        What measures it, for the message.
+        The command that measures it, for the message.
 
     Raises
     ------
     UserError
-        If there is none, naming the command that finds it, or more than one.
+        If there is no such column, naming the command that measures it, or several.
     """
     plain = f"{TASK}{task}.{number}"
     columns = [plain] if _is_there(runs, plain) else _with_options(runs, task, number)
@@ -68,7 +67,7 @@ def _is_there(runs: pd.DataFrame, column: str) -> bool:
 
 
 def _others(runs: pd.DataFrame, task: str) -> str:
-    """Which tasks were measured, where the named one was not."""
+    """The tasks that were measured, for a message about one that was not."""
     tasks: Sequence[str] = sorted(
         {name.split(".")[1] for name in names_of(runs) if name.startswith(TASK)}
     )
@@ -103,5 +102,5 @@ def task_points(
     """
     numbers = {"task_loss": loss, "accuracy": accuracy}
     command = probe_command(task, study)
-    found = {name: table[task_column(table, task, n, command)] for name, n in numbers.items()}
-    return table.assign(**found).dropna(subset=list(numbers)).reset_index(drop=True)
+    measured = {name: table[task_column(table, task, n, command)] for name, n in numbers.items()}
+    return table.assign(**measured).dropna(subset=list(numbers)).reset_index(drop=True)

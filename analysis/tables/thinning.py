@@ -1,4 +1,4 @@
-"""Curves without the steps that say nothing: no loss measured, and the schedule straight.
+"""Curves without uninformative steps: no loss was measured, and the schedule is straight.
 
 A table of 10,000 runs with 10,000 steps each does not fit into 4 GB; their measured losses do.
 """
@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.laws.schedule_areas import Array, whole_runs
 
-FEW_ROWS = 400  # of a curve: below, `told_rows` takes all
+FEW_ROWS = 400  # curves with fewer rows are not reduced by `told_rows`
 _EVENLY = 100  # rows of a long curve, beside those where it bends
 _BEND = 2e-4  # how far `values` may be from straight lines
 
@@ -18,7 +18,7 @@ _BEND = 2e-4  # how far `values` may be from straight lines
 def thin_curves(
     curves: pd.DataFrame, *, response: str = "loss", tolerance: float = 1e-4
 ) -> pd.DataFrame:
-    """Keep the rows with a measured loss and those that the learning rate needs.
+    """Keep the rows with a measured loss, and those between which the learning rate is linear.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def thin_curves(
     Returns
     -------
     DataFrame
-        The rows kept, with a column ``thinned`` that tells the laws of curves so.
+        The rows kept, with a column ``thinned`` by which laws of curves interpolate the others.
 
     Raises
     ------
@@ -56,8 +56,8 @@ def told_rows(frame: pd.DataFrame, values: Array) -> Array:
     frame : DataFrame
         ``run, step``.
     values : array, shape (rows,)
-        A quantity that bends where the one that is wanted does, such as a predicted loss; NaN
-        where there is none.
+        A quantity that bends where the computed one does, such as a predicted loss; NaN where
+        there is none.
     """
     is_told = np.zeros(len(frame), bool)
     step = frame["step"].to_numpy(float)
@@ -88,8 +88,8 @@ def between_rows(frame: pd.DataFrame, told_numbers: Array, values: Array) -> Arr
         inside = rows[
             (step[rows] >= step[told_of_group[0]]) & (step[rows] <= step[told_of_group[-1]])
         ]
-        for one, value in zip(every, values, strict=True):
-            one[inside] = np.interp(step[inside], step[told_of_group], value[place[told_of_group]])
+        for row, value in zip(every, values, strict=True):
+            row[inside] = np.interp(step[inside], step[told_of_group], value[place[told_of_group]])
     return every
 
 

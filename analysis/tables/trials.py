@@ -1,61 +1,114 @@
-"""Learning rates are trials: what is compared is each arm at the best of its own."""
+"""Trials: settings that were tried, of which each arm is compared at its best.
+
+The learning rate is one, and so is any other setting that varies within an arm at one size and
+length: a weight decay, a warm-up, a depth. Losses of different trials are not averaged.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import groups_of
+from scalinglab.scaling.text.flatten import flatten
 
 _SETTINGS = ("batch", "schedule")  # that are no trials: each has best rates of its own
+# What tells trials apart, beside the rate. Our records have all that is no size in their recipe.
+_TRIED = ("weight_decay", "warmup", "recipe", "optimizer", "depth", "width", "heads")
+
+
+def trial_columns(runs: pd.DataFrame, cell: Sequence[str]) -> list[str]:
+    """The columns that tell the trials of a cell apart, the learning rate first.
+
+    A recipe that differs between seeds alone, as by the weights that each starts from, is none.
+    """
+    tried = [c for c in _TRIED if c in runs and c not in cell and runs[c].notna().all()]
+    by_seed = "seed" in runs and runs["seed"].notna().all()
+    columns = ["lr"] if "lr" in runs else []
+    base = [*cell, *columns]
+    for name in tried:
+        same = [*base, *(["seed"] if name == "recipe" and by_seed else [])]
+        if (runs.groupby(same)[name].nunique() > 1).any():
+            columns.append(name)
+    return columns
+
+
+def tried_settings(runs: pd.DataFrame, arm: str) -> list[str]:
+    """Names of the settings of which several were tried at one arm, size and length."""
+    names: list[str] = []
+    cell = [arm, "N", "D", *_settings(runs)]
+    for column in trial_columns(runs, cell):
+        if column == "recipe":
+            names += _differing(runs, cell)
+        elif (runs.groupby(cell)[column].nunique() > 1).any():
+            names.append(column)
+    return [*dict.fromkeys(names)]
+
+
+def _settings(runs: pd.DataFrame) -> list[str]:
+    return [c for c in _SETTINGS if c in runs and runs[c].notna().all()]
+
+
+def _differing(runs: pd.DataFrame, cell: Sequence[str]) -> list[str]:
+    """Keys in which recipes differ at one learning rate, where they are ours."""
+    names = []
+    for _, own in runs.groupby([*cell, "lr"]):
+        recipes = [text for text in own["recipe"].unique() if str(text).startswith("{")]
+        if len(recipes) > 1:
+            flat = [flatten(json.loads(text)) for text in recipes]
+            names += [k for k in flat[0] | flat[-1] if len({str(f.get(k)) for f in flat}) > 1]
+    return names or ["recipe"]
 
 
 def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> pd.DataFrame:
-    """The runs at the learning rate of the least mean loss over seeds, in each cell.
+    """The runs of the trial with the least mean loss over seeds, in each cell.
 
     Parameters
     ----------
     runs : DataFrame
-        ``lr``, the columns of the cell and of the loss; rates that diverged have none or an
-        infinite one.
+        ``lr``, the columns of the cell and of the loss; trials that diverged have none or an
+        infinite one. See `trial_columns` for what else tells trials apart.
     cell : sequence of str
-        What has a best rate of its own: arm, size, tokens.
+        Columns of a cell, which has a best trial of its own: arm, size, tokens.
     loss : str
-        By which column.
+        The column of the loss.
     """
-    tried = runs[loss].astype(float).groupby([runs[key] for key in [*cell, "lr"]])
-    means = tried.transform(lambda own: own.mean(skipna=False)).fillna(float("inf"))
+    keys = [runs[key] for key in [*cell, *trial_columns(runs, cell)]]
+    tried = runs[loss].astype(float).groupby(keys)
+    means = tried.transform(lambda losses: losses.mean(skipna=False)).fillna(float("inf"))
     best = means.groupby([runs[key] for key in cell]).transform("min")
     return runs[(means == best) & (means < float("inf"))]
 
 
 def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Each arm, size and length at its best rate; runs that say no rate are left as they are.
+    """The runs of each arm, size and length at its best trial; runs without a rate all stay.
 
-    A rate at which a run was lost (its loss is infinite or none) is not the best, unless at every
-    rate of a cell one was: then the rest decides, as it does where one rate was tried.
+    A trial in which a run has no finite loss is not the best. If that holds for every trial of a
+    cell, the finite losses decide.
     """
     if "lr" not in runs or runs["lr"].isna().any():
         return runs
-    settings = [c for c in _SETTINGS if c in runs and runs[c].notna().all()]
-    cell = [arm, "N", "D", *settings]
-    if (runs.groupby(cell)["lr"].nunique() <= 1).all():
+    cell = [arm, "N", "D", *_settings(runs)]
+    tried = trial_columns(runs, cell)
+    if (runs.groupby(cell)[tried].nunique() <= 1).all(axis=None):
         return runs
     best = at_best_lr(runs, cell)
     cells = pd.MultiIndex.from_frame(runs[cell])
-    others = runs[~cells.isin(pd.MultiIndex.from_frame(best[cell]))]
-    others = others[np.isfinite(others["loss"].astype(float))]
-    return pd.concat([best, at_best_lr(others, cell)]).sort_index(kind="stable")
+    other_trials = runs[~cells.isin(pd.MultiIndex.from_frame(best[cell]))]
+    other_trials = other_trials[np.isfinite(other_trials["loss"].astype(float))]
+    return pd.concat([best, at_best_lr(other_trials, cell)]).sort_index(kind="stable")
 
 
 def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> tuple[int, int]:
-    """Cells whose best learning rate is the end of three or more, and how many cells there are."""
+    """Number of cells whose best rate is at the end of three or more, and number of cells."""
     ends, cells = 0, list(groups_of(runs, list(cell)))
-    for _, own in cells:
-        means = own.groupby("lr")[loss].agg(lambda losses: losses.mean(skipna=False))
-        means = means.fillna(np.inf)
+    for _, cell_runs in cells:
+        trials = cell_runs.groupby(trial_columns(cell_runs, cell))[loss]
+        means = trials.agg(lambda losses: losses.mean(skipna=False)).fillna(np.inf)
+        means = means.groupby("lr").min()
         is_end = means.idxmin() in (means.index[0], means.index[-1])
         ends += bool(len(means) > 2 and np.isfinite(means.min()) and is_end)
     return ends, len(cells)
@@ -71,9 +124,9 @@ def edge_warnings(
     runs, cell, loss
         As for `at_best_lr`.
     of : str
-        What cells are, in words.
+        The cells in words.
     where : str
-        With which the sentence begins.
+        Beginning of the sentence.
     """
     if "lr" not in runs or runs["lr"].isna().any():
         return []

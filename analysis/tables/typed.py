@@ -1,7 +1,7 @@
-"""Labels and cells of our tables, by the types that they have.
+"""Typed access to labels, rows and groups of tables.
 
-A column of a DataFrame may be named by anything and hold anything, and the types of pandas say so:
-a label is Hashable, a cell is one of twenty types. Ours have names of columns that are strings.
+In the stubs of pandas the label of a column is any Hashable, and a cell one of twenty types. The
+labels of our tables are strings.
 """
 
 from __future__ import annotations

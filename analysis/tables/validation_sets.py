@@ -1,4 +1,4 @@
-"""On which validation set a loss was measured: losses on different sets do not compare."""
+"""The validation set of a loss: losses on different sets are not comparable."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import of_column
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.probe import COLUMN, TASK
@@ -23,9 +24,9 @@ OWN = ("loss", "bpb", "train_loss")  # columns measured on the run's own data
 def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Hash of a run's data -> name of its validation set, as ``execution.validate`` takes it.
 
-    Stores that differ in their training part alone have one validation set. Of a store that is
-    gone the name is its source and the hash. Of a set that is selected from a validation part
-    (its hash stands behind that of the data) the name says so.
+    Stores that differ only in their training part have one validation set. A store that was removed
+    is named by its source and hash. The name of a set that was selected from a validation part (its
+    hash follows that of the data) says so.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[
 
 
 def _validation_hash(folder: Path) -> str | None:
-    """Of a store's validation part; None where that is gone."""
+    """Hash of a store's validation part; None if that was removed."""
     try:
         with (folder / "validation.bin").open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -103,10 +104,10 @@ def _short(content: str) -> str:
 
 
 def with_pool_sets(table: pd.DataFrame, stores: Mapping[str, str]) -> pd.DataFrame:
-    """The table with one loss a validation set, by whichever name a run was validated on it.
+    """The table with one column of losses per validation set, whichever name a run has for it.
 
-    A run of one source, or with ``execution.validate``, knows a set by its store; a run that draws
-    from several pools, by the pool.
+    A run of one source, or with ``execution.validate``, names a set by its store; a run that draws
+    from several pools names it by the pool.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
     if column is None or column == "loss":
         return table
     table = with_common_sets(table, [column])
-    if column not in table or table[column].isna().all():
+    if column not in table or (table[column].isna().all() and not of_column(table, column, "")):
         columns = [
             c
             for c in names_of(table)
@@ -150,7 +151,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
             f"columns.loss = {column!r}: no run has such a measured column; there are:"
             f" {', '.join(columns) or 'none'}"
         )
-    table = table.assign(loss=table[column])
+    table = table.assign(loss=table[column], **of_column(table, column, "loss"))
     if column.startswith(TASK) and SET in table:
         table = table.assign(**{SET: column})  # of one set of items, whatever the runs trained on
     if column.startswith(FURTHER_LOSS) and SET in table:
@@ -161,13 +162,13 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
 def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",)) -> None:
     """Refuse losses that were measured on different validation sets.
 
-    Rows that do not say on which (tables made elsewhere) are taken to be of one set.
+    Rows that name no set, as in imported tables, are taken to have one set.
 
     Parameters
     ----------
     table : DataFrame
     columns : iterable of str
-        Columns that are compared; those of a further set are of one set by their name.
+        Columns that are compared; a column of a further set names its set itself.
 
     Raises
     ------

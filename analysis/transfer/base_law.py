@@ -8,10 +8,10 @@ import numpy as np
 
 Array = np.ndarray
 
-MOST = float(np.log(1e3))  # of a log multiplier: where the baseline hardly ever has the loss
+MOST = float(np.log(1e3))  # largest log multiplier, where the baseline hardly reaches the loss
 _EXPONENTS = np.geomspace(0.01, 1.2, 60)
-_ROUNDING = 1e-9  # of the loss: less is no fall
-_LEAST = 3  # sizes that tell a floor
+_ROUNDING = 1e-9  # relative fall of the loss below which it counts as constant
+_LEAST = 3  # sizes that determine a floor
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,25 @@ class BaseLaw:
 def fit_base_law(C: Array, loss: Array) -> tuple[BaseLaw, list[BaseLaw]]:
     """The law of all sizes, and that of all but each: least squares of relative errors.
 
-    A judge looks after every run, so one pass gives all of them: at each of many exponents E >= 0
-    and A >= 0 have a closed form. Two sizes tell no floor; theirs is 0.
+    A judge fits after every run, so all fits are made in one pass: for each of many exponents,
+    E >= 0 and A >= 0 have a closed form. Two sizes determine no floor; it is 0 then.
 
     Parameters
     ----------
     C, loss : arrays, shape (sizes,)
     """
     count, C0 = len(C), float(np.exp(np.log(C).mean()))
-    used = np.vstack([np.ones(count), 1 - np.eye(count)])[:, None, :]  # (refits, 1, sizes)
-    one, falling = 1 / loss, (C / C0) ** -_EXPONENTS[:, None] / loss
-    to_one, to_falling = np.sum(used * one, -1), np.sum(used * falling, -1)
+    is_used = np.vstack([np.ones(count), 1 - np.eye(count)])[:, None, :]  # (refits, 1, sizes)
+    constant, falling = 1 / loss, (C / C0) ** -_EXPONENTS[:, None] / loss
+    to_one, to_falling = np.sum(is_used * constant, -1), np.sum(is_used * falling, -1)
     ones, both, fallings = (
-        np.sum(used * product, -1) for product in (one**2, one * falling, falling**2)
+        np.sum(is_used * product, -1) for product in (constant**2, constant * falling, falling**2)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         determinant = ones * fallings - both**2
         E = (to_one * fallings - to_falling * both) / determinant
         A = (ones * to_falling - both * to_one) / determinant
-    no_floor = ~(E > 0) | (np.sum(used, -1) < _LEAST)
+    no_floor = ~(E > 0) | (np.sum(is_used, -1) < _LEAST)
     E, A = np.where(no_floor, 0.0, E), np.where(no_floor, to_falling / fallings, A)
     flat = ~(A > _ROUNDING * loss.mean())
     E, A = np.where(flat, to_one / ones, E), np.where(flat, 0.0, A)

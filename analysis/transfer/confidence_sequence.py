@@ -1,7 +1,7 @@
 """Intervals that hold at every look at once, for a mean or a contrast with unknown variance.
 
-A t interval holds at one look that was fixed beforehand; whoever looks after every run and stops
-when it pleases is wrong far more often. The t statistic with a normal mixture over the effect is a
+A t interval holds at one look that was fixed beforehand; with a look after every run and optional
+stopping, errors are far more frequent. The t statistic with a normal mixture over the effect is a
 test martingale whose value exceeds 1/(1 - level) at any time with probability 1 - level at most
 (Ville): Lai, "On confidence sequences", 1976; Wang and Ramdas, arXiv:2310.03722; for coefficients
 of a linear model with nuisance parameters Lindon et al., arXiv:2210.08589. With information n (the

@@ -13,7 +13,7 @@ Array = np.ndarray
 
 
 class Verdict(StrEnum):
-    """What a candidate does at the target."""
+    """The effect of a candidate at the target."""
 
     TRANSFERS = "transfers"
     FADES = "fades"
@@ -67,9 +67,9 @@ def decide(line: MultiplierLine, margin: float) -> Decision:
 
 
 def narrowing(line: MultiplierLine, now: Interval) -> Array:
-    """By how much one more pair at each size narrows the interval `now` at the target, per FLOP.
+    """How much one more pair at each size narrows the interval `now` at the target, per FLOP.
 
-    Where there is no interval yet, the sizes with the fewest pairs come first.
+    Without an interval, the sizes with the fewest pairs come first.
     """
     sizes = line.sizes
     if not np.isfinite(now.half_width):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.exclusion import exclude_advice
 from scalinglab.analysis.transfer.decision import Verdict, decide
 from scalinglab.analysis.transfer.judgement import Judgement, Measured
 from scalinglab.analysis.transfer.ladder_runs import ARM, SECONDS, SIZE, ladder_runs
@@ -26,6 +27,7 @@ from scalinglab.scaling.errors import UserError
 
 FAR = 30.0  # times the largest measured compute
 SIZES = 3
+_EXAMPLE = "schedule == 'wsd'"
 
 
 def judge(
@@ -40,7 +42,7 @@ def judge(
     Parameters
     ----------
     data : DataFrame
-        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D),
+        One row per run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D),
         ``seconds`` (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role``
         ("sweep": a trial) and ``fresh`` (true: a rerun that chose nothing).
     question : TransferQuestion
@@ -65,7 +67,7 @@ def judge(
     >>> runs = pd.concat(
     ...     pd.DataFrame({"arm": name, "N": (C / 120) ** 0.5, "D": 20 * (C / 120) ** 0.5,
     ...                   "seed": np.tile(range(4), 4),
-    ...                   "loss": (1.7 + (m * C / 1e18) ** -0.15) * np.exp(rng.normal(0, 1e-3, 16))})
+    ...                   "loss": 1.7 + (m * C / 1e18) ** -0.15 + rng.normal(0, 3e-3, 16)})
     ...     for name, m in (("adamw", 1.0), ("muon", 1.3)))
     >>> question = TransferQuestion(
     ...     baseline="adamw", candidate="muon", at=1e21, tuning="elsewhere")
@@ -110,7 +112,7 @@ def judge(
 
 
 def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
-    """One row a size and seed that both arms have: ``loss, C, seconds`` of both, ``_a`` and ``_b``.
+    """One row per size and seed of both arms: ``loss, C, seconds`` of both, with ``_a`` and ``_b``.
 
     Raises
     ------
@@ -122,8 +124,8 @@ def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
         row = fresh[twice].iloc[0]
         raise UserError(
             f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed"
-            f" {row['seed']:g} and"
-            " one trial; leave out those that are not meant, as in exclude=['schedule == \"wsd\"']"
+            f" {row['seed']:g} and one trial; leave out those that are not meant, as in"
+            f" {exclude_advice(_EXAMPLE)}"
         )
     columns = [*keys[:2], "loss", "C", *([SECONDS] if SECONDS in fresh else [])]
     sides = [fresh.loc[fresh[ARM] == arm, columns] for arm in arms]

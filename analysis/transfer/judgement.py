@@ -1,4 +1,4 @@
-"""What a judge found, and that as text and as plain data."""
+"""The judgement of a candidate, and its text and plain data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SAYS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What the pairs of three sizes or more say.
+    """The result of pairs at three or more sizes.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Measured:
     device : Decision or None
         In device-seconds as measured; None where the runs give none.
     sizes : DataFrame
-        One row a size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
+        One row per size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
         ``device_multiplier``.
     correlation : float
         Between the two runs of a pair, over seeds, as estimated; NaN if unknown.
@@ -60,7 +60,7 @@ class Judgement:
     question : TransferQuestion
     verdict : Verdict
     reasons : tuple of str
-        Why nothing can be told whatever the numbers say; empty otherwise.
+        Why there can be no verdict, whatever the numbers; empty otherwise.
     measured : Measured or None
         None where fewer than three sizes have pairs.
     trials : DataFrame
@@ -90,7 +90,7 @@ class Judgement:
         return says
 
     def report(self) -> str:
-        """The verdict, what it rests on, and what to run next."""
+        """The verdict, its numbers, and the next runs, as text."""
         question = self.question
         lines = [
             f"[[{question.candidate} judged against {question.baseline} at C = {question.at:.3g}"
@@ -112,7 +112,7 @@ class Judgement:
         return "\n".join(lines)
 
     def facts(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """The judgement as plain data."""
         measured = self.measured
         return {
             "verdict": str(self.verdict),
@@ -181,7 +181,10 @@ def _as_numbers(of: Interval) -> dict[str, float]:
 
 
 def _as_factor(of: Interval) -> dict[str, float]:
-    return {name: float(np.exp(min(value, 700.0))) for name, value in _as_numbers(of).items()}
+    if not np.isfinite(of.half_width):  # no interval yet: no ends either
+        return {"value": float(np.exp(of.value)), "lower": np.nan, "upper": np.nan}
+    with np.errstate(over="ignore"):
+        return {name: float(np.exp(value)) for name, value in _as_numbers(of).items()}
 
 
 def _times(of: Interval) -> str:

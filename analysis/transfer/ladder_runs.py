@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.condition import rows_that_meet
-from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
-from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.exclusion import exclude_advice, mid_schedule, unfinished
+from scalinglab.analysis.tables.numbers import as_floats, booleans_in
 from scalinglab.analysis.tables.typed import names_of, records_of
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
@@ -51,6 +51,8 @@ def ladder_runs(
     for word, name in zip(("baseline", "candidate"), arms, strict=True):
         if name not in names:
             raise UserError(f"{word} = {name!r} has no run{nearest(name, names)}")
+    if "fresh" in data:
+        data = data.assign(fresh=booleans_in(data, "fresh"))
     runs = as_floats(data).assign(**{ARM: labels})[labels.isin(list(arms))]
     runs = _without(runs.reset_index(drop=True), exclude)
     if "status" in runs:
@@ -116,7 +118,8 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     if down.any():
         row = records_of(base.iloc[1:][down])[0]
         raise UserError(
-            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute "
-            "than before and a smaller N or D; select one ladder, as in exclude=['D < 20e9']"
+            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute"
+            " than before and a smaller N or D; select one ladder, as in "
+            f"{exclude_advice('D < 20e9')}"
         )
     return both.merge(base[keys].assign(**{SIZE: np.arange(len(base))}), on=keys)

@@ -34,7 +34,7 @@ _FIRST_LOOK = 2  # pairs a size
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What is taken as known of the noise.
+    """Assumptions about the noise.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Uncertainty:
     text : float
         Standard deviation of the log ratio of two losses that comes from the evaluation text.
     level : float
-        Of the intervals.
+        Level of the intervals.
     """
 
     lack_of_fit: float = LACK_OF_FIT
@@ -104,16 +104,16 @@ class MultiplierLine:
     known: Uncertainty
 
     @classmethod
-    def of(cls, sizes: SizeMeans, target: float, known: Uncertainty) -> MultiplierLine:
+    def of(cls, sizes: SizeMeans, target: float, noise: Uncertainty) -> MultiplierLine:
         """The line for a target in FLOPs, with at least three sizes."""
-        law, others = fit_base_law(sizes.cost, sizes.baseline)
+        law, refitted_laws = fit_base_law(sizes.cost, sizes.baseline)
         x = np.log(sizes.C / target)
         y = _multipliers(law, sizes)
         exchange = 1 / np.maximum(law.slope(sizes.cost * np.exp(y)), 1e-6)
-        refits = np.array([_multipliers(other, sizes) for other in others])
+        refits = np.array([_multipliers(refitted_law, sizes) for refitted_law in refitted_laws])
         seeds = np.nan_to_num(sizes.pooled) * exchange**2 / sizes.counts
-        misfit = _misfit(x, y, seeds, known.lack_of_fit)
-        return cls(sizes, law, x, y, exchange, misfit, refits, known)
+        misfit = _misfit(x, y, seeds, noise.lack_of_fit)
+        return cls(sizes, law, x, y, exchange, misfit, refits, noise)
 
     def weights(self, at: float, slope: bool = False) -> Array:
         """Weight of each size, shape (sizes,), in the line's value at a place, or in its slope."""
@@ -137,21 +137,21 @@ class MultiplierLine:
         return Interval(value, value - half, value + half, parts)
 
     def _parts(self, weights: Array) -> dict[str, float]:
-        sizes, known, tail = self.sizes, self.known, (1 + self.known.level) / 2
+        sizes, noise, tail = self.sizes, self.known, (1 + self.known.level) / 2
         at_a_pair = (weights * self.exchange) ** 2
-        pooled, own = (
+        pooled, residual = (
             np.sum(at_a_pair * v / sizes.counts) for v in (sizes.pooled, sizes.variances)
         )
         looks = float(np.sum(at_a_pair) / _FIRST_LOOK / np.sum(at_a_pair / sizes.counts))
         freedom = _PRIOR_SIZES + len(self.x) - 2
         normal = float(ndtri(tail))
-        of_text = weights * self.exchange * known.text
+        of_text = weights * self.exchange * noise.text
         refits = self.refits @ weights
         law = np.sum((refits - refits.mean()) ** 2) * (len(refits) - 1) / len(refits)
-        quantile = anytime_quantile(looks, sizes.freedom, known.level)
+        quantile = anytime_quantile(looks, sizes.freedom, noise.level)
         timing = float(np.sqrt(np.sum(weights**2 * sizes.pooled_dearer / sizes.counts)))
         return {
-            "seeds": quantile * float(np.sqrt(max(pooled, own))) if sizes.freedom else np.inf,
+            "seeds": quantile * float(np.sqrt(max(pooled, residual))) if sizes.freedom else np.inf,
             "timing": quantile * timing if timing > 0 else 0.0,
             "lack of fit": float(stdtrit(freedom, tail))
             * self.misfit
@@ -178,9 +178,9 @@ def _misfit(x: Array, y: Array, seeds: Array, prior: float) -> float:
     """Standard deviation of y about the line beside the seeds', from residuals and a prior."""
     variances = prior**2 + seeds
     hat = np.stack([_weights(x, variances, at, False) for at in x])
-    rest = np.eye(len(x)) - hat
-    squares = rest**2
-    excess = np.sum((rest @ y) ** 2) - np.sum(squares @ seeds)
+    complement = np.eye(len(x)) - hat
+    squares = complement**2
+    excess = np.sum((complement @ y) ** 2) - np.sum(squares @ seeds)
     spare = len(x) - 2
     moment = max(float(excess / np.sum(squares)), 0.0)
     return float(np.sqrt((_PRIOR_SIZES * prior**2 + spare * moment) / (_PRIOR_SIZES + spare)))

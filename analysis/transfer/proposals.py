@@ -1,6 +1,4 @@
-"""The runs that narrow the answer most for their FLOPs: fresh seeds, a seed more,
-or a larger size.
-"""
+"""The runs that narrow the answer most per FLOP: fresh seeds, one more seed, or a larger size."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ COLUMNS = ("N", "D", "C", "seed", "arms", "new_size", "cost", "half_width")
 def propose_runs(
     line: MultiplierLine, fresh: pd.DataFrame, arms: tuple[str, str], target: float
 ) -> pd.DataFrame:
-    """What to run next once three sizes have pairs, the best first.
+    """The next runs once three sizes have pairs, the best first.
 
     Parameters
     ----------
@@ -86,7 +84,7 @@ def propose_fresh(runs: pd.DataFrame, paired: set[int], arms: tuple[str, str]) -
 
 
 def next_seed(cell: pd.DataFrame, arms: Sequence[str], C: float) -> dict[str, Any]:
-    """The pair that is half there, else one with a new seed."""
+    """The pair of which one run exists, else one with a new seed."""
     seeds = [set(cell.loc[cell[ARM] == arm, "seed"].astype(int)) for arm in arms]
     halves = sorted(seeds[0] ^ seeds[1])
     seed = halves[0] if halves else max(seeds[0] | seeds[1]) + 1
@@ -111,7 +109,7 @@ def _larger(
     sizes = line.sizes
     times = min(_LARGER, target / sizes.C[-1])
     ends = [records_of(fresh[fresh[SIZE] == size])[0] for size in (0, len(sizes.C) - 1)]
-    # Sizes and tokens go on growing as they did on the ladder.
+    # N and D grow on as they do along the ladder.
     share = float(np.log(ends[1]["N"] / ends[0]["N"]) / np.log(sizes.C[-1] / sizes.C[0]))
     C, cost = sizes.C[-1] * times, sizes.cost[-1] * times
     y = line.at(C / target).value

@@ -1,6 +1,4 @@
-"""What a judge is asked: two arms, a target, and all else that the verdict
-depends on but the runs.
-"""
+"""The question to a judge: two arms, a target, and all other inputs of a verdict but the runs."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ class TransferQuestion:
     at : float
         Training compute of the target, 6 N D (FLOPs).
     arm : str
-        Column that tells the arms apart.
+        Column that distinguishes the arms.
     margin : float
         Relative compute that counts as a difference.
     level : float
@@ -73,7 +71,7 @@ class TransferQuestion:
 
     @property
     def known(self) -> Uncertainty:
-        """What is taken as known of the noise."""
+        """The assumptions about the noise."""
         return Uncertainty(self.lack_of_fit, self.text_noise, self.level)
 
     def as_plain(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A question sealed before its runs are made: what was asked, when, and which runs were known.
 
-The seal is a JSON file with the SHA-256 of its content. Whoever gives the hash away (a message, a
-commit, a time stamp) can show later that the question was not fitted to the answer; the file alone
-shows that the question is the same.
+The seal is a JSON file with the SHA-256 of its content. A hash that was published before the runs
+(in a message, a commit, a time stamp) proves that the question was not fitted to the answer; the
+file alone proves only that the question is the same.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def check_seal(path: str | Path, question: TransferQuestion, used: pd.DataFrame)
 
 
 def run_marks(runs: pd.DataFrame) -> list[str]:
-    """What tells a run, sorted: its id, or a hash of what is known of it."""
+    """Sorted marks of runs: the id, or a hash of the row."""
     names = [n for n in ("run_id", "run") if n in runs and runs[n].notna().all()]
     if names:
         return sorted(runs[names[0]].astype(str))

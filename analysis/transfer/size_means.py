@@ -1,6 +1,4 @@
-"""What the paired runs of each size come to: counts, mean log ratios,
-their spread between seeds.
-"""
+"""Statistics of the paired runs of each size: counts, mean log ratios, spread between seeds."""
 
 from __future__ import annotations
 
@@ -15,14 +13,14 @@ _PRIOR_FREEDOM = 10.0  # with which a size's own variance is drawn to that of al
 
 @dataclass(frozen=True)
 class SizeMeans:
-    """One entry a size, the smallest first; a pair is a baseline and a candidate of one seed.
+    """One entry per size, the smallest first; a pair is a baseline and a candidate of one seed.
 
     Attributes
     ----------
     C : array
         Training compute of the baseline (FLOPs): the scale.
     cost : array
-        What a multiplier is counted in, of the baseline: FLOPs or device-seconds.
+        Cost of the baseline in the unit of the multiplier: FLOPs or device-seconds.
     dearer : array
         Mean log of the candidate's cost over the baseline's.
     baseline : array
@@ -36,7 +34,7 @@ class SizeMeans:
     dearer_squares : array
         The same of the log ratio of costs: measured seconds scatter, FLOPs do not.
     correlation : float
-        Of the log losses of the two runs of a pair, within sizes; NaN below two pairs of a size.
+        Correlation of the log losses of a pair's two runs, within sizes; NaN below two pairs.
     """
 
     C: Array
@@ -82,8 +80,8 @@ class SizeMeans:
         candidate: Array,
         cost: tuple[Array, Array] | None = None,
     ) -> SizeMeans:
-        """From one entry a pair: number of the size, FLOPs, losses, and costs other than FLOPs."""
-        base, other = np.log(baseline), np.log(candidate)
+        """From one entry per pair: index of its size, FLOPs, losses, and costs other than FLOPs."""
+        base, log_candidate = np.log(baseline), np.log(candidate)
         baseline_cost, candidate_cost = (C, C) if cost is None else cost
         dearer = np.log(candidate_cost / baseline_cost)
 
@@ -92,8 +90,8 @@ class SizeMeans:
         def mean(x: Array) -> Array:
             return np.bincount(size, x) / counts
 
-        ratio = other - base
-        centred = [x - mean(x)[size] for x in (base, other, ratio, dearer)]
+        ratio = log_candidate - base
+        centred = [x - mean(x)[size] for x in (base, log_candidate, ratio, dearer)]
         spread = np.sqrt(np.sum(centred[0] ** 2) * np.sum(centred[1] ** 2))
         return cls(
             C=np.exp(mean(np.log(C))),

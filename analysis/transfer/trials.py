@@ -1,7 +1,7 @@
-"""Whether both arms were tuned alike, and which runs are free of the choice of the best trial.
+"""Whether both arms were tuned alike, and which runs did not choose the best trial.
 
-The best of many trials was lucky, too: judged by the runs that chose it, the arm with more trials
-wins. So a verdict takes fresh seeds only, which no other trial of that size has.
+The best of many trials is partly luck: judged by the runs that chose it, the arm with more trials
+wins. So a verdict uses only fresh seeds, which no other trial of that size has.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read_trials(runs: pd.DataFrame, arms: Sequence[str], *, checked: bool) -> Tr
         ``role`` ("sweep": a trial) and ``fresh``, true for reruns of the chosen trial.
     arms : (str, str)
     checked : bool
-        False: that both arms had as many trials is taken on trust.
+        Whether equal numbers of trials are checked; otherwise they are assumed.
     """
     knobs = [k for k in KNOBS if k in runs and runs[k].nunique() > 1]
     runs = runs.assign(**{k: runs[k].fillna(0.0) for k in knobs})  # an optimizer without it
@@ -81,7 +81,7 @@ def read_trials(runs: pd.DataFrame, arms: Sequence[str], *, checked: bool) -> Tr
 
 
 def _chosen(cell: pd.DataFrame, knobs: Sequence[str]) -> tuple[dict[str, float], pd.DataFrame, str]:
-    """The trial that counts at a size, its runs with fresh seeds, and what is odd about them.
+    """The trial that counts at a size, its runs with fresh seeds, and a warning about them.
 
     A rerun trial counts, else the best one.
     """
@@ -101,7 +101,7 @@ def _chosen(cell: pd.DataFrame, knobs: Sequence[str]) -> tuple[dict[str, float],
 
 
 def _chose(cell: pd.DataFrame, trial: pd.Series) -> pd.Series:
-    """Which runs took part in the choice of a trial: as the table says, else by their seeds."""
+    """The runs that took part in the choice of a trial: by the table, else by their seeds."""
     if "fresh" in cell and cell["fresh"].notna().all():
         return ~cell["fresh"].astype(bool)
     if trial.nunique() == 1:
@@ -140,16 +140,16 @@ def _optimum(
     knob: str,
     cells: dict[tuple[str, int], pd.DataFrame],
     table: pd.DataFrame,
-    others: Sequence[str],
+    other_knobs: Sequence[str],
 ) -> list[str]:
-    """Where a best value lies on the edge of its grid, or moves with size and no rule follows."""
+    """Warnings about best values at the edge of a grid, or that move with size without a rule."""
     chosen_trials = table[table["arm"] == arm].set_index(SIZE)
     reasons, optima = [], {}
     for row in records_of(chosen_trials.reset_index()):
         size = row[SIZE]
         cell = cells[arm, size]
-        for other in others:  # along one knob, at the best of the others
-            cell = cell[np.isclose(cell[other], row[other], rtol=1e-9)]
+        for other_knob in other_knobs:  # along one knob, at the best of the others
+            cell = cell[np.isclose(cell[other_knob], row[other_knob], rtol=1e-9)]
         cell = cell[cell[knob] > 0]
         values = cell.loc[np.isfinite(cell["loss"]), knob].nunique()
         if cell[knob].nunique() <= 1 or row[knob] == 0:  # 0: the natural end of a weight decay
@@ -172,9 +172,7 @@ def _optimum(
 
 
 def _moves(arm: str, knob: str, optima: dict, chosen_trials: pd.DataFrame) -> list[str]:
-    """An optimum that moves by more than its doubt,
-    while the chosen values follow no power of N.
-    """
+    """A warning if an optimum moves significantly while the chosen values follow no power of N."""
     low, high = min(optima), max(optima)
     (first, step), (last, _) = optima[low], optima[high]
     moved = abs(np.log(last.x / first.x))

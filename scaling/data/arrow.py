@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.data.documents import CHUNK, FileDocuments, Rows
+from scalinglab.scaling.data.documents import CHUNK, Rows
+from scalinglab.scaling.data.file_documents import FileDocuments
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import rows_of
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _FILE = b"ARROW1"
 
@@ -53,7 +54,7 @@ class Arrow(FileDocuments):
 class _Cursor(threading.local):
     """Where a thread is in a file: the next chunk is of this batch or of one after it.
 
-    A stream can be read forwards only, so to begin anew for each chunk would read it again and again.
+    A stream can only be read forwards, so beginning anew for each chunk would take quadratic time.
     """
 
     key: tuple[Any, ...] = ()

@@ -1,8 +1,8 @@
-"""The store of a source of documents: read, encoded and written chunk after chunk.
+"""The store of a source of documents: read, encoded and written chunk by chunk.
 
-What is written is noted every few seconds, so a build that was killed goes on from there; chunks
-are encoded by several processes and written in their order, so the store does not depend on how
-many there are. No more than a few chunks are in memory.
+The progress is saved every few seconds, so that a killed build resumes there. Several processes
+encode chunks, but they are written in their order: the store does not depend on the number of
+processes. Only a few chunks are in memory.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.processes import mapped
 from scalinglab.scaling.data.summary import hashes_file, summarize
 from scalinglab.scaling.data.verify import ENDS, ends_file
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
 from scalinglab.scaling.tokenizers.artefact import Artefact
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
 log = logging.getLogger(__name__)
-NOTE = "progress.json"  # how far it is
-NOTE_SECONDS = 5.0
-TELL_SECONDS = 15.0
-SMALL = 8 << 20  # bytes: a smaller source is done before other processes have started
+NOTE = "progress.json"  # sizes of the files and counts, up to the last complete chunk
+NOTE_SECONDS = 5.0  # between two notes
+LOG_SECONDS = 15.0  # between two lines of progress
+SMALL = 8 << 20  # bytes: a smaller source is encoded before other processes have started
 _NOTE: Shape = {"chunks": int, "counts": dict, "sizes": dict}
 
 
 @dataclass
 class _Written:
-    """The files of a build, and how far they are."""
+    """The files of a build, and the counts of what was written to them."""
 
     folder: Path
     columns: list[str]
@@ -70,8 +70,8 @@ class _Written:
 
     def names(self) -> list[str]:
         """The files: tokens, ends of documents, hashes of documents, columns."""
-        own = [name for p in PARTS for name in (f"{p}.bin", ends_file(p), hashes_file(p))]
-        return own + [column_file(p, i) for i in range(len(self.columns)) for p in PARTS]
+        names = [name for p in PARTS for name in (f"{p}.bin", ends_file(p), hashes_file(p))]
+        return names + [column_file(p, i) for i in range(len(self.columns)) for p in PARTS]
 
     def _read_note(self) -> dict[str, Any]:
         try:
@@ -95,7 +95,7 @@ class _Written:
         self.chunks += 1
 
     def note(self) -> None:
-        """Flush all to the disk, and note how far it is."""
+        """Flush all files to the disk, and save their sizes and the counts."""
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
@@ -114,27 +114,27 @@ def build_store(
     artefact: Artefact,
     processes: int,
 ) -> None:
-    """Make the store of a source of documents, or go on with one that was begun.
+    """Build the store of a source of documents, or resume a build.
 
     Parameters
     ----------
     folder : Path
-        Of the store.
+        The store's folder.
     name, options : str, dict
         The source and its options, for the manifest.
     source : Documents
     state : any
-        What its files were when the folder was named.
+        The state of the source's files from which the folder's name was made.
     artefact : Artefact
         The tokenizer.
     processes : int
-        That encode.
+        The number of encoding processes.
 
     Raises
     ------
     ConfigError
-        If a document cannot be read, a part would be empty, files changed meanwhile, or the
-        training part holds what the validation part does.
+        If a document cannot be read, a part would be empty, files changed meanwhile, or too much of
+        the validation part is in the training part.
     """
     with resumed(folder) as maker:
         if maker is None:
@@ -143,11 +143,11 @@ def build_store(
         try:
             manifest = _built(maker, name, options, source, state, artefact, processes)
         except ConfigError:
-            shutil.rmtree(aside, ignore_errors=True)  # to go on would give the same
+            shutil.rmtree(aside, ignore_errors=True)  # resuming would fail in the same way
             raise
         write_json(aside / "manifest.json", manifest.to_dict())
-        for left in (NOTE, *map(hashes_file, PARTS)):
-            (aside / left).unlink(missing_ok=True)
+        for temporary in (NOTE, *map(hashes_file, PARTS)):
+            (aside / temporary).unlink(missing_ok=True)
         placed(maker, folder)
 
 
@@ -181,18 +181,18 @@ def _encode(
     if written.chunks:
         log.warning("going on after %s bytes of text", f"{_text_bytes(written.counts):,}")
     remaining = itertools.islice(source.chunks(), written.chunks, None)
-    noted = told = began = time.monotonic()
-    before = _text_bytes(written.counts)
+    began = noted_at = logged_at = time.monotonic()
+    bytes_before = _text_bytes(written.counts)
     for encoded in mapped(_encoded, (source, artefact), remaining, processes):
-        maker.check()  # a process that slept for long does not write beside its successor
+        maker.check()  # after a long sleep this process may have a successor: then it stops
         written.add(encoded)
         now = time.monotonic()
-        if now - noted > NOTE_SECONDS:
+        if now - noted_at > NOTE_SECONDS:
             written.note()
-            noted = time.monotonic()
-        if now - told > TELL_SECONDS:
-            _tell(written.counts, before, now - began, size)
-            told = now
+            noted_at = time.monotonic()
+        if now - logged_at > LOG_SECONDS:
+            _log(written.counts, bytes_before, now - began, size)
+            logged_at = now
     written.note()
 
 
@@ -203,15 +203,15 @@ def _encoded(shared: tuple[Documents, Artefact], chunk: Chunk) -> Encoded:
 
 @functools.lru_cache(maxsize=1)
 def _encoder(artefact: Artefact) -> Encoder:
-    """Each process reads its own: what a library pickles of one may not be all of it."""
+    """The encoder of this process; libraries may not pickle an encoder completely."""
     return artefact.encoder()
 
 
-def _tell(counts: Counts, before: int, seconds: float, size: int | None) -> None:
-    done = _text_bytes(counts)
-    rate = (done - before) / seconds
-    of = "" if size is None else f" (files of {size / 1e6:,.0f} MB)"
-    log.warning("%.0f MB of text are tokens%s, %.1f MB/s", done / 1e6, of, rate / 1e6)
+def _log(counts: Counts, bytes_before: int, seconds: float, size: int | None) -> None:
+    text_bytes = _text_bytes(counts)
+    rate = (text_bytes - bytes_before) / seconds
+    files = "" if size is None else f" (files of {size / 1e6:,.0f} MB)"
+    log.warning("%.0f MB of text are tokens%s, %.1f MB/s", text_bytes / 1e6, files, rate / 1e6)
 
 
 def _text_bytes(counts: Counts) -> int:

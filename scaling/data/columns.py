@@ -1,8 +1,8 @@
-"""What a store keeps of each of its documents beside the tokens: numbers and categories, by column.
+"""Columns of a store: a number or a category of each document, besides its tokens.
 
-A column is one file a part, a number a document: itself, or the place of its category among those
-of the store; NaN where the document has none. The hash of a column is not part of the hash of the
-tokens: it becomes part of a run's identity where the run selects or weights documents by it.
+A column is one file for each part, with one float a document: the number itself, or the index of
+the category; NaN if the document has none. The hash of a column is separate from the hash of the
+tokens: it is part of a run's identity only if the run selects or weights documents by it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 VALUES = "float64"
 NUMBER, CATEGORY = "number", "category"
@@ -24,76 +24,73 @@ Value = float | str | None
 
 
 def column_file(part: str, number: int) -> str:
-    """The file of a part's values of the column of that number."""
+    """The file of a column, by its number, for one part."""
     return f"{part}_column_{number}.bin"
 
 
 def values_of(
     name: str, values: Sequence[Any], numbers: Sequence[int], place: Callable[[int], str]
 ) -> list[Value]:
-    """Values as they are kept: numbers, strings, None.
+    """The values of a column in stored form: floats, strings, None.
 
     Parameters
     ----------
     name : str
         The column.
     values : sequence
-        As they were read.
+        The values as the source gave them.
     numbers : sequence of int
-        Of their rows.
+        The numbers of their rows.
     place : callable
-        Where a row stands, for messages.
+        Number of a row -> its place, for messages.
 
     Raises
     ------
     ConfigError
-        If one is neither a number nor a string.
+        If a value is neither a number nor a string.
     """
-    found: list[Value] = []
+    stored: list[Value] = []
     for value, number in zip(values, numbers, strict=True):
+        cell = f"{place(number)}: the column {name!r} (data.options.columns)"
         if value is None or isinstance(value, str):
-            found.append(value)
+            stored.append(value)
         elif isinstance(value, int | float | np.number):
             try:
-                found.append(float(value))
+                stored.append(float(value))
             except OverflowError:
-                raise ConfigError(
-                    f"{place(number)}: the column {name!r} (data.options.columns) holds a whole number"
-                    " beyond all floats"
-                ) from None
+                raise ConfigError(f"{cell} holds a whole number beyond all floats") from None
         else:
             raise ConfigError(
-                f"{place(number)}: the column {name!r} (data.options.columns) holds {str(value)[:40]!r},"
-                " which is neither a number nor a string"
+                f"{cell} holds {str(value)[:40]!r}, which is neither a number nor a string"
             )
-    return found
+    return stored
 
 
 @dataclass
 class ColumnKinds:
-    """What the columns of a store that is being written hold, so far.
+    """The kinds and categories of the columns while a store is written.
 
     Attributes
     ----------
     kinds : dict
         Column -> `NUMBER` or `CATEGORY`, once a document has a value.
     categories : dict
-        Column -> its strings, in the order in which they came.
+        Column -> its strings, in the order of their first document.
     """
 
     kinds: dict[str, str] = field(default_factory=dict)
     categories: dict[str, list[str]] = field(default_factory=dict)
 
     def numbers(self, name: str, values: Sequence[Value]) -> np.ndarray:
-        """The values of further documents as they are written, float64.
+        """The values of further documents as numbers, float64.
 
         Raises
         ------
         ConfigError
             If a column holds numbers and strings, or too many different strings.
         """
-        known = {text: i for i, text in enumerate(self.categories.get(name, []))}
-        found = np.full(len(values), np.nan)
+        indices = {text: i for i, text in enumerate(self.categories.get(name, []))}
+        numbers = np.full(len(values), np.nan)
         for i, value in enumerate(values):
             if value is None:
                 continue
@@ -103,34 +100,37 @@ class ColumnKinds:
                     f"data.options.columns: {name!r} holds numbers and strings, as {value!r}: a"
                     " column is one or the other"
                 )
-            found[i] = known.setdefault(value, len(known)) if isinstance(value, str) else value
-        if len(known) > MOST_CATEGORIES:
+            if isinstance(value, str):
+                numbers[i] = indices.setdefault(value, len(indices))
+            else:
+                numbers[i] = value
+        if len(indices) > MOST_CATEGORIES:
             raise ConfigError(
                 f"data.options.columns: {name!r} has more than {MOST_CATEGORIES:,} different"
                 " strings: as many categories are allowed"
             )
-        if known:
-            self.categories[name] = list(known)
-        return found
+        if indices:
+            self.categories[name] = list(indices)
+        return numbers
 
     def described(self, folder: Path, names: Sequence[str], parts: Sequence[str]) -> dict[str, Any]:
-        """What the manifest of the written store says of its columns, by name."""
-        found = {}
+        """Column -> its entry in the manifest of the written store."""
+        entries = {}
         for i, name in enumerate(names):
-            about: dict[str, Any] = {"file": i, "kind": self.kinds.get(name, NUMBER)}
+            entry: dict[str, Any] = {"file": i, "kind": self.kinds.get(name, NUMBER)}
             if name in self.categories:
-                about["categories"] = self.categories[name]
-            found[name] = about | {"hash": column_hash(folder, about, parts)}
-        return found
+                entry["categories"] = self.categories[name]
+            entries[name] = entry | {"hash": column_hash(folder, entry, parts)}
+        return entries
 
 
-def column_hash(folder: Path, about: Mapping[str, Any], parts: Sequence[str]) -> str:
-    """Of what a column holds: its values in each part, and what they stand for."""
-    content = hashlib.sha256(f"{about['kind']} {about.get('categories', [])!r}\n".encode())
+def column_hash(folder: Path, entry: Mapping[str, Any], parts: Sequence[str]) -> str:
+    """The hash of a column: of its numbers in each part and of its categories."""
+    content = hashlib.sha256(f"{entry['kind']} {entry.get('categories', [])!r}\n".encode())
     for part in parts:
-        data = (folder / column_file(part, about["file"])).read_bytes()
-        content.update(f"{part} {len(data)}\n".encode())
-        content.update(data)
+        numbers = (folder / column_file(part, entry["file"])).read_bytes()
+        content.update(f"{part} {len(numbers)}\n".encode())
+        content.update(numbers)
     return content.hexdigest()[:16]
 
 
@@ -143,18 +143,18 @@ class Column:
     numbers : ndarray
         A number a document, float64.
     categories : list of str or None
-        What they stand for; None: themselves.
+        The strings of which `numbers` are indices; None for a column of numbers.
     """
 
     numbers: np.ndarray
     categories: list[str] | None
 
     def values(self) -> np.ndarray:
-        """What each document has: numbers, NaN for none; or strings, None for none."""
+        """The value of each document: numbers with NaN, or strings with None, if it has none."""
         if self.categories is None:
             return np.asarray(self.numbers)
         strings = np.array([*self.categories, None], dtype=object)
-        missing = np.isnan(self.numbers)
-        places = np.where(missing, len(self.categories), self.numbers).astype(np.int64)
-        found: np.ndarray = strings[places]
-        return found
+        is_missing = np.isnan(self.numbers)
+        indices = np.where(is_missing, len(self.categories), self.numbers).astype(np.int64)
+        values: np.ndarray = strings[indices]
+        return values

@@ -1,4 +1,4 @@
-"""One chunk of documents to tokens: what every process of a build does."""
+"""One chunk of documents to tokens, the work of every process of a build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scalinglab.scaling.data.columns import Value
 from scalinglab.scaling.data.documents import Chunk, Documents
 from scalinglab.scaling.data.manifest import PARTS
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
 PIECE = 1 << 18  # characters of one document that are encoded together; a longer one is cut
@@ -18,7 +18,7 @@ PIECE = 1 << 18  # characters of one document that are encoded together; a longe
 
 @dataclass
 class Counts:
-    """What was met on the way, by name: additive."""
+    """Counts of rows, bytes and documents, which add up over chunks."""
 
     rows: int = 0
     empty: int = 0
@@ -27,13 +27,13 @@ class Counts:
     bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     documents: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
 
-    def add(self, other: Counts) -> None:
-        """Add what another chunk met."""
+    def add(self, chunk: Counts) -> None:
+        """Add the counts of a further chunk."""
         for name in ("rows", "empty", "filtered", "unreadable"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            setattr(self, name, getattr(self, name) + getattr(chunk, name))
         for part in PARTS:
-            self.bytes[part] += other.bytes[part]
-            self.documents[part] += other.documents[part]
+            self.bytes[part] += chunk.bytes[part]
+            self.documents[part] += chunk.documents[part]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Encoded:
         Part -> hash of the text of each document, uint64.
     counts : Counts
     columns : dict
-        Part -> column that is kept -> value of each document.
+        Part -> kept column -> value of each document.
     """
 
     tokens: dict[str, np.ndarray]
@@ -61,7 +61,7 @@ class Encoded:
 
 
 def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
-    """Read, choose, cut and encode the documents of a chunk.
+    """Read, select, cut and encode the documents of a chunk.
 
     Raises
     ------
@@ -81,13 +81,13 @@ def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
         part: {name: [] for name in selected.columns} for part in PARTS
     }
     for i, text in enumerate(selected.texts):
-        data = text.encode()
-        part, key = source.part_of(data, chunk.part)
+        text_bytes = text.encode()
+        part, key = source.part_of(text_bytes, chunk.part)
         texts[part].append(text)
         hashes[part].append(key)
         for name, values in selected.columns.items():
             columns[part][name].append(values[i])
-        counts.bytes[part] += len(data)
+        counts.bytes[part] += len(text_bytes)
         counts.documents[part] += 1
     tokens, lengths = {}, {}
     for part in PARTS:
@@ -97,12 +97,12 @@ def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
 
 
 def _encoded(texts: Sequence[str], encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of documents one after another, and how many each has."""
+    """The tokens of documents one after another, and the length of each document."""
     pieces = [(i, piece) for i, text in enumerate(texts) for piece in cut(text)]
     ids = [i for batch in _batches([p for _, p in pieces]) for i in encoder.encode(batch)]
-    end = [] if encoder.separator is None else [np.array([encoder.separator], encoder.dtype)]
-    parts: list[np.ndarray] = []
-    lengths = np.full(len(texts), len(end), dtype=np.int64)
+    separator = [] if encoder.separator is None else [np.array([encoder.separator], encoder.dtype)]
+    arrays: list[np.ndarray] = []
+    lengths = np.full(len(texts), len(separator), dtype=np.int64)
     highest = max((int(tokens.max()) for tokens in ids if len(tokens)), default=0)
     if highest >= encoder.vocab:
         raise ConfigError(
@@ -110,16 +110,16 @@ def _encoded(texts: Sequence[str], encoder: Encoder) -> tuple[np.ndarray, np.nda
             f" {encoder.vocab - 1} are allowed"
         )
     for number, ((document, _), tokens) in enumerate(zip(pieces, ids, strict=True)):
-        parts.append(tokens)
+        arrays.append(tokens)
         lengths[document] += len(tokens)
         if number + 1 == len(pieces) or pieces[number + 1][0] != document:
-            parts += end
-    joined = np.concatenate(parts) if parts else np.zeros(0, encoder.dtype)
+            arrays += separator
+    joined = np.concatenate(arrays) if arrays else np.zeros(0, encoder.dtype)
     return joined.astype(encoder.dtype, copy=False), lengths
 
 
 def cut(text: str) -> Iterator[str]:
-    """A document in pieces, cut at the end of a line or word where there is one."""
+    """A document in pieces, cut at the end of a line, or of a word, if possible."""
     start = 0
     while len(text) - start > PIECE:
         end = start + PIECE
@@ -131,14 +131,14 @@ def cut(text: str) -> Iterator[str]:
 
 
 def _batches(pieces: Sequence[str]) -> Iterator[list[str]]:
-    """Pieces in groups, as a tokenizer's own objects take far more memory than text."""
+    """Pieces in groups of limited size: a tokenizer's objects take far more memory than text."""
     batch: list[str] = []
-    held = 0
+    size = 0
     for piece in pieces:
         batch.append(piece)
-        held += len(piece)
-        if held >= PIECE:
+        size += len(piece)
+        if size >= PIECE:
             yield batch
-            batch, held = [], 0
+            batch, size = [], 0
     if batch:
         yield batch

@@ -1,7 +1,7 @@
-"""Tokens of a training, chunk by chunk: a thread fetches the next while the device computes.
+"""Tokens of a training, chunk by chunk: a thread fetches the next chunk while the device computes.
 
-What a step sees is a pure function of the step, so to fetch ahead is to guess where the next chunk
-begins and how long it is. A wrong guess costs time, never order.
+The tokens of a step are a pure function of the step, so that a wrong guess about the beginning or
+length of the next chunk costs time and changes nothing else.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ NAME = "tokens"  # of the thread
 
 
 class Feed:
-    """Gives the tokens of any steps, sooner where they were expected.
+    """Gives the tokens of any steps, at once if they were expected.
 
-    At most one chunk is held or being fetched beside those that were taken. The thread begins with
-    the first expectation and ends with ``close``.
+    At most one chunk is prefetched. The thread begins with the first expectation and ends with
+    ``close``.
 
     Parameters
     ----------
@@ -32,33 +32,32 @@ class Feed:
         self._expected: tuple[int, Future[np.ndarray]] | None = None
 
     def take(self, step: int, steps: int) -> np.ndarray:
-        """Tokens of so many steps from one on: exactly these, whatever was expected.
+        """The tokens of `steps` steps from `step` on, whatever was expected.
 
         Raises
         ------
         Exception
-            What fetching them raised, in whichever thread.
+            Any exception of `fetch`, also from the thread.
         """
         ready = self._ready(step)
         if ready is None:
             return self._fetch(step, steps)
-        missing = steps - len(ready)
-        if missing <= 0:
+        if len(ready) >= steps:
             return ready[:steps]
-        return np.concatenate([ready, self._fetch(step + len(ready), missing)])
+        return np.concatenate([ready, self._fetch(step + len(ready), steps - len(ready))])
 
     def expect(self, step: int, steps: int) -> None:
-        """Begin to fetch what will probably be taken next; what was expected before is dropped."""
+        """Begin to fetch the probable next chunk; an earlier expectation is dropped."""
         self._drop()
         self._expected = step, self._thread.submit(self._fetch, step, steps)
 
     def close(self) -> None:
-        """End the thread; nothing can be expected any more."""
+        """End the thread; afterwards nothing can be expected."""
         self._drop()
         self._thread.shutdown()
 
     def _ready(self, step: int) -> np.ndarray | None:
-        """What was fetched from this step on, once it is there."""
+        """The prefetched tokens, if they begin at this step."""
         if self._expected is None or self._expected[0] != step:
             self._drop()
             return None
@@ -66,7 +65,7 @@ class Feed:
         return fetched.result()
 
     def _drop(self) -> None:
-        """Let go of what was expected; not while it is being fetched, or two might be held."""
+        """Drop the expected chunk after its fetch has ended: two chunks must not be in memory."""
         if self._expected is not None:
             wait([self._expected[1]])
             self._expected = None

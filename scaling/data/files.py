@@ -1,6 +1,6 @@
-"""Files that a person names: one, those of a folder, or those of a pattern; always in one order.
+"""The files that an option names: one, those of a folder, or those of a pattern.
 
-The order is that of their paths below what was named, so it is the same on every machine.
+They are sorted by their paths below the named folder, so that the order is equal on all machines.
 """
 
 from __future__ import annotations
@@ -11,58 +11,58 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
-def files_of(key: str, named: str, pattern: str, what: str) -> list[Path]:
+def files_of(key: str, path: str, pattern: str, kind: str) -> list[Path]:
     """The files that an option names.
 
     Parameters
     ----------
     key : str
         The option, for messages.
-    named : str
-        A file, a folder, or a pattern such as ``shards/*.jsonl``.
+    path : str
+        The value of the option: a file, a folder, or a pattern such as ``shards/*.jsonl``.
     pattern : str
-        Of the files in a folder and below it, or several, separated by commas.
-    what : str
-        What is meant, for messages: "JSON Lines".
+        Pattern of the files in a folder and below it, or several, separated by commas.
+    kind : str
+        The kind of the files, for messages: "JSON Lines".
 
     Raises
     ------
     ConfigError
-        If nothing is named, or there is no such file.
+        If the option is empty, or there is no such file.
     """
-    if not named:
-        raise ConfigError(f"{key} is not set: a file of {what}, a folder of them, or a pattern")
-    root = Path(named)
-    if root.is_file():  # a name may hold what a pattern is made of: "train [v2].jsonl"
+    if not path:
+        raise ConfigError(f"{key} is not set: a file of {kind}, a folder of them, or a pattern")
+    root = Path(path)
+    if root.is_file():  # the name of a file may look like a pattern: "train [v2].jsonl"
         return [root]
     if root.is_dir():
         patterns = [p.strip() for p in pattern.split(",") if p.strip()]
-        found = {p for one in patterns for p in root.rglob(one) if p.is_file()}
-        files = sorted(found, key=lambda p: p.relative_to(root).as_posix())
+        matches = {file for p in patterns for file in root.rglob(p) if file.is_file()}
+        files = sorted(matches, key=lambda p: p.relative_to(root).as_posix())
         files = [p for p in files if not _is_hidden(p.relative_to(root))]
         if not files:
             raise ConfigError(
-                f"{key} = {named!r}: no file in it or below matches {', '.join(patterns)}; name"
+                f"{key} = {path!r}: no file in it or below matches {', '.join(patterns)}; name"
                 " them with data.options.pattern"
             )
         return files
-    files = sorted(Path(p) for p in glob.glob(named, recursive=True) if Path(p).is_file())
+    files = sorted(Path(p) for p in glob.glob(path, recursive=True) if Path(p).is_file())
     if not files:
-        raise ConfigError(f"{key} = {named!r}: there is no such file or folder")
+        raise ConfigError(f"{key} = {path!r}: there is no such file or folder")
     return files
 
 
 def state_of(files: Sequence[Path]) -> list[list[str | int]]:
-    """What changes when files do: their sizes and times."""
+    """Names, sizes and times of files: if they are equal, the files have not changed."""
     facts = ((str(path), path.stat()) for path in files)
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
 
 
 def refuse_shared(train: Sequence[Path], validation: Sequence[Path], key: str) -> None:
-    """A file that is trained on measures nothing: by whatever name, link or copy it comes twice.
+    """Refuse a validation file that is also a training file, by a link or as a copy, too.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ def refuse_shared(train: Sequence[Path], validation: Sequence[Path], key: str) -
     key : str
         The option that names the training files, for the message.
     """
-    of_size: dict[int, list[Path]] = {}
+    by_size: dict[int, list[Path]] = {}
     for path in train:
-        of_size.setdefault(path.stat().st_size, []).append(path)
+        by_size.setdefault(path.stat().st_size, []).append(path)
     for held_out in validation:
-        for path in of_size.get(held_out.stat().st_size, []):
+        for path in by_size.get(held_out.stat().st_size, []):
             if path.samefile(held_out) or filecmp.cmp(path, held_out, shallow=False):
                 copy = "" if path.samefile(held_out) else f", as a copy of {path}"
                 raise ConfigError(
@@ -88,10 +88,10 @@ def _is_hidden(path: Path) -> bool:
 
 
 def line_of(path: Path, place: int, opener: Any = open) -> int:
-    """The number of the line, from 1, in which a byte of a file stands."""
-    lines, left = 1, place
+    """The number of the line, from 1, that contains a byte of a file."""
+    lines, remaining = 1, place
     with opener(path, "rb") as file:
-        while left > 0 and (block := file.read(min(left, 1 << 20))):
+        while remaining > 0 and (block := file.read(min(remaining, 1 << 20))):
             lines += block.count(b"\n")
-            left -= len(block)
+            remaining -= len(block)
     return lines

@@ -1,7 +1,7 @@
 """Text and code in files: each file is a document, with its path as a column.
 
-A file of more than a megabyte is several documents, cut at ends of lines: so a part of one large
-file can be held out, and none has to fit into memory.
+A file of more than a megabyte becomes several documents, cut at line ends, so that a part of one
+large file can be held out, and no file has to fit into memory.
 """
 
 from __future__ import annotations
@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.data.documents import (
-    CHUNK,
-    LONGEST,
-    REFUSE,
-    Chunk,
-    FileDocuments,
-    Rows,
-)
+from scalinglab.scaling.data.documents import CHUNK, LONGEST, Chunk, Rows
+from scalinglab.scaling.data.file_documents import REFUSE, FileDocuments
 from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
 from scalinglab.scaling.data.source import SOURCES
-from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, setting
 
 ENCODINGS = ("utf-8", "latin-1", "cp1252")
 _TOGETHER = 256  # small files of one chunk, at most
@@ -39,7 +34,7 @@ class Folder(FileDocuments):
 
     pattern: str = "*.txt"
     encoding: str = setting("utf-8", ENCODINGS)
-    # A file is cut at ends of lines into documents of about so many bytes; 0: only above a megabyte.
+    # A file is cut at line ends into documents of about so many bytes; 0: only above a megabyte.
     document_bytes: int = setting(0, AT_LEAST_0, historic=0)
 
     @classmethod
@@ -48,20 +43,19 @@ class Folder(FileDocuments):
         return "text"
 
     def chunks(self) -> Iterator[Any]:
-        """Small files that follow each other go together."""
-        held: list[Any] = []
+        """Chunks of about a megabyte; successive small files share a chunk."""
+        group: list[Any] = []
         part, size = None, 0
         for chunk in super().chunks():
             _, start, end = chunk.content
-            if held and (
-                chunk.part != part or size + end - start > CHUNK or len(held) >= _TOGETHER
-            ):
-                yield Chunk(part, held)
-                held, size = [], 0
-            held.append(chunk.content)
+            is_full = size + end - start > CHUNK or len(group) >= _TOGETHER
+            if group and (is_full or chunk.part != part):
+                yield Chunk(part, group)
+                group, size = [], 0
+            group.append(chunk.content)
             part, size = chunk.part, size + end - start
-        if held:
-            yield Chunk(part, held)
+        if group:
+            yield Chunk(part, group)
 
     def chunks_of(self, path: Path) -> Iterator[Any]:
         """Ranges of about a megabyte."""
@@ -81,14 +75,14 @@ class Folder(FileDocuments):
         Raises
         ------
         ConfigError
-            If one is no text in its encoding, and is not to be passed over.
+            If a file is not text in the encoding, unless such files are skipped.
         """
         texts: list[Any] = []
         paths: list[Path] = []
         unreadable = 0
         for path, start, end in content:
             try:
-                own = self._cut(self._read(path, start, end))
+                documents = self._cut(self._read(path, start, end))
             except UnicodeDecodeError as error:
                 if self.unreadable == REFUSE:
                     raise ConfigError(
@@ -99,8 +93,8 @@ class Folder(FileDocuments):
                     ) from None
                 unreadable += 1
                 continue
-            texts += own
-            paths += [path] * len(own)
+            texts += documents
+            paths += [path] * len(documents)
         columns = {
             self.text: texts,
             "path": [path.as_posix() for path in paths],
@@ -110,28 +104,28 @@ class Folder(FileDocuments):
         return Rows(columns, lambda i: str(paths[i]), unreadable)
 
     def column_names(self, content: Any) -> Sequence[str]:
-        """What is known of a file."""
+        """The text, and the facts of a file."""
         return (self.text, "path", "name", "bytes")
 
     def _cut(self, text: str) -> list[str]:
         """The documents of a text."""
         if not self.document_bytes:
             return [text]
-        parts, held, size = [], [], 0
+        documents, lines, size = [], [], 0
         for line in text.splitlines(keepends=True):
-            held.append(line)
+            lines.append(line)
             size += len(line.encode())
             if size >= self.document_bytes:
-                parts.append("".join(held))
-                held, size = [], 0
-        return [*parts, "".join(held)] if held else parts or [text]
+                documents.append("".join(lines))
+                lines, size = [], 0
+        return [*documents, "".join(lines)] if lines else documents or [text]
 
     def _read(self, path: Path, start: int, end: int) -> str:
-        whole = start == 0 and end < CHUNK
+        is_whole_file = start == 0 and end < CHUNK
         try:
-            data = (
+            encoded = (
                 path.read_bytes()
-                if whole
+                if is_whole_file
                 else b"".join(line for _, line in lines_between(path, start, end))
             )
         except LineTooLong as error:
@@ -140,5 +134,5 @@ class Folder(FileDocuments):
                 " document may have as many; break the line"
             ) from None
         if start == 0 and self.encoding == "utf-8":
-            data = data.removeprefix(b"\xef\xbb\xbf")
-        return data.decode(self.encoding)
+            encoded = encoded.removeprefix(b"\xef\xbb\xbf")
+        return encoded.decode(self.encoding)

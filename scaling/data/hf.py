@@ -1,7 +1,7 @@
-"""Datasets of Hugging Face: a local folder, or one of the Hub at a stated commit.
+"""Datasets of Hugging Face: a local folder, or a dataset of the Hub at a given commit.
 
-A branch or a tag moves, so runs on it could not be told apart: a dataset of the Hub is named with a
-commit. Streaming downloads no more than is read.
+A branch or a tag can move, and equal names would then mean different data: a dataset of the Hub
+needs a commit. Streaming downloads no more than is read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Chunk, Document
 from scalinglab.scaling.data.files import state_of
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import inner, top_columns
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import ConfigError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ROWS = 64  # that are read and encoded together
@@ -70,34 +70,34 @@ class HuggingFace(Documents):
 
     def _chunks_of(self, split: str, part: str | None) -> Iterator[Chunk]:
         rows = self._opened(split)
-        there = rows.column_names  # None: a stream tells by its rows
-        if there is not None:
+        available = rows.column_names  # None for a stream, whose rows have the names
+        if available is not None:
             for name in self.names:
-                if not top_columns([name], there):
+                if not top_columns([name], available):
                     raise ConfigError(
                         f"{self.option_of(name)}: {self.path!r} has no column {name!r}; there are:"
-                        f" {', '.join(there)}"
+                        f" {', '.join(available)}"
                     )
-            rows = rows.select_columns(top_columns(self.names, there))
-        first = 0
+            rows = rows.select_columns(top_columns(self.names, available))
+        start = 0
         for columns in _reading(self.path, rows.iter(_ROWS)):
-            yield Chunk(part, (split, first, columns))
-            first += len(next(iter(columns.values())))
+            yield Chunk(part, (split, start, columns))
+            start += len(next(iter(columns.values())))
 
     def rows(self, content: Any) -> Rows:
-        """They were read already."""
-        split, first, columns = content
-        wanted = {}
+        """The rows of a chunk, which were read with it."""
+        split, start, columns = content
+        needed = {}
         for name in self.names:
-            top, _, rest = name.partition(".")
+            top, _, keys = name.partition(".")
             if name in columns:
-                wanted[name] = columns[name]
+                needed[name] = columns[name]
             elif top in columns:
-                wanted[name] = [inner(value, rest.split(".")) for value in columns[top]]
-        return Rows(wanted, lambda i: f"{self.path}, row {first + i + 1} of {split}")
+                needed[name] = [inner(cell, keys.split(".")) for cell in columns[top]]
+        return Rows(needed, lambda i: f"{self.path}, row {start + i + 1} of {split}")
 
     def origin(self, content: Any) -> Any:
-        """Its split."""
+        """The split of a chunk."""
         return content[0]
 
     def column_names(self, content: Any) -> Sequence[str]:
@@ -105,6 +105,7 @@ class HuggingFace(Documents):
         return list(content[2])
 
     def _opened(self, split: str) -> Any:
+        # Imported here, because the library is an extra.
         with needs_extra("data=hf"):
             import datasets
 
@@ -121,7 +122,7 @@ class HuggingFace(Documents):
                 revision=self.revision or None,
                 streaming=self.streaming,
             )
-        except Exception as error:  # of files, of the net, of the library: it has no common class
+        except Exception as error:  # files, the network and the library raise without a common base
             raise ConfigError(_refused(self.path, split, error)) from error
 
 
@@ -135,6 +136,6 @@ def _reading(path: str, batches: Iterator[dict[str, list[Any]]]) -> Iterator[dic
 
 
 def _refused(path: str, split: str, error: Exception) -> str:
-    of = f", split {split!r}," if split else ""
-    said = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"data.options.path = {path!r}{of} cannot be read: {said}"
+    of_split = f", split {split!r}," if split else ""
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"data.options.path = {path!r}{of_split} cannot be read: {reason}"

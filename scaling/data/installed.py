@@ -1,8 +1,7 @@
-"""The text that came with the installed packages: prose, or sources of other languages, offline.
+"""Text of the installed packages: prose, or source code of other languages, without a network.
 
-Their descriptions, documentation and licences are prose; the headers of torch
-(``pattern="*.h"``) are C++. The files differ from installation to installation, so the content hash
-is part of every run's identity.
+Descriptions, documentation and licences are prose; the headers of torch (``pattern="*.h"``) are
+C++. Installations differ in these files, but the content hash is part of every run's identity.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.data.documents import SKIP
+from scalinglab.scaling.data.file_documents import REFUSE, SKIP
 from scalinglab.scaling.data.folder import Folder
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.fields import Within, setting
@@ -26,10 +25,10 @@ class InstalledPackages(Folder):
 
     path: str = ""  # "": the folder in which numpy, and so all packages, are installed
     pattern: str = "*.md,*.rst,METADATA,LICENSE*,COPYING*,NOTICE*"
-    unreadable: str = setting(SKIP, ("refuse", SKIP))  # a few are of other encodings
+    unreadable: str = setting(SKIP, (REFUSE, SKIP))  # a few are of other encodings
     max_overlap: float = setting(1.0, Within(0, 1))  # licences repeat each other: it is counted
 
     def files(self) -> list[Path]:
-        """All that match."""
+        """All files that match."""
         root = Path(self.path or Path(np.__file__).parent.parent)
         return Folder.files(dataclasses.replace(self, path=str(root)))

@@ -1,7 +1,7 @@
 """JSON Lines, plain or compressed by gzip or Zstandard: one object a line, its text in a column.
 
-A plain file is read in ranges, by several processes at once. A compressed one is read from its
-beginning; what it holds is then parsed and encoded by several.
+Several processes read ranges of a plain file. A compressed file is decompressed by one process from
+its beginning, and its lines are parsed and encoded by several.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from scalinglab.scaling.data.documents import CHUNK, LONGEST, REFUSE, FileDocuments, Rows
+from scalinglab.scaling.data.documents import CHUNK, LONGEST, Rows
+from scalinglab.scaling.data.file_documents import REFUSE, FileDocuments
 from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_format
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import inner
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
@@ -39,7 +40,7 @@ class JsonLines(FileDocuments):
         return "JSON Lines"
 
     def chunks_of(self, path: Path) -> Iterator[Any]:
-        """Ranges of a plain file; the lines themselves of a compressed one."""
+        """Ranges of a plain file, or groups of lines of a compressed file."""
         if _compression(path) is None:
             refuse_format(path)
             size = path.stat().st_size
@@ -48,15 +49,15 @@ class JsonLines(FileDocuments):
             return
         with _opened(path) as file:
             lines: list[bytes] = []
-            number, held = 1, 0
+            number, size = 1, 0
             while line := file.readline(LONGEST + 1):
                 if len(line) > LONGEST:
                     raise ConfigError(_too_long(path, number + len(lines)))
                 lines.append(line)
-                held += len(line)
-                if held >= CHUNK:
+                size += len(line)
+                if size >= CHUNK:
                     yield path, number, lines
-                    number, lines, held = number + len(lines), [], 0
+                    number, lines, size = number + len(lines), [], 0
             if lines:
                 yield path, number, lines
 
@@ -66,18 +67,18 @@ class JsonLines(FileDocuments):
         Raises
         ------
         ConfigError
-            If a line is no object in UTF-8, and is not to be passed over; it names file and line.
+            If a line is no object in UTF-8, unless such lines are skipped; names file and line.
         """
-        path, first, more = content
+        path, start, end_or_lines = content
         columns: dict[str, list[Any]] = {name: [] for name in self.names}
         places: list[int] = []
         unreadable = 0
-        for place, line in _lines(path, first, more):
+        for place, line in _lines(path, start, end_or_lines):
             try:
                 row = _parsed(line)
             except ValueError as error:
                 if self.unreadable == REFUSE:
-                    number = _line_number(path, place, more)
+                    number = _line_number(path, place, end_or_lines)
                     raise ConfigError(
                         f"{path}, line {number:,}: {error}; mend the line, or pass over such lines"
                         " with data.options.unreadable=skip"
@@ -91,7 +92,7 @@ class JsonLines(FileDocuments):
                 values.append(_value(row, name))
         return Rows(
             columns,
-            lambda i: f"{path}, line {_line_number(path, places[i], more):,}",
+            lambda i: f"{path}, line {_line_number(path, places[i], end_or_lines):,}",
             unreadable,
         )
 
@@ -107,19 +108,19 @@ class JsonLines(FileDocuments):
         return ()
 
 
-def _lines(path: Path, first: int, more: Any) -> Iterator[tuple[int, bytes]]:
-    """Lines of a chunk, each with its place: a byte of the file, or the number of the line."""
-    if not isinstance(more, int):
-        yield from enumerate(more, first)
+def _lines(path: Path, start: int, end_or_lines: Any) -> Iterator[tuple[int, bytes]]:
+    """Lines of a chunk, each with its place: a byte of a plain file, else the line's number."""
+    if not isinstance(end_or_lines, int):
+        yield from enumerate(end_or_lines, start)
         return
     try:
-        yield from lines_between(path, first, more)
+        yield from lines_between(path, start, end_or_lines)
     except LineTooLong as error:
         raise ConfigError(_too_long(path, line_of(path, error.place))) from None
 
 
-def _line_number(path: Path, place: int, more: Any) -> int:
-    return line_of(path, place) if isinstance(more, int) else place
+def _line_number(path: Path, place: int, end_or_lines: Any) -> int:
+    return line_of(path, place) if isinstance(end_or_lines, int) else place
 
 
 def _too_long(path: Path, number: int) -> str:
@@ -130,7 +131,7 @@ def _too_long(path: Path, number: int) -> str:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """The object of a line; None of an empty one."""
+    """The object in a line; None if the line is empty."""
     try:
         text = line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8")
     except UnicodeDecodeError as error:
@@ -155,14 +156,16 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _value(row: dict[str, Any], name: str) -> Any:
-    """A value by its key, or by keys with dots between: ``meta.lang``."""
+    """A value by its key or by a path of keys: ``meta.lang``."""
     return row[name] if name in row else inner(row, name.split("."))
 
 
 def _compression(path: Path) -> str | None:
     with path.open("rb") as file:
-        first = file.read(4)
-    return "gzip" if first.startswith(_GZIP) else "zstd" if first == _ZSTD else None
+        magic = file.read(4)
+    if magic.startswith(_GZIP):
+        return "gzip"
+    return "zstd" if magic == _ZSTD else None
 
 
 @contextmanager
@@ -179,6 +182,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             with gzip.open(path, "rb") as file:
                 yield io.BufferedReader(file)
         else:
+            # Imported here, because most files need no pyarrow.
             import pyarrow as pa
 
             with pa.OSFile(str(path)) as raw, pa.CompressedInputStream(raw, "zstd") as stream:

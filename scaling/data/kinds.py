@@ -1,7 +1,7 @@
-"""What a file of data really is, by its first bytes and by what its numbers look like.
+"""The real format of a data file, by its first bytes and by the look of its numbers.
 
 A parquet file read as text, or 32-bit tokens read as 16-bit ones, would train and give a loss. Each
-check refuses what cannot be meant, names what it looks like, and says the way out.
+check refuses what cannot be meant, names the probable format, and says the way out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 _COMPRESSED = "decompress it first"
 _TABLE = "write its text to .txt files, or its tokens to .npy or .bin files, first"
@@ -41,48 +41,49 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"GIF89a", "GIF image", _NO_TEXT),
 )
 _LONGEST = max(len(magic) for magic, _, _ in _MAGIC)
-_LOOK = 65_536  # bytes of text, or tokens, that are looked at
+_LOOK = 65_536  # bytes of text, or tokens, that are checked
 _FEW = 256  # fewer tokens than this prove nothing
-_SMALL_REST = 16  # a high half with so few values is no token
+_LARGEST_HIGH_PART = 16  # below it, a high part is surely no token
 _TEXT = np.zeros(256, dtype=bool)
 _TEXT[[9, 10, 13, *range(32, 127)]] = True
 
 
 def refuse_binary(path: Path) -> None:
-    """Raise `ConfigError` if a file that is to be read as text is none."""
+    """Raise `ConfigError` if a file to be read as text is binary."""
     with path.open("rb") as file:
-        first = file.read(_LOOK)
-    refuse_format(path, first)
-    if b"\0" in first:
+        beginning = file.read(_LOOK)
+    refuse_format(path, beginning)
+    if b"\0" in beginning:
         raise ConfigError(
-            f"{path} is no text: byte {first.index(0):,} is zero, as in UTF-16 or in numbers. Text "
+            f"{path} is no text: byte {beginning.index(0):,} is zero, as in UTF-16 or in numbers. "
+            "Text "
             "is read as it is: convert it to UTF-8; numbers are read with data=tokens"
         )
 
 
-def refuse_format(path: Path, first: bytes | None = None) -> None:
-    """Raise `ConfigError` if a file begins as a format does that is neither text nor tokens."""
-    if first is None:
+def refuse_format(path: Path, beginning: bytes | None = None) -> None:
+    """Raise `ConfigError` if a file begins like a format that is neither text nor tokens."""
+    if beginning is None:
         with path.open("rb") as file:
-            first = file.read(_LONGEST)
+            beginning = file.read(_LONGEST)
     for magic, name, way_out in _MAGIC:
-        if first.startswith(magic):
+        if beginning.startswith(magic):
             raise ConfigError(
                 f"{path} is a file of the kind {name}, not what it is to be read as: {way_out}"
             )
 
 
 def refuse_misread(path: Path, tokens: np.ndarray, vocab: int) -> None:
-    """Raise `ConfigError` if numbers look like those of another dtype, or like no tokens.
+    """Raise `ConfigError` if numbers look like another dtype, or not like tokens.
 
     Parameters
     ----------
     path : Path
-        Where they are from.
+        Their file.
     tokens : ndarray
-        As they would be read, one-dimensional; the first ones are looked at.
+        The tokens as they would be read, one-dimensional; the first ones are checked.
     vocab : int
-        Tokens of the alphabet.
+        Size of the vocabulary.
     """
     tokens = tokens[:_LOOK]
     if len(tokens) < _FEW:
@@ -94,12 +95,12 @@ def refuse_misread(path: Path, tokens: np.ndarray, vocab: int) -> None:
             "header_bytes?)"
         )
     width = tokens.dtype.itemsize
-    for wider in (8, 4, 2):
+    for wider, dtype in ((8, "int64"), (4, "uint32"), (2, "uint16")):
         if wider > width and _is_wider(tokens, wider // width, vocab):
             raise ConfigError(
                 f"{path} holds integers of {8 * wider} bits, not {tokens.dtype}: in every group of "
                 f"{wider // width} numbers all but one are next to nothing; give data.options.dtype"
-                f" = {'int64' if wider == 8 else 'uint32' if wider == 4 else 'uint16'}"
+                f" = {dtype}"
             )
     if width > 1 and path.suffix != ".npy" and _TEXT[tokens.view(np.uint8)].all():
         raise ConfigError(f"{path} holds text, not {tokens.dtype}: use data=text")
@@ -108,8 +109,8 @@ def refuse_misread(path: Path, tokens: np.ndarray, vocab: int) -> None:
 def _is_wider(tokens: np.ndarray, group: int, vocab: int) -> bool:
     """Whether all but one of each `group` numbers are the high parts of one wider number."""
     groups = tokens[: len(tokens) // group * group].reshape(-1, group)
-    rest = (vocab - 1) >> 8 * tokens.dtype.itemsize  # the largest high part that a token has
-    if rest >= _SMALL_REST:
+    high_part = (vocab - 1) >> 8 * tokens.dtype.itemsize  # the largest that a token can have
+    if high_part >= _LARGEST_HIGH_PART:
         return False
-    small = (groups.astype(np.int64) <= rest).all(axis=0)
-    return int(small.sum()) == group - 1
+    is_small = (groups.astype(np.int64) <= high_part).all(axis=0)
+    return int(is_small.sum()) == group - 1

@@ -1,4 +1,4 @@
-"""Lines of a file that begin in a range of its bytes: ranges that meet give each line once."""
+"""The lines of a file that begin in a range of its bytes: adjacent ranges give each line once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from scalinglab.scaling.data.documents import LONGEST
 
 
 class LineTooLong(ValueError):
-    """A line that memory should not hold.
+    """A line that is longer than a document may be.
 
     Attributes
     ----------
     place : int
-        Where in the file it begins.
+        The byte of the file at which it begins.
     """
 
     def __init__(self, place: int) -> None:
@@ -23,7 +23,7 @@ class LineTooLong(ValueError):
 
 
 def lines_between(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """Lines that begin at `start` or later and before `end`, each with where it begins.
+    """Lines that begin in the bytes from `start` up to `end`, each with its first byte's place.
 
     Raises
     ------
@@ -33,8 +33,9 @@ def lines_between(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes
     with path.open("rb") as file:
         if start:
             file.seek(start - 1)
-            while (part := file.readline(1 << 20)) and not part.endswith(b"\n"):
-                pass  # a line that began before
+            # Skip the rest of a line that begins before `start`.
+            while (fragment := file.readline(1 << 20)) and not fragment.endswith(b"\n"):
+                pass
         while (place := file.tell()) < end and (line := file.readline(LONGEST + 1)):
             if len(line) > LONGEST:
                 raise LineTooLong(place)

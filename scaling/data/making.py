@@ -1,8 +1,8 @@
-"""Who makes a store: said while it is made, so that nobody waits for the dead.
+"""The process that makes a store: it has a heartbeat, so that nobody waits for a dead one.
 
-A store is made in a folder aside. Whoever makes it beats; of a maker that died the folder is of no
-use and goes, or another process goes on with it, where that is possible. Such a folder has one name
-that all know, so who makes it stands beside it: nobody but its maker writes into it.
+A store is made in a folder aside. The folder of a dead maker is removed, or, if the build can be
+resumed, another process resumes it. A resumable folder has a fixed name, and the maker's file lies
+next to it: only the maker writes into the folder itself.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from scalinglab.scaling.records.damage import DamagedFile, sealed
 from scalinglab.scaling.records.processes import PROCESS, Process, this_process
 
 log = logging.getLogger(__name__)
-MAKER = "maker.json"  # who makes a store, until it is whole: in its folder, or beside it
+MAKER = "maker.json"  # names the process that makes a store: in its folder, or next to it
 BEAT_SECONDS = 20.0
-SILENT_SECONDS = 900.0  # without a beat, and a maker of another host is dead
-UNSIGNED_SECONDS = 3600.0  # the same of a folder that does not say who makes it
-BUILDING = ".building"  # ends the name of the folder of a store that can be gone on with
+SILENT_SECONDS = 900.0  # without a heartbeat, a maker on another host counts as dead
+UNSIGNED_SECONDS = 3600.0  # without a change, a folder without a maker's file is abandoned
+BUILDING = ".building"  # suffix of the folder of a build that can be resumed
 WAIT_SECONDS = 0.5
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
 
@@ -42,9 +42,9 @@ class Maker:
     Attributes
     ----------
     folder : Path
-        Where it is made.
+        The folder in which it is made.
     content : str
-        Of the file that says who has it: no other's is equal, not even of the same process.
+        Content of the maker's file, unique even among makers of one process.
     """
 
     folder: Path
@@ -52,33 +52,33 @@ class Maker:
 
     @classmethod
     def of(cls, aside: Path) -> Maker:
-        """This process, for one folder; it has no right yet."""
-        who = {**this_process().to_dict(), "token": uuid.uuid4().hex}
-        return cls(aside, sealed(who))
+        """This process as a maker that has not signed yet."""
+        owner = {**this_process().to_dict(), "token": uuid.uuid4().hex}
+        return cls(aside, sealed(owner))
 
     @property
     def file(self) -> Path:
-        """Which says who has it."""
+        """The maker's file."""
         return _file_of(self.folder)
 
     def sign(self) -> bool:
-        """Take the right, unless another has it."""
+        """Take the right; False if another process has it."""
         return create_exclusive(self.file, self.content)
 
     @property
     def holds(self) -> bool:
-        """Whether nobody has taken over."""
+        """Whether this maker still has the right."""
         with contextlib.suppress(FileNotFoundError):
             return self.file.read_text() == self.content
         return False
 
     def check(self) -> None:
-        """Refuse to go on where another process has taken over.
+        """Refuse to go on if another process has taken over.
 
         Raises
         ------
         UserError
-            If this process was not heard of for so long that it was taken for dead.
+            If this process had no heartbeat for so long that it counted as dead.
         """
         if not self.holds:
             raise UserError(
@@ -88,11 +88,11 @@ class Maker:
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
-        """Say again and again that it is being made, and give the right back at the end."""
-        over = threading.Event()
+        """Touch the maker's file regularly, and give the right back at the end."""
+        end = threading.Event()
 
         def beat() -> None:
-            while not over.wait(BEAT_SECONDS):
+            while not end.wait(BEAT_SECONDS):
                 with contextlib.suppress(OSError):
                     os.utime(self.file)
 
@@ -101,7 +101,7 @@ class Maker:
         try:
             yield
         finally:
-            over.set()
+            end.set()
             thread.join()
             if self.holds:
                 self.file.unlink(missing_ok=True)
@@ -118,35 +118,35 @@ def signed(aside: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def resumed(folder: Path) -> Iterator[Maker | None]:
-    """Make a store in the one folder of its name, from where the last maker got; wait for another.
+    """Build a store, or resume the build of a dead maker; waits while another process builds it.
 
-    What stands there at the end is moved into place if `placed` is called. However this ends,
-    nobody has to wait for this maker then.
+    `placed` moves the complete store to its place. At the end, with or without an error, this maker
+    gives its right back.
 
     Parameters
     ----------
     folder : Path
-        Of the store.
+        The store's folder.
 
     Yields
     ------
     Maker or None
-        None: another has made the store.
+        None if another process has made the store.
     """
     maker = Maker.of(folder.with_name(f".{folder.name}{BUILDING}"))
-    told = False
+    has_warned = False
     while not maker.sign():
         if is_store(folder):
             yield None
             return
         if _removed_dead(maker.folder):
             continue
-        if not told:
+        if not has_warned:
             log.warning("%s is being built by another process; waiting for it", folder.name)
-            told = True
+            has_warned = True
         time.sleep(WAIT_SECONDS)
     with maker.beating():
-        if is_store(folder):  # asked while nobody else builds
+        if is_store(folder):  # another process finished it before this one signed
             yield None
         else:
             maker.folder.mkdir(exist_ok=True)
@@ -154,7 +154,7 @@ def resumed(folder: Path) -> Iterator[Maker | None]:
 
 
 def placed(maker: Maker, folder: Path) -> None:
-    """Move what a maker has made to its place; a store that another has put there is as good."""
+    """Move a complete store to its place, unless another process has put an equal one there."""
     maker.check()
     if not move_folder(maker.folder, folder):
         refuse_other(folder)
@@ -162,12 +162,12 @@ def placed(maker: Maker, folder: Path) -> None:
 
 
 def is_store(folder: Path) -> bool:
-    """Whether a folder is a store that is whole."""
+    """Whether a folder is a complete store."""
     return (folder / "manifest.json").exists()
 
 
 def refuse_other(folder: Path) -> None:
-    """Refuse something that is no store in the place of one.
+    """Refuse a folder that has the place of a store and is none.
 
     Raises
     ------
@@ -178,19 +178,19 @@ def refuse_other(folder: Path) -> None:
 
 
 def _removed_dead(folder: Path) -> bool:
-    """Remove the file of a maker that has died: one of those who find it so succeeds."""
+    """Remove the file of a dead maker; exactly one of several processes succeeds."""
     file = _file_of(folder)
     with contextlib.suppress(FileNotFoundError):
-        seen = file.read_text()
+        content = file.read_text()
         if is_abandoned(folder, server_time(folder.parent)):
-            left = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}")
-            os.rename(file, left)
-            dead = left.read_text() == seen
-            if not dead:  # that of another who was faster: it is given back
+            aside = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}")
+            os.rename(file, aside)
+            was_dead = aside.read_text() == content
+            if not was_dead:  # a faster process has signed meanwhile: its file is put back
                 with contextlib.suppress(FileExistsError):
-                    os.link(left, file)
-            left.unlink()
-            return dead
+                    os.link(aside, file)
+            aside.unlink()
+            return was_dead
     return False
 
 
@@ -201,37 +201,37 @@ def _file_of(folder: Path) -> Path:
 
 
 def abandoned_stores(stores: Path, *, resumable: bool = False) -> list[Path]:
-    """Folders of stores that were being made when their makers died.
+    """Folders of incomplete stores whose makers are dead.
 
-    A maker of this host is asked for by its process; one of another is taken for dead when it has
-    not beaten for a while, by the file server's clock.
+    A maker on this host is dead if its process has ended, one on another host if its last heartbeat
+    is old by the file server's clock.
 
     Parameters
     ----------
     stores : Path
-        Where stores are.
+        The folder of all stores.
     resumable : bool
-        Those that the next command goes on with, instead of those that are of no use.
+        Return the builds that the next command resumes, not those that are useless.
     """
     names = [p for p in stores.glob(".*") if p.is_dir()]
     folders = [
         p for p in names if (p.name.endswith(BUILDING) if resumable else _ASIDE.fullmatch(p.name))
     ]
     now = server_time(stores) if folders else 0.0
-    found = []
+    abandoned = []
     for folder in folders:
-        with contextlib.suppress(FileNotFoundError):  # it is whole now, and elsewhere
+        with contextlib.suppress(FileNotFoundError):  # it is complete, and was moved to its place
             if is_abandoned(folder, now):
-                found.append(folder)
-    return found
+                abandoned.append(folder)
+    return abandoned
 
 
 def is_abandoned(folder: Path, now: float) -> bool:
-    """Whether who makes the store in a folder has died; `now` is the file server's time."""
+    """Whether the maker of an incomplete store is dead; `now` is the file server's time."""
     maker = _file_of(folder)
-    if not maker.exists():  # it has just begun, is just over, or was made by code of before
-        last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        return now - last > UNSIGNED_SECONDS
+    if not maker.exists():  # the build has just begun or ended, or is of an early version
+        last_change = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        return now - last_change > UNSIGNED_SECONDS
     with contextlib.suppress(DamagedFile):
         if Process.from_dict(read_json(maker, PROCESS)).has_ended:
             return True

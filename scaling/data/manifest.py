@@ -1,4 +1,4 @@
-"""manifest.json of a store: what it holds, and the hash of its tokens."""
+"""manifest.json of a store: its source, its sizes, and the hash of its tokens."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _MANIFEST: Shape = {
     "content_hash": str,
     "facts": dict,
 }
-_LATER = ("documents", "excluded", "columns")  # keys that stores before them lack
+_LATER = ("documents", "excluded", "columns")  # keys that older stores lack
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds; `content_hash` is part of the identity of every run trained on it.
+    """The description of a store; `content_hash` is part of the identity of runs trained on it.
 
     Attributes
     ----------
     documents : dict
-        Part -> documents in it, where their ends are stored beside the tokens; empty: they are not.
+        Part -> number of documents; empty if the store does not have their ends.
     excluded : tuple of int
-        Tokens that are no text: as targets they count nothing in the loss.
+        Tokens that are no text and do not count as targets of the loss.
     columns : dict
-        Column that is kept of each document -> what it holds and its hash
-        (`scalinglab.scaling.data.columns`); `content_hash` says nothing of it.
+        Column -> its kind, categories and hash (`scalinglab.scaling.data.columns`); `content_hash`
+        does not depend on columns.
     """
 
     source: str
@@ -54,7 +54,7 @@ class Manifest:
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is stored: a store without documents says nothing of them."""
+        """The content of manifest.json; empty values of later keys are left out."""
         plain = asdict(self) | {"excluded": list(self.excluded)}
         return {k: v for k, v in plain.items() if v or k not in _LATER}
 
@@ -71,5 +71,5 @@ def read_manifest(folder: Path) -> Manifest:
     content = read_json(path, _MANIFEST)
     if content["dtype"] not in DTYPES:
         raise DamagedFile(path, f"dtype = {content['dtype']!r} is not one of: {', '.join(DTYPES)}")
-    known = {f.name: content[f.name] for f in fields(Manifest) if f.name in content}
-    return Manifest(**known | {"excluded": tuple(content.get("excluded", ()))})
+    entries = {f.name: content[f.name] for f in fields(Manifest) if f.name in content}
+    return Manifest(**entries | {"excluded": tuple(content.get("excluded", ()))})

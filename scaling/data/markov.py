@@ -15,13 +15,8 @@ import numpy as np
 
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 SLOTS = 64  # of a context: probabilities are multiples of 1 / 64, so that the entropy is exact
@@ -127,9 +122,9 @@ class MarkovSource(Source):
         share = np.bincount(slots) / SLOTS
         np.put_along_axis(conditional, successors, share[None, :], axis=1)
         pairs = stationary_pairs(conditional.reshape(V, V, V))
-        first = np.einsum("ab,abc->bc", pairs, conditional.reshape(V, V, V))
-        first /= first.sum(axis=1, keepdims=True)
-        log_first = np.log(first[windows[:, 0], windows[:, 1]])
+        first_order = np.einsum("ab,abc->bc", pairs, conditional.reshape(V, V, V))
+        first_order /= first_order.sum(axis=1, keepdims=True)  # P(next | one symbol)
+        log_first = np.log(first_order[windows[:, 0], windows[:, 1]])
         contexts = windows[:, :-2] * V + windows[:, 1:-1]
         log_rest = np.log(conditional[contexts, windows[:, 2:]])
         return float(-(log_first.sum() + log_rest.sum()) / windows[:, 1:].size)

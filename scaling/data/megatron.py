@@ -1,4 +1,4 @@
-"""Indexed datasets of Megatron: the tokens in .bin, and sequences and documents in .idx beside it."""
+"""Indexed datasets of Megatron: tokens in a .bin file, sequences and documents in an .idx file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
 from scalinglab.scaling.data.shards import Shard, check_stated, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    FRACTION,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 _MAGIC, _OLD = b"MMIDIDX\x00\x00", b"TNTIDX\x00\x00"
@@ -49,35 +43,35 @@ class Megatron(Source):
             the vocabulary.
         """
         self._check()
-        paths, others = self._files("path"), self._files("validation")
-        refuse_shared(paths, others, "data.options.path")
+        paths, validation_paths = self._files("path"), self._files("validation")
+        refuse_shared(paths, validation_paths, "data.options.path")
         train = [_Indexed(path, self.vocab) for path in paths]
         ends = _joined(train)
-        if others:
-            held_out = [_Indexed(path, self.vocab) for path in others]
-            last = _joined(held_out)
+        if validation_paths:
+            validation = [_Indexed(path, self.vocab) for path in validation_paths]
+            validation_ends = _joined(validation)
         else:
-            held_out = train
+            validation = train
             if len(ends) <= self.held_out:
                 raise ConfigError(
                     f"data.options.held_out = {self.held_out}: there are {len(ends):,} documents;"
                     f" allowed is 1 to {len(ends) - 1}"
                 )
-            ends, last = ends[: -self.held_out], ends[-self.held_out :]
-        first = 0 if others else int(ends[-1])
+            ends, validation_ends = ends[: -self.held_out], ends[-self.held_out :]
+        start = 0 if validation_paths else int(ends[-1])
         return Corpus(
             pieces([f.shard for f in train], 0, int(ends[-1]), self.vocab),
-            pieces([f.shard for f in held_out], first, int(last[-1]), self.vocab),
+            pieces([f.shard for f in validation], start, int(validation_ends[-1]), self.vocab),
             self.vocab,
             self.bytes_per_token,
-            facts={"files": len(set(paths) | set(others))},
-            ends={"train": ends, "validation": last - first},
+            facts={"files": len(set(paths) | set(validation_paths))},
+            ends={"train": ends, "validation": validation_ends - start},
             excluded=() if self.separator is None else (self.separator,),
             max_overlap=self.max_overlap,
         )
 
     def state(self) -> list[list[str | int]]:
-        """What changes when the files do: a store is made again then."""
+        """Names, sizes and times of the files: if they change, the store is made again."""
         self._check()
         paths = [*self._files("path"), *self._files("validation")]
         return state_of([file for path in paths for file in (path, path.with_suffix(".idx"))])
@@ -88,13 +82,13 @@ class Megatron(Source):
 
     def _files(self, key: str) -> list[Path]:
         """The .bin files that an option names, each with its .idx."""
-        named = getattr(self, key)
-        if key == "validation" and not named:
+        name = getattr(self, key)
+        if key == "validation" and not name:
             return []
-        if named and Path(f"{named}.bin").is_file():
-            named += ".bin"
-        found = files_of(f"data.options.{key}", named, "*.bin", "Megatron, .bin and .idx")
-        files = sorted({p.with_suffix(".bin") for p in found})
+        if name and Path(f"{name}.bin").is_file():
+            name += ".bin"
+        paths = files_of(f"data.options.{key}", name, "*.bin", "Megatron, .bin and .idx")
+        files = sorted({p.with_suffix(".bin") for p in paths})
         for path in files:
             for file in (path, path.with_suffix(".idx")):
                 if not file.is_file():
@@ -105,31 +99,31 @@ class Megatron(Source):
 
 
 class _Indexed:
-    """A pair of files: the tokens, and where documents end in them."""
+    """A pair of files: the tokens, and the ends of documents in them."""
 
     def __init__(self, path: Path, vocab: int) -> None:
         index = path.with_suffix(".idx")
-        data = np.memmap(index, np.uint8, "r") if index.stat().st_size else np.zeros(0, np.uint8)
-        begins = bytes(data[: len(_MAGIC)])
-        if begins[: len(_OLD)] == _OLD:
+        content = np.memmap(index, np.uint8, "r") if index.stat().st_size else np.zeros(0, np.uint8)
+        magic = bytes(content[: len(_MAGIC)])
+        if magic[: len(_OLD)] == _OLD:
             raise ConfigError(
                 f"{index} is an index of Megatron's old kind: make it anew with its"
                 " tools/preprocess_data.py"
             )
-        if begins != _MAGIC or len(data) < _HEADER:
+        if magic != _MAGIC or len(content) < _HEADER:
             raise ConfigError(f"{index} is no index of Megatron: it does not begin as one does")
-        code = int(data[17])
+        code = int(content[17])
         if code not in _DTYPES:
             raise ConfigError(f"{index}: tokens of its dtype (code {code}) are no whole numbers")
-        sequences, bounds = (int(n) for n in np.frombuffer(bytes(data[18:_HEADER]), "<i8"))
-        if len(data) != _HEADER + 12 * sequences + 8 * bounds:
+        sequences, bounds = (int(n) for n in np.frombuffer(bytes(content[18:_HEADER]), "<i8"))
+        if len(content) != _HEADER + 12 * sequences + 8 * bounds:
             raise ConfigError(
-                f"{index} has {len(data):,} bytes; {sequences:,} sequences and {bounds:,} bounds of"
-                " documents have others: it was cut off; copy it again"
+                f"{index} has {len(content):,} bytes; {sequences:,} sequences and {bounds:,} bounds"
+                " of documents have others: it was cut off; copy it again"
             )
-        lengths = np.frombuffer(data, "<i4", sequences, _HEADER)
-        places = np.frombuffer(data, "<i8", sequences, _HEADER + 4 * sequences)
-        documents = np.frombuffer(data, "<i8", bounds, _HEADER + 12 * sequences)
+        lengths = np.frombuffer(content, "<i4", sequences, _HEADER)
+        places = np.frombuffer(content, "<i8", sequences, _HEADER + 4 * sequences)
+        documents = np.frombuffer(content, "<i8", bounds, _HEADER + 12 * sequences)
         tokens = np.memmap(path, _DTYPES[code], "r") if path.stat().st_size else np.zeros(0, "<i4")
         sums = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         if sums[-1] != len(tokens) or not np.array_equal(places, sums[:-1] * tokens.itemsize):
@@ -144,6 +138,6 @@ class _Indexed:
 
 
 def _joined(files: list[_Indexed]) -> np.ndarray:
-    """Where the documents of all files end, one file after another."""
+    """The ends of the documents of all files, one file after another."""
     starts = np.cumsum([0, *(len(file.shard) for file in files)])
     return np.concatenate([start + f.ends for start, f in zip(starts, files, strict=False)])

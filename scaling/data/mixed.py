@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
 from scalinglab.scaling.data.excerpt import WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.order import DataOrder, PassOrder
@@ -18,9 +17,13 @@ from scalinglab.scaling.data.pools import MixedOrder, Pool, PooledStore
 from scalinglab.scaling.data.selection import KEYS, SelectedStore, columns_of, selected
 from scalinglab.scaling.data.sources import irreducible_loss, open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.read_options import from_dict
+from scalinglab.scaling.records.data_spec import DataSpec, PoolSpec
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.spec import DataSpec, PoolSpec, RunSpec
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 
@@ -75,11 +78,11 @@ def data_of_one(config: DataConfig) -> DataConfig:
 
 
 def pool_data(config: DataConfig, name: str) -> DataConfig:
-    """The configuration of one of several pools, as that of a run of its own."""
+    """The configuration of one of several pools, as that of a run on this pool alone."""
     pool = config.pools[name]
     most = config.max_epochs if pool.max_epochs is None else pool.max_epochs
-    own = {key: getattr(pool, key) for key in _OF_ONE}
-    return replace(config, **own, max_epochs=most, pools={}, weights={}, mixture=[])
+    values = {key: getattr(pool, key) for key in _OF_ONE}
+    return replace(config, **values, max_epochs=most, pools={}, weights={}, mixture=[])
 
 
 def _of_pools(config: DataConfig) -> dict[str, DataConfig]:
@@ -100,10 +103,11 @@ def open_data(
         If a source or an option is unknown, or pools have different tokenizers.
     """
     config = data_of_one(config)
-    data = _of_pools(config)
-    every = list(data.values())
+    configs = _of_pools(config)
+    corpus = list(configs.values())
     stores = {
-        name: _named(name, open_one(own, outputs, corpus=every), own) for name, own in data.items()
+        name: _named(name, open_one(pool_config, outputs, corpus=corpus), pool_config)
+        for name, pool_config in configs.items()
     }
     if not stores:
         store = selected(open_one(config, outputs), config)
@@ -116,12 +120,12 @@ def open_data(
 
 
 def open_planned(run: RunSpec, outputs: Path) -> Store:
-    """The data that a run was planned on, by its content; made again where it is gone.
+    """The data of a planned run, by its content hash; a missing store is made again.
 
     Raises
     ------
     UserError
-        If a source no longer holds what the run was planned on, or a store is damaged.
+        If a source has changed since the run was planned, or a store is damaged.
     """
     config = from_dict(DataConfig, run.config["data"], "data")
     if not run.data.pools:
@@ -129,17 +133,17 @@ def open_planned(run: RunSpec, outputs: Path) -> Store:
         if not run.data.noise:
             return store
         return PooledStore({"": Pool(store, run.data.noise)}, store.manifest)
-    data = _of_pools(config)
-    every = list(data.values())
+    configs = _of_pools(config)
+    corpus = list(configs.values())
     pools = {
-        name: Pool(_planned(data[name], pool, run.run_id, outputs, every), pool.noise)
+        name: Pool(_planned(configs[name], pool, run.run_id, outputs, corpus), pool.noise)
         for name, pool in run.data.pools.items()
     }
     return PooledStore(pools, pooled_manifest({n: p.store.manifest for n, p in pools.items()}))
 
 
 def _named(pool: str, store: TokenStore, config: DataConfig) -> TokenStore:
-    """The store of a pool as it is read; what is wrong with that names the pool."""
+    """The selected part of a pool's store; an error names the pool."""
     try:
         return selected(store, config)
     except ConfigError as error:
@@ -153,56 +157,56 @@ def _planned(
     outputs: Path,
     corpus: Sequence[DataConfig] = (),
 ) -> TokenStore:
-    """The documents of one source that a run was planned on.
+    """The selected documents of one source for a planned run.
 
     Raises
     ------
     UserError
-        Also if a column by which they are chosen has changed.
+        Also if a column by which they are selected has changed.
     """
-    wanted = columns_of(data.chosen)
-    store = planned_store(config, data.content, run_id, outputs, corpus, wanted)
+    columns = columns_of(data.chosen)
+    store = planned_store(config, data.content, run_id, outputs, corpus, columns)
     return selected(store, config)
 
 
 def pooled_manifest(pools: Mapping[str, Manifest]) -> PooledManifest:
-    """What some pools hold together.
+    """The manifest of several pools together.
 
     Raises
     ------
     ConfigError
         If they have different tokenizers.
     """
-    first, *others = pools
-    for name in others:
-        _check_one_tokenizer(first, pools[first], name, pools[name])
-    every = list(pools.values())
+    name_a, *names = pools
+    for name_b in names:
+        _check_one_tokenizer(name_a, pools[name_a], name_b, pools[name_b])
+    manifests = list(pools.values())
     return PooledManifest(
         source="+".join(pools),
         options={},
-        vocab=every[0].vocab,
-        dtype=str(np.result_type(*(m.dtype for m in every))),
-        train_tokens=sum(m.train_tokens for m in every),
-        validation_tokens=min(m.validation_tokens for m in every),
-        # Each pool gives as many tokens to the validation.
-        bytes_per_token=sum(m.bytes_per_token for m in every) / len(every),
+        vocab=manifests[0].vocab,
+        dtype=str(np.result_type(*(m.dtype for m in manifests))),
+        train_tokens=sum(m.train_tokens for m in manifests),
+        validation_tokens=min(m.validation_tokens for m in manifests),
+        # Each pool has the same number of tokens in the validation.
+        bytes_per_token=sum(m.bytes_per_token for m in manifests) / len(manifests),
         content_hash=digest({name: m.content_hash for name, m in pools.items()}, 16),
         facts={},
-        excluded=every[0].excluded,
+        excluded=manifests[0].excluded,
         pools=pools,
     )
 
 
-def _check_one_tokenizer(name: str, one: Manifest, other_name: str, other: Manifest) -> None:
-    if one.vocab != other.vocab:
+def _check_one_tokenizer(name_a: str, a: Manifest, name_b: str, b: Manifest) -> None:
+    if a.vocab != b.vocab:
         raise ConfigError(
-            f"data.pools: {name} has {one.vocab} kinds of tokens and {other_name} {other.vocab}; "
+            f"data.pools: {name_a} has {a.vocab} kinds of tokens and {name_b} {b.vocab}; "
             "the pools of a run have one tokenizer: make both with the same"
         )
-    hashes = [m.facts.get("tokenizer_hash") for m in (one, other)]
-    if hashes[0] != hashes[1] or one.excluded != other.excluded:
+    hashes = [m.facts.get("tokenizer_hash") for m in (a, b)]
+    if hashes[0] != hashes[1] or a.excluded != b.excluded:
         raise ConfigError(
-            f"data.pools: {name} and {other_name} have different tokenizers ({hashes[0]},"
+            f"data.pools: {name_a} and {name_b} have different tokenizers ({hashes[0]},"
             f" {hashes[1]}); the pools of a run have one: make both with the same"
         )
 
@@ -213,9 +217,10 @@ def order_of(run: RunSpec, store: Store) -> DataOrder | MixedOrder:
     if isinstance(store, TokenStore):
         return _order(store, data.seed, data.unique_tokens, context)
     if not data.pools:  # one store, with noise
-        (name,), ones = store.pools, Piece("constant", run.steps, 1.0, 1.0)
+        (name,) = store.pools
+        full_share = Piece("constant", run.steps, 1.0, 1.0)
         order = _order(store.pools[name].store, data.seed, data.unique_tokens, context)
-        return MixedOrder(Shares({name: [ones]}, run.batch), {name: order})
+        return MixedOrder(Shares({name: [full_share]}, run.batch), {name: order})
     orders = {
         name: _order(
             store.pools[name].store, f"{data.seed} of pool {name}", pool.unique_tokens, context
@@ -233,41 +238,41 @@ def _order(store: TokenStore, seed: int | str, unique_tokens: int, context: int)
 
 
 def amounts(store: Store) -> list[str]:
-    """What is read of the stores of which some documents are, in words."""
+    """Sentences about stores of which only selected documents are read."""
     if isinstance(store, PooledStore):
         return [text for pool in store.pools.values() for text in amounts(pool.store)]
     return store.amounts() if isinstance(store, SelectedStore) else []
 
 
 def own_sets(store: Store, tokens: int, context: int) -> dict[str, np.ndarray]:
-    """The fixed validation windows of each pool, without noise; of one store under no name."""
+    """Pool -> its fixed validation windows, without noise; the name of a single store is empty."""
     if isinstance(store, TokenStore):
         return {"": store.validation_batch(tokens, context)}
     return {name: p.store.validation_batch(tokens, context) for name, p in store.pools.items()}
 
 
 def known_loss(store: Store, tokens: int, context: int) -> float | None:
-    """Loss of the perfect predictor on the validation windows, where every pool knows its own."""
-    return _mean(store, lambda one: irreducible_loss(one, tokens, context))
+    """Loss of the perfect predictor on the validation windows; None if a source lacks it."""
+    return _mean(store, lambda pool: irreducible_loss(pool, tokens, context))
 
 
 @functools.lru_cache(maxsize=64)
 def unigram_entropy(store: Store, tokens: int, context: int) -> float | None:
-    """Loss on the validation windows of a model that knows how often each token is."""
-    return _mean(store, lambda one: one.vocabulary().unigram_entropy(one, tokens, context))
+    """Loss on the validation windows of a model that knows the frequency of each token."""
+    return _mean(store, lambda pool: pool.vocabulary().unigram_entropy(pool, tokens, context))
 
 
 @functools.lru_cache(maxsize=64)
 def bytes_per_token(store: Store, tokens: int, context: int) -> float:
-    """Bytes of text that a target of the validation windows stands for, on average."""
-    found = _mean(store, lambda one: one.vocabulary().bytes_per_token(one, tokens, context))
-    return store.manifest.bytes_per_token if found is None else found
+    """Mean number of bytes of the targets of the validation windows."""
+    mean = _mean(store, lambda pool: pool.vocabulary().bytes_per_token(pool, tokens, context))
+    return store.manifest.bytes_per_token if mean is None else mean
 
 
-def _mean(store: Store, of_one: Callable[[TokenStore], float | None]) -> float | None:
-    """A number of a store, or the mean of those of its pools; None where one has none."""
+def _mean(store: Store, measure: Callable[[TokenStore], float | None]) -> float | None:
+    """A number of a store, or its mean over the pools; None if a pool does not have it."""
     if isinstance(store, TokenStore):
-        return of_one(store)
-    known = [of_one(pool.store) for pool in store.pools.values()]
+        return measure(store)
+    known = [measure(pool.store) for pool in store.pools.values()]
     every = [value for value in known if value is not None]
     return sum(every) / len(known) if len(every) == len(known) else None

@@ -1,4 +1,4 @@
-"""Which tokens a training step sees: a pure function of (seed, index), with no state.
+"""The order of the data: which tokens a step sees is a pure function of (seed, index).
 
 Sequence k of a training is window ``permutation(seed, epoch)(k mod n)`` of the pool, with
 ``epoch = k div n``. So the order is the same for any device count, micro-batch or packing, a
@@ -26,7 +26,7 @@ class DataOrder:
     windows : int
         Windows in the training part of the store.
     seed : int or str
-        Seed of the order; of one of several pools, its name too.
+        Seed of the order; for one of several pools it contains the pool's name.
     unique : int, optional
         Use only this many windows, the same ones for every seed: a random sample of the store,
         and a larger sample contains a smaller one. Default: all.
@@ -43,17 +43,16 @@ class DataOrder:
         epochs, places = np.divmod(sequence, np.uint64(self.unique))
         chosen = np.empty(count, dtype=np.uint64)
         for epoch in np.unique(epochs):
-            here = epochs == epoch
-            chosen[here] = permute(places[here], self.unique, f"epoch {epoch} of seed {self.seed}")
-        if (
-            self.unique < self.windows
-        ):  # after the epochs' order, so that all seeds share the sample
+            in_epoch = epochs == epoch
+            salt = f"epoch {epoch} of seed {self.seed}"
+            chosen[in_epoch] = permute(places[in_epoch], self.unique, salt)
+        if self.unique < self.windows:  # last and without the seed: all seeds share the sample
             chosen = permute(chosen, self.windows, "pool")
         return chosen.astype(np.int64)
 
 
 class PassOrder(DataOrder):
-    """The order over documents that are weighted: each epoch is a pass of its own over them.
+    """The order over weighted documents: each epoch is a different pass over them.
 
     Window i of pass p has the number ``p * windows + i`` (`scalinglab.scaling.data.excerpt`).
     """

@@ -1,8 +1,8 @@
-"""How much of the validation part the training part holds as well.
+"""The share of the validation part that is also in the training part.
 
-A stretch of text that is in both (200 bytes, the 50 tokens of arXiv 2107.06499) is a duplicate,
-wherever in its document it stands. Stretches are looked at where a hash of two tokens is 0 modulo
-16, in both parts alike: a share of all, the same one on both sides, chosen by content.
+A stretch of text that is in both parts (200 bytes, the 50 tokens of arXiv 2107.06499) is a
+duplicate, at any place in a document. One stretch in 16 is compared: where a hash of two tokens is
+small. The content decides, so both parts compare the same stretches.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalinglab.scaling.data.verify import TokenFile
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 STRETCH = 200  # bytes of a stretch that is compared
-_SHORTEST, _LONGEST = 8, 256  # tokens of it
-_BITS = 28  # the places looked at are those whose hash of 32 bits is below 2^28: one in 16
+_SHORTEST, _LONGEST = 8, 256  # tokens of a stretch
+_BITS = 28  # a place is compared if its 32-bit hash is below 2^28: one in 16
 _BLOCK = 1 << 22  # tokens at once
 _FILTER = 1 << 24  # bits of a filter before the exact comparison
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What was found.
+    """The overlap of the two parts.
 
     Attributes
     ----------
     share : float
-        Of the stretches of the validation part that were looked at: those in the training part.
+        Share of the compared validation stretches that are in the training part.
     documents : int or None
-        Validation documents of whose stretches half or more are; None: documents are not known.
+        Validation documents with at least half of their stretches in the training part; None if the
+        ends of documents are unknown.
     tokens : int
         Length of a stretch.
     """
@@ -54,67 +55,67 @@ def overlap(
     train, validation : ndarray or TokenFile
         Tokens, one-dimensional.
     bytes_per_token : float
-        Of their text: it says how many tokens a stretch has.
+        Mean number of bytes of a token, which determines the tokens of a stretch.
     ends : ndarray, optional
-        Where the documents of the validation part end.
+        The ends of the documents of the validation part.
     """
     length = int(np.clip(round(STRETCH / max(bytes_per_token, 1e-9)), _SHORTEST, _LONGEST))
-    own = list(_stretches(validation, length))
-    if not own:
+    blocks = list(_stretches(validation, length))
+    if not blocks:
         return Overlap(0.0, None if ends is None else 0, length)
-    places = np.concatenate([p for p, _ in own])
-    hashes = np.concatenate([h for _, h in own])
-    wanted, where = np.unique(hashes, return_inverse=True)
-    met = np.zeros(len(wanted), dtype=bool)
+    places = np.concatenate([block_places for block_places, _ in blocks])
+    hashes = np.concatenate([block_hashes for _, block_hashes in blocks])
+    distinct, index_of = np.unique(hashes, return_inverse=True)
+    in_train = np.zeros(len(distinct), dtype=bool)
     marks = np.zeros(_FILTER, dtype=bool)
-    marks[wanted % _FILTER] = True
-    for _, others in _stretches(train, length):
-        others = others[marks[others % _FILTER]]
-        index = np.searchsorted(wanted, others)
-        index[index == len(wanted)] = 0
-        met[index[wanted[index] == others]] = True
-    found = met[where]
+    marks[distinct % _FILTER] = True
+    for _, train_hashes in _stretches(train, length):
+        train_hashes = train_hashes[marks[train_hashes % _FILTER]]
+        index = np.searchsorted(distinct, train_hashes)
+        index[index == len(distinct)] = 0
+        in_train[index[distinct[index] == train_hashes]] = True
+    is_shared = in_train[index_of]
     documents = None
     if ends is not None:
-        of = np.searchsorted(ends, places, side="right")
-        looked = np.bincount(of, minlength=len(ends))
-        shared = np.bincount(of, weights=found, minlength=len(ends))
-        documents = int(((looked > 0) & (2 * shared >= looked)).sum())
-    return Overlap(float(found.mean()), documents, length)
+        document = np.searchsorted(ends, places, side="right")
+        compared = np.bincount(document, minlength=len(ends))
+        shared = np.bincount(document, weights=is_shared, minlength=len(ends))
+        documents = int(((compared > 0) & (2 * shared >= compared)).sum())
+    return Overlap(float(is_shared.mean()), documents, length)
 
 
 def refuse_overlap(
-    source: str, found: Overlap, share: float, limit: float, copies: int = 0
+    source: str, shared: Overlap, share: float, limit: float, copies: int = 0
 ) -> None:
-    """Raise `ConfigError` if more of the validation part is trained on than is allowed.
+    """Raise `ConfigError` if too much of the validation part is in the training part.
 
     Parameters
     ----------
     source : str
-    found : Overlap
+    shared : Overlap
     share, limit : float
-        Of the validation part: what is trained on, and what may be.
+        The share of the validation part that is in the training part, and the largest allowed.
     copies : int
         Whole documents that are in both.
     """
     if share <= limit:
         return
-    of = (
+    documents = (
         ""
-        if found.documents is None
-        else f" ({copies:,} whole documents; {found.documents:,} at least by half)"
+        if shared.documents is None
+        else f" ({copies:,} whole documents; {shared.documents:,} at least by half)"
     )
     raise ConfigError(
-        f"data.source = {source!r}: {share:.0%} of the validation text is in the training text{of};"
-        f" allowed is data.options.max_overlap = {limit:g}: give other text for validation, or a"
-        " larger max_overlap"
+        f"data.source = {source!r}: {share:.0%} of the validation text is in the training text"
+        f"{documents}; allowed is data.options.max_overlap = {limit:g}: give other text for"
+        " validation, or a larger max_overlap"
     )
 
 
 def _stretches(
     tokens: np.ndarray | TokenFile, length: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Places of the stretches that are looked at, and a hash of each, uint64; block after block."""
+    """Places and hashes (uint64) of the compared stretches, one block of tokens after another."""
     factors = _factors(length)
     for start in range(0, len(tokens) - length + 1, _BLOCK):
         block = tokens[start : start + _BLOCK + length - 1]
@@ -133,6 +134,6 @@ def _stretches(
 
 
 def _factors(length: int) -> np.ndarray:
-    """Odd factors, one a place of a stretch: the same in every process and for every store."""
+    """Odd factors for the tokens of a stretch, the same in every process and for every store."""
     generator = np.random.Generator(np.random.Philox(key=length))
     return generator.integers(0, 2**63, size=length, dtype=np.uint64) * np.uint64(2) + np.uint64(1)

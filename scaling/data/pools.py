@@ -1,9 +1,9 @@
-"""Several stores as one, drawn from in shares; and one store whose training tokens are noisy.
+"""Several stores as one, drawn from in shares; and one store with noisy training tokens.
 
-Order: which pool a sequence belongs to is a function of the shares
-(`scalinglab.scaling.schedule.shares`), which window of the pool it is, of the seed and the pool's
-name. Noise replaces a token by where it stands in its store: a window is the same in every epoch,
-and a run with more noise replaces what one with less does.
+The pool of a sequence is a function of the shares (`scalinglab.scaling.schedule.shares`), its
+window in the pool a function of the seed and the pool's name. Whether noise replaces a token is a
+function of its position in the store: a window is the same in every epoch, and more noise replaces
+further tokens in addition to those of less noise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class MixedOrder:
     Attributes
     ----------
     shares : Shares
-        Which pool each sequence is drawn from.
+        The pool of each sequence.
     orders : mapping of str to DataOrder
         The order of each pool.
     """
@@ -37,7 +37,7 @@ class MixedOrder:
 
 @dataclass(frozen=True)
 class Pool:
-    """A store, and the share of its training tokens that is replaced by others."""
+    """A store, and the share of its training tokens that are replaced."""
 
     store: TokenStore
     noise: float = 0.0
@@ -47,39 +47,39 @@ class Pool:
         tokens = gather(self.store.train, windows, context)
         if not self.noise:
             return tokens
-        there = places(self.store.train, windows, context)
-        return noisy(tokens, there, self.noise, self.store.manifest.vocab)
+        positions = places(self.store.train, windows, context)
+        return noisy(tokens, positions, self.noise, self.store.manifest.vocab)
 
 
 def noisy(tokens: np.ndarray, places: np.ndarray, noise: float, vocab: int) -> np.ndarray:
-    """Windows in which a share of the tokens is replaced, by other tokens of the vocabulary.
+    """Windows in which a share of the tokens is replaced by random tokens of the vocabulary.
 
     Parameters
     ----------
     tokens : ndarray
         (count, context + 1); the last token of a window is the first one of the next.
     places : ndarray
-        Where in the store each stands, int64.
+        Position of each token in the store, int64.
     noise : float
-        Share.
+        The share that is replaced.
     vocab : int
-        Every token is equally likely.
+        Size of the vocabulary, from which replacements are drawn uniformly.
     """
     bits = uniform_bits(places.astype(np.uint64), "token noise")
-    replaced = (bits >> np.uint64(40)) < round(noise * (1 << 24))
-    other = (bits & np.uint64(0xFFFFFFFF)) * np.uint64(vocab) >> np.uint64(32)
-    return np.where(replaced, other.astype(tokens.dtype), tokens)
+    is_replaced = (bits >> np.uint64(40)) < round(noise * (1 << 24))
+    replacement = (bits & np.uint64(0xFFFFFFFF)) * np.uint64(vocab) >> np.uint64(32)
+    return np.where(is_replaced, replacement.astype(tokens.dtype), tokens)
 
 
 class PooledStore:
-    """Read access to several stores, which have one tokenizer.
+    """Read access to several stores with the same tokenizer.
 
     Parameters
     ----------
     pools : mapping of str to Pool
-        Pool by its name; of one noisy store the name is empty.
+        Name -> pool; the name of a single noisy store is empty.
     manifest : Manifest
-        What they hold together.
+        The manifest of all of them together.
     """
 
     def __init__(self, pools: Mapping[str, Pool], manifest: Manifest) -> None:
@@ -88,7 +88,7 @@ class PooledStore:
     def training_batches(
         self, orders: Sequence[MixedOrder], step: int, steps: int, batch: int, context: int
     ) -> np.ndarray:
-        """What each order gives to the updates from `step` on; see ``TokenStore.training_batches``."""
+        """The batches of updates from `step` on; see ``TokenStore.training_batches``."""
         drawn = [self._drawn(order, step * batch, steps * batch, context) for order in orders]
         return np.stack([d.reshape(steps, batch, context + 1) for d in drawn], 1)
 
@@ -96,8 +96,9 @@ class PooledStore:
         pools, places = order.shares.at(start, count)
         tokens = np.empty((count, context + 1), dtype=self.manifest.dtype)
         for number, name in enumerate(order.shares.pools):
-            here = np.flatnonzero(pools == number)
-            if len(here):  # their places follow each other
-                windows = order.orders[name].windows_at(int(places[here[0]]), len(here))
-                tokens[here] = self.pools[name].windows(windows, context)
+            sequences = np.flatnonzero(pools == number)
+            if len(sequences):  # they are consecutive in the order of the pool
+                first_place = int(places[sequences[0]])
+                windows = order.orders[name].windows_at(first_place, len(sequences))
+                tokens[sequences] = self.pools[name].windows(windows, context)
         return tokens

@@ -1,7 +1,7 @@
-"""Processes that encode chunks: what one gives does not depend on how many there are.
+"""Processes that encode chunks; the results do not depend on their number.
 
-Each is a Python of its own, started with our code and with the extensions that this process has
-imported; it ends when its pipe does, so none outlives a build that was killed.
+Each is a new Python process with the same code and extensions. It ends when its pipe closes, so
+that none outlives a killed build.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from threading import local
 from typing import Any
 
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.extensions.loading import inherited, load_inherited
+from scalinglab.scaling.extensions.handing_on import inherited, load_inherited
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
@@ -32,34 +32,34 @@ _ONE_THREAD = {
     "RAYON_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
-_AHEAD = 2  # chunks a process that may be under way or wait for their turn
+_AHEAD = 2  # chunks a process that are being encoded or wait for their turn
 
 
 def mapped(
     function: Callable[[Any, Any], Any], shared: Any, items: Iterable[Any], processes: int
 ) -> Iterator[Any]:
-    """``function(shared, item)`` of each item, in order; few are in memory at once.
+    """``function(shared, item)`` of each item, in order; only a few are in memory at once.
 
     Parameters
     ----------
     function : callable
-        Of a module, so that another process finds it.
+        A function of a module, which another process can import.
     shared, items : any
-        They can be pickled.
+        Objects that can be pickled.
     processes : int
-        1: in this process.
+        The number of processes; 1 means this one.
     """
     if processes <= 1:
         yield from (function(shared, item) for item in items)
         return
-    own = local()
+    thread = local()
     children: list[_Child] = []
 
     def call(item: Any) -> Any:
-        if not hasattr(own, "child"):
-            own.child = _Child(function, shared)
-            children.append(own.child)
-        return own.child.call(item)
+        if not hasattr(thread, "child"):
+            thread.child = _Child(function, shared)
+            children.append(thread.child)
+        return thread.child.call(item)
 
     threads = ThreadPoolExecutor(processes, "encode")
     waiting: collections.deque[Future[Any]] = collections.deque()
@@ -81,7 +81,7 @@ def mapped(
 
 
 class _Child:
-    """Another Python, which answers one question at a time."""
+    """Another Python process, which applies the function to one item at a time."""
 
     def __init__(self, function: Callable[[Any, Any], Any], shared: Any) -> None:
         ours, theirs = socket.socketpair()
@@ -104,10 +104,10 @@ class _Child:
         self._pipe.send((function, shared))
 
     def call(self, item: Any) -> Any:
-        """What it gives for an item."""
+        """The function's value for an item."""
         try:
             self._pipe.send(item)
-            given, error = self._pipe.recv()
+            answer, error = self._pipe.recv()
         except (EOFError, OSError) as lost:
             code = self._process.wait()
             raise UserError(
@@ -116,20 +116,20 @@ class _Child:
             ) from lost
         if error is not None:
             raise error
-        return given
+        return answer
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """End the process at once."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Close the pipe, once nobody waits at it."""
+        """Close the pipe, after no thread waits for it."""
         self._pipe.close()
 
 
 def serve(descriptor: int) -> None:
-    """The other process: answer until the pipe ends."""
+    """Run in the child: apply the function to items until the pipe closes."""
     pipe = Connection(descriptor)
     try:
         load_inherited()

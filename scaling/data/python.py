@@ -7,7 +7,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.data.documents import SKIP
+from scalinglab.scaling.data.file_documents import REFUSE, SKIP
 from scalinglab.scaling.data.folder import Folder
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.stdlib import EXCLUDED
@@ -21,7 +21,7 @@ class PythonSources(Folder):
 
     path: str = ""  # "": the standard library's
     pattern: str = "*.py"
-    unreadable: str = setting(SKIP, ("refuse", SKIP))  # a few are tests of other encodings
+    unreadable: str = setting(SKIP, (REFUSE, SKIP))  # a few are tests of other encodings
 
     def files(self) -> list[Path]:
         """Those of the standard library without its tests and what was installed beside it."""

@@ -1,35 +1,41 @@
-"""Which documents of a store are read, and how often: by the columns that it keeps.
+"""Stores of which only selected documents are read, or documents in proportion to a weight.
 
-A selection is a function of the store, its columns and what a person wrote: the same documents on
-every machine, for every seed of a run. Fractions are of tokens, so a pool of the best quarter and a
-random quarter are equally large; parts cut by ``skip`` and ``fraction`` do not overlap.
+A selection is a function of the store, its columns and the configuration: the same documents on
+every machine, for every seed of a run. Fractions count tokens, so a pool of the best quarter and
+one of a random quarter have equal size; parts cut by ``skip`` and ``fraction`` do not overlap.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.config import BOTTOM, RANDOM, ConfigError, DataConfig, SelectConfig
-from scalinglab.scaling.data.columns import Column
+from scalinglab.scaling.data.chosen_documents import (
+    SELECTIONS,
+    TRAIN,
+    VALIDATION,
+    column_hashes,
+    condition_names,
+    document_weights,
+    kept_documents,
+)
 from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
-from scalinglab.scaling.data.order import uniform_bits
 from scalinglab.scaling.data.store import TokenStore
-from scalinglab.scaling.text import conditions
+from scalinglab.scaling.data.vocabulary import Vocabulary
+from scalinglab.scaling.data_config import DataConfig, SelectConfig
+from scalinglab.scaling.errors import ConfigError
 
-TRAIN, VALIDATION = "train", "validation"
-SELECTIONS = {TRAIN: "select", VALIDATION: "validation_select"}  # part -> its key below data
 KEYS = (*SELECTIONS.values(), "weight")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a person wrote of the documents of one source; the keys of `DataConfig`."""
+    """The keys of `DataConfig` about the documents of one source."""
 
     select: SelectConfig | None
     weight: str
@@ -38,13 +44,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class SelectedManifest(Manifest):
-    """What is read of a store.
+    """The manifest of the part of a store that is read.
 
     Attributes
     ----------
     chosen : dict
-        Key below data -> what selects or weights documents, with the hashes of its columns: part
-        of the science of a run. Empty where all documents are read once.
+        Key below data -> selection or weight, with the hashes of its columns: part of the science
+        of a run. Empty if all documents are read once.
     """
 
     chosen: dict[str, Any] = field(default_factory=dict)
@@ -61,41 +67,64 @@ class SelectedStore(TokenStore):
     Raises
     ------
     ConfigError
-        If a selection makes no sense of the store, or leaves nothing.
+        If a selection makes no sense for the store, or leaves nothing.
     """
 
     def __init__(self, store: TokenStore, choice: Choice) -> None:
         self.folder, self.choice, self.whole = store.folder, choice, store.manifest
-        self.train, trained_on = _excerpt(store, TRAIN, choice.select, choice.weight)
-        self.validation, validated_on = _excerpt(store, VALIDATION, choice.validation_select, "")
-        known = {f.name: getattr(store.manifest, f.name) for f in fields(Manifest)}
-        read = {"train_tokens": len(self.train), "validation_tokens": len(self.validation)}
-        self.chosen = trained_on | validated_on
-        self.manifest = SelectedManifest(**known | read, chosen=self.chosen)
+        self.train, train_chosen = _excerpt(store, TRAIN, choice.select, choice.weight)
+        self.validation, validation_chosen = _excerpt(
+            store, VALIDATION, choice.validation_select, ""
+        )
+        facts = {f.name: getattr(store.manifest, f.name) for f in fields(Manifest)}
+        sizes = {"train_tokens": len(self.train), "validation_tokens": len(self.validation)}
+        self.chosen = train_chosen | validation_chosen
+        self.manifest = SelectedManifest(**facts | sizes, chosen=self.chosen)
 
     def document_ends(self, part: str) -> np.ndarray | None:
-        """As of the whole store, of the documents that are read; weighted ones have none."""
+        """The ends of the documents that are read; None if they are weighted."""
         tokens: Any = getattr(self, part)
         if isinstance(tokens, WeightedExcerpt):
             return None
         return tokens.ends if isinstance(tokens, Excerpt) else super().document_ends(part)
 
+    @functools.cached_property
+    def _counts(self) -> np.ndarray | None:
+        """How often each token is in what is read: what the unigram model of a run has learnt."""
+        whole = super().vocabulary().counts
+        if whole is None:
+            return None
+        vocab, train, validation = len(whole), self.train, self.validation
+        all_validation = np.bincount(self._map("validation.bin"), minlength=vocab)
+        trained = (
+            train.token_counts(vocab) if isinstance(train, Excerpt) else whole - all_validation
+        )
+        if isinstance(validation, Excerpt):
+            return trained + validation.token_counts(vocab)
+        counts: np.ndarray = trained + all_validation
+        return counts
+
+    def vocabulary(self) -> Vocabulary:
+        """As of the whole store, with the counts of what is read."""
+        return replace(super().vocabulary(), counts=self._counts)
+
     def amounts(self) -> list[str]:
-        """What is read of each part that is not read as it is, in words."""
-        texts = []
+        """A sentence for each part of which only a selection is read."""
+        sentences = []
         for part, key in SELECTIONS.items():
             tokens: Any = getattr(self, part)
             if not isinstance(tokens, Excerpt):
                 continue
-            said = selection_text(getattr(self.choice, key))
+            words = [selection_text(getattr(self.choice, key))]
             if part == TRAIN and self.choice.weight:
-                said = ", ".join([*([said] if said else []), f"weighted by {self.choice.weight}"])
-            texts.append(
-                f"{self.folder.name}, {part} ({said}): {len(tokens.documents):,} of"
+                words.append(f"weighted by {self.choice.weight}")
+            selection = ", ".join(filter(None, words))
+            sentences.append(
+                f"{self.folder.name}, {part} ({selection}): {len(tokens.documents):,} of"
                 f" {self.whole.documents[part]:,} documents, {len(tokens):,} of"
                 f" {getattr(self.whole, f'{part}_tokens'):,} tokens"
             )
-        return texts
+        return sentences
 
 
 def selection_text(select: SelectConfig | None) -> str:
@@ -114,38 +143,38 @@ def selection_text(select: SelectConfig | None) -> str:
 
 
 def selected(store: TokenStore, config: DataConfig) -> TokenStore:
-    """A store as a configuration of one source reads it; itself where all is read once."""
+    """The part of a store that a configuration selects; the store itself if all is read once."""
     choice = Choice(config.select, config.weight, config.validation_select)
     return store if choice == Choice(None, "", None) else _selected(store, choice)
 
 
 def chosen_of(manifest: Manifest) -> dict[str, Any]:
-    """What selects or weights the documents of one source, for the science of a run."""
+    """The selection and weight of the documents of one source, for the science of a run."""
     return manifest.chosen if isinstance(manifest, SelectedManifest) else {}
 
 
 def columns_of(chosen: Mapping[str, Any]) -> dict[str, str]:
-    """Column -> hash, of those by which a run's documents are chosen."""
-    found: dict[str, str] = {}
-    for one in chosen.values():
-        found |= one["columns"] if one else {}
-    return found
+    """Column -> hash, of the columns by which a run's documents are selected or weighted."""
+    hashes: dict[str, str] = {}
+    for selection in chosen.values():
+        hashes |= selection["columns"] if selection else {}
+    return hashes
 
 
 @functools.lru_cache(maxsize=64)
 def _selected(store: TokenStore, choice: Choice) -> TokenStore:
-    made = SelectedStore(store, choice)
-    return made if made.chosen else store
+    selected_store = SelectedStore(store, choice)
+    return selected_store if selected_store.chosen else store
 
 
 def _excerpt(
     store: TokenStore, part: str, select: SelectConfig | None, weight: str
 ) -> tuple[np.ndarray | Excerpt, dict[str, Any]]:
-    """What is read of a part, and how that is described; nothing is said of all, read once."""
+    """The tokens that are read of a part, and their description; {} if all are read once."""
     tokens: np.ndarray | Excerpt = getattr(store, part)
     if select is None and not weight:
         return tokens, {}
-    assert isinstance(tokens, np.ndarray)  # a store is selected from once
+    assert isinstance(tokens, np.ndarray)  # `store` itself is never a selection
     key, ends = SELECTIONS[part], store.document_ends(part)
     if ends is None:
         raise ConfigError(
@@ -155,13 +184,13 @@ def _excerpt(
     described: dict[str, Any] = {}
     documents = np.arange(len(ends), dtype=np.int64)
     if select is not None:
-        documents = _documents(store, part, select, np.diff(ends, prepend=0))
+        documents = kept_documents(store, part, select, np.diff(ends, prepend=0))
         if len(documents) < len(ends):
-            names = {*_names(select, key), *([select.by] if select.by else [])}
-            described[key] = asdict(select) | _hashes(store, names)
+            names = {*condition_names(select, key), *([select.by] if select.by else [])}
+            described[key] = asdict(select) | column_hashes(store, names)
     weights = np.ones(len(documents))
     if weight:
-        weights = _weights(store, part, weight)[documents]
+        weights = document_weights(store, part, weight)[documents]
         drawn = weights > 0
         if not drawn.any():
             raise ConfigError(
@@ -170,143 +199,7 @@ def _excerpt(
             )
         documents, weights = documents[drawn], weights[drawn]
         if not drawn.all() or (weights != weights[0]).any():
-            described["weight"] = {"column": weight} | _hashes(store, {weight})
+            described["weight"] = {"column": weight} | column_hashes(store, {weight})
     if (weights != weights[0]).any():
         return WeightedExcerpt(tokens, ends, documents, weights), described
     return Excerpt(tokens, ends, documents) if described else tokens, described
-
-
-def _documents(
-    store: TokenStore, part: str, select: SelectConfig, lengths: np.ndarray
-) -> np.ndarray:
-    """The documents that a selection keeps, ascending."""
-    named = f"data.{SELECTIONS[part]}"
-    _check(named, select)
-    documents = np.arange(len(lengths), dtype=np.int64)
-    if select.where:
-        documents = documents[_meets(store, part, select)]
-        if not len(documents):
-            raise ConfigError(
-                f"{named}.where = {select.where!r}: none of the {len(lengths):,} documents of the"
-                f" {part} part meets it"
-            )
-    if not select.keep:
-        return documents
-    bits = uniform_bits(documents.astype(np.uint64), f"selection {select.seed}")
-    if select.keep == RANDOM:
-        order = np.argsort(bits, kind="stable")
-    else:
-        scores = _scores(store, part, f"{named}.by", select.by, documents)
-        order = np.lexsort((bits, scores if select.keep == BOTTOM else -scores))
-    upper = np.cumsum(lengths[documents[order]])
-    # A document belongs where its last token does, so that fractions that meet share none.
-    first, last = (
-        round(share * int(upper[-1])) for share in (select.skip, select.skip + select.fraction)
-    )
-    kept = documents[order[(upper > first) & (upper <= last)]]
-    if not len(kept):
-        raise ConfigError(
-            f"{named}.fraction = {select.fraction:g} leaves none of {len(documents):,} documents of"
-            f" {upper[-1]:,} tokens: give a larger one"
-        )
-    return np.sort(kept)
-
-
-def _check(named: str, select: SelectConfig) -> None:
-    """Refuse keys that contradict each other."""
-    cut = select.fraction < 1 or select.skip > 0
-    if not select.keep and (cut or select.by):
-        raise ConfigError(
-            f"{named}.keep is not set, and by, fraction and skip are used with it: give top or bottom"
-            f" with the column {named}.by, or random"
-        )
-    if not select.keep and select.seed:
-        raise ConfigError(
-            f"{named}.seed = {select.seed}: it orders documents, and {named}.keep is not set; leave"
-            " it out"
-        )
-    if select.keep and not cut:
-        raise ConfigError(
-            f"{named}.keep = {select.keep!r} needs {named}.fraction below 1, or skip above 0"
-        )
-    if not select.keep and not select.where:
-        raise ConfigError(f"{named} selects nothing: give where, or keep and fraction")
-    if select.keep == RANDOM and select.by:
-        raise ConfigError(f"{named}.by = {select.by!r}: keep = 'random' is by no column")
-    if select.keep not in ("", RANDOM) and not select.by:
-        raise ConfigError(
-            f"{named}.by is not set: keep = {select.keep!r} is by a column of numbers"
-        )
-    if select.skip + select.fraction > 1 + 1e-9:
-        raise ConfigError(
-            f"{named}.skip = {select.skip:g} and fraction = {select.fraction:g}: together they are"
-            " 1 at most"
-        )
-
-
-def _column(store: TokenStore, part: str, key: str, name: str) -> Column:
-    if name not in store.manifest.columns:
-        kept = conditions.listed(sorted(store.manifest.columns)) or "none"
-        raise ConfigError(
-            f"{key} = {name!r}: the store keeps no such column; it keeps {kept}. Name it in"
-            " data.options.columns, or in data.options.scores where it is computed of the text"
-        )
-    return store.column(part, name)
-
-
-def _scores(store: TokenStore, part: str, key: str, name: str, documents: np.ndarray) -> np.ndarray:
-    """The numbers of a column, of some documents."""
-    column = _column(store, part, key, name)
-    if column.categories is not None:
-        raise ConfigError(
-            f"{key} = {name!r} holds strings, as {column.categories[0]!r}; numbers are wanted"
-        )
-    scores: np.ndarray = column.numbers[documents]
-    if missing := int(np.isnan(scores).sum()):
-        raise ConfigError(
-            f"{key} = {name!r} is missing or NaN in {missing:,} of {len(scores):,} documents; leave"
-            f" them out, as by where: '{name} == {name}'"
-        )
-    return scores
-
-
-def _weights(store: TokenStore, part: str, name: str) -> np.ndarray:
-    documents = np.arange(store.manifest.documents[part], dtype=np.int64)
-    weights = _scores(store, part, "data.weight", name, documents)
-    lowest, highest = float(weights.min()), float(weights.max())
-    if lowest < 0 or not np.isfinite(highest):
-        raise ConfigError(
-            f"data.weight = {name!r} has the value {lowest if lowest < 0 else highest:g}: allowed"
-            " are numbers of 0 or more"
-        )
-    return weights
-
-
-@functools.lru_cache(maxsize=32)
-def _condition(text: str, key: str) -> conditions.Condition:
-    try:
-        return conditions.parse(text)
-    except conditions.ConditionError as error:
-        raise ConfigError(f"data.{key}.where = {error}") from None
-
-
-def _names(select: SelectConfig, key: str) -> tuple[str, ...]:
-    return _condition(select.where, key).names if select.where else ()
-
-
-def _meets(store: TokenStore, part: str, select: SelectConfig) -> np.ndarray:
-    """Which documents meet the condition of a selection."""
-    key = SELECTIONS[part]
-    condition = _condition(select.where, key)
-    values = {
-        name: _column(store, part, f"data.{key}.where: the column", name).values()
-        for name in condition.names
-    }
-    try:
-        return condition.holds(values, store.manifest.documents[part])
-    except conditions.ConditionError as error:
-        raise ConfigError(f"data.{key}.where = {error}") from None
-
-
-def _hashes(store: TokenStore, names: set[str]) -> dict[str, dict[str, str]]:
-    return {"columns": {name: store.manifest.columns[name]["hash"] for name in sorted(names)}}

@@ -1,4 +1,4 @@
-"""Files of tokens that somebody else made, checked as they are copied, part after part."""
+"""Files of tokens that another program made; tokens are checked while they are copied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.scaling.data.store import Pieces
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tokenizers.tokenizer import narrowest
 
 _PIECE = 1 << 24  # tokens in memory at once
@@ -20,13 +20,13 @@ class Shard:
     Parameters
     ----------
     path : Path
-        For messages.
+        The file, for messages.
     tokens : ndarray
-        Mapped, one-dimensional.
+        The memory map, one-dimensional.
     vocab : int
-        Ids that are allowed: 0 to ``vocab - 1``.
+        Allowed ids are 0 to ``vocab - 1``.
     hint : str
-        What may be wrong where an id is not allowed.
+        The probable cause of an id that is not allowed, for the message.
     """
 
     def __init__(self, path: Path, tokens: np.ndarray, vocab: int, hint: str = "") -> None:
@@ -36,26 +36,26 @@ class Shard:
         return len(self._tokens)
 
     def between(self, first: int, last: int) -> Iterator[np.ndarray]:
-        """Its tokens from `first` up to `last`, of which some may lie outside it; in parts.
+        """The tokens from `first` up to `last`, as far as the file has them, in several arrays.
 
         Raises
         ------
         ConfigError
-            If one is not of the vocabulary.
+            If a token is not in the vocabulary.
         """
         for start in range(max(first, 0), min(last, len(self)), _PIECE):
-            part = self._tokens[start : min(start + _PIECE, last)]
-            low, high = int(part.min()), int(part.max())
+            tokens = self._tokens[start : min(start + _PIECE, last)]
+            low, high = int(tokens.min()), int(tokens.max())
             if low < 0 or high >= self._vocab:
                 raise ConfigError(
                     f"{self.path} has the token {low if low < 0 else high}: data.options.vocab = "
                     f"{self._vocab} allows 0 to {self._vocab - 1}{self._hint}"
                 )
-            yield part
+            yield tokens
 
 
 def check_stated(bytes_per_token: float, separator: int | None, vocab: int) -> None:
-    """Refuse what a person states of tokens and cannot be.
+    """Refuse impossible values of options that describe tokens.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def check_stated(bytes_per_token: float, separator: int | None, vocab: int) -> N
     """
     if not bytes_per_token > 0:
         raise ConfigError(
-            f"data.options.bytes_per_token = {bytes_per_token}: allowed is above 0; bytes of the text"
-            " over its tokens, without which losses of two tokenizers cannot be compared"
+            f"data.options.bytes_per_token = {bytes_per_token}: allowed is above 0; bytes of the"
+            " text over its tokens, without which losses of two tokenizers cannot be compared"
         )
     if separator is not None and separator >= vocab:
         raise ConfigError(
@@ -89,12 +89,12 @@ def pieces(shards: Sequence[Shard], first: int, last: int, vocab: int) -> Pieces
 
 
 def ends_of(tokens: Pieces, separator: int) -> np.ndarray:
-    """Where documents end that a token closes, int64; the last ends with the tokens."""
+    """The ends of documents, int64: after each separator, and at the end of all tokens."""
     ends: list[np.ndarray] = []
     start = 0
-    for part in tokens.parts():
-        ends.append(start + 1 + np.flatnonzero(part == separator))
-        start += len(part)
+    for array in tokens.parts():
+        ends.append(start + 1 + np.flatnonzero(array == separator))
+        start += len(array)
     if start and (not ends or not len(ends[-1]) or ends[-1][-1] != start):
         ends.append(np.array([start]))
     return np.concatenate(ends).astype(np.int64)

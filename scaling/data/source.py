@@ -1,6 +1,6 @@
-"""What every token source says of itself.
+"""The base classes of token sources.
 
-To add one, write a file here with a class of its options; it registers by name.
+A new source is a file in this folder with a class of its options, registered by name.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class DataSource:
     """The options of a source: of tokens (`Source`), or of documents (``Documents``)."""
 
     def state(self) -> Any:
-        """What the options do not say of the tokens, as files that are read; None: they say all."""
+        """What determines the tokens besides the options, such as the state of files, or None."""
         return None
 
     def window_entropy(self, windows: np.ndarray) -> float | None:
-        """Loss of the perfect predictor on windows of tokens, where it is known, nats per token."""
+        """Loss of the perfect predictor on windows of tokens in nats per token; None if unknown."""
         return None
 
 
 @dataclass(frozen=True)
 class Source(DataSource, ABC):
-    """The options of a source of tokens, and the tokens that they give."""
+    """The options of a source of tokens; `corpus` makes the tokens."""
 
     @abstractmethod
     def corpus(self) -> Corpus:

@@ -1,4 +1,4 @@
-"""The token stores that sources make: opened, made on first use, made again."""
+"""The token stores of sources: made on first use, opened, and made again if they are gone."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, DataConfig, TokenizerConfig, from_dict
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
-from scalinglab.scaling.data.scores import SCORES
+from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
-from scalinglab.scaling.data.store import TokenStore, write_store
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.write_store import write_store
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
@@ -29,15 +31,15 @@ _NO_TEXT = ("max_overlap", "columns", "scores")  # options that do not decide th
 
 
 def source_of(config: DataConfig) -> DataSource:
-    """The source that a data configuration names, with its options checked.
+    """The source of a data configuration, with checked options.
 
     Raises
     ------
     ConfigError
         If the source or one of its options is unknown.
     """
-    found: DataSource = from_dict(SOURCES.find(config.source), config.options, "data.options")
-    return found
+    source: DataSource = from_dict(SOURCES.find(config.source), config.options, "data.options")
+    return source
 
 
 def open_store(
@@ -53,29 +55,30 @@ def open_store(
     config : DataConfig
     outputs : Path
     processes : int, optional
-        That turn documents into tokens; default: one a core.
+        Number of processes that turn documents into tokens; default: one a core.
     corpus : sequence of DataConfig
-        Whose text a tokenizer is trained on; default: its own.
+        The data on which a tokenizer is trained; default: `config`.
     """
     source = source_of(config)
     made_from = _made_from(config, source)
     options, state = made_from["options"], made_from.get("state")
     tokenizer = _tokenizer_of(config, source)
-    trained_on = [source_of(one) for one in corpus] or [source]
+    text_sources = [source_of(text_config) for text_config in corpus] or [source]
     if tokenizer is not None:
         text = []
-        if tokenizer[1].trained:  # only then is it worth listing the files of all pools
-            pairs = zip(corpus or [config], trained_on, strict=True)
-            text = [_training_text(one, own) for one, own in pairs]
+        if tokenizer[1].trained:  # only then the files of all pools are listed
+            pairs = zip(corpus or [config], text_sources, strict=True)
+            text = [_training_text(*pair) for pair in pairs]
         made_from["tokenizer"] = key_of(*tokenizer, text if corpus or not text else text[0])
     key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
-    there = folder.exists()  # asked first: a store is whole when it comes there
+    # Before the look at the manifest: a complete store may be moved here at any time.
+    has_folder = folder.exists()
     if not (folder / "manifest.json").exists():
-        if there:
+        if has_folder:
             raise DamagedFile(folder / "manifest.json", "it is gone")
         if tokenizer is None:
-            assert isinstance(source, Source)  # the other kind has a tokenizer
+            assert isinstance(source, Source)  # documents always have a tokenizer
             write_store(folder, config.source, options, source.corpus())
         else:
             assert isinstance(source, Documents)
@@ -84,7 +87,7 @@ def open_store(
                 made_from["tokenizer"],
                 tokenizer[1],
                 outputs,
-                partial(_sample, trained_on, tokenizer[1]),
+                partial(_sample, text_sources, tokenizer[1]),
             )
             build_store(
                 folder, config.source, options, source, state, artefact, processes or cores()
@@ -92,17 +95,17 @@ def open_store(
     return TokenStore(folder)
 
 
-def _said(source: DataSource) -> dict[str, Any]:
-    """The options of a source; those that joined it later are left out at their historic values.
+def _options(source: DataSource) -> dict[str, Any]:
+    """The options of a source, without later options at their historic values.
 
-    So stores that were made before are found.
+    Stores that were made before an option existed are found in this way.
     """
     historic = historic_values(type(source))
     return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
 
 
 def _tokenizer_of(config: DataConfig, source: DataSource) -> tuple[str, Tokenizer] | None:
-    """Name and options of what turns documents into tokens; None where a source gives tokens."""
+    """Name and options of the tokenizer; None if the source gives tokens itself."""
     if not isinstance(source, Documents):
         if config.tokenizer is not None:
             raise ConfigError(
@@ -116,17 +119,19 @@ def _tokenizer_of(config: DataConfig, source: DataSource) -> tuple[str, Tokenize
 
 
 def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
-    """What decides the tokens of a store, but for the tokenizer."""
-    made_from = {"source": config.source, "options": _said(source)}
-    own = extension_of(SOURCES.module_of(config.source))
-    if own is not None:
-        made_from["text"] = own.text  # a file that was edited makes other tokens
+    """All that determines the tokens of a store except the tokenizer."""
+    made_from = {"source": config.source, "options": _options(source)}
+    extension = extension_of(SOURCES.module_of(config.source))
+    if extension is not None:
+        made_from["text"] = extension.text  # an edited file makes other tokens
     if isinstance(source, Documents):
         for name in source.scores:
             SCORES.find(name)
         scores = {name: extension_of(SCORES.module_of(name)) for name in source.scores}
-        if texts := {name: one.text for name, one in scores.items() if one is not None}:
+        if texts := {name: score.text for name, score in scores.items() if score is not None}:
             made_from["scores"] = texts
+        if versions := {name: VERSIONS[name] for name in source.scores if name in VERSIONS}:
+            made_from["score_versions"] = versions
     state = source.state()
     if state is not None:
         made_from["state"] = state
@@ -134,15 +139,16 @@ def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
 
 
 def _training_text(config: DataConfig, source: DataSource) -> dict[str, Any]:
-    """What decides the text that a tokenizer is trained on: what else is kept or refused does not."""
+    """The options of a source that decide which text a tokenizer is trained on."""
     made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k not in _NO_TEXT}
-    made_from.pop("scores", None)
+    for key in ("scores", "score_versions"):
+        made_from.pop(key, None)
     return made_from | {"options": options}
 
 
 def _sample(sources: Sequence[DataSource], tokenizer: Tokenizer) -> Iterator[str]:
-    """Text of several sources, as much of each."""
+    """Text of several sources, about the same amount of each."""
     for source in sources:
         if isinstance(source, Documents):
             yield from source.training_texts(tokenizer.sample // len(sources))
@@ -150,65 +156,66 @@ def _sample(sources: Sequence[DataSource], tokenizer: Tokenizer) -> Iterator[str
 
 def planned_store(
     config: DataConfig,
-    wanted: str,
+    content: str,
     run_id: str,
     outputs: Path,
     corpus: Sequence[DataConfig] = (),
     columns: Mapping[str, str] | None = None,
 ) -> TokenStore:
-    """The store that a run was planned on, by its content; made again where it is gone.
+    """The store of a planned run, by its content hash; made again if it is gone.
 
     Parameters
     ----------
     config : DataConfig
-        Of one source.
-    wanted : str
-        Hash of its content.
+        The configuration of a single source.
+    content : str
+        The content hash.
     run_id : str
-        For messages.
+        The run, for messages.
     outputs : Path
     corpus : sequence of DataConfig
         See ``open_store``.
     columns : mapping of str to str
-        Columns that it keeps, with their hashes.
+        Column -> hash, of the columns that the store must keep.
 
     Raises
     ------
     UserError
-        If the source no longer holds what the run was planned on, or the store is damaged.
+        If the source has changed since the run was planned, or the store is damaged.
     """
     columns = columns or {}
-    for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
+    for file in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
         try:
-            found = read_manifest(manifest.parent)
-            if found.content_hash == wanted and _keeps(found, columns):
-                return TokenStore(manifest.parent)
+            manifest = read_manifest(file.parent)
+            if manifest.content_hash == content and _keeps(manifest, columns):
+                return TokenStore(file.parent)
         except DamagedFile as error:
-            if error.path != manifest:
+            if error.path != file:
                 raise
             tell(error, "another store is looked for")
     store = open_store(config, outputs, corpus=corpus)
-    if store.manifest.content_hash != wanted:
+    if store.manifest.content_hash != content:
         raise UserError(
-            f"run {run_id} was planned on data {wanted}, but {store.folder} holds "
+            f"run {run_id} was planned on data {content}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )
     if not _keeps(store.manifest, columns):
         raise UserError(
             f"run {run_id} was planned on other values of {', '.join(sorted(columns))} than"
-            f" {store.folder} keeps: the source has changed; plan again"
+            f" {store.folder} keeps: the source has changed, or what computes them (the zlib"
+            " library of 'compression', say); plan again, or take the store along"
         )
     return store
 
 
 def _keeps(manifest: Manifest, columns: Mapping[str, str]) -> bool:
-    """Whether a store keeps columns of those hashes."""
-    kept = {name: about["hash"] for name, about in manifest.columns.items()}
-    return all(kept.get(name) == wanted for name, wanted in columns.items())
+    """Whether a store has columns with these hashes."""
+    hashes = {name: entry["hash"] for name, entry in manifest.columns.items()}
+    return all(hashes.get(name) == column_hash for name, column_hash in columns.items())
 
 
 @functools.lru_cache(maxsize=64)
 def irreducible_loss(store: TokenStore, tokens: int, context: int) -> float | None:
-    """Loss of the perfect predictor on the validation windows, where the source knows it."""
+    """Loss of the perfect predictor on the validation windows; None if the source lacks it."""
     source = SOURCES.find(store.manifest.source)(**store.manifest.options)
     return source.window_entropy(store.validation_batch(tokens, context))

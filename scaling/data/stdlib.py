@@ -58,12 +58,12 @@ class StdlibSource(Source):
 
 def distinct_files(root: Path) -> Iterator[tuple[bytes, bytes]]:
     """Contents and SHA-256 of the ``.py`` files below `root`, sorted by path, each content once."""
-    seen = set()
+    keys = set()
     for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
         if EXCLUDED.intersection(path.relative_to(root).parts[:-1]):
             continue
         text = path.read_bytes()
         key = hashlib.sha256(text).digest()
-        if text and key not in seen:
-            seen.add(key)
+        if text and key not in keys:
+            keys.add(key)
             yield text, key

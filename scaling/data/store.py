@@ -1,13 +1,11 @@
-"""Tokens on disk, memory-mapped, with a manifest that says what they are.
+"""Tokens on disk, memory-mapped, with a manifest that describes them.
 
 A store is a folder ``<outputs>/data/<source>-<key>/`` with ``train.bin``, ``validation.bin`` and
-``manifest.json``. The validation part is cut by the source before anything else sees the data.
+``manifest.json``. The source cuts off the validation part before anything else reads the data.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,30 +14,26 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.columns import VALUES, Column, column_file
 from scalinglab.scaling.data.excerpt import Excerpt
-from scalinglab.scaling.data.making import abandoned_stores, refuse_other, signed
-from scalinglab.scaling.data.manifest import DTYPES, PARTS, Manifest, read_manifest
+from scalinglab.scaling.data.manifest import read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
-from scalinglab.scaling.data.overlap import overlap, refuse_overlap
-from scalinglab.scaling.data.verify import ENDS, TokenFile, check_tokens, ends_file, head
+from scalinglab.scaling.data.verify import ENDS, check_tokens, ends_file
 from scalinglab.scaling.data.vocabulary import Vocabulary, read_vocabulary
-from scalinglab.scaling.records.atomic import create_folder, save_atomic, write_json
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Tokens that memory may not hold, part after part.
+    """Tokens that may not fit into memory, as a sequence of arrays.
 
     Attributes
     ----------
     dtype : dtype
-        Of the parts.
+        Type of the arrays.
     tokens : int
-        Of all parts together.
+        Number of tokens in all of them.
     parts : callable
-        Gives them in order, one-dimensional.
+        Yields the one-dimensional arrays in order.
     """
 
     dtype: np.dtype
@@ -52,25 +46,26 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a source makes.
+    """The tokens of a source, to be written as a store.
 
     Attributes
     ----------
     train, validation : ndarray or Pieces
         Tokens, one-dimensional, uint8, uint16 or int32.
     vocab : int
-        Size of the alphabet.
+        Size of the vocabulary.
     bytes_per_token : float
-        Bytes that one validation token stands for, on average: turns nats per token to bits per
-        byte, the loss that survives a change of tokenizer.
+        Mean number of bytes of a validation token. It converts nats per token to bits per byte,
+        which can be compared between tokenizers.
     facts : dict
-        What else is known: numbers of files, or the exact entropy of a synthetic source.
+        Further facts: numbers of files, or the exact entropy of a synthetic source.
     ends : dict
-        Part -> where its documents end, int64, where that is known.
+        Part -> ends of its documents, int64, if they are known.
     excluded : tuple of int
-        Tokens that are no text: as targets they count nothing in the loss.
+        Tokens that are no text and do not count as targets of the loss.
     max_overlap : float or None
-        Share of the validation part that the training part may hold as well; None: not looked at.
+        The largest share of the validation part that may also be in the training part; None: not
+        checked.
     """
 
     train: np.ndarray | Pieces
@@ -84,7 +79,7 @@ class Corpus:
 
 
 class TokenStore:
-    """Read access to a store, whose tokens are compared with its manifest first.
+    """Read access to a store; its tokens are compared with its manifest first.
 
     Parameters
     ----------
@@ -94,7 +89,7 @@ class TokenStore:
     Raises
     ------
     DamagedFile
-        If it does not hold what was written to it.
+        If it was changed after it was written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -108,34 +103,34 @@ class TokenStore:
         return np.memmap(self.folder / name, dtype=self.manifest.dtype, mode="r")
 
     def document_ends(self, part: str) -> np.ndarray | None:
-        """Where each document of a part ends, int64, the last at its end; None: not known.
+        """The end of each document of a part, int64; None if unknown.
 
-        Document i has the tokens from the end before it up to its own, its separator the last.
+        Document i has the tokens from end i - 1 up to end i; its separator is the last of them.
         """
         if not self.manifest.documents.get(part):
             return None
         return np.memmap(self.folder / ends_file(part), dtype=ENDS, mode="r")
 
     def column(self, part: str, name: str) -> Column:
-        """What the store keeps of each document of a part under a name.
+        """The value of a column for each document of a part.
 
         Raises
         ------
         KeyError
-            If it keeps no such column.
+            If the store has no such column.
         """
-        about = self.manifest.columns[name]
-        numbers = np.memmap(self.folder / column_file(part, about["file"]), dtype=VALUES, mode="r")
-        return Column(numbers, about.get("categories"))
+        facts = self.manifest.columns[name]
+        numbers = np.memmap(self.folder / column_file(part, facts["file"]), dtype=VALUES, mode="r")
+        return Column(numbers, facts.get("categories"))
 
     def vocabulary(self) -> Vocabulary:
-        """What is known of each token."""
+        """Bytes and frequency of each token."""
         return read_vocabulary(self.folder, self.manifest)
 
     def training_batches(
         self, orders: Sequence[DataOrder], step: int, steps: int, batch: int, context: int
     ) -> np.ndarray:
-        """What each order gives to the updates from `step` on.
+        """The batches of `steps` updates from `step` on, for each order.
 
         The last token of a window is the target of its last position and the first token of the
         next window.
@@ -151,8 +146,8 @@ class TokenStore:
     def validation_batch(self, tokens: int, context: int) -> np.ndarray:
         """The fixed validation windows, in order: (tokens // context, context + 1).
 
-        A sample over the whole validation part (its first file alone may be long), the same for
-        every run; a larger sample contains a smaller one.
+        A sample of the whole validation part, not its beginning, which may be a single long file.
+        It is the same for every run; a larger sample contains a smaller one.
         """
         return gather(self.validation, self.validation_windows(tokens, context), context)
 
@@ -178,126 +173,12 @@ def gather(tokens: np.ndarray | Excerpt, windows: np.ndarray, context: int) -> n
 
 
 def places(tokens: np.ndarray | Excerpt, windows: np.ndarray, context: int) -> np.ndarray:
-    """Where in their store the tokens of windows stand: (*windows.shape, context + 1), int64."""
+    """Positions in their store of the tokens of windows: (*windows.shape, context + 1), int64."""
     if isinstance(tokens, Excerpt):
         return tokens.places(windows, context)
     return windows[..., None] * context + np.arange(context + 1)
 
 
 def window_count(tokens: int, context: int) -> int:
-    """Windows that `tokens` tokens give; the last target needs one token more."""
+    """The number of windows in `tokens` tokens; the last target needs one token more."""
     return (tokens - 1) // context
-
-
-def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corpus) -> Manifest:
-    """Write a corpus as a store, whole or not at all; what this process has made.
-
-    What others left half made beside it goes first; two who make it at once do not disturb each
-    other.
-
-    Raises
-    ------
-    FileExistsError
-        If something that is no store has its name.
-    ConfigError
-        If what the source gave is no corpus, or has tokens that are not of its vocabulary.
-    """
-    _check(source, corpus)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in abandoned_stores(folder.parent):
-        shutil.rmtree(left, ignore_errors=True)
-    made: list[Manifest] = []
-
-    def fill(aside: Path) -> None:
-        with signed(aside):
-            content = _write_tokens(aside, corpus)
-            facts = corpus.facts | _overlap(aside, source, corpus)
-        manifest = Manifest(
-            source=source,
-            options=options,
-            vocab=corpus.vocab,
-            dtype=str(corpus.train.dtype),
-            train_tokens=len(corpus.train),
-            validation_tokens=len(corpus.validation),
-            bytes_per_token=corpus.bytes_per_token,
-            content_hash=content,
-            facts=facts,
-            documents={part: len(ends) for part, ends in corpus.ends.items()},
-            excluded=corpus.excluded,
-        )
-        write_json(aside / "manifest.json", manifest.to_dict())
-        made.append(manifest)
-
-    # Another process may have been first: its store is as good.
-    if not create_folder(folder, fill):
-        refuse_other(folder)
-    return made[0]
-
-
-def _check(source: str, corpus: Any) -> None:
-    """Refuse what the code of a source gives that is no corpus."""
-    if not isinstance(corpus, Corpus):
-        raise ConfigError(
-            f"data.source = {source!r}: corpus() gave a {type(corpus).__name__}, not a Corpus"
-        )
-    for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
-        if not isinstance(tokens, np.ndarray | Pieces) or getattr(tokens, "ndim", 1) != 1:
-            raise ConfigError(
-                f"data.source = {source!r}: its {name} tokens are no one-dimensional array"
-            )
-        if str(tokens.dtype) not in DTYPES:
-            raise ConfigError(
-                f"data.source = {source!r}: its {name} tokens are {tokens.dtype}; allowed is "
-                f"{', '.join(DTYPES)}, as narrow as the vocabulary allows"
-            )
-        if not len(tokens):
-            raise ConfigError(f"data.source = {source!r}: it has no {name} tokens")
-
-
-def _check_range(tokens: np.ndarray, vocab: int) -> None:
-    lowest, highest = (int(tokens.min()), int(tokens.max())) if len(tokens) else (0, 0)
-    if lowest < 0 or highest >= vocab:
-        wrong = lowest if lowest < 0 else highest
-        raise ConfigError(f"the source gave the token {wrong}; its vocabulary is 0 to {vocab - 1}")
-
-
-def _write_tokens(folder: Path, corpus: Corpus) -> str:
-    """Write both parts of a corpus; the hash of what they hold."""
-    content = hashlib.sha256()
-    for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
-        content.update(head(name, tokens.dtype, len(tokens)))
-
-        def save(path: Path, tokens: np.ndarray | Pieces = tokens) -> None:
-            written = 0
-            with path.open("wb") as file:
-                for part in tokens.parts() if isinstance(tokens, Pieces) else [tokens]:
-                    _check_range(part, corpus.vocab)
-                    content.update(np.ascontiguousarray(part).data)
-                    part.tofile(file)
-                    written += len(part)
-            if written != len(tokens):
-                raise ConfigError(
-                    f"the source gave {written:,} tokens, not the {len(tokens):,} "
-                    "that it had counted: its files were changed while they were "
-                    "read; give the command again"
-                )
-
-        save_atomic(folder / f"{name}.bin", save)
-    for part, ends in sorted(corpus.ends.items()):
-        content.update(head(ends_file(part).removesuffix(".bin"), ENDS, len(ends)))
-        content.update(np.ascontiguousarray(ends, dtype=ENDS).data)
-        ends.astype(ENDS).tofile(folder / ends_file(part))
-    if corpus.excluded:
-        content.update(f"excluded {sorted(corpus.excluded)}\n".encode())
-    return content.hexdigest()[:16]
-
-
-def _overlap(folder: Path, source: str, corpus: Corpus) -> dict[str, Any]:
-    """How much of the validation part the training part holds; refused where it is too much."""
-    if corpus.max_overlap is None:
-        return {}
-    parts = [TokenFile(folder / f"{part}.bin", corpus.train.dtype) for part in PARTS]
-    ends = corpus.ends.get("validation")
-    found = overlap(parts[0], parts[1], corpus.bytes_per_token, ends)
-    refuse_overlap(source, found, found.share, corpus.max_overlap)
-    return {"overlap": round(found.share, 6)}

@@ -1,4 +1,4 @@
-"""What a finished build says of itself: counts, duplicates between the parts, and its hash."""
+"""The manifest of a finished build: counts, duplicates between the parts, and the content hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalinglab.scaling.data.manifest import PARTS, Manifest
 from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, TokenFile, content_of, ends_file
 from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tokenizers.artefact import Artefact
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
@@ -81,15 +81,15 @@ def summarize(
 
 
 def _no_documents(name: str, part: str, source: Documents, counts: Counts) -> str:
-    other = sum(counts.documents.values())
-    if not other:
+    total = sum(counts.documents.values())
+    if not total:
         return (
             f"data.source = {name!r}: of {counts.rows:,} rows none is a document: {counts.empty:,}"
             f" are empty, {counts.filtered:,} are left out by data.options.where,"
             f" {counts.unreadable:,} cannot be read"
         )
     return (
-        f"data.source = {name!r}: the {part} part has none of its {other:,} documents: give more,"
+        f"data.source = {name!r}: the {part} part has none of its {total:,} documents: give more,"
         f" or another data.options.validation_share (it is {source.validation_share})"
     )
 
@@ -97,29 +97,29 @@ def _no_documents(name: str, part: str, source: Documents, counts: Counts) -> st
 def _duplicates(
     folder: Path, name: str, source: Documents, tokens: Mapping[str, TokenFile], per_token: float
 ) -> dict[str, Any]:
-    """Documents that come twice, and how much of the validation part is in the training part."""
+    """Counts of duplicate documents, and the share of validation that is in the training part."""
     hashes = {p: np.fromfile(folder / hashes_file(p), np.uint64) for p in PARTS}
     copies = int(np.isin(hashes[VALIDATION], hashes[TRAIN]).sum())
     ends = np.memmap(folder / ends_file(VALIDATION), ENDS, "r")
-    found = overlap(tokens[TRAIN], tokens[VALIDATION], per_token, ends)
-    share = max(found.share, copies / len(hashes[VALIDATION]))
-    refuse_overlap(name, found, share, source.max_overlap, copies)
+    shared = overlap(tokens[TRAIN], tokens[VALIDATION], per_token, ends)
+    share = max(shared.share, copies / len(hashes[VALIDATION]))
+    refuse_overlap(name, shared, share, source.max_overlap, copies)
     return {
         "train_duplicates": len(hashes[TRAIN]) - len(np.unique(hashes[TRAIN])),
         "validation_duplicates": len(hashes[VALIDATION]) - len(np.unique(hashes[VALIDATION])),
         "validation_in_train": copies,
-        "validation_nearly_in_train": found.documents,
-        "overlap": round(found.share, 6),
+        "validation_nearly_in_train": shared.documents,
+        "overlap": round(shared.share, 6),
     }
 
 
 def _write_vocabulary(folder: Path, tokens: Mapping[str, TokenFile], encoder: Encoder) -> None:
-    """What is known of each token: its bytes, and how often it is."""
+    """Write the bytes of each token of the vocabulary, and its count in the store."""
     sizes = encoder.token_bytes()
     if sizes is not None:
         sizes.astype(np.int32).tofile(folder / BYTES)
     counts = np.zeros(encoder.vocab, dtype=np.int64)
-    for values in tokens.values():
-        for i in range(0, len(values), _BLOCK):
-            counts += np.bincount(values[i : i + _BLOCK], minlength=encoder.vocab)
+    for part_tokens in tokens.values():
+        for i in range(0, len(part_tokens), _BLOCK):
+            counts += np.bincount(part_tokens[i : i + _BLOCK], minlength=encoder.vocab)
     counts.tofile(folder / COUNTS)

@@ -1,8 +1,8 @@
-"""Text of synthetic problems with their answers, a line each, bytes as tokens.
+"""Text of synthetic problems with their answers, one a line, with bytes as tokens.
 
-Training has problems of the training part only, validation those of the test
-(``scalinglab.scaling.tasks.synthetic``): the two are disjoint by content, and so is all that a task
-asks from all that a run has seen.
+The training part has training problems only, the validation part test problems
+(``scalinglab.scaling.tasks.synthetic``). The two sets are disjoint by content, and tasks ask test
+problems, which no run has seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, setting
 from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.tasks.synthetic import check_task, problems
 
@@ -26,9 +27,9 @@ class SyntheticSource(Source):
     Attributes
     ----------
     tasks : list of str
-        Each is as frequent as the others.
+        The kinds of problems, all equally frequent.
     difficulties : list of int
-        So is each of them.
+        The difficulties, all equally frequent.
     tokens, validation_tokens : int
         Bytes of the two parts.
     seed : int
@@ -41,7 +42,7 @@ class SyntheticSource(Source):
     seed: int = setting(0, AT_LEAST_0)
 
     def corpus(self) -> Corpus:
-        """Draw problems until there is text enough."""
+        """Draw problems until both parts have enough text."""
         check_ranges(self, "data.options")
         if not self.tasks or not self.difficulties:
             raise ConfigError("data.options: tasks and difficulties name one or more each")

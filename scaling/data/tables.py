@@ -1,4 +1,4 @@
-"""Rows of a table of Arrow as the columns that a source of documents wants."""
+"""Rows of an Arrow table as columns for a source of documents."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from scalinglab.scaling.data.documents import Rows
 
 
-def top_columns(names: Sequence[str], there: Sequence[str]) -> list[str]:
-    """The columns to read for some names: ``meta`` for ``meta.lang``, if it is no column itself."""
-    wanted = (name if name in there else name.partition(".")[0] for name in names)
-    return [name for name in dict.fromkeys(wanted) if name in there]
+def top_columns(names: Sequence[str], available: Sequence[str]) -> list[str]:
+    """The columns to read for some names: ``meta`` for ``meta.lang``, unless that is a column."""
+    needed = (name if name in available else name.partition(".")[0] for name in names)
+    return [name for name in dict.fromkeys(needed) if name in available]
 
 
 def rows_of(table: Any, names: Sequence[str], place: Callable[[int], str]) -> Rows:
-    """The columns of those names of a table or a batch of rows; those that it lacks are absent."""
-    there = table.schema.names
+    """The named columns of a table or a batch of rows, as far as it has them."""
+    available = table.schema.names
     columns: dict[str, list[Any]] = {}
-    for top in top_columns(names, there):
-        values = table.column(top).to_pylist()
+    for top in top_columns(names, available):
+        cells = table.column(top).to_pylist()
         for name in names:
             if name == top:
-                columns[name] = values
-            elif name not in there and name.startswith(f"{top}."):
-                columns[name] = [inner(value, name.split(".")[1:]) for value in values]
+                columns[name] = cells
+            elif name not in available and name.startswith(f"{top}."):
+                columns[name] = [inner(cell, name.split(".")[1:]) for cell in cells]
     return Rows(columns, place)
 
 
-def inner(value: Any, keys: Sequence[str]) -> Any:
-    """What a row holds below some keys; None where it has nothing there."""
+def inner(cell: Any, keys: Sequence[str]) -> Any:
+    """The value at a path of keys in nested dictionaries; None if there is none."""
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        cell = cell.get(key) if isinstance(cell, dict) else None
+    return cell

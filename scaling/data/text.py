@@ -1,9 +1,9 @@
-"""Text files of one's own, bytes as tokens.
+"""Text files of a person's own, with bytes as tokens.
 
-The files are read in the order of their paths, in blocks of 64 KiB at most; a block that was there
-before is dropped. One block in sixteen, chosen by its hash, is validation: small files stay whole,
-and of one large file a part is held out, too. They are read twice, first to see which block belongs
-where: no more than a block of their text is ever in memory.
+The files are read in the order of their paths, in blocks of at most 64 KiB; repeated blocks are
+dropped. One block in sixteen, chosen by its hash, is validation: small files stay whole, and a part
+of a single large file is held out, too. The files are read twice, first to assign the blocks, so
+that only one block is in memory.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from scalinglab.scaling.data.files import state_of
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus, Pieces
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 _BLOCK = 65_536  # bytes
@@ -68,60 +70,55 @@ class TextSource(Source):
         )
 
     def state(self) -> list[list[str | int]]:
-        """What changes when the files do: a store is made again then."""
-        facts = ((str(path), path.stat()) for path in self._files())
-        return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
+        """Names, sizes and times of the files: if they change, the store is made again."""
+        return state_of(self._files())
 
     def _files(self) -> list[Path]:
         if not self.path:
             raise ConfigError("data.options.path is not set: a text file, or a folder of them")
         root = Path(self.path)
-        found = (
-            [root]
-            if root.is_file()
-            else sorted(
-                (p for p in root.rglob(self.pattern) if p.is_file()), key=lambda p: p.as_posix()
-            )
-        )
         if not root.exists():
             raise ConfigError(f"data.options.path = {self.path!r}: there is no such file or folder")
-        if not found:
+        if root.is_file():
+            return [root]
+        files = [p for p in root.rglob(self.pattern) if p.is_file()]
+        if not files:
             raise ConfigError(
                 f"data.options.path = {self.path!r}: no file in it or below matches"
                 f" data.options.pattern = {self.pattern!r}"
             )
-        return found
+        return sorted(files, key=lambda p: p.as_posix())
 
 
 class _Blocks:
-    """To which part each block of the files belongs; their text is read again when it is wanted."""
+    """The part of each block of the files; their text is read again when it is written."""
 
     def __init__(self, files: list[Path], validation_share: int) -> None:
         self._files = files
         self._parts: list[bytes] = []  # of each file, the part of each of its blocks
         self.bytes_of = {TRAIN: 0, VALIDATION: 0}
         self.count = 0
-        seen = set()
+        keys = set()
         for path in files:
             parts = bytearray()
             for block in _blocks(path):
                 key = hashlib.sha256(block).digest()
-                if key in seen:
+                if key in keys:
                     parts.append(DROPPED)
                     continue
-                seen.add(key)
+                keys.add(key)
                 held_out = int.from_bytes(key[:4], "big") % validation_share == 0
                 parts.append(VALIDATION if held_out else TRAIN)
                 self.bytes_of[parts[-1]] += len(block)
                 self.count += 1
             self._parts.append(bytes(parts))
 
-    def of(self, wanted: int) -> Iterator[np.ndarray]:
+    def of(self, part: int) -> Iterator[np.ndarray]:
         """The blocks of a part in the order of the files, uint8."""
-        for path, parts in zip(self._files, self._parts, strict=True):
+        for path, block_parts in zip(self._files, self._parts, strict=True):
             with path.open("rb") as file:
-                for number, part in enumerate(parts):
-                    if part == wanted:
+                for number, block_part in enumerate(block_parts):
+                    if block_part == part:
                         file.seek(number * _BLOCK)
                         yield np.frombuffer(file.read(_BLOCK), dtype=np.uint8)
 

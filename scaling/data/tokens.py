@@ -1,7 +1,7 @@
-"""Tokens that somebody else made: flat binary files as trainers keep them, and NumPy's.
+"""Tokens that another program made: flat binary files of trainers, and NumPy's files.
 
-They are copied into the store once, part by part, so what a study was trained on stays as it was
-and no corpus has to fit into memory.
+They are copied into the store once, in pieces, so that the data of a study cannot change later and
+no corpus has to fit into memory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,8 @@ from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
 from scalinglab.scaling.data.shards import Shard, check_stated, ends_of, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
-from scalinglab.scaling.fields import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    FRACTION,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
@@ -62,17 +56,17 @@ class TokensSource(Source):
         """
         self._check()
         paths = _matching("train", self.train)
-        others = _matching("validation", self.validation) if self.validation else []
-        refuse_shared(paths, others, "data.options.train")
+        validation_paths = _matching("validation", self.validation) if self.validation else []
+        refuse_shared(paths, validation_paths, "data.options.train")
         train = [_shard(path, self) for path in paths]
         total = sum(map(len, train))
         if self.validation:
-            held_out = [_shard(path, self) for path in others]
-            files = len(train) + len(held_out)
-            last = sum(map(len, held_out))
+            validation = [_shard(path, self) for path in validation_paths]
+            files = len(train) + len(validation)
+            validation_total = sum(map(len, validation))
             parts = (
                 pieces(train, 0, total, self.vocab),
-                pieces(held_out, 0, last, self.vocab),
+                pieces(validation, 0, validation_total, self.vocab),
             )
         else:
             cut = total - self.held_out
@@ -86,10 +80,10 @@ class TokensSource(Source):
                 pieces(train, 0, cut, self.vocab),
                 pieces(train, cut, total, self.vocab),
             )
-        more: dict[str, Any] = {}
+        documents: dict[str, Any] = {}
         if self.separator is not None:
-            more["excluded"] = (self.separator,)
-            more["ends"] = {
+            documents["excluded"] = (self.separator,)
+            documents["ends"] = {
                 part: ends_of(tokens, self.separator)
                 for part, tokens in zip(("train", "validation"), parts, strict=True)
             }
@@ -99,11 +93,11 @@ class TokensSource(Source):
             self.bytes_per_token,
             facts={"files": files},
             max_overlap=self.max_overlap,
-            **more,
+            **documents,
         )
 
     def state(self) -> list[list[str | int]]:
-        """What changes when the files do: a store is made again then."""
+        """Names, sizes and times of the files: if they change, the store is made again."""
         self._check()
         paths = _matching("train", self.train)
         if self.validation:
@@ -116,7 +110,7 @@ class TokensSource(Source):
 
 
 def _shard(path: Path, source: TokensSource) -> Shard:
-    """One file, looked at without reading it."""
+    """One file as a memory map, checked by its beginning."""
     hint = " (wrong data.options.dtype or header_bytes?)"
     if path.suffix == ".npy":
         try:
@@ -129,9 +123,8 @@ def _shard(path: Path, source: TokensSource) -> Shard:
         if not source.header_bytes:
             refuse_format(path)
         _check_header(path, source)
-        item = np.dtype(source.dtype).itemsize
         size = path.stat().st_size - source.header_bytes
-        if size <= 0 or size % item:
+        if size <= 0 or size % np.dtype(source.dtype).itemsize:
             raise ConfigError(
                 f"{path} has {path.stat().st_size} bytes: after data.options.header_bytes = "
                 f"{source.header_bytes} no whole number of {source.dtype} (data.options.dtype)"
@@ -142,12 +135,12 @@ def _shard(path: Path, source: TokensSource) -> Shard:
 
 
 def _check_header(path: Path, source: TokensSource) -> None:
-    """What the header of llm.c's shards says of them: their dtype and how many tokens there are."""
+    """Compare the options with the dtype and the count in the header of a shard of llm.c."""
     with path.open("rb") as file:
-        first = file.read(12)
-    magic, _, count = np.frombuffer(first.ljust(12, b"\0"), "<i4").tolist()
+        header = file.read(12)
+    magic, _, count = np.frombuffer(header.ljust(12, b"\0"), "<i4").tolist()
     dtype = _LLMC.get(magic)
-    if dtype is None or len(first) < 12:
+    if dtype is None or len(header) < 12:
         return
     size = path.stat().st_size - _LLMC_HEADER
     if count < 0 or size != count * np.dtype(dtype).itemsize:
@@ -156,7 +149,7 @@ def _check_header(path: Path, source: TokensSource) -> None:
                 f"{path} says in its header that it has {count:,} tokens, and has {size:,} bytes of"
                 f" {dtype}: it was cut off; copy it again"
             )
-        return  # tokens that begin as a header does
+        return  # the first tokens look like a header
     if (source.header_bytes, source.dtype) != (_LLMC_HEADER, dtype):
         raise ConfigError(
             f"{path} is a shard of llm.c: give data.options.header_bytes={_LLMC_HEADER}"
@@ -165,15 +158,15 @@ def _check_header(path: Path, source: TokensSource) -> None:
 
 
 def _matching(key: str, pattern: str) -> list[Path]:
-    """The file of that name, else the files of a pattern by name."""
+    """The file of that name, or else the files that match the pattern, sorted by name."""
     if not pattern:
         raise ConfigError(
             f"data.options.{key} is not set: a .bin or .npy file of tokens, or a "
             "pattern such as 'shards/train_*.bin'"
         )
-    if Path(pattern).is_file():  # a name may hold what a pattern is made of: "train [v2].bin"
+    if Path(pattern).is_file():  # the name of a file may look like a pattern: "train [v2].bin"
         return [Path(pattern)]
-    found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
-    if not found:
+    files = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+    if not files:
         raise ConfigError(f"data.options.{key} = {pattern!r}: no such file")
-    return found
+    return files

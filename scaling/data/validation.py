@@ -1,12 +1,12 @@
-"""Stores beside that of a run on which it is validated too."""
+"""Further validation sets: stores besides the run's own on which it is validated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import folders_in
 
 
@@ -18,20 +18,19 @@ def further_stores(
     context: int,
     key: str = "execution.validate",
 ) -> dict[str, TokenStore]:
-    """The stores of ``execution.validate``, of each of which a run takes as much as of its own.
+    """The stores of ``execution.validate``; as many tokens of each are used as of the run's own.
 
     Parameters
     ----------
     names : sequence of str
         Folders in ``<outputs>/data``.
     outputs : Path
-        Where the stores are.
     vocab : int
-        Of the model: it knows no other tokens.
+        Size of the model's vocabulary.
     tokens, context : int
         ``data.validation_tokens`` and ``model.context``.
     key : str
-        Where the names stand.
+        The key with the names, for messages.
 
     Raises
     ------
@@ -45,28 +44,28 @@ def further_stores(
 
 
 def _store(
-    said: str, name: str, outputs: Path, vocab: int, tokens: int, context: int
+    assignment: str, name: str, outputs: Path, vocab: int, tokens: int, context: int
 ) -> TokenStore:
     folder = outputs / "data" / name
     if not (folder / "manifest.json").exists():
-        there = [
+        names = [
             store.name
             for store in folders_in(outputs / "data")
             if (store / "manifest.json").exists()
         ]
         raise ConfigError(
-            f"{said}: there is no such store; there are "
-            f"{', '.join(there) or 'none'} (scaling data data=... makes one)"
+            f"{assignment}: there is no such store; there are "
+            f"{', '.join(names) or 'none'} (scaling data data=... makes one)"
         )
     store = TokenStore(folder)
     if store.manifest.vocab > vocab:
         raise ConfigError(
-            f"{said} has {store.manifest.vocab} kinds of "
+            f"{assignment} has {store.manifest.vocab} kinds of "
             f"tokens, the model's data {vocab}; allowed are stores of one tokenizer"
         )
     if window_count(len(store.validation), context) < tokens // context:
         raise ConfigError(
-            f"{said} has {len(store.validation)} tokens for "
+            f"{assignment} has {len(store.validation)} tokens for "
             f"validation; data.validation_tokens = {tokens} takes as many of each"
         )
     return store

@@ -1,8 +1,8 @@
-"""Whether the tokens of a store are those that were written: looked at whenever it is opened.
+"""Verification of a store's tokens, whenever it is opened.
 
-Their length and a sample are compared each time, all of them once a host: what was found is kept in
-the store's folder under the host's name, with size, times and inode of the files, so that a file
-that was touched since is read whole again. A small store is its own sample.
+The length and a sample are compared each time, all tokens once on each host. The checksums are kept
+in the store's folder under the host's name, with size, times and inode of the files: a file that
+has changed since is read as a whole again. The sample of a small store is all of it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape
 
 BLOCK = 4 << 20  # bytes
 SAMPLE = 8  # blocks of each part that are compared at every opening
-ENDS = "int64"  # of where documents end
+ENDS = "int64"  # dtype of the ends of documents
 _FOUND: Shape = {"content_hash": str, "files": dict, "sums": dict}
 
 
 @dataclass(frozen=True)
 class TokenFile:
-    """Tokens on disk of which a stretch at a time is read.
+    """Tokens on disk that are read one slice at a time.
 
-    A memory map would do as well, but for what is counted as memory: each page that was looked at
-    stays the process's own until the system wants it back.
+    Unlike a memory map, whose pages count as memory of the process until the system reclaims them.
     """
 
     path: Path
@@ -64,17 +63,17 @@ def check_tokens(folder: Path, manifest: Manifest) -> None:
         _check_length(folder / file, dtype, count)
     cache = folder / f"verified-{machine.host()}.json"
     files = {file.removesuffix(".bin"): _mark(folder / file) for file, _, _ in every}
-    known = _known(cache)
-    if (known.get("content_hash"), known.get("files")) == (manifest.content_hash, files):
-        _check_sample(folder, known["sums"])
+    verified = _read_cache(cache)
+    if (verified.get("content_hash"), verified.get("files")) == (manifest.content_hash, files):
+        _check_sample(folder, verified["sums"])
         return
     sums = _check_whole(folder, manifest)
-    with contextlib.suppress(OSError):  # a store that we may only read is read whole each time
+    with contextlib.suppress(OSError):  # without a cache, a read-only store is read each time
         write_json(cache, {"content_hash": manifest.content_hash, "files": files, "sums": sums})
 
 
 def files_of(manifest: Manifest) -> list[tuple[str, str, int]]:
-    """Files of a store in the order in which they are hashed: name, dtype, how many numbers."""
+    """Files of a store in the order of the content hash: name, dtype, count of numbers."""
     tokens = [
         (f"{part}.bin", manifest.dtype, getattr(manifest, f"{part}_tokens")) for part in PARTS
     ]
@@ -83,21 +82,21 @@ def files_of(manifest: Manifest) -> list[tuple[str, str, int]]:
 
 
 def column_files(manifest: Manifest) -> list[tuple[str, str, int]]:
-    """The files of the columns that a store keeps, as `files_of`."""
+    """The files of a store's columns, in the form of `files_of`."""
     return [
-        (column_file(part, about["file"]), VALUES, manifest.documents.get(part, 0))
-        for about in manifest.columns.values()
+        (column_file(part, entry["file"]), VALUES, manifest.documents.get(part, 0))
+        for entry in manifest.columns.values()
         for part in PARTS
     ]
 
 
 def ends_file(part: str) -> str:
-    """The file of where the documents of a part end."""
+    """The file with the ends of the documents of a part."""
     return f"{part}_ends.bin"
 
 
 def head(part: str, dtype: Any, tokens: int) -> bytes:
-    """What stands before the tokens of a part in the content that is hashed."""
+    """The bytes before the tokens of a part in the hashed content."""
     return f"{part} {dtype} {tokens}\n".encode()
 
 
@@ -106,17 +105,17 @@ def _check_length(path: Path, dtype: str, tokens: int) -> None:
         size = path.stat().st_size
     except FileNotFoundError:
         raise DamagedFile(path, "it is gone, though manifest.json tells of it") from None
-    wanted = tokens * np.dtype(dtype).itemsize
-    if size != wanted:
-        what = "ends of documents" if path.stem.endswith("_ends") else "tokens"
-        what = "values of a column" if "_column_" in path.stem else what
+    expected = tokens * np.dtype(dtype).itemsize
+    if size != expected:
+        content = "ends of documents" if path.stem.endswith("_ends") else "tokens"
+        content = "values of a column" if "_column_" in path.stem else content
         raise DamagedFile(
-            path, f"it has {size:,} bytes; {tokens:,} {what} of {dtype} have {wanted:,}"
+            path, f"it has {size:,} bytes; {tokens:,} {content} of {dtype} have {expected:,}"
         )
 
 
 def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
-    """Compare the hash of all that is stored; the CRC-32 of each block of it."""
+    """Compare the hash of all files; returns the CRC-32 of each of their blocks."""
     content, sums = content_of(folder, manifest)
     if content[: len(manifest.content_hash)] != manifest.content_hash:
         raise DamagedFile(
@@ -124,10 +123,10 @@ def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
             "it or validation.bin beside it does not have the "
             "tokens whose hash is in manifest.json",
         )
-    for name, about in manifest.columns.items():
-        if column_hash(folder, about, PARTS) != about["hash"]:
+    for name, entry in manifest.columns.items():
+        if column_hash(folder, entry, PARTS) != entry["hash"]:
             raise DamagedFile(
-                folder / column_file(PARTS[0], about["file"]),
+                folder / column_file(PARTS[0], entry["file"]),
                 f"it or the file of the {PARTS[1]} part does not have the values of the column"
                 f" {name!r} whose hash is in manifest.json",
             )
@@ -137,7 +136,7 @@ def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
 
 
 def content_of(folder: Path, manifest: Manifest) -> tuple[str, dict[str, list[int]]]:
-    """The hash of what a store holds, and the CRC-32 of each block of its files."""
+    """The content hash of a store, and the CRC-32 of each block of its files."""
     content = hashlib.sha256()
     sums: dict[str, list[int]] = {}
     for file, dtype, count in files_of(manifest):
@@ -153,15 +152,15 @@ def content_of(folder: Path, manifest: Manifest) -> tuple[str, dict[str, list[in
 
 
 def _check_sample(folder: Path, sums: dict[str, list[int]]) -> None:
-    """Compare some blocks with what they were when all was compared."""
-    for part, known in sums.items():
-        path = folder / f"{part}.bin"
-        # A generator of its own: those of the training are left as they are.
-        chosen = random.Random().sample(range(len(known)), min(SAMPLE, len(known)))
+    """Compare random blocks with their checksums from the complete comparison."""
+    for name, block_sums in sums.items():
+        path = folder / f"{name}.bin"
+        # A new generator, so that those of the training are not advanced.
+        sample = random.Random().sample(range(len(block_sums)), min(SAMPLE, len(block_sums)))
         with path.open("rb") as file:
-            for number in sorted(chosen):
+            for number in sorted(sample):
                 file.seek(number * BLOCK)
-                if zlib.crc32(file.read(BLOCK)) != known[number]:
+                if zlib.crc32(file.read(BLOCK)) != block_sums[number]:
                     raise DamagedFile(
                         path,
                         f"bytes {number * BLOCK:,} to {(number + 1) * BLOCK:,} "
@@ -175,7 +174,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _known(cache: Path) -> dict[str, Any]:
+def _read_cache(cache: Path) -> dict[str, Any]:
     try:
         return read_json(cache, _FOUND)
     except (OSError, DamagedFile):

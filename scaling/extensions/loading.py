@@ -1,8 +1,8 @@
-"""Files of a person's own that add parts: an optimizer, a schedule, a source of tokens, a law.
+"""Extensions: files of a person's own that add an optimizer, a schedule, a source, a law, ...
 
-``extend: [mine.py, package.module]`` names them, in a study or on the command line. Each is
-imported before anything is resolved, in every process that may need what it registers: the command
-line, notebooks, and workers, which have copies of them in their frozen code.
+``extend: [mine.py, package.module]`` names them, in a study or on the command line. They are
+imported before anything is resolved, in every process that may need their parts: the command line,
+notebooks, and workers, which have copies in their frozen code.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import json
 import logging
 import os
 import sys
@@ -20,16 +19,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.text import check_imports, digest, package_files
-from scalinglab.scaling.fields import ConfigError
-from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import write_atomic
 
 log = logging.getLogger(__name__)
-FILES_AS = "scaling_extension_"  # modules of files are named so, as no module of others is
-FROZEN = "extensions.json"  # in the folder of frozen code: what its workers import
-INHERITED = "SCALING_EXTEND"  # the same for processes that run code as it stands
+FILES_AS = "scaling_extension_"  # how names of modules of files begin; no other module's do
 
 
 @dataclass(frozen=True)
@@ -39,15 +34,15 @@ class Extension:
     Attributes
     ----------
     name : str
-        As it was named: a path or a module.
+        Its name in ``extend``: a path or a module.
     module : str
-        As what it is imported.
+        The name of the imported module.
     file : Path
-        Its text.
+        The file.
     files : tuple of Path
-        It, and those of its package that it imports.
+        The file, and files of its package that it imports.
     text : str
-        Hash of what in them is neither comment, docstring nor layout.
+        Hash of their code without comments, docstrings and layout.
     """
 
     name: str
@@ -58,7 +53,7 @@ class Extension:
 
     @property
     def is_file(self) -> bool:
-        """Whether it was named by a path."""
+        """Whether ``extend`` names it by a path."""
         return self.module.startswith(FILES_AS)
 
 
@@ -66,30 +61,30 @@ _loaded: dict[str, Extension] = {}  # module -> what was imported
 
 
 def loaded() -> tuple[Extension, ...]:
-    """What this process has imported, in that order."""
+    """The extensions of this process, in the order of their import."""
     return tuple(_loaded.values())
 
 
 def load(names: Iterable[str], folders: Sequence[Path] = ()) -> tuple[Extension, ...]:
-    """Import extensions; one that is imported already only where its text has changed since.
+    """Import extensions; one that is imported already only if its text has changed.
 
     Parameters
     ----------
     names : iterable of str
         Paths of files (``mine.py``), and modules (``package.module``).
     folders : sequence of Path
-        Where they are looked for beside the current folder.
+        Where they are looked for, besides the current folder.
 
     Raises
     ------
     ConfigError
-        If one is not there, or cannot be imported: it names the file, the line and the error.
+        If one does not exist or cannot be imported: it names the file, the line and the error.
     """
     return tuple(_load(name, (Path.cwd(), *folders)) for name in names)
 
 
 def extend(*names: str) -> None:
-    """Import files and modules of one's own that add parts, in a notebook: ``extend("mine.py")``.
+    """Import extensions in a notebook: ``extend("mine.py")``.
 
     Raises
     ------
@@ -100,16 +95,16 @@ def extend(*names: str) -> None:
 
 
 def load_again(names: Sequence[str], folder: Path) -> None:
-    """Import what a stored study was planned with; a file that has gone, from the copy beside it.
+    """Import the extensions of a stored study; a file that is gone, from the study's copy.
 
-    What fails is told of and left out: much can be asked of a study without it.
+    An extension that fails is logged and left out: most answers do not need it.
 
     Parameters
     ----------
     names : sequence of str
-        As its plan has them.
+        The names in the study's plan.
     folder : Path
-        Of the study, which holds the copies.
+        The folder of the study, which has the copies.
     """
     for name, copy in zip(names, _copies(names, folder), strict=True):
         try:
@@ -119,7 +114,7 @@ def load_again(names: Sequence[str], folder: Path) -> None:
 
 
 def keep_copies(names: Sequence[str], folder: Path) -> None:
-    """Copy the files among what a study is planned with into its folder."""
+    """Copy the files among a study's extensions into its folder."""
     for name, copy in zip(names, _copies(names, folder), strict=True):
         if name.endswith(".py"):
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -130,59 +125,8 @@ def _copies(names: Sequence[str], folder: Path) -> list[Path]:
     return [folder / "extensions" / str(i) / Path(name).name for i, name in enumerate(names)]
 
 
-def load_inherited() -> None:
-    """Import what the process that started this one had imported, or its frozen code holds.
-
-    Raises
-    ------
-    ConfigError
-        As `load`.
-    """
-    text = os.environ.get(INHERITED)
-    if text is not None:
-        handed = json.loads(text)
-        load(handed["names"], [Path(folder) for folder in handed["folders"]])
-        return
-    folder = machine.code_folder()
-    if (folder / FROZEN).exists():
-        names = json.loads((folder / FROZEN).read_text(encoding="utf-8"))
-        load(names, [folder])
-
-
-def inherited() -> dict[str, str]:
-    """The variable that hands on what this process has imported; none where that is nothing."""
-    names = [str(e.file) if e.is_file else e.module for e in loaded()]
-    folders = [str(root) for root in map(_root, loaded()) if root is not None]
-    return {INHERITED: json.dumps({"names": names, "folders": folders})} if names else {}
-
-
-def frozen_files() -> dict[str, bytes]:
-    """What is copied beside frozen code, so that its workers import the same: path -> content.
-
-    A package that is installed is part of the machine, as torch is, and is not copied.
-    """
-    files: dict[str, bytes] = {}
-    names = []
-    for i, extension in enumerate(loaded()):
-        if extension.is_file:
-            name = f"extensions/{i}/{extension.file.name}"
-            files[name] = extension.file.read_bytes()
-            names.append(name)
-            continue
-        names.append(extension.module)
-        root = _root(extension)
-        if root is None:
-            continue
-        folder = root / extension.module.partition(".")[0]
-        for file in sorted(folder.rglob("*.py")) if folder.is_dir() else [extension.file]:
-            files[file.relative_to(root).as_posix()] = file.read_bytes()
-    if names:
-        files[FROZEN] = json.dumps(names).encode()
-    return files
-
-
 def extension_of(module: str) -> Extension | None:
-    """The extension that a module belongs to; None where it is none."""
+    """The extension with this module; None if there is none."""
     return _loaded.get(module)
 
 
@@ -202,57 +146,56 @@ def _load_file(name: str, folders: Sequence[Path]) -> Extension:
         raise ConfigError(f"extend: there is no file {name!r} (looked in {looked})")
     module = _module_of(file)
     text = digest((file,))
-    loaded_before = _loaded.get(module)
-    if loaded_before is not None and loaded_before.text == text:
-        return loaded_before
+    earlier = _loaded.get(module)
+    if earlier is not None and earlier.text == text:
+        return earlier
     check_imports(name, file)
     spec = importlib.util.spec_from_file_location(module, file)
-    assert spec is not None and spec.loader is not None  # of a .py file
-    built = importlib.util.module_from_spec(spec)
+    assert spec is not None and spec.loader is not None  # it is a .py file
+    new_module = importlib.util.module_from_spec(spec)
     loader = spec.loader
 
     def run() -> None:
-        sys.modules[module] = built  # as an import does: dataclasses look their module up
-        loader.exec_module(built)
+        sys.modules[module] = new_module  # as an import does: dataclasses look their module up
+        loader.exec_module(new_module)
 
     _execute(name, module, run)
     return _remember(Extension(name, module, file, (file,), text))
 
 
 def _module_of(file: Path) -> str:
-    """What the module of a file is called: after it, and apart from another file's of its name."""
+    """The name of a file's module, unique also if another file of the same name is loaded."""
     name = FILES_AS + "".join(c if c.isalnum() else "_" for c in file.stem)
-    loaded_before = _loaded.get(name)
-    if loaded_before is None or loaded_before.file == file:
+    earlier = _loaded.get(name)
+    if earlier is None or earlier.file == file:
         return name
     return f"{name}_{hashlib.sha256(str(file).encode()).hexdigest()[:6]}"
 
 
 def _load_module(name: str, folders: Sequence[Path]) -> Extension:
     top = name.partition(".")[0]
-    for folder in folders:  # behind all others, so that it hides nothing
-        is_there = (folder / top).is_dir() or (folder / f"{top}.py").is_file()
-        if is_there and str(folder) not in sys.path:
+    for folder in folders:
+        has_module = (folder / top).is_dir() or (folder / f"{top}.py").is_file()
+        if has_module and str(folder) not in sys.path:  # appended, so that it hides no other module
             sys.path.append(str(folder))
             importlib.invalidate_caches()
     try:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError:
         spec = None
-    except Exception as error:  # of a package above it
-        raise ConfigError(f"extend: {_told(name, error)}") from error
+    except Exception as error:  # raised by a package above it
+        raise ConfigError(f"extend: {_failure(name, error)}") from error
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise ConfigError(f"extend: there is no module {name!r} that Python finds from here")
     file = Path(spec.origin).resolve()
     files = package_files(name, file)
     text = digest(files)
-    loaded_before = _loaded.get(name)
-    if loaded_before is not None and loaded_before.text == text:
-        return loaded_before
-    for module in [
-        m for m in sys.modules if loaded_before is not None and m.partition(".")[0] == top
-    ]:
-        del sys.modules[module]  # its text has changed: it and what it imports are read again
+    earlier = _loaded.get(name)
+    if earlier is not None and earlier.text == text:
+        return earlier
+    if earlier is not None:  # its text has changed: all modules of its package are imported anew
+        for module in [m for m in sys.modules if m.partition(".")[0] == top]:
+            del sys.modules[module]
     _execute(name, name, lambda: importlib.import_module(name))
     return _remember(Extension(name, name, file, files, text))
 
@@ -263,13 +206,13 @@ def _execute(name: str, module: str, execute: Callable[[], object]) -> None:
     except ConfigError:
         sys.modules.pop(module, None)
         raise
-    except (Exception, SystemExit) as error:  # whatever a file of somebody else does
+    except (Exception, SystemExit) as error:  # code of somebody else may raise anything
         sys.modules.pop(module, None)
-        raise ConfigError(f"extend: {_told(name, error)}") from error
+        raise ConfigError(f"extend: {_failure(name, error)}") from error
 
 
-def _told(name: str, error: BaseException) -> str:
-    """Where a file fails, and why: its own last line in the traceback."""
+def _failure(name: str, error: BaseException) -> str:
+    """Why the import of a file fails, and its last line in the traceback."""
     if isinstance(error, SyntaxError):
         return f"{name}, line {error.lineno}: {error.msg}"
     lines = [
@@ -279,13 +222,13 @@ def _told(name: str, error: BaseException) -> str:
         or FILES_AS in frame.name
         or name.rpartition(".")[2] in Path(frame.filename).stem
     ]
-    where = f", line {lines[-1].lineno}" if lines else ""
+    place = f", line {lines[-1].lineno}" if lines else ""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return f"{name}{where}: {kind}{error}{_of_a_package(name, error)}"
+    return f"{name}{place}: {kind}{error}{_module_hint(name, error)}"
 
 
-def _of_a_package(name: str, error: BaseException) -> str:
-    """What to name instead of a file of a package, which finds the others only as its module."""
+def _module_hint(name: str, error: BaseException) -> str:
+    """The hint for a file of a package, which can import its siblings only as a module."""
     path = Path(name)
     if not (isinstance(error, ImportError) and name.endswith(".py")):
         return ""
@@ -301,8 +244,8 @@ def _remember(extension: Extension) -> Extension:
     return extension
 
 
-def _root(extension: Extension) -> Path | None:
-    """The folder in which the package of a module lies; None where it is installed."""
+def package_root(extension: Extension) -> Path | None:
+    """The folder that contains the package of a module; None if the package is installed."""
     is_package = extension.file.name == "__init__.py"
     root = extension.file.parents[extension.module.count(".") + is_package]
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}

@@ -10,8 +10,8 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.loading import Extension, loaded
-from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.module import MODELS
 
 

@@ -7,7 +7,7 @@ import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.fingerprint import imports_of, significant
 
 

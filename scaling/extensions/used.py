@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.extensions.targets import check_workers_find, text_of
 from scalinglab.scaling.extensions.text import digest
-from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.module import CENSUS, MODELS
 from scalinglab.scaling.records.fingerprint import code_fingerprint, files_apart
 from scalinglab.scaling.registry import Registry

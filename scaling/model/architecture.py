@@ -23,107 +23,50 @@ from scalinglab.scaling.model.part import (
     filled,
     stored_part,
 )
+from scalinglab.scaling.model.placements import PLACEMENTS, Norms
+from scalinglab.scaling.model.shape import Shape
 
 ACTIVATIONS = ("relu2", "relu", "gelu", "swiglu", "geglu")
-GATED = ("swiglu", "geglu")  # with a third matrix
+GATED = ("swiglu", "geglu")  # these have a third matrix
 EMBEDDING_SCALES = ("one", "sqrt_width", "norm")
 NORM_SCALES = ("one", "inverse_sqrt_layer")
 INITS = ("normal", "small", "mimetic", "lsuv")
 PARAMETRIZATIONS = ("sp", "ntk", "mup", "completep")
-SCALED = ("ntk", "mup", "completep")  # from a base width
-ALIGNED = ("mup", "completep")  # with attention by head_dim from a base head_dim
-# Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
-# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden
-# matrices keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
+SCALED = ("ntk", "mup", "completep")  # these scale from a base width
+ALIGNED = ("mup", "completep")  # these scale attention from a base head_dim
+# How weight decay lambda follows the width. `product`: learning rate times decay, by which a step
+# shrinks weights, stays that of the base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`:
+# lambda sqrt(m_N) of hidden matrices keeps their top singular values (arXiv 2510.15262).
+# `constant`: lambda.
 DECAY_RULES = ("product", "sqrt", "constant")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Everything that fixes the sizes of a model's tensors.
-
-    Attributes
-    ----------
-    depth : int
-        Number of blocks, L.
-    width : int
-        Residual width, d = heads * head_dim.
-    heads : int
-        Attention heads, h.
-    mlp_width : int
-        Hidden width of the MLP, 4 d by default.
-    context : int
-        Tokens in one sequence, T.
-    vocab : int
-        Size of the token alphabet, V.
-    """
-
-    depth: int
-    width: int
-    heads: int
-    mlp_width: int
-    context: int
-    vocab: int
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head, d_h = d / h."""
-        return self.width // self.heads
-
-
-@dataclass(frozen=True)
-class Norms:
-    """Where a sublayer F normalises: sum(x + output(F(input(x)))), inner before F's last matrix."""
-
-    input: bool = False
-    inner: bool = False
-    output: bool = False
-    sum: bool = False
-
-
-PRE, POST = Norms(input=True), Norms(sum=True)
-# The norms of attention and MLP in a block; `mix` takes those of `post` in the first blocks.
-PLACEMENTS: Mapping[str, tuple[Norms, Norms]] = {
-    "pre": (PRE, PRE),
-    "post": (POST, POST),  # arXiv 2002.04745
-    "mix": (PRE, PRE),  # arXiv 2412.13795
-    "peri": (Norms(input=True, output=True),) * 2,  # arXiv 2502.02732
-    "deepnorm": (POST, POST),  # arXiv 2203.00555, which scales the stream, too
-    # arXiv 2110.09456, with a gain a head
-    "normformer": (Norms(input=True, output=True), Norms(input=True, inner=True)),
-    "sub_ln": (Norms(input=True, inner=True),) * 2,  # arXiv 2210.06423
-    # arXiv 2503.04598: the MLP adds to the normalised stream; values are normalised, too
-    "hybrid": (POST, Norms()),
-    # arXiv 2204.02311: both branches of the same normalised stream
-    "parallel": (PRE, Norms()),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
     """The options of the network beside its sizes, and how it is scaled from a base shape.
 
-    docs/models.md says of each option where it is from and with which others it clashes.
+    docs/models.md names the source of each option and the options with which it clashes.
 
     Attributes
     ----------
     rope_base : float
         Base of the rotary positions.
     activation : str
-        Of the MLP: ``ACTIVATIONS``.
+        Of the MLP, one of ``ACTIVATIONS``.
     norm : str or Norm
-        Which norm: a name alone, or a part with its keys.
+        The norm: a name alone, or a part with its keys.
     placement : str
-        Where in a block: ``PLACEMENTS``.
+        Where norms stand in a block, one of ``PLACEMENTS``.
     post_fraction : float or None
         Share of the blocks, from the first, that ``mix`` gives post-norm.
     norm_scale : str
-        Of what a block's norms give: ``inverse_sqrt_layer`` divides by the root of the layer's
-        number, from 1 (arXiv 2502.05795).
+        Factor of the output of a block's norms: ``inverse_sqrt_layer`` divides by the root of the
+        layer's number, from 1 (arXiv 2502.05795).
     qk_norm : bool
         Whether queries and keys are normalised, head by head.
     embedding_scale : str
-        ``sqrt_width`` times sqrt(d), ``norm`` normalised (arXiv 2312.16903).
+        ``sqrt_width`` multiplies embeddings by sqrt(d), ``norm`` normalises them (arXiv
+        2312.16903).
     init : str
         ``INITS``; see ``scalinglab.scaling.engine.network.initialization``.
     logit_softcap : float or None
@@ -133,23 +76,23 @@ class NetworkOptions:
     bias : bool
         Whether the matrices of the blocks have biases.
     loops : int
-        How often the blocks are run, one after another, all of them each time (arXiv 1807.03819).
+        How often the stack of blocks is run (arXiv 1807.03819).
     dropout : float
-        Share of what each branch adds to the stream that is zero in a step of training.
+        Share of each branch's output that is set to zero in a step of training.
     parametrization : str
         How init, rates and multipliers follow the shape:
         ``scalinglab.scaling.model.parametrization``.
     base_width, base_depth, base_head_dim : int or None
-        The shape at which hyper-parameters were tuned: there all parametrizations are ``sp``. None
-        where the parametrization does not ask (``base_head_dim``: the model's own).
+        The shape at which hyper-parameters were tuned: there all parametrizations equal ``sp``.
+        None if the parametrization does not need it; for ``base_head_dim``, the model's own.
     depth_exponent : float
         Alpha of ``completep``: residual branches are scaled by (depth / base_depth)^-alpha.
     decay_rule : str
         How weight decay follows the width: ``DECAY_RULES``.
     mixer, feed_forward : Part
-        What fills the slots of each block.
+        The parts of each block.
     linear, residual : str or Part
-        What its matrices are, and how its branches are added to the stream; a name alone, or a
+        The kind of its matrices, and how its branches are added to the stream: a name alone, or a
         part with its keys.
     """
 
@@ -197,7 +140,7 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class Architecture(NetworkOptions):
-    """A shape with the options of the network; what they do not use is at its default.
+    """A shape with the options of the network; options that others leave unused are at defaults.
 
     Attributes
     ----------
@@ -209,18 +152,16 @@ class Architecture(NetworkOptions):
 
     @classmethod
     def from_science(cls, model: Mapping[str, Any]) -> Architecture:
-        """From the model in a run's science, which may be older than some option."""
+        """Read the architecture from a run's science, which may be older than some option."""
         shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
-        given = {f.name: model[f.name] for f in fields(cls) if f.name in model}
-        parts = {
-            k: stored_part(SLOTS[k], v)
-            for k, v in given.items()
-            if k in SLOTS and not isinstance(v, str)
-        }
-        return cls(shape, **given | parts)
+        options = {f.name: model[f.name] for f in fields(cls) if f.name in model}
+        for slot, kind in SLOTS.items():
+            if slot in options and not isinstance(options[slot], str):
+                options[slot] = stored_part(kind, options[slot])
+        return cls(shape, **options)
 
     def science(self) -> dict[str, Any]:
-        """Plain values, the shape's among the options: what is part of a run's identity."""
+        """The model in a run's science: plain values, the shape's sizes among the options."""
         options = {
             k: v.science() if isinstance(v, Part) else v
             for k, v in vars(self).items()
@@ -230,22 +171,22 @@ class Architecture(NetworkOptions):
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """What fills the slots of each block."""
+        """The mixer and the feed-forward of each block."""
         return self.mixer, self.feed_forward
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What fills all slots."""
+        """The parts of all slots."""
         return *self.branches, self.norm_part, self.linear_part, self.residual_part
 
     @property
     def norm_part(self) -> Norm:
-        """What normalises."""
+        """The norm, with its keys."""
         return filled(Norm, self.norm)
 
     @property
     def linear_part(self) -> Linear:
-        """What matrices are, where it is meant for them (`linear_of`)."""
+        """The kind of the matrices in the slots that it is meant for (see `linear_of`)."""
         return filled(Linear, self.linear)
 
     @property
@@ -253,25 +194,34 @@ class Architecture(NetworkOptions):
         """How branches are added to the stream."""
         return filled(Residual, self.residual)
 
+    @property
+    def alone(self) -> str:
+        """Why runs are trained alone and by eager steps (`Part.alone`); empty if they are not."""
+        return next((part.alone for part in self.parts if part.alone), "")
+
     def linear_of(self, slot: str) -> Linear:
-        """What the matrices of a branch are, by the slot that it fills."""
+        """The kind of the matrices in the branch of a slot."""
         chosen = self.linear_part
         return chosen if chosen.within in ("blocks", slot) else LINEARS["dense"]()
 
     @property
     def passes(self) -> int:
-        """Blocks that a token passes, those that are run again counted each time."""
+        """Blocks that a token passes; a block that is run again counts each time."""
         return self.loops * self.shape.depth
 
     def columns(self) -> dict[str, tuple[float, float]]:
-        """Columns of the analysis: their values, and those of networks that have nothing like it."""
-        found = {name: column for part in self.parts for name, column in part.columns().items()}
-        return found if self.loops == 1 else {"loops": (self.loops, 1), **found}
+        """Columns of the analysis: name -> its value, and that of networks without such a part."""
+        columns: dict[str, tuple[float, float]] = {}
+        if self.loops != 1:
+            columns["loops"] = (self.loops, 1)
+        for part in self.parts:
+            columns |= part.columns()
+        return columns
 
     # ------------------------------------------------------------------ norms
 
     def norms(self, layer: int) -> tuple[Norms, Norms]:
-        """Where attention and MLP of a block normalise."""
+        """Where the norms of attention and MLP stand in a block."""
         if self.norm_part.absent:
             return Norms(), Norms()
         post = 0 if self.post_fraction is None else round(self.post_fraction * self.shape.depth)
@@ -279,7 +229,7 @@ class Architecture(NetworkOptions):
 
     @property
     def final_norm(self) -> bool:
-        """Whether there is a norm before the head: not where the last sum is normalised."""
+        """Whether there is a norm before the head; none if the last sum is normalised."""
         absent = self.norm_part.absent
         return not absent and not self.norms(self.shape.depth - 1)[1].sum
 
@@ -290,7 +240,7 @@ class Architecture(NetworkOptions):
 
     @property
     def parallel(self) -> bool:
-        """Whether the feed-forward is given what the mixer is, and not the stream after it."""
+        """Whether the feed-forward has the input of the mixer, not the stream after it."""
         return self.placement == "parallel"
 
     @property
@@ -299,7 +249,7 @@ class Architecture(NetworkOptions):
         return self.placement == "normformer"
 
     def norm_multiplier(self, layer: int) -> float:
-        """Of what the input norms of a block give."""
+        """Factor of the output of a block's input norms."""
         return 1 / math.sqrt(layer + 1) if self.norm_scale == "inverse_sqrt_layer" else 1.0
 
     # ------------------------------------------------------------------ multipliers
@@ -316,30 +266,30 @@ class Architecture(NetworkOptions):
 
     @property
     def embedding_multiplier(self) -> float:
-        """Of the embeddings."""
+        """Factor of the embeddings."""
         return math.sqrt(self.shape.width) if self.embedding_scale == "sqrt_width" else 1.0
 
     @property
     def stream_multiplier(self) -> float:
-        """Of the stream before a branch is added: DeepNet's (2 L)^(1/4) of a decoder, else 1."""
+        """Factor of the stream before a branch is added: DeepNet's (2 L)^(1/4), otherwise 1."""
         return (2 * self.passes) ** 0.25 if self.placement == "deepnorm" else 1.0
 
     @property
     def residual_multiplier(self) -> float:
-        """Of a residual branch before it is added: m_L^-alpha (arXiv 2505.01618, table 1)."""
+        """Factor of a branch before it is added: m_L^-alpha (arXiv 2505.01618, table 1)."""
         return self.depth_ratio**-self.depth_exponent
 
     @property
     def attention_multiplier(self) -> float:
-        """Of the products of queries and keys: 1 / sqrt(head_dim).
+        """Factor of the products of queries and keys: 1 / sqrt(head_dim).
 
-        Under mup it goes as 1 / head_dim, as trained queries and keys are aligned (arXiv
-        2203.03466, definition 4.1), and is that of ``sp`` at the base.
+        Under mup it is proportional to 1 / head_dim, as trained queries and keys are aligned (arXiv
+        2203.03466, definition 4.1), and equals that of ``sp`` at the base.
         """
         base = self.base_head_dim or self.shape.head_dim
         return math.sqrt(base) / self.shape.head_dim
 
     @property
     def head_multiplier(self) -> float:
-        """Of the logits: 1 / m_N under mup (arXiv 2203.03466, table 8), else 1."""
+        """Factor of the logits: 1 / m_N under mup (arXiv 2203.03466, table 8), otherwise 1."""
         return 1 / self.width_ratio if self.parametrization in ("mup", "completep") else 1.0

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from scalinglab.scaling.model.architecture import Architecture, Norms
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.part import Branch, Size, norm_sizes
+from scalinglab.scaling.model.placements import Norms
 
 N_COUNTS = ("n_block", "n_matmul", "n_total", "n_active")
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")
@@ -100,7 +101,7 @@ def parameter_counts(architecture: Network) -> dict[str, int]:
         roles["unembedding"] = roles["embedding"]
     n_block = roles["attention"] + roles["mlp"]  # what fills the two slots
     n_matmul = n_block + roles["unembedding"]
-    idle = sum(part.idle_weights(architecture) for part in architecture.branches)
+    idle = sum(part.idle_weights(architecture) for part in architecture.parts)
     used = architecture.loops * (n_block - architecture.shape.depth * idle)
     n_active = used + roles["unembedding"]
     sums = {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total, "n_active": n_active}

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scalinglab.scaling.choices import is_used
-from scalinglab.scaling.fields import ConfigError, keys_of, one_of
-from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import keys_of, one_of
+from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions
 from scalinglab.scaling.model.module import ROLES, ModuleNetwork, Network
 from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig
 from scalinglab.scaling.model.part import Norm, Part, filled
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.read_options import check_ranges
 
 
@@ -42,15 +44,15 @@ def _module_network(model: ModuleConfig, vocab: int) -> ModuleNetwork:
         one_of(f"model.roles.{pattern}", role, ROLES)
     if model.parametrization != "sp" and not model.base_options:
         raise ConfigError(
-            f"model.parametrization = {model.parametrization!r} needs model.base_options, the options "
-            "that make the network wider at the values where its learning rate is tuned: "
+            f"model.parametrization = {model.parametrization!r} needs model.base_options, the "
+            "options that make the network wider at the values where its learning rate is tuned: "
             "model.base_options.width=64"
         )
     unknown = sorted(set(model.base_options) - set(model.options))
     if unknown:
         raise ConfigError(
-            f"model.base_options has {', '.join(unknown)}, and model.options has not: they are those "
-            "of its keys that differ at the base"
+            f"model.base_options has {', '.join(unknown)}, and model.options has not: they are "
+            "those of its keys that differ at the base"
         )
     return ModuleNetwork(**vars(model), vocab=vocab)
 
@@ -172,8 +174,8 @@ def _check_part(part: Part, architecture: Architecture) -> None:
     check_ranges(part, key)
     if part.inits is not None and architecture.init not in part.inits:
         raise ConfigError(
-            f"model.init = {architecture.init!r} clashes with {key}.name = {part.name!r}: it does not "
-            f"know these tensors; allowed beside it: {', '.join(part.inits)}"
+            f"model.init = {architecture.init!r} clashes with {key}.name = {part.name!r}: it does "
+            f"not know these tensors; allowed beside it: {', '.join(part.inits)}"
         )
     part.check(architecture)
 

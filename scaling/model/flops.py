@@ -25,23 +25,24 @@ def flop_parts(architecture: Network) -> dict[str, int]:
     dict
         ``block`` and ``unembedding``: matrix products with the weights that a token passes
         through. ``attention_causal``: scores and values, each query seeing T/2 keys on average
-        (fewer through a window); ``attention_full``: the full T x T map. ``softmax``: 3 operations
-        a score on the full map. ``embedding``: the embedding counted as
-        a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
+        (fewer through a window); ``attention_full``: the full T x T map. Both include what else a
+        part multiplies beside its weights, such as the states of a linear mixer. ``softmax``: 3
+        operations per score on the full map. ``embedding``: the embedding counted as a product
+        with a one-hot vector, as by Hoffmann et al. (arXiv 2203.15556, appendix F).
         ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
     if isinstance(architecture, ModuleNetwork):
         return dict(architecture.census.flops)
     n = parameter_counts(architecture)
-    L, pairs = architecture.passes, architecture.mixer.map_flops(architecture)
+    L, maps = architecture.passes, [p.map_flops(architecture) for p in architecture.parts]
     block, unembedding = 6 * (n["n_active"] - n["unembedding"]), 6 * n["unembedding"]
     return {
         "block": block,
         "unembedding": unembedding,
         "matmul": block + unembedding,
-        "attention_causal": L * pairs.seen,
-        "attention_full": L * pairs.whole,
-        "softmax": L * pairs.softmax,
+        "attention_causal": L * sum(m.seen for m in maps),
+        "attention_full": L * sum(m.whole for m in maps),
+        "softmax": L * sum(m.softmax for m in maps),
         "embedding": 6 * n["embedding"],
         "gain": 6 * (n["gain"] + n["bias"]),
     }

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.part import Part, Size
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.registry import Registry, function
 
 # Networks that a file registers by name; any import path will do as well.
@@ -70,8 +71,8 @@ class Census:
         Kept of a token for the backward pass, logits included.
     width, depth : int
         Of the embedding, and the number of modules in its longest list; 0 where there is none.
-    buffers : tuple of str
-        Those that a checkpoint holds.
+    buffers : mapping of str to tuple of int
+        The size of those that a checkpoint holds.
     tied : bool
         Whether the embedding is the head's matrix, too.
     without_meta : str
@@ -84,7 +85,7 @@ class Census:
     kept_floats: float
     width: int
     depth: int
-    buffers: tuple[str, ...] = ()
+    buffers: Mapping[str, Size] = field(default_factory=dict)
     tied: bool = False
     without_meta: str = ""
 
@@ -196,6 +197,11 @@ class ModuleNetwork:
             _REHEARSAL, "rehearse", json.dumps(self.science(), sort_keys=True)
         )
         return found
+
+    @property
+    def alone(self) -> str:
+        """Why it cannot be a member of a pack, in words; empty: it can."""
+        return self.rehearsed.alone
 
     def columns(self) -> dict[str, tuple[float, float]]:
         """See ``Architecture.columns``: none."""

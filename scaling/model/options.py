@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, ConfigError, defaults, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, defaults, setting
 from scalinglab.scaling.model.architecture import DECAY_RULES, PARAMETRIZATIONS, NetworkOptions
 from scalinglab.scaling.model.part import SLOTS
 
@@ -53,7 +54,7 @@ class ModuleConfig(NetworkConfig):
 
     @classmethod
     def older(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The keys as they are; what scales the branches of blocks is refused before its own keys."""
+        """The keys as they are; ``completep``, which scales branches of blocks, is refused here."""
         if values.get("parametrization") == "completep":
             raise ConfigError(
                 "model.parametrization = 'completep' clashes with model.target: it scales the "

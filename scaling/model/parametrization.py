@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import ALIGNED, Architecture
 from scalinglab.scaling.model.counts import Size, tensor_sizes
 from scalinglab.scaling.model.module import ModuleNetwork, Network, TensorCount

@@ -14,12 +14,12 @@ from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 @OPTIMIZERS.register("lion")
 @dataclass(frozen=True, kw_only=True)
 class LionConfig(OptimizerConfig):
-    """arXiv 2302.06675. Its updates do not depend on the gradient's size, as Adam's (2308.01814)."""
+    """arXiv 2302.06675. As Adam's, updates do not depend on the gradient's size (2308.01814)."""
 
     update_family: ClassVar[str | None] = "adaptive"
     moment_floats: ClassVar[tuple[float, float]] = (1, 1)
     update_floats: ClassVar[float] = 4
-    # LR 3 to 10 times below AdamW's and decay as much above; moved to where 128 steps had their best.
+    # LR 3 to 10 times below AdamW's, and decay as much above; moved to the best of 128 steps.
     search_space: ClassVar[Mapping[str, Sequence[float]]] = {
         "optimizer.lr": (0.0006, 0.00125, 0.0025, 0.005, 0.01, 0.02),
         "optimizer.weight_decay": (0.3, 1.0, 3.0),

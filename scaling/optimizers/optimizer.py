@@ -45,7 +45,7 @@ class OptimizerConfig:
     """
 
     # What the size of its updates depends on: how a parametrization scales its rates
-    # (``scalinglab.scaling.model.parametrization``). None: no rule is known, so ``sp`` alone takes it.
+    # (``scalinglab.scaling.model.parametrization``). None: no rule is known, so only ``sp`` works.
     update_family: ClassVar[str | None] = None
     # Roles of the tensors that it looks at whole. Of all others it updates each weight by itself,
     # but for norms over all.
@@ -123,21 +123,21 @@ def common_name(settings: Sequence[OptimizerConfig]) -> str:
 
 @functools.cache
 def program_optimizer() -> type:
-    """The keys of the optimizer of a program that is not ours: what they mean is its own to say.
+    """The keys of the optimizer of another program, which gives them their meaning.
 
-    Any name, and every key that one of ours has, of the same type and in no range. What is not
-    given is the default optimizer's where that has the key.
+    Any name is allowed, and every key of a registered optimizer, with its type and without a range.
+    Defaults are those of the default optimizer.
     """
     default = OPTIMIZERS[OptimizerConfig.name]
     hints: dict[str, Any] = {}
     for kind in (default, *OPTIMIZERS.values()):
-        known = typing.get_type_hints(kind)
-        hints = {key: known[key] for key in keys_of(kind)} | hints
-    given = defaults(default)
+        kind_hints = typing.get_type_hints(kind)
+        hints = {key: kind_hints[key] for key in keys_of(kind)} | hints
+    default_values = defaults(default)
     return make_dataclass(
         "ProgramOptimizerConfig",
         [
-            (key, hint, given[key]) if key in given else (key, hint | None, None)
+            (key, hint, default_values[key]) if key in default_values else (key, hint | None, None)
             for key, hint in hints.items()
         ],
         frozen=True,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import open_planned
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.probes.probe import TASK, Probe
 from scalinglab.scaling.records.atomic import write_atomic

@@ -15,9 +15,11 @@ from typing import Any
 
 from scalinglab.scaling.records.atomic import create_exclusive, folders_in, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, sealed, tell
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import Done, RunFolder
-from scalinglab.scaling.records.spec import RunSpec, known_fields
+from scalinglab.scaling.records.run_end import Done
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 
 FOLDER = "probes"
@@ -27,10 +29,14 @@ Place = tuple[str, int]  # a checkpoint: run_id, step
 
 @dataclass(frozen=True)
 class Wanted:
-    """Numbers that are asked for: the step where they belong, and the checkpoints they read."""
+    """Numbers that are asked for: the step where they belong, and the checkpoints they read.
+
+    `twins` are runs that were the same training up to there: their numbers are these.
+    """
 
     step: int
     reads: tuple[Place, ...]
+    twins: tuple[str, ...] = field(default=(), compare=False)
 
     def file(self, run_id: str) -> str:
         """Name of their file beside a run."""
@@ -69,13 +75,13 @@ class Found:
 
     @property
     def known(self) -> dict[str, float | None]:
-        """Columns for tables, where a bound stands in a column of its own: ``NAME_at_most``."""
+        """Columns for tables, in which a bound has a column of its own: ``NAME_at_most``."""
         bounds = {f"{n}_{which}": self.columns.get(n) for n, which in self.censored.items()}
         return {**self.columns, **dict.fromkeys(self.censored), **bounds}
 
 
 class ProbeFolder(RunFolder):
-    """What one probe, with its options, is asked about one run: claimed as a run is.
+    """The folder of one probe, with its options, of one run; it is claimed as a run is.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ class ProbeFolder(RunFolder):
     options : mapping
         As plain values.
     wanted : sequence of Wanted
-        What it is asked for, by step.
+        The requested results, by step.
     """
 
     def __init__(
@@ -105,20 +111,32 @@ class ProbeFolder(RunFolder):
 
     @property
     def done_file(self) -> Path:
-        """The first result that lacks; where none does, the last."""
+        """The file of the first missing result; of the last if none is missing."""
         files = [self.file(wanted) for wanted in self.wanted]
         return next((file for file in files if not file.exists()), files[-1])
 
     def file(self, wanted: Wanted) -> Path:
-        """Where some numbers belong."""
+        """The file of a requested result."""
         return self.path / wanted.file(self.run.run_id)
 
     def missing(self) -> list[Wanted]:
-        """What is still to be found, by step."""
+        """The requested results that are missing, by step."""
         return [wanted for wanted in self.wanted if not self.file(wanted).exists()]
 
+    def shared(self, wanted: Wanted) -> dict[str, Any] | None:
+        """The result of a twin, as this run's; None if no twin has it yet."""
+        for run_id in wanted.twins:
+            of_twin = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
+            folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
+            try:
+                result: dict[str, Any] = read_json(folder / of_twin.file(run_id), _RESULT)
+            except (FileNotFoundError, DamagedFile):
+                continue
+            return result | {"reads": [list(place) for place in wanted.reads], "same_as": run_id}
+        return None
+
     def store(self, wanted: Wanted, result: Mapping[str, Any]) -> bool:
-        """Write numbers down; False if another process was first."""
+        """Write a result; False if another process was first."""
         return create_exclusive(self.file(wanted), sealed(dict(result)))
 
     def exists(self) -> bool:
@@ -130,15 +148,15 @@ class ProbeFolder(RunFolder):
         return self.run.spec()
 
     def done(self) -> Done | None:
-        """Something if all that is asked for was found."""
+        """Not None once no requested result is missing."""
         return None if self.missing() else Done(0, State.DONE, len(self.wanted), "", "", {})
 
 
 def results(run: RunFolder) -> Iterator[Found]:
-    """All that probes found of a run; of damaged files is told, and they are left out.
+    """All results of probes of a run; damaged files are reported and left out.
 
-    In the order of steps and times: where a probe was asked again for a step, of another text or with
-    other checkpoints, the later one counts.
+    In the order of steps and times: if a probe was read again at a step, of another text or with
+    other checkpoints, the later result counts.
     """
     files = [f for folder in folders_in(run.path / FOLDER) for f in folder.glob("[0-9]*.json")]
     for file in sorted(files, key=lambda file: (file.name[:8], _time(file))):
@@ -153,20 +171,20 @@ def results(run: RunFolder) -> Iterator[Found]:
 
 
 def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:
-    """The columns of a run that ended after so many steps: what was found there, or of its start."""
-    found: dict[str, float | None] = {}
+    """The columns of a run that ended after `steps` steps: results there, or at its start."""
+    columns: dict[str, float | None] = {}
     for result in results(run):
         if result.of_start or result.step == steps:
-            found |= result.known
-    return found
+            columns |= result.known
+    return columns
 
 
 def columns_by_step(run: RunFolder) -> dict[int, dict[str, float | None]]:
-    """Step -> columns that were found there."""
-    found: dict[int, dict[str, float | None]] = {}
+    """Step -> the columns of the results there."""
+    columns: dict[int, dict[str, float | None]] = {}
     for result in results(run):
-        found.setdefault(result.step, {}).update(result.known)
-    return dict(sorted(found.items()))
+        columns.setdefault(result.step, {}).update(result.known)
+    return dict(sorted(columns.items()))
 
 
 def _time(file: Path) -> float:

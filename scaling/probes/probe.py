@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.registry import Registry, subclass_of
 
@@ -40,11 +41,15 @@ class Probe:
         Whether it reads initial weights alone; they are a column of the run all the same.
     of_seeds : bool
         Whether it reads the runs together that differ in their seeds alone.
+    of_whole_run : bool
+        Whether its numbers depend on more of a run than its training up to the step, as on its
+        length; else runs that share a checkpoint share its numbers.
     """
 
     version: ClassVar[int] = 1
     of_start: ClassVar[bool] = False
     of_seeds: ClassVar[bool] = False
+    of_whole_run: ClassVar[bool] = False
 
     def check(self, run: RunSpec, outputs: Path) -> None:
         """Refuse a run that cannot be read with these options.
@@ -73,7 +78,7 @@ class Probe:
         return [step]
 
     def state(self, outputs: Path) -> Any:
-        """What the options do not say, as the content of files that they name; None: they say all."""
+        """What the options leave open, such as the content of named files; None if nothing."""
         return None
 
     def prepared(self, outputs: Path) -> Self:

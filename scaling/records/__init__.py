@@ -1,1 +1,1 @@
-"""What is on disk of a run: its identity, who may write it, what it leaves."""
+"""The files of a run on disk: its identity, its claims, its records."""

@@ -1,4 +1,4 @@
-"""Files of torch as the archives that they are: looked into without torch, and without their tensors."""
+"""Checkpoints of torch as ZIP archives, checked and read without torch and without tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from scalinglab.scaling.records.damage import DamagedFile
 
-# What zipfile raises of bytes that are no archive, or none of torch's.
+# Exceptions of zipfile for bytes that are no archive, or not torch's.
 _NO_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -23,12 +23,12 @@ _NO_ARCHIVE = (
     struct.error,
     OSError,
 )
-# And what a pickle of another content raises: its own CRC-32 holds by then.
+# Further ones of a pickle with other content, whose CRC-32 is correct.
 _NO_CONTENT = (pickle.UnpicklingError, LookupError, TypeError, AttributeError, OverflowError)
 
 
 def check_archive(path: Path) -> None:
-    """Compare a checkpoint with the CRC-32 of each of its tensors, which torch does not look at.
+    """Compare a checkpoint with the CRC-32 of each of its tensors, which torch does not check.
 
     A checkpoint of torch is a ZIP archive, so those of any age have them. It is read once for
     this, at more than a gigabyte a second, and lies in the page cache when it is loaded.
@@ -36,7 +36,7 @@ def check_archive(path: Path) -> None:
     Raises
     ------
     DamagedFile
-        If a byte of it is not what was written.
+        If a byte has changed since it was written.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -67,21 +67,21 @@ def plain_content(path: Path) -> dict[str, Any] | None:
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
-    """Whether torch reads as a member's content the very bytes whose CRC-32 zipfile looks at."""
+    """Whether torch reads exactly the bytes of a member whose CRC-32 zipfile checks."""
     stored = member.compress_type == zipfile.ZIP_STORED
     folder = bool(member.external_attr & 0x10)
     return stored and not folder and member.compress_size == member.file_size
 
 
 class _Skipped(dict[Any, Any]):
-    """Stands for a tensor, or for what one is made of."""
+    """Takes the place of a tensor or of its storage."""
 
     def __init__(self, *_: object) -> None:
         super().__init__()
 
 
 class _WithoutTensors(pickle.Unpickler):
-    """Reads plain values; nothing that a pickle names is imported or run."""
+    """Unpickles plain values; nothing that a pickle names is imported or run."""
 
     def find_class(self, *_: str) -> Any:
         return _Skipped

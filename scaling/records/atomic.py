@@ -1,7 +1,7 @@
-"""Files and folders that are whole or absent: write aside, flush to disk, move or link into place.
+"""Files and folders that are complete or absent: written aside, flushed, and moved into place.
 
-Whoever looks through a folder that others write to meets what lies aside, and sees it go:
-`files_below` and `folders_in` pass over both.
+A folder into which others write contains temporary entries that may vanish at any time:
+`files_below` and `folders_in` skip them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _offsets: dict[Path, tuple[float, float]] = {}  # folder -> when it was looked u
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Replace `path` by `content`; a reader sees the old file or the new one, never a part."""
-    data = content.encode() if isinstance(content, str) else content
-    save_atomic(path, lambda aside: aside.write_bytes(data))
+    """Replace the file `path`; a reader sees the old content or the new one, never a mixture."""
+    encoded = content.encode() if isinstance(content, str) else content
+    save_atomic(path, lambda aside: aside.write_bytes(encoded))
 
 
 def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
@@ -38,7 +38,7 @@ def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
     Raises
     ------
     OSError
-        Also where a device or a pipe is: it would be replaced, by root even ``/dev/null``.
+        Also if `path` is a device or a pipe, which would be replaced (by root even ``/dev/null``).
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is no regular file, and no file takes its place", str(path))
@@ -53,7 +53,7 @@ def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
 
 
 def create_exclusive(path: Path, content: str) -> bool:
-    """Create `path` whole, unless it exists: True for exactly one of any number of callers.
+    """Create the complete file `path` unless it exists; True for exactly one of several callers.
 
     A hard link is the one operation that both creates a complete file and fails if the name is
     taken, also on a network file system. Where the file system has no links, a folder is made.
@@ -76,9 +76,9 @@ def create_exclusive(path: Path, content: str) -> bool:
 
 
 def _create_by_folder(aside: Path, path: Path) -> bool:
-    """Move `aside` to `path` if nobody else has; making a folder decides who may.
+    """Move `aside` to `path` unless another process has; the one that creates a folder may.
 
-    The folder stays. One whose maker died before the move is taken over after a while.
+    The folder stays. If its creator died before the move, another takes over after a while.
     """
     lock = path.with_name(f".{path.name}.lock")
     try:
@@ -87,7 +87,7 @@ def _create_by_folder(aside: Path, path: Path) -> bool:
         abandoned = server_time(path.parent) - lock.stat().st_mtime > _LOCK_SECONDS
         if path.exists() or not abandoned:
             return False
-        with contextlib.suppress(OSError):  # one of those who find it abandoned succeeds
+        with contextlib.suppress(OSError):  # exactly one of those that find it abandoned succeeds
             os.rename(lock, lock.with_name(f"{lock.name}.{uuid.uuid4().hex[:8]}"))
             return _create_by_folder(aside, path)
         return False
@@ -131,7 +131,7 @@ def move_folder(aside: Path, path: Path) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, but those that go, with their folder, while one looks.
+    """Every file below a folder, except files that vanish, with their folder, during the walk.
 
     ``Path.rglob`` ends with an error when a folder that it has seen is moved before it looks into
     it, as `create_folder` does.
@@ -141,7 +141,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Folders in a folder, in order of their names, without what lies aside; none if it is not."""
+    """Folders in a folder, sorted by name, without temporary ones; empty if there is no folder."""
     try:
         entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except FileNotFoundError:
@@ -168,9 +168,9 @@ def _clock_difference(folder: Path) -> float:
         probe.touch()
         difference = probe.stat().st_mtime - time.time()
         probe.unlink()
-    except OSError:  # a reader of somebody else's folder
+    except OSError:  # the folder of another user, in which this one may only read
         return 0.0
-    # File stamps are coarser than clocks: what is less than that is no difference.
+    # Time stamps of files are coarser than clocks, so a smaller difference is none.
     return difference if abs(difference) > _STAMP_SECONDS else 0.0
 
 

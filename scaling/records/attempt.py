@@ -1,4 +1,4 @@
-"""One try at a run by one process: who makes it, how far it says it is, how it ended.
+"""One attempt at a run by one process: its owner, its progress, its end.
 
 Each of its files is read here and nowhere else (``scalinglab.scaling.records.run_folder`` names
 them).
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scalinglab.scaling.records.damage import Shape
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.processes import Process
-from scalinglab.scaling.records.spec import known_fields
 from scalinglab.scaling.records.state import Outcome
 
 _NUMBER = (int, float)
@@ -44,11 +44,11 @@ class Owner(Process):
     lease_seconds : float
         Without a heartbeat for so long it counts as gone.
     node : str or None
-        As the scheduler names it.
+        The node's name in the scheduler.
     job : tuple or None
-        The SLURM job, and how often it had been requeued.
+        The SLURM job, and how often it was requeued.
     log : str or None
-        The file that its worker writes to.
+        The log of its worker.
     """
 
     started: float
@@ -71,7 +71,7 @@ class Owner(Process):
 
 @dataclass(frozen=True)
 class End:
-    """How an attempt ended, in its own words.
+    """The end of an attempt, as it reported it.
 
     Attributes
     ----------
@@ -79,19 +79,19 @@ class End:
     ended : float
         When, by the clock of the file server.
     error, traceback : str
-        Empty where there was none.
+        Empty without an error.
     cause : FailureClass or None
         Class of the error.
     signature : str
         Equal for equal errors.
     micro_batch : int or None
-        Sequences at once that were tried.
+        The micro-batch that it used.
     members : int
         Of the pack it was in; 1: alone.
     pack : str or None
-        Name of that pack.
+        The name of the pack.
     device : str or None
-        What computed.
+        The name of the device.
     """
 
     reason: Outcome
@@ -107,15 +107,15 @@ class End:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> End:
-        """Read an attempt's last word.
+        """Read the end of an attempt.
 
         Raises
         ------
         ValueError
-            If it ended in a way that is not known.
+            If the outcome is unknown.
         """
         reason, cause = Outcome(values["reason"]), values.get("class")
-        if cause is not None or reason == Outcome.FAILED:  # the first versions named no class
+        if cause is not None or reason == Outcome.FAILED:  # the first versions had no classes
             cause = FailureClass(cause or FailureClass.USER_ERROR)
         return known_fields(cls, {**values, "reason": reason, "cause": cause})
 
@@ -127,14 +127,14 @@ class End:
 
 @dataclass(frozen=True)
 class Progress:
-    """What an attempt last said of itself; None is what it did not say.
+    """The last reported progress of an attempt; None for what it has not reported.
 
     Attributes
     ----------
     step, start, steps : int
-        Where it is (None before its first report), where it began, and where it ends.
+        The present step (None before its first report), the first, and the last.
     saved : int or None
-        Step at which its whole pack was last saved.
+        The step of the last checkpoint of its whole pack.
     members : int
         Of its pack; 1: it is alone.
     pack : str or None
@@ -165,13 +165,13 @@ class Progress:
 
     @property
     def reached(self) -> int:
-        """The last step that it told of; 0 if none."""
+        """The last reported step; 0 before the first report."""
         return self.step or 0
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a run by one process.
+    """One attempt at a run by one process.
 
     Attributes
     ----------
@@ -179,7 +179,7 @@ class Attempt:
         From 1; the fencing token.
     owner : Owner
     end : End or None
-        None: it goes on, or it vanished without a word.
+        None while it goes on, or if its process was killed.
     """
 
     number: int

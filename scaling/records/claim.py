@@ -1,9 +1,9 @@
 """One process's right to train a run: an attempt number that no other process has.
 
 A claim is a file ``attempts/<n>.json`` created by a hard link: of any number of processes that
-try for number n one wins. The number is a fencing token. A holder that was paused beyond its
-lease may wake up beside its successor; it finds the higher number and stops, and if both reach
-the end, only one can create DONE, which names the attempt whose files count.
+try for number n one wins. The number is a fencing token: a holder that was paused beyond its lease
+may wake up while its successor trains; it finds the higher number and stops. If both reach the end,
+only one can create DONE, which names the attempt whose files count.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from scalinglab.scaling.records.atomic import create_exclusive, server_time, wri
 from scalinglab.scaling.records.damage import sealed
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.processes import this_process
-from scalinglab.scaling.records.run_folder import RunFolder, file_hash
+from scalinglab.scaling.records.run_end import file_hash
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 
 BEATS_A_LEASE = 6
-HUNG = 1  # exit code of a process that does not get on: a pool replaces it, SLURM's task has failed
+HUNG = 1  # exit code of a hanging process: a pool replaces it, a SLURM task counts as failed
 
 
 class ClaimLost(Exception):
@@ -53,7 +54,7 @@ class Claim:
 
     @classmethod
     def acquire(cls, folder: RunFolder, lease_seconds: float) -> Claim | None:
-        """Claim a run, or None if it is done, held, or somebody else was faster."""
+        """Claim a run; None if it is done, held, or claimed by a faster process."""
         if folder.done() is not None:
             return None
         latest = folder.latest_attempt()
@@ -71,7 +72,7 @@ class Claim:
         if not create_exclusive(folder.attempt_file(number, "json"), sealed(owner)):
             return None
         claim = cls(folder, number, lease_seconds)
-        if folder.done() is not None:  # the previous holder finished while we looked
+        if folder.done() is not None:  # the previous holder finished meanwhile
             claim.release(Outcome.LOST)
             return None
         return claim
@@ -90,7 +91,7 @@ class Claim:
         return self.folder.attempt_file(self.number, "cancel").exists()
 
     def expect_reports(self, every: float) -> None:
-        """From now on a process that reports nothing for so many seconds is taken to hang.
+        """Treat this process as hanging if it reports nothing for so many seconds.
 
         A collective that waits for a lost rank, or a file server that never answers, would hold the
         run for ever while this thread beats. The process says where it stands and ends; the run is
@@ -99,13 +100,13 @@ class Claim:
         self._reported, self._patience = time.monotonic(), every
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Show progress to whoever watches the folder."""
+        """Write the progress to the heartbeat."""
         self._reported = time.monotonic()
         self._progress = progress
         self._try_to_beat()
 
     def report_end(self, step: int) -> None:
-        """Add the step at which the attempt broke off to what it last reported."""
+        """Add the step at which the attempt broke off to its last report."""
         self.report({**self._progress, "step": step})
 
     def finish(self, status: State, steps: int, files: dict[str, str]) -> bool:
@@ -129,12 +130,12 @@ class Claim:
             **files,
             "sha256": hashes,
         }
-        first = create_exclusive(self.folder.done_file, sealed(content))
-        self.release(Outcome(status) if first else Outcome.LOST)
-        return first
+        is_first = create_exclusive(self.folder.done_file, sealed(content))
+        self.release(Outcome(status) if is_first else Outcome.LOST)
+        return is_first
 
     def release(self, reason: Outcome, error: BaseException | None = None, **facts: Any) -> None:
-        """Stop beating and say how the attempt ended; `facts` are what the next one should know."""
+        """Stop the heartbeat and write how the attempt ended; `facts` are for the next attempt."""
         self._stop.set()
         self._thread.join()
         self._write_end(reason, error, facts)
@@ -150,7 +151,7 @@ class Claim:
         write_json(self.folder.attempt_file(self.number, "end"), end)
 
     def _beat(self) -> None:
-        # For display, and its time: replaced without flushing, so that a beat is cheap.
+        # Only for display and for its time: replaced without flushing, so that it is cheap.
         beat = self.folder.attempt_file(self.number, "beat")
         aside = beat.with_name(f".{beat.name}.{threading.get_ident()}")
         aside.write_text(sealed(self._progress, allow_nan=True))
@@ -165,7 +166,7 @@ class Claim:
             self._try_to_beat()
 
     def _give_up(self) -> None:
-        """End this process, whose training hangs, and leave word of where."""
+        """End this process, whose training hangs, and write the tracebacks of its threads."""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         stacks = [
             f"thread {names.get(i, i)}:\n" + "".join(traceback.format_stack(frame))
@@ -178,6 +179,6 @@ class Claim:
         os._exit(HUNG)
 
     def _try_to_beat(self) -> None:
-        # A full disk or a slow file server may pass; what lasts ends the lease.
+        # A full disk or a slow file server may recover; otherwise the lease ends.
         with contextlib.suppress(OSError):
             self._beat()

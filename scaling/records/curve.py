@@ -26,7 +26,7 @@ TABLE_NAMES = {"loss": "train_loss", "validation_loss": "loss", "validation_bpb"
 
 @dataclass(frozen=True)
 class Curve:
-    """Losses so far.
+    """The losses of a run up to its present step.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Curve:
     validation : dict
         Step -> validation loss in nats per token after that many updates.
     measured : dict
-        Step -> column -> what else was measured after that many updates, where it was asked for.
+        Step -> column -> number, of further measurements after that many updates.
     """
 
     loss: np.ndarray
@@ -63,13 +63,13 @@ class Curve:
 
 
 def measured_columns(measured: dict[int, dict[str, float]]) -> dict[str, list[float | None]]:
-    """Measurements as columns of equal length, ``step`` the first; None what is not there."""
-    names = list(dict.fromkeys(name for values in measured.values() for name in values))
+    """Measurements as columns of equal length, the first is ``step``; None for missing numbers."""
+    names = list(dict.fromkeys(name for row in measured.values() for name in row))
     rows = sorted(measured.items())
     columns: dict[str, list[float | None]] = {"step": [step for step, _ in rows]}
     for name in names:
-        values = (row.get(name, math.nan) for _, row in rows)
-        columns[name] = [v if math.isfinite(v) else None for v in values]
+        numbers = (row.get(name, math.nan) for _, row in rows)
+        columns[name] = [number if math.isfinite(number) else None for number in numbers]
     return columns
 
 
@@ -80,18 +80,18 @@ def bits_per_byte(loss: float, bytes_per_token: float) -> float:
 
 def curve_text(curve: Curve, lr: np.ndarray, tokens_per_step: int, bytes_per_token: float) -> str:
     """The curve as CSV; row i is update i (from 1)."""
-    out = io.StringIO()
-    out.write(",".join(COLUMNS) + "\n")
+    file = io.StringIO()
+    file.write(",".join(COLUMNS) + "\n")
     for i, (loss, norm) in enumerate(zip(curve.loss, curve.grad_norm, strict=True)):
         step = i + 1
         row = f"{step},{step * tokens_per_step},{float(lr[i])!r},{_text(loss)},{_text(norm)}"
         validation = curve.validation.get(step)
         if validation is None:
-            out.write(f"{row},,\n")
+            file.write(f"{row},,\n")
         else:
             bpb = bits_per_byte(validation, bytes_per_token)
-            out.write(f"{row},{validation!r},{bpb!r}\n")
-    return out.getvalue()
+            file.write(f"{row},{validation!r},{bpb!r}\n")
+    return file.getvalue()
 
 
 def _text(value: np.float32) -> str:

@@ -1,4 +1,4 @@
-"""Files on disk that are not what was written: found when they are read, named, never trained on.
+"""Damaged files: found when they are read, named in a sentence, and never trained on.
 
 A JSON file of ours carries a checksum of its own content, so that one changed digit is found. Files
 that were written before checksums have none; of them the syntax and the expected keys are checked.
@@ -21,10 +21,10 @@ from scalinglab.scaling.errors import UserError
 CHECKSUM = "checksum"
 SET_ASIDE = ".damaged"  # appended to the name of a file that is no longer used
 
-# Key -> expected type or types, or the same again for a nested object.
+# Key -> expected type or types, or a nested Shape.
 Shape = Mapping[str, "type | tuple[type, ...] | Shape"]
 
-# What to do about a damaged file, by its name.
+# Name of a damaged file -> what to do about it.
 _WAYS_OUT = (
     (r"run\.json", "remove it: the next launch of its study writes it again"),
     (r"DONE", "remove it: the next launch trains the run again from its last checkpoint"),
@@ -43,7 +43,7 @@ _WAYS_OUT = (
         "makes it again if its source is still there",
     ),
 )
-# What cannot be made again without training, and what to do if it is as somebody wrote it.
+# Files that only training can make again, and what to do if they are intact but unreadable.
 _OF_A_RUN = r"run\.json|DONE|STOPPED|record-.*"
 _OTHER_CODE = "its checksum holds, so other code wrote it: read it with that code"
 _told: set[str] = set()
@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 class DamagedFile(UserError):
-    """A file holds something else than was written to it.
+    """A file was changed since it was written, or cannot be read.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class DamagedFile(UserError):
     why : str
         What is wrong with it.
     way_out : str, optional
-        What to do about it, where that is not said by its name.
+        What to do about it, unless the file's name decides.
     """
 
     def __init__(self, path: Path, why: str, way_out: str | None = None) -> None:
@@ -68,12 +68,12 @@ class DamagedFile(UserError):
         ways = (text for name, text in _WAYS_OUT if re.fullmatch(name, path.name))
         super().__init__(f"{path} is damaged: {why}; {way_out or next(ways, 'remove it')}")
 
-    def __reduce__(self) -> tuple[Any, ...]:  # it may come from another process
+    def __reduce__(self) -> tuple[Any, ...]:  # it must survive pickling between processes
         return type(self), (self.path, self.why, self.way_out)
 
 
 def tell(error: DamagedFile, consequence: str) -> None:
-    """Say once in this process that a damaged file was met, and what follows from it."""
+    """Log a damaged file, once in this process, and the consequence."""
     text = f"{error} ({consequence})"
     if text not in _told:
         _told.add(text)
@@ -81,7 +81,7 @@ def tell(error: DamagedFile, consequence: str) -> None:
 
 
 def set_aside(error: DamagedFile, consequence: str) -> None:
-    """Rename a damaged file, so that nobody reads it again, and say so."""
+    """Rename a damaged file, so that nobody reads it again, and log that."""
     aside = error.path.with_name(error.path.name + SET_ASIDE)
     with contextlib.suppress(OSError):  # another process was faster, or we may only read
         os.replace(error.path, aside)
@@ -140,9 +140,9 @@ def check_shape(path: Path, value: Any, shape: Shape, where: str = "") -> None:
 
 @contextlib.contextmanager
 def reading(path: Path, why: str) -> Iterator[None]:
-    """What a value of the wrong shape raises in a reader becomes `DamagedFile`.
+    """Turn the exceptions of a reader about a value of the wrong shape into `DamagedFile`.
 
-    A file of a run whose checksum holds is as it was written: nobody is told to remove it.
+    A run's file with a correct checksum is intact: then the message does not say to remove it.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def reading(path: Path, why: str) -> Iterator[None]:
 
 
 def _is_as_written(path: Path) -> bool:
-    """Whether a file has a checksum, and it holds."""
+    """Whether a file has a correct checksum."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -170,6 +170,6 @@ def _is_as_written(path: Path) -> bool:
 
 
 def _checksum(value: dict[str, Any]) -> str:
-    """CRC-32 of the content in its order, which JSON keeps; spaces do not count."""
+    """CRC-32 of the content in the order of its keys, without spaces."""
     text = json.dumps(value, separators=(",", ":"))
     return f"{zlib.crc32(text.encode()):08x}"

@@ -1,7 +1,7 @@
-"""What made an attempt fail, and what that means for the next one.
+"""Classes of failures, which decide about the next attempt.
 
-Each class has its own rule of trying again (``scalinglab.sweeps.launch.retry``). Divergence is none
-of them: a run that diverges is a result.
+Each class has its own rule for retries (``scalinglab.sweeps.launch.retry``). Divergence is not a
+failure: a diverged run is a result.
 
     gpu_oom     the device ran out of memory      -> half the pack; alone, half the micro-batch
     host_oom    the host ran out of memory        -> half the pack; alone, once more, then a person
@@ -28,7 +28,7 @@ class FailureClass(StrEnum):
 
 OUT_OF_MEMORY = (FailureClass.GPU_OOM, FailureClass.HOST_OOM)
 
-# A stale handle, an input/output error, a full disk: of the machine, not of the run.
+# A stale handle, an input/output error, a full disk: errors of the machine, not of the run.
 _PASSING = {
     errno.ESTALE,
     errno.EIO,
@@ -78,7 +78,7 @@ def classify(error: BaseException) -> FailureClass:
 
 
 def signature(error: BaseException) -> str:
-    """What equal failures have in common: the type and the innermost line, as a short hash.
+    """A short hash of the type and the innermost line of an error, equal for equal failures.
 
     The message is left out: it often names the run.
     """

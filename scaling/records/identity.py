@@ -1,13 +1,12 @@
-"""What makes two runs the same run, or the same training up to a step.
+"""The identity of a run, and of a training up to a step.
 
 ``run_id`` is a hash of the *science*: the fully resolved values that make the numbers. Where a
 run happens, paths, devices and logging are not science and never reach this file.
 
 Science is a plain dictionary (``scalinglab.scaling.run.resolve`` builds it) with the keys ``model,
 data, optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule``
-is the list of the pieces over the whole history. Where a run draws from several pools
-``data.mixture`` holds the pieces of each pool's share in the same form, and is cut as the schedule
-is.
+is the list of the pieces over the whole history. If a run draws from several pools,
+``data.mixture`` has the pieces of each pool's share in the same form, and is cut like the schedule.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from scalinglab.scaling.config import DataConfig, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.model.architecture import NetworkOptions
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
@@ -33,8 +33,8 @@ def historic_of(science: Mapping[str, Any]) -> dict[str, Any]:
     """Keys that joined the science after runs had been recorded, with the value of those runs.
 
     At this value a key is left out of the hash, so old runs keep their ids. Each key declares its
-    own (``scalinglab.scaling.fields.setting``); those of an optimizer are read from the class that
-    has its name now, as an extension may have registered it a moment ago.
+    historic value (``scalinglab.scaling.fields.setting``). The class of an optimizer is looked up
+    at each call, as an extension may have registered it just now.
     """
     groups: list[tuple[str, type]] = [
         ("", RunConfig),
@@ -65,13 +65,13 @@ def canonical_json(value: Any) -> str:
 
 def _check_plain(value: Any, path: str) -> None:
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, child in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"key {key!r} under '{path}' is not a string")
-            _check_plain(item, f"{path}.{key}")
+            _check_plain(child, f"{path}.{key}")
     elif isinstance(value, list):
-        for i, item in enumerate(value):
-            _check_plain(item, f"{path}[{i}]")
+        for i, child in enumerate(value):
+            _check_plain(child, f"{path}[{i}]")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"'{path}' = {value}: only finite numbers can be part of an identity")
     elif not (value is None or isinstance(value, (str, int, float))):
@@ -89,16 +89,16 @@ def digest(value: Any, length: int = 10) -> str:
 
 def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
     """Short hash of a run's science: same id, same run; `historic` is `historic_of` it."""
-    whole = dict(science) | {"schedule": prefix(science_pieces(science), total_steps(science))}
+    canonical = dict(science) | {"schedule": prefix(science_pieces(science), total_steps(science))}
     if mixture := _mixture_prefix(science, total_steps(science)):
-        whole["data"] = dict(science["data"]) | {"mixture": mixture}
-    return digest(without_historic(whole, historic))
+        canonical["data"] = dict(science["data"]) | {"mixture": mixture}
+    return digest(without_historic(canonical, historic))
 
 
 def prefix_id(
     science: Mapping[str, Any], step: int, historic: Mapping[str, Any] | None = None
 ) -> str:
-    """Short hash of a training up to `step`; runs of any length that agree so far share it."""
+    """Short hash of a training up to `step`, equal for all runs that agree up to there."""
     so_far = {
         "family": family_id(science, historic),
         "schedule": prefix(science_pieces(science), step),
@@ -115,8 +115,8 @@ def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = N
     Runs of one family have the same initial weights and see the same tokens of each pool in the
     same order: their losses are not independent, and the analysis resamples them together.
     """
-    rest = without(science, ("schedule", "steps", "data.mixture"))
-    return digest(without_historic(rest, historic), 16)
+    copy = without(science, ("schedule", "steps", "data.mixture"))
+    return digest(without_historic(copy, historic), 16)
 
 
 def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
@@ -143,18 +143,18 @@ def total_steps(science: Mapping[str, Any]) -> int:
 def without_historic(
     science: Mapping[str, Any], historic: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A copy without the keys that have the value that older runs had without saying so."""
-    rest = _copied(science)
+    """A copy without the keys that have their historic value."""
+    copy = _copied(science)
     for path, value in (historic_of(science) if historic is None else historic).items():
         *groups, key = path.split(".")
-        node = functools.reduce(lambda node, group: node.get(group, {}), groups, rest)
+        node = functools.reduce(lambda node, group: node.get(group, {}), groups, copy)
         if key in node and node[key] == value and type(node[key]) is type(value):
             del node[key]
-    return rest
+    return copy
 
 
 def with_historic(science: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which every key that joined later stands, at the value that older runs had."""
+    """A copy in which missing later keys have their historic value."""
     full = _copied(science)
     for path, value in historic_of(science).items():
         *groups, key = path.split(".")
@@ -165,11 +165,11 @@ def with_historic(science: Mapping[str, Any]) -> dict[str, Any]:
 
 def without(science: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
     """A copy without some dotted keys."""
-    rest = _copied(science)
+    copy = _copied(science)
     for path in keys:
         *groups, key = path.split(".")
-        functools.reduce(lambda node, group: node.get(group, {}), groups, rest).pop(key, None)
-    return rest
+        functools.reduce(lambda node, group: node.get(group, {}), groups, copy).pop(key, None)
+    return copy
 
 
 def _copied(node: Mapping[str, Any]) -> dict[str, Any]:

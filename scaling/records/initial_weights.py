@@ -1,4 +1,4 @@
-"""The weights that a run begins with where it does not draw them: by content, and what they matched."""
+"""Initial weights from a checkpoint or a file: by their content, with the parameters they match."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class InitialWeights:
     Attributes
     ----------
     content : str
-        Where they lie, which names their content: FAMILY/STEP-PREFIX of a checkpoint, as a prefix
-        decides the weights of a training; of a file the hash of its tensors.
+        FAMILY/STEP-PREFIX of a checkpoint, as a prefix determines the weights of a training; or
+        the hash of a file's tensors.
     names : mapping
-        Name of a tensor there, or a regular expression -> name here; empty: it is left out.
+        Name of a source tensor, or a regular expression -> the parameter's name; empty: unused.
     source : str
-        Where they are from, in words.
+        The source in words.
     run, step : str and int, or None
-        The run and the step, of a checkpoint.
+        The run and the step of a checkpoint.
     matched : int
-        How many parameters begin with them.
+        The number of parameters that begin with them.
     left, unused : tuple of str
-        Parameters that begin as drawn, and tensors that no parameter takes.
+        Parameters that begin with drawn weights, and tensors that no parameter uses.
     """
 
     content: str
@@ -51,26 +51,26 @@ class InitialWeights:
 
     @classmethod
     def stored(cls, science: Mapping[str, Any], facts: Mapping[str, Any]) -> InitialWeights | None:
-        """As a science, and what stands beside it, tell of them; None where weights are drawn."""
-        told = science.get(KEY)
-        if told is None:
+        """The initial weights in a science and its facts; None if weights are drawn."""
+        stored = science.get(KEY)
+        if stored is None:
             return None
-        source = facts.get("source", told["weights"])
-        rest: dict[str, Any] = {
+        source = facts.get("source", stored["weights"])
+        known_facts: dict[str, Any] = {
             key: facts[key] for key in ("run", "step", "matched") if key in facts
         }
-        rest |= {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
-        return cls(told["weights"], told["names"], source, **rest)
+        known_facts |= {key: tuple(facts.get(key, ())) for key in ("left", "unused")}
+        return cls(stored["weights"], stored["names"], source, **known_facts)
 
     def science(self) -> dict[str, Any]:
-        """What of them is part of a run's identity."""
+        """The part of them that belongs to a run's identity."""
         return {"weights": self.content, "names": dict(self.names)}
 
     def facts(self) -> dict[str, Any]:
-        """All else."""
-        told = asdict(self)
-        del told["content"], told["names"]
-        return told | {"left": list(self.left), "unused": list(self.unused)}
+        """The facts that do not belong to the identity."""
+        facts = asdict(self)
+        del facts["content"], facts["names"]
+        return facts | {"left": list(self.left), "unused": list(self.unused)}
 
     @property
     def is_checkpoint(self) -> bool:
@@ -87,7 +87,7 @@ class InitialWeights:
         return next((path for path in paths if path.exists()), None)
 
     def report(self) -> str:
-        """What matched, in a sentence."""
+        """The matched and unmatched parameters, in a sentence."""
         total = self.matched + len(self.left)
         text = f"{self.matched} of {total} parameters begin with the weights of {self.source}"
         if self.left:
@@ -98,13 +98,13 @@ class InitialWeights:
 
 
 def named_source(config: Mapping[str, Any]) -> str:
-    """What a configuration names as the source of a run's weights; "drawn" where it names none."""
+    """The source of a run's initial weights in a configuration; "drawn" without one."""
     group = config.get(KEY) or {}
-    named = (group.get(key) for key in ("study", "block", "run", "file"))
-    return next((source for source in named if source), "drawn")
+    sources = (group.get(key) for key in ("study", "block", "run", "file"))
+    return next((source for source in sources if source), "drawn")
 
 
 def first_of(names: tuple[str, ...] | list[str], most: int = 5) -> str:
-    """The first of some names, and how many more there are."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    """The first of some names, and the number of further ones."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

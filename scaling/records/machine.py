@@ -1,4 +1,4 @@
-"""What a run was made with: recorded per attempt, never part of an identity."""
+"""The machine and the versions with which a run is trained; never part of its identity."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def host() -> str:
 
 @cache
 def processor() -> str:
-    """Name of the processor, as the system tells it."""
+    """Name of the processor in the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -46,7 +46,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Processor cores that this process may use: what it may run on, within its quota."""
+    """Processor cores that this process may use, within its quota."""
     try:
         allowed = len(os.sched_getaffinity(0))
     except AttributeError:
@@ -56,25 +56,25 @@ def cores() -> int:
 
 
 def compile_threads(processes: int) -> dict[str, str]:
-    """What keeps ``torch.compile`` in each of some processes to its share of the cores.
+    """Environment variables that limit ``torch.compile`` of each process to its share of the cores.
 
-    By itself it starts as many compilers as there are cores, in each of them. What a person has
-    set stays.
+    Without them every process starts as many compilers as there are cores. Variables that a
+    person has set stay.
     """
     name = "TORCHINDUCTOR_COMPILE_THREADS"
     return {name: os.environ.get(name, str(max(1, cores() // processes)))}
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Cores' worth of time that control groups leave to this process; None where none limits it.
+    """The number of cores to which control groups limit this process; None without a limit.
 
-    A container or a scheduler may show all cores of a machine and give the time of a few. A limit
-    of any group above ours holds too.
+    A container or a scheduler may show all cores of a machine but grant the time of a few. The
+    limits of all groups above this process's hold.
 
     Parameters
     ----------
     root : Path
-        Below which ``proc`` and ``sys`` lie.
+        The folder of ``proc`` and ``sys``.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -89,13 +89,13 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
         folder = top / group.lstrip("/")
         for place in (folder, *folder.parents):
             if place.is_relative_to(top):
-                quotas.append(_group_quota(place, second=not controllers))
+                quotas.append(_group_quota(place, is_v2=not controllers))
     return min((q for q in quotas if q is not None), default=None)
 
 
-def _group_quota(folder: Path, second: bool) -> float | None:
-    """The quota of one control group, of the second version or the first."""
-    names = ["cpu.max"] if second else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+def _group_quota(folder: Path, *, is_v2: bool) -> float | None:
+    """The quota of one control group, of version 2 or 1."""
+    names = ["cpu.max"] if is_v2 else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
     try:
         quota, period = " ".join((folder / name).read_text() for name in names).split()
     except (OSError, ValueError):
@@ -119,7 +119,7 @@ def gpus() -> list[str]:
 
 @cache
 def device_name(device: str) -> str | None:
-    """Name of what computes, as its maker has it: of the processor, or of the first GPU of ours."""
+    """The maker's name of the processor, or of the first GPU that this process may use."""
     if device == "cpu":
         return processor()
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", "-i", *gpus()[:1]]
@@ -149,7 +149,7 @@ def gpu_memory() -> dict[str, tuple[float, float]]:
     memory = {}
     for line in listed.splitlines():
         index, uuid, *sizes = (word.strip() for word in line.split(","))
-        if all(size.isdigit() for size in sizes):  # or it is not told: "[N/A]"
+        if all(size.isdigit() for size in sizes):  # or unknown: "[N/A]"
             free, total = (float(size) * 2**20 for size in sizes)
             memory[index] = memory[uuid] = free, total
     return {name: memory[name] for name in gpus() if name in memory}
@@ -157,7 +157,7 @@ def gpu_memory() -> dict[str, tuple[float, float]]:
 
 @cache
 def gpu_memory_bytes() -> float:
-    """Memory of the smallest GPU of this host; infinite if nobody says."""
+    """Memory of the smallest GPU of this host; infinite if unknown."""
     try:
         listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
@@ -167,7 +167,7 @@ def gpu_memory_bytes() -> float:
             timeout=30,
         ).stdout
         return min(float(line) for line in listed.splitlines()) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError):  # none, or it is not told: "[N/A]"
+    except (OSError, subprocess.SubprocessError, ValueError):  # no GPU, or unknown: "[N/A]"
         return float("inf")
 
 
@@ -178,19 +178,19 @@ def memory_bytes() -> int:
 
 
 def code_folder() -> Path:
-    """The folder that holds our package: a checkout, a frozen copy or site-packages."""
+    """The folder that contains this package: a checkout, a frozen copy or site-packages."""
     return Path(scalinglab.__file__).parents[1]
 
 
 @cache
 def code_commit() -> str | None:
     """The commit of the checkout this package runs from, "+" appended if it was edited."""
-    here = code_folder()
-    frozen = here / "COMMIT"  # left by scalinglab.sweeps.launch.freeze
+    folder = code_folder()
+    frozen = folder / "COMMIT"  # left by scalinglab.sweeps.launch.freeze
     if frozen.exists():
         return frozen.read_text().strip() or None
     try:
-        command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"]
         return subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
@@ -200,7 +200,7 @@ def code_commit() -> str | None:
 
 def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
-    import resource  # here: Windows has none, and reads studies all the same
+    import resource  # imported here, because Windows, which can read studies, does not have it
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024
@@ -220,5 +220,5 @@ def slurm_job() -> tuple[str, int] | None:
 
 
 def node() -> str:
-    """The node, as the scheduler names it where there is one."""
+    """The node's name in the scheduler, or else the host's."""
     return os.environ.get("SLURMD_NODENAME") or host()

@@ -1,10 +1,10 @@
-"""Checkpoints in parts: a file for each rank, and a manifest, created last, that makes them whole.
+"""Checkpoints in parts: a file for each rank, and a manifest that is created last.
 
     <step>-<prefix_id>[.<run_id>].json                   the manifest
-    <step>-<prefix_id>[.<run_id>].<token>.<rank>.part    what a rank held
+    <step>-<prefix_id>[.<run_id>].<token>.<rank>.part    the tensors of a rank
 
-A token is drawn for each saving, so no part that a manifest names is ever written over. What none
-names is left over from a saving or a removal that was killed.
+Each checkpoint has a new random token, so that a part which a manifest names is never overwritten.
+Parts that no manifest names are leftovers of killed processes.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 
 
 def new_parts(checkpoint: Path, ranks: int) -> list[Path]:
-    """Where the parts of a checkpoint shall lie that is saved now, one a rank."""
+    """Paths for the parts of a new checkpoint, one for each rank."""
     token = secrets.token_hex(4)
     return [checkpoint.with_suffix(f".{token}.{rank}.part") for rank in range(ranks)]
 
 
 def write_manifest(checkpoint: Path, parts: list[Path]) -> Path:
-    """Write the manifest that turns stored parts into a checkpoint; its path."""
+    """Write the manifest that completes a checkpoint; returns its path."""
     path = checkpoint.with_suffix(".json")
     write_json(path, {"parts": [part.name for part in parts]})
     return path
 
 
 def parts_of(checkpoint: Path) -> list[Path]:
-    """The parts that a checkpoint names; none if it is one file, or damaged.
+    """The parts of a checkpoint; empty if it is a single file, or damaged.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there.
+        If there is no such checkpoint.
     """
     if checkpoint.suffix != ".json":
         return []
@@ -45,7 +45,7 @@ def parts_of(checkpoint: Path) -> list[Path]:
 
 
 def remove_checkpoint(checkpoint: Path) -> bool:
-    """Remove a checkpoint; False if it was not there. The manifest goes first."""
+    """Remove a checkpoint, its manifest first; False if there was none."""
     try:
         parts = parts_of(checkpoint)
         checkpoint.unlink()

@@ -1,4 +1,4 @@
-"""plan.json of a study, written and read in one place: what it asks, and which runs it has."""
+"""plan.json of a study, written and read in one place: its question and its runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from scalinglab.scaling.fields import ABOVE_0, setting
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, reading, tell
-from scalinglab.scaling.records.spec import known_fields
+from scalinglab.scaling.records.data_spec import known_fields
 
 _PLAN: Shape = {"plan_version": int, "study": {"name": str}, "execution": dict, "runs": list}
 _RUN: Shape = {"run_id": str, "roles": list, "pins": list}
@@ -18,10 +18,10 @@ _RUN: Shape = {"run_id": str, "roles": list, "pins": list}
 
 @dataclass(frozen=True)
 class AnswerConfig:
-    """What the analysis is asked for: a law of the runs, or the verdict of a kind of study."""
+    """The question to the analysis: a law of the runs, or the verdict of a kind of study."""
 
     kind: str = "law"  # or a verdict: the files of analysis/studies
-    options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
+    options: dict[str, Any] = field(default_factory=dict)  # options of the verdict
     law: str = "chinchilla"
     budgets: list[float] = setting([], ABOVE_0)  # C in FLOPs, to allocate
     # What a plan promises: the interval at the target (or the largest held-out run) if the law is
@@ -29,13 +29,13 @@ class AnswerConfig:
     target: dict[str, float] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
     noise: float = 0.005
-    delta: float | str | None = None  # of the fits' cost: a number, published or scaled
+    delta: float | str | None = None  # threshold of the fits' cost: a number, published or scaled
     curve_law: str = "lr_annealing"
     curve_held_out: str | None = None  # the schedule kind that is predicted
 
     @property
     def x(self) -> str:
-        """What a law in one variable is in; a verdict names it by its option ``x``."""
+        """The variable of a law in one variable; a verdict has it as its option ``x``."""
         return str(self.options.get("x", "x"))
 
 
@@ -47,7 +47,7 @@ class StudyConfig:
     question: str
     blocks: dict[str, Any]
     answer: AnswerConfig = field(default_factory=AnswerConfig)
-    checkpoints: Any = None  # which steps keep one: {log: 8}, {every: 500} or a list
+    checkpoints: Any = None  # steps that keep a checkpoint: {log: 8}, {every: 500} or a list
 
 
 @dataclass(frozen=True)
@@ -58,25 +58,25 @@ class PlanEntry:
     ----------
     run_id : str
     roles, blocks : tuple of str
-        What it is for, and the blocks of the study that asked for it.
+        Its roles in the study, and the blocks that contain it.
     needs : tuple or None
         (run_id, step): the checkpoint from which it is to start.
     pins : tuple of int
         Steps whose checkpoints others start from.
     seconds, seconds_whole : float or None
-        Predicted of the work that was left, and of all of it when nothing was trained.
+        Predicted seconds of the remaining steps, and of the whole run.
     kind : str or None
-        What it has in common with those that may train with it; None: it trains alone.
+        Equal for packable runs; None: it trains alone.
     pack : int
-        Members of a pack of its kind, where the plan was to choose.
+        Members of a pack of its kind, if the plan chose them.
     start : int
-        Step from which there was work left.
+        The step from which it has to be trained.
     given : mapping
-        Hyperparameters that a rule gave, with the rule and the value that is used.
+        Hyper-parameters that a rule sets, with the rule and the value.
     kept : tuple of int
-        Steps whose checkpoints stay for probes.
+        Steps whose checkpoints are kept for probes.
     varies : str
-        The settings that tell it from the study's other runs, beside its size, tokens and seed.
+        The settings in which it differs from other runs besides size, tokens and seed.
     """
 
     run_id: str
@@ -95,14 +95,14 @@ class PlanEntry:
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:
-        """Read a run of a plan.json; those of older plans have no time of the whole run."""
+        """Read a run of a plan.json; older plans lack the time of the whole run."""
         tuples = {
             key: None if run.get(key) is None else tuple(run[key])
             for key in ("roles", "blocks", "needs", "pins", "kept")
             if key in run
         }
-        whole = run.get("seconds_whole", run.get("seconds"))
-        return known_fields(cls, {**run, **tuples, "seconds_whole": whole})
+        seconds_whole = run.get("seconds_whole", run.get("seconds"))
+        return known_fields(cls, {**run, **tuples, "seconds_whole": seconds_whole})
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class PlanFile:
         How the runs are executed, as plain values.
     runs : tuple of PlanEntry
     warnings : tuple of str
-        What the planner said of it.
+        The warnings of the planner.
     extend : tuple of str
         Files and modules with parts that its runs and answers need.
     """
@@ -137,7 +137,7 @@ def write_plan_file(path: Path, plan: PlanFile) -> None:
 
 
 def read_study_config(study: Mapping[str, Any]) -> StudyConfig:
-    """A stored study; what an old or an imported one does not say has its default."""
+    """A stored study; keys that an old or imported one lacks have their defaults."""
     answer = known_fields(AnswerConfig, study.get("answer", {}))
     return known_fields(StudyConfig, {"question": "", "blocks": {}, **study, "answer": answer})
 
@@ -148,7 +148,7 @@ def read_plan_file(path: Path) -> PlanFile:
     Raises
     ------
     DamagedFile
-        If it is none, or another study's.
+        If it cannot be read, or belongs to another study.
     """
     plan = read_json(path, _PLAN)
     for i, run in enumerate(plan["runs"]):
@@ -163,7 +163,7 @@ def read_plan_file(path: Path) -> PlanFile:
 
 
 def plan_before(path: Path) -> PlanFile | None:
-    """The plan that another is about to replace; None if there is none, or it is damaged."""
+    """The plan that a new one replaces; None if there is none, or it is damaged."""
     try:
         return read_plan_file(path)
     except FileNotFoundError:
@@ -174,7 +174,7 @@ def plan_before(path: Path) -> PlanFile | None:
 
 
 def stored_plans(outputs: Path) -> Iterator[tuple[str, PlanFile]]:
-    """Every study with its plan; of those that are damaged is told."""
+    """Every study with its plan; damaged plans are logged and left out."""
     for path in sorted(outputs.glob("studies/*/plan.json")):
         try:
             yield path.parent.name, read_plan_file(path)

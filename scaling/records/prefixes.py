@@ -1,4 +1,4 @@
-"""Where checkpoints lie: they are addressed by the prefix of a training that they hold.
+"""Paths of checkpoints, which are addressed by the prefix of the training.
 
     <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.pt            pinned: a branch point or end
     <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.<run_id>.pt   a run's latest, replaced
@@ -17,16 +17,16 @@ from typing import Any
 
 from scalinglab.scaling.records.identity import family_id, prefix_id, total_steps
 
-SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
+SUFFIXES = (".pt", ".json")  # suffixes of a checkpoint in one file and of one in parts
 
 
 def checkpoint_name(science: Mapping[str, Any], step: int) -> str:
-    """FAMILY/STEP-PREFIX: which training up to which step a checkpoint holds."""
+    """FAMILY/STEP-PREFIX, the address of a checkpoint."""
     return f"{family_id(science)}/{step:08d}-{prefix_id(science, step)}"
 
 
 def checkpoint_path(outputs: Path, science: Mapping[str, Any], step: int, owner: str = "") -> Path:
-    """Where the checkpoint of a science at a step belongs; pinned unless it has an owner."""
+    """The path of the checkpoint of a science at a step; pinned unless it has an owner."""
     name = checkpoint_name(science, step)
     return outputs / "checkpoints" / (f"{name}.{owner}.pt" if owner else f"{name}.pt")
 
@@ -37,7 +37,7 @@ def owner_of(checkpoint: Path) -> str:
 
 
 def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Path]]:
-    """Checkpoints on the way of a run, the furthest first: (step, path)."""
+    """Existing checkpoints of prefixes of a run, the furthest first: (step, path)."""
     checkpoints, last = [], total_steps(science)
     for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*"):
         if path.suffix not in SUFFIXES:
@@ -49,7 +49,7 @@ def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Pat
 
 
 def no_checkpoint(outputs: Path, run_id: str, science: Mapping[str, Any], step: int) -> str:
-    """The sentence for a step of which a run has no checkpoint; it names those that there are."""
+    """The sentence for a step without a checkpoint; it lists the steps that have one."""
     steps = sorted({at for at, _ in candidates(outputs, science)})
     return (
         f"run {run_id} has no readable checkpoint of step {step}; there are: "

@@ -1,5 +1,5 @@
-"""What tells a process from all others: its number means nothing on another host, after a boot,
-in another container, or once it was given to another process.
+"""The identity of a process. Its number is not unique: other hosts, boots and containers have the
+same numbers, and a number is given to a new process after the old one has ended.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-PROCESS = {"host": str, "boot": str, "pid": int}  # without these a file names no process
+PROCESS = {"host": str, "boot": str, "pid": int}  # required keys
 
 
 @dataclass(frozen=True)
 class Process:
-    """What tells a process from all others, on its host and elsewhere.
+    """The identity of a process on any host.
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class Process:
         Its host, and that host's boot.
     pid : int
     process_space : str or None
-        Its container: process numbers mean nothing across them. None: it is not known.
+        Its container; None if unknown.
     process_start : str or None
-        When it started: its number may be another's by now.
+        When it started; a later process may have the same number.
     """
 
     host: str
@@ -70,7 +70,7 @@ class Process:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Process:
-        """Read a process from plain values; what older ones lack is not known."""
+        """Read a process from plain values; older files lack some."""
         return cls(
             values["host"],
             values["boot"],
@@ -85,7 +85,7 @@ class Process:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is known to be gone: only of a process of this host."""
+        """Whether it has certainly ended, which only its own host can know."""
         if self.host != machine.host():
             return False
         if self.boot != boot():

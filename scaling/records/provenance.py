@@ -1,4 +1,4 @@
-"""What a record says of where and by which code a run was trained."""
+"""The provenance of a record: machine, versions and code."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def provenance(
     Parameters
     ----------
     execution : ExecutionConfig
-        How the run was executed.
+        The execution of the run.
     micro_batch : int
-        Sequences that went through the model at once.
+        Sequences in one forward and backward pass.
     ran : str
         The engine that made the steps.
     why : str or None
-        Why it is not, or not in all of a step, the one of `execution`.
+        Why it is not, or only partly, the engine of `execution`.
     packs : sequence of int
-        Members of the pack that the run was in, 1 alone, of each attempt that made steps.
+        For each attempt that made steps, the members of the run's pack.
     fingerprint : str
-        Of the code that makes its numbers.
+        The fingerprint of the code that makes its numbers.
     """
     return {
         "machine": {

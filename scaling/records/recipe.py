@@ -1,8 +1,8 @@
-"""What makes the runs of one ladder one recipe: all but size, tokens, seed and what rules give."""
+"""The recipe of a run: all its settings but size, tokens, seed and the values of rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scalinglab.scaling.config import RulesConfig
@@ -10,29 +10,31 @@ from scalinglab.scaling.fields import defaults, keys_of
 from scalinglab.scaling.records.identity import without, without_historic
 from scalinglab.scaling.records.initial_weights import KEY
 from scalinglab.scaling.schedule.schedule import SCHEDULES
-from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS
+from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS, default_warmup
 
-# What may differ between the rungs of one ladder; anything else is another recipe.
+# Keys in which the rungs of one ladder may differ; others make another recipe.
 _RUNGS = {
-    "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
+    "model": {"depth", "width", "heads", "mlp_width"},  # compared as a ratio to the width, below
     "data": {"seed", "mixture"},  # by what was written, below
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
-_OWN = "model.options"  # of a network of anybody's, in which whole numbers are sizes
+_OWN = "model.options"  # whole numbers in the options of a person's own network are sizes
+# Whether the warm-up has its default length: a tenth of a short run, rounded.
+DEFAULT_WARMUP = "a default warm-up"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
 def recipe(
     science: Mapping[str, Any], config: Mapping[str, Any], shape: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Name -> value of all that runs of one ladder have in common.
+    """Name -> value of everything that runs of one ladder have in common.
 
-    A value that a rule gave is left out: a rule is one recipe whatever it gives.
+    A rule stands for its values: they differ between rungs of one recipe.
 
     Parameters
     ----------
     science, config, shape : dict
-        As ``run.json`` and the record have them.
+        As in ``run.json`` and the record.
     """
     all_rules = RulesConfig.older(config.get("rule") or {})
     rules = {name: rule for name, rule in all_rules.items() if rule}
@@ -51,10 +53,10 @@ def recipe(
         }
     if _OWN in common:
         common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
-    if KEY in common:  # each rung has its own
+    if KEY in common:  # each rung has another
         common[KEY] = {k: v for k, v in config[KEY].items() if v}
-    data = config["data"]
-    target = data.get("match_repetition")
+    data_config = config["data"]
+    target = data_config.get("match_repetition")
     if target:  # the pools of each rung follow from its tokens
         common.pop("data.unique_tokens")
         common["data.match_repetition"] = target
@@ -62,11 +64,13 @@ def recipe(
         if target:
             pools = {name: without(pool, ["unique_tokens"]) for name, pool in pools.items()}
         common["data.pools"] = pools
-        common["data.mixture"] = data["mixture"] or data["weights"]
+        common["data.mixture"] = data_config["mixture"] or data_config["weights"]
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)
+    default = default_warmup(science["steps"], science["batch"] * shape["context"])
     return common | {
+        DEFAULT_WARMUP: schedule.get("warmup_tokens") in (default, WARMUP_TOKENS),
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         **_proportions(shape),
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
@@ -76,7 +80,7 @@ def recipe(
 
 
 def _proportions(shape: Mapping[str, Any]) -> dict[str, float]:
-    """What all sizes of the shipped network have in common; of others nothing is known."""
+    """Ratios that all sizes of the shipped network have in common; other networks have none."""
     if not shape["heads"]:
         return {}
     return {
@@ -86,7 +90,7 @@ def _proportions(shape: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What the kind of a stored schedule uses: older runs have every key of every kind."""
+    """The keys that a stored schedule uses; older runs have the keys of all kinds."""
     schedule = dict(stored)
     if schedule["kind"] in SCHEDULES:
         usual = defaults(SCHEDULES[schedule["kind"]])
@@ -97,13 +101,24 @@ def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
-    """What the recipes of fitted runs differ in, as a sentence; empty if they are one."""
-    first, *others = [*recipes] or [{}]
+    """A sentence with the differences between the recipes of fitted runs; empty for one recipe."""
+    reference, *others = _with_one_warmup([*recipes]) or [{}]
     differing = {
-        key for other in others for key in {*first, *other} if first.get(key) != other.get(key)
+        key
+        for other in others
+        for key in {*reference, *other}
+        if reference.get(key) != other.get(key)
     }
     if not differing:
         return ""
     return (
         f"these runs mix recipes ({', '.join(sorted(differing))}): one law is fitted to all of them"
     )
+
+
+def _with_one_warmup(recipes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The recipes without what a default of all of them makes of a warm-up."""
+    alike = [{k: v for k, v in one.items() if k != DEFAULT_WARMUP} for one in recipes]
+    if not all(one.get(DEFAULT_WARMUP) for one in recipes):
+        return alike
+    return [one | {"schedule": without(one["schedule"], ["warmup_tokens"])} for one in alike]

@@ -1,4 +1,4 @@
-"""What a run leaves for the analysis beside its curve: a JSON record, written and read here."""
+"""The record of a run for the analysis, a JSON file next to the curve, written and read here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.curve import Curve, bits_per_byte, measured_columns
 from scalinglab.scaling.records.damage import Shape, check_shape, reading
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.scaling.records.initial_weights import KEY
-from scalinglab.scaling.records.spec import RunSpec, known_fields
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.stability import stability
 from scalinglab.scaling.records.state import State
 
@@ -38,9 +39,9 @@ def build_record(run: RunSpec, curve: Curve, **facts: Any) -> dict[str, Any]:
     ----------
     run : RunSpec
     curve : Curve
-        Of the whole run, or up to where it diverged.
+        The curve of the whole run, or up to its divergence.
     **facts
-        What the attempt adds: status, attempt, timing, machine, versions.
+        Facts of the attempt: status, attempt, timing, machine, versions.
     """
     steps = len(curve.loss)
     tokens = steps * run.tokens_per_step
@@ -76,13 +77,13 @@ def _plain(value: np.floating) -> float | None:
 
 @dataclass(frozen=True)
 class Final:
-    """Losses at the end; None where they were not measured, or are not known."""
+    """Losses at the end; None if they were not measured, or are unknown."""
 
     train_loss: float | None = None
     validation_loss: float | None = None
     validation_bpb: float | None = None
     irreducible_loss: float | None = None
-    unigram_entropy: float | None = None  # of a model that knows how often each token is
+    unigram_entropy: float | None = None  # of a model that knows the frequency of each token
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Throughput:
     Attributes
     ----------
     seconds : float
-        Its share of the time in steps and validation, of all attempts.
+        The run's share of the time in steps and validation, over all attempts.
     steps : int
         Of the last attempt.
     members : int
@@ -140,7 +141,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Code:
-    """By which code a run was trained."""
+    """The code that trained a run."""
 
     commit: str | None = None
     fingerprint: str | None = None
@@ -148,36 +149,36 @@ class Code:
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a run that has ended.
+    """The record of a run that has ended.
 
     Attributes
     ----------
     spec : RunSpec
         The run.
     status : State
-        Done or diverged; stopped, of one that a rule ended (`stopped_record`).
+        Done or diverged; stopped if a rule ended it (`stopped_record`).
     steps, tokens : int
-        As far as it trained.
+        The trained steps and tokens.
     epochs : float
         Of its pool.
     final : Final
     measured : mapping of str to list
-        Measurements on the way: name -> values, ``step`` the first; None what is not there.
+        Measurements during training: name -> numbers, the first is ``step``; None if missing.
     pools : mapping
-        Pool -> tokens, share, unique tokens and epochs, of a run that draws from several.
+        Pool -> tokens, share, unique tokens and epochs; empty for a single source.
     extra : mapping of str to float
-        Open columns: numbers that whoever trained or probed the run left, by their names.
+        Open columns: further numbers of the program that trained or probed the run.
     counts_from : str or None
-        The program that gave the counts or FLOPs of `spec`; None: they are the configuration's.
+        The program that reported the counts or FLOPs of `spec`; None: they are computed.
     attempt, started_at_step : int
-        The attempt that ended it, and where that began.
+        The attempt that ended the run, and its first step.
     throughput : Throughput
     machine : Machine
     versions : mapping
         Package -> version.
     code : Code
     plain : mapping
-        All that the file holds, for tables that show everything.
+        The content of the file, for tables that show everything.
     """
 
     spec: RunSpec
@@ -205,18 +206,17 @@ class Record:
 
     @property
     def columns(self) -> dict[str, float | None]:
-        """Name -> value of everything that was measured at the end, or left beside:
-        open columns.
-        """
+        """The open columns: name -> number of everything measured at the end or reported."""
         steps = self.measured.get("step", ())
-        ended = bool(steps) and steps[-1] == self.steps
-        at_end = {n: v[-1] for n, v in self.measured.items() if n != "step"} if ended else {}
-        drawn = {f"{key}.{p}": v for p, values in self.pools.items() for key, v in values.items()}
+        at_end: dict[str, float | None] = {}
+        if steps and steps[-1] == self.steps:
+            at_end = {name: row[-1] for name, row in self.measured.items() if name != "step"}
+        drawn = {f"{key}.{p}": v for p, pool in self.pools.items() for key, v in pool.items()}
         return {**at_end, **drawn, **self.extra}
 
 
 def read_record(path: Path, record: Any) -> Record:
-    """The record that a file holds; of an old one what joined later has its default.
+    """The record in a file; later keys that an old one lacks have their defaults.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def read_record(path: Path, record: Any) -> Record:
     Raises
     ------
     DamagedFile
-        If it is no record.
+        If it is not a record.
     ConfigError
         If it is of another version.
     """
@@ -251,7 +251,7 @@ def read_record(path: Path, record: Any) -> Record:
 
 
 def stopped_record(spec: RunSpec, steps: int) -> Record:
-    """What is known of a run that a rule stopped: no final loss, and the tokens it saw."""
+    """The record of a run that a rule stopped: without final losses, with its tokens so far."""
     tokens = steps * spec.tokens_per_step
     final = Final(irreducible_loss=spec.irreducible_loss)
     epochs = tokens / spec.unique_tokens

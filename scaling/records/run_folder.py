@@ -5,22 +5,19 @@
         attempts/0001.json  attempt 1 was claimed: by whom, when
         attempts/0001.beat  its heartbeat: the file's time, and the progress as JSON
         attempts/0001.end   how it ended, if it could say so: reason, traceback
-        attempts/0001.cancel  a person wants it to end: it saves and leaves
-        record-0001.json    what it leaves for the analysis
+        attempts/0001.cancel  a person cancelled it: it saves and ends
+        record-0001.json    its result, for the analysis
         curve-0001.csv.gz
-        STOPPED             a person's rule ended it before its end: why, and what was forecast
+        STOPPED             a rule stopped the run early: the reason, and the forecast
         DONE                names the one attempt whose record counts; written last
 
-Everything here is standard library and may be read by any process at any time.
+Any process may read any of these files at any time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,65 +26,19 @@ from scalinglab.scaling.records.atomic import create_exclusive, read_json, serve
 from scalinglab.scaling.records.attempt import END, OWNER, PROGRESS, Attempt, End, Owner, Progress
 from scalinglab.scaling.records.damage import (
     DamagedFile,
-    Shape,
     check_shape,
     reading,
     sealed,
     tell,
 )
 from scalinglab.scaling.records.record import Record, read_record
-from scalinglab.scaling.records.spec import RunSpec, known_fields, read_spec
-from scalinglab.scaling.records.state import FINISHED, Outcome, State
+from scalinglab.scaling.records.run_end import Done, Stop, file_hash, read_done, read_stop
+from scalinglab.scaling.records.spec import RunSpec, read_spec
+from scalinglab.scaling.records.state import Outcome, State
 
-_DONE: Shape = {
-    "attempt": int,
-    "status": str,
-    "steps": int,
-    "record": str,
-    "curve": str,
-    "sha256": dict,
-}
 _ATTEMPT_FILE = re.compile(r"(\d+)\.(?:json|beat|end|cancel)")
-_undamaged: dict[Path, list[tuple[int, int, int] | None]] = {}
-_DEFAULT_LEASE = 60.0  # of an attempt that cannot be read any more
-
-
-@dataclass(frozen=True)
-class Done:
-    """Content of DONE: the one attempt whose record counts.
-
-    Attributes
-    ----------
-    attempt : int
-    status : State
-        Done or diverged.
-    steps : int
-        Steps in the record.
-    record, curve : str
-        Names of files in the run's folder.
-    sha256 : mapping
-        Name -> hash of each.
-    """
-
-    attempt: int
-    status: State
-    steps: int
-    record: str
-    curve: str
-    sha256: Mapping[str, str]
-
-    @property
-    def curve_hash(self) -> str:
-        """Hash of the curve."""
-        return self.sha256[self.curve]
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Why a run is not trained to its end: the step it had come to, and all that was said."""
-
-    step: int
-    why: Mapping[str, Any]
+_undamaged: dict[Path, list[tuple[int, int, int] | None]] = {}  # folder -> marks of intact files
+_DEFAULT_LEASE = 60.0  # seconds, of an attempt whose own lease cannot be read
 
 
 class RunFolder:
@@ -106,7 +57,7 @@ class RunFolder:
 
     @property
     def done_file(self) -> Path:
-        """What its end creates."""
+        """The file that the end of the run creates."""
         return self.path / "DONE"
 
     @property
@@ -142,14 +93,14 @@ class RunFolder:
     def done(self) -> Done | None:
         """Content of DONE, or None."""
         try:
-            return self._done()
+            return read_done(self.done_file)
         except FileNotFoundError:
             return None
 
     def state_damage(self) -> DamagedFile | None:
-        """What is damaged of the files that say what the run is and whether it has ended.
+        """Damage to run.json, DONE or STOPPED, or None.
 
-        They are read again when they have changed only, so that asking often costs little.
+        The files are only read again if they have changed, so that frequent calls are cheap.
         """
         marks = [_mark(self.path / name) for name in ("run.json", "DONE", "STOPPED")]
         if _undamaged.get(self.path) == marks:
@@ -162,7 +113,7 @@ class RunFolder:
         return None
 
     def result_damage(self) -> DamagedFile | None:
-        """What is damaged of the record and the curve that DONE names; both are read whole."""
+        """Damage to the record or the curve that DONE names, or None; both are read as a whole."""
         try:
             if self.done() is not None:
                 self.record(), self.curve_file()
@@ -171,9 +122,9 @@ class RunFolder:
         return None
 
     def stop(self, why: dict[str, Any]) -> None:
-        """Say that the run is not to be trained to its end; the first word counts.
+        """Stop the run before its end; the first reason is kept.
 
-        It stays so until `take_up`: a launch passes it by, the analysis takes it as censored.
+        Until `take_up` launches skip the run, and the analysis counts it as censored.
         """
         create_exclusive(self.path / "STOPPED", sealed(why))
 
@@ -182,13 +133,11 @@ class RunFolder:
         (self.path / "STOPPED").unlink(missing_ok=True)
 
     def stopped(self) -> Stop | None:
-        """Why the run was stopped, or None."""
+        """Content of STOPPED, or None."""
         try:
-            why = read_json(self.path / "STOPPED", {})
+            return read_stop(self.path / "STOPPED")
         except FileNotFoundError:
             return None
-        with reading(self.path / "STOPPED", "its step is no number"):
-            return Stop(int(why.get("step", 0)), why)
 
     def latest_attempt(self) -> Attempt | None:
         """The attempt with the highest number, or None."""
@@ -196,7 +145,7 @@ class RunFolder:
         return self.attempt(numbers[-1]) if numbers else None
 
     def attempt_numbers(self) -> list[int]:
-        """Numbers of all attempts, in order; of one whose claim was lost its other files tell."""
+        """Numbers of all attempts, in order; any of its files shows that an attempt existed."""
         try:
             names = os.listdir(self.attempts)
         except FileNotFoundError:
@@ -206,8 +155,8 @@ class RunFolder:
     def attempt(self, number: int) -> Attempt:
         """One attempt, by its number.
 
-        What cannot be read says nothing of the run's numbers, so the run goes on: an unknown owner
-        holds it as long as its heart beats, an unknown end was an interruption.
+        Damage to these files does not concern the run's numbers, so the run goes on: an unknown
+        owner holds it as long as its heart beats, and an unknown end counts as an interruption.
         """
         path = self.attempt_file(number, "json")
         try:
@@ -233,7 +182,7 @@ class RunFolder:
         return self.attempts / f"{number:04d}.{suffix}"
 
     def progress(self, number: int) -> Progress:
-        """What the attempt last said of itself, for display only; nothing if it is damaged."""
+        """The progress in the attempt's heartbeat, for display only; empty if it is damaged."""
         path = self.attempt_file(number, "beat")
         try:
             stored = read_json(path, {})
@@ -246,8 +195,8 @@ class RunFolder:
     def is_alive(self, attempt: Attempt) -> bool:
         """Whether an attempt still holds the run.
 
-        Dead if it said that it ended, if its process is gone from this host, or if its heart has
-        not beaten for longer than its lease.
+        It does not if it has recorded its end, if its process is gone from this host, or if its
+        last heartbeat is older than its lease.
         """
         owner = attempt.owner
         if attempt.end is not None or _was_requeued(owner) or owner.has_ended:
@@ -259,7 +208,7 @@ class RunFolder:
         return server_time(self.outputs) - beat < owner.lease_seconds
 
     def state(self) -> State:
-        """Any but waiting, which only a plan can know."""
+        """The state of the run; `State.WAITING` needs a plan and is never returned."""
         try:
             done, stopped = self.done(), self.stopped()
         except DamagedFile:
@@ -292,14 +241,8 @@ class RunFolder:
         """Path of the curve that DONE names; raises as `record` does."""
         return self._recorded("curve")
 
-    def _done(self) -> Done:
-        stored = read_json(self.done_file, _DONE)
-        if stored["status"] not in FINISHED:
-            raise DamagedFile(self.done_file, f"status = {stored['status']!r} is no end of a run")
-        return known_fields(Done, {**stored, "status": State(stored["status"])})
-
     def _recorded(self, kind: str) -> Path:
-        done = self._done()
+        done = read_done(self.done_file)
         name = done.record if kind == "record" else done.curve
         path = self.path / name
         if not path.is_file():
@@ -316,7 +259,7 @@ def _read_end(path: Path) -> End:
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file does; None if it is not there."""
+    """Size, time and inode of a file, which change with its content; None if there is no file."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -333,11 +276,6 @@ def _modified(path: Path) -> float:
 
 
 def _was_requeued(owner: Owner) -> bool:
-    """Whether the owner was an earlier life of this very SLURM job: it cannot be running, too."""
-    here, job = machine.slurm_job(), owner.job
-    return here is not None and job is not None and job[0] == here[0] and job[1] < here[1]
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Whether the owner was an earlier start of this very SLURM job, and so has ended."""
+    own_job, job = machine.slurm_job(), owner.job
+    return own_job is not None and job is not None and job[0] == own_job[0] and job[1] < own_job[1]

@@ -1,36 +1,33 @@
-"""run.json, read in one place: all that is known of a run before anything of it is trained.
+"""run.json, read in one place: all that is known of a run before it is trained.
 
-Stored science is read as it stands, not validated: it may be older than some key, which then has
-its historic value, or younger than this code, which then keeps what it does not know in `science`.
+Stored science is read without validation. It may be older than a key, which then has its historic
+value, or newer than this code: keys that this code does not know are kept in `science`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from scalinglab.scaling.config import TrainerConfig
-from scalinglab.scaling.model.architecture import Shape
 from scalinglab.scaling.model.module import Network, network_from_science
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
+from scalinglab.scaling.records.data_spec import DataSpec, known_fields
 from scalinglab.scaling.records.identity import (
     IDENTITY_VERSION,
-    digest,
-    mixture_pieces,
     run_id,
     science_pieces,
     with_historic,
 )
 from scalinglab.scaling.records.initial_weights import KEY, InitialWeights
 from scalinglab.scaling.schedule.pieces import Piece
-from scalinglab.scaling.schedule.shares import Shares
 from scalinglab.scaling.text.flatten import flatten
 
-T = TypeVar("T")
 _NUMBER = (int, float)
 _SCIENCE: FileShape = {
     "steps": int,
@@ -55,97 +52,6 @@ _RUN: FileShape = {
 
 
 @dataclass(frozen=True)
-class PoolSpec:
-    """One pool of several.
-
-    Attributes
-    ----------
-    source, content : str
-        Name of the source, and the hash of its tokens.
-    unique_tokens : int
-    noise : float
-        Share of its training tokens that are replaced.
-    select, weight, validation_select : mapping or None
-        By what its documents are chosen and weighted; None: all, equally.
-    """
-
-    source: str
-    content: str
-    unique_tokens: int
-    noise: float = 0.0
-    select: Mapping[str, Any] | None = None
-    weight: Mapping[str, Any] | None = None
-    validation_select: Mapping[str, Any] | None = None
-
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """By what documents are chosen, as it stands in the science."""
-        return _chosen(self)
-
-    @property
-    def validation_content(self) -> str:
-        """What tells its validation set from others."""
-        return _validation_content(self)
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """What a run is trained on.
-
-    Attributes
-    ----------
-    source, content : str
-        Name of the source, and the hash of its tokens; of several pools, their names joined by
-        pluses, and the hash of all.
-    validation_tokens, unique_tokens : int
-        Tokens of the validation set (of each pool's), and of the pool (of all pools).
-    seed : int
-        Of the order.
-    noise, select, weight, validation_select
-        As a pool's.
-    pools : mapping of str to PoolSpec
-        Empty where there is one.
-    mixture : mapping of str to tuple of Piece
-        Pool -> its share over the steps.
-    """
-
-    source: str
-    content: str
-    validation_tokens: int
-    unique_tokens: int
-    seed: int
-    noise: float = 0.0
-    select: Mapping[str, Any] | None = None
-    weight: Mapping[str, Any] | None = None
-    validation_select: Mapping[str, Any] | None = None
-    pools: Mapping[str, PoolSpec] = field(default_factory=dict)
-    mixture: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
-
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """By what documents of one source are chosen, as it stands in the science."""
-        return _chosen(self)
-
-    @property
-    def validation_content(self) -> str:
-        """What tells its validation set from others: the hash of its data, and a selection's."""
-        return _validation_content(self)
-
-    @classmethod
-    def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
-        """Read what a science says of the data; it has every key that joined later."""
-        data = science["data"]
-        values = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
-        pools = {name: known_fields(PoolSpec, pool) for name, pool in data["pools"].items()}
-        mixture = {name: tuple(pieces) for name, pieces in mixture_pieces(science).items()}
-        return cls(**values, pools=pools, mixture=mixture)
-
-    def shares(self, batch: int) -> Shares:
-        """Which of its pools each sequence is drawn from, with so many sequences a step."""
-        return Shares(self.mixture, batch)
-
-
-@dataclass(frozen=True)
 class OptimizerSpec:
     """An optimizer by its name, and its settings by their keys."""
 
@@ -155,7 +61,7 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One determined run, as run.json describes it and its record repeats it.
+    """One run with all values determined, as in run.json and in its record.
 
     Attributes
     ----------
@@ -168,11 +74,11 @@ class RunSpec:
     pieces : tuple of Piece
         The schedule.
     schedule_kind : str
-        The kind that a person named.
+        The kind of the schedule in the configuration.
     batch, steps : int
-        Sequences of a step, and how many steps.
+        Sequences of a step, and the number of steps.
     seed : int
-        Of the initial weights.
+        Seed of the initial weights.
     precision : str
     z_loss : float
     trainer : TrainerConfig
@@ -186,18 +92,18 @@ class RunSpec:
     unique_tokens : int
         Tokens of the pool that the run draws from.
     bytes_per_token : float
-        NaN where the run is read from its record, which does not say.
+        NaN if the run is read from its record, which lacks it.
     irreducible_loss : float or None
-        Where the source knows it.
+        Entropy of the source in nats per token, if it is known.
     excluded : tuple of int
-        Targets that count nothing in the loss, as what ends a document.
+        Tokens that do not count as targets of the loss, such as separators of documents.
     unigram_entropy : float or None
-        Loss, on the validation windows, of a model that knows how often each token is; None where
-        the store does not tell.
+        Loss, on the validation windows, of a model that knows the frequency of each token; None if
+        the store does not have it.
     initial : InitialWeights or None
-        The weights that it begins with; None: drawn ones.
+        The weights with which it begins; None: drawn from the seed.
     config : mapping
-        What a person asked for, as plain values.
+        The configuration of the person, as plain values.
     science : mapping
         Exactly as stored: for identity and for writing only.
     """
@@ -274,7 +180,7 @@ class RunSpec:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> RunSpec:
-        """Read the run that a record repeats.
+        """Read the run from its record.
 
         Raises
         ------
@@ -310,7 +216,7 @@ class RunSpec:
             "unique_tokens": self.unique_tokens,
             "bytes_per_token": self.bytes_per_token,
             "irreducible_loss": self.irreducible_loss,
-            # What runs of before, and data without documents, do not say.
+            # Older runs, and data without documents, do not have these keys.
             **({"excluded": list(self.excluded)} if self.excluded else {}),
             **({} if self.unigram_entropy is None else {"unigram_entropy": self.unigram_entropy}),
             **({} if self.initial is None else {KEY: self.initial.facts()}),
@@ -318,16 +224,16 @@ class RunSpec:
 
     @property
     def is_command(self) -> bool:
-        """Whether a program that is not ours trains the run."""
+        """Whether a program of somebody else trains the run (``trainer=command``)."""
         return self.trainer.kind == "command"
 
     @property
     def all_pieces(self) -> list[Sequence[Piece]]:
-        """What changes over the steps: the schedule first, then the share of each pool."""
+        """All functions of the step: the schedule first, then the share of each pool."""
         return [self.pieces, *self.data.mixture.values()]
 
     def drawn(self, steps: int) -> dict[str, dict[str, float]]:
-        """Pool -> what the first `steps` steps draw of it; empty where there is one pool."""
+        """Pool -> tokens, share and epochs in the first `steps` steps; empty without pools."""
         if not self.data.pools or not steps:
             return {}
         counts = self.data.shares(self.batch).drawn(steps * self.batch)
@@ -343,30 +249,9 @@ class RunSpec:
         }
 
     def settings(self) -> dict[str, Any]:
-        """Dotted key -> value of the configuration, the sizes of the model determined."""
+        """Dotted key -> value of the configuration, with the determined sizes of the model."""
         model = {**self.config["model"], **vars(self.shape)}
         return flatten({**self.config, "model": model})
-
-
-def _chosen(data: DataSpec | PoolSpec) -> dict[str, Any]:
-    keys = ("select", "weight", "validation_select")
-    return {key: value for key in keys if (value := getattr(data, key)) is not None}
-
-
-def _validation_content(data: DataSpec | PoolSpec) -> str:
-    if data.validation_select is None:
-        return data.content
-    return f"{data.content}/{digest(dict(data.validation_select), 6)}"
-
-
-def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
-    """The shares of the pools in a line, "web 0.7, code 0.3"; of one that moves, from and to."""
-    texts = []
-    for pool, pieces in sorted(mixture.items()):
-        first, last = pieces[0].start, pieces[-1].end
-        moved = "" if first == last else f" to {last:.4g}"
-        texts.append(f"{pool} {first:.4g}{moved}")
-    return ", ".join(texts)
 
 
 def read_spec(path: Path, run: Any) -> RunSpec:
@@ -394,18 +279,12 @@ def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
     """Raise `DamagedFile` unless a run's science makes its id, and its folder has that name."""
     name, science = path.parent.name, run["science"]
     if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
-        return  # ids of another version are made in another way
+        return  # another version makes other ids
     with reading(path, "its science makes no id"):
-        made_id = run_id(science)
-    if not made_id == run["run_id"] == name:
+        science_id = run_id(science)
+    if not science_id == run["run_id"] == name:
         raise DamagedFile(
             path,
-            f"its science is that of the run {made_id}, but its folder is that "
+            f"its science is that of the run {science_id}, but its folder is that "
             f"of {name} and its run_id {run['run_id']}",
         )
-
-
-def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A dataclass from the keys that it knows; keys that are absent have its defaults."""
-    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: values[name] for name in names if name in values})

@@ -1,11 +1,11 @@
-"""How smoothly a run trained: spikes of its loss, and whether it ended above where it had been."""
+"""The stability of a training: spikes of its loss, and a rise of the loss at the end."""
 
 from __future__ import annotations
 
 import numpy as np
 
-WINDOW = 1_000  # values before a step that it is compared with
-LEAST = 100  # values without which nothing is called a spike
+WINDOW = 1_000  # earlier values with which a step is compared
+LEAST = 100  # earlier values that a spike needs at least
 DEVIATIONS = 7.0
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import create_folder
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.initial_weights import WEIGHTS, first_of
@@ -103,7 +103,8 @@ def weight_files(path: Path, key: str) -> list[Path]:
     wrong = [file for file in files if file.suffix != SUFFIX]
     if wrong or not files:
         raise ConfigError(
-            f"{key} = {str(path)!r} holds no {SUFFIX}; other files of weights may hold code and are "
+            f"{key} = {str(path)!r} holds no {SUFFIX}; other files of weights may hold code and "
+            "are "
             "not read: save them as safetensors"
         )
     return files
@@ -121,8 +122,8 @@ def read_tensors(files: Sequence[Path]) -> dict[str, StoredTensor]:
     for file in files:
         for name, tensor in _header(file).items():
             if name in tensors:
-                other = tensors[name].file.name
-                raise DamagedFile(file, f"{name} stands in {other}, too", _NOT_OF_A_FILE)
+                first_file = tensors[name].file.name
+                raise DamagedFile(file, f"{name} stands in {first_file}, too", _NOT_OF_A_FILE)
             tensors[name] = tensor
     return tensors
 
@@ -165,12 +166,12 @@ def _tensor(file: Path, entry: Mapping[str, Any], data: int, length: int) -> Sto
 
 def content_hash(tensors: Mapping[str, StoredTensor]) -> str:
     """The hash of names, sizes and numbers."""
-    whole = hashlib.sha256()
+    content = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        whole.update(json.dumps([name, tensor.dtype, tensor.size]).encode())
+        content.update(json.dumps([name, tensor.dtype, tensor.size]).encode())
         for part in tensor.parts():
-            whole.update(part.tobytes())
-    return whole.hexdigest()[:32]
+            content.update(part.tobytes())
+    return content.hexdigest()[:32]
 
 
 def check_finite(tensors: Mapping[str, StoredTensor], where: str) -> None:

@@ -1,4 +1,4 @@
-"""The line that starts a program of somebody else: words with placeholders."""
+"""The command that starts another program: words with placeholders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 PLACEHOLDERS = (
     "config",
@@ -18,7 +18,7 @@ PLACEHOLDERS = (
     "threads",
     "device",
 )
-# Braces around a lower-case word; a shell's ${variable} is not meant.
+# Braces around a lower-case word, but not a shell's ${variable}.
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "ssh")
 _SCRIPT = re.compile(r"-[a-z]*c")  # -c, -lc, -ec
 _PLACE = re.compile(r"(?<!\$)\{([a-z_]+)\}")
@@ -41,13 +41,13 @@ def check_command(words: Sequence[str]) -> None:
 
 
 def fill(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
-    """The words with the placeholders' values.
+    """The words with values in place of the placeholders.
 
     Raises
     ------
     ConfigError
-        If a shell would read more than a name in a value: words go to the program as they are,
-        but that after ``bash -c`` is a script.
+        If a value contains characters that a shell interprets: the program gets its words
+        unchanged, but the word after ``bash -c`` is a script.
     """
     for word in _scripts(words):
         for name in _PLACE.findall(word):
@@ -62,7 +62,7 @@ def fill(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
 
 
 def _scripts(words: Sequence[str]) -> list[str]:
-    """The words that a shell reads: what follows -c, and all that ssh is given."""
+    """The words that a shell interprets: the one after -c, and all arguments of ssh."""
     scripts, shell = [], ""
     for before, word in zip(("", *words), words, strict=False):
         if shell == "ssh" or (shell and _SCRIPT.fullmatch(before)):

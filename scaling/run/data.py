@@ -1,4 +1,4 @@
-"""What a run is trained on, determined: how much of each pool, in which shares, and what is refused."""
+"""The data of a run, determined: tokens of each pool and its share, with all refusals."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import PooledManifest, pool_data
 from scalinglab.scaling.data.selection import KEYS, chosen_of
 from scalinglab.scaling.data.store import window_count
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.schedule.pieces import Piece, is_flat, plain, settled
 from scalinglab.scaling.schedule.room import Room
 from scalinglab.scaling.schedule.shares import MOST_SEQUENCES, Shares
 
-_OFF = 1e-6  # by so much a sum of shares may miss 1
+_OFF = 1e-6  # tolerance of the sum of shares
 
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run is.
+    """The length of a run.
 
     Attributes
     ----------
     asked : int
-        Tokens, as a person wrote them.
+        Tokens in the configuration.
     steps, batch, context : int
-        Updates, sequences of each, tokens of a sequence.
+        Updates, sequences of an update, tokens of a sequence.
     """
 
     asked: int
@@ -44,7 +45,7 @@ class Length:
 
 @dataclass(frozen=True)
 class RunData:
-    """The data of a determined run: its part of the science, and the pieces of each pool's share."""
+    """The data of a determined run: its science, and the pieces of each pool's share."""
 
     science: dict[str, Any]
     mixture: dict[str, list[Piece]]
@@ -64,16 +65,15 @@ def run_data(config: DataConfig, manifest: Manifest, length: Length, seed: int) 
     config : DataConfig
         In the form of `scalinglab.scaling.data.mixed.data_of_one`.
     manifest : Manifest
-        Of its store; a `PooledManifest` where there are pools.
+        The manifest of its store; a `PooledManifest` if there are pools.
     length : Length
     seed : int
-        Of the run; of the order, unless data.seed is given.
+        Seed of the run, and of the order unless data.seed is set.
 
     Raises
     ------
     ConfigError
-        If a pool or its validation part is too small for what is asked of it, or the shares of the
-        pools make no sense.
+        If a pool or its validation part is too small, or the shares of the pools make no sense.
     """
     science: dict[str, Any] = {
         "source": config.source,
@@ -93,15 +93,15 @@ def run_data(config: DataConfig, manifest: Manifest, length: Length, seed: int) 
     mixture = mixture_pieces(config, length)
     counts = Shares(mixture, length.batch).drawn(length.steps * length.batch)
     pools: dict[str, dict[str, Any]] = {}
-    for name, own in manifest.pools.items():
+    for name, pool_manifest in manifest.pools.items():
         pool, key = pool_data(config, name), f"data.pools.{name}"
         drawn = counts[name] * length.context
         pools[name] = {
             "source": pool.source,
-            "content": own.content_hash,
-            "unique_tokens": _unique_tokens(key, pool, own, length, drawn),
+            "content": pool_manifest.content_hash,
+            "unique_tokens": _unique_tokens(key, pool, pool_manifest, length, drawn),
             **({"noise": pool.noise} if pool.noise else {}),
-            **chosen_of(own),
+            **chosen_of(pool_manifest),
         }
     science |= {
         "source": manifest.source,
@@ -149,10 +149,13 @@ def mixture_pieces(config: DataConfig, length: Length) -> dict[str, list[Piece]]
         if start is None:
             start = _shares(f"{key}.weights", piece.weights or {}, config)
         before = start if piece.end is None else _shares(f"{key}.end", piece.end, config)
-        for name, own in pieces.items():
-            own.append(Piece("linear", steps, start[name], before[name]))
-    # One spelling for one mixture: a share that does not move is a constant.
-    return {name: [_settled(p) for p in own if p.steps] for name, own in pieces.items()}
+        for name, pool_pieces in pieces.items():
+            pool_pieces.append(Piece("linear", steps, start[name], before[name]))
+    # A share that does not change is a constant, so that equal mixtures have equal ids.
+    return {
+        name: [_settled(piece) for piece in pool_pieces if piece.steps]
+        for name, pool_pieces in pieces.items()
+    }
 
 
 def _settled(piece: Piece) -> Piece:
@@ -160,7 +163,7 @@ def _settled(piece: Piece) -> Piece:
 
 
 def _shares(key: str, weights: Mapping[str, float], config: DataConfig) -> dict[str, float]:
-    """The share of every pool; of one that is not named 0."""
+    """The share of every pool; 0 for a pool that is not named."""
     for name, weight in weights.items():
         if name not in config.pools:
             raise ConfigError(unknown_key(f"{key}.{name}", config.pools))
@@ -177,44 +180,46 @@ def _unique_tokens(
 ) -> int:
     """Tokens of a pool, after checking that pool and validation are long enough."""
     context = length.context
-    for other in ("unique_tokens", "match_repetition"):
-        if data.weight and (value := getattr(data, other)) is not None:
+    for option in ("unique_tokens", "match_repetition"):
+        if data.weight and (value := getattr(data, option)) is not None:
             raise ConfigError(
-                f"{key}.weight = {data.weight!r} and {other} = {value}: a pool of weighted documents"
-                f" is cut by {key}.select (keep: random, fraction), not by {other}"
+                f"{key}.weight = {data.weight!r} and {option} = {value}: a pool of weighted"
+                f" documents is cut by {key}.select (keep: random, fraction), not by {option}"
             )
     windows = window_count(manifest.train_tokens, context)
     if windows < 1:
         raise ConfigError(
             f"model.context = {context}: the source {data.source!r} has "
-            f"{manifest.train_tokens} training tokens{_left(data)}; allowed is less than that"
+            f"{manifest.train_tokens} training tokens{_of_selection(data)}; allowed is less than "
+            "that"
         )
     pool = windows * context
     if data.unique_tokens is not None:
         if data.unique_tokens > pool:
             raise ConfigError(
                 f"{key}.unique_tokens = {data.unique_tokens}: the source {data.source!r} has "
-                f"{pool} training tokens{_left(data)}"
+                f"{pool} training tokens{_of_selection(data)}"
             )
         pool = max(1, data.unique_tokens // context) * context
-    whole, pool = pool, _cut(pool // context, data.match_repetition, length.asked) * context
+    uncut, pool = pool, _cut(pool // context, data.match_repetition, length.asked) * context
     if drawn > data.max_epochs * pool:
         cut = (
             ""
-            if whole == pool
-            else (f", of which data.match_repetition = {data.match_repetition} leaves {pool}")
+            if uncut == pool
+            else f", of which data.match_repetition = {data.match_repetition} leaves {pool}"
         )
         raise ConfigError(
-            f"tokens = {length.asked} is {drawn / pool:.2f} epochs of the {whole} tokens of "
-            f"{_named(key, data)}{_left(data)}{cut}; {key}.max_epochs = {data.max_epochs:g} allows "
+            f"tokens = {length.asked} is {drawn / pool:.2f} epochs of the {uncut} tokens of "
+            f"{_name(key, data)}{_of_selection(data)}{cut}; "
+            f"{key}.max_epochs = {data.max_epochs:g} allows "
             f"{int(data.max_epochs * pool)} tokens" + ("" if key == "data" else " of it")
         )
-    _check_validation(_named(key, data), data, manifest, context)
+    _check_validation(_name(key, data), data, manifest, context)
     return pool
 
 
 def _cut(windows: int, target: int | None, tokens: int) -> int:
-    """Windows of a pool of which a run of so many tokens sees as much as the target run of all.
+    """The windows of a pool that a run repeats as often as the target run repeats all of them.
 
     (arXiv 2606.07597: small runs predict a repeating one if they repeat as often.)
     """
@@ -228,12 +233,12 @@ def _cut(windows: int, target: int | None, tokens: int) -> int:
     return max(1, windows * tokens // target)
 
 
-def _left(data: DataConfig) -> str:
-    """For messages: that the tokens are those which a selection leaves."""
+def _of_selection(data: DataConfig) -> str:
+    """For messages: a hint that a selection has reduced the tokens."""
     return " that data.select leaves" if data.select else ""
 
 
-def _named(key: str, data: DataConfig) -> str:
+def _name(key: str, data: DataConfig) -> str:
     return repr(data.source) if key == "data" else f"pool {key.rpartition('.')[2]!r}"
 
 

@@ -1,4 +1,4 @@
-"""From a resolved run to its run.json, all that a worker needs; and which trainer trains it."""
+"""The run.json of a resolved run, which is all that a worker needs, and the run's trainer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalinglab.scaling.run.resolve import Run
 
 
 def trainer_of(run: RunSpec, execution: ExecutionConfig) -> str:
-    """``module:function`` that trains a run; all take (claims, pins, execution, should_stop)."""
+    """``module:function`` of a run's trainer: (claims, pins, execution, should_stop) -> outcome."""
     if run.is_command:
         return "scalinglab.scaling.training.command:train"
     if execution.processes > 1:
@@ -21,7 +21,7 @@ def trainer_of(run: RunSpec, execution: ExecutionConfig) -> str:
 
 
 def describe(run: Run, store: Store) -> RunSpec:
-    """The content of run.json; nothing is composed or derived again inside a job."""
+    """The content of run.json; a job composes and derives nothing."""
     windows = run.config.data.validation_tokens, run.shape.context
     initial = {} if run.initial is None else {KEY: run.initial.facts()}
     return RunSpec.from_dict(

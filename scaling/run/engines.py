@@ -1,4 +1,4 @@
-"""The engines: ways to execute a step, all of which read each other's checkpoints."""
+"""The engines, ways to execute a step; all read each other's checkpoints."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.registry import Registry
 
-AUTO = "auto"  # the choice is ours: ``scalinglab.scaling.run.engine_choice``
+AUTO = "auto"  # chosen by `scalinglab.scaling.run.engine_choice`
 
 
 @dataclass(frozen=True)
 class EngineDefinition:
-    """What an engine does, known without torch.
+    """The description of an engine, without torch.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class EngineDefinition:
     captures : bool
         Whether a step runs as a graph of the GPU.
     compiles : bool
-        Whether kernels are chosen by timing them: not the same ones each time.
+        Whether kernels are chosen by timing, which may differ between attempts.
     """
 
     made_by: str
@@ -41,15 +41,15 @@ ENGINES.register("captured_compiled")(
 
 
 def check_engine(name: str) -> None:
-    """Raise `ConfigError` unless a name is an engine's, or leaves the choice open."""
+    """Raise `ConfigError` unless a name is an engine's or auto."""
     one_of("execution.engine", name, [AUTO, *ENGINES])
 
 
 def engine_definition(name: str) -> EngineDefinition | None:
-    """The engine of a name; None where the choice is open."""
+    """The engine of that name; None for auto."""
     return ENGINES.get(name)
 
 
 def allowed_engines(is_allowed: Callable[[EngineDefinition], bool]) -> str:
-    """The names that a setting allows, for a message; the choice that is ours is one of them."""
+    """The allowed names of engines with a property, and auto, for a message."""
     return ", ".join([AUTO, *(name for name, engine in ENGINES.items() if is_allowed(engine))])

@@ -1,14 +1,15 @@
-"""Which tensors of a source become which parameters of a run, by their names; and those of files."""
+"""Initial weights: the tensors of a source are matched to the parameters of a run by name."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig
+from scalinglab.scaling.config import InitFromConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import tensor_sizes
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.initial_weights import InitialWeights, first_of
@@ -21,10 +22,9 @@ from scalinglab.scaling.records.weight_files import (
 )
 
 Size = tuple[int, ...]
-# Name -> size; None of a buffer, whose size only its network knows.
-Sizes = Mapping[str, Size | None]
+Sizes = Mapping[str, Size]
 _BLOCK, _LAYER = r"blocks.\1.", r"model\.layers\.(\d+)\."
-# What Llama and Qwen3 of transformers call their tensors -> what they are here.
+# Names of tensors in Llama and Qwen3 of transformers -> names here.
 _TRANSFORMERS = {
     r"model\.embed_tokens\.weight": "embedding.weight",
     r"model\.norm\.weight": "norm.gain",
@@ -43,14 +43,14 @@ _TRANSFORMERS = {
 
 @dataclass(frozen=True)
 class Match:
-    """What became of names.
+    """The matched and unmatched names.
 
     Attributes
     ----------
     pairs : mapping of str to str
-        Parameter here -> tensor there.
+        Parameter of the run -> tensor of the source.
     left, unused : tuple of str
-        Parameters that no tensor is for, and tensors that are for none.
+        Parameters without a tensor, and tensors without a parameter.
     """
 
     pairs: Mapping[str, str]
@@ -59,36 +59,43 @@ class Match:
 
 
 def sizes_of(network: Network) -> Sizes:
-    """What of a network a checkpoint has weights of, by name."""
+    """Name -> size of everything in a network's checkpoint: parameters and persistent buffers."""
     if isinstance(network, ModuleNetwork):
         census = network.census
-        tensors: dict[str, Size | None] = {n: tuple(t.size) for n, t in census.tensors.items()}
-        return tensors | dict.fromkeys(census.buffers)
+        return {name: tuple(t.size) for name, t in census.tensors.items()} | dict(census.buffers)
     return {name: tuple(size) for name, size in tensor_sizes(network).items()}
 
 
-def match(there: Sizes, here: Sizes, names: Mapping[str, str], source: str) -> Match:
+def match(
+    source_sizes: Sizes,
+    sizes: Sizes,
+    names: Mapping[str, str],
+    source: str,
+    buffers: Collection[str] = (),
+) -> Match:
     """Find the tensor of each parameter.
 
     Parameters
     ----------
-    there, here : mapping
-        Sizes of what the source has, and of what the run has.
+    source_sizes, sizes : mapping
+        Sizes of the source's tensors, and of the run's parameters.
     names : mapping
-        Name or regular expression there -> name here; a name of none is itself.
+        Name or regular expression in the source -> name in the run; other names are kept.
     source : str
-        In words, for messages.
+        The source in words, for messages.
+    buffers : collection of str
+        Buffers among `sizes`; one without a tensor keeps the network's value and is not `left`.
 
     Raises
     ------
     ConfigError
-        If sizes differ, two tensors are for one parameter, or none is for any.
+        If sizes differ, two tensors match one parameter, or none matches any.
     """
     pairs: dict[str, str] = {}
     unused = []
-    for name in there:
+    for name in source_sizes:
         target = _renamed(name, names)
-        if target not in here:
+        if target not in sizes:
             unused.append(name)
         elif target in pairs:
             raise ConfigError(
@@ -97,14 +104,14 @@ def match(there: Sizes, here: Sizes, names: Mapping[str, str], source: str) -> M
             )
         else:
             pairs[target] = name
-    _check_sizes(pairs, there, here, source)
+    _check_sizes(pairs, source_sizes, sizes, source)
     if not pairs:
         raise ConfigError(
             f"init_from: no tensor of {source} has the name of a parameter of the model; there are "
-            f"{first_of(list(there))} there and {first_of(list(here))} here: say which is which in "
-            "init_from.names"
+            f"{first_of(list(source_sizes))} there and {first_of(list(sizes))} here: say which is "
+            "which in init_from.names"
         )
-    left = tuple(name for name, size in here.items() if name not in pairs and size is not None)
+    left = tuple(name for name in sizes if name not in pairs and name not in buffers)
     return Match(pairs, left, tuple(unused))
 
 
@@ -112,76 +119,82 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
     if name in names:
         return names[name]
     for pattern, target in names.items():
-        if (found := re.fullmatch(pattern, name)) is not None:
-            return found.expand(target)
+        if (full_match := re.fullmatch(pattern, name)) is not None:
+            return full_match.expand(target)
     return name
 
 
-def _check_sizes(pairs: Mapping[str, str], there: Sizes, here: Sizes, source: str) -> None:
+def _check_sizes(pairs: Mapping[str, str], source_sizes: Sizes, sizes: Sizes, source: str) -> None:
     wrong = [
-        f"{there_name} is {_by(there[there_name])} there and {_by(here[name])} here"
-        for name, there_name in pairs.items()
-        if None not in (there[there_name], here[name]) and there[there_name] != here[name]
+        f"{source_name} is {_by(source_sizes[source_name])} there and {_by(sizes[name])} here"
+        for name, source_name in pairs.items()
+        if source_sizes[source_name] != sizes[name]
     ]
     if wrong:
         raise ConfigError(
-            f"init_from: {len(wrong)} of {len(pairs)} tensors of {source} have another size than the "
-            f"model's: {first_of(wrong)}; give the model the source's sizes, or leave them out with "
-            "init_from.names ({NAME: ''})"
+            f"init_from: {len(wrong)} of {len(pairs)} tensors of {source} have another size than "
+            f"the model's: {first_of(wrong)}; give the model the source's sizes, or leave them out "
+            "with init_from.names ({NAME: ''})"
         )
 
 
-def _by(size: Size | None) -> str:
-    return " x ".join(f"{n:,}" for n in size or ()) or "one number"
+def _by(size: Size) -> str:
+    return " x ".join(f"{n:,}" for n in size) or "one number"
 
 
 def matched(
-    weights: InitialWeights, config: InitFromConfig, there: Sizes, network: Network
+    weights: InitialWeights, config: InitFromConfig, source_sizes: Sizes, network: Network
 ) -> InitialWeights:
-    """Weights with the names that a person gave, and with what they matched.
+    """Weights with a person's names, and with the match.
 
     Raises
     ------
     ConfigError
-        As `match`, and if a name that was given is none there.
+        As `match`, and if a given name is not in the source.
     """
-    _check_names(config.names, there, weights.source)
-    names = _ordered(there, {**config.names, **weights.names, **config.names})
-    result = match(there, sizes_of(network), names, weights.source)
+    _check_names(config.names, source_sizes, weights.source)
+    names = _ordered(source_sizes, {**config.names, **weights.names, **config.names})
+    buffers = network.census.buffers if isinstance(network, ModuleNetwork) else ()
+    matching = match(source_sizes, sizes_of(network), names, weights.source, buffers)
     return replace(
-        weights, names=names, matched=len(result.pairs), left=result.left, unused=result.unused
+        weights,
+        names=names,
+        matched=len(matching.pairs),
+        left=matching.left,
+        unused=matching.unused,
     )
 
 
-def _ordered(there: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
-    """Names that mean the same in any order, as an identity has no order.
+def _ordered(source_names: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Equivalent names whose order does not matter, as an identity has no order.
 
-    A tensor of which two regular expressions make different parameters is named itself, by the
-    first of them.
+    A tensor that two regular expressions map to different parameters gets an entry of its own, by
+    the first expression.
     """
     settled = dict(names)
-    for name in there:
-        found = (re.fullmatch(pattern, name) for pattern in names)
-        targets = [m.expand(t) for m, t in zip(found, names.values(), strict=True) if m is not None]
+    for name in source_names:
+        matches = (re.fullmatch(pattern, name) for pattern in names)
+        pairs = zip(matches, names.values(), strict=True)
+        targets = [match.expand(target) for match, target in pairs if match is not None]
         if name not in names and len(set(targets)) > 1:
             settled[name] = targets[0]
     return settled
 
 
-def _check_names(names: Mapping[str, str], there: Iterable[str], source: str) -> None:
+def _check_names(names: Mapping[str, str], source_names: Iterable[str], source: str) -> None:
     for pattern, target in names.items():
         key = f"init_from.names: {pattern!r}"
-        if pattern in there:
+        if pattern in source_names:
             continue
         try:
-            found = [m for name in there if (m := re.fullmatch(pattern, name)) is not None]
-            if found:
-                found[0].expand(target)
+            matches = [m for name in source_names if (m := re.fullmatch(pattern, name)) is not None]
+            if matches:
+                matches[0].expand(target)
         except (re.error, IndexError) as error:
             raise ConfigError(f"{key}: {target!r} is no regular expression ({error})") from None
-        if not found:
+        if not matches:
             raise ConfigError(
-                f"{key} matches no tensor of {source}; there are {first_of(list(there))}"
+                f"{key} matches no tensor of {source}; there are {first_of(list(source_names))}"
             )
 
 
@@ -198,18 +211,18 @@ class WeightFiles:
         self._read: dict[str, tuple[InitialWeights, Sizes]] = {}
 
     def of(self, config: InitFromConfig, network: Network) -> InitialWeights:
-        """The weights of a file, for a network.
+        """The initial weights of a network from a file.
 
         Raises
         ------
         ConfigError, DamagedFile
-            If it cannot be read, or nothing can begin with it.
+            If the file cannot be read, or matches no parameter.
         """
         assert config.file is not None
         if config.file not in self._read:
             self._read[config.file] = self._look(Path(config.file).expanduser())
         weights, sizes = self._read[config.file]
-        if isinstance(network, ModuleNetwork):  # its names are its own
+        if isinstance(network, ModuleNetwork):  # the names of its tensors are unknown
             weights = replace(weights, names={})
         return matched(weights, config, sizes, network)
 
@@ -223,8 +236,8 @@ class WeightFiles:
         return InitialWeights(content, _usual_names(path, sizes), str(path)), sizes
 
 
-def _usual_names(path: Path, there: Iterable[str]) -> dict[str, str]:
-    """What tensors of a model of transformers are here, by the configuration beside them."""
+def _usual_names(path: Path, source_names: Iterable[str]) -> dict[str, str]:
+    """Names for the tensors of a model of transformers, by the configuration next to its files."""
     file = (path if path.is_dir() else path.parent) / "config.json"
     try:
         kind = json.loads(file.read_text(encoding="utf-8"))["model_type"]
@@ -232,4 +245,8 @@ def _usual_names(path: Path, there: Iterable[str]) -> dict[str, str]:
         return {}
     if kind not in ("llama", "qwen3"):
         return {}
-    return {n: t for n, t in _TRANSFORMERS.items() if any(re.fullmatch(n, name) for name in there)}
+    return {
+        pattern: target
+        for pattern, target in _TRANSFORMERS.items()
+        if any(re.fullmatch(pattern, name) for name in source_names)
+    }

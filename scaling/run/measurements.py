@@ -1,4 +1,4 @@
-"""What can be measured of a run at its validations: docs/measurements.md.
+"""Measurements at the validations of a run: docs/measurements.md.
 
 The arithmetic of each stands in ``scalinglab.scaling.engine.steps.measurements`` under its name.
 """
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.registry import Registry, instance_of
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement, known without torch.
+    """The description of a measurement, without torch.
 
     Attributes
     ----------
     columns : tuple of str
-        What it gives; ``*`` stands for a layer or a tensor. Others are refused, so that no
+        Its columns; ``*`` stands for a layer or a tensor. Other columns are refused, so that no
         measurement writes into a column of another.
     """
 
@@ -44,7 +44,11 @@ MEASUREMENTS.register("noise_scale")(
     Measurement(("noise_scale", "gradient_signal", "gradient_noise"))
 )
 MEASUREMENTS.register("activations")(Measurement(("activation_rms.*",)))
-MEASUREMENTS.register("logits")(Measurement(("logit_rms", "logit_max")))
+MEASUREMENTS.register("logits")(Measurement(("logit_rms", "logit_max", "log_partition")))
+MEASUREMENTS.register("attention")(
+    Measurement(("attention_logit_max", "attention_logit_max.*", "attention_entropy.*"))
+)
+MEASUREMENTS.register("gradients")(Measurement(("gradient_rms_min", "gradient_rms.*")))
 MEASUREMENTS.register("updates")(Measurement(("weight_rms.*", "update_rms.*")))
 MEASUREMENTS.register("singular_values")(Measurement(("top_singular_value.*",)))
 # What the parts of the blocks tell of themselves: measured wherever a part has something to tell.
@@ -52,7 +56,7 @@ MEASUREMENTS.register("parts")(Measurement(("*",)))
 
 
 def measured(execution: ExecutionConfig, architecture: Network) -> list[str]:
-    """What is measured of a run at its validations: what is asked for, and what its parts tell."""
+    """The measurements of a run: those of ``execution.measure``, and that of its parts."""
     tells = any(part.told for part in architecture.parts)
     alone = execution.processes == 1 and "parts" not in execution.measure
     return [*execution.measure, *(["parts"] if tells and alone else [])]

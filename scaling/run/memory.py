@@ -1,4 +1,4 @@
-"""How much memory a training takes, estimated before it starts."""
+"""An estimate of the memory of a training, before it starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from scalinglab.scaling.config import RunConfig
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.module import ModuleNetwork, Network
@@ -14,7 +14,7 @@ from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.step_options import StepOptions
 
-HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
+HELD_FLOATS = 3  # weight, gradient, multiplier of the decay
 # What FSDP has whole for a moment: of a block its weights and those of the next, its gradients and
 # the buffer from which they are scattered; and weights and gradients of all outside the blocks.
 BLOCKS_GATHERED, OUTSIDE_GATHERED = 4, 3
@@ -24,7 +24,7 @@ BLOCKS_GATHERED, OUTSIDE_GATHERED = 4, 3
 BLOCK_FLOATS = 6
 HEAD_NORM_FLOATS = 2
 HEAD_FLOATS = 3
-IN_PASSING = 1.25  # gradients of what is kept, while they live
+IN_PASSING = 1.25  # gradients of the kept activations
 
 
 def training_bytes(
@@ -37,7 +37,7 @@ def training_bytes(
 ) -> int:
     """Bytes of fp32 state and activations of one training process, without its libraries.
 
-    In bf16 it takes less: its products are kept in half the bytes.
+    In bf16 it is less, as products are kept in half the bytes.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def training_bytes(
     optimizer : str
         Its name.
     options : StepOptions
-        What trades time for memory.
+        Options that trade time for memory.
     shards : int
-        Processes among which the model lies in parts.
+        Processes that share the model in parts.
     """
     counts = parameter_counts(architecture)
     passes = activation_floats(architecture, batch, options)
@@ -62,50 +62,55 @@ def training_bytes(
         passes += BLOCKS_GATHERED * block + OUTSIDE_GATHERED * outside
     update = (
         OPTIMIZERS[optimizer].update_floats * counts["n_total"] / shards
-    )  # when activations are gone
+    )  # after the activations are freed
     return int(4 * members * (state_floats(counts, optimizer, shards) + max(passes, update)))
 
 
 def least_bytes(
     architecture: Network, optimizer: str, options: StepOptions, shards: int = 1
 ) -> float:
-    """What no smaller micro-batch saves: `training_bytes` of one sequence, in bf16 less.
+    """A lower bound for any micro-batch: `training_bytes` of one sequence, less in bf16.
 
-    There half the bytes of activations may do; nobody has measured how many.
+    In bf16 half the bytes of activations may suffice, which has not been measured.
     """
-    whole = training_bytes(architecture, 1, optimizer=optimizer, options=options, shards=shards)
-    half = 2 if options.precision == "bf16" else 0
-    return whole - half * activation_floats(architecture, 1, options)
+    in_fp32 = training_bytes(architecture, 1, optimizer=optimizer, options=options, shards=shards)
+    saved = 2 if options.precision == "bf16" else 0  # bytes of each activation
+    return in_fp32 - saved * activation_floats(architecture, 1, options)
 
 
 def state_floats(counts: Mapping[str, int], optimizer: str, shards: int = 1) -> float:
-    """Floats that a process keeps of a run from step to step, by ``parameter_counts``."""
+    """Floats of a run that a process keeps between steps, by ``parameter_counts``."""
     total, block = counts["n_total"], counts["n_block"]
-    hidden, rest = OPTIMIZERS[optimizer].moment_floats
-    state = HELD_FLOATS * total + hidden * block + rest * (total - block)
+    in_blocks, outside = OPTIMIZERS[optimizer].moment_floats
+    state = HELD_FLOATS * total + in_blocks * block + outside * (total - block)
     if shards > 1:
-        state += total  # FSDP's own weights; and gradients on their way to who has a matrix whole
+        state += total  # FSDP's copy of the weights
+        # Gradients on their way to the owner of a matrix.
         whole = OPTIMIZERS[optimizer].whole
-        state += total if "embedding" in whole else block if whole else 0
+        if "embedding" in whole:
+            state += total
+        elif whole:
+            state += block
     return state / shards
 
 
 def activation_floats(architecture: Network, batch: int, options: StepOptions) -> float:
-    """Floats kept of a batch for the backward pass, and of its logits."""
+    """Floats of a batch that are kept for the backward pass, and of its logits."""
     if isinstance(architecture, ModuleNetwork):
         return IN_PASSING * batch * architecture.context * architecture.census.kept_floats
     shape = architecture.shape
     tokens = batch * shape.context
     block = IN_PASSING * _block_floats(architecture)
-    # Of what is computed again the inputs are kept, and one block at a time is there.
+    # With recomputation the inputs of all blocks are kept, and the activations of one block.
     passes = architecture.passes
-    blocks = passes * shape.width + block if options.recompute else passes * block
+    inputs = architecture.residual_part.stream_floats(architecture)
+    blocks = passes * inputs + block if options.recompute else passes * block
     head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
     return tokens * blocks + head
 
 
 def _block_floats(architecture: Architecture) -> float:
-    """Kept of a token by one block."""
+    """Floats that one block keeps of a token."""
     norm = architecture.norm_part.kept_floats
     attention, mlp = architecture.norms(architecture.shape.depth - 1)
     outside = sum((n.input + n.output + n.sum) for n in (attention, mlp)) + attention.inner
@@ -124,8 +129,8 @@ def _block_floats(architecture: Architecture) -> float:
 def process_bytes(architecture: Network, config: RunConfig, members: int = 1) -> int:
     """Peak bytes of one process that trains a run, or a pack of such runs: `training_bytes`.
 
-    With the copy that is being saved (``scalinglab.scaling.training.saver``), which rank 0 alone
-    has.
+    It includes the copy of a checkpoint while it is saved (``scalinglab.scaling.training.saver``),
+    which only rank 0 has.
     """
     execution, optimizer = config.execution, config.optimizer.name
     share = math.ceil(config.sequences / execution.processes)
@@ -140,9 +145,9 @@ def process_bytes(architecture: Network, config: RunConfig, members: int = 1) ->
 
 
 def copy_bytes(architecture: Network, config: RunConfig, members: int = 1) -> int:
-    """Bytes of the copy of a state while it is saved, where it takes the training's own memory.
+    """Bytes of the copy of a state while it is saved, if it takes memory of the training.
 
-    That of a GPU is on the host, and parts of a model are written before the training goes on.
+    The copy of a GPU's state is on the host, and parts of a model are written without a copy.
     """
     if config.execution.device != "cpu" or config.execution.shard:
         return 0
@@ -152,54 +157,52 @@ def copy_bytes(architecture: Network, config: RunConfig, members: int = 1) -> in
 
 def checkpoint_floats(counts: Mapping[str, int], optimizer: str) -> float:
     """Floats of a checkpoint, weights and moments, by ``parameter_counts``."""
-    hidden, rest = OPTIMIZERS[optimizer].moment_floats
-    return counts["n_total"] * (1 + rest) + counts["n_block"] * (hidden - rest)
+    in_blocks, outside = OPTIMIZERS[optimizer].moment_floats
+    return counts["n_total"] * (1 + outside) + counts["n_block"] * (in_blocks - outside)
 
 
 def check_memory(
     architecture: Network, config: RunConfig, nodes: int = 1, memory: float | None = None
 ) -> None:
-    """Refuse a run that its machines cannot hold; other devices and programs are not ours to know.
+    """Refuse a run that does not fit into its machines' memory; other devices and programs pass.
 
     Parameters
     ----------
     architecture, config : Network, RunConfig
-        The run, determined.
+        The network and the determined run.
     nodes : int
-        Machines among which its processes are divided.
+        Machines with equal numbers of its processes.
     memory : float, optional
         Bytes of each of them. Default: the physical memory of this one.
 
     Raises
     ------
     ConfigError
-        If the processes of one machine together take more, by the estimate.
+        If the processes of one machine need more memory, by the estimate.
     """
     execution = config.execution
     if config.trainer.kind == "command" or execution.device != "cpu":
         return
-    each = process_bytes(architecture, config)
-    here = math.ceil(execution.processes / nodes)
+    processes = math.ceil(execution.processes / nodes)
     memory = machine.memory_bytes() if memory is None else memory
-    needed = here * each - (here - 1) * copy_bytes(architecture, config)
+    needed = processes * process_bytes(architecture, config)
+    needed -= (processes - 1) * copy_bytes(architecture, config)  # only rank 0 has a copy
     if needed > memory:
-        together = (
-            ""
-            if here == 1
-            else (
-                f" in {here} processes (execution.processes = {execution.processes}, execution.shard = "
-                f"{execution.shard})"
+        in_processes = ""
+        if processes > 1:
+            in_processes = (
+                f" in {processes} processes (execution.processes = {execution.processes}, "
+                f"execution.shard = {execution.shard})"
             )
-        )
         raise ConfigError(
             f"{size_in_words(architecture)}, batch = {config.batch}: "
-            f"training takes about {needed / 1e9:.3g} GB{together}; the machine has "
+            f"training takes about {needed / 1e9:.3g} GB{in_processes}; the machine has "
             f"{memory / 1e9:.3g} GB"
         )
 
 
 def size_in_words(architecture: Network) -> str:
-    """Which network it is, for messages: by the keys that make it large."""
+    """The keys that make a network large, for messages."""
     if isinstance(architecture, ModuleNetwork):
         options = ", ".join(f"{k} = {v}" for k, v in architecture.options.items())
         return f"model.target = {architecture.target!r} ({options})"

@@ -1,8 +1,9 @@
-"""What is asked of a run whose network is anybody's module, before it is planned."""
+"""Checks of a run with a person's own network, before it is planned."""
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
 
 # Measurements that look at the modules and names of the shipped network.
@@ -10,7 +11,7 @@ OF_BLOCKS = ("activations", "parts", "singular_values")
 
 
 def check_module(network: ModuleNetwork, config: RunConfig) -> None:
-    """Build a network, try two steps of it, and refuse what it cannot be asked.
+    """Build a network, rehearse two steps of it, and refuse what does not work with it.
 
     Raises
     ------

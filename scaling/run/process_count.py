@@ -1,13 +1,15 @@
-"""What several processes can train together, checked before any is started."""
+"""Checks of ``execution.processes``, before any process is started."""
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.run.engines import allowed_engines, engine_definition
 
 
 def check_processes(config: RunConfig) -> None:
-    """Refuse what ``execution.processes`` cannot share.
+    """Refuse a run that ``execution.processes`` cannot share.
 
     Raises
     ------
@@ -30,13 +32,13 @@ def check_processes(config: RunConfig) -> None:
 
 
 def _check_shard(config: RunConfig) -> None:
-    """Each process holds some rows of every tensor, and all must run in step."""
+    """Refuse options that ``execution.shard`` does not support."""
     execution = config.execution
     model = config.model
     if not isinstance(model, ModelConfig):
         raise ConfigError(
-            "execution.shard = True clashes with model.target: which rows of it are gathered when is "
-            "known of the shipped network alone"
+            "execution.shard = True clashes with model.target: which rows of it are gathered when "
+            "is known of the shipped network alone"
         )
     if model.loops > 1:
         raise ConfigError(

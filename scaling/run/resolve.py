@@ -1,4 +1,4 @@
-"""From what a person wrote to one fully determined run.
+"""From a configuration to one fully determined run.
 
 ``resolve`` derives every value that was left open (width, heads, peak LR, steps), checks that the
 values make sense together and with the data, and returns the science dictionary that is the run's
@@ -12,25 +12,29 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig, RunConfig, one_of
+from scalinglab.scaling.config import InitFromConfig, RunConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
 from scalinglab.scaling.data.selection import KEYS
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import check_optimizer
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scalinglab.scaling.records.initial_weights import InitialWeights
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
+from scalinglab.scaling.run.measurement_checks import check_measurements
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.module_checks import check_module
-from scalinglab.scaling.run.part_checks import check_parts
+from scalinglab.scaling.run.part_checks import check_engine_of_parts, check_parts
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -38,7 +42,7 @@ from scalinglab.scaling.schedule.pieces import Piece, plain, top_rate
 
 MAX_STEPS = 100_000_000
 PRECISIONS = ("fp32", "tf32", "bf16")
-PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
+PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # precisions that a program may state
 DEVICES = ("cpu", "cuda")
 FindWeights = Callable[[InitFromConfig, Network, int], InitialWeights]
 
@@ -52,13 +56,13 @@ class Run:
     run_id, family_id : str
         Identity, and the identity without schedule and length.
     science : dict
-        Plain values; what is hashed.
+        The plain values that are hashed.
     config : RunConfig
-        All numbers but the LR: what rules gave stands in it.
+        The configuration with the values of rules for all numbers but the LR.
     written : RunConfig
-        What the person wrote.
+        The configuration of the person.
     given : dict
-        Hyper-parameter -> what its rule gave.
+        Hyper-parameter -> the value of its rule.
     architecture : Network
         The network.
     counts, flops : dict
@@ -66,9 +70,9 @@ class Run:
     pieces : list of Piece
         The schedule.
     initial : InitialWeights or None
-        The weights that it begins with; None: drawn ones.
+        The weights with which it begins; None: drawn from the seed.
     mixture : dict of str to list of Piece
-        Pool -> its share over the steps; empty where there is one.
+        Pool -> its share over the steps; empty for a single source.
     lr : float
         Peak LR.
     steps, tokens : int
@@ -106,12 +110,12 @@ class Run:
 
     @property
     def all_pieces(self) -> list[list[Piece]]:
-        """What changes over the steps: the schedule first, then the share of each pool."""
+        """All functions of the step: the schedule first, then the share of each pool."""
         return [self.pieces, *self.mixture.values()]
 
     @property
     def is_command(self) -> bool:
-        """Whether a program that is not ours trains it."""
+        """Whether a program of somebody else trains it."""
         return self.config.trainer.kind == "command"
 
     @property
@@ -126,20 +130,20 @@ class Run:
 
 
 def no_weights(config: InitFromConfig, network: Network, seed: int) -> InitialWeights:
-    """Where nothing is known of other runs and files."""
+    """Initial weights without access to other runs and files: none."""
     raise ConfigError("init_from: here runs begin with the weights that they draw")
 
 
 def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_weights) -> Run:
-    """Determine a run, or say what is wrong with it.
+    """Determine a run, or refuse it.
 
     Parameters
     ----------
     config : RunConfig
     manifest : Manifest
-        Of its data.
+        The manifest of its data.
     weights : callable
-        What ``init_from`` names, for a network and a seed.
+        Gives the weights of ``init_from`` for a network and a seed.
 
     Raises
     ------
@@ -159,7 +163,9 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
             check_module(architecture, config)
         else:
             check_parts(architecture)
+            check_engine_of_parts(architecture, config.execution.engine)
             _check_documents(architecture, manifest)
+        check_measurements(config.execution, architecture)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context
@@ -174,8 +180,9 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
     length = Length(config.tokens, steps, config.sequences, shape.context)
     data = run_data(config.data, manifest, length, config.seed)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
-    asked = config.init_from.is_asked
-    initial = weights(config.init_from, architecture, config.seed) if asked else None
+    initial = None
+    if config.init_from.is_asked:
+        initial = weights(config.init_from, architecture, config.seed)
     science = {
         "identity_version": IDENTITY_VERSION,
         "model": architecture.science(),
@@ -211,17 +218,17 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
 
 
 def _check_documents(architecture: Architecture, manifest: Manifest) -> None:
-    """What stays within documents is refused where no token tells that one has ended."""
+    """Refuse a mixer that stays within documents if no token marks their ends."""
     if architecture.mixer.bounded and not manifest.excluded:
         raise ConfigError(
-            f"model.mixer.name = {architecture.mixer.name!r} stays within documents, and no token of "
-            f"this data (source {manifest.source!r}) ends one: a source of documents has such a "
+            f"model.mixer.name = {architecture.mixer.name!r} stays within documents, and no token "
+            f"of this data (source {manifest.source!r}) ends one: a source of documents has such a "
             "token, and data.options.separator names that of `tokens` and `megatron`"
         )
 
 
 def _check_trainer(config: RunConfig) -> None:
-    """Our engine is asked for what it can do; what a program can do is the program's to say."""
+    """Refuse options that the engine does not support; a program checks its own."""
     trainer, execution = config.trainer, config.execution
     if trainer.kind == "engine":
         for key in ("program", "options"):
@@ -277,7 +284,7 @@ def _check_trainer(config: RunConfig) -> None:
 
 
 def _optimizer(config: RunConfig) -> dict[str, Any]:
-    """The optimizer's part of the science."""
+    """The optimizer in the science."""
     if config.trainer.kind == "command":
         return program_science(config.optimizer)
     return optimizer_science(config.optimizer)

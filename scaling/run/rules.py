@@ -1,8 +1,8 @@
 """Named rules for hyper-parameters as smooth functions of N, D, the batch and the LR.
 
 A rule never clamps: a clamp that binds on some rungs and not on others measures itself (Porian et
-al., arXiv 2406.19146). Nothing is rounded but the batch, once, to whole sequences, and how much
-that changed it is told. The constants stand in ``conf/rule/<hyper-parameter>/*.yaml``.
+al., arXiv 2406.19146). Only the batch is rounded, once, to whole sequences, and a plan reports a
+large change. The constants stand in ``conf/rule/<hyper-parameter>/*.yaml``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scalinglab.scaling.config import RuleConfig, RulesConfig, RunConfig
-from scalinglab.scaling.fields import ConfigError, keys_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.schedule.pieces import settled
 from scalinglab.scaling.schedule.stretches import WarmedConfig, default_warmup
 
-MAX_ROUNDING = 0.02  # of a batch; a plan tells of more
-# Rule -> the key that it gives, in the order in which they are determined after batch and LR.
+MAX_ROUNDING = 0.02  # relative rounding of a batch that a plan does not report
+# Rule -> the key that it sets, in the order in which they are determined after batch and LR.
 _LATER = {
     "weight_decay": ("optimizer", "weight_decay"),
     "beta2": ("optimizer", "beta2"),
@@ -28,7 +29,7 @@ _LATER = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a rule is a function of; tokens, `lr` and `batch` once they are known."""
+    """The arguments of a rule; tokens, `lr` and `batch` once they are known."""
 
     counts: Mapping[str, int]
     tokens: int
@@ -38,7 +39,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Given:
-    """A value that a rule gave: its name, what it said, and what is used of that."""
+    """The value of a rule: the rule's name, its exact value, and the rounded one that is used."""
 
     rule: str
     value: float
@@ -46,13 +47,13 @@ class Given:
 
     @property
     def rounding(self) -> float:
-        """Relative change of the value by rounding."""
+        """The relative change of the value by rounding."""
         return self.used / self.value - 1
 
 
 @dataclass(frozen=True)
 class Determined:
-    """A configuration whose hyper-parameters are numbers, and those that rules gave."""
+    """A configuration whose hyper-parameters are numbers, and the values of rules among them."""
 
     config: RunConfig
     lr: float
@@ -82,7 +83,7 @@ def rule_value(rule: RuleConfig, sizes: Sizes) -> float:
 
 
 def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Determined:
-    """Give every hyper-parameter that was left open its rule's value, in the order they need.
+    """Set every open hyper-parameter to its rule's value, in the order of their dependence.
 
     The batch first, from N and D as written; then D is whole steps of it, and the rest follows.
 
@@ -139,7 +140,7 @@ def _refuse_unused(name: str, rule: RuleConfig | None, options: Any) -> None:
 def _by_rule(
     key: str, value: float | None, rule: RuleConfig | None, name: str = "batch"
 ) -> RuleConfig | None:
-    """The rule that is to give a value; None if the value is set. One must be, and not both."""
+    """The rule of a hyper-parameter; None if its value is set. Exactly one of both must be."""
     if value is None and rule is None:
         raise ConfigError(f"{key} is not set and there is no rule.{name}; set one of them")
     if value is not None and rule is not None:
@@ -167,7 +168,7 @@ def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
 
 
 def _filled(config: RunConfig, batch: int, given: Mapping[str, Given], warmup: int) -> RunConfig:
-    """The configuration with the values that rules gave, but for the LR, and a warm-up."""
+    """The configuration with the values of rules except the LR, and with a warm-up."""
     optimizer: dict[str, Any] = {k: given[k].used for k in ("weight_decay", "beta2") if k in given}
     schedule = config.schedule
     if isinstance(schedule, WarmedConfig):

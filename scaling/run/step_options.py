@@ -1,4 +1,4 @@
-"""Options of a step: those that are science, and those that trade time for memory."""
+"""Options of a step: science, and options that trade time for memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class StepOptions:
     recompute : bool
         Keep only the inputs of the blocks for the backward pass. Equal bit for bit.
     excluded : tuple of int
-        Targets that count nothing in the loss, as what ends a document. Science: of the data.
+        Tokens that do not count as targets of the loss, such as separators of documents. They are
+        part of the science of the data.
     """
 
     precision: str = "fp32"
@@ -50,8 +51,8 @@ class StepOptions:
     def unpackable_reason(self) -> str | None:
         """Why packs cannot be trained with these options; None: they can.
 
-        What is computed again in the backward pass cannot be batched over members: ``vmap`` takes
-        no hooks on saved tensors.
+        Recomputation cannot be batched over members: ``vmap`` does not support hooks on saved
+        tensors.
         """
         if self.recompute:
             return "execution.recompute = True computes the blocks of one run again, not of a pack"

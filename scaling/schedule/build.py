@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.schedule.pieces import CURVES, SHAPES, Piece, is_flat
 from scalinglab.scaling.schedule.room import Room
 from scalinglab.scaling.schedule.schedule import ScheduleConfig

@@ -103,53 +103,53 @@ def is_flat(piece: Piece) -> bool:
 def prefix(pieces: Sequence[Piece], step: int) -> list[dict[str, Any]]:
     """Canonical description of the first `step` updates, the same for every run that shares them.
 
-    A constant stretch and a power law are known by how much of them has passed, whatever their
-    length; any other piece by its whole form and how much of it has passed.
+    A constant stretch and a power law are described by the updates in them so far, not by their
+    length; any other piece by its whole form and the updates in it so far.
     """
     described: list[dict[str, Any]] = []
-    left = step
+    remaining = step
     for piece in pieces:
-        taken = min(left, piece.steps)
-        if taken == 0:
+        updates = min(remaining, piece.steps)
+        if updates == 0:
             continue
-        left -= taken
+        remaining -= updates
         last = described[-1] if described else {}
         if is_flat(piece) and last.get("shape") == "constant" and last["start"] == piece.start:
-            last["steps"] += taken
+            last["steps"] += updates
         else:
-            described.append(_described(piece, taken))
-    if left:
-        raise ValueError(f"step {step} lies beyond the schedule's {step - left} steps")
+            described.append(_described(piece, updates))
+    if remaining:
+        raise ValueError(f"step {step} lies beyond the schedule's {step - remaining} steps")
     return described
 
 
-def _described(piece: Piece, taken: int) -> dict[str, Any]:
+def _described(piece: Piece, updates: int) -> dict[str, Any]:
     if is_flat(piece):
-        return {"shape": "constant", "steps": taken, "start": piece.start}
+        return {"shape": "constant", "steps": updates, "start": piece.start}
     if piece.shape == "power":
-        return {k: v for k, v in plain(piece).items() if k != "end"} | {"steps": taken}
+        return {k: v for k, v in plain(piece).items() if k != "end"} | {"steps": updates}
     if piece.shape == "given":
         content = np.asarray(piece.rates, dtype="<f8").tobytes()
-        return {"shape": "given", "rates": hashlib.sha256(content).hexdigest(), "taken": taken}
-    return plain(piece) | {"taken": taken}
+        return {"shape": "given", "rates": hashlib.sha256(content).hexdigest(), "taken": updates}
+    return plain(piece) | {"taken": updates}
 
 
-def shared_steps(one: Sequence[Piece], other: Sequence[Piece]) -> int:
-    """How many first updates two schedules have in common (same pieces so far)."""
+def shared_steps(pieces_a: Sequence[Piece], pieces_b: Sequence[Piece]) -> int:
+    """The number of first updates that two schedules have in common."""
     shared = 0
-    whole = (prefix(pieces, sum(p.steps for p in pieces)) for pieces in (one, other))
-    for a, b in zip(*whole, strict=False):
-        # Two stretches of no fixed length may differ in how long they last, and only there.
+    descriptions = (prefix(pieces, sum(p.steps for p in pieces)) for pieces in (pieces_a, pieces_b))
+    for a, b in zip(*descriptions, strict=False):
+        # Stretches without a fixed length may differ in their steps alone.
         if a | {"steps": 0} == b | {"steps": 0}:
-            shared += min(part.get("taken") or part["steps"] for part in (a, b))
+            shared += min(piece.get("taken") or piece["steps"] for piece in (a, b))
         if a != b:
             break
     return shared
 
 
-def shared_by_all(one: Sequence[Sequence[Piece]], other: Sequence[Sequence[Piece]]) -> int:
-    """How many first updates two runs have in common, by all that changes over the steps."""
-    return min(shared_steps(a, b) for a, b in zip(one, other, strict=True))
+def shared_by_all(pieces_a: Sequence[Sequence[Piece]], pieces_b: Sequence[Sequence[Piece]]) -> int:
+    """The number of first updates that two runs have in common, by all functions of the step."""
+    return min(shared_steps(a, b) for a, b in zip(pieces_a, pieces_b, strict=True))
 
 
 def branch_points(pieces: Sequence[Piece]) -> list[int]:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, one_of
 from scalinglab.scaling.schedule.pieces import Piece
 
 # The six shapes compared by Haegele et al., arXiv 2405.18392 (their `wsd_schedule`).
@@ -40,12 +41,12 @@ class Room:
         return steps
 
     def lengths_of(self, key: str, written: Sequence[tuple[int | None, float | None]]) -> list[int]:
-        """Steps of each piece: by its tokens, its fraction of the run, or what the others leave.
+        """Steps of each piece: by its tokens, by its fraction of the run, or all that others leave.
 
         Parameters
         ----------
         key : str
-            Of the pieces, for messages.
+            The key of the pieces, for messages.
         written : sequence of (int or None, float or None)
             Tokens and fraction of each piece.
         """
@@ -59,14 +60,14 @@ class Room:
                 steps.append(round(fraction * self.steps))
             else:
                 steps.append(None)
-        rest = self.steps - sum(s for s in steps if s is not None)
-        if steps.count(None) > 1 or rest < 0 or (rest and None not in steps):
+        unassigned = self.steps - sum(s for s in steps if s is not None)
+        if steps.count(None) > 1 or unassigned < 0 or (unassigned and None not in steps):
             raise ConfigError(
-                f"{key} leave {rest} of the run's {self.steps} steps to "
+                f"{key} leave {unassigned} of the run's {self.steps} steps to "
                 f"{steps.count(None)} pieces without tokens or fraction; allowed is that exactly "
                 "one takes the rest, or that nothing is left"
             )
-        return [rest if s is None else s for s in steps]
+        return [unassigned if s is None else s for s in steps]
 
 
 def shaped(

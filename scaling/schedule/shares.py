@@ -48,7 +48,7 @@ class Shares:
         self._tabulate([edge * batch for edge in edges], weights)
 
     def _tabulate(self, edges: Sequence[int], weights: Sequence[Sequence[int]]) -> None:
-        """Of each stretch and pool: sequences left by the pools before, drawn, and the remainder."""
+        """Tabulate the sequences that earlier pools leave, and the counts, by pool and stretch."""
         stretches, levels = len(weights), len(self.pools) - 1
         self._edges = np.array(edges[:-1], dtype=np.int64)
         self._rest = np.zeros((levels + 1, stretches + 1), dtype=np.int64)
@@ -59,8 +59,8 @@ class Shares:
         for level in range(levels):
             count, remainder = 0, _ONE // 2
             for i, row in enumerate(weights):
-                left = sum(row[level:])
-                slope = (row[level] << BITS) // left if left else 0
+                weight_left = sum(row[level:])
+                slope = (row[level] << BITS) // weight_left if weight_left else 0
                 self._count[level, i], self._remainder[level, i] = count, remainder
                 self._slope[level, i] = slope
                 passed = int(self._rest[level, i + 1] - self._rest[level, i])
@@ -80,42 +80,43 @@ class Shares:
         stretch = np.searchsorted(self._edges, sequence, side="right") - 1
         pools = np.full(count, len(self.pools) - 1)
         places = np.empty(count, dtype=np.int64)
-        left = np.arange(count)  # sequences that no pool has taken so far
-        rest = sequence
+        indices = np.arange(count)  # of the sequences that no pool has drawn so far
+        remaining = sequence  # their numbers among the sequences that earlier pools leave
         for level in range(len(self.pools) - 1):
-            before = self._counted(level, stretch, rest)
-            taken = self._counted(level, stretch, rest + 1) > before
-            pools[left[taken]], places[left[taken]] = level, before[taken]
-            left, stretch, rest = left[~taken], stretch[~taken], (rest - before)[~taken]
-        places[left] = rest
+            before = self._counted(level, stretch, remaining)
+            is_drawn = self._counted(level, stretch, remaining + 1) > before
+            pools[indices[is_drawn]], places[indices[is_drawn]] = level, before[is_drawn]
+            indices, stretch = indices[~is_drawn], stretch[~is_drawn]
+            remaining = (remaining - before)[~is_drawn]
+        places[indices] = remaining
         return pools, places
 
     def drawn(self, sequences: int) -> dict[str, int]:
         """How often each pool is drawn in the first `sequences` sequences."""
-        rest = np.array([sequences], dtype=np.int64)
-        stretch = np.maximum(np.searchsorted(self._edges, rest, side="left") - 1, 0)
+        remaining = np.array([sequences], dtype=np.int64)
+        stretch = np.maximum(np.searchsorted(self._edges, remaining, side="left") - 1, 0)
         counts = {}
         for level, pool in enumerate(self.pools[:-1]):
-            count = self._counted(level, stretch, rest)
-            counts[pool], rest = int(count[0]), rest - count
-        return counts | {self.pools[-1]: int(rest[0])}
+            count = self._counted(level, stretch, remaining)
+            counts[pool], remaining = int(count[0]), remaining - count
+        return counts | {self.pools[-1]: int(remaining[0])}
 
-    def _counted(self, level: int, stretch: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        """How often a pool was drawn before `rest` sequences that those before it left."""
-        passed = rest - self._rest[level, stretch]
+    def _counted(self, level: int, stretch: np.ndarray, remaining: np.ndarray) -> np.ndarray:
+        """How often a pool is drawn in the first `remaining` sequences that earlier pools leave."""
+        passed = remaining - self._rest[level, stretch]
         total = self._remainder[level, stretch] + passed * self._slope[level, stretch]
         counted: np.ndarray = self._count[level, stretch] + (total >> BITS)
         return counted
 
 
 def _stretches(pieces: Sequence[Piece]) -> Iterator[tuple[int, float]]:
-    """Last step and share of each stretch; a piece that moves has the share of its middle."""
+    """Last step and share of each stretch; of a changing share its value in the middle."""
     start = 0
     for piece in pieces:
-        parts = 1 if is_flat(piece) else min(piece.steps, STRETCHES)
-        edges = [piece.steps * j // parts for j in range(parts + 1)] if parts else [0]
-        for first, last in itertools.pairwise(edges):
-            middle = (first + last) / 2 / piece.steps
+        stretches = 1 if is_flat(piece) else min(piece.steps, STRETCHES)
+        edges = [piece.steps * j // stretches for j in range(stretches + 1)] if stretches else [0]
+        for begin, last in itertools.pairwise(edges):
+            middle = (begin + last) / 2 / piece.steps
             yield start + last, piece.start + (piece.end - piece.start) * middle
         start += piece.steps
 

@@ -7,7 +7,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, setting
 from scalinglab.scaling.schedule.pieces import Piece, settled
 from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES, Room, shaped
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
@@ -44,10 +45,11 @@ class WarmedConfig(ScheduleConfig):
             tokens = default_warmup(room.steps, room.tokens_per_step)
         warmup = math.ceil(tokens / room.tokens_per_step)
         if warmup >= room.steps:
-            whole = room.steps * room.tokens_per_step
+            run_tokens = room.steps * room.tokens_per_step
             raise ConfigError(
                 f"schedule.warmup_tokens = {tokens} is {warmup} steps, longer than the run of "
-                f"{room.steps} steps (tokens = {whole}); allowed is less than {whole}, or "
+                f"{room.steps} steps (tokens = {run_tokens}); allowed is less than {run_tokens}, "
+                "or "
                 "schedule.warmup_tokens=null: a default that fits the run"
             )
         return warmup
@@ -84,7 +86,7 @@ class CooledConfig(EndingConfig):
     Attributes
     ----------
     cooldown_fraction : float
-        Of the whole run.
+        Of the run_tokens run.
     cooldown_shape : str
         How the LR falls.
     """

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tasks.synthetic import distinct
 
 Text = str | tuple[int, ...]  # a text, or tokens
@@ -38,7 +38,7 @@ class Item:
     gold: int | None = None
 
 
-def read_items(file: Path, said: str, most: int | None = None) -> list[Item]:
+def read_items(file: Path, assignment: str, most: int | None = None) -> list[Item]:
     """The items of a file, at most so many.
 
     Raises
@@ -49,44 +49,46 @@ def read_items(file: Path, said: str, most: int | None = None) -> list[Item]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise ConfigError(f"{said} = {str(file)!r}: there is no such file") from None
+        raise ConfigError(f"{assignment} = {str(file)!r}: there is no such file") from None
     except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise ConfigError(f"{said} = {str(file)!r} is no file of lines of JSON") from error
+        raise ConfigError(f"{assignment} = {str(file)!r} is no file of lines of JSON") from error
     items: list[Item] = []
     for number, line in enumerate(lines, 1):
         if most is not None and len(items) == most:
             break
         if line.strip():
-            items.append(_item(f"{said} = {str(file)!r}, line {number}", line))
+            items.append(_item(f"{assignment} = {str(file)!r}, line {number}", line))
     if not items:
-        raise ConfigError(f"{said} = {str(file)!r} has no items")
+        raise ConfigError(f"{assignment} = {str(file)!r} has no items")
     kinds = {item.gold is None for item in items}
     if len(kinds) > 1:
-        raise ConfigError(f"{said} = {str(file)!r} mixes choices and answers: two files are wanted")
+        raise ConfigError(
+            f"{assignment} = {str(file)!r} mixes choices and answers: two files are wanted"
+        )
     return items
 
 
 def _item(where: str, line: str) -> Item:
     try:
-        found = json.loads(line)
+        content = json.loads(line)
     except ValueError as error:
         raise ConfigError(f"{where}: it is no JSON ({error})") from error
-    if not isinstance(found, Mapping):
+    if not isinstance(content, Mapping):
         raise ConfigError(f"{where}: expected an object")
-    keys = set(found)
+    keys = set(content)
     if {"context", "choices", "gold"} <= keys:
-        choices = _texts(where, "choices", found["choices"])
-        gold = found["gold"]
+        choices = _texts(where, "choices", content["choices"])
+        gold = content["gold"]
         if isinstance(gold, bool) or not isinstance(gold, int) or not 0 <= gold < len(choices):
             raise ConfigError(f"{where}: gold = {gold!r}: allowed is 0 to {len(choices) - 1}")
         if len(choices) < 2:
             raise ConfigError(f"{where}: choices has one entry; allowed are two or more")
-        return Item(_text(where, "context", found["context"]), choices, gold)
+        return Item(_text(where, "context", content["context"]), choices, gold)
     if {"prompt", "answer"} <= keys:
-        answer = found["answer"]
+        answer = content["answer"]
         several = isinstance(answer, list) and not _is_tokens(answer)
         answers = _texts(where, "answer", answer if several else [answer])
-        return Item(_text(where, "prompt", found["prompt"]), answers)
+        return Item(_text(where, "prompt", content["prompt"]), answers)
     raise ConfigError(
         f"{where}: it has {', '.join(sorted(keys)) or 'no keys'}; wanted are context, choices and "
         "gold, or prompt and answer"
@@ -128,7 +130,7 @@ def encoded(
     encode: Callable[[str], Sequence[int]],
     context: int,
     vocab: int,
-    said: str,
+    assignment: str,
 ) -> list[tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]]:
     """Context and continuations of each item as tokens.
 
@@ -137,21 +139,22 @@ def encoded(
     ConfigError
         If one is longer than the model reads, or has a token that the model does not know.
     """
-    found = []
+    token_items = []
     for number, item in enumerate(items, 1):
-        given, *choices = (
+        prompt, *choices = (
             tuple(encode(t)) if isinstance(t, str) else t for t in (item.context, *item.choices)
         )
-        longest = len(given) + max(map(len, choices))
+        longest = len(prompt) + max(map(len, choices))
         if longest > context + 1:
             raise ConfigError(
-                f"{said}: item {number} has {longest} tokens with its continuation, and the model"
-                f" reads {context} (model.context)"
+                f"{assignment}: item {number} has {longest} tokens with its continuation, and the"
+                f" model reads {context} (model.context)"
             )
-        wrong = [t for text in (given, *choices) for t in text if not 0 <= t < vocab]
+        wrong = [t for text in (prompt, *choices) for t in text if not 0 <= t < vocab]
         if wrong:
             raise ConfigError(
-                f"{said}: item {number} has the token {wrong[0]}; the model knows 0 to {vocab - 1}"
+                f"{assignment}: item {number} has the token {wrong[0]}; the model knows 0 to "
+                f"{vocab - 1}"
             )
-        found.append((given, tuple(choices)))
-    return found
+        token_items.append((prompt, tuple(choices)))
+    return token_items

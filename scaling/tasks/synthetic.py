@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 
 TEST_SHARE = 16  # one prompt in so many is of the test
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -46,8 +47,8 @@ def _reverse(draw: np.random.Generator, difficulty: int) -> Problem:
 
 
 def _addition(draw: np.random.Generator, difficulty: int) -> Problem:
-    one, other = (int(n) for n in draw.integers(10**difficulty, size=2))
-    return Problem(f"{one}+{other}=", str(one + other))
+    a, b = (int(n) for n in draw.integers(10**difficulty, size=2))
+    return Problem(f"{a}+{b}=", str(a + b))
 
 
 def _brackets(draw: np.random.Generator, difficulty: int) -> Problem:
@@ -68,8 +69,8 @@ def _recall(draw: np.random.Generator, difficulty: int) -> Problem:
     keys = draw.permutation(len(LETTERS))[:difficulty]
     values = draw.integers(10, size=difficulty)
     pairs = "".join(f"{LETTERS[k]}{v}" for k, v in zip(keys, values, strict=True))
-    asked = int(draw.integers(difficulty))
-    return Problem(f"k:{pairs}?{LETTERS[keys[asked]]}=", str(values[asked]))
+    chosen = int(draw.integers(difficulty))
+    return Problem(f"k:{pairs}?{LETTERS[keys[chosen]]}=", str(values[chosen]))
 
 
 def _word(draw: np.random.Generator, length: int) -> str:
@@ -103,7 +104,7 @@ def check_task(key: str, name: str, difficulty: int, key_of_difficulty: str) -> 
 
 def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterator[Problem]:
     """Problems without end, of training or of test; the same ones for a seed."""
-    make, draw = TASKS[name][0], _generator(name, difficulty, test, seed)
+    make, draw = TASKS[name][0], _generator(name, difficulty, test=test, seed=seed)
     while True:
         problem = make(draw, difficulty)
         if problem.is_test == test:
@@ -111,20 +112,20 @@ def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterat
 
 
 def distinct(name: str, difficulty: int, count: int, *, seed: int = 0) -> list[Problem]:
-    """So many different problems of the test; fewer where the task has no more."""
-    found: dict[str, Problem] = {}
-    make, draw = TASKS[name][0], _generator(name, difficulty, True, seed)
+    """`count` different test problems, or fewer if the task has no more."""
+    by_prompt: dict[str, Problem] = {}
+    make, draw = TASKS[name][0], _generator(name, difficulty, test=True, seed=seed)
     idle = 0
-    while len(found) < count and idle < _TRIES * TEST_SHARE:
+    while len(by_prompt) < count and idle < _TRIES * TEST_SHARE:
         problem = make(draw, difficulty)
         idle += 1
-        if problem.is_test and problem.prompt not in found:
-            found[problem.prompt], idle = problem, 0
-    return list(found.values())
+        if problem.is_test and problem.prompt not in by_prompt:
+            by_prompt[problem.prompt], idle = problem, 0
+    return list(by_prompt.values())
 
 
-def _generator(name: str, difficulty: int, test: bool, seed: int) -> np.random.Generator:
-    said = f"{name}:{difficulty}:{test}:{seed}".encode()
+def _generator(name: str, difficulty: int, *, test: bool, seed: int) -> np.random.Generator:
+    text = f"{name}:{difficulty}:{test}:{seed}".encode()
     return np.random.Generator(
-        np.random.Philox(key=int.from_bytes(hashlib.sha256(said).digest()[:16], "little"))
+        np.random.Philox(key=int.from_bytes(hashlib.sha256(text).digest()[:16], "little"))
     )

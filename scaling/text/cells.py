@@ -1,4 +1,4 @@
-"""What conditions calculate with: columns of numbers, true and false, text, and missing values."""
+"""The values of conditions: columns of numbers, true and false, text, and missing values."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _LIST = "the cells are lists: 'text' in NAME asks what they hold"
 
 
 class CellError(UserError):
-    """An operation that makes no sense of these values."""
+    """An operation that makes no sense for the values."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Value:
     Attributes
     ----------
     kind : {"number", "flag", "text", "list", "mixed", "empty"}
-        Of what is there; "empty" if nothing is, "flag" is true or false.
+        The kind of the cells; "empty" if all are missing, "flag" for true and false.
     data : array, shape (rows,) or ()
-        Numbers as floats and flags as bools or floats, NaN where missing; all else as objects, None
-        where missing.
+        Numbers as floats and flags as bools or floats, NaN if missing; others as objects, None if
+        missing.
     """
 
     kind: str
@@ -78,20 +78,21 @@ class Value:
 
     @property
     def noun(self) -> str:
-        """What it is, for a message."""
+        """The kind in words, for a message."""
         return _NOUNS[self.kind][0]
 
     @property
     def example(self) -> str:
-        """With what it could be compared."""
+        """An example of a comparison, for a message."""
         return _NOUNS[self.kind][1]
 
 
 def column(values: Any, rows: int) -> Value:
     """The cells of a column: an array or a list, shape (rows,)."""
     if not isinstance(values, np.ndarray):
-        values, items = np.empty(rows, object), list(values)
-        values[:] = items
+        elements = list(values)
+        values = np.empty(rows, object)
+        values[:] = elements
     if values.dtype == bool:
         return Value("flag", values)
     if values.dtype.kind in "iuf":
@@ -116,24 +117,24 @@ def constant(value: Any) -> Value:
 
 
 def arithmetic(operation: type[ast.operator], left: Value, right: Value) -> Value:
-    """What two values of numbers give."""
+    """The result of an operation on two numeric values."""
     with np.errstate(all="ignore"):
         return _calculated(ARITHMETIC[operation](_numbers(left), _numbers(right)))
 
 
 def function(name: str, value: Value) -> Value:
-    """A function of a value of numbers."""
+    """A function of a numeric value."""
     with np.errstate(all="ignore"):
         return _calculated(FUNCTIONS[name](_numbers(value)))
 
 
 def negative(value: Value) -> Value:
-    """Minus a value of numbers."""
+    """The negative of a numeric value."""
     return _calculated(-_numbers(value))
 
 
 def compare(operation: type[ast.cmpop], left: Value, right: Value) -> Any:
-    """Where one value compares with another, array of bool; what is missing only differs."""
+    """The rows in which a comparison is true; with a missing value only ``!=`` is."""
     if operation in (ast.In, ast.NotIn):
         return np.equal(_contains(right, left), operation is ast.In)
     negated = operation in _NEGATED
@@ -150,7 +151,7 @@ def compare(operation: type[ast.cmpop], left: Value, right: Value) -> Any:
 
 
 def among(operation: type[ast.cmpop], left: Value, items: Sequence[Value]) -> Any:
-    """Where a value is one of a list (``in``, ``not in``; == and != say the same)."""
+    """The rows in which a value is in a list (``in`` and ``not in``; == and != mean the same)."""
     if operation not in (ast.In, ast.NotIn, ast.Eq, ast.NotEq):
         raise CellError("a list is compared by in and not in alone")
     if any(np.ndim(item.data) for item in items):
@@ -183,7 +184,7 @@ def _unlike(left: Value, right: Value) -> str:
 
 
 def _contains(whole: Value, part: Value) -> Any:
-    """Where the text or the list of a row has a part."""
+    """The rows whose text or list contains a part."""
     if part.kind not in ("text", "empty") and whole.kind != "list":
         raise CellError("to the right of in stands a list, as in seed in [1, 2]")
     if whole.kind not in ("text", "list", "empty") or np.ndim(whole.data) == 0:
@@ -191,10 +192,10 @@ def _contains(whole: Value, part: Value) -> Any:
     return _cell_by_cell(lambda cell, of: of in cell, whole, part, missing=False)
 
 
-def _without_order(operation: type[ast.cmpop], met: Any) -> Any:
+def _without_order(operation: type[ast.cmpop], flags: Any) -> Any:
     if operation not in (ast.Eq, ast.NotEq):
         raise CellError("nothing is above or below null; == and != ask whether it is missing")
-    return met
+    return flags
 
 
 def _plain(cell: Any) -> Any:
@@ -202,7 +203,7 @@ def _plain(cell: Any) -> Any:
     if cell is None or isinstance(cell, bool):
         return cell
     if isinstance(cell, str):
-        return str(cell)  # the word of an enumeration is text
+        return str(cell)  # also of a StrEnum
     if isinstance(cell, np.bool_):
         return bool(cell)
     if isinstance(cell, int | float | np.number):
@@ -218,11 +219,11 @@ def _plain(cell: Any) -> Any:
 def _of_cells(cells: list[Any]) -> Value:
     kinds = {_kind(cell) for cell in cells if cell is not None}
     if kinds <= {"number", "flag"}:
-        kind = "number" if "number" in kinds else "flag" if kinds else "empty"
+        kind = "number" if "number" in kinds else next(iter(kinds), "empty")
         return Value(kind, np.array([np.nan if c is None else float(c) for c in cells]))
-    data = np.empty(len(cells), object)
-    data[:] = cells
-    return Value(kinds.pop() if len(kinds) == 1 else "mixed", data)
+    objects = np.empty(len(cells), object)
+    objects[:] = cells
+    return Value(kinds.pop() if len(kinds) == 1 else "mixed", objects)
 
 
 def _kind(cell: Any) -> str:
@@ -232,7 +233,7 @@ def _kind(cell: Any) -> str:
 
 
 def _key(cell: Any) -> Any:
-    """A cell as a member of a set: 1, 1.0 and true are one, as in numpy."""
+    """A cell as an element of a set, in which 1, 1.0 and true are equal, as in numpy."""
     if cell is None or isinstance(cell, str):
         return cell
     return tuple(map(_key, cell)) if isinstance(cell, list) else float(cell)
@@ -252,19 +253,19 @@ def _missing(value: Value) -> Any:
     if value.kind in ("number", "flag", "empty"):
         return np.isnan(_floats(value))
     cells = np.ravel(value.data)
-    missing = np.fromiter((cell is None for cell in cells), bool, len(cells))
-    return missing.reshape(np.shape(value.data))
+    is_missing = np.fromiter((cell is None for cell in cells), bool, len(cells))
+    return is_missing.reshape(np.shape(value.data))
 
 
 def _cell_by_cell(
     holds: Callable[[Any, Any], bool], left: Value, right: Value, *, missing: bool
 ) -> Any:
-    first, second = np.broadcast_arrays(_objects(left), _objects(right))
-    answers = [
+    left_cells, right_cells = np.broadcast_arrays(_objects(left), _objects(right))
+    flags = [
         missing if a is None or b is None else bool(holds(a, b))
-        for a, b in zip(first.ravel(), second.ravel(), strict=True)
+        for a, b in zip(left_cells.ravel(), right_cells.ravel(), strict=True)
     ]
-    return np.array(answers, bool).reshape(first.shape)
+    return np.array(flags, bool).reshape(left_cells.shape)
 
 
 def _objects(value: Value) -> np.ndarray:
@@ -275,7 +276,7 @@ def _objects(value: Value) -> np.ndarray:
 
 
 def _calculated(numbers: Any) -> Value:
-    """The outcome of a calculation; one that holds for all rows must be a number of this world."""
+    """The result of a calculation; one that is the same for all rows must be finite."""
     if np.ndim(numbers) == 0:
         _check_finite(numbers)
     return Value("number", numbers)

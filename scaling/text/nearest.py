@@ -1,4 +1,4 @@
-"""What a person may have meant by a name that is not there."""
+"""The nearest existing name for one that does not exist."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _SHOWN = 30
 
 
 def nearest(name: str, allowed: Iterable[object], have: str = "there are") -> str:
-    """The end of a sentence that refuses a name: the nearest one that there is, or all.
+    """The end of a sentence that refuses a name: the nearest allowed name, or all of them.
 
     Parameters
     ----------
     name : str
     allowed : iterable
     have : str
-        What introduces all of them.
+        The words before the list of all names.
 
     Examples
     --------
@@ -25,9 +25,9 @@ def nearest(name: str, allowed: Iterable[object], have: str = "there are") -> st
     >>> nearest("x", ["seed"], "it has")
     '; it has seed'
     """
-    names = sorted({str(one) for one in allowed})
-    # The end of a dotted name may be all that somebody typed, or mistyped.
-    ends = {one.rpartition(".")[2]: one for one in reversed(names)}
+    names = sorted({str(choice) for choice in allowed})
+    # A person may have typed, or mistyped, only the end of a dotted name.
+    ends = {dotted.rpartition(".")[2]: dotted for dotted in reversed(names)}
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     near = near or [ends[end] for end in difflib.get_close_matches(name, ends, n=1, cutoff=0.7)]
     if near:

@@ -51,19 +51,19 @@ class Artefact:
 
 
 def key_of(name: str, tokenizer: Tokenizer, corpus: Any) -> dict[str, Any]:
-    """What decides what a tokenizer is, as plain values.
+    """All that determines a tokenizer, as plain values.
 
     Parameters
     ----------
     name : str
     tokenizer : Tokenizer
     corpus : any
-        What decides the text that a trained one is trained on.
+        What determines the text on which a trained one is trained.
     """
     made_from: dict[str, Any] = {"name": name, "options": asdict(tokenizer)}
-    own = extension_of(TOKENIZERS.module_of(name))
-    if own is not None:
-        made_from["text"] = own.text
+    extension = extension_of(TOKENIZERS.module_of(name))
+    if extension is not None:
+        made_from["text"] = extension.text
     state = tokenizer.state()
     if state is not None:
         made_from["state"] = state

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.tokenizers.fast import END_OF_TEXT, FILE, FastEncoder
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Encoder, Tokenizer

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.tokenizer import Encoder
 
 FILE = "tokenizer.json"
@@ -42,6 +42,7 @@ class FastEncoder(Encoder):
     """
 
     def __init__(self, path: Path, separator: str = "") -> None:
+        # Imported here, because the library is an extra.
         with needs_extra("a tokenizer of subwords"):
             import tokenizers
 
@@ -59,9 +60,9 @@ class FastEncoder(Encoder):
         self.vocab = max(ids.values()) + 1
         self.unused = self.vocab - len(set(ids.values()))  # ids that stand for nothing
         added = self._plain.get("added_tokens") or []
-        named = {token["content"]: token["id"] for token in added if token["special"]}
-        self.separator = _separator(path, separator, named, ids)
-        marked = set(named.values())
+        special = {token["content"]: token["id"] for token in added if token["special"]}
+        self.separator = _separator(path, separator, special, ids)
+        marked = set(special.values())
         if self.separator is not None:
             marked.add(self.separator)
         self.special = tuple(sorted(marked))
@@ -84,15 +85,17 @@ class FastEncoder(Encoder):
         return counts
 
 
-def _separator(path: Path, wanted: str, special: dict[str, int], ids: dict[str, int]) -> int | None:
-    if wanted:
-        if wanted not in ids:
+def _separator(
+    path: Path, separator: str, special: dict[str, int], ids: dict[str, int]
+) -> int | None:
+    if separator:
+        if separator not in ids:
             near = ", ".join(special) or "none"
             raise ConfigError(
-                f"data.tokenizer.options.separator = {wanted!r}: {path} has no such token; its"
+                f"data.tokenizer.options.separator = {separator!r}: {path} has no such token; its"
                 f" special tokens are: {near}"
             )
-        return ids[wanted]
+        return ids[separator]
     return next((special[name] for name in _SEPARATORS if name in special), None)
 
 

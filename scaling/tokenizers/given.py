@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
-def given_file(named: str, name: str, what: str) -> Path:
+def given_file(option: str, name: str, kind: str) -> Path:
     """The file that ``data.tokenizer.options.path`` names, maybe by the folder that it is in.
 
     Parameters
     ----------
-    named : str
+    option : str
+        The value of the option.
     name : str
-        What it is called in a folder, or a pattern.
-    what : str
-        What is meant, for messages.
+        The file's name in a folder, or a pattern.
+    kind : str
+        The kind of file, for messages.
 
     Raises
     ------
@@ -25,16 +26,18 @@ def given_file(named: str, name: str, what: str) -> Path:
         If there is no such file.
     """
     key = "data.tokenizer.options.path"
-    if not named:
-        raise ConfigError(f"{key} is not set: {what}, or the folder that it is in")
-    path = Path(named)
+    if not option:
+        raise ConfigError(f"{key} is not set: {kind}, or the folder that it is in")
+    path = Path(option)
     if path.is_dir():
-        found = sorted(path.glob(name))
-        if len(found) != 1:
-            raise ConfigError(f"{key} = {named!r}: {len(found)} files in it match {name}; name one")
-        return found[0]
+        files = sorted(path.glob(name))
+        if len(files) != 1:
+            raise ConfigError(
+                f"{key} = {option!r}: {len(files)} files in it match {name}; name one"
+            )
+        return files[0]
     if not path.is_file():
-        raise ConfigError(f"{key} = {named!r}: there is no such file")
+        raise ConfigError(f"{key} = {option!r}: there is no such file")
     return path
 
 

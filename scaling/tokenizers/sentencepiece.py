@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.given import file_state, given_file
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Encoder, Tokenizer
 

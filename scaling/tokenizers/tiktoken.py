@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, setting
+from scalinglab.scaling.fields import AT_LEAST_0, setting
 from scalinglab.scaling.tokenizers.fast import END_OF_TEXT, FILE, FastEncoder
 from scalinglab.scaling.tokenizers.given import file_state, given_file
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Encoder, Tokenizer
@@ -58,7 +59,8 @@ class TiktokenTokenizer(Tokenizer):
         separator = max(ranks.values()) + 1 if self.separator_id is None else self.separator_id
         if separator in set(ranks.values()):
             raise ConfigError(
-                f"data.tokenizer.options.separator_id = {separator}: {path} has a token of this rank"
+                f"data.tokenizer.options.separator_id = {separator}: {path} has a token of this "
+                "rank"
             )
         with needs_extra("data.tokenizer.name = 'tiktoken'"):
             from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -100,9 +102,9 @@ def read_ranks(path: Path) -> dict[bytes, int]:
             raise ConfigError(
                 f"{path}, line {number}: {line[:40]!r} is no token in base 64 and its rank"
             ) from None
-    missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
-    if missing:
-        raise ConfigError(f"{path} has no token for the byte {missing[0]}: each byte needs one")
+    absent = [byte for byte in range(256) if bytes([byte]) not in ranks]
+    if absent:
+        raise ConfigError(f"{path} has no token for the byte {absent[0]}: each byte needs one")
     if len(set(ranks.values())) < len(ranks):
         raise ConfigError(f"{path} gives one rank to two tokens")
     return ranks
@@ -113,17 +115,17 @@ def pairs_of(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
     pairs = []
     for token in sorted(ranks, key=lambda token: ranks[token]):
         halves = ((token[:i], token[i:]) for i in range(1, len(token)))
-        both = [(a, b) for a, b in halves if a in ranks and b in ranks]
-        pairs += sorted(both, key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
+        pairs_of_token = [(a, b) for a, b in halves if a in ranks and b in ranks]
+        pairs += sorted(pairs_of_token, key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
     return pairs
 
 
 def byte_letters() -> list[str]:
     """The letter that stands for each byte in a tokenizer.json (GPT-2's table)."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = (byte for byte in range(256) if byte not in shown)
+    unprintable = (byte for byte in range(256) if byte not in shown)
     letters = {byte: chr(byte) for byte in shown}
-    letters |= {byte: chr(256 + i) for i, byte in enumerate(others)}
+    letters |= {byte: chr(256 + i) for i, byte in enumerate(unprintable)}
     return [letters[byte] for byte in range(256)]
 
 

@@ -1,1 +1,1 @@
-"""One training from its start to its end, chunk by chunk, whatever happens."""
+"""A training from its start to its end: events, checkpoints, failures, other programs; no torch."""

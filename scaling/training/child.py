@@ -1,10 +1,10 @@
-"""How we start another Python: it runs the code that we mean, whatever lies in the current folder.
+"""Starting further Python processes that run this code, whatever is in the current folder.
 
-``python -m`` looks into the current folder first, where a ``scaling/`` or ``sweeps/`` of somebody
-else may lie: each of our processes is started with ``-P``, and with the folder of our code as the
-first word of PYTHONPATH. A program of the user must not see that folder, which may be the
-site-packages of another Python than the program's: the PYTHONPATH that was given to us is kept in
-a variable of its own, through any number of our processes, and handed on to programs.
+``python -m`` looks into the current folder first, which may contain another ``scaling/`` or
+``sweeps/``: each process of this package is started with ``-P``, and with the folder of its code as
+the first entry of PYTHONPATH. A program of the user must not see that folder, which may be the
+site-packages of another Python: the user's PYTHONPATH is kept in a separate variable, through any
+number of processes, and handed on to programs.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scalinglab.scaling.extensions.loading import INHERITED, inherited
+from scalinglab.scaling.extensions.handing_on import INHERITED, inherited
 from scalinglab.scaling.records import machine
 
-GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of whoever started the first of our processes
-SAFE = "-P"  # Python's option: modules are not looked for in the current folder
+GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of the user
+SAFE = "-P"  # Python's option: no modules from the current folder
 OF_SLURM = ("SLURM_", "SRUN_", "PMI_", "PMIX_")
 
 
 def python_command(module: str, *arguments: object) -> list[str]:
-    """The words that run a module of ours with this Python; what it prints shows at once."""
+    """The command that runs a module of this package with this Python, unbuffered."""
     return [sys.executable, SAFE, "-u", "-m", module, *map(str, arguments)]
 
 
 def child_environment(code: Path | None = None) -> dict[str, str]:
-    """The environment of a process that runs our code.
+    """The environment of a process that runs this package.
 
     Parameters
     ----------
     code : Path, optional
-        The folder that holds its packages, a frozen copy; None: those of this process.
+        The folder of a frozen copy; None: the code of this process.
     """
     code_path = None if code is None else str(code)
     if code is None and str(machine.code_folder()) not in _installed():
         code_path = str(
             machine.code_folder()
-        )  # a checkout, or a frozen copy; else every Python of ours finds it anyway
+        )  # a checkout or a frozen copy; an installed package is found anyway
     person_path = _given()
     path = os.pathsep.join(filter(None, (code_path, person_path)))
-    # A frozen copy has its own extensions; a process that runs code as it stands is told of ours.
+    # A frozen copy has its own extensions; other processes inherit those of this one.
     environment = {k: v for k, v in os.environ.items() if k != INHERITED}
     return (
         environment
@@ -54,24 +54,24 @@ def child_environment(code: Path | None = None) -> dict[str, str]:
 
 
 def user_environment() -> dict[str, str]:
-    """The environment of a program of the user: PYTHONPATH is what it was before we came."""
+    """The environment of a program of the user, with the user's PYTHONPATH."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", GIVEN, INHERITED)}
     person_path = _given()
     return environment | ({"PYTHONPATH": person_path} if person_path else {})
 
 
 def without_slurm(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a process that is no task of the SLURM job in which we are.
+    """An environment for a process that must not see the SLURM job of this one.
 
-    Libraries (Lightning, MPI) would take the variables of the job for their own.
+    Libraries (Lightning, MPI) would read the job's variables as theirs.
     """
     return {k: v for k, v in environment.items() if not k.startswith(OF_SLURM)}
 
 
 def shell_lines(code: Path, setup: Sequence[str]) -> list[str]:
-    """Lines of shell that do what `child_environment` does, with the user's `setup` before it.
+    """Lines of a shell script with the user's `setup`, and then `child_environment`.
 
-    A ``module load`` of the user may put other folders first in PYTHONPATH, or replace it.
+    A ``module load`` of the user may prepend folders to PYTHONPATH, or replace it.
     """
     return [
         f'[ -z "${{{GIVEN}+x}}" ] || export PYTHONPATH="${GIVEN}"',
@@ -86,5 +86,5 @@ def _given() -> str:
 
 
 def _installed() -> set[str]:
-    """Folders that this Python looks into by itself."""
+    """The default folders of this Python for modules."""
     return {*site.getsitepackages(), site.getusersitepackages()}

@@ -1,11 +1,11 @@
-"""A run trained by any program: it gets a folder and a plain configuration, and leaves a curve.
+"""A run trained by another program: it gets a folder and a configuration, and writes a curve.
 
 Identity, claims, retries, status and record are those of every other run; docs/trainers.md has
 the contract. Below the run's folder:
 
     program/0001/           of attempt 1: config.json, lr.npy, validation_windows.npy, stdout.log,
                             stderr.log; and from the program curve.csv, progress.json, final.json
-    program/checkpoints/    the program's own, kept across attempts
+    program/checkpoints/    the program's checkpoints, kept across attempts
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from scalinglab.scaling.training.program_record import (
 )
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 45.0  # from SIGTERM to SIGKILL; a launch waits a minute for its workers
+GRACE_SECONDS = 45.0  # between SIGTERM and SIGKILL; a launch waits a minute for its workers
 TRACE_LINES = 20
 KILLED = {128 + signal.SIGKILL: "SIGKILL", 128 + signal.SIGTERM: "SIGTERM"}
 
@@ -57,7 +57,7 @@ class CommandFailed(Exception):
         super().__init__(text)
         if tail:
             self.add_note("\n".join(tail))
-        # Alike are failures with the same exception, or words up to a colon, and exit code.
+        # Failures are equal if exception (or words up to a colon) and exit code are.
         kind = re.sub(r"\d+", "#", tail[-1].partition(":")[0]) if tail else ""
         self.failure_signature = digest({"text": text.partition(":")[0], "kind": kind}, 8)
         if any("out of memory" in line.lower() for line in tail):
@@ -70,10 +70,10 @@ def train(
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Let ``execution.command`` train claimed runs;
-    as ``scalinglab.scaling.engine.trainer.trainer.train``.
+    """Train claimed runs with ``execution.command``.
 
-    `pins` are of no use here: what a program's checkpoints hold is its own matter.
+    The arguments are those of `scalinglab.scaling.engine.trainer.trainer.train`; `pins` are
+    ignored, as a program has its own checkpoints.
     """
     outcomes = [_train(claim, execution, should_stop) for claim in claims]
     return next((o for o in outcomes if o != Outcome.DONE), Outcome.DONE)
@@ -85,7 +85,7 @@ def _train(claim: Claim, execution: ExecutionConfig, should_stop: Callable[[], b
         program = Program(claim, execution)
         facts["micro_batch"] = program.config["micro_batch"]
         return program.run(should_stop)
-    except CommandFailed as error:  # where we noticed says nothing
+    except CommandFailed as error:  # the traceback of this process is noise
         claim.release(Outcome.FAILED, error.with_traceback(None), **facts)
         return Outcome.FAILED
     except BaseException as error:
@@ -94,7 +94,7 @@ def _train(claim: Claim, execution: ExecutionConfig, should_stop: Callable[[], b
 
 
 class Program:
-    """One attempt of a program at a run."""
+    """One attempt at a run by a program."""
 
     def __init__(self, claim: Claim, execution: ExecutionConfig) -> None:
         self.claim, self.execution = claim, execution
@@ -106,7 +106,7 @@ class Program:
         self.earlier_seconds = sum(claim.folder.progress(n).seconds for n in range(1, claim.number))
 
     def run(self, should_stop: Callable[[], bool]) -> Outcome:
-        """Start the program, wait for its end, and record what it left."""
+        """Start the program, wait for its end, and record its results."""
         outcome: Outcome | None = None
         process = self._start()
         deadline = float("inf")
@@ -148,16 +148,16 @@ class Program:
         if not self.execution.keep_slurm:
             environment = without_slurm(environment)
         with (
-            (self.folder / "stdout.log").open("ab") as out,
-            (self.folder / "stderr.log").open("ab") as err,
+            (self.folder / "stdout.log").open("ab") as stdout,
+            (self.folder / "stderr.log").open("ab") as stderr,
         ):
             return subprocess.Popen(
-                # By its file and isolated (-I): it takes nothing from the program's environment.
+                # As a file and isolated (-I): it reads nothing of the program's environment.
                 [sys.executable, "-I", guardian.__file__, *words],
                 env=environment,
                 stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=err,
+                stdout=stdout,
+                stderr=stderr,
                 start_new_session=True,
             )
 
@@ -195,14 +195,15 @@ class Program:
         except ValueError:
             if not outcome:
                 raise
-            self.claim.release(outcome)  # it saved, and has more to do
+            self.claim.release(outcome)  # it has saved, and is not finished
             return outcome
-        first = finish(self.claim, self.spec, curve, self.lr, self._facts(final, len(curve.loss)))
-        return Outcome.DONE if first else Outcome.LOST
+        facts = self._facts(final, len(curve.loss))
+        is_first = finish(self.claim, self.spec, curve, self.lr, facts)
+        return Outcome.DONE if is_first else Outcome.LOST
 
     def _failed(self, code: int) -> Outcome:
         tail = _last_lines(self.folder / "stderr.log")
-        if code in KILLED:  # nobody's mistake, as when a worker is killed
+        if code in KILLED:  # killed, which is no error of the run
             error = CommandFailed(f"the program was killed by {KILLED[code]}", tail)
             self.claim.release(Outcome.INTERRUPTED, error)
             return Outcome.INTERRUPTED
@@ -210,7 +211,7 @@ class Program:
         raise CommandFailed(f"the program ended with exit code {code}: {last}", tail)
 
     def _facts(self, final: dict[str, Any], steps: int) -> dict[str, Any]:
-        """What an attempt adds to a record, from the program where it says so."""
+        """Facts of the attempt for the record; those that the program reports take precedence."""
         seconds = time.monotonic() - self.started
         counts = stated_counts(final, self.spec.counts)
         flops = stated_flops(final, counts)
@@ -243,7 +244,7 @@ class Program:
             "versions": final.get("versions", {}),
             "code": {
                 "commit": machine.code_commit(),
-                # Not that of our engine, which has made none of these numbers.
+                # The engine's fingerprint does not apply, as it has made none of these numbers.
                 "fingerprint": final.get("fingerprint", f"program {self.config['program']}"),
             },
             "program": {"command": self.execution.command, "final": final},
@@ -253,7 +254,7 @@ class Program:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of a process group."""
+    """Kill the remaining processes of a group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -262,7 +263,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _last_lines(path: Path) -> list[str]:
-    """The end of a log, empty lines left out."""
+    """The last lines of a log that are not empty."""
     with path.open("rb") as log:
         log.seek(max(0, path.stat().st_size - 16_384))
         lines = log.read().decode(errors="replace").splitlines()

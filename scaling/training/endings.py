@@ -1,4 +1,4 @@
-"""What an exception means for an attempt, and for the worker that trained it."""
+"""The outcome of an attempt that an exception ended, and what its worker returns."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from scalinglab.scaling.records.state import Outcome
 
 
 def reason(error: BaseException) -> Outcome:
-    """How an attempt ended that an exception ended."""
+    """The outcome of an attempt that an exception ended."""
     if isinstance(error, ClaimLost):
         return Outcome.LOST
     return Outcome.FAILED if isinstance(error, Exception) else Outcome.INTERRUPTED
 
 
 def outcome(error: BaseException) -> Outcome:
-    """What to tell the caller; what is not an ordinary exception goes on upwards."""
-    if isinstance(error, SystemExit):  # what Lightning makes of Ctrl-C
+    """The outcome for the caller; an exception that is not an `Exception` is raised again."""
+    if isinstance(error, SystemExit):  # Lightning raises it at Ctrl-C
         raise KeyboardInterrupt from error
     if not isinstance(error, Exception):
         raise error

@@ -1,4 +1,4 @@
-"""At which steps of a run something is measured: pure functions of its schedule."""
+"""The steps of a run at which validation is measured: a pure function of its schedule."""
 
 from __future__ import annotations
 

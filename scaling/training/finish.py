@@ -15,7 +15,7 @@ from scalinglab.scaling.records.state import State
 
 
 def finish(claim: Claim, run: RunSpec, curve: Curve, lr: np.ndarray, facts: dict[str, Any]) -> bool:
-    """Write what a finished run leaves; False if another attempt was first.
+    """Write curve, record and DONE of a finished run; False if another attempt was first.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ def finish(claim: Claim, run: RunSpec, curve: Curve, lr: np.ndarray, facts: dict
         The attempt; it is released.
     run : RunSpec
     curve : Curve
-        Learning rates of the whole run. The curve of a diverged run is cut where it diverged.
+        The run; the curve of a diverged one is cut at its divergence.
     lr : ndarray
         (steps,) LR of each update.
     facts : dict
-        What the attempt adds to the record.
+        Facts of the attempt for the record.
     """
     diverged = curve.diverged_at() is not None
     status = State.DIVERGED if diverged else State.DONE

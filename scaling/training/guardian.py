@@ -1,11 +1,11 @@
-"""Runs a program of somebody else so that it does not outlive the worker that wants it.
+"""Runs another program so that it does not outlive its worker.
 
     python -I guardian.py <words of the command>
 
-It needs the standard library alone, so that its environment can be the program's.
-Standard input is a pipe whose other end the worker holds: when it closes, the worker is gone, and
-the whole process group is killed. SIGTERM is for the program; the exit code is the program's, 128
-and the signal's number where a signal ended it, as a shell has it.
+It imports the standard library only, so that it can have the program's environment.
+Standard input is a pipe from the worker: when it closes, the worker is gone, and the whole process
+group is killed. SIGTERM is passed to the program. The exit code is the program's, or 128 plus the
+number of the signal that ended it, as in a shell.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NOT_FOUND = 127
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command to its end; the exit code."""
-    # A handler, not SIG_IGN, which the program would inherit.
+    """Run the command to its end; returns the exit code."""
+    # A handler, because the program would inherit SIG_IGN.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
         program = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""How many sequences go through the model at once: as asked, halved after each lack of memory.
+"""The micro-batch: as configured, and halved after each attempt that ran out of memory.
 
 Gradients add up over the parts of a batch, so this changes no result and is no science. An attempt
 that ran out of its device's memory says in its end file how many it tried; the next one starts

@@ -1,4 +1,4 @@
-"""What a program is told of the run that it trains: ``config.json`` and the arrays beside it.
+"""The input of a program that trains a run: ``config.json`` and arrays.
 
 docs/trainers.md has the contract; `scalinglab.scaling.training.program_record` reads what the
 program leaves.
@@ -23,13 +23,13 @@ from scalinglab.scaling.schedule.pieces import plain
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.scaling.training.micro_batch import micro_batch
 
-CONTRACT = 1  # version of what the program may rely on
+CONTRACT = 1  # version of the contract with programs
 
 
 def write_config(
     claim: Claim, run: RunSpec, execution: ExecutionConfig, folder: Path, lr: np.ndarray
 ) -> dict[str, Any]:
-    """Write what the program is told, and return it.
+    """Write the input of the program.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def write_config(
     run : RunSpec
     execution : ExecutionConfig
     folder : Path
-        Of this attempt; it is made.
+        The folder of this attempt; it is created.
     lr : ndarray, shape (steps,)
         The learning rate of each step.
 
@@ -50,13 +50,13 @@ def write_config(
     checkpoints.mkdir(parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
     store = open_planned(run, claim.folder.outputs)
-    assert isinstance(store, TokenStore)  # else the run was refused
+    assert isinstance(store, TokenStore)  # other values were refused in planning
     windows = store.validation_windows(run.data.validation_tokens, run.shape.context)
     lr_file = folder / "lr.npy"
     windows_file = folder / "validation_windows.npy"
     for path, array in ((lr_file, lr), (windows_file, windows)):
         save_atomic(path, partial(_save_array, array=array))
-    share = -(-run.batch // execution.processes)  # sequences of a step that one process has
+    share = -(-run.batch // execution.processes)  # sequences of a step in one process
     config = {
         "contract": CONTRACT,
         "run_id": run.run_id,
@@ -101,5 +101,5 @@ def write_config(
 
 
 def _save_array(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:  # given a name, numpy would append its own ending
+    with path.open("wb") as file:  # with a name instead of a file, numpy would append a suffix
         np.save(file, array)

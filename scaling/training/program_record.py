@@ -1,4 +1,4 @@
-"""What a program leaves in its folder, read strictly (docs/trainers.md has the contract)."""
+"""The output of a program in its folder, read strictly (docs/trainers.md has the contract)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ METRIC = "metrics."  # and the name of a metric
 
 
 class BadRecord(UserError):
-    """A program kept the contract in part only: says what is wrong and what was expected."""
+    """A program broke the contract; the message says how, and what was expected."""
 
 
 def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
-    """The curve that a program left, whole or up to where it diverged.
+    """The curve of a program, complete or up to its divergence.
 
     Parameters
     ----------
@@ -63,29 +63,25 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
 
 
 def _measured(rows: list[dict[str, float]], final: dict[str, Any]) -> dict[int, dict[str, float]]:
-    """Step -> column -> losses on further sets and metrics;
-    those of final.json at the last step.
-    """
-    measured = {
-        int(row["step"]): {
-            name.removeprefix(METRIC): value for name, value in row.items() if _is_open(name)
-        }
-        for row in rows
-        if any(map(_is_open, row))
-    }
-    losses = {FURTHER_LOSS + name: value for name, value in final.get("losses", {}).items()}
+    """Step -> column -> further losses and metrics; those of final.json are at the last step."""
+    measured: dict[int, dict[str, float]] = {}
+    for row in rows:
+        columns = {name.removeprefix(METRIC): row[name] for name in row if _is_open(name)}
+        if columns:
+            measured[int(row["step"])] = columns
+    losses = {FURTHER_LOSS + name: loss for name, loss in final.get("losses", {}).items()}
     if losses and rows:
         measured[len(rows)] = measured.get(len(rows), {}) | losses
     return measured
 
 
 def _is_open(column: str) -> bool:
-    """Whether the name of a column is that of a further loss or of a metric."""
+    """Whether a column is a further loss or a metric."""
     return column.startswith((FURTHER_LOSS, METRIC))
 
 
 def _rows(path: Path) -> list[dict[str, float]]:
-    """One dictionary a step; empty cells are left out."""
+    """One dictionary a step, without empty cells."""
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
@@ -94,9 +90,9 @@ def _rows(path: Path) -> list[dict[str, float]]:
         ) from None
     reader = csv.DictReader(lines)
     names = [name.strip() for name in reader.fieldnames or []]
-    if missing := [name for name in REQUIRED if name not in names]:
+    if absent := [name for name in REQUIRED if name not in names]:
         raise BadRecord(
-            f"{path.name} has no column {missing[0]!r}: its columns are "
+            f"{path.name} has no column {absent[0]!r}: its columns are "
             f"{', '.join(names) or 'none'}; known are {', '.join(COLUMNS)}, {FURTHER_LOSS}SET and "
             f"{METRIC}NAME"
         )
@@ -107,15 +103,15 @@ def _rows(path: Path) -> list[dict[str, float]]:
         _check_name(name.partition(".")[2], f"{path.name}: column {name!r}")
     reader.fieldnames = names
     rows = []
-    for number, values in enumerate(reader, 1):
+    for number, cells in enumerate(reader, 1):
         row = {
-            name: _number(values[name], name, number)
+            name: _number(cells[name], name, number)
             for name in columns
-            if (values[name] or "").strip()
+            if (cells[name] or "").strip()
         }
         if row.get("step") != number:
             raise BadRecord(
-                f"{path.name}: row {number} has step = {values['step']!r}; expected is "
+                f"{path.name}: row {number} has step = {cells['step']!r}; expected is "
                 f"{number}: one row a step, from 1"
             )
         if "loss" not in row:
@@ -127,13 +123,13 @@ def _rows(path: Path) -> list[dict[str, float]]:
 def read_measured(folder: Path) -> dict[int, float]:
     """Step -> validation loss of a curve that may still be growing.
 
-    For forecasts: the last line counts once it is whole, and what is not in order is left out.
+    For forecasts: an incomplete last line and malformed rows are left out.
     """
     try:
-        whole, _, _ = (folder / "curve.csv").read_text().rpartition("\n")
+        complete_lines, _, _ = (folder / "curve.csv").read_text().rpartition("\n")
     except OSError:
         return {}
-    reader = csv.DictReader(whole.splitlines())
+    reader = csv.DictReader(complete_lines.splitlines())
     reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
     measured = {}
     for row in reader:
@@ -154,8 +150,8 @@ def _number(text: str, name: str, row: int) -> float:
 
 
 def read_final(folder: Path) -> dict[str, Any]:
-    """What a program says of itself in ``final.json``, if it does; known keys are checked."""
-    values = _json(folder / "final.json")
+    """The content of ``final.json`` with its known keys checked; empty if there is none."""
+    final = _json(folder / "final.json")
     kinds = {
         "validation_loss": float,
         "seconds": float,
@@ -171,18 +167,18 @@ def read_final(folder: Path) -> dict[str, Any]:
         "active": int,
     }
     for key, kind in kinds.items():
-        if key in values and type(values[key]) not in ((int, float) if kind is float else (kind,)):
+        if key in final and type(final[key]) not in ((int, float) if kind is float else (kind,)):
             names = {float: "a number", int: "a whole number", str: "a string", dict: "an object"}
-            raise BadRecord(f"final.json: {key} = {values[key]!r}; expected is {names[kind]}")
+            raise BadRecord(f"final.json: {key} = {final[key]!r}; expected is {names[kind]}")
     for key in ("metrics", "losses"):
-        for name, value in values.get(key, {}).items():
+        for name, value in final.get(key, {}).items():
             _check_name(name, f"final.json: a number of {key}")
             if not _is_finite(value):
                 raise BadRecord(
                     f"final.json: {key}.{name} = {value!r}; expected is a finite number"
                 )
-    _check_stated(values)
-    return values
+    _check_stated(final)
+    return final
 
 
 def _check_name(name: str, where: str) -> None:
@@ -196,7 +192,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _check_stated(final: dict[str, Any]) -> None:
-    """Check what a program says of the network that it trained."""
+    """Check the counts and FLOPs that a program reports."""
     rate = final.get("flops_per_token", 1.0)
     if not _is_finite(rate) or rate <= 0:
         raise BadRecord(
@@ -233,10 +229,10 @@ def _check_stated(final: dict[str, Any]) -> None:
 
 
 def stated_counts(final: dict[str, Any], configured: Mapping[str, int]) -> dict[str, int] | None:
-    """The counts of the network that a program says it trained; None if it says nothing.
+    """The parameter counts that a program reports; None if it reports none.
 
-    What it does not give is not known, unless ``active`` is all that it gives: the counts of the
-    configuration then stand beside it.
+    Counts that it does not report are unknown, unless it reports only ``active``: then the other
+    counts are those of the configuration.
     """
     counts: dict[str, int] = dict(final.get("counts", {}))
     if "active" in final:
@@ -247,7 +243,7 @@ def stated_counts(final: dict[str, Any], configured: Mapping[str, int]) -> dict[
 def stated_flops(
     final: dict[str, Any], counts: Mapping[str, int] | None
 ) -> dict[str, float] | None:
-    """FLOPs of a trained token as the program gives them, else by its counts; None: by neither."""
+    """FLOPs of a trained token as the program reports them, or from its counts; else None."""
     if "flops_per_token" in final:
         return {STATED: final["flops_per_token"]}
     return None if counts is None else flops_of_counts(counts)
@@ -266,7 +262,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def read_progress(folder: Path) -> dict[str, float]:
-    """What a program last said of its progress; for display, so what is not in order is nothing."""
+    """The progress that a program reports, for display only: empty if it is malformed."""
     try:
         values = json.loads((folder / "progress.json").read_text())
         return {k: float(values[k]) for k in ("step", "loss", "tokens_per_second") if k in values}

@@ -1,4 +1,4 @@
-"""What a worker and its ranks tell each other: the work at the start, and how a rank failed."""
+"""Messages between a worker and its ranks: the work at the start, and failures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records.failures import FailureClass
 
-SECRET = "SCALING_RANKS_SECRET"  # the environment variable that lets a rank in
+SECRET = "SCALING_RANKS_SECRET"  # the environment variable by which a rank is admitted
 
 
 @dataclass(frozen=True)
 class RankWork:
-    """What a rank is told to do."""
+    """The work of a rank."""
 
     folders: list[Path]
     attempts: list[int]
@@ -25,7 +25,7 @@ class RankWork:
 
 @dataclass(frozen=True)
 class RankFailure:
-    """How a rank failed, in its own words; `lost` if another attempt has the run."""
+    """The failure of a rank; `lost` if another attempt has the run."""
 
     rank: int
     moment: float

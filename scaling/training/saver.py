@@ -1,8 +1,8 @@
-"""When a training saves its state, and which thread writes it.
+"""When a training saves its state, and in which thread.
 
 A snapshot (a copy in memory) is taken between two chunks. A small one is written at once; a large
-one by a thread of its own while the training goes on, one at a time. The interval follows the cost,
-so that saving takes a small share of the time whatever the size of the state.
+one by a separate thread during training, one at a time. The interval grows with the cost of saving,
+so that saving takes a small share of the time for any size of the state.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-SHARE = 0.02  # of a training's time that saving may take
+SHARE = 0.02  # share of a training's time that saving may take
 # The interval is never longer than so many times ``execution.checkpoint_seconds``: ten minutes, for
 # its default of 30 s. With the time of one write it bounds the work that a kill loses.
 LONGEST = 20
-ASIDE_BYTES = 32 * 2**20  # what is smaller is written sooner than a thread would be of use
+ASIDE_BYTES = 32 * 2**20  # a smaller state is written before a thread would pay
 
 
 class Saver(Generic[T]):
@@ -29,7 +29,7 @@ class Saver(Generic[T]):
     seconds : float
         The shortest interval.
     aside : bool
-        Whether a thread may write: not where other processes take part in it.
+        Whether a thread may write; not if other processes take part.
     """
 
     def __init__(self, seconds: float, aside: bool = True) -> None:
@@ -52,16 +52,16 @@ class Saver(Generic[T]):
         self._began = time.monotonic()
 
     def start(self, write: Callable[[], T], size: int, began: float) -> None:
-        """Write a snapshot, at once or from now on; nothing else is being written.
+        """Write a snapshot, at once or in the thread, which must be idle.
 
         Parameters
         ----------
         write : callable
-            Writes it; gives what `settle` is to give.
+            Writes it; its value is returned by `settle`.
         size : int
             Its bytes.
         began : float
-            When taking it began, by ``time.monotonic``: the training has stood still since.
+            When the snapshot began, by ``time.monotonic``; the training has waited since.
         """
         assert self._writing is None
         if self._aside and size >= ASIDE_BYTES:
@@ -75,30 +75,30 @@ class Saver(Generic[T]):
         self._cost = time.monotonic() - began
 
     def settle(self, wait: bool = False) -> T | None:
-        """What was written since the last call; None: nothing, or it is still being written.
+        """The value of a write that ended since the last call; None if there is none.
 
         Raises
         ------
         Exception
-            What writing has raised.
+            The exception of the write.
         """
         if self._writing is None or not (wait or self._writing.done()):
             return None
         began = time.monotonic()
         written, busy = self._writing.result()
         self._writing = None
-        # The thread's own work takes a core from the training; that it waits for the disk does not.
+        # Computation in the thread takes a core from the training, waiting for the disk does not.
         self._cost += time.monotonic() - began + busy
         return written
 
     def drop(self) -> None:
-        """Wait for what is being written, whatever becomes of it."""
+        """Wait for the end of a write and ignore its result."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.exception()
 
 
 def _timed(write: Callable[[], T]) -> tuple[T, float]:
-    """What a function gives, and the processor time that it took this thread."""
+    """The value of a function, and the processor time that it took in this thread."""
     began = time.thread_time()
     return write(), time.thread_time() - began

@@ -1,12 +1,10 @@
-"""The ranks of a SLURM job of several nodes: how many nodes it has,
-and the ``srun`` that starts them.
-"""
+"""SLURM jobs of several nodes: the number of nodes, and the ``srun`` command for the ranks."""
 
 from __future__ import annotations
 
 import os
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
 def slurm_nodes() -> int:
@@ -17,12 +15,12 @@ def slurm_nodes() -> int:
 
 
 def srun(processes: int, nodes: int) -> list[str]:
-    """The line that starts so many ranks on the nodes of this job.
+    """The command that starts `size` ranks on the nodes of this job.
 
     Raises
     ------
     ConfigError
-        If they do not divide among the nodes.
+        If the ranks do not divide evenly among the nodes.
     """
     if processes % nodes:
         raise ConfigError(
@@ -31,7 +29,7 @@ def srun(processes: int, nodes: int) -> list[str]:
         )
     a_node = processes // nodes
     cores = int(os.environ.get("SLURM_CPUS_PER_TASK", os.environ.get("SLURM_CPUS_ON_NODE", "1")))
-    # Cores by name: srun no longer inherits them, and the job counts them for its one task a node.
+    # The cores are named, as srun does not inherit them and the job has one task a node.
     return [
         "srun",
         f"--ntasks={processes}",

@@ -1,13 +1,14 @@
-"""From which checkpoints a run may start, asked alike by the engine, plans and workers.
+"""The checkpoints from which a run may start, for the engine, plans and workers alike.
 
-A plan counts the steps that a run needs not train, so it must pass over what the engine passes
-over. What that hangs on stands in the head of a checkpoint, which is read here without its
-tensors and without torch.
+A plan counts the steps that a run does not need to train, so it must skip the checkpoints that the
+engine skips. That depends on the head of a checkpoint, which is read here without its tensors and
+without torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from scalinglab.scaling.training.events import validation_steps
 
 @dataclass(frozen=True)
 class Head:
-    """What a checkpoint says of itself.
+    """The head of a checkpoint: all but its tensors.
 
     Attributes
     ----------
@@ -32,7 +33,7 @@ class Head:
     validated : frozenset of int
         Steps at which the validation loss was measured.
     extensions : str
-        Hash of the extensions whose code made it; empty where none did.
+        Hash of the extensions whose code made it; empty without any.
     """
 
     step: int
@@ -41,23 +42,37 @@ class Head:
     extensions: str
 
 
+def extensions_of(science: Mapping[str, Any]) -> Callable[[], str | None]:
+    """What checkpoints of a run must say of its extensions, found out when it is first asked for.
+
+    None where this process lacks some.
+    """
+    return functools.cache(lambda: used_by(science) if is_known(science) else None)
+
+
 def why_passed_over(
-    head: Head, science: Mapping[str, Any], step: int, validation: Collection[int]
+    head: Head,
+    science: Mapping[str, Any],
+    step: int,
+    validation: Collection[int],
+    extensions: Callable[[], str | None],
 ) -> str | None:
-    """Why a run does not start from a checkpoint at this step of its way; None if it may.
+    """Why a run cannot start from a checkpoint at this step; None if it can.
 
     Parameters
     ----------
     head : Head
     science : mapping
-        Of the run.
+        The science of the run.
     step : int
     validation : collection of int
         Steps at which the run plans to measure validation.
+    extensions : callable
+        From `extensions_of`, one for all checkpoints.
     """
     if (head.step, head.prefix_id) != (step, prefix_id(science, step)):
         return f"it holds step {head.step} of {head.prefix_id}"
-    if is_known(science) and head.extensions != used_by(science):
+    if extensions() not in (None, head.extensions):
         return "extensions of another text made it"
     if not {s for s in validation if s < step} <= head.validated:
         return "it lacks validations that the run plans"
@@ -65,21 +80,24 @@ def why_passed_over(
 
 
 def starts(outputs: Path, science: Mapping[str, Any]) -> Iterator[int]:
-    """Steps at which a run of some science finds a checkpoint to start from, the furthest first."""
+    """Steps with a checkpoint from which a run of some science can start, the furthest first."""
     validation = validation_steps(science_pieces(science), mixture_pieces(science).values())
+    extensions = extensions_of(science)
     for step, path in candidates(outputs, science):
         head = read_head(path)
-        if head is not None and why_passed_over(head, science, step, validation) is None:
+        if head is None:
+            continue
+        if why_passed_over(head, science, step, validation, extensions) is None:
             yield step
 
 
 def starts_of(outputs: Path, spec: RunSpec) -> Iterator[int]:
-    """The same, of a run that is written down."""
+    """`starts` for a run with a run.json."""
     return starts(outputs, spec.science)
 
 
 def read_head(checkpoint: Path) -> Head | None:
-    """The head of a checkpoint; None if it is gone or cannot be read: the engine says why."""
+    """The head of a checkpoint; None if it is gone or unreadable, which the engine reports."""
     try:
         files = [checkpoint] if checkpoint.suffix == ".pt" else parts_of(checkpoint)
     except FileNotFoundError:
@@ -94,5 +112,5 @@ def read_head(checkpoint: Path) -> Head | None:
             frozenset(content["validation"]),
             str(content.get("extensions", "")),
         )
-    except (KeyError, TypeError, ValueError):  # of another format
+    except (KeyError, TypeError, ValueError):  # another format
         return None

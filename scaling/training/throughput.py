@@ -1,4 +1,4 @@
-"""How fast a training was, and what share of its device's arithmetic that is (MFU)."""
+"""The throughput of a training, and its share of the device's peak FLOP/s (MFU)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from scalinglab.scaling.model.flops import flops_per_token
 
 # TFLOP/s of dense products in bfloat16 with float32 sums, from NVIDIA's data sheets, which print
-# twice as much for 2:4 sparse ones. By a word of the device's name; the first that stands in it.
+# twice as much for 2:4 sparse ones. Word of the device's name -> peak; the first match counts.
 PEAK_TFLOPS: Mapping[str, float] = {
     "B200": 2250.0,
     "GH200": 989.4,
@@ -18,7 +18,7 @@ PEAK_TFLOPS: Mapping[str, float] = {
     "H200": 989.4,
     "H100 NVL": 835.5,
     "H100 PCIe": 756.0,
-    "H100": 989.4,  # SXM5, whose name has only its memory behind
+    "H100": 989.4,  # SXM5: its name ends with the memory
     "A100": 312.0,
     "A800": 312.0,
     "A40": 149.7,
@@ -31,8 +31,7 @@ PEAK_TFLOPS: Mapping[str, float] = {
 }
 
 
-# The same of products of float32 matrices, which matrix units do not compute; in TF32 they do, at
-# half the rate of bfloat16.
+# Peaks for float32, which matrix units do not compute; in TF32 they do at half of bfloat16's rate.
 FP32_TFLOPS: Mapping[str, float] = {
     "B200": 75.0,
     "GH200": 67.0,
@@ -69,12 +68,12 @@ def known_of(table: Mapping[str, float], device: str | None) -> float | None:
 
 @dataclass
 class Clock:
-    """Steps and seconds of an attempt. The first chunk warms up and compiles: it is no throughput.
+    """Steps and seconds of an attempt, without the first chunk, which warms up and compiles.
 
     Attributes
     ----------
     steps_per_second : float or None
-        Without the first chunk, unless there is no other; None before that.
+        The rate without the first chunk, unless there is no other; None before any chunk.
     """
 
     steps_per_second: float | None = None
@@ -83,7 +82,7 @@ class Clock:
     _seconds: float = 0.0
 
     def add(self, steps: int, seconds: float) -> None:
-        """Take in a chunk."""
+        """Add a chunk."""
         if self._chunks == 1:
             self._steps, self._seconds = 0, 0.0
         self._chunks += 1
@@ -95,7 +94,7 @@ class Clock:
 def throughput(
     tokens_per_second: float | None, parts: Mapping[str, float], device: str | None, devices: int
 ) -> dict[str, Any]:
-    """Rates of a training as a record has them.
+    """The rates of a training for its record.
 
     Parameters
     ----------
@@ -114,18 +113,18 @@ def throughput(
         appendix B) and ``mfu_causal`` by that of causal attention. What is not known is None.
     """
     peak, rate = peak_flops(device), tokens_per_second
-    done = {
+    flops_per_second = {
         c: None if rate is None else rate * flops_per_token(parts, c) for c in ("palm", "causal")
     }
     total = None if peak is None else peak * devices
 
     def share(count: str) -> float | None:
-        flops = done[count]
+        flops = flops_per_second[count]
         return None if flops is None or total is None else flops / total
 
     return {
         "tokens_per_second": rate,
-        "flops_per_second": done["palm"],
+        "flops_per_second": flops_per_second["palm"],
         "peak_flops": total,
         "mfu": share("palm"),
         "mfu_causal": share("causal"),

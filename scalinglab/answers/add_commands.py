@@ -29,13 +29,13 @@ _BLOCK = "judge"
 def add_commands(
     outputs: Path, studies: Sequence[str], runs: pd.DataFrame, judgement: Judgement
 ) -> tuple[str, ...]:
-    """What makes the first proposal that copies runs of the studies but for their seeds.
+    """The commands for the first proposal whose runs copy others of the studies with new seeds.
 
     Parameters
     ----------
     outputs : Path
     studies : list of str
-        One that has both arms, or that of the baseline and that of the candidate.
+        One study with both arms, or the baseline's and the candidate's.
     runs : DataFrame
         From `analysis.runs_by_arm`.
     judgement : Judgement
@@ -43,7 +43,7 @@ def add_commands(
     Returns
     -------
     tuple of str
-        Empty where the runs were made elsewhere.
+        Empty if the runs were made elsewhere.
     """
     proposals = [row for row in records_of(judgement.next_runs) if not row["new_size"]]
     if not proposals:
@@ -62,8 +62,8 @@ def add_commands(
         taken_names[study].add(name)
         words = [_axis(key, [value]) for key, value in grid.items() if key != "seed"]
         words += [_axis("seed", proposal["seed"])]
-        at = f"{override('study', study)} {override('outputs', outputs)}"
-        lines.append(" ".join(["scaling add", at, f"block={name}", *words]))
+        target = f"{override('study', study)} {override('outputs', outputs)}"
+        lines.append(" ".join(["scaling add", target, f"block={name}", *words]))
     for study in dict.fromkeys(of_arm[arm] for arm in proposal["arms"]):
         lines.append(f"scaling launch {override('study', study)} {override('outputs', outputs)}")
     return tuple(lines)
@@ -72,20 +72,20 @@ def add_commands(
 def _model(
     arm_runs: pd.DataFrame, trials: pd.DataFrame, arm: str, proposal: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """A run of the arm's chosen trial at the size."""
-    at = arm_runs[np.isclose(arm_runs["D"], proposal["D"], rtol=1e-9)]
-    size = trials[(trials["arm"] == arm) & np.isclose(trials["D"], proposal["D"], rtol=1e-9)]
-    # N of the arms may differ, and sizes then have a width in common.
-    size = size.iloc[[(size["N"] - proposal["N"]).abs().to_numpy().argmin()]]
-    at = at[np.isclose(at["N"], size["N"].iloc[0], rtol=1e-9)]
+    """A run of the arm's chosen trial at the proposed size; None if there is none."""
+    runs = arm_runs[np.isclose(arm_runs["D"], proposal["D"], rtol=1e-9)]
+    sizes = trials[(trials["arm"] == arm) & np.isclose(trials["D"], proposal["D"], rtol=1e-9)]
+    # The arms may differ in N at equal width, so the nearest size is taken.
+    trial = sizes.iloc[(sizes["N"] - proposal["N"]).abs().to_numpy().argmin()]
+    runs = runs[np.isclose(runs["N"], trial["N"], rtol=1e-9)]
     for knob in KNOBS:
-        if knob in size and knob in at:
-            at = at[np.isclose(at[knob].fillna(0.0).astype(float), size[knob].iloc[0], rtol=1e-9)]
-    return records_of(at)[0] if len(at) else None
+        if knob in trial and knob in runs:
+            runs = runs[np.isclose(runs[knob].fillna(0.0).astype(float), trial[knob], rtol=1e-9)]
+    return records_of(runs)[0] if len(runs) else None
 
 
 def _grid(outputs: Path, study: str, model: str) -> dict[str, Any] | None:
-    """The settings of a run that come from its block, not from the study; None if it is not ours."""
+    """The settings of a run that its block sets, not the study; None if it was made elsewhere."""
     plan = analysis.study_plan(outputs, study)
     axes = {key for block in plan.study.blocks.values() for key in flatten(block.get("grid", {}))}
     settings = {}
@@ -95,17 +95,17 @@ def _grid(outputs: Path, study: str, model: str) -> dict[str, Any] | None:
             settings[entry.run_id] = flatten(folder.settings().config)
     if model not in settings:
         return None
-    model_settings = settings[model]
-    named = {
+
+    def varies(key: str, value: Any) -> bool:
+        return any(run_settings.get(key) != value for run_settings in settings.values())
+
+    grid = {
         key: value
-        for key, value in model_settings.items()
-        if key in axes
-        or key in _SIZE  # which a generator sets
-        or (
-            not key.startswith(_HOW) and any(other.get(key) != value for other in settings.values())
-        )
+        for key, value in settings[model].items()
+        # A generator sets the size, and may set other keys, without an axis of that name.
+        if key in axes or key in _SIZE or (not key.startswith(_HOW) and varies(key, value))
     }
-    return None if any(isinstance(value, list) for value in named.values()) else named
+    return None if any(isinstance(value, list) for value in grid.values()) else grid
 
 
 def _blocks(outputs: Path, study: str) -> set[str]:

@@ -1,8 +1,8 @@
-"""How compute budgets are split between model size and tokens."""
+"""The best split of compute budgets between model size and tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ from scalinglab import analysis
 from scalinglab.analysis.decisions.allocation import Allocation
 from scalinglab.analysis.decisions.approaches import Approaches, approaches_of_fit
 from scalinglab.analysis.decisions.cost_functions import COSTS, named_cost
-from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
+from scalinglab.analysis.decisions.off_optimum import outside_in_words, tokens_to_losses
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError, one_of
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, one_of
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AllocateOptions(FitOptions):
-    """Options of an allocation: those of a fit, and what is asked of it."""
+    """Options of an allocation: those of a fit, and the questions to it."""
 
     budgets: list[float] = option(
         "budgets to split, in FLOPs, or in device-hours with cost=hours; default: those of the"
@@ -64,12 +64,12 @@ class AllocateOptions(FitOptions):
 
 @dataclass(frozen=True)
 class Allocated:
-    """The best splits of some budgets, and what else was asked.
+    """The best splits of some budgets, and the other answers.
 
     Attributes
     ----------
     fit : Result
-        The law behind it.
+        The fitted law.
     allocation : Allocation
         The best N and D for each budget.
     cheapest, tokens_to_losses, splits : DataFrame or None
@@ -84,6 +84,16 @@ class Allocated:
     splits: pd.DataFrame | None = None
     approaches: Approaches | None = None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What to doubt in any of it, each sentence once."""
+        sentences = list(self.allocation.warnings)
+        for table in (self.cheapest, self.tokens_to_losses, self.splits):
+            sentences += [] if table is None else outside_in_words(self.fit, table)
+        if self.approaches is not None:
+            sentences += self.approaches.warnings  # the surface's among them, again
+        return list(dict.fromkeys(sentences))
+
 
 def allocate(
     source: Source, options: AllocateOptions, on_fit: Callable[[Result], object] = lambda fit: None
@@ -95,7 +105,7 @@ def allocate(
     source : Source
     options : AllocateOptions
     on_fit : callable
-        Given the fit as soon as there is one: what follows may take long, or be refused.
+        Called with the fit at once: the rest may take long, or be refused.
 
     Raises
     ------
@@ -105,20 +115,28 @@ def allocate(
     _check(options)
     budgets = _budgets(source, options)
     table, law = source.runs(options, options.law)
-    how: dict[str, Any] = {
-        "cost": named_cost(
-            options.cost,
-            table,
-            context=options.context,
-            aspect=options.aspect,
-            inference_tokens=options.inference_tokens,
-        ),
-        "level": options.level,
-    }
-    beyond = times_beyond(table, budgets, how["cost"])
+    cost = named_cost(
+        options.cost,
+        table,
+        context=options.context,
+        aspect=options.aspect,
+        inference_tokens=options.inference_tokens,
+    )
+    beyond = times_beyond(table, budgets, cost)
     result = fit_table(source, table, law, options, beyond=beyond)
     on_fit(result)
-    approaches = None
+    return _allocated(result, table, budgets, options, {"cost": cost, "level": options.level})
+
+
+def _allocated(
+    result: Result,
+    table: pd.DataFrame,
+    budgets: list[float],
+    options: AllocateOptions,
+    shared: Mapping[str, Any],
+) -> Allocated:
+    """The answers from a fitted law; `shared` has the cost and the level of all of them."""
+    approaches = cheapest = tokens = splits = None
     if options.approaches:
         approaches = approaches_of_fit(
             result,
@@ -130,22 +148,21 @@ def allocate(
             budget=options.budget,
             resamples=options.resamples,
             seed=options.seed,
-            **how,
+            **shared,
         )
-    return Allocated(
-        result,
-        approaches.allocation if approaches else analysis.allocate(result, budgets, **how),
-        analysis.cheapest(result, options.losses, **how) if options.losses else None,
-        tokens_to_losses(
+        allocation = approaches.allocation
+    else:
+        allocation = analysis.allocate(result, budgets, **shared)
+    if options.losses:
+        cheapest = analysis.cheapest(result, options.losses, **shared)
+    if options.sizes:
+        tokens = tokens_to_losses(
             result, options.sizes, options.losses, batch=options.batch, level=options.level
         )
-        if options.sizes
-        else None,
-        analysis.loss_left(result, pd.DataFrame(options.splits, columns=["N", "D"]), **how)
-        if options.splits
-        else None,
-        approaches,
-    )
+    if options.splits:
+        points = pd.DataFrame(options.splits, columns=["N", "D"])
+        splits = analysis.loss_left(result, points, **shared)
+    return Allocated(result, allocation, cheapest, tokens, splits, approaches)
 
 
 def _check(options: AllocateOptions) -> None:

@@ -17,10 +17,10 @@ from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import IntervalOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.run_options import loss_column
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
-from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ class CompareOptions(IntervalOptions):
     delta: float | str | None = delta_option()
 
 
-_ALIKE = 1e-6  # of the active share
+_EQUAL_SHARES = 1e-6  # largest difference of n_active / n_matmul that counts as none
 _MEANING = {
     "n_active": "what one token is multiplied by, so 6 N D are the FLOPs",
     "n_total": "every parameter once, so 6 N D are not the FLOPs of experts or shared layers",
@@ -71,12 +71,13 @@ class Compared:
     ----------
     arms : ArmComparison
     curves : DataFrame, str or None
-        From `analysis.compare_arm_curves`; why no curves compare, or None where there are none.
+        From `analysis.compare_arm_curves`; a str is why curves cannot be compared, None that there
+        are none.
     count : str or None
-        Which count N is, of runs of this laboratory.
+        The count that N is; None for a file.
     other : (str, ArmComparison) or None
-        The other count and the same by it, where a recipe passes a token through another part of
-        its parameters than the other recipe does.
+        Another count and the comparison by it, if the recipes pass a token through different shares
+        of their parameters.
     """
 
     arms: ArmComparison
@@ -85,15 +86,15 @@ class Compared:
     other: tuple[str, ArmComparison] | None = None
 
     def about_counts(self) -> list[str]:
-        """Which N was taken, and what the answer is by the other; nothing where all are alike."""
+        """Which count N is, and the answer by the other count; empty if there is no other."""
         if self.other is None or self.count is None:
             return []
-        name, found = self.other
+        name, comparison = self.other
         lines = [f"    N is {self.count}: {_MEANING[self.count]}", f"[[With N as {name}]]"]
-        lines += [f"    N is {name}: {_MEANING[name]}", f"    {paired(found)}"]
-        if found.result is not None:
-            measured = [row for row in records_of(found.scales) if row["inside"]]
-            lines += [f"    {at_scale(row, found.arms[1])}" for row in measured[-1:]]
+        lines += [f"    N is {name}: {_MEANING[name]}", f"    {paired(comparison)}"]
+        if comparison.result is not None:
+            measured = [row for row in records_of(comparison.scales) if row["inside"]]
+            lines += [f"    {at_scale(row, comparison.arms[1])}" for row in measured[-1:]]
         return lines
 
 
@@ -142,29 +143,30 @@ def _compare_records(
     arms = _compare(runs, between, differences, options)
     by_other = None
     if other is not None:
-        found = _compare(runs.assign(N=runs[other], n_count=other), between, None, options)
-        by_other = other, found
+        recounted = runs.assign(N=runs[other], n_count=other)
+        by_other = other, _compare(recounted, between, None, options)
     return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss), count, by_other)
 
 
 def _counts(
-    runs: pd.DataFrame, between: list[str] | None, asked: str | None
+    runs: pd.DataFrame, between: list[str] | None, n_count: str | None
 ) -> tuple[str, str | None]:
-    """Which count is N, and the other one that is answered by as well.
+    """The count that N is, and another one for a second answer.
 
-    Equal FLOPs and equal parameters are two questions where recipes use their parameters
-    differently: experts are passed by, shared layers are used several times.
+    Recipes with experts or shared layers use their parameters differently: a token skips most
+    experts and passes through a shared layer several times. Then equal FLOPs and equal parameters
+    are two questions.
     """
-    of_both = runs if between is None else runs[runs["arm"].astype(str).isin(between)]
-    share = of_both["n_active"] / of_both["n_matmul"]
-    if not share.notna().all() or np.ptp(share) < _ALIKE:
-        return asked or "n_matmul", None
-    count = asked or "n_active"
+    both_arms = runs if between is None else runs[runs["arm"].astype(str).isin(between)]
+    share = both_arms["n_active"] / both_arms["n_matmul"]
+    if not share.notna().all() or np.ptp(share) < _EQUAL_SHARES:
+        return n_count or "n_matmul", None
+    count = n_count or "n_active"
     return count, "n_total" if count == "n_active" else "n_active"
 
 
 def _delta(outputs: Path, studies: Sequence[str], options: CompareOptions) -> float | str | None:
-    """The threshold that is asked for, or that of the studies: one law is fitted to both."""
+    """The Huber threshold of the options or of the studies, which must agree: one law fits both."""
     if options.delta is not None:
         return options.delta
     deltas = [study_plan(outputs, study).study.answer.delta for study in studies]

@@ -1,4 +1,4 @@
-"""Laws side by side, by what each predicts of points that it has not seen."""
+"""Laws compared by their predictions of held-out points."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
 from scalinglab.analysis.laws.registry import AUTO, read_as
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.run_options import CountOptions
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.fields import Within
-from scalinglab.source import CountOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ class CompareLawsOptions(CountOptions):
 
 @dataclass(frozen=True)
 class ComparedLaws:
-    """Laws compared, and those of the default that the runs cannot carry.
+    """Laws compared, and default laws that could not be fitted to the runs.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ComparedLaws:
 
 
 def compare_laws(source: Source, options: CompareLawsOptions) -> ComparedLaws:
-    """Fit several laws to the runs of a source and let each predict what it has not seen.
+    """Fit several laws to the runs of a source and compare their predictions of held-out runs.
 
     Raises
     ------
@@ -84,17 +84,17 @@ def compare_laws(source: Source, options: CompareLawsOptions) -> ComparedLaws:
         **({"x": options.x} if options.x else {}),
     }
     refused: dict[str, str] = {}
-    laws = options.laws or _that_can(first, table, fitting, refused)
+    laws = options.laws or _fittable(first, table, fitting, refused)
     by = options.by or ("C" if "C" in table and not read_as(first).curve else None)
-    found = analysis.compare_laws(laws, table, by=by, beyond=options.beyond, **fitting)
-    return ComparedLaws(found, refused)
+    comparison = analysis.compare_laws(laws, table, by=by, beyond=options.beyond, **fitting)
+    return ComparedLaws(comparison, refused)
 
 
-def _that_can(own: str, table: pd.DataFrame, fitting: dict, refused: dict[str, str]) -> list[str]:
-    """The law of the source and the usual ones beside it, without those that cannot be fitted."""
-    usual = MIXED_CURVES if read_as(own).curve else MIXED_SURFACES
+def _fittable(first: str, table: pd.DataFrame, fitting: dict, refused: dict[str, str]) -> list[str]:
+    """The source's own law and the default ones, without those that are `refused`."""
+    usual = MIXED_CURVES if read_as(first).curve else MIXED_SURFACES
     laws = []
-    for law in dict.fromkeys([*([] if own == AUTO else [own]), *usual]):
+    for law in dict.fromkeys([*([] if first == AUTO else [first]), *usual]):
         try:
             analysis.fit(law, table, **fitting)
             laws.append(law)

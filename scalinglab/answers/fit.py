@@ -10,8 +10,9 @@ from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.options import IntervalOptions, option
+from scalinglab.run_options import CountOptions
 from scalinglab.scaling.fields import Within
-from scalinglab.source import CountOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def delta_option() -> Any:
-    """The threshold of the cost, of every answer that fits laws."""
+    """The option for the threshold of the fit's cost."""
     return option(
         "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
         " spread); default: that of the study, or published, and scaled for noisy curves",
@@ -88,7 +89,7 @@ def fit(source: Source, options: OneFitOptions) -> Result:
 def fit_table(
     source: Source, table: pd.DataFrame, law: str, options: FitOptions, **more: Any
 ) -> Result:
-    """Fit a law to a table that a source has given; `more` goes to `analysis.fit`."""
+    """Fit a law to a table from the source; `more` goes to `analysis.fit`."""
     result = analysis.fit(
         law,
         table,
@@ -102,4 +103,5 @@ def fit_table(
         priors=NO_PRIORS if options.priors == NO_PRIORS else {},
         **more,
     )
-    return source.calibrated(result) if options.widen else result
+    is_own_loss = result.columns.get("loss", "loss") == "loss"  # what earlier forecasts were of
+    return source.calibrated(result) if options.widen and is_own_loss else result

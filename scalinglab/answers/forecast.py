@@ -10,11 +10,12 @@ from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
 from scalinglab.options import LEVEL, RESAMPLES, IntervalOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.run_options import LossOptions
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import State
-from scalinglab.source import StudySource
+from scalinglab.source import FileSource, StudySource
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.early_stopping import stop_run
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastOptions(IntervalOptions):
+class ForecastOptions(IntervalOptions, LossOptions):
     """Options of a forecast."""
 
     law: str | None = option("a law of curves; default: that of the study", None)
@@ -52,6 +53,8 @@ class Forecasts:
         How many of them were not known before.
     stopped : DataFrame or None
         The runs that were stopped, with the better run of each; None where none was to be.
+    column : str
+        What is forecast.
     """
 
     study: str
@@ -59,6 +62,7 @@ class Forecasts:
     calibration_factor: float = 1.0
     kept: int = 0
     stopped: pd.DataFrame | None = None
+    column: str = "loss"
 
     def stopped_lines(self) -> list[str]:
         """A sentence for each run that was stopped."""
@@ -102,27 +106,58 @@ def forecast(source: StudySource, options: ForecastOptions) -> Forecasts:
     Raises
     ------
     UserError
-        If there is no such study, or the law is no law of curves.
+        If there is no such study or column, or the law is no law of curves.
     """
     outputs, study = source.outputs, source.name
     analysis.study_plan(outputs, study)
     if options.margin and not options.stop:
         raise ConfigError(f"margin = {options.margin:g} is for stop=true, which stops runs")
-    factor = record.calibration_factor(outputs, study, options.level) if options.widen else 1.0
+    column = options.loss
+    if column is not None and options.stop:
+        raise ConfigError(
+            f"columns.loss = {column!r}: stop=true judges runs by their own loss; leave one out"
+        )
+    widens = options.widen and column is None  # earlier forecasts were of the runs' own losses
+    factor = record.calibration_factor(outputs, study, options.level) if widens else 1.0
     table = analysis.forecast_study(
         outputs,
         study,
         law=options.law,
+        column=column,
         level=options.level,
         resamples=options.resamples,
         seed=options.seed,
         calibration_factor=factor,
     )
+    named = table if column is None else table.assign(column=column)
     kept_count = (
-        record.remember(outputs, study, table, options.level, factor) if options.keep else 0
+        record.remember(outputs, study, named, options.level, factor) if options.keep else 0
     )
     stopped = _stop(source, options, table) if options.stop else None
-    return Forecasts(study, table, factor, kept_count, stopped)
+    return Forecasts(study, table, factor, kept_count, stopped, column or "loss")
+
+
+def forecast_file(source: FileSource, options: ForecastOptions, unit: str | None) -> Forecasts:
+    """Forecast the runs of a file of curves whose last rows have no loss yet.
+
+    Raises
+    ------
+    UserError
+        If the file has no curves, or every run has its final loss.
+    """
+    if options.stop:
+        raise ConfigError("stop=true is for study=NAME: runs of a file are trained elsewhere")
+    law = options.law or source.curve_law
+    curves = analysis.read_table(source.path, law, columns=options.columns, unit=unit)
+    table = analysis.forecast_curves(
+        curves,
+        law=options.law,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    column = options.columns.get("loss", "loss")
+    return Forecasts(source.path, table, column=str(column))
 
 
 def _stop(source: StudySource, options: ForecastOptions, table: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Scores of lm-evaluation-harness joined to the runs of a study whose exported models it scored."""
+"""Scores that lm-evaluation-harness gave to exported models, stored beside their runs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from scalinglab.analysis.importers.formats.harness import (
     harness_results,
     is_results,
 )
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import FOLDER, ProbeFolder, Wanted
 from scalinglab.scaling.records.atomic import files_below
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.text.nearest import nearest
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun
 
-PROBE = "harness"  # beside a run its scores lie as what a probe of this name found
+PROBE = "harness"  # the scores are stored as the numbers of a probe with this name
 _EXPORTED = re.compile(r"(\w+)-(\d+)-\w+")  # RUN-STEP-FORM, as `scaling export` names a folder
 
 
 @dataclass(frozen=True)
 class JoinedScores:
-    """The scores of one model, and the run that they are of now.
+    """The scores of one model, and its run.
 
     Attributes
     ----------
@@ -36,10 +36,10 @@ class JoinedScores:
     run_id : str
     step : int
     columns : sequence of str
-        Their names in tables.
+        The names of the scores in tables.
     notes : sequence of str
     new : bool
-        Whether they were stored now; else they were there.
+        Whether they were stored now, not in an earlier call.
     """
 
     file: Path
@@ -56,13 +56,15 @@ def join_scores(sources: Sequence[str], plan: StoredPlan) -> list[JoinedScores]:
     Raises
     ------
     ConfigError
-        If a file is no result file, or its model is none of the study's; nothing is stored by then.
+        If a file is no result file, or its model belongs to no run of the study; nothing is stored
+        then.
     """
     files = [file for source in sources for file in _files(Path(source).expanduser())]
-    found = [(file, _read(file)) for file in files]
+    results = [(file, _read(file)) for file in files]
     by_id = {run.run_id: run for run in plan.runs}
-    places = [(file, results, *_place(file, results, by_id, plan)) for file, results in found]
-    return [_stored(*place) for place in places]
+    # All of them first, so that a wrong file is refused before anything is stored.
+    placed = [(file, scores, *_place(file, scores, by_id, plan)) for file, scores in results]
+    return [_stored(*model) for model in placed]
 
 
 def _files(path: Path) -> list[Path]:
@@ -93,7 +95,7 @@ def _place(
     file: Path, results: HarnessResults, by_id: dict[str, StoredRun], plan: StoredPlan
 ) -> tuple[StoredRun, int]:
     """The run, and the step of its checkpoint, that was scored."""
-    run_id, step = _told_beside(Path(results.model)) or _told_by_name(results.name)
+    run_id, step = _by_folder(Path(results.model)) or _by_name(results.name)
     run = by_id.get(run_id)
     if run is None:
         raise ConfigError(
@@ -108,16 +110,17 @@ def _place(
     return run, step
 
 
-def _told_beside(model: Path) -> tuple[str, int] | None:
-    """What an exported folder says of itself, where it is still there."""
+def _by_folder(model: Path) -> tuple[str, int] | None:
+    """Run and step by the exported folder's own file; None if it is gone or not such a folder."""
     try:
-        told = json.loads((model / "scaling_run.json").read_text(encoding="utf-8"))
-        return str(told["run_id"]), int(told["step"])
+        exported = json.loads((model / "scaling_run.json").read_text(encoding="utf-8"))
+        return str(exported["run_id"]), int(exported["step"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def _told_by_name(name: str) -> tuple[str, int | None]:
+def _by_name(name: str) -> tuple[str, int | None]:
+    """Run and step by the name of an exported folder; another name is taken for a run's id."""
     parts = _EXPORTED.fullmatch(name)
     return (name, None) if parts is None else (parts[1], int(parts[2]))
 
@@ -132,7 +135,7 @@ def _stored(file: Path, results: HarnessResults, run: StoredRun, step: int) -> J
         "model": results.model,
         "file": file.name,
     }
-    content = json.loads(json.dumps(content))  # plain, as it is read
+    content = json.loads(json.dumps(content))  # as it will be read back: lists, no tuples
     key = digest([content["options"], content["columns"]], 8)
     folder = ProbeFolder(run.folder.path / FOLDER / f"{PROBE}-{key}", PROBE, results.settings, [])
     folder.path.mkdir(parents=True, exist_ok=True)

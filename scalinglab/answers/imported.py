@@ -10,7 +10,7 @@ from scalinglab import analysis
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.laws.registry import read_as
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.fields import ABOVE_0
 
@@ -22,11 +22,11 @@ _WANDB = "wandb:"
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """Options of an import: where the runs are, how they are read, what the study asks."""
+    """Options of an import: where the runs are, how they are read, the study's question."""
 
     source: list[str] = option(
-        "files, a folder, wandb:ENTITY/PROJECT or wandb:FOLDER; source= is needed where a name holds an equals"
-        " sign",
+        "files, a folder, wandb:ENTITY/PROJECT or wandb:FOLDER; source= is needed where a name"
+        " holds an equals sign",
         [],
         bare=True,
     )
@@ -63,7 +63,7 @@ def read_imported(options: ImportOptions) -> Imported:
     Raises
     ------
     UserError
-        For what cannot be read without guessing, or an unknown law.
+        If something cannot be read without guessing, or a law is unknown.
     """
     if not options.source:
         raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
@@ -98,37 +98,42 @@ def store(imported: Imported, outputs: Path, name: str, options: ImportOptions) 
 
 
 def _read(options: ImportOptions) -> Imported:
-    how: dict[str, Any] = {
+    reading: dict[str, Any] = {
         "columns": options.columns,
         "unit": options.unit,
         "n_count": options.n_count,
         "tied": options.tied,
         "zero_based": options.zero_based,
     }
-    remote = [s.removeprefix(_WANDB) for s in options.source if s.startswith(_WANDB)]
-    if not remote:
+    wandb_sources = [s.removeprefix(_WANDB) for s in options.source if s.startswith(_WANDB)]
+    if not wandb_sources:
         if options.sweep or options.tags or options.state:
             raise ConfigError(
-                f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT or {_WANDB}FOLDER; the source is a file"
+                f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT or {_WANDB}FOLDER; "
+                "the source is a file"
             )
-        return analysis.read_runs(options.source, runs=options.runs, pattern=options.pattern, **how)
+        return analysis.read_runs(
+            options.source, runs=options.runs, pattern=options.pattern, **reading
+        )
+    source = wandb_sources[0]
     if len(options.source) > 1:
-        raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
-    if _is_folder(remote[0]):
+        raise ConfigError(f"{_WANDB}{source} is imported alone, not with other sources")
+    if _is_folder(source):
         if options.sweep:
             raise ConfigError("sweep chooses runs of wandb's server; a folder does not tell it")
+        # Imported here, because wandb is an extra.
         with needs_extra("an import from wandb's folders"):
             from scalinglab.wandb_folder import folder_runs
 
-            folder = Path(remote[0]).expanduser()
+            folder = Path(source).expanduser()
             runs = folder_runs(folder, tags=options.tags, state=options.state)
-        return analysis.read_wandb(runs, **how)
-    # Here, because wandb is an extra.
+        return analysis.read_wandb(runs, **reading)
+    # Imported here, because wandb is an extra.
     with needs_extra("an import from wandb"):
         from scalinglab.wandb_client import wandb_runs
 
-    found = wandb_runs(remote[0], sweep=options.sweep, tags=options.tags, state=options.state)
-    return analysis.read_wandb(found, **how)
+    project_runs = wandb_runs(source, sweep=options.sweep, tags=options.tags, state=options.state)
+    return analysis.read_wandb(project_runs, **reading)
 
 
 def _is_folder(source: str) -> bool:

@@ -1,4 +1,4 @@
-"""Does a change still help at scale: a candidate judged against a baseline at a target."""
+"""Whether a change still helps at scale: a candidate judged against a baseline at a target."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from scalinglab.analysis.transfer.question import MARGIN, TUNINGS, TransferQuest
 from scalinglab.analysis.transfer.seal import write_seal
 from scalinglab.answers.add_commands import add_commands
 from scalinglab.options import LEVEL, option
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.errors import UserError
+from scalinglab.run_options import loss_column
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.text.nearest import nearest
-from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +57,8 @@ class JudgeOptions:
     )
     exclude: list[str] = option("conditions of runs to leave out: 'exclude=[D < 1e9]'", [])
     seal: str | None = option(
-        "a file: where it does not exist, seal the question in it before the runs; else compare with it",
+        "a file: where it does not exist, seal the question in it before the runs; else compare"
+        " with it",
         None,
     )
     columns: dict[str, str | float] = option(
@@ -79,9 +79,9 @@ class Sealed:
     ----------
     path, date, hash : str
     known : int
-        Runs of both arms that had ended by then.
+        Runs of both arms that had ended at the sealing.
     note : str
-        Why no run is known; else empty.
+        Why no run was known; else empty.
     """
 
     path: str
@@ -98,9 +98,9 @@ class Judged:
     Attributes
     ----------
     judgement : Judgement or None
-        None: the question was sealed, and nothing judged.
+        None if the question was sealed, and nothing judged.
     commands : tuple of str
-        What makes the cheapest next runs; empty for runs that were made elsewhere.
+        Commands that make the cheapest next runs; empty for runs that were made elsewhere.
     sealed : Sealed or None
     """
 
@@ -205,7 +205,7 @@ def _judge(
 
 
 def _seal(path: str, load: Callable[[], pd.DataFrame], question: TransferQuestion) -> Sealed:
-    """Seal a question; most have no runs yet, and maybe no study."""
+    """Seal a question; there may be no runs yet, or no study."""
     runs, note = None, ""
     try:
         runs = load()

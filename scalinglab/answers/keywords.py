@@ -1,4 +1,4 @@
-"""Options given in Python as keywords: checked, and documented, as those of the command line."""
+"""Options as keywords of a method, checked and documented like those of the command line."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_origin, get_type_hints
 
 from scalinglab.options import nearest_first
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 
 P = ParamSpec("P")
-Asked = TypeVar("Asked")
-S = TypeVar("S")
-R = TypeVar("R")
+Options = TypeVar("Options")
+Self = TypeVar("Self")
+Answer = TypeVar("Answer")
 
 
 def keywords(
-    cls: Callable[P, Asked],
-) -> Callable[[Callable[[S, Asked], R]], Callable[Concatenate[S, P], R]]:
+    cls: Callable[P, Options],
+) -> Callable[[Callable[[Self, Options], Answer]], Callable[Concatenate[Self, P], Answer]]:
     """Let a method that takes an object of options be called with its fields as keywords.
 
     ``study.fit(resamples=200)`` then means ``scaling fit study=... resamples=200``: the same
@@ -32,10 +33,12 @@ def keywords(
         A dataclass of options; each field has its description.
     """
 
-    def decorate(method: Callable[[S, Asked], R]) -> Callable[Concatenate[S, P], R]:
+    def decorate(
+        method: Callable[[Self, Options], Answer],
+    ) -> Callable[Concatenate[Self, P], Answer]:
         @functools.wraps(method)
-        def call(self: S, /, **given: Any) -> R:
-            return method(self, read_keywords(cls, given))
+        def call(self: Self, /, **arguments: Any) -> Answer:
+            return method(self, read_keywords(cls, arguments))
 
         fields = nearest_first(cls)  # type: ignore[arg-type]
         itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -50,7 +53,7 @@ def keywords(
     return decorate
 
 
-def read_keywords(cls: Callable[..., Asked], arguments: Mapping[str, Any]) -> Asked:
+def read_keywords(cls: Callable[..., Options], arguments: Mapping[str, Any]) -> Options:
     """An object of options from keywords.
 
     Raises
@@ -58,10 +61,10 @@ def read_keywords(cls: Callable[..., Asked], arguments: Mapping[str, Any]) -> As
     ConfigError
         On an unknown or missing keyword, or a value that the option does not allow.
     """
-    required = [f.name for f in dataclasses.fields(cls) if _default(f) is inspect.Parameter.empty]  # type: ignore[arg-type]
-    for name in required:
-        if name not in arguments:
-            raise ConfigError(f"{name} is not set")
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    for f in fields:
+        if f.name not in arguments and _default(f) is inspect.Parameter.empty:
+            raise ConfigError(f"{f.name} is not set")
     lists = {n for n, hint in get_type_hints(cls).items() if get_origin(hint) is list}
     values = {name: _plain(value) for name, value in arguments.items()}
     for name in lists & set(values):
@@ -89,7 +92,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy's arrays and scalars, a series
         return _plain(value.tolist())
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(element) for element in value]
     return value

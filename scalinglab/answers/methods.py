@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 
 
 class SourceAnswers(ABC):
-    """What can be asked of the runs of a study and of a file."""
+    """The questions to the runs of a study or of a file."""
 
     @property
     @abstractmethod
     def source(self) -> Source:
-        """Where the runs come from."""
+        """The study or the file."""
 
     @keywords(OneFitOptions)
     def fit(self, options: OneFitOptions) -> Result:
@@ -74,7 +74,7 @@ class SourceAnswers(ABC):
 
     @keywords(CompareLawsOptions)
     def compare_laws(self, options: CompareLawsOptions) -> ComparedLaws:
-        """Compare laws by what each predicts of runs that it has not seen."""
+        """Compare laws by their predictions of held-out runs."""
         return compare_laws(self.source, options)
 
     @keywords(AllocateOptions)
@@ -99,12 +99,12 @@ class SourceAnswers(ABC):
 
     @keywords(TaskOptions)
     def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
-        """Accuracies of planned models on tasks, from finished ones: ``scaling forecast tasks=``."""
+        """Accuracies of planned models on tasks: ``scaling forecast tasks=[...]``."""
         return forecast_tasks(self.source, asked)
 
 
 class StudyAnswers(SourceAnswers):
-    """What can be asked of a study that was trained here or imported."""
+    """The questions to a study that was trained here or imported."""
 
     name: str
     outputs: Path
@@ -186,12 +186,12 @@ class StudyAnswers(SourceAnswers):
         return forecast(self.source, options)
 
     def take_up(self, runs: str = "stopped") -> list[str]:
-        """Let runs that ``forecast(stop=True)`` stopped be trained after all: their ids.
+        """Allow runs that ``forecast(stop=True)`` stopped to be trained again; returns their ids.
 
         Parameters
         ----------
         runs : str
-            A selection, as ``scaling logs runs=`` takes it.
+            A selection, as of ``scaling logs``.
         """
         return take_up(self.source, runs)
 
@@ -207,7 +207,7 @@ class StudyAnswers(SourceAnswers):
 
 
 class FileAnswers(SourceAnswers):
-    """What can be asked of a file that another program wrote."""
+    """The questions to a file that another program wrote."""
 
     path: str
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import LAW
-from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
-from scalinglab.source import ReadOptions, Source
+from scalinglab.run_options import ReadOptions
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
@@ -23,7 +24,7 @@ _WIDTH = 11.0  # inches, of two panels
 
 @dataclass(frozen=True, kw_only=True)
 class MultiverseOptions(ReadOptions):
-    """Options of a multiverse: the question, and what may vary."""
+    """Options of a multiverse: the question, and the choices that vary."""
 
     target: str = option("the question: 'N at C=1e13', 'loss at N=1e6 D=1e9', 'alpha'")
     n_columns: list[str] = option("columns of a file that count N in different ways", [])
@@ -59,16 +60,16 @@ def multiverse(source: Source, options: MultiverseOptions) -> Multiverse:
 
 
 def write_figure(answer: Multiverse, to: str | Path) -> Path:
-    """Draw all variants with their answers, and the share of each choice in their variance.
+    """Draw the answers of all variants, and the share of each choice in their variance.
 
-    The ending says the format: svg, png, pdf, or csv for the data.
+    The file's suffix is the format: svg, png, pdf, or csv for the data.
 
     Raises
     ------
     ConfigError
         If no choice has two options with an answer.
     """
-    # matplotlib takes half a second to import: only drawing waits for it.
+    # Imported here, because matplotlib takes half a second to import.
     from scalinglab.analysis import plot
     from scalinglab.analysis.plot.style import panels
 

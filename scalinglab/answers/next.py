@@ -11,7 +11,8 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.candidates import ChoiceOptions, candidates, known_runs, write_study
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError, check_study_name
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.records.study_name import check_study_name
 from scalinglab.source import StudySource
 
 if TYPE_CHECKING:
@@ -39,12 +40,15 @@ class ChosenRuns:
         Why some candidates were left out; else empty.
     written : str or None
         The file of a study with the old runs and the chosen ones.
+    loss : str
+        The column that is taken as the loss.
     """
 
     target: str
     found: NextRuns
     note: str
     written: str | None
+    loss: str = "loss"
 
 
 def next_runs(
@@ -71,7 +75,7 @@ def next_runs(
     if options.to is not None:
         _check_file(options.to)
     target = analysis.read_target(options.target)
-    runs, law = known_runs(source, options.law)
+    runs, law = known_runs(source, options.law, options.loss)
     planned = candidates(compose(), options.grid)
     result = analysis.fit(
         law,
@@ -80,17 +84,18 @@ def next_runs(
         seed=options.seed,
         delta=source.delta,
         level=options.level,
+        exclude=options.exclude,
         mix_fingerprints=options.mix_fingerprints,
         beyond=times_beyond(runs, target.compute),
     )
-    if options.widen:
+    if options.widen and options.loss is None:  # earlier forecasts were of the runs' own losses
         result = source.calibrated(result)
     choice = analysis.choose_next(
         result, target, planned.table, budget=options.budget, most=options.runs, level=options.level
     )
     if options.to is not None:
         write_study(Path(options.to), file, choice.table)
-    return ChosenRuns(options.target, choice, planned.note, options.to)
+    return ChosenRuns(options.target, choice, planned.note, options.to, options.loss or "loss")
 
 
 def _check_file(to: str) -> None:

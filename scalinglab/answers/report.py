@@ -12,14 +12,15 @@ from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
-from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.analysis.reporting.write_verdict import facts_of_verdict
 from scalinglab.analysis.reporting.written import ANSWER, PAGE
 from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.run_options import loss_column
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.text.plain import plain
-from scalinglab.source import StudySource, loss_column
+from scalinglab.source import StudySource
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.verdict import Verdict
@@ -47,8 +48,8 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
 def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
-    What a verdict predicts of runs that are not trained yet is kept, so that it can be judged.
-    Where the finished runs do not determine the law, their losses are shown, and why there is none.
+    A verdict's predictions for untrained runs are kept, so that they can be judged later. If the
+    finished runs do not determine the law, the answer has their losses and the reason.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
         if verdict.finding.forecasts is not None:
             track.remember(source.outputs, source.name, verdict.finding.forecasts, LEVEL)
         return verdict
-    how: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "resamples": options.resamples,
         "seed": options.seed,
         "arm": options.arm,
@@ -81,14 +82,14 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
             mix_fingerprints=options.mix_fingerprints,
             multiverse=options.multiverse,
             laws=options.laws,
-            **how,
+            **shared,
         )
     except TooFewPoints as error:
-        return analysis.runs_without_law(source.outputs, source.name, str(error), **how)
+        return analysis.runs_without_law(source.outputs, source.name, str(error), **shared)
 
 
 def facts(answer: Answer | RunsWithoutLaw | Verdict) -> dict[str, Any]:
-    """Everything that an answer says, in numbers."""
+    """All numbers of an answer."""
     if isinstance(answer, Answer):
         return facts_of_answer(answer)
     if isinstance(answer, RunsWithoutLaw):
@@ -103,12 +104,12 @@ def write_page(answer: Answer | RunsWithoutLaw | Verdict, to: str | Path | None 
     ----------
     answer : Answer, RunsWithoutLaw or Verdict
     to : path, optional
-        Default: report.html in the study's folder, with answer.json, the same in numbers.
+        The page; default: report.html in the study's folder, with the numbers in answer.json.
 
     Returns
     -------
     Path
-        Where it was written.
+        The page.
     """
     folder = answer.outputs / "studies" / answer.study
     path = Path(to or folder / PAGE)

@@ -14,7 +14,7 @@ from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.schedule_search import BestSchedule
+    from scalinglab.analysis.decisions.best_schedule import BestSchedule
     from scalinglab.analysis.fitting.result import Result
 
 
@@ -54,19 +54,19 @@ class ChosenSchedule:
 def schedule(
     source: Source, options: ScheduleOptions, on_fit: Callable[[Result], object] = lambda fit: None
 ) -> ChosenSchedule:
-    """Fit a law of curves and search the schedule of least predicted last loss.
+    """Fit a law of curves and search the schedule of least predicted final loss.
 
     Parameters
     ----------
     source : Source
     options : ScheduleOptions
     on_fit : callable
-        Given the fit as soon as there is one: what follows may take long, or be refused.
+        Called with the fit at once: the search may take long, or be refused.
 
     Raises
     ------
     UserError
-        If there are no curves, the law is not one of curves, or a constraint makes no sense.
+        If there are no curves, the law is not of curves, or a constraint is impossible.
     """
     options = replace(options, law=options.law or source.curve_law)
     find(str(options.law))  # refuses a mixture before anything is fitted

@@ -16,7 +16,7 @@ from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import FileSource, Source, StudySource
 
@@ -41,7 +41,9 @@ class OfTasks:
     )
     D: list[float] = option("with tasks: training tokens of each", [], ABOVE_0)
     columns: dict[str, str | float] = option(
-        "with tasks of a file: its columns, columns.N=params columns.D=tokens", {}
+        "of a file its columns: columns.N=params columns.D=tokens; of a study columns.loss=NAME"
+        " takes another measured column as the loss: loss.STORE, probe.average.loss",
+        {},
     )
     task_loss: str | None = option(
         f"with tasks: a task's loss: of a file the column, {_LOSS}; of a study the number, bpb",
@@ -135,7 +137,7 @@ def _of_study(
 ) -> TaskForecasts:
     """Of a study: at the models that are named, else at its held-out runs."""
     if asked.columns:
-        raise ConfigError("columns is for data=FILE: a study has N and D")
+        raise ConfigError("columns does not go with tasks of a study: task_loss= names the number")
     names = {"task_loss": asked.task_loss, "accuracy": asked.accuracy}
     numbers = {name: value for name, value in names.items() if value is not None}
     found = analysis.study_tasks(source.outputs, source.name, asked.tasks, **numbers, **how)

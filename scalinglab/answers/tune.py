@@ -12,9 +12,10 @@ from scalinglab.analysis.decisions.held_out_cells import regret_summary
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
 from scalinglab.analysis.tables.points import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.run_options import CountOptions
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
-from scalinglab.source import CountOptions, Source
+from scalinglab.source import Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.lr_batch import LrBatch
@@ -70,7 +71,7 @@ class Recommended:
         One row a planned run: ``N, D``, ``lr`` and ``batch`` with intervals, and ``inside``:
         within the range of the sweep.
     regret : dict
-        What such a choice cost on the sweep; see `regret_summary`.
+        The regret of such a choice on the sweep; see `regret_summary`.
     """
 
     laws: LrBatch
@@ -85,7 +86,7 @@ class CriticalBatch:
     Attributes
     ----------
     fit : Result
-        The law behind it.
+        The fitted law.
     table : DataFrame
         From `analysis.critical_batch`.
     """

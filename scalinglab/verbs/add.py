@@ -31,7 +31,7 @@ class Added:
     Attributes
     ----------
     arguments : str
-        Of ``scaling launch``: the study, with the overrides that it was planned with.
+        The arguments of the next ``scaling launch``: the study with its overrides.
     block : str
     view : PlanView
     """
@@ -43,11 +43,11 @@ class Added:
     code = 0
 
     def as_json(self) -> dict[str, Any]:
-        """As the plan; with the block's name."""
+        """The plan, and the name of the block."""
         return {**self.view.as_json(), "added": self.block}
 
     def show(self, screen: Screen) -> None:
-        """The plan, and what trains the new runs."""
+        """The plan, and the command that trains the new runs."""
         self.view.show(screen)
         screen.say(f"added; scaling launch {self.arguments} trains what is new")
 
@@ -55,9 +55,9 @@ class Added:
 def run(options: AddOptions, screen: Screen) -> Added:
     """Add runs to a study: scaling add study=NAME block=wider role=fit 'grid.model.width=[96]'.
 
-    The block is part of every later plan of the study, until it is taken out of its added.json
-    (and the checksum with it), and the next launch trains what is new.
-    Give the overrides with which the study was launched again: it is planned first.
+    The block is part of every later plan of the study, until it is deleted from added.json (with
+    the checksum there). The next launch trains the new runs.
+    Give the same overrides as for the launch of the study: it is planned first.
     """
     study = Study.of_file(options.study, options.outputs, options.overrides, screen)
     view = study.add(options.block, options.grid, role=options.role)

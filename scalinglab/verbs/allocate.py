@@ -11,7 +11,7 @@ from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_ap
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
 from scalinglab.answers.fit import SaveOptions
-from scalinglab.destination import Beside, Unwritten, check_destination
+from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -32,21 +32,22 @@ class AllocateVerbOptions(SourceOptions, AllocateOptions, SaveOptions):
 
 @dataclass(frozen=True)
 class AllocateResult:
-    """The best splits, and what else was asked."""
+    """The best splits of the budgets, and the other answers."""
 
-    found: Allocated
+    answer: Allocated
     unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
-        """One entry a budget, how N* and D* grow, and what else was asked."""
-        allocated = self.found
+        """One entry a budget, how N* and D* grow, and the other answers."""
+        allocated = self.answer
         parts = {
             "cheapest": allocated.cheapest,
             "tokens_to_losses": allocated.tokens_to_losses,
             "splits": allocated.splits,
         }
         answer = facts_of_allocation(allocated.allocation)
+        answer["warnings"] = allocated.warnings
         answer["counted"] = allocated.fit.settings["counted"]
         answer |= {name: table for name, table in parts.items() if table is not None}
         if allocated.approaches is not None:
@@ -54,8 +55,8 @@ class AllocateResult:
         return answer
 
     def show(self, screen: Screen) -> None:
-        """A table for each question, and what to doubt."""
-        allocated, allocation = self.found, self.found.allocation
+        """A table for each question, and the warnings."""
+        allocated, allocation = self.answer, self.answer.allocation
         counted = [f"{name} = {how}" for name, how in allocated.fit.settings["counted"].items()]
         screen.say(", ".join([f"C = {allocation.cost}", *counted]))
         _table(screen, allocation.table)
@@ -69,11 +70,9 @@ class AllocateResult:
         if allocated.splits is not None:
             screen.say("\nexcess loss of other splits")
             _table(screen, allocated.splits)
-        warnings = list(allocation.warnings)
         if allocated.approaches is not None:
             _show_approaches(screen, allocated.approaches)
-            warnings += allocated.approaches.warnings  # the surface's among them, again
-        for warning in dict.fromkeys(warnings):
+        for warning in allocated.warnings:
             screen.say(f"! {warning}", style="yellow")
 
 
@@ -88,11 +87,11 @@ def run(options: AllocateVerbOptions, screen: Screen) -> AllocateResult:
     envelope, the IsoFLOP minima and the surface side by side.
     """
     check_destination("save", options.save, "fit")
-    beside = Beside()
+    side_files = SideFiles()
     allocated = allocate(
-        options.source, options, on_fit=lambda fit: beside.write(options.save, fit.save)
+        options.source, options, on_fit=lambda fit: side_files.write(options.save, fit.save)
     )
-    return AllocateResult(allocated, beside.error)
+    return AllocateResult(allocated, side_files.error)
 
 
 def _show_approaches(screen: Screen, approaches: Approaches) -> None:

@@ -28,28 +28,28 @@ class CompareVerbOptions(TwoRecipes, CompareOptions):
 class CompareResult:
     """Two recipes compared."""
 
-    found: Compared
+    answer: Compared
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """Laws, pairs, scales, crossover and curves."""
-        other = self.found.other
+        other = self.answer.other
         by_other = None if other is None else {"n_count": other[0], **facts_of_arms(other[1])}
-        return facts_of_arms(self.found.arms) | {
-            "curves": self.found.curves,
-            "n_count": self.found.count,
+        return facts_of_arms(self.answer.arms) | {
+            "curves": self.answer.curves,
+            "n_count": self.answer.count,
             "by_other_count": by_other,
         }
 
     def show(self, screen: Screen) -> None:
         """The comparison in words."""
-        screen.say(self.found.arms.report())
-        for line in self.found.about_counts():
+        screen.say(self.answer.arms.report())
+        for line in self.answer.about_counts():
             screen.say(line)
-        if isinstance(self.found.curves, str):
-            screen.say(f"curves: {self.found.curves}")
-        elif self.found.curves is not None:
-            screen.say(curves_in_words(self.found.curves))
+        if isinstance(self.answer.curves, str):
+            screen.say(f"curves: {self.answer.curves}")
+        elif self.answer.curves is not None:
+            screen.say(curves_in_words(self.answer.curves))
 
 
 def run(options: CompareVerbOptions, screen: Screen) -> CompareResult:

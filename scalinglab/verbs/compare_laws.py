@@ -25,12 +25,12 @@ class CompareLawsVerbOptions(SourceOptions, CompareLawsOptions):
 class CompareLawsResult:
     """Laws compared."""
 
-    found: ComparedLaws
+    answer: ComparedLaws
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """One entry a law, the best first, and every prediction of a held-out point."""
-        comparison = self.found.comparison
+        comparison = self.answer.comparison
         return {
             "by": comparison.by,
             "origins": comparison.origins,
@@ -38,12 +38,12 @@ class CompareLawsResult:
             "rivals": comparison.rivals,
             "laws": comparison.table.to_dict("index"),
             "predictions": comparison.predictions,
-            "refused": self.found.refused,
+            "refused": self.answer.refused,
         }
 
     def show(self, screen: Screen) -> None:
-        """A row a law, and what the rows do and do not say."""
-        comparison = self.found.comparison
+        """A row a law, and what follows from the rows."""
+        comparison = self.answer.comparison
         points = comparison.predictions[["origin", "row"]].drop_duplicates()
         screen.say(
             f"{len(comparison.table)} laws, each fitted without the largest {comparison.by} and"
@@ -52,7 +52,7 @@ class CompareLawsResult:
         screen.table(_shown(comparison.table), optional=_OPTIONAL)
         for sentence in comparison.sentences():
             screen.say(sentence)
-        for law, why in self.found.refused.items():
+        for law, why in self.answer.refused.items():
             screen.say(f"! {law} is left out: {why}", style="yellow")
 
 
@@ -72,7 +72,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def run(options: CompareLawsVerbOptions, screen: Screen) -> CompareLawsResult:
-    """Compare laws: scaling compare-laws study=NAME, or compare-laws data=FILE laws=[chinchilla,farseer].
+    """Compare laws: scaling compare-laws study=NAME, or data=FILE laws=[chinchilla,farseer].
 
     Each law is fitted to the runs without the largest ones, several times, and predicts these. The
     table has the mean error of the points that were fitted and of those held out, its bias at the

@@ -1,4 +1,4 @@
-"""``scaling completion``: what a shell reads to complete the command."""
+"""``scaling completion``: the script with which a shell completes the command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from scalinglab.completion import SHELLS, script
 from scalinglab.options import Options, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -46,8 +46,8 @@ def run(options: CompletionOptions, screen: Screen) -> Completion:
     fish: scaling completion fish > ~/.config/fish/completions/scaling.fish.
     """
     if len(options.shells) != 1 or options.shells[0] not in SHELLS:
-        named = ", ".join(options.shells) or "none"
-        raise ConfigError(f"expected one shell of {', '.join(SHELLS)}; got {named}")
+        names = ", ".join(options.shells) or "none"
+        raise ConfigError(f"expected one shell of {', '.join(SHELLS)}; got {names}")
     (shell,) = options.shells
     return Completion(shell, script(shell))
 

@@ -10,18 +10,20 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.analysis.reporting.coordinate_check import growth, write_coordinate_check
-from scalinglab.destination import Beside, Unwritten, check_destination
+from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import Options, option, overrides
 from scalinglab.prepare import compose_configuration
-from scalinglab.scaling.config import ConfigError, ModuleConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
-from scalinglab.scaling.model.options import model_class
+from scalinglab.scaling.model.options import ModuleConfig, model_class
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 TINY = ("model.context=16", "optimizer.lr=0.01")
-OF_SHIPPED = "model.head_dim=16"
-USED = ("model", "optimizer", "config", "extend", "hydra")  # where an override may begin
+TINY_HEADS = "model.head_dim=16"  # only the shipped transformer has the key
+USED = ("model", "optimizer", "config", "extend", "hydra")  # first parts of allowed overrides
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class CoordinateChecked:
     lr : float
         The peak learning rate at the base.
     picture : str or None
-        None where it could not be written.
+        The figure's file; None if it could not be written.
     """
 
     movement: pd.DataFrame
@@ -68,7 +70,7 @@ class CoordinateChecked:
     code = 0
 
     def as_json(self) -> dict[str, Any]:
-        """The growth, and what it was measured with."""
+        """The growth, and the settings of the measurement."""
         return {
             "growth": self.growth,
             "steps": self.steps,
@@ -102,14 +104,14 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
     that make it wider; widths are values of the first of them, the others go in proportion.
     """
     check_destination("to", options.to, "picture", ".png", ".svg", ".pdf")
-    # Here, because torch is an extra and takes seconds to load.
+    # Imported here, because torch is an extra and takes seconds to load.
     from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 
     composed = _compose(options.overrides)
     depths, parametrizations, model = options.depths, options.parametrizations, composed["model"]
     if model_class(model) is ModuleConfig:
-        depths, parametrizations = _of_module(options)
-        model = {**model, "parametrization": "mup"}  # with which it has a base
+        depths, parametrizations = _module_sizes(options)
+        model = {**model, "parametrization": "mup"}  # only then does it have a base
     optimizer = from_dict(OptimizerConfig, composed["optimizer"], "optimizer")
     check = CoordinateCheck(
         widths=options.widths,
@@ -120,10 +122,17 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
         steps=options.steps,
         seeds=options.seeds,
     )
-    movement, beside = pd.DataFrame(coordinate_check(check)), Beside()
-    picture = beside.write(options.to, lambda to: write_coordinate_check(movement, Path(to)))
+    movement = pd.DataFrame(coordinate_check(check))
+    side_files = SideFiles()
+    picture = side_files.write(options.to, lambda to: write_coordinate_check(movement, Path(to)))
     return CoordinateChecked(
-        movement, growth(movement), check.steps, check.seeds, optimizer.lr, picture, beside.error
+        movement,
+        growth(movement),
+        check.steps,
+        check.seeds,
+        optimizer.lr,
+        picture,
+        side_files.error,
     )
 
 
@@ -139,18 +148,19 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     composed = compose_configuration([*TINY, *overrides])
     if model_class(composed["model"]) is ModuleConfig:
         return composed
-    return compose_configuration([*TINY, OF_SHIPPED, *overrides])
+    return compose_configuration([*TINY, TINY_HEADS, *overrides])
 
 
-def _of_module(options: CoordcheckOptions) -> tuple[list[int], list[str]]:
-    """Depths and parametrizations of a network of one's own: it grows in width alone."""
-    usual = CoordcheckOptions()
-    if options.depths not in (usual.depths, options.depths[:1]):
+def _module_sizes(options: CoordcheckOptions) -> tuple[list[int], list[str]]:
+    """Depths and parametrizations for a network of one's own, which grows in width alone."""
+    default = CoordcheckOptions()
+    if options.depths not in (default.depths, options.depths[:1]):
         raise ConfigError(
             f"depths = {options.depths}: how model.target grows deeper is not known; allowed is one"
         )
-    named = options.parametrizations
-    return options.depths[:1], ["sp", "mup"] if named == usual.parametrizations else named
+    if options.parametrizations == default.parametrizations:
+        return options.depths[:1], ["sp", "mup"]
+    return options.depths[:1], options.parametrizations
 
 
 VERB = Verb(

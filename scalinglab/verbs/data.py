@@ -1,4 +1,4 @@
-"""``scaling data``: where tokens come from, and the stores that were made of them."""
+"""``scaling data``: the sources of tokens, and the stores that were made of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 
 from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration
-from scalinglab.scaling.config import DataConfig, from_dict
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.atomic import folders_in
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.terminal import Screen
@@ -29,7 +30,17 @@ class DataOptions(Options):
 
 @dataclass(frozen=True)
 class Data:
-    """The stores of an outputs folder, by name, and the sources with what they are."""
+    """The stores of an outputs folder and the sources, each by its name.
+
+    Attributes
+    ----------
+    stores : dict
+        Store -> manifest.
+    sources : dict
+        Source -> what it is.
+    selected : list of str
+        Sentences about the documents that the configuration selects.
+    """
 
     stores: dict[str, Manifest]
     sources: dict[str, str]
@@ -63,12 +74,12 @@ class Data:
 
 
 def _facts(manifest: Manifest) -> list[str]:
-    known = [f"{k} {v}" for k, v in manifest.facts.items() if v not in (0, None)]
-    return known + ([f"columns {' '.join(manifest.columns)}"] if manifest.columns else [])
+    facts = [f"{name} {value}" for name, value in manifest.facts.items() if value not in (0, None)]
+    return facts + ([f"columns {' '.join(manifest.columns)}"] if manifest.columns else [])
 
 
 def run(options: DataOptions, screen: Screen) -> Data:
-    """Show all token sources and stores; make the store of the chosen source first (data=markov)."""
+    """Show all token sources and stores; data=markov makes the store of that source first."""
     composed = compose_configuration(options.overrides)
     outputs = Path(composed["outputs"]).absolute()
     store = open_data(from_dict(DataConfig, composed["data"], "data"), outputs)

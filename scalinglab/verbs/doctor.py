@@ -1,4 +1,4 @@
-"""``scaling doctor``: what a study depends on here."""
+"""``scaling doctor``: checks of this machine and its cluster."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class DoctorOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class Findings:
-    """What was examined; the code is 1 where something is wrong."""
+    """The results of all checks."""
 
-    found: list[Finding]
+    findings: list[Finding]
 
     @property
     def code(self) -> int:
-        """Whether a study would not run here."""
-        return int(any(f.verdict == "wrong" for f in self.found))
+        """1 if a study would not run here."""
+        return int(any(f.verdict == "wrong" for f in self.findings))
 
     def as_json(self) -> dict[str, Any]:
         """An object a finding."""
-        return {"findings": [vars(f) for f in self.found]}
+        return {"findings": [vars(f) for f in self.findings]}
 
     def show(self, screen: Screen) -> None:
         """A row a finding."""
-        screen.table(pd.DataFrame([vars(f) for f in self.found]), text="seen")
+        screen.table(pd.DataFrame([vars(f) for f in self.findings]), text="seen")
 
 
 def run(options: DoctorOptions, screen: Screen) -> Findings:

@@ -22,9 +22,9 @@ class ExportOptions(OutputsOptions):
 
     study: str = option("the study whose runs are exported")
     runs: str = option(f"which runs: {SELECTION}", "done")
-    to: str = option("the folder in which each run gets one of its own", "exported")
-    form: str = option("what it is to be: llama, qwen3, scaling_laboratory, or auto", "auto")
-    step: int | None = option("of the checkpoint; null: the last", None, AT_LEAST_0)
+    to: str = option("the folder in which each run gets a folder", "exported")
+    form: str = option("the format: llama, qwen3, scaling_laboratory, or auto", "auto")
+    step: int | None = option("step of the checkpoint; null: the last", None, AT_LEAST_0)
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,16 @@ class ExportedRuns:
 
     def as_json(self) -> dict[str, Any]:
         """Each with its run, step and form."""
-        return {"exported": [vars(one) for one in self.folders]}
+        return {"exported": [vars(exported) for exported in self.folders]}
 
     def show(self, screen: Screen) -> None:
-        """A line each."""
-        for one in self.folders:
-            note = "" if one.new else " (was there)"
-            tokenizer = "with its tokenizer" if one.tokenizer else "without a tokenizer"
-            screen.say(f"{one.folder}: step {one.step} as {one.form}, {tokenizer}{note}")
+        """A line a folder."""
+        for exported in self.folders:
+            note = "" if exported.new else " (was there)"
+            tokenizer = "with its tokenizer" if exported.tokenizer else "without a tokenizer"
+            screen.say(
+                f"{exported.folder}: step {exported.step} as {exported.form}, {tokenizer}{note}"
+            )
 
 
 def run(options: ExportOptions, screen: Screen) -> ExportedRuns:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.facts import facts_of_fit
 from scalinglab.answers.fit import OneFitOptions, SaveOptions, fit
-from scalinglab.destination import Beside, Unwritten, check_destination
+from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -47,9 +47,10 @@ def run(options: FitVerbOptions, screen: Screen) -> FitResult:
     A study is fitted by its own law to its runs with the role "fit"; law=... chooses another.
     """
     check_destination("save", options.save, "fit")
-    result, beside = fit(options.source, options), Beside()
-    saved = beside.write(options.save, result.save)
-    return FitResult(result, saved, beside.error)
+    result = fit(options.source, options)
+    side_files = SideFiles()
+    saved = side_files.write(options.save, result.save)
+    return FitResult(result, saved, side_files.error)
 
 
 VERB = Verb(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.watch.gc import remove, size, summary, survey
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -25,30 +25,30 @@ class GcOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class Garbage:
-    """The checkpoints of an outputs folder, and which nothing needs.
+    """The checkpoints of an outputs folder, and which of them nothing needs.
 
     Attributes
     ----------
-    found : DataFrame
-        One row a file, as ``scalinglab.sweeps.watch.gc.survey``.
+    checkpoints : DataFrame
+        One row a file, from ``scalinglab.sweeps.watch.gc.survey``.
     removed : int or None
-        Files that were removed; None where it was only looked.
+        Files that were removed; None in a dry run.
     """
 
-    found: pd.DataFrame
+    checkpoints: pd.DataFrame
     removed: int | None = None
 
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """Files and bytes, of all and of those that nothing needs."""
-        going = self.found[self.found["goes"]]
+        unneeded = self.checkpoints[self.checkpoints["goes"]]
         return {
-            "kinds": _kinds(self.found),
-            "files": len(self.found),
-            "bytes": int(self.found["bytes"].sum()),
-            "unneeded_files": len(going),
-            "unneeded_bytes": int(going["bytes"].sum()),
+            "kinds": _kinds(self.checkpoints),
+            "files": len(self.checkpoints),
+            "bytes": int(self.checkpoints["bytes"].sum()),
+            "unneeded_files": len(unneeded),
+            "unneeded_bytes": int(unneeded["bytes"].sum()),
             "removed": self.removed,
         }
 
@@ -56,22 +56,22 @@ class Garbage:
         """A row for each reason why files are there, and what would be freed; or what was freed."""
         if self.removed is None:
             self.show_kinds(screen)
-        going = self.found[self.found["goes"]]
-        freed, all_bytes = (size(int(f["bytes"].sum())) for f in (going, self.found))
-        what = f"of {len(self.found)} files, {freed} of {all_bytes}"
+        unneeded = self.checkpoints[self.checkpoints["goes"]]
+        freed, total = (size(int(f["bytes"].sum())) for f in (unneeded, self.checkpoints))
+        shares = f"of {len(self.checkpoints)} files, {freed} of {total}"
         if self.removed is None:
-            screen.say(f"would remove {len(going)} {what}; dry_run=false removes them")
+            screen.say(f"would remove {len(unneeded)} {shares}; dry_run=false removes them")
         else:
-            screen.say(f"removed {self.removed} {what}")
+            screen.say(f"removed {self.removed} {shares}")
 
     def show_kinds(self, screen: Screen) -> None:
         """A row for each reason why files are there."""
-        if len(self.found):
-            screen.table(summary(self.found), text="why it is there")
+        if len(self.checkpoints):
+            screen.table(summary(self.checkpoints), text="why it is there")
 
 
 def _kinds(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The table of kinds, with names for all of its columns."""
+    """The summary of the checkpoints as records; in the table one column has no name."""
     if table.empty:
         return []
     named = summary(table).rename(columns={"": "verdict", "why it is there": "why"})
@@ -82,8 +82,8 @@ def run(options: GcOptions, screen: Screen) -> Garbage:
     """Show which checkpoints nothing needs any more; remove them with dry_run=false.
 
     keep=weights keeps branch points and final weights, keep=branch (the default) branch points
-    only, keep=needed nothing but what unfinished runs need. What unfinished runs may start from
-    and whatever a running run's family has always stays; no record is ever touched.
+    only, keep=needed only what unfinished runs need. Checkpoints from which unfinished runs may
+    start, and all of the family of a running run, always stay; no record is ever touched.
     """
     outputs = options.outputs_path
     if not outputs.is_dir():
@@ -94,7 +94,7 @@ def run(options: GcOptions, screen: Screen) -> Garbage:
     table = survey(outputs, options.keep)
     if options.dry_run:
         return Garbage(table)
-    if not options.json:  # before: removing may take long, or be interrupted
+    if not options.json:  # shown first, because removing may take long or be interrupted
         Garbage(table).show_kinds(screen)
     return Garbage(table, remove(table))
 

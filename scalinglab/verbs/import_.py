@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.answers.harness import JoinedScores, join_scores
 from scalinglab.answers.imported import ImportOptions, read_imported, store
-from scalinglab.destination import Beside, Unwritten
+from scalinglab.destination import SideFiles, Unwritten
 from scalinglab.options import OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
@@ -71,18 +71,18 @@ class ScoresResult:
 
     def as_json(self) -> dict[str, Any]:
         """One entry a file."""
-        return {"study": self.study, "scores": [vars(one) for one in self.scores]}
+        return {"study": self.study, "scores": [vars(model) for model in self.scores]}
 
     def show(self, screen: Screen) -> None:
         """A line a file, and how the columns are used."""
-        for one in self.scores:
-            there = "" if one.new else " (was there)"
-            names = ", ".join(one.columns[:4]) + (" ..." if len(one.columns) > 4 else "")
+        for model in self.scores:
+            note = "" if model.new else " (was there)"
+            names = ", ".join(model.columns[:4]) + (" ..." if len(model.columns) > 4 else "")
             screen.say(
-                f"{one.file}: {len(one.columns)} columns of run {one.run_id} at step {one.step}"
-                f"{there}: {names}"
+                f"{model.file}: {len(model.columns)} columns of run {model.run_id} at step "
+                f"{model.step}{note}: {names}"
             )
-        for note in dict.fromkeys(note for one in self.scores for note in one.notes):
+        for note in dict.fromkeys(note for model in self.scores for note in model.notes):
             screen.say(f"- {note}")
         screen.say(
             f"they are columns of its tables: scaling fit {override('study', self.study)} law=power"
@@ -105,17 +105,17 @@ def run(options: ImportVerbOptions, screen: Screen) -> ImportResult | ScoresResu
     """
     if options.study is not None:
         return _join(options, screen)
-    imported, beside = read_imported(options), Beside()
-    outputs = options.outputs_path
-    study = beside.write(options.to, lambda name: store(imported, outputs, name, options))
-    return ImportResult(imported, study, beside.error)
+    imported, outputs = read_imported(options), options.outputs_path
+    side_files = SideFiles()
+    study = side_files.write(options.to, lambda name: store(imported, outputs, name, options))
+    return ImportResult(imported, study, side_files.error)
 
 
 def _join(options: ImportVerbOptions, screen: Screen) -> ScoresResult:
     if options.to is not None:
         raise ConfigError(
-            f"to = {options.to!r} makes a study of runs made elsewhere; study = {options.study!r} is"
-            " one that is there: give one of them"
+            f"to = {options.to!r} makes a study of runs made elsewhere; study = {options.study!r}"
+            " is one that is there: give one of them"
         )
     if not options.source:
         raise ConfigError(

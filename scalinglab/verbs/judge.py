@@ -46,11 +46,12 @@ class JudgeResult:
 
 
 def run(options: JudgeVerbOptions, screen: Screen) -> JudgeResult:
-    """Judge a change: scaling judge study=NAME arm=optimizer.name baseline=adamw candidate=muon at=1e21.
+    """Judge a change: scaling judge study=NAME arm=KEY baseline=A candidate=B at=1e21.
 
-    Or two studies, scaling judge studies=[baseline,candidate] at=1e21, or a file, data=FILE
-    arm=COLUMN. From pairs of runs with one seed at three sizes or more: the compute multiplier at
-    each, its trend, and its value at the target, in FLOPs and in measured device time. The verdict
+    For instance arm=optimizer.name baseline=adamw candidate=muon; or two studies,
+    studies=[baseline,candidate] at=1e21, or a file, data=FILE arm=COLUMN. From pairs of runs with
+    one seed at three sizes or more: the compute multiplier at each size, its trend, and its value
+    at the target, in FLOPs and in measured device time. The verdict
     is transfers, fades, reverses or cannot tell. Its intervals hold at every look, so judge after
     every run and stop at the first verdict. Both arms need equal numbers of trials (learning rate,
     batch, weight decay) at two sizes or more, and fresh seeds that chose no trial. seal=FILE seals

@@ -19,14 +19,15 @@ class LaunchOptions(Options):
 
 
 def run(options: LaunchOptions, screen: Screen) -> LaunchResult | DetachedLaunch:
-    """Train the runs of a study that are not finished: on a pool of workers, on SLURM (launch=slurm), or inline.
+    """Train the unfinished runs of a study: on a pool of workers, on SLURM, or inline.
 
+    launch=local (the default), launch=slurm or launch=inline chooses.
     The plan is made and stored first. Ctrl-C saves all runs of a pool, and leaves jobs on SLURM
     running; run the same command to go on. launch.runs=failed retries the failed runs only.
-    The exit code is 0 if the runs that were asked for are done, all or those of launch.runs.
+    The exit code is 0 if all runs, or those of launch.runs, are done.
     """
     study = Study.of(options.overrides, screen)
-    return study.launch(on_plan=lambda plan: plan.show_left(screen))
+    return study.launch(on_plan=lambda plan: plan.show_unfinished(screen))
 
 
 VERB = Verb(

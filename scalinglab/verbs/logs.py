@@ -1,4 +1,4 @@
-"""``scaling logs``: what the attempts at some runs did and wrote."""
+"""``scaling logs``: the attempts at some runs, and the logs of their workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import states
@@ -32,14 +32,14 @@ class LogsOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class Logs:
-    """The runs that were chosen, with what their attempts did.
+    """The chosen runs with the history of their attempts.
 
     Attributes
     ----------
     study : str
     runs : sequence of StoredRun
     follow : bool
-        Whether showing them goes on as long as the first run trains.
+        Whether the log of the first run is shown as long as it trains.
     """
 
     study: str

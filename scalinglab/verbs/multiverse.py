@@ -9,7 +9,7 @@ from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
-from scalinglab.destination import Beside, Unwritten, check_destination
+from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
@@ -30,20 +30,20 @@ class MultiverseVerbOptions(SourceOptions, MultiverseOptions):
 class MultiverseResult:
     """The answers of all variants, and the file of their figure."""
 
-    found: Multiverse
+    answer: Multiverse
     written: str | None
     unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """Every variant with its answer, and the share of each choice in their variance."""
-        return facts_of_multiverse(self.found) | {"written": self.written}
+        return facts_of_multiverse(self.answer) | {"written": self.written}
 
     def show(self, screen: Screen) -> None:
         """The range of the answers, a row a choice, and why some variants give none."""
-        screen.say(self.found.sentence())
-        screen.table(with_intervals(self.found.shares).rename(columns=SHARES))
-        table = self.found.table
+        screen.say(self.answer.sentence())
+        screen.table(with_intervals(self.answer.shares).rename(columns=SHARES))
+        table = self.answer.table
         for why, failed in table[table["why"] != ""].groupby("why"):
             screen.say(f"! {len(failed)} variants give no answer: {why}", style="yellow")
 
@@ -57,9 +57,10 @@ def run(options: MultiverseVerbOptions, screen: Screen) -> MultiverseResult:
     scaling next. to=FILE.svg draws it.
     """
     check_destination("to", options.to, "figure", ".svg")
-    answer, beside = multiverse(options.source, options), Beside()
-    written = beside.write(options.to, lambda to: write_figure(answer, to))
-    return MultiverseResult(answer, written, beside.error)
+    answer = multiverse(options.source, options)
+    side_files = SideFiles()
+    written = side_files.write(options.to, lambda to: write_figure(answer, to))
+    return MultiverseResult(answer, written, side_files.error)
 
 
 VERB = Verb(

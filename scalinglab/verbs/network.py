@@ -1,4 +1,4 @@
-"""``scaling network``: what a network is: its tensors and what each is taken for, counts, FLOPs."""
+"""``scaling network``: a network's tensors with their roles, its parameter counts, its FLOPs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class NetworkOptions(Options):
 
 @dataclass(frozen=True)
 class NetworkView:
-    """A network, to be looked at.
+    """The network of a run.
 
     Attributes
     ----------
     run : Run
-        That has it.
+        The run that trains it.
     """
 
     run: Run
@@ -47,11 +47,11 @@ class NetworkView:
 
     @property
     def network(self) -> Network:
-        """What is looked at."""
+        """The network itself."""
         return self.run.architecture
 
     def as_json(self) -> dict[str, Any]:
-        """A row a tensor, counts, FLOPs a trained token by part, and what was tried."""
+        """A row a tensor, counts, FLOPs a trained token by part, and notes."""
         return {
             "tensors": self.tensors.to_dict("records"),
             "counts": self.run.counts,
@@ -67,7 +67,7 @@ class NetworkView:
 
     @property
     def notes(self) -> list[str]:
-        """What was guessed, and how it will train."""
+        """Sentences about guessed roles, buffers, and whether it trains in packs."""
         network = self.network
         if not isinstance(network, ModuleNetwork):
             return []
@@ -92,8 +92,8 @@ class NetworkView:
         return sentences
 
     def show(self, screen: Screen) -> None:
-        """A row for all tensors of one place, then counts and FLOPs."""
-        screen.table(_together(self.tensors), optional=("from",))
+        """A row for the tensors of one place in all layers, then counts and FLOPs."""
+        screen.table(_by_place(self.tensors), optional=("from",))
         counts = self.run.counts
         sums = ", ".join(f"{name} {counts[name]:,}" for name in N_COUNTS)
         screen.say(f"{sums}; {flops_per_token(self.run.flops):.4g} FLOPs a trained token")
@@ -104,21 +104,21 @@ class NetworkView:
 def _row(network: Network, name: str, rule: TensorRule) -> dict[str, Any]:
     if isinstance(network, ModuleNetwork):
         tensor = network.census.tensors[name]
-        size, why = tensor.size, tensor.why or "stated"
+        size, origin = tensor.size, tensor.why or "stated"
     else:
-        size, why = tensor_sizes(network)[name], "description"
+        size, origin = tensor_sizes(network)[name], "description"
     return {
         "tensor": name,
         "size": list(size),
         "role": rule.role,
-        "from": why,
+        "from": origin,
         "lr": rule.lr,
         "decay": rule.weight_decay,
     }
 
 
-def _together(tensors: pd.DataFrame) -> pd.DataFrame:
-    """Tensors of the same place in all layers as one row."""
+def _by_place(tensors: pd.DataFrame) -> pd.DataFrame:
+    """One row for the tensors of one place in all layers."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in tensors.to_dict("records"):
         place = re.sub(r"(?<=\.)\d+(?=\.)", "*", row["tensor"])
@@ -151,7 +151,7 @@ class StudyNetworks:
     Attributes
     ----------
     runs : tuple of tuple of PlannedRun
-        The runs that have each, the smallest network first.
+        The runs of each network, the smallest network first.
     """
 
     runs: tuple[tuple[PlannedRun, ...], ...]
@@ -161,42 +161,44 @@ class StudyNetworks:
     def as_json(self) -> dict[str, Any]:
         """One entry a network, with the ids of its runs."""
         entries = [
-            {"runs": [p.run.run_id for p in same]} | NetworkView(same[0].run).as_json()
-            for same in self.runs
+            {"runs": [p.run.run_id for p in group]} | NetworkView(group[0].run).as_json()
+            for group in self.runs
         ]
         return {"networks": entries}
 
     def show(self, screen: Screen) -> None:
-        """One network below the other."""
-        for k, same in enumerate(self.runs):
-            ids = " ".join(p.run.run_id for p in same[:3]) + " ..." * (len(same) > 3)
-            names = " ".join(filter(None, (f"width {same[0].run.shape.width}", same[0].varies)))
-            screen.say("\n" * (k > 0) + f"{names}: {len(same)} run{'s' * (len(same) != 1)}, {ids}")
-            NetworkView(same[0].run).show(screen)
+        """One network below another."""
+        for k, group in enumerate(self.runs):
+            first = group[0]
+            ids = " ".join(p.run.run_id for p in group[:3]) + " ..." * (len(group) > 3)
+            names = " ".join(filter(None, (f"width {first.run.shape.width}", first.varies)))
+            runs = "1 run" if len(group) == 1 else f"{len(group)} runs"
+            screen.say("\n" * (k > 0) + f"{names}: {runs}, {ids}")
+            NetworkView(first.run).show(screen)
 
 
-def _of_study(composed: Mapping[str, Any]) -> StudyNetworks:
-    """What a study trains; rates and decay of tensors follow the optimizer, too."""
+def _study_networks(composed: Mapping[str, Any]) -> StudyNetworks:
+    """The runs of a study by network and optimizer, which sets the rates of the tensors."""
     runs: dict[tuple[str, str], list[PlannedRun]] = {}
     for planned in make_plan(composed).runs:
         model = canonical_json(planned.run.science["model"])
         runs.setdefault((model, planned.run.config.optimizer.name), []).append(planned)
-    found = sorted(runs.values(), key=lambda same: same[0].run.counts["n_matmul"])
-    return StudyNetworks(tuple(map(tuple, found)))
+    by_size = sorted(runs.values(), key=lambda group: group[0].run.counts["n_matmul"])
+    return StudyNetworks(tuple(map(tuple, by_size)))
 
 
 def run(options: NetworkOptions, screen: Screen) -> NetworkView | StudyNetworks:
-    """Show what a network is: scaling network extend=[mine.py] model=module model.target=mine.MyNet.
+    """Show a network: scaling network extend=[mine.py] model=module model.target=mine.MyNet.
 
     study=NAME shows every network that a study trains.
 
-    Each parameter with its size, its role, from what that was concluded, and what its learning
-    rate and weight decay are multiplied by; then the counts and the FLOPs. Of a network of your own
-    also whether it trains in packs, and of what nothing is known. Trains nothing.
+    Each parameter with its size, its role and the origin of the role, and the multipliers of its
+    learning rate and weight decay; then the counts and the FLOPs. For a network of your own also
+    whether it trains in packs, and the parameters whose role is unknown. Trains nothing.
     """
     composed = compose_configuration(options.overrides)
     if composed.get("study"):
-        return _of_study(composed)
+        return _study_networks(composed)
     return NetworkView(prepare_run(composed)[1].run)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from scalinglab.destination import check_destination
 from scalinglab.options import Options, option
 from scalinglab.own_groups import OWN, SHIPPED
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import create_exclusive
 from scalinglab.study_template import study_template
 from scalinglab.terminal import Screen
@@ -38,7 +38,7 @@ class NewStudy:
         return {"name": self.name, "file": self.file}
 
     def show(self, screen: Screen) -> None:
-        """Where it is, and what to do with it."""
+        """The file, and the commands that use it."""
         screen.say(
             f"{self.file} is a small study, ready to train; its comments say what can be changed\n"
             f"scaling plan study={self.name} shows its runs and their cost, "
@@ -53,8 +53,8 @@ def run(options: NewOptions, screen: Screen) -> NewStudy:
     study=NAME. A file that is there is never replaced.
     """
     if len(options.names) != 1:
-        named = ", ".join(options.names) or "none"
-        raise ConfigError(f"expected the name of one study, as in scaling new mine; got {named}")
+        names = ", ".join(options.names) or "none"
+        raise ConfigError(f"expected the name of one study, as in scaling new mine; got {names}")
     (name,) = options.names
     if not name.isidentifier() or name in _shipped():
         raise ConfigError(

@@ -33,7 +33,12 @@ class NextResult:
     def as_json(self) -> dict[str, Any]:
         """One entry a run, and how well the target is known before and after them."""
         chosen = self.chosen
-        return facts_of_next(chosen.found) | {"target": chosen.target, "written": chosen.written}
+        named = {} if chosen.loss == "loss" else {"loss_column": chosen.loss}
+        return (
+            facts_of_next(chosen.found)
+            | {"target": chosen.target, "written": chosen.written}
+            | named
+        )
 
     def show(self, screen: Screen) -> None:
         """A row a run, and how well the target is known before and after them."""
@@ -42,6 +47,8 @@ class NextResult:
             screen.say(chosen.note)
         if len(choice.table):
             show_chosen(screen, choice.table)
+        if chosen.loss != "loss":
+            screen.say(f"the loss is {chosen.loss}")
         screen.say(
             f"{chosen.target}: known within {choice.now:.2%}; expected after these"
             f" {len(choice.table)} runs: within {choice.then:.2%}"

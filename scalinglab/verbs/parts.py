@@ -17,16 +17,8 @@ from scalinglab.scaling.records import machine
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
-_TORCH = (
-    "update",
-    "mixed_by",
-    "fed_by",
-    "normed_by",
-    "multiplied_by",
-    "added_by",
-    "measured_by",
-    "probed_by",
-)  # the halves that need torch: shown where they are asked for
+# Kinds that need torch: shown only if they are asked for.
+_TORCH = tuple(register.ARITHMETIC.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +30,19 @@ class PartsOptions(Options):
 
 @dataclass(frozen=True)
 class Part:
-    """A definition that is registered.
+    """A registered part.
 
     Attributes
     ----------
     kind, name : str
     options : mapping
-        Its keys and their defaults; None: the key must be given, or a rule gives it.
+        Its keys and their defaults; None if the key is required, or a rule sets it.
     says : str
-        Its first line: what it is, or whose.
+        The first line of its docstring, or its formula.
     file : str
-        Where it stands.
+        The file that defines it.
     is_shipped : bool
-        Whether it is one of this package's.
+        Whether it belongs to this package.
     """
 
     kind: str
@@ -73,7 +65,7 @@ class Parts:
         return {"parts": [vars(p) for p in self.parts]}
 
     def show(self, screen: Screen) -> None:
-        """Of one kind a row a part, else the names of each kind; and how one adds another."""
+        """All parts of a single kind with their options; else the names of each kind."""
         kinds = list(dict.fromkeys(p.kind for p in self.parts))
         for kind in kinds:
             parts = [p for p in self.parts if p.kind == kind]
@@ -94,7 +86,9 @@ class Parts:
 
 
 def _short(value: Any) -> str:
-    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "null"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def run(options: PartsOptions, screen: Screen) -> Parts:
@@ -124,7 +118,7 @@ def _parts_of(kind: str) -> list[Part]:
 
 
 def _options(registry: Any, definition: Any) -> dict[str, Any]:
-    """Keys and defaults: of a dataclass its fields, of a function its keywords."""
+    """Keys and defaults: the fields of a dataclass, the keywords of a function."""
     if isinstance(definition, type) and is_dataclass(definition):
         values = defaults(definition)
         names = [f.name for f in fields(definition)]
@@ -147,13 +141,13 @@ def _says(definition: Any) -> str:
     described = isinstance(definition, type) or inspect.isfunction(definition)
     text = (definition.__doc__ or "") if described else ""
     if isinstance(definition, type) and text.startswith(f"{definition.__name__}("):
-        text = ""  # written by dataclass(), which says what the options say
+        text = ""  # dataclass() wrote it: it only repeats the options
     lines = text.strip().splitlines()
     return lines[0].replace("``", "") if lines else ""
 
 
 def _file(module: str) -> str:
-    """A file below this package's folder as it is called there, another as it lies on the disk."""
+    """The file of a module: relative to this package's folder, or absolute outside of it."""
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
         return module

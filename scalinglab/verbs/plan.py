@@ -1,4 +1,4 @@
-"""``scaling plan``: what a study would train, and what it costs."""
+"""``scaling plan``: the runs that a study would train, and their cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PlanOptions(Options):
 
 @dataclass(frozen=True)
 class PlanResult:
-    """A plan, the precision that it promises, and its schedules where they were drawn."""
+    """A plan, and its schedules if they were drawn."""
 
     view: PlanView
     schedules: pd.DataFrame | None = None
@@ -36,12 +36,12 @@ class PlanResult:
     code = 0
 
     def as_json(self) -> dict[str, Any]:
-        """As the plan; with the schedules' areas."""
+        """The plan, and the areas of the schedules."""
         drawn = {} if self.schedules is None else {"schedules": self.schedules}
         return {**self.view.as_json(), **drawn, "picture": self.picture}
 
     def show(self, screen: Screen) -> None:
-        """The plan, then what its fit will be worth, then the schedules."""
+        """The plan, the expected precision of its fit, and the schedules."""
         self.view.show(screen)
         if self.view.expected is not None:
             screen.say(self.view.expected.sentence())
@@ -54,7 +54,7 @@ class PlanResult:
 
 
 def run(options: PlanOptions, screen: Screen) -> PlanResult:
-    """Show every run of a study with N, D, C, LR, what it shares, its pack and predicted seconds.
+    """Show every run of a study with N, D, C, LR, shared steps, pack and predicted seconds.
 
     Checks the whole study and its design first; trains nothing. The step time of each new shape
     is measured for about a second, on this machine or, where the runs need GPUs of a cluster, in

@@ -1,11 +1,12 @@
-"""``scaling probe``: ask the checkpoints of a study for numbers."""
+"""``scaling probe``: measure the checkpoints of a study."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from scalinglab.options import Options, overrides
-from scalinglab.probing import Probed, ProbeOptions, Withdrawn
+from scalinglab.probe_results import Probed, Withdrawn
+from scalinglab.probing import ProbeOptions
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -21,16 +22,16 @@ class ProbeVerbOptions(Options, ProbeOptions):
 def run(options: ProbeVerbOptions, screen: Screen) -> Probed | Withdrawn:
     """Read checkpoints of a study's finished runs: scaling probe study=NAME probe=validation.
 
-    Where and how is said as for a launch: launch.workers=2, launch=slurm, execution.device=cuda.
-    Ctrl-C keeps what was found; the same command goes on, and nothing is found twice. The numbers
+    The place is chosen as for a launch: launch.workers=2, launch=slurm, execution.device=cuda.
+    Ctrl-C keeps all numbers; the same command goes on, and measures nothing twice. The numbers
     are columns of the study's tables, by the names that are shown: scaling fit study=NAME
     columns.loss=probe.average.loss fits one of them.
 
     steps=all reads every step that has a checkpoint; study.checkpoints={log: 8} keeps more of them
     when a study is trained.
 
-    withdraw=true probe=NAME [options.KEY=...] asks no longer what still lacks numbers, such as of a
-    probe that fails.
+    withdraw=true probe=NAME [options.KEY=...] withdraws questions that still lack numbers, such as
+    those of a probe that fails.
     """
     study = Study.of(options.overrides, screen)
     keys = ProbeOptions.__dataclass_fields__

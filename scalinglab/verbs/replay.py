@@ -1,4 +1,4 @@
-"""``scaling replay``: a published table answered again, beside what was printed."""
+"""``scaling replay``: a published analysis repeated on its table, with both answers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scalinglab.destination import Beside, Unwritten, check_destination
+from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import Options, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import one_of
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -70,8 +70,8 @@ class Replayed:
         }
 
     def show(self, screen: Screen) -> None:
-        """The two answers, what to make of them, and what the fits warn of."""
-        # Here: pandas and numpy are loaded by then, and the help needs neither.
+        """The two answers, a comment on them, and the warnings of the fits."""
+        # Imported here, because the help starts without what fits need.
         from scalinglab.analysis.replays.replay import texts
 
         screen.say(f"{self.of.title} ({self.of.paper})")
@@ -96,7 +96,7 @@ def run(options: ReplayOptions, screen: Screen) -> ReplayList | Replayed:
     tables whose licence allows it are in the package; others you fetch, and data=FOLDER says where
     they are. Without a name all replays are listed. to=FILE.svg draws the figure.
     """
-    # Here: the help starts without what fits need.
+    # Imported here, because the help starts without what fits need.
     from scalinglab.analysis import plot
     from scalinglab.analysis.replays.published import REPLAYS
 
@@ -113,9 +113,10 @@ def run(options: ReplayOptions, screen: Screen) -> ReplayList | Replayed:
     (name,) = options.names
     one_of("replay", name, REPLAYS)
     replay = REPLAYS[name]
-    findings, beside = replay.run(options.data), Beside()
-    written = beside.write(options.to, lambda to: plot.save(findings.draw(None), to)[0])
-    return Replayed(replay, findings, written, beside.error)
+    findings = replay.run(options.data)
+    side_files = SideFiles()
+    written = side_files.write(options.to, lambda to: plot.save(findings.draw(None), to)[0])
+    return Replayed(replay, findings, written, side_files.error)
 
 
 VERB = Verb(

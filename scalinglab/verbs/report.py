@@ -10,6 +10,7 @@ from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.report import AnswerOptions, answer, facts, write_page
+from scalinglab.changed_answer import changed_answer
 from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.source import StudyOptions
@@ -34,6 +35,7 @@ class Report:
     answer: Answer | RunsWithoutLaw | Verdict
     page: Path | None
     unwritten: Unwritten | None = None
+    changed: str = ""
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -48,6 +50,8 @@ class Report:
             _show_runs(screen, self.answer)
         else:
             _show_verdict(screen, self.answer)
+        if self.changed:
+            screen.say(f"\n! {self.changed}", style="yellow")
         if self.page is not None:
             screen.say(f"\nreport: {self.page}")
 
@@ -55,18 +59,19 @@ class Report:
 def run(options: ReportOptions, screen: Screen) -> Report:
     """Answer a study's question in words and as one self-contained HTML file.
 
-    Where the runs do not determine the law, their losses are shown, and why there is none. A study
-    whose answer.kind is not "law" gets the verdict of its kind: numbers, sentences, figures. For other studies, runs that have not ended are forecast and earlier forecasts judged;
-    arm=optimizer.name compares two recipes and labels each run. For the largest budget the report
-    also says how the answer varies with each analysis choice, with some fifty more fits;
-    multiverse=false leaves that out.
+    If the runs do not determine the law, their losses are shown, with the reason. A study whose
+    answer.kind is not "law" gets the verdict of its kind: numbers, sentences, figures. For other
+    studies, runs that have not ended are forecast and earlier forecasts judged; arm=optimizer.name
+    compares two recipes and labels each run. For the largest budget the report also says how the
+    answer varies with each analysis choice, by some fifty more fits; multiverse=false skips these.
     """
     check_destination("to", options.to, "report")
     result = answer(options.source, options)
+    changed = changed_answer(options.outputs_path, options.study)
     try:
-        return Report(result, write_page(result, options.to))
+        return Report(result, write_page(result, options.to), changed=changed)
     except OSError as error:
-        return Report(result, None, error)
+        return Report(result, None, error, changed)
 
 
 def _show_runs(screen: Screen, study: RunsWithoutLaw) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.fit import SaveOptions
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
-from scalinglab.destination import Beside, Unwritten, check_destination
+from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.scaling.text.shell import override
 from scalinglab.source import SourceOptions
@@ -31,7 +31,7 @@ class ScheduleVerbOptions(SourceOptions, ScheduleOptions, SaveOptions):
 class ScheduleResult:
     """The chosen schedule, and its file."""
 
-    found: ChosenSchedule
+    answer: ChosenSchedule
     steps: int
     written: str | None
     unwritten: Unwritten | None = None
@@ -39,10 +39,10 @@ class ScheduleResult:
 
     def as_json(self) -> dict[str, Any]:
         """Its corners, its predicted loss and its gains."""
-        best = self.found.best
+        best = self.answer.best
         return {
-            "law": self.found.fit.law.name,
-            "peak": self.found.peak,
+            "law": self.answer.fit.law.name,
+            "peak": self.answer.peak,
             **best.loss,
             "schedule": best.table,
             "gains": best.gains,
@@ -52,7 +52,7 @@ class ScheduleResult:
 
     def show(self, screen: Screen) -> None:
         """Its corners, its gain over the usual schedules, and how to train it."""
-        best = self.found.best
+        best = self.answer.best
         screen.table(with_intervals(best.table))
         low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
         between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
@@ -66,7 +66,7 @@ class ScheduleResult:
         if self.written is not None:
             screen.say(
                 f"written: scaling train schedule=file {override('schedule.path', self.written)} "
-                f"optimizer.lr={self.found.peak:g} trains it, in a run of {self.steps} steps"
+                f"optimizer.lr={self.answer.peak:g} trains it, in a run of {self.steps} steps"
             )
 
 
@@ -80,12 +80,12 @@ def run(options: ScheduleVerbOptions, screen: Screen) -> ScheduleResult:
     """
     check_destination("to", options.to, "schedule", ".csv")
     check_destination("save", options.save, "fit")
-    beside = Beside()
+    side_files = SideFiles()
     chosen = schedule(
-        options.source, options, on_fit=lambda fit: beside.write(options.save, fit.save)
+        options.source, options, on_fit=lambda fit: side_files.write(options.save, fit.save)
     )
-    written = beside.write(options.to, chosen.best.write)
-    return ScheduleResult(chosen, options.steps, written, beside.error)
+    written = side_files.write(options.to, chosen.best.write)
+    return ScheduleResult(chosen, options.steps, written, side_files.error)
 
 
 VERB = Verb(

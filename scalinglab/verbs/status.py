@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,10 @@ import pandas as pd
 
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.text.printable import excerpt
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, show_runs, status_frame
+from scalinglab.sweeps.store.probe_status import probe_status
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import IMPORTED
 from scalinglab.sweeps.watch.progress import Progress
@@ -35,33 +37,36 @@ class StatusOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """One study, now.
+    """The present state of one study.
 
     Attributes
     ----------
     name : str
-    whole : DataFrame
+    all_runs : DataFrame
         One row a run.
     runs : DataFrame
-        Those that were asked for.
+        The selected rows.
     progress : Progress
     gone : tuple of str
-        Runs whose folder somebody removed.
+        Runs whose folder was removed.
     forecasts : ForecastResult or None
-        Of the runs that have not ended, if they were asked for.
+        Forecasts of the runs that have not ended, with ``forecast=true``.
+    probes : DataFrame
+        What was asked of its checkpoints: `scalinglab.sweeps.store.probe_status`.
     """
 
     name: str
-    whole: pd.DataFrame
+    all_runs: pd.DataFrame
     runs: pd.DataFrame
     progress: Progress
     gone: tuple[str, ...]
     forecasts: ForecastResult | None = None
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def as_json(self) -> dict[str, Any]:
         """The table, how many runs are in each state, and the progress."""
-        states = self.whole["state"].value_counts()
-        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.found.table}
+        states = self.all_runs["state"].value_counts()
+        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.answer.table}
         return {
             "study": self.name,
             "states": {str(state): int(count) for state, count in states.items()},
@@ -69,6 +74,7 @@ class StudyStatus:
             "progress": asdict(self.progress),
             "gone": self.gone,
             **forecasts,
+            **({"probes": self.probes} if len(self.probes) else {}),
         }
 
     def show(self, screen: Screen) -> None:
@@ -79,10 +85,12 @@ class StudyStatus:
             self.runs["varies"],
             optional=STATUS_OPTIONAL,
             text="note",
-            title=f"{self.name}: {counts(self.whole['state'])}",
+            title=f"{self.name}: {counts(self.all_runs['state'])}",
         )
         if text := progress_text(self.progress):
             screen.say(text)
+        for line in self._probe_lines():
+            screen.say(line)
         if self.gone:
             screen.say(
                 f"! the folder of {', '.join(self.gone[:8])}{' ...' * (len(self.gone) > 8)} is"
@@ -91,6 +99,20 @@ class StudyStatus:
             )
         if self.forecasts is not None:
             self.forecasts.show(screen)
+
+    def _probe_lines(self) -> Iterator[str]:
+        """A line a question: how far it is, and what ended it."""
+        for row in self.probes.to_dict("records"):
+            options = f" ({row['options']})" if row["options"] else ""
+            line = f"probe {row['probe']}{options}: {row['found']} of {row['asked']} checkpoints"
+            if row["running"]:
+                line += f", {row['running']} runs are being read"
+            if row["failed"]:
+                line += (
+                    f", {row['failed']} runs failed: {excerpt(row['error'])}; asked until scaling"
+                    f" probe study={self.name} probe={row['probe']} finds them or withdraw=true"
+                )
+            yield line
 
 
 @dataclass(frozen=True)
@@ -103,7 +125,7 @@ class StudyCauses:
     causes : DataFrame
         One row a cause, the most frequent first.
     given_up : dict
-        run_id -> why the latest launch tries it no more.
+        run_id -> why the latest launch does not retry it.
     """
 
     name: str
@@ -130,7 +152,7 @@ class StudyCauses:
 
 @dataclass(frozen=True)
 class StatusResult:
-    """Studies, now; and those that were imported, of which nothing is trained."""
+    """The present state of studies, and the names of imported ones, which train nothing."""
 
     studies: Sequence[StudyStatus | StudyCauses]
     imported: Sequence[str] = field(default=())
@@ -143,7 +165,7 @@ class StatusResult:
         return {"studies": studies, "imported": self.imported}
 
     def show(self, screen: Screen) -> None:
-        """One study after the other."""
+        """One study after another."""
         for study in self.studies:
             study.show(screen)
         for name in self.imported:
@@ -173,7 +195,7 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
 
 
 def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
-    """The studies that are asked for, and those that were imported."""
+    """The names of the studies to show, and of imported ones."""
     if options.study:
         return [options.study], []
     outputs = options.outputs_path
@@ -189,18 +211,26 @@ def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
 
 
 def _status(study: LaunchedStudy, options: StatusOptions) -> StudyStatus:
-    whole, plan = study.status(), study.stored_plan()
-    runs = whole
+    all_runs, plan = study.status(), study.stored_plan()
+    runs = all_runs
     if options.runs is not None:
-        chosen = {r.run_id for r in select(plan.runs, options.runs)}
-        runs = whole[whole["run_id"].isin(chosen)]
+        selected = {r.run_id for r in select(plan.runs, options.runs)}
+        runs = all_runs[all_runs["run_id"].isin(selected)]
     forecasts = _forecasts(study) if options.forecast else None
-    return StudyStatus(study.name, whole, runs, study.progress(whole), plan.gone, forecasts)
+    return StudyStatus(
+        study.name,
+        all_runs,
+        runs,
+        study.progress(all_runs),
+        plan.gone,
+        forecasts,
+        probe_status(study.outputs, study.name),
+    )
 
 
 def _forecasts(study: LaunchedStudy) -> ForecastResult:
-    """What ``scaling forecast keep=false`` answers."""
-    # Here: laws take longer to import than a status to read, and most calls ask for no forecast.
+    """The answer of ``scaling forecast keep=false``."""
+    # Imported here, because most calls ask for no forecast, and laws take long to import.
     from scalinglab.verbs import forecast
 
     options = forecast.ForecastVerbOptions(study=study.name, outputs=str(study.outputs), keep=False)

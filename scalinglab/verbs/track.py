@@ -1,4 +1,4 @@
-"""``scaling track``: how kept forecasts came out."""
+"""``scaling track``: kept forecasts against what was measured later."""
 
 from __future__ import annotations
 

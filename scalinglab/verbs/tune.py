@@ -22,17 +22,17 @@ class TuneVerbOptions(SourceOptions, TuneOptions):
 class Recommendation:
     """A learning rate and a batch for each planned run."""
 
-    found: Recommended
+    answer: Recommended
     code = 0
 
     def as_json(self) -> dict[str, Any]:
-        """One entry a planned run, and what such choices cost on the sweep."""
-        return {"recommended": self.found.table, "regret": self.found.regret}
+        """One entry a planned run, and the regret of such choices on the sweep."""
+        return {"recommended": self.answer.table, "regret": self.answer.regret}
 
     def show(self, screen: Screen) -> None:
-        """The table, and what such choices cost on the sweep."""
-        regret = self.found.regret
-        screen.table(with_intervals(self.found.table))
+        """The table, and the regret of such choices on the sweep."""
+        regret = self.answer.regret
+        screen.table(with_intervals(self.answer.table))
         screen.say(
             f"excess loss of the runs nearest to the recommended pair, at the {regret['cells']}"
             f" (N, D) that were fitted: {regret['fitted_mean']:.3%} on average"
@@ -53,23 +53,23 @@ class Recommendation:
 class CriticalBatchResult:
     """The critical batch at some losses."""
 
-    found: CriticalBatch
+    answer: CriticalBatch
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """One entry a loss."""
-        fit = self.found.fit
+        fit = self.answer.fit
         return {
             "law": fit.law.name,
-            "critical_batch": self.found.table,
+            "critical_batch": self.answer.table,
             "warnings": fit.warnings,
         }
 
     def show(self, screen: Screen) -> None:
-        """The table, the law behind it, and what to doubt."""
-        screen.table(with_intervals(self.found.table))
-        screen.say(f"law: {self.found.fit.law.name}; batches are in the unit of the fitted ones")
-        for warning in self.found.fit.warnings:
+        """The table, the law behind it, and the warnings."""
+        screen.table(with_intervals(self.answer.table))
+        screen.say(f"law: {self.answer.fit.law.name}; batches are in the unit of the fitted ones")
+        for warning in self.answer.fit.warnings:
             screen.say(f"! {warning}", style="yellow")
 
 
@@ -77,34 +77,34 @@ class CriticalBatchResult:
 class MixtureResult:
     """The best mixture."""
 
-    found: MixtureChoice
+    answer: MixtureChoice
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """The shares, the losses there, and how they were tested."""
-        found = self.found
+        choice = self.answer
         return {
-            "N": found.N,
-            "D": found.D,
-            "epochs": found.epochs,
-            "shares": found.best.shares,
-            "losses": found.best.losses,
-            "loss": found.best.loss,
-            "regret": found.regret,
-            "test": found.test,
-            "warnings": found.warnings,
+            "N": choice.N,
+            "D": choice.D,
+            "epochs": choice.epochs,
+            "shares": choice.best.shares,
+            "losses": choice.best.losses,
+            "loss": choice.best.loss,
+            "regret": choice.regret,
+            "test": choice.test,
+            "warnings": choice.warnings,
         }
 
     def show(self, screen: Screen) -> None:
-        """The shares, the losses there, and what to doubt."""
-        found = self.found
-        screen.say(f"at N = {found.N:.4g}, D = {found.D:.4g}")
-        screen.table(with_intervals(found.best.shares))
-        screen.table(with_intervals(found.best.losses))
-        screen.say(found.sentence())
-        for sentence in found.test:
+        """The shares, the losses there, the tests and the warnings."""
+        choice = self.answer
+        screen.say(f"at N = {choice.N:.4g}, D = {choice.D:.4g}")
+        screen.table(with_intervals(choice.best.shares))
+        screen.table(with_intervals(choice.best.losses))
+        screen.say(choice.sentence())
+        for sentence in choice.test:
             screen.say(sentence)
-        for warning in found.warnings:
+        for warning in choice.warnings:
             screen.say(f"! {warning}", style="yellow")
 
 

@@ -1,6 +1,6 @@
 """A marker file while a launcher plans, so that ``status --watch`` keeps waiting for it.
 
-<outputs>/studies/<study>/planning-<token>.json    the process; removed when it is through
+<outputs>/studies/<study>/planning-<token>.json    the process; removed when it has finished
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import is_study_name
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.processes import PROCESS, Process, this_process
+from scalinglab.scaling.records.study_name import is_study_name
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 
-# A marker of another host counts this long: whether its process was killed cannot be told here.
+# How long a marker of another host counts: from here nobody can see whether its process lives.
 ELSEWHERE_SECONDS = 1800.0
 
 
@@ -48,7 +48,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
 
 
 def is_announced(outputs: Path, study: str) -> bool:
-    """Whether a launcher of a study is at work, planning or beyond."""
+    """Whether a launcher of a study is planning it, or launching what it planned."""
     files = study_folder(outputs, study).glob("planning-*.json")
     return any(_is_there(file, outputs) for file in files)
 

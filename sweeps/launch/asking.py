@@ -1,18 +1,18 @@
-"""From what a person asks of a study's checkpoints to a stored question, with every refusal."""
+"""From a request to read a study's checkpoints to a question; every mistake is refused here."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates, owner_of
+from scalinglab.scaling.records.prefixes import candidates, checkpoint_name, owner_of
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.asked import Ask
@@ -20,12 +20,13 @@ from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 
 END, ALL = "end", "all"
-_SEEDS = ("seed", "data.seed")  # what runs may differ in that are read together
+_OF_THE_END = ("schedule", "steps")  # in which runs of one prefix may differ
+_SEEDS = ("seed", "data.seed")  # in which runs that are read together may differ
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question, and what a person should know of it.
+class CheckedAsk:
+    """A question, and which runs it leaves out.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that can be read: its description, and its steps that have a checkpoint."""
+    """A run that can be read: its description, and the steps of its checkpoints."""
 
     run_id: str
     spec: RunSpec
@@ -54,8 +55,8 @@ def ask(
     options: dict[str, Any],
     steps: str | Sequence[int] = END,
     runs: str | None = None,
-) -> Asked:
-    """Determine which numbers a probe shall give of a study's finished runs.
+) -> CheckedAsk:
+    """Determine which numbers a probe shall read from the checkpoints of finished runs.
 
     Parameters
     ----------
@@ -80,8 +81,8 @@ def ask(
     chosen = plan.runs if runs is None else select(plan.runs, runs)
     readable, left_out = _readable(chosen, outputs)
     if not readable:
-        why = "; ".join(left_out) or "it has none"
-        raise ConfigError(f"study {study!r} has no run that a probe can read: {why}")
+        reason = "; ".join(left_out) or "it has none"
+        raise ConfigError(f"study {study!r} has no run that a probe can read: {reason}")
     for run in readable:
         question.check(run.spec, outputs)
     wanted_steps = (
@@ -91,7 +92,7 @@ def ask(
     )
     question = question.prepared(outputs)
     key = key_of(probe, question, outputs)
-    return Asked(Ask(probe, key, asdict(question), wanted_steps), tuple(left_out))
+    return CheckedAsk(Ask(probe, key, asdict(question), wanted_steps), tuple(left_out))
 
 
 def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], list[str]]:
@@ -109,11 +110,33 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
                 at for at, path in candidates(outputs, spec.science) if not owner_of(path)
             }
             readable.append(_Run(run.folder.run_id, spec, sorted(kept_steps)))
-    return readable, [f"{count} of {len(chosen)} runs: {why}" for why, count in reasons.items()]
+    return readable, [
+        f"{count} of {len(chosen)} runs: {reason}" for reason, count in reasons.items()
+    ]
 
 
 def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
-    return {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+    by_run = {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+    return by_run if probe.of_whole_run else _with_twins(runs, by_run)
+
+
+def _with_twins(runs: list[_Run], by_run: dict[str, list[Wanted]]) -> dict[str, list[Wanted]]:
+    """Each checkpoint that several runs share is to be read once, beside the first of them.
+
+    Their next batches are the same only where their mixtures are, too, also beyond the step.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    shared: dict[str, list[Wanted]] = {}
+    for run in runs:
+        rest = digest(without(run.spec.science, _OF_THE_END))
+        shared[run.run_id] = []
+        for wanted in by_run[run.run_id]:
+            read = tuple(step for _, step in wanted.reads)
+            place = (rest, checkpoint_name(run.spec.science, wanted.step), read)
+            owner = first.setdefault(place, run.run_id)
+            twins = () if owner == run.run_id else (owner,)
+            shared[run.run_id].append(replace(wanted, twins=twins))
+    return shared
 
 
 def _wanted(
@@ -121,9 +144,9 @@ def _wanted(
 ) -> list[Wanted]:
     """The numbers at each step, and the checkpoints of `members` that they read.
 
-    Of all steps those count that have as many checkpoints before them as the probe reads.
+    If all steps are asked for, those are left out that have too few checkpoints before them.
     """
-    wanted: list[Wanted] = []
+    questions: list[Wanted] = []
     refusal: ConfigError | None = None
     for step in _steps(probe, run, steps):
         try:
@@ -133,18 +156,16 @@ def _wanted(
                 raise
             refusal = refusal or error
         else:
-            wanted.append(Wanted(step, reads))
-    if refusal is not None and not wanted:
+            questions.append(Wanted(step, reads))
+    if refusal is not None and not questions:
         raise refusal
-    return wanted
+    return questions
 
 
 def _of_seeds(
     probe: Probe, runs: list[_Run], steps: str | Sequence[int]
 ) -> dict[str, list[Wanted]]:
-    """The question for each recipe that several seeds trained,
-    beside the run of the lowest seed.
-    """
+    """The numbers of each recipe with several seeds, by the id of the run with the lowest seed."""
     groups: dict[str, list[_Run]] = defaultdict(list)
     for run in runs:
         groups[digest(without(run.spec.science, _SEEDS))].append(run)
@@ -179,7 +200,7 @@ def _steps(probe: Probe, run: _Run, steps: str | Sequence[int]) -> list[int]:
 
 
 def _reads(probe: Probe, run: _Run, step: int) -> list[int]:
-    """The steps that are read for one, each of which has a checkpoint."""
+    """The steps of the checkpoints that the numbers at one step need; all of them exist."""
     if step != 0 and step not in run.kept:
         raise ConfigError(_not_kept(run, step))
     reads = probe.reads(step, [checkpoint for checkpoint in run.kept if checkpoint <= step])

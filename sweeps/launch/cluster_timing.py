@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import check_shape
 from scalinglab.sweeps.config import LaunchConfig
@@ -23,7 +24,7 @@ from scalinglab.sweeps.plan.timing import Target, here, nowhere
 
 MINUTES = 10  # limit of the job
 POLL_SECONDS = 0.5
-QUEUE_SECONDS = 5.0  # between two looks at whether the job is still there
+QUEUE_SECONDS = 5.0  # between two looks into the queue
 NAME = "scaling-measure"
 OTHERWISE = "launch.measure=off goes without, launch.measure=here takes those of this machine"
 
@@ -39,7 +40,7 @@ def timing_target(
     Parameters
     ----------
     tell : callable
-        Told of what takes long.
+        Called with a sentence before something that takes long.
     """
     if config.measure == "off":
         return nowhere()
@@ -111,11 +112,11 @@ def _measure(
 
 
 def _wait(answers: Path, job: str, seconds: float) -> None:
-    """Until a job has answered; raises `CannotMeasure` when it has gone, or takes too long."""
+    """Wait for a job's answer; raises `CannotMeasure` if the job is gone, or takes too long."""
     began = time.monotonic()
     look, gone = began + QUEUE_SECONDS, 0
     while not answers.exists():
-        # The second time that it is gone, the file server has had the time to show an answer.
+        # Only the second time: the file server may show an answer later than the queue its end.
         if gone == 2:
             raise CannotMeasure(
                 f"job {job} ended without the step times; its log is "
@@ -129,13 +130,15 @@ def _wait(answers: Path, job: str, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
         if time.monotonic() > look:
             queue = scheduler.jobs(NAME)
-            is_queued = queue is None or job in [one.job for one in queue]  # not known is not gone
+            is_queued = queue is None or job in [
+                queued.job for queued in queue
+            ]  # no answer is not "gone"
             gone = 0 if is_queued else gone + 1
             look = time.monotonic() + QUEUE_SECONDS
 
 
 def measure_to(requests: str, answers: str) -> None:
-    """What the job runs: requests in one file, answers or an error in another."""
+    """Entry point of the job: from a file of requests to a file with answers, or an error."""
     try:
         content: dict[str, Any] = {"answers": measure_here(read_json(Path(requests)))}
     except CannotMeasure as error:

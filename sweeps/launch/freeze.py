@@ -1,8 +1,8 @@
-"""Workers run a copy of the code, made when they are launched.
+"""Workers run a copy of the code that is made at the launch.
 
-A job may start hours after it was submitted, and a dead worker is replaced in the middle of a
-night: an edit in between must not change what they train. Copies are named by their content, so
-launches of the same code share one.
+A job may start hours after it was submitted, and a dead worker is replaced at any time: an edit in
+between must not change what they train. Copies are named by their content, so launches of the same
+code share one.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import importlib.util
 from pathlib import Path
 
 import scalinglab
-from scalinglab.scaling.extensions.loading import frozen_files
+from scalinglab.scaling.extensions.handing_on import frozen_files
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_folder, write_atomic
 
-# All that a worker imports, or an extension that it imports; none of them is imported for it.
+# All that a worker, or an extension, may import. To copy them does not import them.
 PACKAGES = ("scalinglab.scaling", "scalinglab.sweeps", "scalinglab.analysis")
 FILES = ("__init__.py", "register.py")  # of the package above them
 COMMIT = "COMMIT"
 
 
 def freeze(outputs: Path) -> Path:
-    """Copy the code that is running into ``<outputs>/code/<hash>``; give the copy's folder.
+    """Copy the running code into ``<outputs>/code/<hash>``; returns that folder.
 
-    A copy that is there is compared file by file: its name does not say that nobody has removed or
-    changed any of it since. What lacks is put back in place, as workers may be running from it.
+    An existing copy is compared file by file, as files may have been removed or changed since. Each
+    such file is replaced in place: workers may be running from the folder.
     """
-    # Read once: what is written is what was hashed, whatever is edited meanwhile.
+    # Read once, so that the copy has the content that was hashed, whatever is edited meanwhile.
     top = Path(scalinglab.__file__).parent
     files = {f"{top.name}/{name}": (top / name).read_bytes() for name in FILES}
     for package in PACKAGES:

@@ -1,7 +1,7 @@
 """Run a planned study: in this process, on a pool of workers here, or on a SLURM cluster.
 
-A launch may be killed at any moment and given again: what is done stays done, what was begun goes
-on from its last checkpoint, and what was submitted before is found and counted.
+A launch may be killed at any moment and repeated: finished runs stay, unfinished ones continue from
+their last checkpoint, and jobs that were submitted before are found and counted.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def launch(
     config : LaunchConfig
         The backend.
     on_tick : callable
-        Called while workers work, about as often as ``config.poll_seconds`` says.
+        Called about every ``config.poll_seconds`` while workers train.
 
     Returns
     -------
     bool
-        False if it was interrupted. Jobs on SLURM then go on.
+        False if it was interrupted. Jobs on SLURM then continue.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def launch(
 
 
 def carry_out(launch_record: Launch, plan: StoredPlan, on_tick: Callable[[], None]) -> bool:
-    """Do what a launch is for, with the workers of its backend; False if it was interrupted."""
+    """Run a launch with the workers of its backend; False if it was interrupted."""
     config = launch_record.config
     store_launch(launch_record)
     stop = StopFlag()
@@ -80,7 +80,7 @@ def carry_out(launch_record: Launch, plan: StoredPlan, on_tick: Callable[[], Non
             run_on_slurm(launch_record, stop, on_tick)
     finally:
         stop.uninstall()
-        with contextlib.suppress(OSError):  # a full disk has been told of by then
+        with contextlib.suppress(OSError):  # a full disk has been reported before
             store_launch(launch_record, returned=True)
     return not stop.raised
 

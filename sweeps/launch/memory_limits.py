@@ -1,8 +1,8 @@
-"""What memory could not hold in a launch, so that siblings of a shape do not find it out again.
+"""Sizes that ran out of memory in a launch, so that other runs of the shape do not try them again.
 
-An attempt that ran out of memory says in its end file how many members and sequences it tried, and
-on which kind of device. What is left to try, half of each, holds for every run of the launch that
-has the same shape, there where the device is of the same kind. The next launch tries it all anew.
+An attempt that ran out of memory records in its end file how many members and sequences it tried,
+and on which kind of device. Half of that is the limit for every run of the launch that has the same
+shape, on devices of the same kind. The next launch starts without limits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOT_IN_MEMORY = ("seed", "schedule", "steps", "data", "identity_version")
 
 @dataclass(frozen=True)
 class Limit:
-    """The largest pack, and the most sequences at once, that are left to try."""
+    """The largest pack and micro-batch that are left to try."""
 
     members: float = math.inf
     micro_batch: float = math.inf
@@ -43,8 +43,7 @@ class MemoryLimits:
     Parameters
     ----------
     device : str
-        ``execution.device`` of this worker: what another kind of device could not hold says
-        nothing.
+        ``execution.device`` of this worker: only attempts on its kind of device count.
     """
 
     def __init__(self, device: str) -> None:
@@ -62,7 +61,7 @@ class MemoryLimits:
                     self._limits[shape] = self._limits.get(shape, NO_LIMIT) & limit
 
     def of(self, run: StoredRun) -> Limit:
-        """The limit of a run, by what was read of it and its siblings."""
+        """The limit of a run, by its attempts and those of other runs of its shape."""
         return self._limits.get(self._shape(run.folder), NO_LIMIT) if self._limits else NO_LIMIT
 
     def _shape(self, folder: RunFolder) -> str:
@@ -84,5 +83,5 @@ class MemoryLimits:
 
 
 def shape_of(run: RunSpec) -> str:
-    """A short name of all in a run's science that decides how much memory it takes."""
+    """A hash of everything in a run's science that decides how much memory it takes."""
     return digest(without(run.science, NOT_IN_MEMORY) | {"optimizer": run.optimizer.name})

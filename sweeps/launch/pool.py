@@ -1,4 +1,4 @@
-"""Worker processes on this machine: one a GPU or a few, else one a core."""
+"""Worker processes on this machine: one or a few for each GPU, or one for each core."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 WATCH_SECONDS = 0.5
 STOP_SECONDS = 60.0  # for a worker to save and leave
-KILL_SECONDS = 10.0  # for a killed worker to end: one that hangs in a system call may stay
+KILL_SECONDS = 10.0  # for a killed worker to end: one that hangs in a system call may not
 HANG_SECONDS = 10.0  # between two checks for workers that hang
 RESPAWNS_A_WORKER = 3
 log = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Silent:
-    """A worker that holds up the launch: since when, and when it was asked to end, if it was."""
+    """A worker without heartbeats: since when, and when it was asked to end, if it was."""
 
     since: float
     asked: float | None = None
 
 
 class Pool:
-    """Workers of one launch; one that dies, or hangs, is replaced, a few times."""
+    """Workers of one launch; a worker that dies or hangs is replaced, a limited number of times."""
 
     def __init__(self, launch: Launch, plan: StoredPlan) -> None:
         execution = plan.execution
@@ -59,14 +59,19 @@ class Pool:
     def run(
         self, stop: Callable[[], bool], on_tick: Callable[[], None], is_over: Callable[[], bool]
     ) -> None:
-        """Until every worker has left, or `stop`, or nothing is left to train.
+        """Watch the workers until all have left, or `stop` is true, or nothing is left to train.
 
-        A worker may have been stopped, or hang in a call of the kernel: it never leaves by itself.
+        The last case matters for workers that were suspended, or hang in a system call: these do
+        not leave by themselves.
 
         Parameters
         ----------
+        stop : callable
+            Whether a person or a signal ends the launch.
+        on_tick : callable
+            Called about twice a second.
         is_over : callable
-            Whether nothing is left that a worker of the launch would train.
+            Whether no run is left that a worker of the launch would train.
         """
         try:
             self.workers = {i: self._spawn(i) for i in range(len(self.places))}
@@ -74,7 +79,7 @@ class Pool:
             while self.workers and not stop():
                 time.sleep(pause)
                 self._replace_dead()
-                if time.monotonic() >= self._next_look and self._holds_up(is_over):
+                if time.monotonic() >= self._next_look and self._only_hung_are_left(is_over):
                     break
                 on_tick()
         finally:
@@ -122,10 +127,10 @@ class Pool:
             else:
                 del self.workers[number]
 
-    def _holds_up(self, is_over: Callable[[], bool]) -> bool:
-        """Whether nothing is left to train and still not all workers have left.
+    def _only_hung_are_left(self, is_over: Callable[[], bool]) -> bool:
+        """Whether nothing has been left to train for a while, and some workers have not left.
 
-        Ends workers that have not beaten for their lease: others may have taken their runs.
+        Also ends workers whose leases have run out: other workers may have taken their runs.
         """
         began = time.monotonic()
         over = is_over()
@@ -154,7 +159,7 @@ class Pool:
         }
         for number, silent in self._silent.items():
             worker = self.workers[number]
-            # When a whole machine wakes up, each worker needs a moment for its first beat.
+            # After the machine was suspended, each worker needs a moment for its first heartbeat.
             if silent.asked is None and now - silent.since > self.lease_seconds:
                 silent.asked = now
                 log.warning(
@@ -164,28 +169,28 @@ class Pool:
                     worker.pid,
                     self.lease_seconds,
                 )
-                _ask(worker)
+                _ask_to_end(worker)
             elif silent.asked is not None and now - silent.asked > STOP_SECONDS:
                 log.warning("worker %d (process %d) does not end: it is killed", number, worker.pid)
                 worker.kill()
 
     def _silent_pids(self) -> set[int]:
-        """Processes of this host that hold a run of the launch and whose lease has ended."""
+        """Ids of processes of this host that hold a run of the launch beyond their lease."""
         pids = set()
         for run in self.runs:
             attempt = None if run.folder.done_file.exists() else run.folder.latest_attempt()
             if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
                 continue
             owner = attempt.owner
-            here = (owner.host, owner.process_space) == (machine.host(), process_space())
-            if here and not owner.has_ended:  # its number may be another's by now
+            is_on_this_host = (owner.host, owner.process_space) == (machine.host(), process_space())
+            if is_on_this_host and not owner.has_ended:  # its number may be another's by now
                 pids.add(owner.pid)
         return pids
 
     def _end(self) -> None:
-        """Ask the workers that are left to save and leave; kill what does not."""
+        """Ask the remaining workers to save and leave; kill those that do not."""
         for worker in self.workers.values():
-            _ask(worker)
+            _ask_to_end(worker)
         deadline = time.monotonic() + STOP_SECONDS
         for number, worker in self.workers.items():
             try:
@@ -200,8 +205,8 @@ class Pool:
                 _kill(worker)
 
 
-def _ask(worker: subprocess.Popen[bytes]) -> None:
-    """Ask a worker to save and leave; one that was stopped hears it when it goes on."""
+def _ask_to_end(worker: subprocess.Popen[bytes]) -> None:
+    """Ask a worker to save and leave; SIGCONT wakes one that was suspended."""
     worker.send_signal(signal.SIGTERM)
     worker.send_signal(signal.SIGCONT)
 

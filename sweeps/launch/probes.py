@@ -1,6 +1,6 @@
 """Read the checkpoints that a study's questions are about: here, on a pool, or on SLURM.
 
-As a launch of runs it may be killed at any moment and given again: what was found stays.
+Like a launch of runs it may be killed at any moment and repeated: numbers that were found stay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def launch_probes(
     execution: ExecutionConfig,
     on_tick: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Find what stored questions of a study still lack; False if it was interrupted.
+    """Find the numbers that stored questions of a study lack; False if it was interrupted.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def launch_probes(
     execution : ExecutionConfig
         How checkpoints are read.
     on_tick : callable
-        Called while workers work.
+        Called while workers read.
     """
     paths = {folder.path for ask in asks for folder in ask.folders(outputs)}
     runs = [
@@ -58,5 +58,5 @@ def launch_probes(
 
 
 def unanswered(outputs: Path, asks: Sequence[Ask]) -> list[ProbeFolder]:
-    """What of some questions still lacks a number."""
+    """The parts of some questions that still lack a number."""
     return [f for ask in asks for f in ask.folders(outputs) if f.missing()]

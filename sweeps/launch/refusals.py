@@ -1,8 +1,8 @@
 """Why SLURM would refuse a job: its own sentence, the keys it is about, and what is allowed.
 
 SLURM's sentences seldom name an option ("Requested node configuration is not available"). So SLURM
-is asked again without each option in turn: one without which it takes the job is to blame. Where no
-single one is, those are named that it refuses by themselves.
+is asked again without each option in turn: an option without which it takes the job is to blame. If
+there is none, the options are named that SLURM refuses alone.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _OPTIONS = {
     "gpus": "gpus-per-node",
     "memory_gb": "mem",
 }
-PROBE_SECONDS = 30.0  # after which a slow SLURM is asked no further
-# Where a job would run: without them another option may mean something else.
+PROBE_SECONDS = 30.0  # a slow SLURM is asked no more questions after that
+# The place of a job: without it another option may mean something else.
 _PLACE = ("partition", "account", "qos")
 
 
@@ -49,7 +49,7 @@ def refusal(slurm: SlurmConfig, where: str) -> str | None:
 
 
 def about(slurm: SlurmConfig, where: str) -> str:
-    """What SLURM dislikes in a job that it has just refused; empty if it finds nothing now."""
+    """Which options of a refused job SLURM objects to; empty if it would take the job now."""
     flags = _flags(slurm)
     return "" if scheduler.refusal(_given(flags)) is None else _about(slurm, flags, where)
 
@@ -60,7 +60,7 @@ def memory(slurm: SlurmConfig) -> str | None:
 
 
 def _flags(slurm: SlurmConfig) -> dict[str, tuple[str, Any]]:
-    """Key of the configuration -> option of sbatch and its value, of all that are given."""
+    """Key of the configuration -> option of sbatch and its value, for the options with a value."""
     values = {key: getattr(slurm, key) for key in _OPTIONS}
     values |= {"gpus": slurm.gpus or None, "memory_gb": memory(slurm)}
     flags = {key: (_OPTIONS[key], value) for key, value in values.items() if value is not None}
@@ -87,7 +87,7 @@ def _about(slurm: SlurmConfig, flags: Mapping[str, tuple[str, Any]], where: str)
 
 
 def _to_blame(flags: Mapping[str, tuple[str, Any]]) -> list[str]:
-    """Keys without which SLURM takes the job; else those that it refuses by themselves."""
+    """Keys without which SLURM takes the job; if there are none, keys that it refuses alone."""
     deadline = time.monotonic() + PROBE_SECONDS
 
     def takes(keys: Collection[str]) -> bool | None:
@@ -104,7 +104,7 @@ def _to_blame(flags: Mapping[str, tuple[str, Any]]) -> list[str]:
 
 
 def _allowed(key: str, slurm: SlurmConfig, partitions: list[scheduler.Partition]) -> str:
-    """What the cluster says that a key may be; empty where it says nothing."""
+    """The values that the cluster allows for a key; empty where it does not say."""
     names = (slurm.partition or "").split(",")
     chosen = [p for p in partitions if p.name in names or (not slurm.partition and p.is_default)]
     if key == "partition":
@@ -134,8 +134,10 @@ def _about_gpus(
 ) -> str:
     if most := max(p.gpus for p in chosen):
         return f"a node of {place} has at most {most} GPUs"
-    others = ", ".join(dict.fromkeys(p.name for p in partitions if p.gpus))
-    return f"nodes of {place} have none" + (f"; those of {others} have GPUs" if others else "")
+    with_gpus = ", ".join(dict.fromkeys(p.name for p in partitions if p.gpus))
+    return f"nodes of {place} have none" + (
+        f"; those of {with_gpus} have GPUs" if with_gpus else ""
+    )
 
 
 def _several(partitions: list[scheduler.Partition], name: str) -> list[str]:

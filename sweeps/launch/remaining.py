@@ -1,4 +1,4 @@
-"""What a launch has still to train, and why it must not go on, if so."""
+"""Which runs a launch has yet to train, and whether it must stop before that."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan
 
 
 class LaunchLook:
-    """A launch at one moment: the state of each run, and which the launch tries no more, read once.
+    """A launch at one moment: the state of each run, and the runs that it gave up, read once.
 
     Parameters
     ----------
     launch : Launch
     plan : StoredPlan
-        What it trains.
+        The plan whose runs it trains.
     """
 
     def __init__(self, launch: Launch, plan: StoredPlan) -> None:
@@ -33,7 +33,7 @@ class LaunchLook:
         return self._states[run.run_id]
 
     def gave_up(self, run: StoredRun) -> bool:
-        """Whether the launch tries a run no more, or was never asked to train it."""
+        """Whether the launch does not try a run again, or was never asked to train it."""
         run_id = run.run_id
         if run_id not in self._gave_up:
             self._gave_up[run_id] = (
@@ -43,22 +43,22 @@ class LaunchLook:
         return self._gave_up[run_id]
 
     def left(self) -> int:
-        """How many runs are still to be trained."""
+        """Number of runs that are still to be trained."""
         unfinished = (*TO_BEGIN, State.RUNNING, State.WAITING)
         return sum(self.state(run) in unfinished for run in self.runs)
 
     def why_stopped(self) -> str | None:
-        """Why the launch must not go on; None if nothing speaks against it."""
-        why = tripped(self.runs, self.launch.launched, bool(self.launch.config.canary))
-        return why or (overspent(self.launch, self.plan) if self.left() else None)
+        """Why the launch must not continue; None if it may."""
+        reason = tripped(self.runs, self.launch.launched, bool(self.launch.config.canary))
+        return reason or (overspent(self.launch, self.plan) if self.left() else None)
 
     def is_over(self) -> bool:
-        """Whether no worker has anything more to do."""
+        """Whether no worker has anything left to do."""
         return not self.left() or self.why_stopped() is not None
 
 
 def why_stopped(outputs: Path, study: str) -> str | None:
-    """Why the latest launch of a study must not go on; None if nothing speaks against it."""
+    """Why the latest launch of a study must not continue; None if it may."""
     launches = read_launches(outputs, study)
     if not launches:
         return None
@@ -68,7 +68,7 @@ def why_stopped(outputs: Path, study: str) -> str | None:
 
 
 def given_up(outputs: Path, study: str) -> dict[str, str]:
-    """run_id -> why the latest launch of a study tries it no more."""
+    """run_id -> why the latest launch of a study gave it up."""
     launches = read_launches(outputs, study)
     if not launches:
         return {}

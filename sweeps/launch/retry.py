@@ -1,8 +1,8 @@
 """Whether a launch tries a run again, by how its attempts ended.
 
-Being interrupted is no fault: a run that was preempted or met its time limit goes on as often as
-it takes, as long as it gets further. What does not get further is not tried for ever, and the same
-mistake in several runs stops the whole launch before it costs a night.
+An interruption is no failure: a run that was preempted or met its time limit is continued as often
+as needed while it progresses. Attempts without progress are limited, and the same failure in
+several runs stops the whole launch before it wastes a night.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
-# Attempts that ended so, in one launch, before a run is left to a person.
+# Failed attempts of each class, in one launch, after which a run is left to a person.
 TRIES = {
     FailureClass.GPU_OOM: 8,
     FailureClass.HOST_OOM: 2,
@@ -28,19 +28,19 @@ TRIES = {
     FailureClass.USER_ERROR: 1,
 }
 TRIES_WITHOUT_PROGRESS = 3
-BACK_OFF_SECONDS = 5.0  # after a failure of the machinery; four times longer each time
-BROKEN_RUNS = 3  # different runs that came to nothing on a node before it is avoided
-MOST_EXCLUDED = 4
-# A program need not say how far it is: an attempt that was asked to stop after so long counts.
+BACK_OFF_SECONDS = 5.0  # after an infrastructure failure; four times longer each time
+BROKEN_RUNS = 3  # runs without progress on a node after which the node is avoided
+MOST_EXCLUDED = 4  # nodes
+# A program need not report steps: an attempt that was asked to stop after so long has progressed.
 PROGRESS_SECONDS = 60.0
-BREAKER_RUNS = 3  # runs that failed at the same line before anything new is refused
+BREAKER_RUNS = 3  # runs that failed at the same line, after which no run is begun
 
 
 class Retry(StrEnum):
     """When a launch tries a run again."""
 
     NOW = "now"
-    LATER = "later"  # a pause is not over
+    LATER = "later"  # after a pause
     NEVER = "never"
 
 
@@ -53,7 +53,7 @@ class Verdict:
 
 
 def verdict(folder: RunFolder, launched: float) -> Verdict:
-    """What a launch that began at `launched` should do with a run that is not done nor held."""
+    """Whether a launch that began at `launched` should begin a run that is not done nor claimed."""
     attempts = since(folder, launched)
     if not attempts:
         return Verdict(Retry.NOW)
@@ -80,19 +80,21 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
 
 
 def splits(attempt: Attempt) -> bool:
-    """Whether an attempt says only that its pack was too large: its halves are tried next."""
+    """Whether an attempt failed only because its pack was too large: half of it is tried next."""
     end = attempt.end
     return end is not None and end.cause in OUT_OF_MEMORY and end.members > 1
 
 
 def most_members(folder: RunFolder) -> float:
-    """Members of the largest pack that a run may join: half of any that memory could not hold."""
+    """Members of the largest pack that a run may join: half of one that ran out of memory."""
     attempts = [folder.attempt(n) for n in folder.attempt_numbers()]
     return min((a.end.members // 2 for a in attempts if a.end and splits(a)), default=math.inf)
 
 
 def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) -> str | None:
-    """Why a launch must not go on: the same failure in several runs.
+    """Why a launch must not continue: the same failure in several runs.
+
+    A pack counts as one failure, whatever the number of its members.
 
     Parameters
     ----------
@@ -101,9 +103,7 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
     launched : float
         When it began.
     canary : bool
-        Whether one failure is enough as long as nothing has got anywhere.
-
-    A pack fails once, whatever the number of its members.
+        Whether one failure is enough until a run of the launch has progressed.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
 
 
 def got_somewhere(runs: Iterable[StoredRun], launched: float) -> bool:
-    """Whether any run was finished, or got beyond its start, since a launch began, or still does.
+    """Whether any run has finished, or trained a step, since a launch began.
 
     That is when a canary has shown that code, data and cluster work.
     """
@@ -151,10 +151,11 @@ def got_somewhere(runs: Iterable[StoredRun], launched: float) -> bool:
 
 
 def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
-    """Nodes on which attempts at several runs came to nothing, and none at any got further.
+    """Nodes on which attempts at several runs failed without progress, and none progressed.
 
-    Came to nothing: vanished without a word, or failed for want of the machinery. A node on which
-    anything got further is merely one that preempts. Never more than a few are named.
+    Such an attempt vanished without reporting its end, or had an infrastructure failure. A node on
+    which any attempt progressed is taken to preempt jobs, not to be broken. At most
+    ``MOST_EXCLUDED`` nodes are named.
     """
     broken: dict[str, set[str]] = defaultdict(set)
     well: set[str] = set()
@@ -166,13 +167,13 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
                 well.add(node)
             elif vanished or attempt.failure == FailureClass.INFRA:
                 progress = run.folder.progress(attempt.number)
-                broken[node].add(progress.pack or run.run_id)  # a pack is one bad end
+                broken[node].add(progress.pack or run.run_id)  # a pack counts as one failure
     named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
     return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 
 
 def since(folder: RunFolder, launched: float) -> list[Attempt]:
-    """Attempts of a launch: those that began after it, and one from before that failed since."""
+    """Attempts since a launch: begun after it, or begun before it and ended after it."""
     attempts = []
     for number in reversed(folder.attempt_numbers()):
         attempt = folder.attempt(number)
@@ -192,7 +193,7 @@ def _start(folder: RunFolder, attempt: Attempt) -> int:
 
 
 def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
-    """How many of the last attempts reported no step beyond those before them."""
+    """Number of attempts since the last one that reported a further step."""
     furthest, count = 0, 0
     for attempt in attempts:
         step = _step(folder, attempt)

@@ -1,6 +1,6 @@
 """Jobs are submitted to SLURM with submitit: the one file that needs it.
 
-What submitit pickles is the name of a function and strings.
+submitit pickles only the name of a function and strings, so that the frozen code can read them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.training.child import SAFE, shell_lines
 from scalinglab.sweeps.config import DEFAULT_CLASS, SlurmConfig, group_of, resources
@@ -41,12 +41,12 @@ def submit_workers(launch: Launch, submission: Submission, at_once: int, exclude
         array_parallelism=at_once,
         **options,
         setup=[
-            "trap '' USR2",  # a warning before the worker listens must not kill it
+            "trap '' USR2",  # a warning before the worker handles signals must not kill it
             f"export SCALING_LOG={shlex.quote(str(launch.folder / 'slurm'))}/{_LOG}",
             *_setup(Path(launch.code), slurm),
         ],
     )
-    # No run is begun when it could not be saved before the limit.
+    # No run is begun that could not be saved before the limit.
     seconds = max(1.0, 60.0 * slurm.minutes - 2 * slurm.signal_seconds)
     arguments = [str(launch.folder), submission.kind, str(seconds)]
     _calls.take()
@@ -102,7 +102,7 @@ def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
             f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"
             " of logs; choose another folder"
         )
-    # The process replaces the batch shell and is sent what the shell is sent.
+    # The process replaces the batch shell, so signals to the shell reach it.
     python = f"exec {slurm.python or shlex.quote(sys.executable)} {SAFE}"
     return load_submitit().SlurmExecutor(folder=folder, python=python)
 
@@ -114,8 +114,7 @@ def _setup(code: Path, slurm: SlurmConfig) -> list[str]:
 
 def _options(slurm: SlurmConfig) -> dict[str, Any]:
     """A class of jobs in the words of submitit."""
-    # Without srun: the warning must reach our process and no other, also where that starts ranks
-    # with srun itself.
+    # Without srun: the warning must reach our process alone, also if that starts ranks with srun.
     return {
         "time": slurm.minutes,
         "signal_delay_s": slurm.signal_seconds,
@@ -141,7 +140,7 @@ def _options(slurm: SlurmConfig) -> dict[str, Any]:
 
 
 def refused_job(error: BaseException, slurm: SlurmConfig, where: str) -> ConfigError:
-    """What sbatch said of a job, on either of its streams; submitit passes on one."""
+    """The error for a refused job, from both streams of sbatch; submitit passes on only one."""
     output = f"{error}\n{getattr(error.__cause__, 'output', None) or ''}"
     return ConfigError(
         f"SLURM refused the job: {scheduler.sentences(output)}{refusals.about(slurm, where)}"

@@ -1,7 +1,7 @@
 """Commands of SLURM: squeue, scancel, scontrol, sinfo, sbatch. Run folders are the truth.
 
-There are three answers: a job is there, it is not, or SLURM does not say. "Does not say" (None)
-changes nothing anywhere.
+There are three answers: a job exists, it does not, or SLURM does not answer. Callers change nothing
+on the third (None).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT_SECONDS = 60.0
-# Arguments of one command stay short, and answers come in one call, however many jobs there are.
-JOBS_A_CALL = 100
+JOBS_A_CALL = 100  # ids in one command, whose arguments must stay short
 MOST_LINES = 8  # lines of sbatch's message that are shown: a site's filter may print many
 _SPEAKER = re.compile(r"^(\S*(sbatch|sinfo): )?((error|fatal|info): )?")
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")  # of "gpu:h100:4(S:0-1),nvme:1"
@@ -23,7 +22,7 @@ _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")  # of "gpu:h100:4(S:0-1),nvme:1"
 
 @dataclass(frozen=True)
 class Job:
-    """One task in SLURM's queue, as ``squeue`` tells it."""
+    """One task in SLURM's queue, as ``squeue`` lists it."""
 
     job: str
     state: str
@@ -47,7 +46,7 @@ class Partition:
 
 
 class TokenBucket:
-    """Lets `burst` calls through at once and then one every `seconds`: clusters count calls."""
+    """Allows `burst` calls at once and then one every `seconds`, as clusters limit calls."""
 
     def __init__(self, burst: int, seconds: float) -> None:
         self.burst, self.seconds = burst, seconds
@@ -65,8 +64,8 @@ class TokenBucket:
 
 
 def jobs(prefix: str) -> list[Job] | None:
-    """Tasks of this user whose name begins with `prefix`; None if SLURM does not say."""
-    # One line a task; a state that we do not know counts as alive.
+    """Tasks of this user whose name begins with `prefix`; None if SLURM does not answer."""
+    # One line for each task; a task in an unknown state counts as alive.
     answer = _ask(["squeue", "--me", "--array", "--noheader", "--format=%i|%T|%r|%N|%j"])
     if answer is None:
         return None
@@ -75,20 +74,20 @@ def jobs(prefix: str) -> list[Job] | None:
 
 
 def state_of(job: str) -> str | None:
-    """State of one task; None if SLURM does not say or has forgotten it."""
+    """State of one task; None if SLURM does not answer or has forgotten it."""
     answer = _ask(["squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}"])
     return answer.strip() or None if answer is not None else None
 
 
 def requeue(job: str) -> bool:
-    """Put a task back into the queue; False if SLURM would not."""
+    """Put a task back into the queue; False if SLURM refuses."""
     return _ask(["scontrol", "requeue", job]) is not None
 
 
 def cancel(names: Sequence[str]) -> bool:
-    """Cancel tasks by their ids; False if SLURM could not be told of all of them."""
-    parts = [names[i : i + JOBS_A_CALL] for i in range(0, len(names), JOBS_A_CALL)]
-    answers = [_ask(["scancel", *part]) for part in parts]  # all are told, whatever one answers
+    """Cancel tasks by their ids; False if SLURM did not take all of the calls."""
+    calls = [names[i : i + JOBS_A_CALL] for i in range(0, len(names), JOBS_A_CALL)]
+    answers = [_ask(["scancel", *ids]) for ids in calls]  # every call is made, even if one fails
     return None not in answers
 
 
@@ -100,7 +99,7 @@ def refusal(options: Mapping[str, Any]) -> str | None:
         if value is not None
     ]
     try:
-        tested = subprocess.run(
+        process = subprocess.run(
             ["sbatch", "--test-only", *flags, "--wrap=true"],
             capture_output=True,
             text=True,
@@ -109,46 +108,48 @@ def refusal(options: Mapping[str, Any]) -> str | None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{type(error).__name__}: {error}"
-    return sentences(f"{tested.stderr}\n{tested.stdout}") if tested.returncode else None
+    return sentences(f"{process.stderr}\n{process.stdout}") if process.returncode else None
 
 
 def sentences(output: str) -> str:
-    """What a refused sbatch said, in one line: each of its lines once, without its own name."""
+    """The output of a refused sbatch in one line: each line once, without the command's name."""
     lines = [_SPEAKER.sub("", line.strip()) for line in output.splitlines()]
     reasons = [line for line in dict.fromkeys(lines) if line and not line.startswith("Try ")]
     return "; ".join(reasons[-MOST_LINES:]) or "no reason given"
 
 
 def partitions() -> list[Partition]:
-    """Kinds of nodes of each partition, as ``sinfo`` tells them; none where it does not answer."""
+    """Kinds of nodes of each partition, as ``sinfo`` lists them; none where it does not answer."""
     answer = _ask(["sinfo", "--noheader", "--exact", "--format=%P|%l|%D|%c|%m|%G|%f"]) or ""
     rows = [line.strip().split("|") for line in answer.splitlines()]
-    return [
-        Partition(
-            name.rstrip("*"),
-            name.endswith("*"),
-            limit,
-            int(nodes),
-            int(cpus),
-            int(memory),
-            sum(map(int, _GPUS.findall(gres))),
-            "" if features == "(null)" else features,
-        )
-        for name, limit, nodes, cpus, memory, gres, features in (r for r in rows if _is_row(r))
-    ]
+    return [_partition(row) for row in rows if _is_row(row)]
 
 
 def _is_row(row: Sequence[str]) -> bool:
     return len(row) == 7 and all(number.isdecimal() for number in row[2:5])
 
 
+def _partition(row: Sequence[str]) -> Partition:
+    name, limit, nodes, cpus, memory, gres, features = row
+    return Partition(
+        name=name.rstrip("*"),
+        is_default=name.endswith("*"),
+        limit=limit,
+        nodes=int(nodes),
+        cpus=int(cpus),
+        memory_mb=int(memory),
+        gpus=sum(map(int, _GPUS.findall(gres))),
+        features="" if features == "(null)" else features,
+    )
+
+
 def max_array_size() -> int:
-    """Largest number of tasks in an array; SLURM's default where it does not say."""
+    """Largest number of tasks in an array; SLURM's default where it does not answer."""
     return int(setting("MaxArraySize") or 1001)
 
 
 def setting(name: str) -> str | None:
-    """A line of SLURM's configuration; None if it does not say."""
+    """The value of a key of SLURM's configuration; None if it does not answer."""
     answer = _ask(["scontrol", "show", "config"])
     match = re.search(rf"^{name}\s*=\s*(.*)$", answer or "", re.MULTILINE)
     return match.group(1).strip() if match else None
@@ -162,7 +163,7 @@ def version() -> str | None:
 
 
 def why_silent() -> str:
-    """What ``sinfo`` says where SLURM does not answer."""
+    """The error of ``sinfo`` where SLURM does not answer."""
     try:
         process = subprocess.run(
             ["sinfo", "--noheader", "--format=%P"],
@@ -178,9 +179,9 @@ def why_silent() -> str:
 
 def _ask(command: Sequence[str]) -> str | None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+    return process.stdout

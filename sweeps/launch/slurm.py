@@ -1,7 +1,7 @@
 """Workers on a SLURM cluster: how many are needed, and replacing those that are lost.
 
-A worker is one task of an array; what it trains it claims from the run folders, so an array is
-never tied to runs, a task that dies leaves nothing behind, and short runs share a task.
+A worker is one task of an array. It claims runs from the run folders, so an array is not tied to
+runs, a task that dies leaves nothing to clean up, and short runs share a task.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.sweeps.config import (
@@ -46,14 +46,14 @@ from scalinglab.sweeps.store.stored_plan import StoredRun
 
 # Work of one task: much more than its start-up and its wait in the queue.
 SECONDS_A_TASK = 20 * 60.0
-# What sbatch says when it does not know itself whether the job was accepted.
+# Words in the messages of sbatch that leave open whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
 _PLANNED_SHARE = 0.8  # of a job's time limit: predicted times may be too short
-POLLS_A_SUBMISSION = 10  # SLURM is asked so much more rarely than the folders
+POLLS_A_SUBMISSION = 10  # polls of the folders between two questions to SLURM
 
 
 def check_cluster(launch_config: LaunchConfig) -> None:
-    """Raise `ConfigError` if SLURM is not there or refuses what a job would ask for."""
+    """Raise `ConfigError` if SLURM does not answer, or would refuse a job of this launch."""
     if scheduler.version() is None:
         raise ConfigError(
             f"launch.backend = slurm: SLURM does not answer here ({scheduler.why_silent()}); "
@@ -61,13 +61,13 @@ def check_cluster(launch_config: LaunchConfig) -> None:
         )
     load_submitit()  # a launch without it is refused before anything is stored
     for kind in (DEFAULT_CLASS, *launch_config.classes):
-        why = refusals.refusal(resources(launch_config, kind), group_of(kind))
-        if why is not None:
-            raise ConfigError(f"{group_of(kind)}: SLURM refuses such a job: {why}")
+        reason = refusals.refusal(resources(launch_config, kind), group_of(kind))
+        if reason is not None:
+            raise ConfigError(f"{group_of(kind)}: SLURM refuses such a job: {reason}")
 
 
 def top_up(look: LaunchLook) -> int | None:
-    """Submit workers for the work that nobody takes; called again and again while it lasts.
+    """Submit the workers that are missing; called repeatedly while a launcher watches.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def top_up(look: LaunchLook) -> int | None:
     Returns
     -------
     int or None
-        Tasks that are queued or running now; None if SLURM does not say: nothing was done then.
+        Number of tasks queued or running now; None if SLURM does not answer: nothing was submitted.
     """
     launch = look.launch
     alive = reconcile(launch)
@@ -90,9 +90,9 @@ def top_up(look: LaunchLook) -> int | None:
             for r in runs
             if look.state(r) in (*TO_BEGIN, State.FAILED, State.RUNNING) and not look.gave_up(r)
         ]
-        tasks = tasks_wanted(launch, kind, unfinished)
+        tasks = tasks_needed(launch, kind, unfinished)
         if launch.config.canary and not got_somewhere(runs, launch.launched):
-            tasks = min(tasks, launch.config.canary)  # the others would wait, on idle devices
+            tasks = min(tasks, launch.config.canary)  # more would wait on idle devices
         missing = tasks - sum(s.kind == kind for s, _ in alive)
         if missing > 0 and any(look.state(r) != State.RUNNING for r in unfinished):
             _submit(launch, kind, missing, tasks, bad_nodes(runs, launch.launched))
@@ -101,9 +101,9 @@ def top_up(look: LaunchLook) -> int | None:
 
 
 def continued(launch: Launch) -> Launch:
-    """An equal launch whose workers are still queued or running, as of now; else `launch` itself.
+    """An equal earlier launch whose workers are queued or running; `launch` itself if none is.
 
-    The same command given again adds no second set of workers: it watches those that are there.
+    So a repeated command adds no second set of workers: it watches those of the first.
     """
     for earlier in reversed(launches_in(launch.folder.parent)):
         equal = (_lasting(earlier), earlier.classes, earlier.code) == (
@@ -111,14 +111,14 @@ def continued(launch: Launch) -> Launch:
             launch.classes,
             launch.code,
         )
-        # What SLURM does not answer (None) is not "no jobs".
+        # No answer of SLURM (None) is not "no jobs".
         if equal and not earlier.is_cancelled() and reconcile(earlier) != []:
             return replace(earlier, launched=launch.launched, config=launch.config)
     return launch
 
 
 def _lasting(launch: Launch) -> LaunchConfig:
-    """The configuration without what only matters while a launcher watches, or is read again."""
+    """The configuration without the keys that matter only while planning or watching."""
     return replace(
         launch.config,
         watch=True,
@@ -130,8 +130,8 @@ def _lasting(launch: Launch) -> LaunchConfig:
     )
 
 
-def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
-    """Tasks that the runs of a class need; a pack is trained in one."""
+def tasks_needed(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
+    """Number of tasks that the runs of a class need; a pack needs one."""
     runs = list(runs)
     if not runs:
         return 0
@@ -139,7 +139,7 @@ def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
     packs = form_packs(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
     seconds = [_pack_seconds(pack, limit) for pack in packs]
     share = min(limit, max(SECONDS_A_TASK, *seconds))
-    # A person who names a number of workers wants them at once, as far as there is work.
+    # A number of workers in the configuration is submitted at once, as far as there is work.
     if launch.config.workers is not None:
         return min(launch.config.workers, len(packs))
     return min(max(1, math.ceil(sum(seconds) / share)), len(packs))
@@ -156,7 +156,7 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
     largest = scheduler.max_array_size()
     sizes = [min(largest, tasks - start) for start in range(0, tasks, largest)]
     for size in sizes:
-        token = secrets.token_hex(3)  # never that of a lost one, nor of another watcher
+        token = secrets.token_hex(3)  # differs from lost submissions and from other launchers'
         submission = Submission(
             launch.folder / f"submit-{token}.json",
             f"{name_prefix(launch)}{token}",
@@ -165,22 +165,24 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
             server_time(launch.outputs),
             None,
         )
-        store_submission(submission, None)  # before sbatch: whatever happens, the name is known
+        store_submission(
+            submission, None
+        )  # before sbatch, so that its job is found by name after a crash
         try:
             job = submit_workers(launch, submission, max(1, at_once * size // tasks), exclude)
         except submit_errors() as error:
-            # It may have been accepted all the same, now or in a moment: only the queue knows.
+            # The job may have been accepted, or may be soon: only the queue knows.
             if any(word in str(error) for word in _UNCERTAIN):
                 return
             submission.file.unlink()
             if any(s.job is not None for s in read_submissions(launch)):
-                return  # a limit on what is submitted: the next look asks again
+                return  # probably a limit on submitted jobs: the next look tries again
             raise refused_job(error, resources(launch.config, kind), group_of(kind)) from error
         store_submission(submission, job)
 
 
 def run_on_slurm(launch: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
-    """Submit workers, and as long as somebody watches, replace those that are lost."""
+    """Submit workers and, if the launch watches, replace those that are lost."""
     next_look = 0.0  # by time.monotonic: a look at all runs of a large study takes seconds
     next_question = 0  # to SLURM, in polls
     for poll in itertools.count():

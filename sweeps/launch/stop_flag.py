@@ -1,11 +1,11 @@
-"""A flag that signals raise: work is saved at the next step boundary, never inside a handler."""
+"""A flag raised by signals: work is saved at the next step boundary, not in a signal handler."""
 
 from __future__ import annotations
 
 import os
 import signal
 
-WARNING = signal.SIGUSR2  # SLURM's word, before a time limit and before preemption
+WARNING = signal.SIGUSR2  # SLURM's warning before a time limit and before preemption
 
 
 class StopFlag:
@@ -14,15 +14,16 @@ class StopFlag:
     Parameters
     ----------
     parent : int, optional
-        The launcher's process number, told by the launcher: it may be gone before we look. None
-        for a process that a person or a scheduler started: that one outlives its shell.
+        The launcher's process id, as passed by the launcher, which may have ended before this
+        process could ask for it. None for a process that a person or a scheduler started: it
+        outlives its shell.
 
     Attributes
     ----------
     raised : bool
         Whether a signal came.
     warned : bool
-        Whether it was the scheduler's warning: the work is to go on later.
+        Whether it was the scheduler's warning: the work is to be continued later.
     """
 
     def __init__(self, parent: int | None = None) -> None:

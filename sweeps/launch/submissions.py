@@ -1,7 +1,7 @@
-"""What SLURM was asked for in a launch, and which of it is queued or running.
+"""The job arrays that a launch has submitted to SLURM, and which of their tasks are alive.
 
-A submission is written down before sbatch is called, and again with the job's id: whenever the
-launcher is killed, its jobs are found again by their names.
+A submission is stored before sbatch is called, and again with the job's id: whenever the launcher
+is killed, its jobs are found by their names.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
-from scalinglab.scaling.records.spec import known_fields
+from scalinglab.scaling.records.data_spec import known_fields
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.store.launch_record import Launch
 
-# A submission that SLURM does not know of after so long was never accepted.
+# A submission that SLURM does not list after so long was never accepted.
 UNSEEN_SECONDS = 60.0
 _SUBMISSION: Shape = {
     "name": str,
@@ -28,7 +28,7 @@ _SUBMISSION: Shape = {
 
 @dataclass(frozen=True)
 class Submission:
-    """One array that SLURM was asked for; `job` is None until it has answered."""
+    """One job array; `job` is None until SLURM has given it an id."""
 
     file: Path
     name: str
@@ -39,17 +39,17 @@ class Submission:
 
 
 def name_prefix(launch: Launch) -> str:
-    """How the names of a launch's jobs begin: by it they are found again, whatever was lost."""
+    """Prefix of the names of a launch's jobs, by which they are found after a crash."""
     return f"scaling-{launch.token}-"
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
-    """The launch's tasks that SLURM has queued or running; learns the ids of lost submissions.
+    """The launch's tasks that are queued or running; stores the ids of lost submissions.
 
     Returns
     -------
     list or None
-        None if SLURM does not say, or does not say yet of a submission that it was asked for.
+        None if SLURM does not answer, or a submission may still be on its way into the queue.
     """
     queue = scheduler.jobs(name_prefix(launch))
     if queue is None:
@@ -64,15 +64,15 @@ def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
 
 
 def settle_submission(launch: Launch, submission: Submission, jobs: list[scheduler.Job]) -> bool:
-    """Whether it is known what became of a submission whose answer was lost; mends it if so."""
+    """Settle a submission whose answer was lost: store its job, or remove it; False if unclear."""
     lost = server_time(launch.outputs) - submission.submitted > UNSEEN_SECONDS
     if jobs:
         job = jobs[0].job.partition("_")[0]
-        # submitit gives a job its pickle after the answer: without it the tasks cannot start.
+        # submitit stores a job's pickle after sbatch answers: without it the tasks cannot start.
         if list((launch.folder / "slurm").glob(f"{job}*_submitted.pkl")):
             store_submission(submission, job)
             return True
-        if not lost or not scheduler.cancel([one.job for one in jobs]):
+        if not lost or not scheduler.cancel([queued.job for queued in jobs]):
             return False
     if lost:
         submission.file.unlink()
@@ -80,7 +80,7 @@ def settle_submission(launch: Launch, submission: Submission, jobs: list[schedul
 
 
 def read_submissions(launch: Launch) -> list[Submission]:
-    """What SLURM was asked for, in order."""
+    """The submissions of a launch, the earliest first."""
     submissions = []
     for file in launch.folder.glob("submit-*.json"):
         try:
@@ -92,13 +92,13 @@ def read_submissions(launch: Launch) -> list[Submission]:
 
 
 def cancel_jobs(launch: Launch) -> bool:
-    """Cancel all its jobs; False if SLURM could not be told."""
+    """Cancel all jobs of a launch; False if SLURM does not answer."""
     queue = scheduler.jobs(name_prefix(launch))
     return queue is not None and scheduler.cancel([job.job for job in queue])
 
 
 def store_submission(submission: Submission, job: str | None) -> None:
-    """Write down what is submitted, and its job once SLURM has given one."""
+    """Store a submission, with the id of its job once SLURM has given one."""
     write_json(
         submission.file,
         {

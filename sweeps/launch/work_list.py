@@ -1,10 +1,10 @@
-"""What a worker may begin next, read from the run folders at a cost that does
-not grow with a study.
+"""The runs that a worker may begin next, read from the run folders at a bounded cost.
 
-The folders are the truth and change under the eyes of a worker, so it looks again before each run.
-To look at all of them costs a study of n runs n looks at n folders. A worker looks at all only as
-often as that takes a small part of its time, or has to; in between it goes down the plan as far as
-the first runs that it may begin, and what is finished it never asks again.
+The folders are the truth and other workers change them, so a worker looks again before each run. If
+it looked at all of them, a study of n runs would cost n looks at n folders. So it looks at all
+folders only as often as that takes a small part of its time, or when something has happened. In
+between it reads the plan from its start up to the first runs that it may begin, and never looks at
+finished runs again.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from scalinglab.sweeps.store.spent import overspent
 from scalinglab.sweeps.store.state import LOOKS_APART, StateReader
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun
 
-LEAST_LOOK = 64  # runs that may be begun are read at once: others take some of them meanwhile
-PACKS_LOOK = 4  # and so many full packs
+LEAST_LOOK = 64  # ready runs that one look finds: other workers claim some of them meanwhile
+PACKS_LOOK = 4  # full packs that one look finds, if those are more runs
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a worker sees: runs to begin, and what else it may wait for.
+    """The runs that a worker may begin, and reasons to wait for others.
 
-    `waits` is complete only where nothing is ready.
+    `waits` holds the states of runs that may become ready; it is complete only if none is ready.
     """
 
     ready: list[StoredRun]
@@ -52,8 +52,8 @@ class WorkList:
     def __init__(self, launch: Launch, kind: str) -> None:
         self.launch, self.kind = launch, kind
         self._finished: set[str] = set()
-        self._proven = False  # a run of the launch got somewhere: that stays true
-        self._next_whole = 0.0  # when all runs are looked at again, by time.monotonic
+        self._proven = False  # whether a run of the launch has progressed
+        self._next_full_look = 0.0  # when all runs are looked at again, by time.monotonic
         self._stamps: tuple[tuple[int, ...], ...] = ()
         self.reload()
 
@@ -69,38 +69,39 @@ class WorkList:
             self.look_at_all()
 
     def look_at_all(self) -> None:
-        """Let the next questions look at all runs: something has happened."""
-        self._next_whole = 0.0
+        """Make the next questions look at all runs, as something has happened."""
+        self._next_full_look = 0.0
 
     def why_tripped(self) -> str | None:
-        """Why the launch must not go on; asked of all runs now and then, of a canary always.
+        """Why the launch must not continue; None if it may.
 
-        What memory could not hold is read with it.
+        It looks at all runs at intervals, and always while a canary is not proven. Each look also
+        reads the limits of memory.
         """
         canary = bool(self.launch.config.canary)
-        if time.monotonic() < self._next_whole and (self._proven or not canary):
+        if time.monotonic() < self._next_full_look and (self._proven or not canary):
             return None
         began = time.monotonic()
-        why = tripped(self._mine(), self.launch.launched, canary) or overspent(
+        reason = tripped(self._mine(), self.launch.launched, canary) or overspent(
             self.launch, self.plan
         )
         self._limits.read(self.plan.runs, self.launch.launched)
-        self._next_whole = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
-        return why
+        self._next_full_look = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
+        return reason
 
     def look(self, most: float | None = None) -> Look:
-        """What there is to do now, first runs first.
+        """The runs to begin now, in the order of the plan.
 
         Parameters
         ----------
         most : float, optional
-            Ready runs after which no further run is looked at; default: a few packs.
+            Number of ready runs after which it stops looking; default: a few packs.
         """
         verdicts: dict[str, Retry] = {}
 
         def gave_up(run: StoredRun) -> bool:
             run_id = run.run_id
-            # A run that this launch was not asked to train will not come: nothing waits for it.
+            # Nothing waits for a run that this launch was not asked to train.
             is_ours = run_id in self.launch.classes
             when = verdict(run.folder, self.launch.launched).when if is_ours else Retry.NEVER
             verdicts[run_id] = when
@@ -119,14 +120,14 @@ class WorkList:
                 running.append(run)
                 waits.add(state)
             elif state in TO_BEGIN and verdicts[run.run_id] == Retry.NOW:
-                if run.folder.exists():  # somebody may have removed it since the plan was read
+                if run.folder.exists():  # it may have been removed since the plan was read
                     ready.append(run)
                     vanished = vanished or vanished_pack(run.folder) is not None
             elif state in TO_BEGIN:
                 waits.add(Retry.LATER)
             elif state == State.WAITING:
                 waits.add(state)
-            # A pack that vanished is told from its other members, wherever they stand.
+            # After a pack has vanished, all runs are read, as its members may be anywhere.
             if not vanished and len(ready) >= (self._most(ready) if most is None else most):
                 break
         survived = without_survivors(ready, running)
@@ -135,7 +136,7 @@ class WorkList:
         return Look(survived, waits)
 
     def canaries(self, ready: list[StoredRun]) -> list[StoredRun]:
-        """The runs that may be begun: a few packs until one of the launch has got somewhere."""
+        """The runs that may be begun: a few packs until a run of the launch has progressed."""
         allowed = self.launch.config.canary
         if not allowed or not ready:
             return ready
@@ -147,18 +148,16 @@ class WorkList:
         return companions(ready, size)[:size] if len(busy) < allowed else []
 
     def size(self, run: StoredRun) -> int:
-        """How many runs are at most to train together with one of these."""
+        """The most members of a pack that a run may join, by plan and memory."""
         size = pack_size(self.launch.config, run)
         return size if size == 1 else int(min(size, self.limit(run.run_id).members))
 
     def limit(self, run_id: str) -> Limit:
-        """What memory is known to hold of a run, by those of its shape in this launch."""
+        """The limits of memory for a run, known from runs of its shape in this launch."""
         return self._limits.of(self._runs[run_id])
 
     def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Steps of some runs whose checkpoints stay: others start from them,
-        or probes read them.
-        """
+        """Steps of some runs whose checkpoints stay, for other runs or for probes."""
         runs = {run_id: self._runs[run_id] for run_id in run_ids}
         return {run_id: tuple(sorted({*r.pins, *r.kept})) for run_id, r in runs.items()}
 
@@ -177,9 +176,10 @@ class WorkList:
 
 
 def without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[StoredRun]:
-    """Ready runs but those of a pack that vanished and whose other members' leases still hold.
+    """Ready runs without those whose pack vanished while leases of other members still hold.
 
-    One process beats for all: what one of its leases says of it, the others will say soon.
+    One process sends the heartbeats of all members, so the other leases will end soon as well; then
+    the pack forms again whole.
     """
     vanished = {r.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
     if not any(vanished.values()):
@@ -189,7 +189,7 @@ def without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """Changes when a file is replaced; empty where there is none."""
+    """A value that changes when a file is replaced; empty if there is no file."""
     try:
         status = os.stat(file)
     except FileNotFoundError:

@@ -1,12 +1,13 @@
 """A worker claims run after run of a launch until none is left.
 
-There is no queue: the run folders are the queue, and claims keep workers apart, so any number of
-workers of any number of launches, on any hosts, may work on one study. A worker imports the
-trainer, and with it torch and Lightning, once. As a process:
+The run folders are the queue, and a claim gives a run to one worker. So any number of workers of
+any number of launches, on any hosts, may work on one study. A worker imports the trainer, and with
+it torch and Lightning, once. As a process:
 
-    python -m scalinglab.sweeps.launch.worker <launch's folder> <class of runs> <seconds> [<launcher's pid>]
+    python -m scalinglab.sweeps.launch.worker FOLDER CLASS SECONDS [PID]
 
-`seconds` is its time limit, or "inf". Under SLURM the same function runs inside submitit's job.
+FOLDER is the launch's, CLASS the class of runs, SECONDS the time limit or "inf", PID the launcher's
+process. Under SLURM the same function runs inside submitit's job.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
-from scalinglab.scaling.extensions.loading import load_inherited
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.extensions.handing_on import load_inherited
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
@@ -39,10 +41,10 @@ from scalinglab.sweeps.store.stored_plan import StoredRun
 
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 5.0
-BAD_LUCK = 2  # failures of the machinery in a row after which a worker leaves
-UNFIT = 1  # exit code: a pool replaces the worker, SLURM's task has failed
-IDLE_LIVES = 20  # times that a job may be requeued when it came to nothing
-TRY_AGAIN_LATER = 75  # exit code (EX_TEMPFAIL): work is left and the scheduler did not take us back
+INFRA_FAILURES = 2  # infrastructure failures in a row after which a worker leaves
+UNFIT = 1  # exit code: a pool replaces the worker, a task of SLURM has failed
+IDLE_LIVES = 20  # times that a job may be requeued without having begun a run
+TRY_AGAIN_LATER = 75  # exit code (EX_TEMPFAIL): work is left and the job was not requeued
 
 
 class Worker:
@@ -51,7 +53,7 @@ class Worker:
     Parameters
     ----------
     launch : Launch
-        What to do.
+        The launch whose runs it trains.
     kind : str
         Name of the resource class.
     should_stop : callable
@@ -73,31 +75,31 @@ class Worker:
         self.list = WorkList(launch, kind)
         self.until, self.say = until, say
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
-        self.trained = self.bad_luck = 0
+        self.trained = self.infra_failures = 0
 
     def work(self) -> str:
-        """Until there is nothing to do.
+        """Train until there is nothing left to do.
 
         Returns
         -------
         str
-            "finished"; "idle" (others train what is left); "stopped"; "limit" (of time);
-            "tripped" (the launch must not go on); "unfit" (this process or node cannot train).
+            "finished"; "idle" (others train the remaining runs); "stopped"; "limit" (of time);
+            "tripped" (the launch must not continue); "unfit" (this process or node cannot train).
         """
         pause, idle_since = POLL_SECONDS, time.monotonic()
         idle_seconds = self.list.launch.config.idle_seconds or float("inf")
         while not self.should_stop():
             began = time.monotonic()
-            # Not before the first run: a life that is too short for anything must show as attempts
-            # without progress, not as a job that returns to the queue for ever.
+            # Not before the first run: a job too short for any run must leave attempts without
+            # progress, which are counted, and not return to the queue for ever.
             if self.trained and time.monotonic() > self.until:
                 return "limit"
-            if self.bad_luck >= BAD_LUCK:
+            if self.infra_failures >= INFRA_FAILURES:
                 return "unfit"
             self.list.reload()
-            why = self.list.why_tripped()
-            if why is not None:
-                self.say(f"stops: {why}")
+            reason = self.list.why_tripped()
+            if reason is not None:
+                self.say(f"stops: {reason}")
                 return "tripped"
             look = self.list.look()
             claims = _claim(
@@ -113,8 +115,8 @@ class Worker:
             elif time.monotonic() - idle_since > idle_seconds:
                 return "idle"
             else:
-                # What others train may free a branch, or be left behind. Hundreds of idle workers
-                # that look at thousands of runs would keep a file server busy.
+                # Runs of other workers may free a branch, or be interrupted. The pause grows with
+                # the time of a look: many idle workers must not keep a file server busy.
                 self._rest(max(pause, LOOKS_APART * (time.monotonic() - began)))
                 pause = min(2 * pause, MAX_POLL_SECONDS)
         return "stopped"
@@ -132,7 +134,7 @@ class Worker:
         return bool(look.ready) or look.waits - {State.RUNNING} != set()
 
     def has_claimed(self, job: str) -> bool:
-        """Whether an earlier life of a SLURM job began any run of the launch."""
+        """Whether a SLURM job began any run of the launch before it was requeued."""
         folders = (r.folder for r in self.list.plan.runs)
         return any(
             (f.attempt(n).owner.job or (None,))[0] == job
@@ -148,7 +150,7 @@ class Worker:
         self.trained += 1
         try:
             train = _trainer(self.list.launch.trainer(claims[0].folder, execution))
-        except Exception as error:  # a library that is missing is a failure of the run: it is told
+        except Exception as error:  # a missing library is recorded as a failure of the runs
             for claim in claims:
                 claim.release(Outcome.FAILED, error)
             self.list.look_at_all()
@@ -160,7 +162,7 @@ class Worker:
         self._judge_this_process(claims[0])
 
     def _execution(self, run_id: str) -> ExecutionConfig:
-        """How a run, or its pack, is executed: with no more at once than memory has held."""
+        """How a run, or its pack, is executed: with a micro-batch within the limit of memory."""
         execution, most = self.list.plan.execution, self.list.limit(run_id).micro_batch
         if most >= (execution.micro_batch or math.inf):
             return execution
@@ -168,21 +170,21 @@ class Worker:
         return replace(execution, micro_batch=int(most))
 
     def _judge_this_process(self, claim: Claim) -> None:
-        """Two failures of the machinery in a row, or one of the device, and it is best to leave.
+        """Count infrastructure failures in a row; an error of the device is as bad as all of them.
 
-        A device that has met an illegal access fails every run that comes after it here.
+        After an illegal access the device fails every further run of this process.
         """
         end = claim.folder.attempt(claim.number).end
         if end is not None and "CUDA error" in end.error:
-            self.bad_luck = BAD_LUCK
+            self.infra_failures = INFRA_FAILURES
         elif end is not None and end.cause == FailureClass.INFRA:
-            self.bad_luck += 1
+            self.infra_failures += 1
         else:
-            self.bad_luck = 0
+            self.infra_failures = 0
 
 
 def _trainer(name: str) -> Callable[..., Any]:
-    """A trainer by its name: only here does a sweep meet torch."""
+    """A trainer by its name: this import is where a sweep loads torch."""
     module, _, name = name.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -190,7 +192,7 @@ def _trainer(name: str) -> Callable[..., Any]:
 def _claim(
     ready: list[StoredRun], lease_seconds: float, size: Callable[[StoredRun], int]
 ) -> list[Claim]:
-    """Claim the first ready run that nobody else takes, and others that fit into its pack."""
+    """Claim the first ready run that no other worker claims, and others that fit into its pack."""
     while ready:
         if ready[0].folder.state() in (State.RUNNING, *FINISHED):  # another was faster
             ready = ready[1:]
@@ -226,7 +228,7 @@ def main(arguments: list[str]) -> None:
         launch = read_launch(Path(folder))
         worker = Worker(launch, kind, stop, time.monotonic() + float(seconds), _log)
         outcome = worker.work()
-    # Of the launch, the plan or an extension: no other worker could go on either.
+    # An error of the launch, the plan or an extension: other workers will fail as well.
     except (DamagedFile, ConfigError) as error:
         _log(f"leaves: {error}")
         sys.exit(UNFIT)
@@ -243,10 +245,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _requeue(job: str, stop: StopFlag) -> bool:
-    """Put this job back into SLURM's queue: chains past the time limit, life after preemption.
+    """Put this job back into SLURM's queue after its time limit or a preemption.
 
-    A job that a person has cancelled is not brought back: SLURM says so with the same SIGTERM as
-    it sends before it preempts, but then the job is no longer running.
+    A job that a person has cancelled is not requeued. SLURM sends it the same SIGTERM as before a
+    preemption, but its state is no longer RUNNING.
     """
     if not stop.warned and stop.raised and scheduler.state_of(job) != "RUNNING":
         return True

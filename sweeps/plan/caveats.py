@@ -33,16 +33,14 @@ def rounded(runs: list[PlannedRun]) -> list[str]:
 
 
 def partly_begun(runs: list[PlannedRun]) -> list[str]:
-    """A sentence for each set of weights of which runs begin with a part only."""
+    """A sentence for each set of initial weights that fits its run only in part."""
     weights = [p.run.initial for p in runs if p.run.initial is not None]
     partly = [w.report() for w in weights if w.left or w.unused]
     return list(dict.fromkeys(partly))
 
 
 def rates_of_adamw(runs: list[PlannedRun]) -> list[str]:
-    """A sentence for each optimizer whose learning rate comes from a rule that
-    was made for AdamW.
-    """
+    """A sentence for each optimizer whose learning rate comes from a rule made for AdamW."""
     ruled = {
         (p.run.config.optimizer.name, p.run.given["lr"].rule)
         for p in runs
@@ -60,25 +58,24 @@ def rates_of_adamw(runs: list[PlannedRun]) -> list[str]:
 def other_code(runs: list[PlannedRun]) -> list[str]:
     """A sentence if finished runs were trained by code that makes other numbers."""
     now = {p.run.run_id: same_numbers(run_fingerprint(p.run.science)) for p in runs}
-    other = [
+    of_other_code = [
         p.run.run_id
         for p in runs
         if p.record is not None
         and not p.run.is_command
         and same_numbers(p.record.code.fingerprint or "unknown") != now[p.run.run_id]
     ]
-    if not other:
+    if not of_other_code:
         return []
+    names = ", ".join(of_other_code[:5]) + " ..." * (len(of_other_code) > 5)
     return [
-        f"{len(other)} finished runs were trained by other code (fingerprint differs from "
-        f"{now[other[0]]}): "
-        f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}. A fit refuses to mix them with "
-        "new ones unless told to"
+        f"{len(of_other_code)} finished runs were trained by other code (fingerprint differs from "
+        f"{now[of_other_code[0]]}): {names}. A fit refuses to mix them with new ones unless told to"
     ]
 
 
 def program_sizes(runs: list[PlannedRun]) -> list[str]:
-    """For each program a sentence on N and C of its runs: what it trains it says at the end."""
+    """A sentence for each program on N and C of its runs, which it reports at their end only."""
     by_program: dict[str, list[PlannedRun]] = defaultdict(list)
     for planned in runs:
         if planned.run.is_command:
@@ -91,7 +88,7 @@ def _program_size(program: str, runs: list[PlannedRun]) -> str:
     left = len(runs) - len(ended)
     of_plan = "N, C and what follows from them (budgets, D/N) are those of model.*"
     if not any(record.counts_from for record, _ in ended):
-        if ended or not left:  # it trains that network: it said nothing else
+        if ended or not left:  # its runs reported no other network: it trains model.*
             return ""
         return (
             f"what network the program {program!r} trains is not known before a run has ended and "
@@ -114,13 +111,13 @@ def _range(values: list[float]) -> str:
 
 
 def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
-    """A sentence if runs that this study had planned before now have other identities."""
-    plan = plan_before(folder / "plan.json")
-    if plan is None:
+    """A sentence if runs of this study's last plan are not in this one, as new defaults cause."""
+    last_plan = plan_before(folder / "plan.json")
+    if last_plan is None:
         return []
-    before = plan.runs
-    here = {p.run.run_id for p in runs}
-    gone = [r.run_id for r in before if r.run_id not in here]
+    before = last_plan.runs
+    planned_ids = {p.run.run_id for p in runs}
+    gone = [r.run_id for r in before if r.run_id not in planned_ids]
     if not gone:
         return []
     differences = _differences(RunFolder(folder.parents[1] / "runs" / gone[0]), runs)
@@ -133,15 +130,18 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
 def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     """Which science keys differ between a former run and the nearest one of the plan."""
     try:
-        old = flatten(folder.spec().science, lists=True)
+        before = flatten(folder.spec().science, lists=True)
     except (FileNotFoundError, DamagedFile):
         return ""
     nearest = min(
-        (flatten(p.run.science, lists=True) for p in runs), key=lambda new: len(_unequal(old, new))
+        (flatten(p.run.science, lists=True) for p in runs),
+        key=lambda now: len(_unequal(before, now)),
     )
-    changed = [f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)]
+    changed = [
+        f"{key}: {before.get(key)} -> {nearest.get(key)}" for key in _unequal(before, nearest)
+    ]
     return f" Nearest now, for {folder.run_id}: {'; '.join(changed[:6])}"
 
 
-def _unequal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    return [key for key in sorted(one | other) if one.get(key) != other.get(key)]
+def _unequal(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return [key for key in sorted(before | now) if before.get(key) != now.get(key)]

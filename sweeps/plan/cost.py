@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import files_below
 from scalinglab.scaling.run.memory import process_bytes
 from scalinglab.sweeps.config import LaunchBudget

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 from scalinglab.scaling.run.resolve import Run
@@ -23,16 +23,17 @@ MAX_CORRELATION = 0.9
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What a law asks of the runs that it is fitted to.
+class LawNeeds:
+    """What a law needs of the runs that it is fitted to.
 
     Attributes
     ----------
     axes : frozenset of str
         Which of N and D it depends on.
     parameters : int
+        Number of its parameters.
     name : str
-        Of the law, in messages.
+        Its name in messages.
     """
 
     axes: frozenset[str] = frozenset("ND")
@@ -40,18 +41,18 @@ class Fitted:
     name: str = "a loss surface"
 
 
-SURFACE = Fitted()
+SURFACE = LawNeeds()
 
 
-def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]], law: Fitted = SURFACE) -> list[str]:
+def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]], law: LawNeeds = SURFACE) -> list[str]:
     """What is wrong or confounded in the runs that laws are fitted to.
 
     Parameters
     ----------
     runs : sequence of (Run, roles)
         All runs of a study with their roles.
-    law : Fitted
-        What is fitted to them.
+    law : LawNeeds
+        The law that is fitted to them.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def _n(run: Run) -> int:
     return run.counts["n_matmul"]
 
 
-def _sizes(fitted: list[Run], law: Fitted) -> str | None:
+def _sizes(fitted: list[Run], law: LawNeeds) -> str | None:
     sizes = {_n(run) for run in fitted}
     if len(sizes) >= MIN_SIZES or "N" not in law.axes:
         return None
@@ -93,7 +94,7 @@ def _sizes(fitted: list[Run], law: Fitted) -> str | None:
     )
 
 
-def _ratios(fitted: list[Run], law: Fitted) -> str | None:
+def _ratios(fitted: list[Run], law: LawNeeds) -> str | None:
     if law.axes != SURFACE.axes:
         return None
     ratios = defaultdict(set)
@@ -108,7 +109,7 @@ def _ratios(fitted: list[Run], law: Fitted) -> str | None:
     )
 
 
-def _separation(fitted: list[Run], law: Fitted) -> str | None:
+def _separation(fitted: list[Run], law: LawNeeds) -> str | None:
     log_sizes = np.log([_n(run) for run in fitted])
     log_tokens = np.log([run.tokens for run in fitted])
     for axis, values in (("N", log_sizes), ("D", log_tokens)):
@@ -138,7 +139,7 @@ def _seeds(fitted: list[Run]) -> str | None:
     return "no seed is repeated: the noise floor of the fit is unknown"
 
 
-def _groups(fitted: list[Run], law: Fitted) -> str | None:
+def _groups(fitted: list[Run], law: LawNeeds) -> str | None:
     groups = {run.family_id for run in fitted}
     if len(groups) > 2 * law.parameters:
         return None

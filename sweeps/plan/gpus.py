@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import least_bytes, size_in_words
 from scalinglab.scaling.run.step_options import StepOptions
@@ -13,7 +13,7 @@ from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 
-ALIGNED = 64  # what a vocabulary should be a multiple of, for the products of the head
+ALIGNED = 64  # a vocabulary should be a multiple of it, for the products with the head
 SMALL_VOCABULARY = 1_024  # below it the head is a small part of a step
 
 
@@ -31,23 +31,23 @@ def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
     sizes = {p.run.shape.vocab for p in left}
     uneven = sorted(v for v in sizes if v >= SMALL_VOCABULARY and v % ALIGNED)
     for vocab in uneven:
-        more = -(-vocab // ALIGNED) * ALIGNED
+        padded = -(-vocab // ALIGNED) * ALIGNED
         sentences.append(
             f"a vocabulary of {vocab:,} is no multiple of {ALIGNED}, which makes products with the "
-            f"head slow: data.options.vocab={more} (data=tokens) adds {more - vocab} symbols that "
-            "never occur; they count in N, and the runs are others"
+            f"head slow: data.options.vocab={padded} (data=tokens) adds {padded - vocab} symbols "
+            "that never occur; they count in N, and the runs are others"
         )
     return sentences
 
 
 def _about_precision(planned: PlannedRun, device: str | None, processes: int) -> str:
-    """What bf16 and TF32 may gain, by the device's peaks; measured are steps in fp32 alone."""
-    others = "precision=bf16 and precision=tf32 are other runs, with ids of their own"
+    """What bf16 and TF32 may gain by the device's peaks; only steps in fp32 are measured."""
+    other_runs = "precision=bf16 and precision=tf32 are other runs, with ids of their own"
     half, full = peak_flops(device), known_of(FP32_TFLOPS, device)
     if half is None or full is None:
         return (
             "precision = fp32 leaves the matrix units of a GPU idle, which compute in bf16 and "
-            f"tf32 several times as fast; {others}"
+            f"tf32 several times as fast; {other_runs}"
         )
     run = planned.run
     flops = run.C / run.steps / processes
@@ -55,15 +55,15 @@ def _about_precision(planned: PlannedRun, device: str | None, processes: int) ->
     return (
         f"precision = fp32: the arithmetic of a step of width {run.shape.width}, depth "
         f"{run.shape.depth} takes {in_fp32:.2g} ms or more on a {device}, in tf32 {in_tf32:.2g}, "
-        f"in bf16 {in_bf16:.2g}; {others}"
+        f"in bf16 {in_bf16:.2g}; {other_runs}"
     )
 
 
 def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
-    """Refuse what the GPUs of this machine cannot hold, as they are now.
+    """Refuse runs that do not fit into the free memory of this machine's GPUs.
 
-    A micro-batch that is too large is halved while a run is trained; what is left even with one
-    sequence at once is not.
+    A micro-batch that is too large is halved during the training. So a run is refused only if it
+    does not fit with one sequence at a time.
 
     Raises
     ------
@@ -78,18 +78,18 @@ def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
         places = places[:1]
     workers = Counter(name for names in places if names for name in names.split(","))
     memory = machine.gpu_memory()
-    need, run = max(((_least(p, plan), p) for p in left), key=lambda pair: pair[0])
+    need_bytes, largest = max(((_least(p, plan), p) for p in left), key=lambda pair: pair[0])
     for name, count in workers.items():
         free, total = memory.get(name, (float("inf"),) * 2)
-        if count * need <= free:
+        if count * need_bytes <= free:
             continue
         each = "" if count == 1 else f", {count} at once (launch.workers_a_gpu)"
         sentence = (
-            f"{size_in_words(run.run.architecture)}: training takes "
-            f"{need / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
+            f"{size_in_words(largest.run.architecture)}: training takes "
+            f"{need_bytes / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
             f"{free / 1e9:.3g} GB free of {total / 1e9:.3g}"
         )
-        if count * need <= total:
+        if count * need_bytes <= total:
             raise ConfigError(
                 f"{sentence}: other processes hold the rest. Wait for them, or choose "
                 "other GPUs with CUDA_VISIBLE_DEVICES"

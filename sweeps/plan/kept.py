@@ -10,9 +10,9 @@ from scalinglab.sweeps.study.checkpoints import kept_steps
 
 
 def with_kept(runs: list[PlannedRun], rule: Any) -> list[PlannedRun]:
-    """The runs of a plan with the steps that each keeps: its own, and of those that start from it.
+    """The runs of a plan with the steps that each keeps: its own, and those of its branches.
 
-    A branch does not train what its trunk trains for both.
+    The trunk keeps steps for its branches, as these do not train the stretch that they share.
     """
     steps_of = {
         p.run.run_id: set() if p.run.is_command else set(kept_steps(rule, p.run.steps))
@@ -23,6 +23,6 @@ def with_kept(runs: list[PlannedRun], rule: Any) -> list[PlannedRun]:
         if planned.needs is None or planned.needs[0] not in by_id:
             continue
         trunk, step = by_id[planned.needs[0]], planned.needs[1]
-        if trunk.run.family_id == planned.run.family_id:  # else it takes its weights alone
+        if trunk.run.family_id == planned.run.family_id:  # else it takes only initial weights
             steps_of[trunk.run.run_id] |= {s for s in steps_of[planned.run.run_id] if s < step}
     return [replace(p, kept=tuple(sorted(steps_of[p.run.run_id]))) for p in runs]

@@ -1,7 +1,7 @@
-"""Step times of some shapes, measured in a process of its own and within bounds.
+"""Step times of some shapes, measured in a process of its own and within a time limit.
 
-Nobody waits minutes for a plan: a shape that takes longer to time, or to compile, is estimated from
-what is known of it by then, or from the other shapes.
+A plan must not take minutes: a shape that takes longer to time, or to compile, is estimated from
+its first measurements, or from the other shapes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.training.child import child_environment, python_command
@@ -32,20 +32,22 @@ class CannotMeasure(ConfigError):
 
 
 def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
-    """Time some shapes (``scalinglab.scaling.engine.trainer.measure``);
-    ``estimated`` is true of what was not.
+    """Time some shapes (``scalinglab.scaling.engine.trainer.measure``).
+
+    Where the time limit allows no measurement, the timing is an estimate and says so: its
+    ``estimated`` is true.
 
     Raises
     ------
     CannotMeasure
-        With its last words, if the process fails.
+        If the process fails; with the last line of its errors.
     """
     timings: list[Timing | None] = []
     guesses: dict[int, Timing] = {}
     while len(timings) < len(requests):
         measured, guess = _measured(requests[len(timings) :])
         timings += measured
-        if len(timings) < len(requests):  # patience has ended with the next
+        if len(timings) < len(requests):  # the next shape takes too long
             if guess is not None:
                 guesses[len(timings)] = guess
             timings.append(None)
@@ -83,7 +85,7 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
     try:
         with stdin:
             json.dump(list(requests), stdin)
-        return _heard(lines, len(requests))
+        return _read_timings(lines, len(requests))
     except (EOFError, BrokenPipeError):
         process.wait()
         readers[1].join()
@@ -97,7 +99,7 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
             stream.close()
 
 
-def _heard(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:
+def _read_timings(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:
     """The timings that the process reports, until it takes too long for one shape."""
     timings: list[Timing] = []
     guess, deadline = None, time.monotonic() + START_SECONDS

@@ -11,11 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, DataConfig, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig, RunConfig
 from scalinglab.scaling.data.mixed import Store, open_data
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -33,7 +36,7 @@ from scalinglab.sweeps.plan.caveats import (
     rates_of_adamw,
     rounded,
 )
-from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
+from scalinglab.sweeps.plan.design import SURFACE, LawNeeds, check_design
 from scalinglab.sweeps.plan.init_from import InitialWeightsFinder, with_sources
 from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
@@ -46,7 +49,7 @@ from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.study import RequestedRun, read_study, set_by
 
 
-def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = SURFACE) -> Plan:
+def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: LawNeeds = SURFACE) -> Plan:
     """Plan the study of a composed configuration.
 
     Parameters
@@ -54,8 +57,8 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
     composed : mapping
     added : bool
         Whether the blocks that were added to the study of this name are part of it.
-    law : Fitted
-        What is fitted to its runs, which the design is checked for.
+    law : LawNeeds
+        What the law that is fitted to its runs needs of them.
 
     Raises
     ------
@@ -76,9 +79,9 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
     def final_loss(config: RunConfig) -> float | None:
         if config.init_from.block is not None and config.init_from.study is None:
             raise ConfigError(
-                f"init_from.block = {config.init_from.block!r}: a search looks at finished runs before"
-                " the blocks of its study are resolved; train those in a study of their own and name"
-                " it (init_from.study)"
+                f"init_from.block = {config.init_from.block!r}: a search looks at finished runs "
+                "before the blocks of its study are resolved; train those in a study of their own "
+                "and name it (init_from.study)"
             )
         run, _ = resolver.resolve(RequestedRun("tune", "sweep", config))
         return stored.final_loss(run.run_id)
@@ -109,7 +112,7 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
 
 
 class _Resolver:
-    """Resolves the runs of a study; each store of data is opened once.
+    """Resolves the runs of a study; opens each store of data once.
 
     Parameters
     ----------
@@ -164,7 +167,7 @@ def _resolve(
 
 
 def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, PlannedRun]:
-    """Plan one run that is of no study: the folder of all runs, and the run.
+    """Plan one run outside any study; returns the folder of all runs, and the run.
 
     Raises
     ------
@@ -179,7 +182,7 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
 
 
 def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedRun]:
-    """The runs, each with the settings that tell it from the others."""
+    """The runs, each with the settings that distinguish it from the others."""
     blocks = composed["study"]["blocks"]
     set_keys = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
     set_keys |= {key for block in blocks.values() for key in flatten(block.get("base") or {})}
@@ -196,7 +199,8 @@ def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedR
 def _nodes(launch: LaunchConfig) -> dict[str, Any]:
     """Nodes of a run and the bytes of each, as ``check_memory`` takes them.
 
-    The largest class of jobs counts. The memory of SLURM's nodes is known if a launch states it.
+    The largest class of jobs counts. The memory of SLURM's nodes is known only if a launch states
+    it for every class.
     """
     if launch.backend != "slurm":
         return {}
@@ -210,7 +214,7 @@ def _nodes(launch: LaunchConfig) -> dict[str, Any]:
 
 
 class _StoredRuns:
-    """What there is of runs on the disk, each read once a plan.
+    """States and records of runs on the disk, each read once for a plan.
 
     Parameters
     ----------
@@ -243,7 +247,7 @@ class _StoredRuns:
         return self._read[run_id]
 
     def _look(self, folder: RunFolder) -> tuple[State, Record | None, DamagedFile | None]:
-        """The state of a run, its record if it is finished, and what is damaged of its files."""
+        """The state of a run, its record if it is finished, and the damage to its files, if any."""
         state = folder.state()
         if not folder.exists():
             return state, None, None

@@ -1,9 +1,9 @@
-"""How many runs make a good pack: what memory holds, leaves no worker idle, and fills a device.
+"""How many runs make a good pack: as memory holds, a device is filled, and no worker stands idle.
 
-On a GPU a small model's step is bound by its launches, and many members cost little more than one.
-On a CPU arithmetic takes the time, and a pack gains nothing. How many members a run has touches its
-last digits (docs/cluster.md), so the size is a rule of the run and of where it is trained, never of
-how long a few steps took on a busy machine.
+On a GPU a small model's step is bound by kernel launches, and many members cost little more than
+one. On a CPU arithmetic takes the time, and a pack gains nothing. The number of members changes a
+run's last digits (docs/cluster.md). So the size follows from the run and from where it is trained,
+never from how long a few steps took on a busy machine.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.store.packs import unpackable_reason
 
-MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
-MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
-# FLOPs of a pack's step beyond which a pack is said to gain nothing: an estimate, no measurement of
-# this project. In a feasibility study on an H200 captured steps of 2e10 FLOPs became 1.8 times as
-# fast in packs of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12
-# 1.07 and 1.07.
+MAX_MEMBERS = 16  # larger packs were never tried; the gain from 4 to 16 is small already
+MEMORY_SHARE = 0.8  # of the memory; the estimate leaves out libraries and fragmentation
+# FLOPs of a pack's step from which a larger pack is taken to gain nothing. An estimate: a
+# feasibility study on an H200 measured the speed-up of captured steps in packs of 4 and of 16 as
+# 1.8 and 2.2 for 2e10 FLOPs, 1.5 and 1.7 for 5e10, 1.25 and 1.28 for 3e11, 1.07 and 1.07 for
+# 1.3e12.
 FULL_STEP = 1e12
 
 
 def place(planned: PlannedRun) -> Hashable | None:
-    """Kind and start of a pack that this run can join; None: nothing to train, or not packable."""
+    """Key of the packs that a run can join; None if it is not packable, or has nothing to train."""
     if planned.kind is None or not planned.new_steps:
         return None
     initial, needs = planned.run.initial, planned.needs
-    # Who waits for weights starts at 0, as the run does that has yet to leave them.
+    # A run that waits for its initial weights starts at 0, as does the run that has yet to leave
+    # them: the two must not share a pack.
     for_weights = initial is not None and needs is not None and needs[0] == initial.run
     return planned.kind, planned.start, for_weights
 
@@ -59,34 +60,39 @@ def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
     size_by_run: dict[str, int] = {}
     # Those that wait for a trunk's checkpoint occupy no worker while it is trained.
     for waits in (False, True):
-        together = [g for g in groups(plan) if (g[0].needs is not None) == waits]
+        shared = [group for group in groups(plan) if (group[0].needs is not None) == waits]
         new = sum(p.new_steps > 0 and (p.needs is not None) == waits for p in plan.runs)
-        counts = [len(g) for g in together]
+        counts = [len(group) for group in shared]
         if config.pack == "auto":
-            sizes = [min(_filling(g[0]), _held(g[0], plan, config)) for g in together]
+            sizes = [
+                min(_members_to_fill(group[0]), _members_in_memory(group[0], plan, config))
+                for group in shared
+            ]
             sizes = spread(counts, sizes, new - sum(counts), _workers(plan, config))
             # Packs of one size, not a small last one.
             sizes = [math.ceil(n / math.ceil(n / s)) for n, s in zip(counts, sizes, strict=True)]
         else:
             sizes = [min(config.pack, n) for n in counts]
-        size_by_run |= {p.run.run_id: s for g, s in zip(together, sizes, strict=True) for p in g}
+        size_by_run |= {
+            p.run.run_id: s for group, s in zip(shared, sizes, strict=True) for p in group
+        }
     return size_by_run
 
 
-def _filling(planned: PlannedRun) -> int:
+def _members_to_fill(planned: PlannedRun) -> int:
     """Members whose steps together fill a GPU."""
     run = planned.run
-    return int(min(MOST, max(1.0, FULL_STEP // (run.C / run.steps))))
+    return int(min(MAX_MEMBERS, max(1.0, FULL_STEP // (run.C / run.steps))))
 
 
-def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> list[int]:
+def spread(counts: list[int], sizes: list[int], unpackable: int, workers: int) -> list[int]:
     """Sizes, made smaller until there is a pack for each worker.
 
     Parameters
     ----------
     counts, sizes : list of int
         Per group: number of runs, and largest pack.
-    alone : int
+    unpackable : int
         Runs that are not packable.
 
     >>> spread([16, 3], [16, 3], 0, 4)
@@ -97,24 +103,22 @@ def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> lis
     def packs() -> list[int]:
         return [math.ceil(n / s) for n, s in zip(counts, sizes, strict=True)]
 
-    while alone + sum(packs()) < workers and max(sizes, default=1) > 1:
+    while unpackable + sum(packs()) < workers and max(sizes, default=1) > 1:
         i = sizes.index(max(sizes))
         sizes[i] = min(sizes[i] - 1, math.ceil(counts[i] / (packs()[i] + 1)))
     return sizes
 
 
-def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
+def _members_in_memory(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
     """Members whose state and activations fit into the memory of a worker."""
     run = planned.run
-    each = process_bytes(run.architecture, run.config)
+    member_bytes = process_bytes(run.architecture, run.config)
     available = MEMORY_SHARE * _memory_bytes(plan, config)
-    return int(min(MOST, max(1.0, available // each)))
+    return int(min(MAX_MEMBERS, max(1.0, available // member_bytes)))
 
 
 def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
-    """Memory of one worker; infinite where unknown:
-    a pack that is too large is split when it fails.
-    """
+    """Memory of one worker; infinite where unknown, as a pack that is too large is split later."""
     if config.backend == "slurm":
         gigabytes = config.slurm.memory_gb if plan.execution.device == "cpu" else None
         return math.inf if gigabytes is None else 1e9 * gigabytes
@@ -124,18 +128,20 @@ def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
 
 
 def _workers(plan: Plan, config: LaunchConfig) -> int:
-    """Workers that must have work; on SLURM only a number that was asked for."""
+    """Workers that must not stand idle; on SLURM those that the launch asks for, else one."""
     if config.backend == "local":
         return len(worker_devices(config, plan.execution))
     return (config.workers or 1) if config.backend == "slurm" else 1
 
 
-def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
+def seconds_of(timing: Mapping[str, Any], quantity: str, members: int) -> float:
     """Seconds of a whole pack's "step", or of a "token" of validation, between measured sizes.
 
     A pack larger than any that was timed takes its members' time one after another.
     """
-    times = {1: timing[what]} | {int(k): t[what] for k, t in timing.get("packed", {}).items()}
+    times = {1: timing[quantity]} | {
+        int(k): t[quantity] for k, t in timing.get("packed", {}).items()
+    }
     largest = max(times)
     if members > largest:
         return float(times[largest] * members / largest)
@@ -161,19 +167,21 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
         if sum(p.seconds for p in group) > sum(p.seconds_alone for p in group):
             sentences[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
     if packable:
-        why = (
+        reason = (
             "it is not faster on a CPU"
             if plan.execution.device == "cpu"
             else "each run fills a GPU, or packs would leave workers idle or memory short"
         )
         sentences.append(
-            f"{_runs(packable)} could train together, but {why}; launch.pack=4 forces it"
+            f"{_runs(packable)} could train together, but {reason}; launch.pack=4 forces it"
         )
-    alone = Counter(unpackable_reason(p.run, plan.execution) for p in plan.runs if p.new_steps)
+    reasons = Counter(unpackable_reason(p.run, plan.execution) for p in plan.runs if p.new_steps)
     sentences += [
-        f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
+        f"{_runs(n)} will train individually: {reason}"
+        for reason, n in reasons.items()
+        if reason is not None
     ]
-    lonely = alone[None] - sum(map(len, groups(plan)))
+    lonely = reasons[None] - sum(map(len, groups(plan)))
     if lonely and sentences:
         sentences.append(
             f"{_runs(lonely)} will train individually: no other has the same shape, batch, "

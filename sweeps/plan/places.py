@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, SlurmConfig, group_of, resources
 
-OTHER_GPU_REQUESTS = (
-    "gres",
-    "gpus",
-    "gpus_per_task",
-    "gpus-per-task",
-)  # keys of launch.slurm.extra
+# Keys of launch.slurm.extra that ask for GPUs as well.
+OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")
 
 
 def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
@@ -50,7 +47,7 @@ def _check_nodes(where: str, slurm: SlurmConfig, execution: ExecutionConfig) -> 
             "must be a multiple of the nodes"
         )
     if execution.device == "cpu":
-        # A program of somebody else's chooses its device itself.
+        # Another program chooses its device itself.
         if slurm.gpus and not execution.command:
             raise ConfigError(
                 f"{where}.gpus = {slurm.gpus}: with execution.device = cpu runs train on the CPU "
@@ -74,14 +71,14 @@ def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[st
     sentences = []
     for name in (DEFAULT_CLASS, *config.classes):
         slurm = resources(config, name)
-        used = 0 if execution.device == "cpu" else execution.processes // slurm.nodes
-        if slurm.gpus > used:
+        gpus_used = 0 if execution.device == "cpu" else execution.processes // slurm.nodes
+        if slurm.gpus > gpus_used:
             sentences.append(
                 f"{group_of(name)}.gpus = {slurm.gpus}: a job trains one run, or pack, at "
-                f"a time, on {used} of them; the others stand idle (execution.processes "
+                f"a time, on {gpus_used} of them; the others stand idle (execution.processes "
                 f"= {execution.processes} is what a run takes)"
             )
-        if not used and any(key in slurm.extra for key in OTHER_GPU_REQUESTS):
+        if not gpus_used and any(key in slurm.extra for key in OTHER_GPU_REQUESTS):
             sentences.append(
                 f"{group_of(name)}.extra asks for GPUs, which stand idle: "
                 "execution.device = cpu trains on the CPU; execution.device=cuda uses them"
@@ -92,8 +89,8 @@ def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[st
 def worker_devices(config: LaunchConfig, execution: ExecutionConfig) -> list[str | None]:
     """The devices of each local worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
 
-    A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
-    CUDA_VISIBLE_DEVICES hides is not used.
+    A run of several processes has as many GPUs, or cores, to itself. GPUs that CUDA_VISIBLE_DEVICES
+    hides from this process are not used.
     """
     processes = execution.processes
     if execution.device == "cpu":

@@ -26,17 +26,17 @@ class PlannedRun:
     Attributes
     ----------
     run : Run
-        Resolved.
+        The resolved run.
     store : Store
         The data it is trained on.
     blocks, roles : tuple of str
-        The study's blocks that asked for it, and what for.
+        The study's blocks that ask for it, and the roles that they give it.
     needs : tuple or None
         (run_id, step): the checkpoint of another run of the plan from which it starts.
     pins : tuple of int
         Steps whose checkpoints other runs of the plan start from.
     start : int
-        Step from which there is work left: of a checkpoint on disk, or of `needs`.
+        Step from which there is work left: that of a checkpoint on disk, or of `needs`.
     state : State
         Its state when the plan was made.
     record : Record or None
@@ -44,20 +44,20 @@ class PlannedRun:
     damage : DamagedFile or None
         Which of its files cannot be read, and why.
     seconds : float
-        Predicted time of the work left, of a member its share of the pack's; NaN before
-        ``scalinglab.sweeps.plan.timing`` has measured.
+        Predicted time of the work left, for a member of a pack its share of the pack's time; NaN
+        before ``scalinglab.sweeps.plan.timing`` has measured.
     kind : str or None
         Kind of pack (``scalinglab.sweeps.store.packs.pack_kind``); None: not packable.
     pack : int
-        Members of a pack of its kind, as ``scalinglab.sweeps.plan.timing`` finds best.
+        Members of a pack of its kind (``scalinglab.sweeps.plan.pack_sizes``).
     seconds_alone : float
-        As `seconds`, if every run trained individually.
+        As `seconds`, if every run is trained individually.
     estimated : bool
         Whether both are estimates, because a step took too long to be timed.
     kept : tuple of int
         Steps whose checkpoints stay for probes (``scalinglab.sweeps.plan.kept``).
     varies : str
-        The settings that tell it from the others (``scalinglab.sweeps.plan.varying``).
+        The settings that distinguish it from the others (``scalinglab.sweeps.plan.varying``).
     """
 
     run: Run
@@ -82,8 +82,8 @@ class PlannedRun:
     def is_unfinished(self) -> bool:
         """Whether its record is still to be written, also if no step is left to be trained.
 
-        A process may have been killed, or the run's folder removed, after the last checkpoint;
-        and a longer run may have passed its last step on the way.
+        A process may have been killed, or the run's folder removed, after the last checkpoint; or
+        a longer run of the same family has trained its last step.
         """
         return self.state not in ENDED
 
@@ -97,7 +97,8 @@ class PlannedRun:
 class Plan:
     """A study's runs in the order in which they are best started, and the checks of its design.
 
-    `extend` names what its runs and answers need beside this package, as it is found from anywhere.
+    `extend` names the extensions that its runs and answers need, so that they are found from any
+    working directory.
     """
 
     study: StudyConfig

@@ -1,7 +1,7 @@
-"""How long runs of somebody else's program take: as finished ones of the same program did.
+"""Predicted times of the runs of another program, from its finished runs.
 
-We cannot time a few steps of a program. Its finished runs below these outputs say how long a step
-took; the one whose step has nearly as many FLOPs counts, by the ratio of the FLOPs.
+A few steps of a program cannot be timed. Its finished runs below the same outputs say how long a
+step took; the one with the nearest FLOPs per step counts, scaled by the ratio of the FLOPs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -48,7 +48,7 @@ def with_program_times(plan: Plan) -> Plan:
     sentences = []
     for program, count in Counter(map(_program, unfinished)).items():
         if finished := trained[program]:
-            places = ", ".join(dict.fromkeys(str(one.processor) for one in finished))
+            places = ", ".join(dict.fromkeys(str(run.processor) for run in finished))
             sentences.append(
                 f"times of {count} runs of the program {program!r} are predicted from "
                 f"those that have finished ({len(finished)}, on {places}), by FLOPs a step"
@@ -70,11 +70,11 @@ def _program(planned: PlannedRun) -> str:
 def _finished(plan: Plan, programs: set[str]) -> dict[str, list[_Finished]]:
     """Program -> its latest finished runs that were executed as the plan's will be."""
     by_program: dict[str, list[_Finished]] = {program: [] for program in programs}
-    done = [(path.stat().st_mtime, path.parent) for path in plan.outputs.glob("runs/*/DONE")]
-    for _, folder in sorted(done, reverse=True)[:MOST_RECORDS]:
-        one = _read(folder, plan, programs)
-        if one is not None:
-            by_program[one[0]].append(one[1])
+    ended = [(path.stat().st_mtime, path.parent) for path in plan.outputs.glob("runs/*/DONE")]
+    for _, folder in sorted(ended, reverse=True)[:MOST_RECORDS]:
+        program_run = _read(folder, plan, programs)
+        if program_run is not None:
+            by_program[program_run[0]].append(program_run[1])
     return by_program
 
 
@@ -100,8 +100,8 @@ def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished]
 
 
 def _predict(planned: PlannedRun, finished: list[_Finished]) -> float:
-    """Seconds of the work left; of several runs that are equally near the middle one counts."""
+    """Seconds of the work left: the median over the finished runs that are equally near."""
     flops = planned.run.C / planned.run.steps
-    distance = {one: abs(math.log(one.flops / flops)) for one in finished}
-    nearest = [one for one in finished if distance[one] <= min(distance.values()) + 1e-9]
-    return planned.new_steps * median(one.seconds * flops / one.flops for one in nearest)
+    distance = {run: abs(math.log(run.flops / flops)) for run in finished}
+    nearest = [run for run in finished if distance[run] <= min(distance.values()) + 1e-9]
+    return planned.new_steps * median(run.seconds * flops / run.flops for run in nearest)

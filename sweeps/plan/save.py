@@ -19,7 +19,7 @@ WRITERS = 32
 def save_plan(plan: Plan) -> None:
     """Store the descriptions of all runs, then the plan."""
     described = [describe(p.run, p.store) for p in plan.runs]
-    # In threads: each run.json is flushed to disk, and waiting for that takes the time.
+    # In threads, as each run.json is flushed to disk and the time goes into waiting for that.
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(lambda p, run: plan.run_folder(p).describe(run), plan.runs, described))
     keep_copies(plan.extend, plan.folder)
@@ -41,7 +41,7 @@ def _entry(planned: PlannedRun, before: dict[str, float | None]) -> PlanEntry:
     """A run as it is stored; `before` are the seconds that an earlier plan predicted."""
     run_id, seconds = planned.run.run_id, _number(planned.seconds)
     # A record is measured against the time of the whole run, also after a resume.
-    whole = seconds if planned.state == State.PLANNED else before.get(run_id, seconds)
+    seconds_whole = seconds if planned.state == State.PLANNED else before.get(run_id, seconds)
     return PlanEntry(
         run_id=run_id,
         roles=planned.roles,
@@ -49,13 +49,13 @@ def _entry(planned: PlannedRun, before: dict[str, float | None]) -> PlanEntry:
         needs=planned.needs,
         pins=planned.pins,
         seconds=seconds if planned.is_unfinished else before.get(run_id),
-        seconds_whole=whole,
+        seconds_whole=seconds_whole,
         kind=planned.kind,
         pack=planned.pack,
         start=planned.start,
         kept=planned.kept,
         varies=planned.varies,
-        given={name: asdict(given) for name, given in planned.run.given.items()},
+        given={name: asdict(value) for name, value in planned.run.given.items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs chosen by a few words before their plan is stored: a choice that cannot be made is told."""
+"""Selections of runs, checked before their plan is stored: an impossible one is refused early."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
@@ -44,7 +44,7 @@ def to_store(planned: PlannedRun, outputs: Path) -> RunToStore:
 
 
 def check_selections(plan: Plan, config: LaunchConfig) -> None:
-    """Refuse a launch of a plan that would choose no run, or chooses by what no run has.
+    """Refuse a launch whose selections choose no run, or name a key that no run has.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check_selections(plan: Plan, config: LaunchConfig) -> None:
 
 
 def _check_sources(plan: Plan, text: str, chosen: Collection[str]) -> None:
-    """Refuse runs without those whose weights they begin with, where nobody trains these."""
+    """Refuse chosen runs that begin with the weights of a run that nobody trains."""
     states = {p.run.run_id: p.state for p in plan.runs}
     for planned in plan.runs:
         initial, needs = planned.run.initial, planned.needs
@@ -70,7 +70,7 @@ def _check_sources(plan: Plan, text: str, chosen: Collection[str]) -> None:
         source, step = needs
         if source == initial.run and source not in chosen and states[source] != State.RUNNING:
             raise ConfigError(
-                f"launch.runs = {text!r} chooses run {planned.run.run_id} and not run {source}, with"
-                f" whose weights at step {step} it begins (init_from) and which has yet to leave"
-                " them: choose both, or launch that one first"
+                f"launch.runs = {text!r} chooses run {planned.run.run_id} and not run {source}, "
+                f"with whose weights at step {step} it begins (init_from) and which has yet to "
+                "leave them: choose both, or launch that one first"
             )

@@ -47,9 +47,9 @@ class Target:
     measure : callable
         Times shapes; may raise `CannotMeasure`.
     required : bool
-        Whether a plan without times is refused; else it says that it has none.
+        Whether a plan without times is refused; otherwise it warns that it has none.
     caveat : str
-        A warning that goes with the times: runs are trained elsewhere.
+        A warning that goes with the times, as where runs are trained elsewhere.
     """
 
     where: str
@@ -99,10 +99,10 @@ def with_seconds(
     Parameters
     ----------
     plan : Plan
-        Without them.
+        A plan whose seconds are not predicted yet.
     target : Target, optional
-        Where the runs will be trained; None: on a machine like this one. Where it cannot time
-        them and need not, seconds stay NaN, and a warning says why.
+        Where the runs will be trained; None: on a machine like this one. If it cannot time them and
+        `required` is false, seconds stay NaN, and a warning says why.
     config : LaunchConfig, optional
         Packs and workers; None: no packs.
     """
@@ -110,35 +110,35 @@ def with_seconds(
     sizes = pack_sizes(plan, config)
     plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
     target = target or here()
-    timings, why = _timings(plan, target)
+    timings, reason = _timings(plan, target)
     if timings and target.caveat:
         plan = replace(plan, warnings=[*plan.warnings, target.caveat])
-    if why:
+    if reason:
         plan = replace(
             plan,
             warnings=[
                 *plan.warnings,
-                f"the time of a step is not known ({why}): "
+                f"the time of a step is not known ({reason}): "
                 "no seconds, and no device-hours for launch.budget",
             ],
         )
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
-    runs = [
-        # A finished run has nothing left; another program's speed is not ours to measure here.
-        replace(
-            p,
-            seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
-            seconds_alone=_predict(p, timings[p.run.run_id], 1),
-            estimated=timings[p.run.run_id].get("estimated", False),
-        )
-        if p.run.run_id in timings
-        else replace(p, seconds=0.0, seconds_alone=0.0)
-        if p.new_steps == 0
-        else p
-        for p in plan.runs
-    ]
+    runs = [_timed(p, timings.get(p.run.run_id), members.get(p.run.run_id, 1)) for p in plan.runs]
     plan = with_program_times(replace(plan, runs=runs))
     return replace(plan, warnings=[*plan.warnings, *_about_budget(plan, config.budget)])
+
+
+def _timed(planned: PlannedRun, timing: dict[str, Any] | None, members: int) -> PlannedRun:
+    """A run with its seconds; those of another program stay NaN, as it cannot be timed here."""
+    if timing is not None:
+        return replace(
+            planned,
+            seconds=_predict(planned, timing, members),
+            seconds_alone=_predict(planned, timing, 1),
+            estimated=timing.get("estimated", False),
+        )
+    is_finished = planned.new_steps == 0
+    return replace(planned, seconds=0.0, seconds_alone=0.0) if is_finished else planned
 
 
 def _about_budget(plan: Plan, budget: LaunchBudget) -> list[str]:
@@ -190,32 +190,36 @@ def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
     options = asdict(StepOptions.of(run.config, execution))
-    del options["excluded"]  # which targets count takes no time
+    del options["excluded"]  # the choice of targets does not change the time
     extensions = used_by(run.science)
     return {
         **({"extensions": extensions} if extensions else {}),
         "model": run.architecture.science(),
-        # Numbers of the optimizer take no time; whether there is a z-loss does.
+        # The optimizer's numbers do not change the time; whether there is a z-loss does.
         "optimizer": run.config.optimizer.name,
         "options": options | {"z_loss": float(options["z_loss"] > 0)},
         "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
-        "engine": choose_engine(execution, run.C),
+        "engine": choose_engine(execution, run.C, run.architecture),
         "device": execution.device,
         "threads": execution.threads,
     }
 
 
 def _key(request: dict[str, Any], where: str) -> str:
-    here = {"processor": where, "torch": machine.versions()["torch"], "code": code_fingerprint()}
-    return digest(request | here)
+    environment = {
+        "processor": where,
+        "torch": machine.versions()["torch"],
+        "code": code_fingerprint(),
+    }
+    return digest(request | environment)
 
 
 def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str]:
-    """run_id -> what ``scalinglab.scaling.engine.trainer.measure`` finds of its shape,
-    alone and in its pack.
+    """run_id -> measured times of its shape, alone and in its pack; and why some are missing.
 
-    And why some are missing, if so.
+    The times are those of ``scalinglab.scaling.engine.trainer.measure``; the reason is empty if
+    none are missing.
     """
     path = plan.outputs / "measurements.json"
     timings = _known_timings(path)
@@ -227,7 +231,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in timings}
-    why = ""
+    reason = ""
     if missing:
         try:
             timings |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
@@ -235,8 +239,8 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
         except CannotMeasure as error:
             if target.required:
                 raise
-            why = str(error)
-    return {run_id: timings[key] for run_id, key in keys.items() if key in timings}, why
+            reason = str(error)
+    return {run_id: timings[key] for run_id, key in keys.items() if key in timings}, reason
 
 
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ WORTH_SHARING = 0.1
 
 
 def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
-    """Let every run start from the longest stretch that an earlier, longer run trains anyway.
+    """Let every run start from the longest prefix that an earlier, longer run trains anyway.
 
     Returns
     -------
@@ -26,8 +26,8 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     for planned in ordered:
         family = unfinished.setdefault(planned.run.family_id, [])
         # Checkpoints of another program cannot be shared: their content is unknown.
-        may = planned.new_steps and not planned.run.is_command
-        owner, step = _best_prefix(planned, family) if may else (None, 0)
+        can_share = planned.new_steps and not planned.run.is_command
+        owner, step = _best_prefix(planned, family) if can_share else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
             pins[owner.run.run_id].add(step)
             planned = replace(planned, needs=(owner.run.run_id, step), start=step)
@@ -40,8 +40,8 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
 def _best_prefix(planned: PlannedRun, earlier: list[PlannedRun]) -> tuple[PlannedRun | None, int]:
     """The earlier run of its family that shares the most steps, and how many."""
     best, steps = None, 0
-    for other in earlier:
-        common = shared_by_all(planned.run.all_pieces, other.run.all_pieces)
-        if common > steps and common > other.start:
-            best, steps = other, common
+    for candidate in earlier:
+        common = shared_by_all(planned.run.all_pieces, candidate.run.all_pieces)
+        if common > steps and common > candidate.start:
+            best, steps = candidate, common
     return best, steps

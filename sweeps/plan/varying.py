@@ -1,4 +1,4 @@
-"""What tells the runs of a study apart beside the columns that every table of runs has."""
+"""The settings that distinguish the runs of a study, beside the columns of every table of runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-# Shown by columns of their own, N and D among them; and what is no property of a run.
+# Settings with columns of their own, such as N and D; and keys that are no property of a run.
 SHOWN = ("model.width", "tokens", "optimizer.lr", "schedule.kind", "seed")
 _NOT_OF_A_RUN = ("execution.", "rule.", "outputs")
 _CHOOSERS = ("name", "kind", "source", "init_from.study", "init_from.block", "init_from.run")
@@ -20,26 +20,36 @@ def varying(
 ) -> list[str]:
     """For each of some runs, the settings in which they differ: ``optimizer=muon loops=2``.
 
-    Named are words, then numbers that the study varies, then others that follow neither from these
-    nor from what is shown: a warm-up that follows the tokens is not.
+    It names words first, then numbers that the study varies, then others. Left out is a setting
+    that follows from those named and shown before it, as a warm-up that follows from the tokens.
 
     Parameters
     ----------
     settings : sequence of mapping
-        Of each run, by dotted key.
+        The settings of each run, by dotted key.
     table_columns : sequence of hashable
-        What the columns show of each.
+        What the table's columns show of each run.
     set_keys : collection of str
         Dotted keys of the study's axes.
     """
-    keys = [key for key in dict.fromkeys(k for one in settings for k in one) if _may_be_named(key)]
-    columns = {key: [_told(one.get(key)) for one in settings] for key in keys}
+    keys = [
+        key
+        for key in dict.fromkeys(k for run_settings in settings for k in run_settings)
+        if _may_be_named(key)
+    ]
+    columns = {
+        key: [_comparable(run_settings.get(key)) for run_settings in settings] for key in keys
+    }
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     words = [
-        key for key in columns if any(isinstance(one.get(key), str | bool) for one in settings)
+        key
+        for key in columns
+        if any(isinstance(run_settings.get(key), str | bool) for run_settings in settings)
     ]
     words.sort(key=lambda key: not _chooses(key))
-    shown_columns: list[Sequence[Hashable]] = [[one.get("schedule.kind") for one in settings]]
+    shown_columns: list[Sequence[Hashable]] = [
+        [run_settings.get("schedule.kind") for run_settings in settings]
+    ]
     named: list[str] = []
 
     def name(keys: Iterable[str]) -> None:
@@ -54,8 +64,10 @@ def varying(
     name(key for key in columns if key not in words)
     labels = _labels(named)
     return [
-        " ".join(f"{labels[key]}={_text(one[key])}" for key in named if key in one)
-        for one in settings
+        " ".join(
+            f"{labels[key]}={_text(run_settings[key])}" for key in named if key in run_settings
+        )
+        for run_settings in settings
     ]
 
 
@@ -64,8 +76,8 @@ def settings_in(varies: str) -> dict[str, str]:
     return {m["name"]: m["value"] for m in _SETTING.finditer(varies)}
 
 
-def _told(value: Any) -> str:
-    """A value as it tells runs apart: an empty word looks in a table as a key that a run lacks."""
+def _comparable(value: Any) -> str:
+    """A value for comparisons: in a table an empty word looks like a key that a run lacks."""
     return repr(None if value == "" else value)
 
 
@@ -74,7 +86,7 @@ def _may_be_named(key: str) -> bool:
 
 
 def _follows(column: Sequence[str], columns: Sequence[Sequence[Hashable]]) -> bool:
-    """Whether rows that are equal in what is known have one value."""
+    """Whether rows that are equal in `columns` are equal in `column`."""
     value_of: dict[Hashable, str] = {}
     rows = zip(*columns, strict=True)
     return all(
@@ -83,12 +95,12 @@ def _follows(column: Sequence[str], columns: Sequence[Sequence[Hashable]]) -> bo
 
 
 def _chooses(key: str) -> bool:
-    """Whether a key says what its group is."""
+    """Whether a key chooses what its group is, as ``optimizer.name`` does."""
     return key in _CHOOSERS or key.rpartition(".")[2] in _CHOOSERS
 
 
 def _labels(keys: Sequence[str]) -> dict[str, str]:
-    """Short names: of ``optimizer.name`` its group, of ``model.loops`` its end."""
+    """Short names: ``optimizer`` for ``optimizer.name``, ``loops`` for ``model.loops``."""
     short = {}
     for key in keys:
         *groups, last = key.split(".")

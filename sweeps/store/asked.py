@@ -1,8 +1,8 @@
-"""What probes are asked for in a study: which numbers of which runs at which steps.
+"""The questions of a study to its probes: which numbers, of which runs, at which steps.
 
 <outputs>/studies/<name>/probes/<probe>-<key>-<hash>.json    one question; written once
 
-Workers, tables and ``gc`` read it. A question that was answered stays: its results are there.
+Workers, tables and ``gc`` read it. A question stays after it was answered: it names the results.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ask:
     options : mapping
         As plain values.
     runs : mapping of str to sequence of Wanted
-        Of each run, by its id.
+        The numbers of each run, by its id.
     """
 
     probe: str
@@ -44,7 +44,7 @@ class Ask:
 
     @property
     def folder_name(self) -> str:
-        """Of its results beside a run."""
+        """Name of the folder of its results beside a run."""
         return f"{self.probe}-{self.key}"
 
     def folders(self, outputs: Path) -> list[ProbeFolder]:
@@ -62,7 +62,10 @@ class Ask:
     def to_dict(self) -> dict[str, Any]:
         """The content of its file."""
         runs = {
-            run_id: [[w.step, [list(place) for place in w.reads]] for w in questions]
+            run_id: [
+                [w.step, [list(place) for place in w.reads], *([list(w.twins)] if w.twins else [])]
+                for w in questions
+            ]
             for run_id, questions in self.runs.items()
         }
         return {"probe": self.probe, "key": self.key, "options": dict(self.options), "runs": runs}
@@ -74,7 +77,7 @@ def asks_folder(outputs: Path, study: str) -> Path:
 
 
 def store_ask(outputs: Path, study: str, ask: Ask) -> None:
-    """Write a question down; the same one again changes nothing."""
+    """Store a question; one that is stored already stays as it is."""
     content = ask.to_dict()
     file = asks_folder(outputs, study) / f"{ask.folder_name}-{digest(content, 8)}.json"
     if not file.exists():
@@ -96,8 +99,9 @@ def read_ask(file: Path) -> Ask:
 
 
 def _wanted(stored: Sequence[Any]) -> Wanted:
-    step, reads = stored
-    return Wanted(int(step), tuple((str(run_id), int(at)) for run_id, at in reads))
+    step, reads, *twins = stored
+    places = tuple((str(run_id), int(at)) for run_id, at in reads)
+    return Wanted(int(step), places, tuple(map(str, *twins)) if twins else ())
 
 
 def read_asks(outputs: Path, study: str) -> list[Ask]:
@@ -112,18 +116,19 @@ def read_asks(outputs: Path, study: str) -> list[Ask]:
 
 
 def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]) -> list[str]:
-    """Take back questions that still lack numbers; what was found stays.
+    """Remove questions that still lack numbers; the numbers that were found stay.
 
-    One that cannot be read goes by the name of its file. What workers are busy with they finish.
+    A question that cannot be read is known by the name of its file alone. Workers finish what they
+    have begun.
 
     Parameters
     ----------
     outputs, study
         Where the questions lie.
     probe : str, optional
-        Those of one probe; default: of all.
+        Only the questions to this probe; default: to all.
     options : mapping
-        Those with these values.
+        Only the questions with these values of options.
 
     Returns
     -------
@@ -141,19 +146,19 @@ def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str,
         except DamagedFile:
             if options:
                 continue
-            told = f"{file.stem}: a question that could not be read"
+            entry = f"{file.stem}: a question that could not be read"
         else:
             lacking = sum(bool(folder.missing()) for folder in ask.folders(outputs))
             if not lacking or any(ask.options.get(k) != v for k, v in options.items()):
                 continue
-            told = f"{ask.folder_name}: of {lacking} runs that lacked numbers"
+            entry = f"{ask.folder_name}: of {lacking} runs that lacked numbers"
         file.unlink(missing_ok=True)
-        gone.append(told)
+        gone.append(entry)
     return gone
 
 
 def asked_folders(outputs: Path, study: str) -> list[ProbeFolder]:
-    """All that a study asks of its runs; of one probe and run together."""
+    """The questions of a study by run and probe, those of one run and probe joined."""
     by_path: dict[Path, ProbeFolder] = {}
     for ask in read_asks(outputs, study):
         for folder in ask.folders(outputs):
@@ -166,9 +171,7 @@ def asked_folders(outputs: Path, study: str) -> list[ProbeFolder]:
 
 
 def still_read(outputs: Path) -> Iterator[Place | DamagedFile]:
-    """Checkpoints that questions of any study have yet to read;
-    and the questions that are damaged.
-    """
+    """Checkpoints that questions of any study have yet to read, and damage to the questions."""
     for file in outputs.glob("studies/*/probes/*.json"):
         try:
             folders = read_ask(file).folders(outputs)

@@ -15,8 +15,10 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import ProbeFolder
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell
@@ -30,8 +32,8 @@ from scalinglab.sweeps.store.asked import asked_folders, asks_folder
 from scalinglab.sweeps.store.select import facts, that_meet
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan, study_folder
 
-SECONDS_A_NUMBER = 30.0  # a guess, by which workers on SLURM are asked for
-PROBER = "scalinglab.scaling.engine.probes.read:read"  # takes what trainers take
+SECONDS_A_NUMBER = 30.0  # of a probe: a guess, from which the number of SLURM workers follows
+PROBER = "scalinglab.scaling.engine.probes.read:read"  # has the signature of a trainer
 _LAUNCH: Shape = {
     "launched": (int, float),
     "config": dict,
@@ -48,11 +50,11 @@ class Launch:
     Attributes
     ----------
     folder : Path
-        See above; its name is the token.
+        The launch's folder; its name is the token.
     launched : float
-        When, by the file server's clock: what failed before is tried again.
+        When it began, by the file server's clock: runs that failed before are tried again.
     config : LaunchConfig
-        How.
+        Backend, workers, packs and budget.
     classes : dict
         run_id -> class, of the runs that it trains.
     code : str
@@ -77,7 +79,7 @@ class Launch:
 
     @property
     def outputs(self) -> Path:
-        """The folder that holds everything."""
+        """The folder of all runs and studies."""
         return self.folder.parents[3]
 
     @property
@@ -90,17 +92,17 @@ class Launch:
         return read_plan(self.outputs, self.study)
 
     def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:
-        """``module:function`` that does what the launch is for, of a run."""
+        """``module:function`` that trains a run, or does for it what else the launch is for."""
         return trainer_of(run.spec(), execution)
 
     def is_cancelled(self) -> bool:
-        """Whether a person wants it to end."""
+        """Whether a person has cancelled it."""
         return (self.folder / "cancelled").exists()
 
 
 @dataclass(frozen=True)
 class ProbeLaunch(Launch):
-    """One stored launch of probes: its runs are what is asked of runs (`ProbeFolder`).
+    """One stored launch of probes: each of its "runs" is a run's questions (`ProbeFolder`).
 
     Its folder is ``<outputs>/studies/<name>/probes/launches/<token>``.
 
@@ -119,39 +121,39 @@ class ProbeLaunch(Launch):
 
     @property
     def outputs(self) -> Path:
-        """The folder that holds everything."""
+        """The folder of all runs and studies."""
         return self.folder.parents[4]
 
     @property
     def plan_file(self) -> Path:
-        """What changes when more is asked for."""
+        """The folder of questions, which changes when one is added."""
         return asks_folder(self.outputs, self.study)
 
     def plan(self) -> StoredPlan:
-        """All that was asked of the study's runs."""
+        """All questions to the study's runs, as runs of a plan."""
         study = read_plan(self.outputs, self.study).study
         folders = asked_folders(self.outputs, self.study)
         runs = [probed_run(folder) for folder in folders if folder.exists()]
         return StoredPlan(study, self.execution, runs)
 
     def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:
-        """What reads the checkpoints of a run."""
+        """``module:function`` that reads the checkpoints of a run."""
         return PROBER
 
 
 def probed_run(folder: ProbeFolder) -> StoredRun:
-    """What is asked of a run, as launches, workers and SLURM take a run to train."""
+    """The questions to a run in the form of a run to train, as launches and workers take it."""
     seconds = SECONDS_A_NUMBER * len(folder.missing())
     return StoredRun(folder.run_id, (), seconds=seconds, folder=folder)
 
 
 def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]:
-    """run_id -> name of the resource class; there is only one where all workers are alike.
+    """run_id -> name of its resource class; all have the default class where workers are alike.
 
     Raises
     ------
     ConfigError
-        If a ``where`` names what a run has not.
+        If a ``where`` names a key that no run has.
     """
     if not config.classes or config.backend != "slurm":
         return {r.run_id: DEFAULT_CLASS for r in runs}
@@ -185,17 +187,17 @@ def new_probe_launch(
     code: Path,
     execution: ExecutionConfig,
 ) -> ProbeLaunch:
-    """A launch of what is asked of some runs, not yet stored; nothing has started by then."""
+    """A launch of the questions to some runs, not yet stored; nothing has started by then."""
     folder = asks_folder(outputs, study) / "launches" / secrets.token_hex(4)
     classes = classify_runs(config, runs)
     return ProbeLaunch(folder, server_time(outputs), config, classes, str(code), execution)
 
 
 def store_launch(launch: Launch, *, returned: bool = False) -> None:
-    """Write a launch down; its workers read it again before each run.
+    """Store a launch; its workers read it again before each run.
 
-    Once the launcher has `returned`, the launch has none: the process may be a notebook's and live
-    on, and whoever cancels the launch must not end it.
+    Once the launcher has `returned`, no process is stored: a notebook lives on after its launch,
+    and cancelling the launch must not end it.
     """
     write_json(
         launch.folder / "launch.json",
@@ -243,19 +245,22 @@ def launcher_of(folder: Path) -> Process | None:
 def launched_by(outputs: Path, study: str, pid: int) -> bool:
     """Whether a process of this host has stored a launch of a study, and has not returned.
 
-    A damaged launch is passed over: the new one is another.
+    Damaged launches are ignored: the process has just stored a launch that can be read.
     """
     process = (machine.host(), pid, process_start(pid))
     for file in launches_folder(outputs, study).glob("*/launch.json"):
         with contextlib.suppress(DamagedFile):
-            one = launcher_of(file.parent)
-            if one is not None and (one.host, one.pid, one.process_start) == process:
+            launcher = launcher_of(file.parent)
+            if (
+                launcher is not None
+                and (launcher.host, launcher.pid, launcher.process_start) == process
+            ):
                 return True
     return False
 
 
 def read_launches(outputs: Path, study: str) -> list[Launch]:
-    """All launches of a study, the earliest first; of those that are damaged is told."""
+    """All launches of a study, the earliest first; damaged ones are left out with a warning."""
     return launches_in(launches_folder(outputs, study))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from scalinglab.sweeps.store.stored_plan import StoredRun
 
 T = TypeVar("T")
-# Members of a pack may differ in these and in the optimizer's numbers. All other science decides
-# the stacked model or its batches.
+# Members of a pack may differ in these keys and in the optimizer's numbers. All other science
+# decides the stacked model or its batches.
 OWN = ("seed", "schedule", "data.seed", "data.mixture", "init_from")
 
 
@@ -52,8 +51,7 @@ def unpackable_reason(run: Run, execution: ExecutionConfig) -> str | None:
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
-    alone = run.architecture.rehearsed.alone if isinstance(run.architecture, ModuleNetwork) else ""
-    return alone or unpackable_execution(execution)
+    return run.architecture.alone or unpackable_execution(execution)
 
 
 def form_packs(
@@ -66,7 +64,7 @@ def form_packs(
     runs : iterable
         In the order in which they will be trained.
     place : callable
-        What the members of a pack have in common.
+        Key that the members of a pack have in common.
     size : callable
         Members of a full pack.
     """
@@ -83,10 +81,10 @@ def form_packs(
 
 
 def companions(ready: Sequence[StoredRun], size: int) -> list[StoredRun]:
-    """The first of some ready runs, and those that can start with it, in their order.
+    """The first of some ready runs, and those that can start from the same step, in their order.
 
-    All can start from one step: where the first's furthest checkpoint is, or, if its process was
-    killed while it saved its pack, one save earlier, where all of that pack have one.
+    That step is the first run's furthest checkpoint. If its process was killed while it saved its
+    pack, it is the save before, of which all members have a checkpoint.
     """
     first = ready[0]
     if size == 1 or first.kind is None:
@@ -99,36 +97,36 @@ def companions(ready: Sequence[StoredRun], size: int) -> list[StoredRun]:
 
 
 def starts(folder: RunFolder) -> set[int]:
-    """Steps at which a run may go on without losing more than was trained between two saves.
+    """Steps from which a run may continue and lose no more than was trained between two saves.
 
-    Its furthest checkpoint, and where the whole pack of its latest attempt was last saved.
+    Its furthest checkpoint, and the step at which the whole pack of its latest attempt was saved.
     """
     steps = [*starts_of(folder.outputs, folder.spec()), 0]
-    saved = last_said(folder).saved
+    saved = latest_progress(folder).saved
     return {steps[0], saved} if saved in steps else {steps[0]}
 
 
 def pack_of(folder: RunFolder) -> str:
-    """Name of the pack in which a run's latest attempt is or was; its own id if it was alone."""
-    return last_said(folder).pack or folder.run_id
+    """Name of the pack of a run's latest attempt; the run's id if it was alone."""
+    return latest_progress(folder).pack or folder.run_id
 
 
-def last_said(folder: RunFolder) -> Progress:
-    """What the latest attempt at a run last said of itself; empty if there was none."""
+def latest_progress(folder: RunFolder) -> Progress:
+    """The last progress report of a run's latest attempt; empty if there was none."""
     numbers = folder.attempt_numbers()
     return folder.progress(numbers[-1]) if numbers else Progress()
 
 
 def vanished_pack(folder: RunFolder) -> str | None:
-    """The pack of an attempt that was one member's and went without a word, else None."""
+    """The pack of a run's latest attempt if that vanished without reporting its end, else None."""
     attempt = folder.latest_attempt()
     if attempt is None or attempt.end is not None:
         return None
-    return last_said(folder).pack
+    return latest_progress(folder).pack
 
 
 def pack_size(config: LaunchConfig, run: StoredRun) -> int:
-    """How many runs are at most to train together with one of these."""
+    """The most members of a pack that this run may join."""
     if run.kind is None or config.pack in PACKS_OFF:
         return 1
     return run.pack if config.pack == "auto" else config.pack

@@ -4,9 +4,9 @@
     gpu_oom                                a class of failure
     k3v9                                   the beginning of a run's id
     model.width >= 64 and seed == 1        an expression of the run's configuration
-    state == 'interrupted' or N > 1e6      and of what status shows of it
+    state == 'interrupted' or N > 1e6      an expression of what status shows of it
 
-Expressions are conditions as of rows of a table (`scalinglab.scaling.text.conditions`).
+Expressions are conditions on rows of a table (`scalinglab.scaling.text.conditions`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import State
@@ -32,12 +32,12 @@ def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[Stor
     runs : iterable of StoredRun
     text : str
     key : str
-        Where a person wrote it.
+        Configuration key of the selection, for messages.
 
     Raises
     ------
     ConfigError
-        If it cannot be read, names what no run has, or chooses nothing.
+        If it cannot be read, names a key that no run has, or chooses no run.
     """
     runs = list(runs)
     try:
@@ -77,11 +77,13 @@ def that_meet(rows: Sequence[Mapping[str, Any]], condition: Condition) -> list[b
     Raises
     ------
     ConfigError
-        If the condition names what no run has.
+        If the condition names a key that no run has.
     """
-    columns = dict.fromkeys(name for one in rows for name in one)
-    used = {name: [one.get(name) for one in rows] for name in condition.names if name in columns}
-    return [bool(meets) for meets in condition.holds(columns | used, len(rows))]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    used_columns = {
+        name: [row.get(name) for row in rows] for name in condition.names if name in columns
+    }
+    return [bool(meets) for meets in condition.holds(columns | used_columns, len(rows))]
 
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the attempts of a study have spent so far, by their own files: repeated ones count too."""
+"""Device-hours that the attempts of a study have spent so far, by the files of each attempt."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scalinglab.sweeps.store.stored_plan import StoredPlan
 def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
     """Device-hours of all attempts at some runs, from claim to end, or to the last heartbeat.
 
-    A member of a pack has its share of the pack's. What a requeued attempt trained again counts,
-    and so do starting, compiling and saving.
+    A member of a pack counts its share of the pack's time. Steps that a requeued attempt repeated
+    count as well, and so do starting, compiling and saving.
 
     Parameters
     ----------

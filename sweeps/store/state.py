@@ -8,23 +8,23 @@ from scalinglab.scaling.records.state import TO_BEGIN, State
 from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
-# A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
+# Pause after a look at all runs, as a multiple of its duration: looking takes 5 % of the time.
 LOOKS_APART = 20
 
 
 class StateReader:
-    """States of the runs of one plan at one moment, each read once and only if it is asked for.
+    """States of the runs of one plan at one moment, each read once and only when needed.
 
     Parameters
     ----------
     runs : iterable of StoredRun
         The runs of one plan.
     given_up : callable, optional
-        Whether a launch tries a run no more. It looks at the states as that launch does: a run to
-        begin that it gave up is "failed" and nobody waits for it, a failed one that it will try
-        again is "interrupted", and its branches wait for it.
+        Whether a launch has given a run up. With it the states are those that the launch sees: a
+        run that it gave up is "failed" and nobody waits for it; a failed run that it will try again
+        is "interrupted", and its branches wait for it.
     finished : set of str, optional
-        Runs that are known to be finished.
+        Ids of runs that are known to be finished.
     """
 
     def __init__(
@@ -35,40 +35,41 @@ class StateReader:
     ) -> None:
         self._runs = {r.run_id: r for r in runs}
         self._given_up, self._finished = given_up, finished
-        self._apart: dict[str, State] = {}
+        self._own_states: dict[str, State] = {}
         self._states: dict[str, State] = {}
 
     def state(self, run: StoredRun) -> State:
-        """State of a run; waiting is one to begin whose trunk's checkpoint is still to come."""
+        """State of a run; "waiting" if it could begin but for the checkpoint of another run."""
         run_id = run.run_id
         if run_id not in self._states:
-            alone = self._alone(run)
-            waits = alone in TO_BEGIN and self._must_wait(run)
-            self._states[run_id] = State.WAITING if waits else alone
+            own_state = self._own_state(run)
+            waits = own_state in TO_BEGIN and self._must_wait(run)
+            self._states[run_id] = State.WAITING if waits else own_state
         return self._states[run_id]
 
-    def _alone(self, run: StoredRun) -> State:
-        """State of a run, whatever it may wait for."""
+    def _own_state(self, run: StoredRun) -> State:
+        """State of a run by its own folder, whatever it may wait for."""
         run_id = run.run_id
-        if run_id not in self._apart:
+        if run_id not in self._own_states:
             state = State.DONE if run_id in self._finished else run.folder.state()
             if self._given_up is not None and state in (*TO_BEGIN, State.FAILED):
                 if self._given_up(run):
                     state = State.FAILED
                 elif state == State.FAILED:
                     state = State.INTERRUPTED
-            self._apart[run_id] = state
-        return self._apart[run_id]
+            self._own_states[run_id] = state
+        return self._own_states[run_id]
 
     def _must_wait(self, run: StoredRun) -> bool:
-        """A branch waits while its trunk may still leave the checkpoint; else it trains itself.
+        """Whether a run must wait for the checkpoint of another: its trunk, or its initial weights.
 
-        So does a run for the weights of another that it begins with.
+        It waits while the other run may still leave the checkpoint. After that a branch trains the
+        shared steps itself.
         """
         if run.needs is None:
             return False
         trunk, step = self._runs.get(run.needs[0]), run.needs[1]
-        if trunk is None or self._alone(trunk) not in (*TO_BEGIN, State.RUNNING):
+        if trunk is None or self._own_state(trunk) not in (*TO_BEGIN, State.RUNNING):
             return False
         spec, outputs = run.spec(), run.folder.outputs
         start_step = next(starts_of(outputs, spec), 0)

@@ -1,4 +1,4 @@
-"""The table of a study: one row a run, from its plan and its run folders."""
+"""The table of a study: one row per run, from its plan and its run folders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.notes import notes_text
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
@@ -36,13 +37,14 @@ COLUMNS = (
     "seconds",
     "pack",
     "note",
+    "notes",
 )
 
 
 def status(
     outputs: Path, name: str, finished: dict[str, dict[str, Any]] | None = None
 ) -> pd.DataFrame:
-    """One row a run of a study, in the order of its plan.
+    """One row per run of a study, in the order of its plan.
 
     Parameters
     ----------
@@ -55,9 +57,9 @@ def status(
     -------
     DataFrame
         With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final
-        validation loss of a finished run and the latest training loss of any other. `seconds` and
-        `tokens_per_second` are the run's share of its pack's; `pack` is the pack's name while it
-        trains.
+        validation loss of a finished run and the latest training loss of any other, in nats per
+        token. `seconds` and `tokens_per_second` are the run's share of its pack's; `pack` is the
+        pack's name while it trains. `notes` are what people kept with the run.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
@@ -67,7 +69,7 @@ def status(
         if run.run_id in current:
             try:
                 new[run.run_id] = _row(run, current[run.run_id])
-            except DamagedFile as error:  # a record: all the others are shown
+            except DamagedFile as error:  # of one record: all other runs are still shown
                 tell(error, "its run counts as damaged")
                 new[run.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
                     "note": error.why
@@ -85,6 +87,7 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
         row = _row_of(run, record.spec, state) | _finished(record)
     if state != State.RUNNING:
         row["pack"] = ""
+    row["notes"] = notes_text(run.folder)
     if state == State.WAITING and run.needs is not None:
         row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
     return row
@@ -111,6 +114,7 @@ def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
         "seconds": float("nan"),
         "pack": "",
         "note": "",
+        "notes": "",
     }
 
 
@@ -137,6 +141,6 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     note = f"one of {progress.members} in a pack" if progress.members > 1 else ""
     if attempt.end is not None:
         note = printable(attempt.end.error)  # a table cannot hold half a character
-    # Before its first report it stands where it began.
+    # Before its first report it is at the step from which it started.
     step = progress.start if progress.step is None else progress.step
     return {**reported, "step": step, "attempt": attempt.number, "note": note}

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.plan_file import PlanEntry, StudyConfig, read_plan_file
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -23,7 +25,7 @@ def outputs_folder(name: str) -> Path:
     Raises
     ------
     ConfigError
-        If its name would break lists of folders and scripts.
+        If its name would break search paths and job scripts.
     """
     outputs = Path(name).absolute()
     if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
@@ -55,7 +57,7 @@ class StoredRun(PlanEntry):
         return self.folder.spec()
 
 
-IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
+IMPORTED = "imported.json"  # in the folder of a study whose runs were trained elsewhere
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Blocks that joined a study after it was written: kept beside its plan, part of every later one.
+"""Blocks that were added to a study after its file was written: part of every later plan.
 
 <outputs>/studies/<name>/added.json     {block: {role, grid}}
 """
@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import check_shape
 from scalinglab.sweeps.study.expand import BlockConfig
@@ -33,7 +33,7 @@ def with_added(composed: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the study's file has a block of that name by now.
+        If the study's file has another block of that name.
     """
     study = composed.get("study")
     if not isinstance(study, dict) or "name" not in study:
@@ -52,7 +52,7 @@ def with_added(composed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_block(outputs: Path, study: str, name: str, block: BlockConfig) -> None:
-    """Remember a block; an equal one may be added again."""
+    """Store a block beside the study's plan; an equal one may be added again."""
     write_json(_file(outputs, study), read_added(outputs, study) | {name: asdict(block)})
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 ZIP = "zip"  # axes of a grid that go together
 
@@ -23,14 +23,14 @@ def combinations(grid: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]
         if not values:
             raise ConfigError(f"{path}.grid.{key} has no values: the study would have no runs")
     free = axes({key: value for key, value in grid.items() if key != ZIP})
-    steps = [[{key: value} for value in values] for key, values in free.items()]
-    steps += [_paired(group, path) for group in _groups(grid.get(ZIP, []), path)]
-    keys = [key for step in steps for key in step[0]]
+    alternatives = [[{key: value} for value in values] for key, values in free.items()]
+    alternatives += [_paired(group, path) for group in _groups(grid.get(ZIP, []), path)]
+    keys = [key for settings in alternatives for key in settings[0]]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
         raise ConfigError(f"{path}.grid gives {twice[0]} twice, in {ZIP} and elsewhere")
-    for combination in itertools.product(*steps):
-        yield {key: value for step in combination for key, value in step.items()}
+    for combination in itertools.product(*alternatives):
+        yield {key: value for settings in combination for key, value in settings.items()}
 
 
 def _groups(value: Any, path: str) -> list[dict[str, list[Any]]]:
@@ -56,7 +56,7 @@ def _paired(group: dict[str, list[Any]], path: str) -> list[dict[str, Any]]:
 
 
 def axes(nested: Mapping[str, Any], path: str = "") -> dict[str, list[Any]]:
-    """Flatten nested axes to dotted keys, those that go together too; one value is an axis of one.
+    """Nested axes, also those below ``zip``, by dotted keys; a plain value is an axis of one.
 
     >>> axes({"model": {"width": [16, 32]}, "tokens": [1, 2]})
     {'model.width': [16, 32], 'tokens': [1, 2]}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ModelConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.sweeps.study.study import read_study
 
 _WIDER = 1.4  # one step in width: about twice the parameters
@@ -18,13 +19,13 @@ def axes_beyond(composed: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     composed : mapping
-        With the study.
+        The composed configuration, which holds the study.
 
     Returns
     -------
     dict
-        A grid as of a block: ``model.width, tokens, seed``. The last of the tokens is the step
-        beyond.
+        The grid of a block, with the axes ``model.width``, ``tokens`` and ``seed``. The largest
+        number of tokens is the step beyond.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Which steps of a run keep a checkpoint for probes: ``study.checkpoints``, not a part of science.
 
-``{log: 8}``: eight steps at equal ratios from the first to the last; ``{every: 500}``: each 500th
-step; ``[100, 1000]``: these. The last step is kept anyway.
+``{log: 8}``: eight steps at equal ratios from the first to the last; ``{every: 500}``: every 500th
+step; ``[100, 1000]``: the steps named. The last step is kept in any case.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 KEY = "study.checkpoints"
 _ALLOWED = "allowed are {log: 8}, {every: 500} and a list of steps, as in [100, 1000]"
@@ -39,7 +39,7 @@ def _is_step(value: Any) -> bool:
 
 
 def kept_steps(rule: Any, steps: int) -> list[int]:
-    """Steps of a run of so many that keep a checkpoint, ascending, the last one left out.
+    """The steps before the last of `steps` at which a run keeps a checkpoint, ascending.
 
     >>> kept_steps({"log": 4}, 1000), kept_steps({"every": 400}, 1000), kept_steps([10, 2000], 1000)
     ([1, 10, 100], [400, 800], [10])

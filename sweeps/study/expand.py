@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.config import DataConfig, OptimizerConfig
-from scalinglab.scaling.fields import ConfigError, setting
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import setting
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.sweeps.study.axes import axes, combinations
 from scalinglab.sweeps.study.generator import GENERATORS, PARTS, Block, Finished, Generator
@@ -27,10 +29,10 @@ class BlockConfig:
     generator : str
         What makes its points: ``scalinglab.sweeps.study.generators``.
     options : dict
-        The generator's own.
+        Options of the generator.
     part : str
-        Of a design: all of it, its top group (the largest size, or the largest budget) or what
-        lies below.
+        Which groups of a design: "all", "top" (the largest size, or the largest budget) or "below"
+        (all groups but the top one).
     grid : dict
         Axes whose combinations are crossed with the points.
     base : dict
@@ -59,13 +61,13 @@ def expand(
     ----------
     block : BlockConfig
     path : str
-        Where it stands, for messages.
+        Configuration key of the block, for messages.
     base : mapping
         The plain run configuration that the study starts from.
     vocab : callable
-        Size of the alphabet of some data; asked for designs only, which count parameters.
+        Vocabulary size of some data; called by designs, which count parameters.
     finished : callable
-        The final loss of a run; asked for searches only, which go on from what is known.
+        The final loss of a run; called by searches, which continue from finished runs.
 
     Raises
     ------
@@ -79,14 +81,16 @@ def expand(
             f"{path}.part = {block.part!r} is for the generators {', '.join(designs)}; this "
             f"block's is {block.generator!r}"
         )
-    twice = sorted(set(axes(block.grid)) & set(generator.sets(optimizer_of(base))))
-    if twice:
+    set_twice = sorted(set(axes(block.grid)) & set(generator.sets(optimizer_of(base))))
+    if set_twice:
         raise ConfigError(
-            f"{path}.grid sets {', '.join(twice)}, and so does the generator "
+            f"{path}.grid sets {', '.join(set_twice)}, and so does the generator "
             f"{block.generator!r}; say it in {path}.options"
         )
-    others = list(combinations(block.grid, path))
-    yield from generator.points(Block(f"{path}.options", base, others, block.part, vocab, finished))
+    grid_points = list(combinations(block.grid, path))
+    yield from generator.points(
+        Block(f"{path}.options", base, grid_points, block.part, vocab, finished)
+    )
 
 
 def optimizer_of(base: Mapping[str, Any]) -> str:
@@ -102,7 +106,7 @@ def generator_of(block: BlockConfig, path: str) -> Generator:
     Raises
     ------
     ConfigError
-        If there is none of its name, or an option is none of its own.
+        If no generator has the name, or it has no such option.
     """
     kind = GENERATORS.find(block.generator, f"{path}.generator")
     return from_dict(kind, block.options, f"{path}.options")

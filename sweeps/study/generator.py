@@ -1,6 +1,6 @@
-"""What generates the runs of a block: its options, and the points that it makes of them.
+"""Generators: from the options of a block to the points of its runs.
 
-To add a generator, write a file in ``scalinglab.sweeps.study.generators`` with a class of its
+To add a generator, write a file in ``scalinglab.sweeps.study.generators`` with a dataclass of its
 options.
 """
 
@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from scalinglab.scaling.config import DataConfig, RunConfig
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.registry import Registry, subclass_of
 from scalinglab.sweeps.study.rungs import GROWTHS, Rung, candidates
@@ -30,22 +32,22 @@ class Block:
     Attributes
     ----------
     key : str
-        Where the options stand, for messages.
+        Configuration key of the options, for messages.
     base : mapping
         The plain run configuration that the block starts from.
-    others : sequence of dict
+    grid_points : sequence of dict
         The combinations of its grid's axes, as dotted keys.
     part : str
-        Of a design: ``PARTS``.
+        Which groups of a design: one of ``PARTS``.
     vocab : callable
-        Size of the alphabet of some data; asked for where parameters are counted.
+        Vocabulary size of some data; called where parameters are counted.
     finished : callable
-        The final loss of a run; asked for by searches, which go on from what is known.
+        The final loss of a run; called by searches, which continue from finished runs.
     """
 
     key: str
     base: Mapping[str, Any]
-    others: Sequence[Point]
+    grid_points: Sequence[Point]
     part: str
     vocab: Callable[[DataConfig], int]
     finished: Finished
@@ -61,7 +63,7 @@ class Generator(ABC):
     """The options of a generator, and what they make of a block."""
 
     has_parts: ClassVar[bool] = False  # whether a block may take a part of its points
-    is_search: ClassVar[bool] = False  # whether it asks for more once its runs are finished
+    is_search: ClassVar[bool] = False  # whether finished runs make it ask for more
 
     @abstractmethod
     def points(self, block: Block) -> Iterator[Point]:
@@ -74,7 +76,7 @@ class Generator(ABC):
         """
 
     def sets(self, optimizer: str) -> Iterable[str]:
-        """The keys that it sets for each run, of runs with this optimizer."""
+        """The keys that it sets in every run with this optimizer."""
         return ()
 
 
@@ -113,7 +115,7 @@ class Design(Generator):
     seeds : int
         Runs of each size and length.
     grow : str
-        What grows with the size: ``GROWTHS``.
+        What grows with the size: one of ``GROWTHS``.
     """
 
     has_parts: ClassVar[bool] = True
@@ -133,7 +135,7 @@ class Design(Generator):
         chosen = {"all": groups, "below": groups[:-1], "top": groups[-1:]}[block.part]
         for group in chosen:
             for point in group:
-                yield from ({**point, **other} for other in block.others)
+                yield from ({**point, **grid_point} for grid_point in block.grid_points)
 
     def sets(self, optimizer: str) -> Iterable[str]:
         """See ``Generator.sets``."""

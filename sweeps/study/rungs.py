@@ -8,20 +8,21 @@ from itertools import count, islice
 
 import numpy as np
 
-from scalinglab.scaling.config import ModelConfig, NetworkConfig
-from scalinglab.scaling.fields import ConfigError, Within
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of, divides_evenly
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.options import ModelConfig, NetworkConfig
 
 GROWTHS = ("width", "both")
 SEVERAL = Within(2)  # sizes: one is no ladder
-_MOST = 512  # candidates
+_MAX_CANDIDATES = 512
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One size: what is set, N = n_matmul and training FLOPs a token (matmul, causal attention)."""
+    """One size: its settings, N = n_matmul, training FLOPs a token (matmul, causal attention)."""
 
     model: dict[str, int]
     n: int
@@ -58,10 +59,10 @@ def candidates(model: NetworkConfig, vocab: int, grow: str, key: str) -> list[Ru
             "allowed is model.heads=null"
         )
     models = _wider(model) if grow == "width" else _deeper(model)
-    tried = list(islice(models, 3 * _MOST))
-    # Where none is whole, the first is refused with the reason.
-    whole = [m for m in tried if divides_evenly(m)] or tried[:1]
-    return [_rung(m, vocab) for m in whole[:_MOST]]
+    tried = list(islice(models, 3 * _MAX_CANDIDATES))
+    # If none divides evenly, the first is kept: to count its parameters refuses it with the reason.
+    divisible = [m for m in tried if divides_evenly(m)] or tried[:1]
+    return [_rung(m, vocab) for m in divisible[:_MAX_CANDIDATES]]
 
 
 def _wider(model: ModelConfig) -> Iterator[ModelConfig]:
@@ -82,9 +83,9 @@ def _rung(model: ModelConfig, vocab: int) -> Rung:
 
 
 def spread(
-    sizes: Sequence[Rung], smallest: float, largest: float, many: int, key: str
+    sizes: Sequence[Rung], smallest: float, largest: float, count: int, key: str
 ) -> list[Rung]:
-    """`many` of the sizes, nearest to evenly spaced ones on a logarithmic axis.
+    """`count` of the sizes, nearest to evenly spaced ones on a logarithmic axis.
 
     Raises
     ------
@@ -93,13 +94,13 @@ def spread(
     """
     if not smallest < largest:
         raise ConfigError(
-            f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
+            f"{key}: {count} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
             "allowed are two or more from a smaller to a larger N above 0"
         )
-    chosen = [nearest(sizes, n) for n in np.geomspace(smallest, largest, many)]
-    if len({rung.n for rung in chosen}) < many:
+    chosen = [nearest(sizes, n) for n in np.geomspace(smallest, largest, count)]
+    if len({rung.n for rung in chosen}) < count:
         raise ConfigError(
-            f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f} are not that many "
+            f"{key}: {count} sizes from N = {smallest:,.0f} to {largest:,.0f} are not that many "
             f"different shapes ({', '.join(str(r.n) for r in chosen)}); allowed is a wider range, "
             "fewer sizes or a smaller model.head_dim"
         )

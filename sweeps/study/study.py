@@ -12,15 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import (
-    ConfigError,
-    DataConfig,
-    RunConfig,
-    check_study_name,
-    from_dict,
-)
+from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.data.mixed import open_data
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.plan_file import StudyConfig
+from scalinglab.scaling.records.study_name import check_study_name
 from scalinglab.sweeps.study.axes import axes
 from scalinglab.sweeps.study.checkpoints import check_checkpoints
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
@@ -49,7 +47,7 @@ def read_study(
     ----------
     composed : mapping
     vocab : callable, optional
-        Size of the alphabet of some data; default: of its store, which is made if need be.
+        Vocabulary size of some data; default: of its store, which is made if need be.
     final_loss : callable, optional
         Final loss of a run, None while it is not finished: searches continue from it.
 
@@ -107,7 +105,7 @@ def is_search(study: StudyConfig) -> bool:
 
 
 def check_study(composed: Mapping[str, Any]) -> StudyConfig:
-    """The study of a composed configuration, its blocks not looked into yet."""
+    """The study of a composed configuration; its blocks are not checked here."""
     if not composed.get("study"):
         raise ConfigError(
             "no study is named, or its file defines none; say study=quickstart, or another of "
@@ -159,9 +157,9 @@ def set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
 
 
 def _check_answer(study: StudyConfig, requested: list[RequestedRun]) -> None:
-    """What the analysis is asked for must make sense before anything is trained for it."""
+    """Refuse options of the answer that the study's runs cannot give, before any is trained."""
     held_out = study.answer.curve_held_out
-    kinds = sorted({w.config.schedule.kind for w in requested if w.role == "curve"})
+    kinds = sorted({run.config.schedule.kind for run in requested if run.role == "curve"})
     if held_out is not None and held_out not in kinds:
         raise ConfigError(
             f"study.answer.curve_held_out = {held_out!r} is not the schedule of a run with the "

@@ -1,4 +1,4 @@
-"""Setting dotted keys of a run's plain configuration, which is not read yet."""
+"""Set dotted keys in the plain configuration of a run, before `RunConfig` reads it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 
 from scalinglab.scaling.choices import choosers, has_key, no_such_key, with_choice
 from scalinglab.scaling.config import RunConfig
-from scalinglab.scaling.fields import ConfigError, unknown_key
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.read_options import class_of
 
-# Who trains decides of which class the optimizer is (`RunConfig.classes`).
-WHO_TRAINS = "trainer.kind"
+# The kind of trainer decides which class reads the optimizer (`RunConfig.classes`).
+TRAINER_KIND = "trainer.kind"
 
 
 def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with dotted keys set; the keys must exist.
 
-    A value that is a group (``schedule: [{kind: cosine}]``) sets the keys that it has: the others
-    stay as the study has them. Where a point chooses another schedule, optimizer or
-    parametrization, only what the new choice uses stays.
+    A value that is a group (``schedule: [{kind: cosine}]``) sets its own keys and leaves the others
+    as the study has them. Where a point chooses another schedule, optimizer or parametrization,
+    only the keys that the new choice uses stay.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
     """
     config = dict(base)
     # Choices first: they say which keys there are.
-    order = sorted(point, key=lambda key: (key != WHO_TRAINS, not _is_choice(config, key)))
+    order = sorted(point, key=lambda key: (key != TRAINER_KIND, not _is_choice(config, key)))
     for dotted, value in ((key, point[key]) for key in order):
         *groups, key = dotted.split(".")
         cls = _class_at(config, groups)
@@ -46,7 +47,7 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
             node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
         elif cls is None and groups[-1:] == ["options"]:
-            node[key] = value  # whose options they are refuses what it does not know
+            node[key] = value  # the owner of these options refuses a key that it does not have
         elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
         else:
@@ -55,10 +56,10 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
 
 
 def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """A copy of `base` with the keys of some groups set in it; what they do not name stays.
+    """A copy of `base` with the keys of some groups set in it; keys that they do not name stay.
 
-    A group that names its own choice (``schedule: {kind: power}``) stands by itself, as it did
-    before other groups were joined to the study's: runs keep their ids.
+    A group that names its own choice (``schedule: {kind: power}``) replaces the study's whole
+    group: to join the two would change the ids of earlier runs.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -
         Where the groups stand, for messages.
     """
     config = dict(base)
-    for key in sorted(groups, key=lambda key: not WHO_TRAINS.startswith(f"{key}.")):
+    for key in sorted(groups, key=lambda key: not TRAINER_KIND.startswith(f"{key}.")):
         named = groups[key] if isinstance(groups[key], Mapping) else {}
         if any(_is_choice(config, f"{key}.{name}") for name in named):
             config[key] = groups[key]
@@ -93,11 +94,11 @@ def _class_at(config: Mapping[str, Any], groups: Sequence[str]) -> type | None:
 
 
 def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> Any:
-    """A group with the keys of another set in it; what is no group is replaced.
+    """A group with the keys of another set in it; a value that is no group is replaced.
 
-    Options are of the data source, tokenizer or program that the group names: where the value names
-    another, its options start from none. So do the keys of a schedule, an optimizer or a
-    parametrization, of which those stay that both have.
+    Options belong to the data source, tokenizer or program that the group names: where the value
+    names another, they start empty. Where it names another schedule, optimizer or parametrization,
+    the keys stay that both choices have.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     cls : type, optional
         The dataclass that reads the group.
     path : str
-        Where it stands, for messages.
+        Configuration key of the group, for messages.
     """
     if not isinstance(group, Mapping) or not isinstance(value, Mapping):
         return value

@@ -31,7 +31,7 @@ def cancel_study(outputs: Path, study: str) -> list[str]:
     Returns
     -------
     list of str
-        What was done, a sentence a launch.
+        What was done, one sentence for each launch.
     """
     read_plan(outputs, study)
     probing = filter(_is_open, read_probe_launches(outputs, study))
@@ -63,7 +63,7 @@ def _is_alive(launcher: Process | None) -> bool | None:
 
 
 def _cancel_launch(launch: Launch) -> str:
-    # The file first: whoever starts later sees it, and no worker goes back into the queue.
+    # The file first: workers that start later see it, and none goes back into the queue.
     write_atomic(launch.folder / "cancelled", "")
     sentence = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
     if launch.config.backend == "slurm":
@@ -76,14 +76,14 @@ def _cancel_launch(launch: Launch) -> str:
 
 
 def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:
-    """End some runs: those that train save and leave, those that wait are not begun.
+    """End some runs: those in training save and stop, those that wait are not begun.
 
-    The next launch takes them up again.
+    The next launch continues them.
 
     Returns
     -------
     list of str
-        A sentence a run that was not finished.
+        One sentence for each run that was not finished.
     """
     runs = select(read_plan(outputs, study).runs, chosen)
     return [_cancel_run(run) for run in runs if run.folder.done() is None]
@@ -91,7 +91,7 @@ def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:
 
 def _cancel_run(run: StoredRun) -> str:
     claim = Claim.acquire(run.folder, CANCEL_LEASE_SECONDS)
-    if claim is not None:  # nobody trains it: the attempt says why nobody should
+    if claim is not None:  # nobody trains it: this attempt records that nobody should
         claim.release(Outcome.CANCELLED)
         return f"{run.run_id} will not be begun"
     attempt = run.folder.latest_attempt()

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.scaling.records.attempt import Attempt
+from scalinglab.scaling.records.notes import notes_of
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import printable
@@ -23,8 +24,8 @@ def causes(outputs: Path, study: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``class, error, runs`` (ids), ``attempts`` (that failed so), ``nodes``,
-        ``traceback`` (the last one). A run whose last attempt vanished without a word has the
+        Columns ``class, error, runs`` (ids), ``attempts`` (number of failures), ``nodes``,
+        ``traceback`` (the last one). A run whose last attempt ended without reporting why has the
         class "vanished": its process, job or node was killed.
     """
     groups: dict[tuple[str, str], list[tuple[RunFolder, Attempt]]] = {}
@@ -41,7 +42,7 @@ def causes(outputs: Path, study: str) -> pd.DataFrame:
 
 
 def _cause(folder: RunFolder, attempt: Attempt) -> tuple[str, str] | None:
-    """(class, signature) of an attempt that failed; None of one that did not."""
+    """(class, signature) of an attempt that failed; None if it did not fail."""
     if attempt.end is None:
         return None if folder.is_alive(attempt) else ("vanished", "")
     failure = attempt.failure
@@ -69,7 +70,7 @@ def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
 
 
 def history(folder: RunFolder) -> str:
-    """What each attempt at a run did, and the last lines of its worker's log."""
+    """What each attempt at a run did, its notes, and the last lines of its worker's log."""
     lines = [f"run {folder.run_id}: {folder.state()}"]
     for number in folder.attempt_numbers():
         attempt = folder.attempt(number)
@@ -84,6 +85,7 @@ def history(folder: RunFolder) -> str:
         )
         if attempt.end is not None and attempt.end.traceback:
             lines += ["    " + line for line in attempt.end.traceback.strip().split("\n")]
+    lines += [f"note {note}" for note in notes_of(folder)]
     return "\n".join([*lines, *log_tail(folder)])
 
 
@@ -94,14 +96,14 @@ def _ended(folder: RunFolder, attempt: Attempt) -> str:
 
 
 def log_file(folder: RunFolder) -> Path | None:
-    """What the worker of the latest attempt writes to, if it said so."""
+    """The log of the worker of a run's latest attempt; None if it named none."""
     attempt = folder.latest_attempt()
     name = attempt.owner.log if attempt is not None else None
     return Path(name) if name else None
 
 
 def log_tail(folder: RunFolder, lines: int = TAIL_LINES) -> list[str]:
-    """The last lines of the log of a run's worker, which may speak of its other runs, too."""
+    """The last lines of the log of a run's worker; they may be about other runs of the worker."""
     path = log_file(folder)
     if path is None or not path.exists():
         return []

@@ -1,10 +1,10 @@
 """A study's finished runs as two parquet files, for whatever reads tables.
 
-    <outputs>/studies/<name>/results/runs.parquet     one row a run: all that its record says
-    <outputs>/studies/<name>/results/curves.parquet   one row a step of each run
+    <outputs>/studies/<name>/results/runs.parquet     one row for each run: its whole record
+    <outputs>/studies/<name>/results/curves.parquet   one row for each step of each run
 
 Both can be rebuilt from the records at any time; the analysis reads the records themselves. A curve
-that was collected before is only compared by its hash.
+that was collected before is not read again if its hash is the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.curve import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
+from scalinglab.scaling.records.notes import notes_text
+from scalinglab.scaling.records.run_end import Done, file_hash
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.schedule.pieces import plain
 from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
@@ -44,6 +46,8 @@ HASHES = b"sha256 of curves"  # in the metadata of curves.parquet
 def collect(outputs: Path, name: str) -> tuple[Path, Path]:
     """Write ``runs.parquet`` and ``curves.parquet`` of a study, each whole or not at all.
 
+    A run whose record or curve was changed after its end is left out with a warning.
+
     Parameters
     ----------
     outputs, name
@@ -55,8 +59,6 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         The files. Diverged runs are among the others, with the ``status`` "diverged" and the
         finite part of their curves.
 
-    A run whose record or curve was changed after its end is left out with a warning.
-
     Raises
     ------
     ConfigError
@@ -67,7 +69,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         ended for run in read_plan(outputs, name).runs if (ended := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
-    hashes = {r.run_id: done.curve_hash for r, _, done in finished}
+    hashes = {r.run_id: ending.curve_hash for r, _, ending in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
         same = {i for i, curve_hash in before.items() if hashes.get(i) == curve_hash}
@@ -84,7 +86,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
 
 
 def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
-    """A run that has ended, its row and its DONE; None if it has not, or is damaged."""
+    """A finished run, its row and its DONE; None if it is not finished, or is damaged."""
     done = run.folder.done()
     if done is None:
         return None
@@ -100,9 +102,11 @@ def _row(run: StoredRun) -> dict[str, Any]:
     """The usual columns, then everything in the record under its dotted key."""
     record = run.folder.record()
     spec, final = record.spec, record.final
-    # The pieces are a list of any length: they stand in one column.
+    # The pieces of the schedule are a list of any length: one column holds them as text.
     pieces = json.dumps([plain(piece) for piece in spec.pieces])
-    probed = columns_at(run.folder, record.steps)
+    probed: dict[str, Any] = dict(columns_at(run.folder, record.steps))
+    if notes := notes_text(run.folder):
+        probed["notes"] = notes
     everything = probed | flatten(
         {**record.plain, "science": {**spec.science, "schedule": pieces}}, lists=True
     )
@@ -123,7 +127,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows; a column whose values are of several kinds (an option, say) becomes text."""
+    """The rows as a table; a column with values of several types, as of an option, becomes text."""
     table = pd.DataFrame(rows, columns=None if rows else list(FIRST))
     for name in filter(lambda n: pd.api.types.is_object_dtype(table[n]), table):
         kinds = {type(v) for v in table[name] if v is not None}
@@ -135,7 +139,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
     """Curves that were collected before, and run_id -> hash of each.
 
-    None if the file is not what was written: all are read again.
+    Both are empty if the file is not as it was written: then all curves are read again.
     """
     try:
         if read_json(_sums(path), {"sha256": str})["sha256"] != file_hash(path):
@@ -149,7 +153,7 @@ def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
 
 
 def _sums(path: Path) -> Path:
-    """Where the hash of a collected file stands."""
+    """The file that holds the hash of a collected file."""
     return path.with_suffix(".sha256.json")
 
 

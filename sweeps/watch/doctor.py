@@ -1,4 +1,4 @@
-"""What of this machine and its cluster a study depends on, looked at before it starts."""
+"""Checks of this machine and its cluster: whatever a study depends on, before it starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_SKEW_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: "ok", "warning" or "wrong", and what was seen."""
+    """One check: its subject, its verdict ("ok", "warning" or "wrong"), and what was seen."""
 
     what: str
     verdict: str
@@ -29,7 +29,7 @@ class Finding:
 
 
 def examine(outputs: Path) -> list[Finding]:
-    """Look at Python, packages, devices, the file system of `outputs`, and SLURM."""
+    """Check Python, packages, devices, the file system of `outputs`, and SLURM."""
     return [*_software(), *_hardware(), *_files(outputs), *_slurm()]
 
 
@@ -70,7 +70,7 @@ def _files(outputs: Path) -> list[Finding]:
 
 def _claims(probe: Path) -> list[Finding]:
     """Whether a claim has one winner here, and whose clock stamps files."""
-    first, second = (create_exclusive(probe / "claim", f"{i}\n") for i in (1, 2))
+    is_first, is_second = (create_exclusive(probe / "claim", f"{i}\n") for i in (1, 2))
     target = probe / "link"
     try:
         os.link(probe / "claim", target)
@@ -80,7 +80,7 @@ def _claims(probe: Path) -> list[Finding]:
     skew = server_time(probe) - time.time()
     late = abs(skew) > LARGEST_SKEW_SECONDS
     return [
-        Finding("claims", "ok" if first and not second else "wrong", links),
+        Finding("claims", "ok" if is_first and not is_second else "wrong", links),
         Finding(
             "file server's clock",
             "warning" if late else "ok",

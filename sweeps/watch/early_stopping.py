@@ -9,20 +9,20 @@ from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.run_folder import RunFolder
 
 
-def stop_run(outputs: Path, run_id: str, why: dict[str, Any]) -> None:
-    """Record that a run is not to be trained to its end; one that trains saves and leaves.
+def stop_run(outputs: Path, run_id: str, reason: dict[str, Any]) -> None:
+    """Record that a run is not to be trained to its end; a worker that trains it saves and stops.
 
-    Its checkpoint stays, so that it can be taken up again (``RunFolder.take_up``).
+    Its checkpoint stays, so that it can be continued (``RunFolder.take_up``).
 
     Parameters
     ----------
     outputs, run_id
-        The run.
-    why : dict
+        Where the run's folder lies.
+    reason : dict
         Plain values: the rule, the forecast, the step.
     """
     folder = RunFolder(outputs / "runs" / run_id)
-    folder.stop(why)
+    folder.stop(reason)
     attempt = folder.latest_attempt()
     if attempt is not None and folder.is_alive(attempt):
         write_atomic(folder.attempt_file(attempt.number, "cancel"), "")

@@ -1,4 +1,4 @@
-"""Progress of a study: how much is done, when it ends, and measured against predicted time."""
+"""Progress of a study: the finished part, the time left, and measured over predicted time."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Progress:
     share : float
         Finished fraction of the predicted training time.
     seconds_left : float
-        Until the last run ends, at the present number of packs (a run alone is one); NaN if none
-        runs, or if nobody has predicted the time of what is left.
+        Time until the last run ends, at the present number of packs (a run alone is a pack); NaN if
+        no run trains, or if the time of the remaining work was not predicted.
     against_plan : float
         Measured over predicted seconds of finished runs; NaN if none is finished.
     packs : int
         Packs of several members that train now.
     queue : dict or None
-        State in SLURM's queue -> tasks; empty without SLURM, None if it does not say.
+        State in SLURM's queue -> tasks; empty without SLURM, None if SLURM does not answer.
     """
 
     share: float
@@ -45,7 +45,8 @@ def progress(
 ) -> Progress:
     """Progress of a study, from the table of ``scalinglab.sweeps.store.status.status``.
 
-    Without `ask_queue` the scheduler is left alone, as by what looks every few seconds.
+    Without `ask_queue` SLURM is not asked: a display that is drawn every few seconds must not load
+    its controller.
     """
     predicted = status["predicted_seconds"].astype(float).fillna(0.0)
     finished = status["state"].isin(ENDED)
@@ -59,7 +60,7 @@ def progress(
     )
     left = predicted * (1 - part)
     running = status[status["state"] == State.RUNNING]
-    # A pack ends as one: its members' shares of the time come one after another.
+    # All members of a pack end together: the pack takes the sum of its members' shares.
     places = (
         left[running.index]
         .groupby(running["pack"].where(running["pack"] != "", running["run_id"]))
@@ -67,7 +68,7 @@ def progress(
     )
     seconds = math.nan
     if len(running) and left.sum() > 0:
-        # No sooner than the longest pack that trains now, nor than all work shared evenly.
+        # It takes at least as long as the longest pack, and as all work divided evenly.
         pace = ratio if math.isfinite(ratio) else 1.0
         seconds = pace * max(float(places.max()), float(left.sum()) / len(places))
     packs = running["pack"][running["pack"] != ""].nunique()
@@ -76,16 +77,16 @@ def progress(
 
 def _queue(outputs: Path, study: str) -> dict[str, int] | None:
     launches = [
-        one
-        for one in read_launches(outputs, study)
-        if one.config.backend == "slurm" and not one.is_cancelled()
+        launch
+        for launch in read_launches(outputs, study)
+        if launch.config.backend == "slurm" and not launch.is_cancelled()
     ]
     if not launches:
         return {}
     jobs = scheduler.jobs("scaling-")
     if jobs is None:
         return None
-    prefixes = tuple(name_prefix(one) for one in launches)
+    prefixes = tuple(name_prefix(launch) for launch in launches)
     counts: dict[str, int] = {}
     for job in jobs:
         if job.name.startswith(prefixes):

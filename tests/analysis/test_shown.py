@@ -48,7 +48,8 @@ def test_an_answer_has_a_page_a_figure_and_a_table(name: str, answers) -> None:
 def test_a_number_stands_beside_its_interval(answers) -> None:
     low, high = answers["Result"].interval("alpha")
     cell = f"{answers['Result'].params['alpha']:#.3g} ({low:#.3g} to {high:#.3g})"
-    assert cell in answers["Result"]._repr_html_() and cell in answers["Result"].to_latex()
+    assert cell in answers["Result"]._repr_html_()
+    assert cell.replace(" (", " & (") in answers["Result"].to_latex()
 
 
 def test_runs_made_elsewhere_show_what_was_decided(tmp_path) -> None:

@@ -123,6 +123,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"model.mixer.queries_per_key": 2},
         {"model.mixer.queries_per_key": None, "model.mixer.positions": "none"},
         {"model.mixer": {"name": "attention", "window": 4, "positions": "alibi"}},
+        {"model.mixer": {"name": "gated_linear", "chunk": 8}},
     ],
     "feed_forward": [
         {"model.feed_forward": {"name": "moe"}},
@@ -139,6 +140,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
             }
         },
         {"model.feed_forward": {"name": "moe", "capacity": None, "balance": "none"}},
+        {"model.feed_forward": {"name": "moe", "capacity": None, "dispatch": "sorted"}},
     ],
     "activation": [
         {"model.activation": "relu"},
@@ -151,7 +153,10 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"model.linear": {"name": "low_rank", "rank": 0.25}},
         {"model.linear": {"name": "monarch", "blocks": 2, "within": "mixer"}},
     ],
-    "residual": [{"model.residual": "layer_scale"}],
+    "residual": [
+        {"model.residual": "layer_scale"},
+        {"model.residual": {"name": "hyper", "streams": 2, "dynamic": False}},
+    ],
     "placement": [
         {"model.placement": name}
         for name in ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid", "parallel")

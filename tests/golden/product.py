@@ -21,12 +21,15 @@ import pandas as pd
 from scalinglab import Study, analysis
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling import config
+from scalinglab.scaling.config import ExecutionConfig, RunConfig, TrainerConfig
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import pool_data, pooled_manifest
 from scalinglab.scaling.data.selection import SelectedManifest
+from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.fields import keys_of
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
@@ -109,10 +112,10 @@ def where() -> dict[str, str]:
 def options() -> dict[str, set[str]]:
     """Group -> the keys of a run that a person can set."""
     groups = {
-        "model": config.ModelConfig,
-        "data": config.DataConfig,
-        "trainer": config.TrainerConfig,
-        "execution": config.ExecutionConfig,
+        "model": ModelConfig,
+        "data": DataConfig,
+        "trainer": TrainerConfig,
+        "execution": ExecutionConfig,
     }
     return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
         "optimizer": set(OPTIMIZERS)
@@ -134,15 +137,15 @@ def keys_of_other_choices(optimizer: str, schedule: str) -> set[str]:
 
 def identity(changes: Mapping[str, Any]) -> str:
     """The ids of the tiny run with some keys changed, in a line."""
-    return _ids(_resolve(config.from_dict(config.RunConfig, changed(TINY, dict(changes)))))
+    return _ids(_resolve(from_dict(RunConfig, changed(TINY, dict(changes)))))
 
 
 def identity_of(overrides: Sequence[str]) -> str:
     """The ids of the run that a command line names."""
     composed = compose(overrides)
-    keys = config.RunConfig.__dataclass_fields__
+    keys = RunConfig.__dataclass_fields__
     values = {k: v for k, v in composed.items() if k in keys}
-    return _ids(_resolve(config.from_dict(config.RunConfig, values)))
+    return _ids(_resolve(from_dict(RunConfig, values)))
 
 
 def identities_of_study(name: str) -> list[str]:
@@ -157,11 +160,11 @@ def _ids(run: Run) -> str:
     return f"{run.run_id} {run.family_id} {run.steps} {' '.join(prefixes)}"
 
 
-def _resolve(run: config.RunConfig) -> Run:
+def _resolve(run: RunConfig) -> Run:
     return resolve(run, _manifest(run.data))
 
 
-def _manifest(data: config.DataConfig) -> Manifest:
+def _manifest(data: DataConfig) -> Manifest:
     if len(data.pools) > 1:
         return pooled_manifest({name: _manifest(pool_data(data, name)) for name in data.pools})
     options = {**data.options, **(data.tokenizer.options if data.tokenizer else {})}
@@ -291,7 +294,7 @@ def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callabl
     from scalinglab.scaling.records.run_folder import RunFolder
 
     folder = RunFolder(outputs / "runs" / run_id)
-    execution = config.from_dict(config.ExecutionConfig, folder.spec().config["execution"])
+    execution = from_dict(ExecutionConfig, folder.spec().config["execution"])
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     train = entry_point("scalinglab.scaling.engine.trainer.trainer:train")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from scalinglab.scaling.config import ExecutionConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.trainer.trainer import train
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.training import ranks

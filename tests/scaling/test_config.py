@@ -4,14 +4,12 @@ import math
 
 import pytest
 
-from scalinglab.scaling.config import (
-    ConfigError,
-    DataConfig,
-    OptimizerConfig,
-    RunConfig,
-    from_dict,
-    one_of,
-)
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+from scalinglab.scaling.read_options import from_dict
 
 
 def test_values_become_typed(tiny_values):

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from scalinglab.scaling.fields import (
-    ABOVE_0,
-    AT_LEAST_1,
-    ConfigError,
-    Within,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.read_options import check_ranges
 
 

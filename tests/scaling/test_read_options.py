@@ -7,12 +7,8 @@ from typing import ClassVar, Optional, Union
 
 import pytest
 
-from scalinglab.scaling.fields import (
-    ABOVE_0,
-    AT_LEAST_1,
-    ConfigError,
-    setting,
-)
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.registry import Registry
 

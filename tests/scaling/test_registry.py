@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.registry import Registry
 
 

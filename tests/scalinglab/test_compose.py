@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError, ModelConfig, RunConfig, from_dict
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 
 def test_the_shipped_configuration_is_a_complete_run() -> None:

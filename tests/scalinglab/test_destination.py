@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.destination import Beside, check_destination
+from scalinglab.destination import SideFiles, check_destination
 from scalinglab.scaling.errors import UserError
 
 
@@ -36,7 +36,7 @@ def test_what_cannot_be_written_after_all_waits() -> None:
     def fail(to: str) -> None:
         raise OSError(28, "No space left on device", to)
 
-    beside, written = Beside(), []
+    beside, written = SideFiles(), []
     assert beside.write(None, fail) is None and beside.error is None
     assert beside.write("a", written.append) == "a" and written == ["a"]
     assert beside.write("b", fail) is None

@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from scalinglab import Study, analysis, register
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.records.run_folder import RunFolder
 

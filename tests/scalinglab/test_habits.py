@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from scalinglab.options import (
     read_options,
     split_options,
 )
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ FOUND = pd.DataFrame(
         "predicted_seconds": 1.0,
         "seconds": 1.0,
         "note": "",
+        "notes": "",
     }
 )
 
@@ -44,7 +45,7 @@ def told(found: pd.DataFrame, tmp_path, monkeypatch) -> list[str]:
     monkeypatch.setattr("scalinglab.watch.time.monotonic", lambda: 0.0)
     for row in found.to_dict("records"):
         watch._say(row, found)
-        watch._before[row["run_id"]] = row["state"]
+        watch._states[row["run_id"]] = row["state"]
     return stream.getvalue().splitlines()
 
 

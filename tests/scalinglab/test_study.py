@@ -12,7 +12,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from scalinglab import Study, analysis
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.store.status import status
 
 SMALL = ["study.blocks.ladder.grid.tokens=[2560]", "~study.blocks.curves"]

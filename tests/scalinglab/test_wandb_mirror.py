@@ -17,13 +17,14 @@ import pytest
 from scalinglab import Study, analysis
 from scalinglab.analysis.reporting.written import figures_in
 from scalinglab.answers.report import write_page
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.wandb_client import MirrorError
 from scalinglab.wandb_folder import folder_runs
-from scalinglab.wandb_mirror import InStudy, WandbMirror
+from scalinglab.wandb_mirror import WandbMirror
+from scalinglab.wandb_run import InStudy
 
 
 @pytest.fixture

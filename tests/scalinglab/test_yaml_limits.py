@@ -7,7 +7,7 @@ import time
 import pytest
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.yaml_limits import check_size
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "\n".join(

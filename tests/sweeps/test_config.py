@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 

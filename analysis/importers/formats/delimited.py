@@ -112,8 +112,8 @@ def _parsed(lines: list[_Line], width: int, separator: str, path: Path) -> pd.Da
             sep=r"\s+" if separator == _SPACES else separator,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        why = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be read as a table: {why}") from None
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read as a table: {reason}") from None
     if len(frame) != len(lines):
         raise UserError(f"{path} cannot be read as a table: a quotation mark has no partner")
     return frame
@@ -147,7 +147,7 @@ def _lines(text: str) -> tuple[list[_Line], str]:
 
 
 def _separator(lines: list[_Line]) -> str:
-    """What stands between cells: what cuts the headings, and the rows as often."""
+    """The separator of cells: the character that splits headings and rows into as many cells."""
     best, most = ",", 1
     for separator in (",", "\t", ";", "|", _SPACES):
         counts = [len(_cells(line.text, separator)) for line in lines]

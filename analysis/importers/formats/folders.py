@@ -70,10 +70,10 @@ def read_each(paths: list[Path], request: Request) -> list[Raw]:
         except UserError as error:
             bad.append(str(error))
             continue
-        alone = sum(p.parent == path.parent for p in paths) == 1
-        facts = facts_beside(path.parent) if alone else {}
+        is_only = sum(p.parent == path.parent for p in paths) == 1
+        facts = facts_beside(path.parent) if is_only else {}
         raws += [replace(raw, facts={**facts, **raw.facts}) for raw in tables]
     if not raws:
         raise BadRun(bad[0])
-    notes = tuple(f"left out: {why}" for why in bad)
+    notes = tuple(f"left out: {reason}" for reason in bad)
     return [replace(raws[0], notes=(*raws[0].notes, *notes)), *raws[1:]]

@@ -110,8 +110,8 @@ def _model(document: Mapping[str, Any], where: str) -> str:
     arguments = document["config"].get("model_args")
     if isinstance(arguments, Mapping) and isinstance(arguments.get("pretrained"), str):
         return str(arguments["pretrained"])
-    if isinstance(arguments, str) and (found := _PRETRAINED.search(arguments)) is not None:
-        return found[1]
+    if isinstance(arguments, str) and (match := _PRETRAINED.search(arguments)) is not None:
+        return match[1]
     if isinstance(document.get("model_name"), str) and document["model_name"]:
         return str(document["model_name"])
     raise UserError(f"{where}: it names no model (config.model_args, model_name)")

@@ -72,11 +72,11 @@ def _of_lines(text: str, path: Path) -> Raw:
             if number == len(lines) and records:  # no line end after it
                 notes.append(f"{path.name}: line {number}, torn off, was left out")
                 continue
-            whole = _document(text) if not records else None
-            if isinstance(whole, list | Mapping):
-                return _of_document(whole, path)[0]
-            why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            raise UserError(f"{path}, line {number}: no JSON ({why})") from None
+            document = _document(text) if not records else None
+            if isinstance(document, list | Mapping):
+                return _of_document(document, path)[0]
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+            raise UserError(f"{path}, line {number}: no JSON ({reason})") from None
         if not isinstance(record, Mapping):
             raise UserError(f"{path}, line {number}: holds no object in braces, as each line must")
         records.append(record)
@@ -93,9 +93,9 @@ def _of_document(document: Any, path: Path) -> list[Raw]:
     if isinstance(document, Mapping) and isinstance(document.get("log_history"), list):
         return [_trainer_state(document, path)]
     if is_results(document):
-        found = harness_results(document, str(path))
-        row = of_records([{"run": found.name}]).assign(**found.columns)
-        return [_raw(row, path, first=0, notes=found.notes, beside=True)]
+        harness = harness_results(document, str(path))
+        row = of_records([{"run": harness.name}]).assign(**harness.columns)
+        return [_raw(row, path, first=0, notes=harness.notes, beside=True)]
     if isinstance(document, list):
         if not document or not all(isinstance(r, Mapping) for r in document):
             raise UserError(f"{path}: a list of something else than objects is no table")

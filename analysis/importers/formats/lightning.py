@@ -48,7 +48,7 @@ def _readable(raws: list[Raw]) -> list[Raw]:
     good = [raw for raw in raws if len(raw.frame)]
     if not good:
         raise BadRun(bad[0])
-    notes = tuple(f"left out: {why}" for why in bad)
+    notes = tuple(f"left out: {reason}" for reason in bad)
     return [replace(good[0], notes=(*good[0].notes, *notes)), *good[1:]]
 
 

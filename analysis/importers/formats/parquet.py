@@ -31,8 +31,8 @@ def read_parquet(path: Path, request: Request) -> list[Raw]:
         frame = pd.read_parquet(path)
     # A broken file, one that pandas cannot take, or a codec or type that this pyarrow lacks.
     except (ArrowException, ValueError, OSError) as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{path} cannot be read as parquet: {why}") from None
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{path} cannot be read as parquet: {reason}") from None
     named = [n for n in frame.index.names if n is not None]
     frame = frame.reset_index() if named else frame.reset_index(drop=True)
     if frame.empty:

@@ -1,4 +1,4 @@
-"""Rows as a file or a tracker gave them: what every format's reader gives and every door takes."""
+"""Raw rows, as a file or a tracker gives them: the output of every format's reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats that are read: one file each, which says what it knows at sight and reads it."""
+"""The registry of formats: one file each, which recognises and reads its files."""
 
 from __future__ import annotations
 
@@ -159,8 +159,8 @@ def bytes_of(path: Path) -> bytes:
         with opener(path, "rb") as file:
             return file.read()
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be read: {why}") from None
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read: {reason}") from None
 
 
 def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:

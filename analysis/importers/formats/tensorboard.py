@@ -67,7 +67,7 @@ def read_events(files: list[Path]) -> list[Raw]:
             bad.append(str(error))
     if not raws:
         raise BadRun(bad[0] if bad else f"{files[0].parent}: its events hold no scalars")
-    notes = tuple(f"left out: {why}" for why in bad)
+    notes = tuple(f"left out: {reason}" for reason in bad)
     return [replace(raws[0], notes=(*raws[0].notes, *notes)), *raws[1:]]
 
 
@@ -97,9 +97,9 @@ def _of_folder(folder: Path, files: list[Path]) -> list[Raw]:
 
 def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
     """Rows ``step, tag, value``, and whether the file ends within a record."""
-    data = file.read_bytes()
+    file_bytes = file.read_bytes()
     rows: list[dict[str, object]] = []
-    for record in _records(data, file):
+    for record in _records(file_bytes, file):
         if record is None:
             return rows, True
         step, wall, summary = 0, 0.0, []
@@ -118,52 +118,52 @@ def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
     return rows, False
 
 
-def _records(data: bytes, file: Path) -> Iterator[bytes | None]:
+def _records(content: bytes, file: Path) -> Iterator[bytes | None]:
     """The data of each record; None for one that the file's end cuts off."""
     at = 0
-    while at < len(data):
-        if at + 12 > len(data):
+    while at < len(content):
+        if at + 12 > len(content):
             yield None
             return
-        (length,) = struct.unpack_from("<Q", data, at)
-        (check,) = struct.unpack_from("<I", data, at + 8)
-        if _masked(data[at : at + 8]) != check:
+        (length,) = struct.unpack_from("<Q", content, at)
+        (check,) = struct.unpack_from("<I", content, at + 8)
+        if _masked(content[at : at + 8]) != check:
             raise BadRun(f"{file}, byte {at}: no record of TensorBoard begins there")
         end = at + 12 + length + 4
-        if end > len(data):
+        if end > len(content):
             yield None
             return
-        record = data[at + 12 : at + 12 + length]
-        if _masked(record) != struct.unpack_from("<I", data, end - 4)[0]:
+        record = content[at + 12 : at + 12 + length]
+        if _masked(record) != struct.unpack_from("<I", content, end - 4)[0]:
             raise BadRun(f"{file}, byte {at}: the record there is damaged")
         yield record
         at = end
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """(number, value) of each field: whole numbers of varints, bytes of all others."""
     at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
+    while at < len(message):
+        key, at = _varint(message, at)
         kind = key & 7
         if kind == _VARINT:
-            value, at = _varint(data, at)
+            value, at = _varint(message, at)
             yield key >> 3, value
             continue
         if kind == _BYTES:
-            length, at = _varint(data, at)
+            length, at = _varint(message, at)
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
             raise IndexError(f"TensorBoard event: field {key >> 3} has wire type {kind}")
-        yield key >> 3, data[at : at + length]
+        yield key >> 3, message[at : at + length]
         at += length
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        byte = data[at]
+        byte = message[at]
         at += 1
         value |= (byte & 127) << shift
         if byte < 128:
@@ -202,7 +202,7 @@ def _tensor(content: bytes) -> float | None:
     return None
 
 
-def _masked(data: bytes) -> int:
+def _masked(content: bytes) -> int:
     """CRC-32C as event files keep it."""
-    crc = google_crc32c.value(data)
+    crc = google_crc32c.value(content)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

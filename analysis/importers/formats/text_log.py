@@ -130,12 +130,12 @@ def _plain_table(text: str, path: Path) -> Raw:
     try:
         raw = table_of_text(text, path)
     except UserError as error:
-        first, why = next((s for s in text.split("\n") if s.strip()), ""), str(error)
+        first, problem = next((s for s in text.split("\n") if s.strip()), ""), str(error)
     else:
         if len(raw.frame.columns) > 1:
             return raw
-        first, why = str(raw.frame.columns[0]), "it has one column"
-    reason = why.removeprefix(str(path)).lstrip(", :").partition(";")[0]
+        first, problem = str(raw.frame.columns[0]), "it has one column"
+    reason = problem.removeprefix(str(path)).lstrip(", :").partition(";")[0]
     raise UserError(
         f"{path} is no table ({reason}); of a log of text say how its lines read, as in"
         " pattern='step {step} loss {train_loss} lr {lr}' (its first line is"

@@ -1,7 +1,7 @@
 """Console logs of Megatron, torchtitan and OLMo-core, known by their lines.
 
-Each program has lines of training and of validation, and lines that say the size of the model and
-of a batch. Colours of a terminal and what a launcher writes before a line do not count.
+Each program has lines for training and validation, and lines with the size of the model and of a
+batch. Colours of a terminal and prefixes that a launcher writes are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|[-+]?inf"
 
 @dataclass
 class TrainerLog:
-    """What a log says.
+    """The content of a log.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def read_trainer_log(lines: list[str]) -> TrainerLog | None:
 
 
 def _add(log: TrainerLog, number: int, row: Row) -> None:
-    """A row; what is logged of the step of the last one joins it."""
+    """Add a row; a row of the same step as the last one is joined to it."""
     last = log.rows[-1] if log.rows else None
     if last is not None and last["step"] == row["step"] and not set(last) & set(row) - {"step"}:
         last |= row
@@ -111,7 +111,7 @@ def _megatron(lines: list[str], log: TrainerLog) -> None:
     def train(number: int, match: re.Match[str]) -> None:
         cells = {name.lower(): value for name, value in _MEGATRON_CELL.findall(match[3])}
         row: Row = {"step": match[1], "steps": match[2]}
-        row |= {ours: cells[name] for name, ours in _MEGATRON_NAMES.items() if name in cells}
+        row |= {column: cells[name] for name, column in _MEGATRON_NAMES.items() if name in cells}
         if context and "samples" in row:
             row["tokens"] = str(_count(str(row.pop("samples"))) * context)
         _add(log, number, row)
@@ -133,7 +133,7 @@ def _megatron(lines: list[str], log: TrainerLog) -> None:
 def _megatron_facts(
     arguments: dict[str, str], sizes: dict[tuple[str, str], int], log: TrainerLog
 ) -> None:
-    facts = {ours: arguments[name] for name, ours in _MEGATRON_FACTS.items() if name in arguments}
+    facts = {fact: arguments[name] for name, fact in _MEGATRON_FACTS.items() if name in arguments}
     log.facts |= {name: value for name, value in facts.items() if value != "None"}
     if "seq_length" in arguments:
         log.facts["context"] = arguments["seq_length"]

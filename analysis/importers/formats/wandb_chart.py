@@ -25,7 +25,7 @@ def is_chart(frame: pd.DataFrame) -> bool:
 
 
 def read_chart(raw: Raw) -> Raw:
-    """The chart as one row a run and point of its axis.
+    """The chart as one row per run and point of its axis.
 
     Raises
     ------

@@ -14,13 +14,18 @@
   const read = (element) => JSON.parse(element.textContent || "null");
   const runs = read(document.getElementById("runs")) || { columns: [], rows: {}, curves: {} };
 
+  // As the page writes large and small numbers: 3·10¹².
+  const raised = (text) => text.replace(/^(.*?)(?:\.?0+)?e\+?(-?\d+)$/, (_, digits, exponent) =>
+    (digits === "1" ? "10" : digits + "·10")
+    + [...exponent].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] || "⁻").join(""));
+
   const shown = (value) => {
     if (value === null || value === undefined || value === "") return "";
     if (typeof value === "boolean") return value ? "yes" : "no";
     if (typeof value !== "number") return String(value);
     const size = Math.abs(value);
     if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en-US");
-    if (size >= 1e7 || (size > 0 && size < 1e-3)) return value.toExponential(3).replace("e+", "e");
+    if (size >= 1e7 || (size > 0 && size < 1e-3)) return raised(value.toExponential(3));
     return String(Number(value.toPrecision(5)));
   };
 

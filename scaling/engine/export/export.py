@@ -16,8 +16,7 @@ from scalinglab.scaling.engine.export.own_network import MODULE, how_to_load, li
 from scalinglab.scaling.engine.export.tokenizer import BYTES, byte_tokenizer
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, checkpoint_at
 from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
-from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.atomic import create_folder
@@ -37,12 +36,12 @@ class Exported:
     run_id : str
     step : int
     form : str
-        In which form.
+        A name of ``FORMS``, or ``module``.
     folder : Path
     tokenizer : bool
         Whether there is one beside the weights.
     new : bool
-        Whether it was written now; else it was there.
+        Whether it was written now; False if the folder was there already.
     """
 
     run_id: str
@@ -54,7 +53,7 @@ class Exported:
 
 
 def chosen_form(architecture: Network, name: str) -> str:
-    """The form of a network: the one of that name, or the first that fits where it is ``auto``.
+    """The form for a network: the one of this name, or, for ``auto``, the first that fits.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def chosen_form(architecture: Network, name: str) -> str:
 def check_exports(
     folders: Sequence[RunFolder], to: Path, form: str = AUTO, step: int | None = None
 ) -> None:
-    """Refuse what `export` would refuse of any of some runs, before the first is written.
+    """Refuse what `export` would refuse for any of these runs, before the first is written.
 
     Raises
     ------
@@ -97,7 +96,7 @@ def check_exports(
     if to.exists() and not to.is_dir():
         raise ConfigError(f"to = {str(to)!r} is no folder; name another")
     for folder in folders:
-        run, _, at = _asked(folder, form, step)
+        run, _, at = _requested(folder, form, step)
         _check_step(folder.outputs, run, at)
 
 
@@ -121,7 +120,7 @@ def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = Non
     UserError
         If another program trained the run.
     """
-    run, name, at = _asked(folder, form, step)
+    run, name, at = _requested(folder, form, step)
     place = to / f"{run.run_id}-{at}-{name}"
     _check_step(folder.outputs, run, at)
     checkpoint = checkpoint_at(folder.outputs, run, at)
@@ -134,21 +133,20 @@ def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = Non
     texts = _texts(run, checkpoint, name)
 
     def fill(aside: Path) -> None:
-        whole = {key: _whole(tensor) for key, tensor in tensors.items()}
-        save_file(whole, aside / "model.safetensors", metadata={"format": "pt"})
+        stored = {key: _stored(tensor) for key, tensor in tensors.items()}
+        save_file(stored, aside / "model.safetensors", metadata={"format": "pt"})
         for file, text in texts.items():
             (aside / file).write_text(text, encoding="utf-8")
-        shutil.copymode(
-            aside / "scaling_run.json", aside / "model.safetensors"
-        )  # it is the writer's alone
+        # save_file lets only the writer read it; the other files have the person's own mode.
+        shutil.copymode(aside / "scaling_run.json", aside / "model.safetensors")
 
     to.mkdir(parents=True, exist_ok=True)
-    new = create_folder(place, fill)
-    return Exported(run.run_id, checkpoint.step, name, place, "tokenizer.json" in texts, new)
+    is_new = create_folder(place, fill)
+    return Exported(run.run_id, checkpoint.step, name, place, "tokenizer.json" in texts, is_new)
 
 
-def _asked(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str, int]:
-    """A run, its form, and the step that is wanted of it."""
+def _requested(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str, int]:
+    """A run, its form, and the requested step."""
     run = folder.spec()
     if run.is_command:
         raise UserError(f"run {run.run_id} was trained by another program, which has its weights")
@@ -162,7 +160,7 @@ def _check_step(outputs: Path, run: RunSpec, step: int) -> None:
 
 
 def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:
-    """All that is written beside the weights."""
+    """The texts that are written beside the weights, by file name."""
     network, texts = run.architecture, {}
     if isinstance(network, ModuleNetwork):
         config = library_config(network)
@@ -176,24 +174,25 @@ def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:
     provenance = {"run_id": run.run_id, "step": checkpoint.step, "science": run.science}
     return texts | {
         "scaling_run.json": json.dumps(provenance, indent=1),
-        "README.md": _card(run, checkpoint, form, config is not None),
+        "README.md": _card(run, checkpoint, form, is_of_library=config is not None),
     }
 
 
-def _whole(tensor: Tensor) -> Tensor:
-    """Numbers in float32; counters of a network of anybody's stay whole."""
+def _stored(tensor: Tensor) -> Tensor:
+    """A tensor as it is written: float32, or integers if it counts."""
     return (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
 
 
-def _loading(run: RunSpec, form: str, is_of_library: bool) -> str:
+def _loading(run: RunSpec, form: str, *, is_of_library: bool) -> str:
+    """Lines of Python that load the weights, for the card."""
     if isinstance(run.architecture, ModuleNetwork):
-        return how_to_load(run.architecture, is_of_library)
+        return how_to_load(run.architecture, is_of_library=is_of_library)
     code = ", trust_remote_code=True" if FORMS[form].general else ""
     return f"""    from transformers import AutoModelForCausalLM
     model = AutoModelForCausalLM.from_pretrained("."{code})"""
 
 
-def _card(run: RunSpec, checkpoint: Checkpoint, form: str, is_of_library: bool) -> str:
+def _card(run: RunSpec, checkpoint: Checkpoint, form: str, *, is_of_library: bool) -> str:
     """What the folder holds, for people."""
     loss = checkpoint.curve.validation.get(checkpoint.step)
     measured = "" if loss is None else f", validation loss {loss:.4f} nats/token"
@@ -203,7 +202,7 @@ def _card(run: RunSpec, checkpoint: Checkpoint, form: str, is_of_library: bool) 
 A language model of {run.counts["n_total"]:,} parameters after {tokens:,} training tokens
 ({run.data.source}){measured}.
 
-{_loading(run, form, is_of_library)}
+{_loading(run, form, is_of_library=is_of_library)}
 
 `scaling_run.json` has every setting of its training. Its context is {run.shape.context} tokens.
 """

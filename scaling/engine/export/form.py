@@ -1,4 +1,4 @@
-"""In which form a checkpoint is exported: what another program takes it for.
+"""The form of an export: the class of another program that loads it.
 
 To add one, write a file in ``forms`` that registers an instance of a subclass of `Form`.
 """
@@ -30,18 +30,18 @@ class Form(ABC):
 
     @abstractmethod
     def misfit(self, architecture: Architecture) -> str | None:
-        """The key with its value that the other class does not have; None if it is equal."""
+        """A key and its value that the other class cannot express; None if it can express all."""
 
     @abstractmethod
     def config(self, architecture: Architecture) -> dict[str, Any]:
-        """The content of ``config.json``, but for the names of tokens."""
+        """The content of ``config.json``, without the ids of special tokens."""
 
     @abstractmethod
     def tensors(self, architecture: Architecture, weights: Weights) -> dict[str, Tensor]:
-        """The weights by the other class's names, multipliers multiplied into them."""
+        """The weights under the other class's names, with our multipliers multiplied in."""
 
     def files(self) -> dict[str, str]:
-        """Texts that are written beside, by their names."""
+        """Further texts that are written beside the weights, by file name."""
         return {}
 
 
@@ -49,9 +49,9 @@ FORMS: Registry[Form] = Registry("form", f"{__package__}.forms")
 FORMS.wants(instance_of(Form))
 
 
-def first_misfit(values: Mapping[str, Any], wanted: Mapping[str, tuple[Any, ...]]) -> str | None:
-    """The first key of the model whose value is none of those wanted, as ``model.KEY = VALUE``."""
-    for key, allowed in wanted.items():
-        if values[key] not in allowed:
-            return f"model.{key} = {getattr(values[key], 'name', values[key])!r}"
+def first_misfit(model: Mapping[str, Any], allowed: Mapping[str, tuple[Any, ...]]) -> str | None:
+    """The first key of a model whose value is not an allowed one, as ``model.KEY = VALUE``."""
+    for key, choices in allowed.items():
+        if model[key] not in choices:
+            return f"model.{key} = {getattr(model[key], 'name', model[key])!r}"
     return None

@@ -1,7 +1,7 @@
-"""Networks of anybody's (model=module): their weights by their own names.
+"""Networks that somebody else wrote (model=module): their weights under their own names.
 
-One of transformers' classes has its configuration beside them, and so is loaded as it is; of any
-other network its own code builds it.
+For a class of transformers its configuration is written too, so that transformers can load it; any
+other network is built by its own code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def library_config(network: ModuleNetwork) -> dict[str, Any] | None:
     return content | {"architectures": [kind.__name__], "dtype": "float32", "use_cache": True}
 
 
-def how_to_load(network: ModuleNetwork, is_of_library: bool) -> str:
+def how_to_load(network: ModuleNetwork, *, is_of_library: bool) -> str:
     """Lines of Python for the card."""
     if is_of_library:
         return """    from transformers import AutoModelForCausalLM

@@ -33,7 +33,7 @@ _GAINS = {
     "query_norm": "self_attn.q_norm",
     "key_norm": "self_attn.k_norm",
 }
-_WANTED: dict[str, tuple[Any, ...]] = {
+_ALLOWED: dict[str, tuple[Any, ...]] = {
     "activation": ("swiglu",),
     "norm": ("rmsnorm",),
     "linear": ("dense",),
@@ -53,18 +53,17 @@ class RotarySwiglu(Form):
     Parameters
     ----------
     family : str
-        What the library calls it: ``Llama``.
+        Its name in the library: ``Llama``.
     qk_norm : bool
         Whether it normalises queries and keys.
     """
 
-    def __init__(self, family: str, qk_norm: bool) -> None:
+    def __init__(self, family: str, *, qk_norm: bool) -> None:
         self.family, self.qk_norm = family, qk_norm
 
     def misfit(self, architecture: Architecture) -> str | None:
         """See ``Form.misfit``."""
-        values = vars(architecture)
-        wrong = first_misfit(values, _WANTED | {"qk_norm": (self.qk_norm,)})
+        wrong = first_misfit(vars(architecture), _ALLOWED | {"qk_norm": (self.qk_norm,)})
         if wrong is not None:
             return wrong
         mixer = architecture.mixer
@@ -110,23 +109,23 @@ class RotarySwiglu(Form):
 
     def tensors(self, architecture: Architecture, weights: Weights) -> dict[str, Tensor]:
         """See ``Form.tensors``."""
-        found = {
+        tensors = {
             "model.embed_tokens.weight": weights["embedding.weight"]
             * architecture.embedding_multiplier,
             "model.norm.weight": weights["norm.gain"],
         }
         if not architecture.tied_head:
-            found["lm_head.weight"] = weights["head.weight"] * architecture.head_multiplier
+            tensors["lm_head.weight"] = weights["head.weight"] * architecture.head_multiplier
         for layer in range(architecture.shape.depth):
             for theirs, tensor in self._block(architecture, weights, f"blocks.{layer}."):
-                found[f"model.layers.{layer}.{theirs}"] = tensor
-        return found
+                tensors[f"model.layers.{layer}.{theirs}"] = tensor
+        return tensors
 
     def _block(
         self, architecture: Architecture, weights: Weights, place: str
     ) -> Iterator[tuple[str, Tensor]]:
-        # Their attention divides by sqrt(head_dim). A norm of queries undoes what is multiplied
-        # into their matrix, and so its gain takes the factor.
+        # Their attention divides by sqrt(head_dim). A norm of queries would undo a factor of their
+        # matrix, and so its gain takes the factor.
         scores = architecture.attention_multiplier * math.sqrt(architecture.shape.head_dim)
         factor = {
             "query_norm" if self.qk_norm else "query": scores,
@@ -137,6 +136,6 @@ class RotarySwiglu(Form):
             name.removeprefix(place): t for name, t in weights.items() if name.startswith(place)
         }
         for name, tensor in ours.items():
-            *_, part, kind = name.split(".")
-            theirs = _MATRICES[part] if kind == "weight" else _GAINS[part]
-            yield f"{theirs}.weight", tensor * factor.get(part, 1.0)
+            *_, layer, kind = name.split(".")
+            theirs = _MATRICES[layer] if kind == "weight" else _GAINS[layer]
+            yield f"{theirs}.weight", tensor * factor.get(layer, 1.0)

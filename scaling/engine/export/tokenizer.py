@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 BYTES = 256  # the vocabulary of a source that has bytes as tokens
-# In the place of byte 0, which no text has. Other tools want a token to begin, end and pad with.
+# In place of byte 0, which no text has: other tools need a token to begin, end and pad with.
 SPECIAL = "<|endoftext|>"
 
 
@@ -59,9 +59,7 @@ def byte_tokenizer(context: int) -> dict[str, str]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {
-                stand_in: value for value, stand_in in enumerate([SPECIAL, *_stand_ins()[1:]])
-            },
+            "vocab": {stand_in: byte for byte, stand_in in enumerate([SPECIAL, *_stand_ins()[1:]])},
             "merges": [],
         },
     }
@@ -80,7 +78,7 @@ def byte_tokenizer(context: int) -> dict[str, str]:
 
 
 def _stand_ins() -> list[str]:
-    """A printable character for each byte: itself where it is one, else one from 256 on."""
+    """A printable character for each byte: its own if that is printable, else one from 256 on."""
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = iter(range(BYTES, 2 * BYTES))
-    return [chr(byte if byte in printable else next(others)) for byte in range(BYTES)]
+    further = iter(range(BYTES, 2 * BYTES))
+    return [chr(byte if byte in printable else next(further)) for byte in range(BYTES)]

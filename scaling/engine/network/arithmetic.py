@@ -1,4 +1,4 @@
-"""In what the products of float32 matrices are computed on a GPU."""
+"""The precision of products of float32 matrices on a GPU."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 
 @contextlib.contextmanager
 def matrix_products(precision: str) -> Iterator[None]:
-    """Within it they are those of a run's precision; outside, what they were before.
+    """A context in which products have the precision of a run; afterwards as before.
 
     In ``tf32`` the factors have the 10 bits of TensorFloat-32 and sums are float32. The setting is
-    one of the process, and the threads of the backward pass see it. Bfloat16 is autocast's to give.
+    one of the process, so the threads of the backward pass see it. Autocast sets bfloat16.
     """
     before = torch.get_float32_matmul_precision()
-    wanted = "high" if precision == "tf32" else "highest"
-    if wanted == before:
+    setting = "high" if precision == "tf32" else "highest"
+    if setting == before:
         yield
         return
-    torch.set_float32_matmul_precision(wanted)
+    torch.set_float32_matmul_precision(setting)
     try:
         yield
     finally:

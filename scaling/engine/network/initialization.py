@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from scalinglab.scaling.engine.network.module import module_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import Size, tensor_sizes
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import VECTORS, initial_deviations, role_of
 from scalinglab.scaling.model.part import Start
+from scalinglab.scaling.model.shape import Shape
 
 Weights = dict[str, Tensor]
 # Noise and identity of mimetic products, as the paper starts vision models.
@@ -62,9 +63,10 @@ def _generator(seed: int, name: str) -> np.random.Generator:
 
 def _draw(name: str, size: Size, deviation: float, seed: int) -> Tensor:
     role = role_of(name, size)
+    if isinstance(size, Start):
+        return torch.full(size, size.value)
     if role in VECTORS:
-        usual = 1.0 if role == "gain" else 0.0
-        return torch.full(size, size.value if isinstance(size, Start) else usual)
+        return torch.full(size, 1.0 if role == "gain" else 0.0)
     weight, generator = torch.empty(size), _generator(seed, name)
     for rows in weight.split(ROWS_AT_ONCE):
         rows.copy_(torch.from_numpy(deviation * generator.standard_normal(rows.shape)))

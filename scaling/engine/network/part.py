@@ -1,15 +1,16 @@
-"""The arithmetic of what fills the slots of a block: a module of each, found by its name.
+"""The arithmetic of the parts of a network: a module of each, found by its name.
 
-A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary positions, to what it
-adds to the stream; one whose description says ``bounded`` is given the number of each token's
-document in its sequence, (B, T), as well. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
-the objective adds to the loss. Both are made of the architecture and the number of the block, and
-draw nothing at random; their parameters are those of their description
-(``scalinglab.scaling.model.part``), in its order. A part whose description names numbers in
-``told`` has a method ``tell`` that gives them of the tokens that it is given.
+A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary positions, to its
+addition to the stream; if its description says ``bounded``, it is also given the number of each
+token's document in its sequence, (B, T). A feed-forward maps tokens (B, T, D); it may return a
+second value, a scalar that the objective adds to the loss. The constructors of both take the
+architecture and the number of the block, and draw nothing at random; their parameters are those of
+their description (``scalinglab.scaling.model.part``), in its order. A part whose description names
+numbers in ``told`` has a method ``tell`` that computes them from tokens.
 
-A norm is made of its description and a width, a linear map of its description, columns, rows and
-whether it has a bias, a `Stream` (what a residual is) of the architecture and the layer.
+The constructor of a norm takes its description and a width; of a linear map its description,
+columns, rows and whether it has a bias; of a `Stream`, the arithmetic of a residual, the
+architecture and the layer.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ class Stream(nn.Module):
         """The stream after a branch."""
         raise NotImplementedError
 
+    def take_number(self, branch: int) -> None:
+        """Take the number of its branch in the network, from 0, two a block; once, when built."""
+
     def begin(self, x_BTD: Tensor) -> Tensor:
         """The stream before the first block, of the embedded tokens."""
         return x_BTD
@@ -54,7 +58,7 @@ class Stream(nn.Module):
         return stream
 
     def end(self, stream: Tensor) -> Tensor:
-        """What the head is given, (B, T, D), before its norm."""
+        """The input of the final norm, (B, T, D)."""
         return stream
 
 
@@ -63,9 +67,9 @@ ADDED_BY: Registry[Callable[[Architecture, int], Stream]] = Registry(
 )
 
 
-def norm(architecture: Architecture, wanted: bool, width: int | None = None) -> nn.Module:
-    """The architecture's norm, of its width if none is given; nothing where none is wanted."""
-    if not wanted:
+def norm(architecture: Architecture, is_placed: bool, width: int | None = None) -> nn.Module:
+    """The architecture's norm, of its width if none is given; the identity if it is not placed."""
+    if not is_placed:
         return nn.Identity()
     part = architecture.norm_part
     return NORMED_BY[part.name](part, width or architecture.shape.width)
@@ -81,7 +85,7 @@ def linear(architecture: Architecture, branch: Branch, name: str) -> nn.Module:
 
 
 def fill(block: nn.Module, module: str, part: nn.Module) -> nn.Module:
-    """Make a part's parameters those of a block, under its name; the part."""
+    """Add a part to a block under its name, and return the part."""
     if module:
         block.add_module(module, part)
     else:  # among the block's own, as in the oldest checkpoints

@@ -12,8 +12,8 @@ class StackedParameters(nn.Module):
     """All members' parameters as one buffer (k, P), and by name as parameters (k, ...).
 
     The parameters are views of ``weights`` and their gradients views of ``gradient``: the
-    optimizer sees one tensor and autograd the ordinary ones. Those of a member that is alone have
-    no leading axis: a plain model can take them as its own.
+    optimizer sees one tensor and autograd the ordinary ones. With a single member they have no
+    leading axis, so that a plain model can use them.
     """
 
     def __init__(self, names: Mapping[str, torch.Size], members: int, device: str) -> None:
@@ -36,7 +36,7 @@ class StackedParameters(nn.Module):
             parameter.grad = self._gradients[name]
 
     def named(self) -> dict[str, Tensor]:
-        """The parameters by the model's own names, each with the members in front if several."""
+        """The parameters by the model's own names, with a leading axis of members if several."""
         return self._parameters_by_name
 
     @staticmethod
@@ -46,18 +46,18 @@ class StackedParameters(nn.Module):
         return {n: v[0] for n, v in views.items()} if len(buffer) == 1 else views
 
     def lend(self, model: nn.Module) -> None:
-        """Make the parameters of the one member those of a model."""
-        shared: dict[int, str] = {}
+        """Make a model use the parameters of the only member."""
+        first_names: dict[int, str] = {}  # a shared parameter is stacked once, by its first name
         for name, parameter in [*model.named_parameters(remove_duplicate=False)]:
-            first = shared.setdefault(id(parameter), name)
-            owner, _, own = name.rpartition(".")
-            setattr(model.get_submodule(owner), own, self._parameters_by_name[first])
+            first_name = first_names.setdefault(id(parameter), name)
+            owner, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(owner), attribute, self._parameters_by_name[first_name])
 
 
 def split(buffer: Tensor, names: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     """Views of a buffer (k, P) by parameter name, each (k, ...)."""
-    parts = buffer.split([n.numel() for n in names.values()], dim=1)
+    columns = buffer.split([size.numel() for size in names.values()], dim=1)
     return {
-        name: part.view(len(buffer), *size)
-        for (name, size), part in zip(names.items(), parts, strict=True)
+        name: of_parameter.view(len(buffer), *size)
+        for (name, size), of_parameter in zip(names.items(), columns, strict=True)
     }

@@ -6,8 +6,8 @@ a rounding error into the fit), an untied head and no biases;
 ``scalinglab.scaling.model.architecture`` has the options. The model knows nothing of packing, of
 devices or of training.
 
-Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension, M width of the
-MLP, V vocabulary.
+Letters in names are sizes: B sequences, T tokens, D width, H heads, K head dimension, M width of
+the MLP, V vocabulary.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scalinglab.scaling.model.architecture import Architecture
 
 
 class Block(nn.Module):
-    """A mixer and a feed-forward, each a branch of the residual stream: x + F(norm(x)) by default."""
+    """A mixer and a feed-forward, each a branch of the residual stream: x + F(norm(x))."""
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Block(nn.Module):
         self.dropout = architecture.dropout
         self.attention_norm = norm(architecture, of_mixer.input)
         built = fill(self, mixer.module, MIXED_BY[mixer.name](architecture, layer))
-        self._mix = built.__call__  # no module of its own beside the one that has been filled in
+        self._mix = built.__call__  # the method alone: `fill` has registered the module
         self.attention_output_norm = norm(architecture, of_mixer.output)
         self.attention_residual = residual(architecture, layer)
         self.attention_sum_norm = norm(architecture, of_mixer.sum)
@@ -48,6 +48,8 @@ class Block(nn.Module):
         self.mlp_output_norm = norm(architecture, of_feed_forward.output)
         self.mlp_residual = residual(architecture, layer)
         self.mlp_sum_norm = norm(architecture, of_feed_forward.sum)
+        self.attention_residual.take_number(2 * layer)
+        self.mlp_residual.take_number(2 * layer + 1)
 
     def forward(
         self,
@@ -57,15 +59,14 @@ class Block(nn.Module):
         key_B: Tensor | None = None,
         documents_BT: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """The residual stream after this block, and what its parts add to the objective if any.
+        """The residual stream after this block, and its parts' addition to the objective if any.
 
-        With a key for each sequence a share of what the branches add is dropped; documents are told
-        to the mixer.
+        With a key for each sequence, dropout draws by it; `documents_BT` is for the mixer.
         """
         read_BTD = self.attention_residual.read(stream)
         normed_BTD = times(self.attention_norm(read_BTD), self.norm_multiplier)
-        told = () if documents_BT is None else (documents_BT,)
-        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK, *told))
+        documents = () if documents_BT is None else (documents_BT,)
+        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK, *documents))
         branch_BTD = self._dropped(branch_BTD, key_B, 0)
         stream = self.attention_sum_norm(self.attention_residual(stream, branch_BTD))
         if not self.parallel:
@@ -90,7 +91,7 @@ class Transformer(nn.Module):
     ----------
     architecture : Architecture
     ends : sequence of int
-        Tokens that end a document; asked for where its mixer is bounded by them.
+        Tokens that end a document; used if its mixer is bounded by documents.
     """
 
     def __init__(self, architecture: Architecture, ends: Sequence[int] = ()) -> None:
@@ -120,9 +121,9 @@ class Transformer(nn.Module):
         return self.stream(tokens_BT)[0]
 
     def stream(self, tokens_BT: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The same, and what the parts of the blocks add to the objective, None if nothing.
+        """The same, and the parts' addition to the objective; None if they add nothing.
 
-        With a key, of the run and step, what dropout says is dropped.
+        With a key, of the run and step, dropout draws by it.
         """
         T = tokens_BT.shape[-1]
         cos_TK, sin_TK = self.cos_TK[:T], self.sin_TK[:T]
@@ -136,13 +137,13 @@ class Transformer(nn.Module):
                 drawn = None if key_B is None else of_place(key_B, place)
                 stream = block(stream, cos_TK, sin_TK, drawn, documents_BT)
                 if isinstance(stream, tuple):
-                    stream, more = stream
-                    penalty = more if penalty is None else penalty + more
+                    stream, of_block = stream
+                    penalty = of_block if penalty is None else penalty + of_block
         return self._residual.end(stream), penalty
 
     @property
     def _residual(self) -> Stream:
-        """What knows how the stream begins and ends."""
+        """The residual that begins and ends the stream."""
         return cast("Block", self.blocks[0]).attention_residual
 
     def logits(self, x_BTD: Tensor) -> Tensor:
@@ -158,7 +159,7 @@ class Transformer(nn.Module):
 
 
 def _documents(tokens_BT: Tensor, ends: Sequence[int]) -> Tensor:
-    """The number of each token's document in its sequence, from 0; what ends one belongs to it."""
+    """The number of each token's document in its sequence, from 0, its end included."""
     ended_BT = torch.zeros_like(tokens_BT, dtype=torch.long)
     for token in ends:
         ended_BT = ended_BT + (tokens_BT == token)

@@ -36,39 +36,39 @@ class Adafactor(Optimizer):
 
     def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
         """See ``Optimizer.update``."""
-        fresh = count**self.beta2_decay  # 1804.04235 section 7.2: 1 - beta2 falls with the steps
+        renewal = count**self.beta2_decay  # 1 - beta2 falls with the steps (1804.04235, 7.2)
         weight_by_name = split(weights, self.sizes)
         for name, grad in split(gradient, self.sizes).items():
             weight, rule = weight_by_name[name], self.rules[name]
             rate = (lr * rule.lr).float()
             size = rate.clamp(max=count**-0.5) * torch.maximum(_rms(weight), self.scale_floor)
             weight.mul_(_like(1 - rate * self.weight_decay.float() * rule.weight_decay, weight))
-            variance = self._variance(name, grad, _like(fresh.float(), weight))
-            # As torch.optim.Adafactor: its floor is that of the root, so squared below it.
+            variance = self._variance(name, grad, _like(renewal.float(), weight))
+            # As in torch.optim.Adafactor, eps is the floor of the root: squared, of the variance.
             step = variance.clamp_(min=torch.finfo(torch.float32).eps ** 2).rsqrt_().mul_(grad)
-            # 1804.04235 section 6: an old second moment makes a step too long where gradients grow.
+            # 1804.04235, 6: where gradients grow, an old second moment makes a step too long.
             size = size / (_rms(step) / self.update_clip).clamp(min=1.0)
             weight.addcmul_(step, -_like(size, weight))
 
-    def _variance(self, name: str, gradient: Tensor, fresh: Tensor) -> Tensor:
-        """Take the gradient into the second moment and give its estimate."""
+    def _variance(self, name: str, gradient: Tensor, renewal: Tensor) -> Tensor:
+        """Average the gradient into the second moment, and return its estimate."""
         square = gradient.square()
         if name in self.second:
-            return self.second[name].lerp_(square, fresh).clone()
+            return self.second[name].lerp_(square, renewal).clone()
         row, column = self.row[name], self.column_[name]
-        row.lerp_(square.mean(dim=-1, keepdim=True), fresh)
-        column.lerp_(square.mean(dim=-2, keepdim=True), fresh)
+        row.lerp_(square.mean(dim=-1, keepdim=True), renewal)
+        column.lerp_(square.mean(dim=-2, keepdim=True), renewal)
         # 1804.04235 section 3: the rank-one matrix with these row and column sums.
         floor = torch.finfo(torch.float32).eps
         return row * column / row.mean(dim=-2, keepdim=True).clamp(min=floor)
 
 
-def _rms(values: Tensor) -> Tensor:
-    """Root mean square of each member's tensor, (k, 1)."""
-    flat = values.flatten(1)
+def _rms(tensor: Tensor) -> Tensor:
+    """Root mean square of each member's part of a tensor (k, ...), (k, 1)."""
+    flat = tensor.flatten(1)
     return flat.norm(dim=1, keepdim=True) / flat.shape[1] ** 0.5
 
 
-def _like(column: Tensor, values: Tensor) -> Tensor:
-    """A column (k, 1) that multiplies a tensor (k, ...)."""
-    return column.view(-1, *[1] * (values.dim() - 1))
+def _like(column: Tensor, tensor: Tensor) -> Tensor:
+    """A column (k, 1) in the shape that multiplies a tensor (k, ...)."""
+    return column.view(-1, *[1] * (tensor.dim() - 1))

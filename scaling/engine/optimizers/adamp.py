@@ -16,8 +16,8 @@ from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 class AdamP(AdamW):
     """AdamW whose update loses its radial part where weights are scale-invariant (2006.08217).
 
-    They count as such where gradient and weights are orthogonal (rows first, then the whole
-    tensor); there weight decay is weaker. Vectors are left as AdamW has them.
+    Weights count as scale-invariant where they are orthogonal to their gradient (rows first, then
+    the whole tensor); there weight decay is weaker. Vectors are updated by AdamW.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -41,16 +41,16 @@ class AdamP(AdamW):
             weight.addcmul_(step, -(rate / correction.view_as(rate)).float())
 
     def _project(self, weight: Tensor, gradient: Tensor, step: Tensor) -> Tensor:
-        """Take the radial part out of `step`; what remains of each member's decay, (k, 1)."""
+        """Take the radial part out of `step`; returns each member's factor of decay, (k, 1)."""
         k = len(weight)
-        done = torch.zeros(k, 1, dtype=torch.bool, device=weight.device)
+        is_projected = torch.zeros(k, 1, dtype=torch.bool, device=weight.device)
         for rows in (weight[0, ..., 0].numel(), 1):
             w, g, s = (t.reshape(k, rows, -1) for t in (weight, gradient, step))
             cosine = torch.cosine_similarity(g, w, dim=2, eps=1e-8).abs()
             limit = (self.delta / w.shape[2] ** 0.5).float()
-            here = (cosine.amax(1, keepdim=True) < limit) & ~done
+            is_invariant = (cosine.amax(1, keepdim=True) < limit) & ~is_projected
             unit = w / (w.norm(dim=2, keepdim=True) + 1e-8)
             radial = unit * (unit * s).sum(2, keepdim=True)
-            step.sub_(torch.where(here[:, :, None], radial, 0).view_as(step))
-            done |= here
-        return torch.where(done, self.decay_ratio, 1.0)
+            step.sub_(torch.where(is_invariant[:, :, None], radial, 0).view_as(step))
+            is_projected |= is_invariant
+        return torch.where(is_projected, self.decay_ratio, 1.0)

@@ -11,7 +11,7 @@ from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, s
 
 @UPDATES.register("adamw")
 class AdamW(Optimizer):
-    """Decoupled weight decay Adam (arXiv 1711.05101), equal to ``torch.optim.AdamW`` per member."""
+    """Adam with decoupled decay (arXiv 1711.05101), equal to ``torch.optim.AdamW`` per member."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -28,7 +28,7 @@ class AdamW(Optimizer):
         self.move(weights, self.first / self.scale(gradient, count), lr / (1 - self.beta1**count))
 
     def scale(self, gradient: Tensor, count: int) -> Tensor:
-        """Take the gradient into the second moment; its corrected root plus epsilon."""
+        """Average the gradient into the second moment; returns its corrected root plus epsilon."""
         self.second.mul_(self.beta2.float())
         self.second.addcmul_(gradient * (1 - self.beta2).float(), gradient)
         correction = (1 - self.beta2**count).sqrt().float()

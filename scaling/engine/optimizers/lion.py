@@ -11,7 +11,7 @@ from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer
 
 @UPDATES.register("lion")
 class Lion(Optimizer):
-    """Algorithm 2 of arXiv 2302.06675: beta1 of the momentum is in the step, beta2 stays of it."""
+    """Algorithm 2 of arXiv 2302.06675: beta1 mixes the step, beta2 averages the momentum."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -23,6 +23,6 @@ class Lion(Optimizer):
         """See ``Optimizer.update``."""
         self.decay(weights, lr)
         mixed = self.first.lerp(gradient, (1 - self.beta1).float())
-        # The sign of what is not a number is 0: a member that diverged would just stand still.
+        # + 0 * mixed keeps NaN, whose sign is 0: else a diverged member would only stand still.
         self.move(weights, mixed.sign() + 0 * mixed, lr)
         self.first.lerp_(gradient, (1 - self.beta2).float())

@@ -1,4 +1,4 @@
-"""Optimizers that know hidden matrices: their own update for those, AdamW for all else."""
+"""Optimizers with an update of their own for hidden matrices, and AdamW for all other tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 
 class MatrixOptimizer(Optimizer):
-    """Equally shaped hidden matrices are stacked, (k, m, A, B), and updated at once."""
+    """Updates hidden matrices of equal shape at once, stacked to (k, m, A, B)."""
 
     def __init__(
         self,
@@ -26,33 +26,33 @@ class MatrixOptimizer(Optimizer):
         device: str = "cpu",
     ) -> None:
         super().__init__(settings, sizes, rules, device)
-        # Embedding, head, gains and biases are AdamW's, as the author of Muon has it.
+        # AdamW updates embedding, head, gains and biases, as the author of Muon advises.
         self.groups: dict[torch.Size, list[str]] = {}
         for name, size in sizes.items():
             if rules[name].role == "hidden" and len(size) > 1:
                 self.groups.setdefault(size, []).append(name)
         hidden = {n for names in self.groups.values() for n in names}
-        rest = {n: s for n, s in sizes.items() if n not in hidden}
-        self.adamw = AdamW(settings, rest, rules, device)
+        by_adamw = {n: s for n, s in sizes.items() if n not in hidden}
+        self.adamw = AdamW(settings, by_adamw, rules, device)
         self.moments = {
-            part: split(buffer, rest)
-            for part, buffer in (("first", self.adamw.first), ("second", self.adamw.second))
+            "first": split(self.adamw.first, by_adamw),
+            "second": split(self.adamw.second, by_adamw),
         }
 
     @abstractmethod
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
-        """What to subtract at LR 1 from the matrices of one size, (k, m, A, B)."""
+        """What to subtract from the matrices of one size at an LR of 1, (k, m, A, B)."""
 
-    def rest_lr(self, lr: Tensor) -> Tensor:
+    def lr_of_adamw(self, lr: Tensor) -> Tensor:
         """The LR of the tensors that AdamW updates."""
         return lr
 
     def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
         """See ``Optimizer.update``."""
         weight, grad = split(weights, self.sizes), split(gradient, self.sizes)
-        self._update_rest(weight, grad, self.rest_lr(lr), count)
+        self._update_by_adamw(weight, grad, self.lr_of_adamw(lr), count)
         for size, names in self.groups.items():
-            # One batched product for all layers: small models wait for kernels, not for FLOPs.
+            # One batched product for all layers, as the launches of kernels bound small models.
             stacked = torch.stack([grad[n] for n in names], 1)
             directions = self.direction(size, stacked, count).unbind(1)
             for name, direction in zip(names, directions, strict=True):
@@ -62,17 +62,17 @@ class MatrixOptimizer(Optimizer):
                 weight[name].mul_((1 - decay).float())
                 weight[name].addcmul_(direction.to(weights.dtype), -rate.float())
 
-    def _update_rest(
+    def _update_by_adamw(
         self, weight: dict[str, Tensor], grad: dict[str, Tensor], lr: Tensor, count: int
     ) -> None:
         names = self.adamw.sizes
         flat = torch.cat([weight[n].flatten(1) for n in names], 1)
         self.adamw.update(flat, torch.cat([grad[n].flatten(1) for n in names], 1), lr, count)
-        for name, new in split(flat, names).items():
-            weight[name].copy_(new)
+        for name, updated in split(flat, names).items():
+            weight[name].copy_(updated)
 
     def stacks(self, size: torch.Size, *shape: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """A zero tensor (k, m, ...) for the matrices of one size, and its parts by name."""
+        """A zero tensor (k, m, ...) for the m matrices of one size, and views of it by name."""
         names = self.groups[size]
         stack = torch.zeros(len(self.settings), len(names), *shape, device=self.device)
         return stack, dict(zip(names, stack.unbind(1), strict=True))

@@ -29,23 +29,23 @@ class Muon(MatrixOptimizer):
         self.orthogonal_steps = self.common("orthogonal_steps")
         self.adjust_lr = self.common("adjust_lr")
         self.adamw_lr = self.column("adamw_lr")
-        # A CPU is many times slower in half precision; devices need it for their speed.
+        # A CPU is many times slower in half precision, and a GPU many times faster.
         self.dtype = torch.float32 if self.device == "cpu" else torch.bfloat16
         self.average: dict[torch.Size, Tensor] = {}
         by_name: dict[str, Tensor] = {}
         for size in self.groups:
-            self.average[size], parts = self.stacks(size, *size)
-            by_name |= parts
+            self.average[size], views = self.stacks(size, *size)
+            by_name |= views
         self.moments["momentum"] = by_name
 
-    def rest_lr(self, lr: Tensor) -> Tensor:
-        """See ``MatrixOptimizer.rest_lr``."""
+    def lr_of_adamw(self, lr: Tensor) -> Tensor:
+        """See ``MatrixOptimizer.lr_of_adamw``."""
         return lr * self.adamw_lr
 
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
         """See ``MatrixOptimizer.direction``."""
         momentum = self.momentum.view(-1, *[1] * (gradient.dim() - 1))
-        # An average, not SGD's sum, as in torch: orthogonal updates do not see its size anyway.
+        # An average, as in torch, not SGD's sum: an orthogonal update does not depend on its size.
         average = self.average[size].lerp_(gradient, 1 - momentum)
         update = gradient.lerp(average, momentum) if self.nesterov else average
         return orthogonalised(update.to(self.dtype), self.orthogonal_steps) * self._factor(size)
@@ -70,8 +70,8 @@ def orthogonalised(matrices: Tensor, steps: int) -> Tensor:
     a, b, c = COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]  # the Gram matrix of the shorter side is cheaper
     x = (matrices.mT if tall else matrices).flatten(0, -3)
-    # The Frobenius norm is no less than the largest singular value: all begin in 0..1, where the
-    # iteration takes them towards 1.
+    # The Frobenius norm is at least the largest singular value. So all begin in 0..1, from where
+    # the iteration takes them towards 1.
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(steps):
         gram = x @ x.mT

@@ -26,9 +26,9 @@ class NAdamW(AdamW):
         self.decay(weights, lr)
         self.first.lerp_(gradient, (1 - self.beta1).float())
         scale = self.scale(gradient, count)
-        now, ahead = self._momentum(count), self._momentum(count + 1)
-        self.product *= now
-        direction = gradient * ((1 - now) / (1 - self.product)).float()
+        momentum, ahead = self._momentum(count), self._momentum(count + 1)
+        self.product *= momentum
+        direction = gradient * ((1 - momentum) / (1 - self.product)).float()
         direction += self.first * (ahead / (1 - self.product * ahead)).float()
         self.move(weights, direction / scale, lr)
 

@@ -40,13 +40,12 @@ class Optimizer(ABC):
     moments : dict
         What a checkpoint must hold beside the weights: buffers (k, P), or tensors (k, ...) by name.
     norm : callable
-        Norms of a buffer (k, P) over each member's weights, (k, 1); where a member's weights lie in
-        several processes, over those of all.
+        Norms of the rows of a buffer (k, P), (k, 1), also where a row is shared by processes.
     """
 
     moments: Moments
-    coupled = False  # whether decay is part of the step, and has its rate from there
-    capturable = True  # whether every step runs the same kernels, `count` being a tensor too
+    coupled = False  # whether decay is a part of the step, and so has the step's rate
+    capturable = True  # whether every step runs the same kernels, and `count` may be a tensor
 
     def __init__(
         self,
@@ -107,9 +106,9 @@ class Optimizer(ABC):
     # ------------------------------------------------------------------ for the optimizers
 
     def column(self, key: str) -> Tensor:
-        """A setting of all members, (k, 1) float64: rounded once, as torch rounds its floats."""
-        values = [getattr(s, key) for s in self.settings]
-        return torch.tensor(values, dtype=torch.float64, device=self.device)[:, None]
+        """A setting of all members, (k, 1); float64, so that it is rounded only once, when used."""
+        column = [getattr(s, key) for s in self.settings]
+        return torch.tensor(column, dtype=torch.float64, device=self.device)[:, None]
 
     def common(self, key: str) -> Any:
         """A setting in which members cannot differ.
@@ -119,13 +118,13 @@ class Optimizer(ABC):
         ValueError
             If they do.
         """
-        values = {getattr(s, key) for s in self.settings}
-        if len(values) > 1:
+        choices = {getattr(s, key) for s in self.settings}
+        if len(choices) > 1:
             raise ValueError(
-                f"optimizer.{key} = {', '.join(map(str, sorted(values)))}: "
+                f"optimizer.{key} = {', '.join(map(str, sorted(choices)))}: "
                 "the members of a pack must agree in it"
             )
-        return values.pop()
+        return choices.pop()
 
     def zeros(self) -> Tensor:
         """A buffer (k, P)."""
@@ -133,18 +132,18 @@ class Optimizer(ABC):
         return torch.zeros(len(self.settings), size, device=self.device)
 
     def multipliers(self, by_name: Mapping[str, float]) -> Tensor | None:
-        """A factor for each weight, (P,); None where all are one."""
-        if all(value == 1 for value in by_name.values()):
+        """A factor for each weight, (P,); None if all are 1."""
+        if all(factor == 1 for factor in by_name.values()):
             return None
         return torch.cat(
             [
-                torch.full((self.sizes[n].numel(),), value, device=self.device)
-                for n, value in by_name.items()
+                torch.full((self.sizes[name].numel(),), factor, device=self.device)
+                for name, factor in by_name.items()
             ]
         )
 
     def decay(self, weights: Tensor, lr: Tensor) -> None:
-        """Shrink what decays by lr * weight_decay of itself."""
+        """Shrink the weights that decay by the share lr * weight_decay."""
         weights.addcmul_(scaled(weights, self._decay_P), -(lr * self.weight_decay).float())
 
     def move(self, weights: Tensor, direction: Tensor, size: Tensor) -> None:
@@ -163,14 +162,14 @@ def build_optimizer(
     rules: Mapping[str, TensorRule],
     device: str,
 ) -> Optimizer:
-    """The optimizer whose settings the members bring.
+    """The optimizer of the members' settings.
 
     Raises
     ------
     ValueError
-        If they bring settings of several.
+        If they are settings of several optimizers.
     ConfigError
-        If one of a person's own would train wrongly: see `rehearse`.
+        If an optimizer that is not shipped would train wrongly: see `rehearse`.
     """
     name = common_name(settings)
     kind = UPDATES[name]
@@ -179,11 +178,11 @@ def build_optimizer(
     return kind(settings, sizes, rules, device)
 
 
-def norms_here(values: Tensor) -> Tensor:
+def norms_here(buffer: Tensor) -> Tensor:
     """Norm of each row of a buffer (k, P), (k, 1)."""
-    return torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    return torch.linalg.vector_norm(buffer, dim=1, keepdim=True)
 
 
-def scaled(values: Tensor, factors: Tensor | None) -> Tensor:
-    """`values` times `factors`, where there are any."""
-    return values if factors is None else values * factors
+def scaled(buffer: Tensor, factors: Tensor | None) -> Tensor:
+    """A buffer (k, P) times `factors` (P,), if there are any."""
+    return buffer if factors is None else buffer * factors

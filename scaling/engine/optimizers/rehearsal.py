@@ -1,7 +1,8 @@
-"""Two updates of an optimizer of a person's own, on small tensors, before it trains anything.
+"""Two updates of an optimizer that is not shipped, on small tensors, before it trains anything.
 
-What would be noticed only in a resumed run, in a pack, or never, is found in milliseconds: weights
-that are not changed in place, a state that no checkpoint would hold, members that touch each other.
+In milliseconds this finds mistakes that otherwise show only in a resumed run, in a pack, or never:
+weights that are not changed in place, a state that no checkpoint would hold, members that change
+each other's numbers.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 
 if TYPE_CHECKING:
     from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
 
-_LONGEST = 4  # of any side of a tensor
+_LONGEST_SIDE = 4  # of the small tensors
 _LR = 1e-2
 
 
 def rehearse(
     name: str, sizes: Mapping[str, torch.Size], build: Callable[[int, Mapping], Optimizer]
 ) -> None:
-    """Refuse an optimizer whose runs would be wrong without a word.
+    """Refuse an optimizer whose runs would be silently wrong.
 
     Parameters
     ----------
@@ -33,45 +34,47 @@ def rehearse(
     sizes : mapping
         Size of each tensor by name.
     build : callable
-        Number of members and sizes of tensors to an optimizer with the settings of a run.
+        Number of members, and sizes of tensors -> an optimizer with the settings of a run.
 
     Raises
     ------
     ConfigError
         Naming the optimizer and what it does.
     """
-    small = {n: torch.Size(min(side, _LONGEST) for side in size) for n, size in sizes.items()}
+    small = {n: torch.Size(min(side, _LONGEST_SIDE) for side in size) for n, size in sizes.items()}
     generator = torch.Generator().manual_seed(0)
     count = sum(size.numel() for size in small.values())
-    start, first, second = torch.randn(3, 2, count, generator=generator)
-    whole, weights = build(2, small), start.clone()
-    whole.start(weights)
-    _step(whole, weights, first, 1)
+    start, *gradients = torch.randn(3, 2, count, generator=generator)
+    pack, weights = build(2, small), start.clone()
+    pack.start(weights)
+    _step(pack, weights, gradients[0], 1)
     if torch.equal(weights, start):
         raise ConfigError(
-            f"optimizer.name = {name!r}: its update leaves the weights as they are; they are changed "
-            "in place (weights.add_(...)), never assigned (weights = ...)"
+            f"optimizer.name = {name!r}: its update leaves the weights as they are; they are "
+            "changed in place (weights.add_(...)), never assigned (weights = ...)"
         )
-    resumed, again = build(2, small), weights.clone()
-    resumed.start(again)
-    again.copy_(weights)
-    for key, moment in _tensors(whole).items():
-        _tensors(resumed)[key].copy_(moment)
-    alone, only = build(1, small), start[:1].clone()
-    alone.start(only)
-    _step(alone, only, first[:1], 1)
-    _step(alone, only, second[:1], 2)
-    _step(whole, weights, second, 2)
-    _step(resumed, again, second, 2)
-    if not torch.equal(again, weights):
+    resumed, resumed_weights = build(2, small), weights.clone()
+    resumed.start(resumed_weights)
+    resumed_weights.copy_(weights)
+    for key, moment in _moments(pack).items():
+        _moments(resumed)[key].copy_(moment)
+    alone, weights_alone = build(1, small), start[:1].clone()
+    alone.start(weights_alone)
+    _step(alone, weights_alone, gradients[0][:1], 1)
+    _step(alone, weights_alone, gradients[1][:1], 2)
+    _step(pack, weights, gradients[1], 2)
+    _step(resumed, resumed_weights, gradients[1], 2)
+    if not torch.equal(resumed_weights, weights):
         raise ConfigError(
             f"optimizer.name = {name!r}: resumed after an update it goes on otherwise; all that it "
             "remembers stands in self.moments, which a checkpoint holds"
         )
-    if not torch.allclose(only - start[:1], weights[:1] - start[:1], rtol=0.02, atol=1e-5):
+    change_alone, change = weights_alone - start[:1], weights[:1] - start[:1]
+    if not torch.allclose(change_alone, change, rtol=0.02, atol=1e-5):
         raise ConfigError(
-            f"optimizer.name = {name!r}: a run beside another one in a pack is updated otherwise than "
-            "alone; no operation may mix rows, as weights.norm() does (self.norm(weights) does not)"
+            f"optimizer.name = {name!r}: a run beside another one in a pack is updated otherwise "
+            "than alone; no operation may mix rows, as weights.norm() does "
+            "(self.norm(weights) does not)"
         )
 
 
@@ -80,10 +83,10 @@ def _step(optimizer: Optimizer, weights: Tensor, gradient: Tensor, count: int) -
     optimizer.step(weights, gradient.clone(), lr, count)
 
 
-def _tensors(optimizer: Optimizer) -> dict[tuple[str, str], Tensor]:
-    """Everything in the moments, by part and name."""
-    return {
-        (part, name): tensor
-        for part, held in optimizer.moments.items()
-        for name, tensor in ({"": held} if isinstance(held, Tensor) else held).items()
-    }
+def _moments(optimizer: Optimizer) -> dict[tuple[str, str], Tensor]:
+    """The tensors of the moments by kind and name; a buffer of all tensors has no name."""
+    tensors: dict[tuple[str, str], Tensor] = {}
+    for kind, moment in optimizer.moments.items():
+        by_name = {"": moment} if isinstance(moment, Tensor) else moment
+        tensors |= {(kind, name): tensor for name, tensor in by_name.items()}
+    return tensors

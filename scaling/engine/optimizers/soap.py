@@ -44,18 +44,18 @@ class SOAP(MatrixOptimizer):
                 .float()
                 .view(len(self.settings), -1, *[1] * len(size))
             )
-            for part, shape in shapes.items():
-                self.stack[size][part], by_name = self.stacks(size, *shape)
-                held = self.moments.get(part, {})
-                assert isinstance(held, dict)  # of the matrices and of the rest, by name
-                self.moments[part] = {**held, **by_name}
+            for kind, shape in shapes.items():
+                self.stack[size][kind], by_name = self.stacks(size, *shape)
+                moments = self.moments.get(kind, {})
+                assert isinstance(moments, dict)  # of AdamW's tensors and of the matrices, by name
+                self.moments[kind] = {**moments, **by_name}
 
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
         """See ``MatrixOptimizer.direction``."""
         state = self.stack[size]
 
-        def column(values: Tensor) -> Tensor:
-            return values.float().view(-1, *[1] * (gradient.dim() - 1))
+        def column(setting: Tensor) -> Tensor:
+            return setting.float().view(-1, *[1] * (gradient.dim() - 1))
 
         fresh = column(1 - self.beta2)
         state["left"].lerp_(gradient @ gradient.mT, fresh)
@@ -67,7 +67,7 @@ class SOAP(MatrixOptimizer):
         left, right = state["left_basis"], state["right_basis"]
         state["first"].lerp_(gradient, column(1 - self.beta1))
         state["second"].lerp_((left.mT @ gradient @ right).square(), fresh)
-        # The first gradient made the bases only: the moments have seen one less.
+        # The first gradient made only the bases, so the moments average one gradient less.
         root = (state["second"] / column(1 - self.beta2 ** (count - 1))).sqrt()
         average = left.mT @ (state["first"] / column(1 - self.beta1 ** (count - 1))) @ right
         direction = left @ (average / (root + self._epsilon[size])) @ right.mT
@@ -77,10 +77,10 @@ class SOAP(MatrixOptimizer):
 
 
 def eigenvectors(matrices: Tensor) -> Tensor:
-    """Those of symmetric matrices (..., A, A) as columns, the strongest first.
+    """Eigenvectors of symmetric matrices (..., A, A) as columns, the strongest first.
 
-    One member's broken gradient must not end its pack. What is not finite in it stays in the
-    averages and reaches its weights; where LAPACK finds no vectors they are not numbers, and the
+    A gradient that is not finite must end its own run, not the whole pack. Its averages are not
+    finite either and reach the weights; if LAPACK finds no eigenvectors they are NaN, and the
     member diverges with its next update.
     """
     matrices = torch.nan_to_num(matrices)
@@ -89,11 +89,11 @@ def eigenvectors(matrices: Tensor) -> Tensor:
     except torch.linalg.LinAlgError:
         if matrices.dim() == 2:
             return torch.full_like(matrices, torch.nan)
-        return torch.stack([eigenvectors(part) for part in matrices])
+        return torch.stack([eigenvectors(matrix) for matrix in matrices])
 
 
 def _refresh(state: dict[str, Tensor]) -> None:
-    """Turn both bases towards the eigenvectors, the second moment going with its directions."""
+    """Turn both bases towards the eigenvectors, and sort the second moment as their directions."""
     for side, dim in (("left", -2), ("right", -1)):
         matrix, basis = state[side], state[f"{side}_basis"]
         strength = (basis * (matrix @ basis)).sum(-2)

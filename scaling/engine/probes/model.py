@@ -1,4 +1,4 @@
-"""A stored training as a model: the weights at which its run is evaluated, and what they give."""
+"""A checkpoint as a model, with the weights at which its run is evaluated."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.loss import build_loss
 from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
+from scalinglab.scaling.engine.network.part import Stream
 from scalinglab.scaling.engine.steps.eager import (
     EVALUATION_BYTES,
     EVALUATION_TOKENS,
@@ -29,17 +30,16 @@ from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.step_options import StepOptions
 
 Weights = dict[str, Tensor]  # by name, on the CPU
-Hook = Callable[
-    [int, tuple[Any, ...], Any], None
-]  # place of a module, what it is given, its output
+# Place of a module, its inputs, its output.
+Hook = Callable[[int, tuple[Any, ...], Any], None]
 
 
 @contextlib.contextmanager
 def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
-    """Within it a hook is called after each module's forward pass."""
+    """A context in which a hook is called after each module's forward pass."""
 
     def of(place: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        return lambda _, given, out: hook(place, given, out)
+        return lambda _, inputs, output: hook(place, inputs, output)
 
     handles = [m.register_forward_hook(of(place)) for place, m in enumerate(modules)]
     try:
@@ -49,9 +49,9 @@ def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
             handle.remove()
 
 
-def stream_of(out: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """What a block gives without what it adds to the objective."""
-    return out[0] if isinstance(out, tuple) else out
+def stream_of(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The stream in a block's output, without its addition to the objective."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 class Model:
@@ -64,9 +64,9 @@ class Model:
     weights : mapping of str to Tensor
         All of its parameters.
     execution : ExecutionConfig
-        Device, and what trades time for memory.
+        Device, and settings that trade time for memory.
     part : int
-        Sequences at once in what takes memory.
+        Sequences at once in passes that take much memory.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Model:
         check_device(execution.device)
         self.spec, self.part, self.device = spec, part, execution.device
         self.options = replace(StepOptions.of(spec, execution), recompute=False)
-        whole = build_loss(spec.architecture, self.options, spec.seed).eval()
-        self._whole: nn.Module = whole.to(execution.device)
-        self._multiplier: float = getattr(whole, "multiplier", 1.0)
-        self.network: nn.Module = self._whole.model
+        loss = build_loss(spec.architecture, self.options, spec.seed).eval()
+        self._loss: nn.Module = loss.to(execution.device)
+        self.multiplier: float = getattr(loss, "multiplier", 1.0)
+        self.network: nn.Module = self._loss.model
         self.take(weights)
 
     @torch.no_grad()
@@ -98,34 +98,43 @@ class Model:
         Raises
         ------
         UserError
-            If it is made of none.
+            If it has no list of blocks.
         """
-        found = dict(self.network.named_children()).get("blocks")
-        if found is None:
+        blocks = dict(self.network.named_children()).get("blocks")
+        if blocks is None:
             raise UserError(
                 f"run {self.spec.run_id}: its network has no list of blocks, which this probe reads"
             )
-        return list(found.children())
+        return list(blocks.children())
+
+    def stream(self, output: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """The input or output of a block as the head would read it, (B, T, D).
+
+        Several streams become one as at the end of the network.
+        """
+        residual = getattr(self.blocks[0], "attention_residual", None)
+        stream = stream_of(output)
+        return residual.end(stream) if isinstance(residual, Stream) else stream
 
     @torch.no_grad()
     def loss(self, windows_WT: np.ndarray) -> float:
-        """Mean loss on windows: the very operations of the run's own validation."""
+        """Mean loss on windows, by the same operations as the run's own validation."""
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         size = self._windows_at_once(windows_WT.shape[1])
         with matrix_products(self.options.precision):
             for start in range(0, len(windows_WT), size):
-                part = self._moved(windows_WT[start : start + size])
-                loss, _ = self._whole(part)
-                total += loss.double() * len(part)
+                batch = self._moved(windows_WT[start : start + size])
+                loss, _ = self._loss(batch)
+                total += loss.double() * len(batch)
         return float(total / len(windows_WT))
 
     @torch.no_grad()
     def logits(self, windows_WT: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        """Float32 logits (b, T, V) and their targets (b, T), part after part of the windows."""
+        """Float32 logits (b, T, V) and their targets (b, T), batch after batch of the windows."""
         size = self._windows_at_once(windows_WT.shape[1])
         for start in range(0, len(windows_WT), size):
-            part = self._moved(windows_WT[start : start + size])
-            yield self.of_tokens(part[:, :-1]), part[:, 1:]
+            batch = self._moved(windows_WT[start : start + size])
+            yield self.of_tokens(batch[:, :-1]), batch[:, 1:]
 
     @torch.no_grad()
     def of_tokens(self, tokens_BT: Tensor) -> Tensor:
@@ -136,7 +145,7 @@ class Model:
             torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False),
         ):
             logits_BTV: Tensor = logits_of(self.network(tokens_BT))
-        return logits_BTV.float() * self._multiplier
+        return logits_BTV.float() * self.multiplier
 
     def gradients(self, tokens_BT: np.ndarray) -> Weights:
         """Gradients of the run's objective on sequences with their targets, by name."""
@@ -144,9 +153,9 @@ class Model:
             parameter.grad = None
         with matrix_products(self.options.precision):
             for start in range(0, len(tokens_BT), self.part):
-                part = self._moved(tokens_BT[start : start + self.part])
-                loss, penalty = self._whole(part)
-                ((loss + penalty) * (len(part) / len(tokens_BT))).backward()
+                batch = self._moved(tokens_BT[start : start + self.part])
+                loss, penalty = self._loss(batch)
+                ((loss + penalty) * (len(batch) / len(tokens_BT))).backward()
         return {
             name: torch.zeros_like(p) if p.grad is None else p.grad
             for name, p in self.network.named_parameters()
@@ -156,7 +165,7 @@ class Model:
         return torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device).long()
 
     def _windows_at_once(self, length: int) -> int:
-        """As the engine's, so that sums have one order."""
+        """As many as the engine evaluates at once, so that sums have the same order."""
         tokens, chunk = EVALUATION_TOKENS, self.options.loss_chunk
         if chunk is None or chunk > tokens:
             tokens = min(tokens, EVALUATION_BYTES // (4 * self.spec.shape.vocab))

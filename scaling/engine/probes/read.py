@@ -1,4 +1,4 @@
-"""Reads the checkpoints that probes are asked about: what a worker calls, as it calls a trainer."""
+"""Reads the checkpoints of a probe; a worker calls this as it calls a trainer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scalinglab.scaling.training.endings import outcome, reason
 from scalinglab.scaling.training.micro_batch import micro_batch
 
 log = logging.getLogger(__name__)
-_REPORT_SECONDS = 30.0  # of one number, after which its claim is told that it goes on
+_REPORT_SECONDS = 30.0  # between two reports that one long number is still being computed
 
 
 def read(
@@ -34,49 +34,50 @@ def read(
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Find what is asked of one run, step after step; what was found stays, however it ends.
+    """Compute a probe of one run, step after step; finished steps stay, however it ends.
 
     Parameters
     ----------
     claims : sequence of Claim
         One, of a `ProbeFolder`.
     pins : mapping
-        Unused: nothing starts from what a probe does.
+        Unused: no run starts from a probe.
     execution : ExecutionConfig
-        Device, threads, how much at once.
+        Device, threads, sequences at once.
     should_stop : callable
-        Asked between parts of the work.
+        Whether to stop; called between parts of the work.
     """
     (claim,) = claims
     assert isinstance(claim.folder, ProbeFolder)
     torch.set_num_threads(execution.threads)
     claim.expect_reports(execution.hang_seconds)
-    part = 1
+    sequences = 1  # at once
     try:
-        part = micro_batch(claim, execution.micro_batch, claim.folder.spec().batch)
+        sequences = micro_batch(claim, execution.micro_batch, claim.folder.spec().batch)
         with determinism(execution.deterministic):
-            ended = _all(claim, claim.folder, execution, part, should_stop)
+            ended = _all_steps(claim, claim.folder, execution, sequences, should_stop)
         claim.release(ended)
     except Stopped:
         claim.release(Outcome.INTERRUPTED)
         ended = Outcome.INTERRUPTED
     except BaseException as error:
         device = machine.device_name(execution.device)
-        claim.release(reason(error), error, micro_batch=part, device=device)
+        claim.release(reason(error), error, micro_batch=sequences, device=device)
         ended = outcome(error)
     gc.collect()
     return ended
 
 
-def _all(
+def _all_steps(
     claim: Claim,
     folder: ProbeFolder,
     execution: ExecutionConfig,
-    part: int,
+    sequences: int,
     should_stop: Callable[[], bool],
 ) -> Outcome:
     probe = probe_of(folder.probe, dict(folder.options))
-    missing = folder.missing()
+    # A result that several runs share is computed by the first; the others copy it at the end.
+    missing = sorted(folder.missing(), key=lambda wanted: wanted.twins[:1] != ())
     for done, wanted in enumerate(missing):
         if claim.is_cancelled():
             return Outcome.CANCELLED
@@ -85,7 +86,9 @@ def _all(
         progress = {"start": 0, "step": done, "steps": len(missing)}
         claim.report(progress)
         stops = _reporting(claim, progress, should_stop)
-        result = _result(folder, probe, wanted, execution, part, stops)
+        result = folder.shared(wanted)
+        if result is None:
+            result = _result(folder, probe, wanted, execution, sequences, stops)
         claim.check()
         folder.store(wanted, result)
         claim.report({"start": 0, "step": done + 1, "steps": len(missing)})
@@ -95,13 +98,13 @@ def _all(
 def _reporting(
     claim: Claim, progress: Mapping[str, int], should_stop: Callable[[], bool]
 ) -> Callable[[], bool]:
-    """The same question, which also says now and then that a long number is being worked on."""
-    told = time.monotonic()
+    """`should_stop`, which also reports now and then that a long number is being computed."""
+    last_report = time.monotonic()
 
     def stops() -> bool:
-        nonlocal told
-        if time.monotonic() - told > _REPORT_SECONDS:
-            told = time.monotonic()
+        nonlocal last_report
+        if time.monotonic() - last_report > _REPORT_SECONDS:
+            last_report = time.monotonic()
             claim.report(dict(progress))
         return should_stop()
 
@@ -113,7 +116,7 @@ def _result(
     probe: Probe,
     wanted: Wanted,
     execution: ExecutionConfig,
-    part: int,
+    sequences: int,
     should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """The content of a result's file."""
@@ -122,11 +125,11 @@ def _result(
         (RunFolder(folder.outputs / "runs" / run_id).spec(), step) for run_id, step in wanted.reads
     ]
     reading = Reading(
-        folder.outputs, folder.spec(), wanted.step, places, execution, part, should_stop
+        folder.outputs, folder.spec(), wanted.step, places, execution, sequences, should_stop
     )
     numbers = PROBED_BY[folder.probe](probe, reading)
-    named = {probe.column(folder.probe, name): value for name, value in numbers.items()}
-    if not named:
+    columns = {probe.column(folder.probe, name): number for name, number in numbers.items()}
+    if not columns:
         raise UserError(f"probe = {folder.probe!r} gave no number of run {folder.spec().run_id}")
     bounds = {AtMost: "at_most", AtLeast: "at_least"}
     return {
@@ -134,8 +137,12 @@ def _result(
         "options": dict(folder.options),
         "step": wanted.step,
         "of_start": probe.of_start,
-        "columns": {name: _plain(float(value)) for name, value in named.items()},
-        "censored": {n: bounds[type(v)] for n, v in named.items() if type(v) in bounds},
+        "columns": {column: _plain(float(number)) for column, number in columns.items()},
+        "censored": {
+            column: bounds[type(number)]
+            for column, number in columns.items()
+            if type(number) in bounds
+        },
         "reads": [list(place) for place in wanted.reads],
         "seconds": time.perf_counter() - began,
         "machine": {"host": machine.host(), "device": machine.device_name(execution.device)},
@@ -143,5 +150,5 @@ def _result(
     }
 
 
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _plain(number: float) -> float | None:
+    return number if math.isfinite(number) else None

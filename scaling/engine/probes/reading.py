@@ -1,4 +1,4 @@
-"""What the arithmetic of a probe is given: checkpoints as models, and the data to ask them about."""
+"""The input of a probe's arithmetic: checkpoints as models, and the data to evaluate them on."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from scalinglab.scaling.registry import Registry, function
 
 
 class AtMost(float):
-    """A number of which it is known only that the true one is no larger."""
+    """An upper bound: the true number is no larger."""
 
 
 class AtLeast(float):
-    """A number of which it is known only that the true one is no smaller."""
+    """A lower bound: the true number is no smaller."""
 
 
 class Stopped(Exception):
-    """A probe was asked to end in the middle of its work."""
+    """A probe was asked to stop in the middle of its work."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Checkpoints, and what a probe may want to know of them.
+    """The checkpoints that a probe reads, with their run and its data.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class Reading:
     spec : RunSpec
         The run beside which the numbers are stored.
     step : int
-        Where they belong.
+        The step to which they belong.
     places : sequence of (RunSpec, int)
         The checkpoints that are read, as ``Probe.reads`` chose them.
     execution : ExecutionConfig
     part : int
-        Sequences at once in what takes memory.
+        Sequences at once in passes that take much memory.
     should_stop : callable
-        Whether to end.
+        Whether to stop.
     """
 
     outputs: Path
@@ -97,7 +97,7 @@ class Reading:
         return np.concatenate(list(own_sets(self.store_of(store, count), count, context).values()))
 
     def loss(self, model: Model) -> float:
-        """Loss on the run's own validation set, of several pools their mean, as training measures it."""
+        """Loss on the run's own validation set, as training measures it: of pools the mean."""
         tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
         own = own_sets(self.store, tokens, context).values()
         return sum(model.loss(windows) for windows in own) / len(own)

@@ -1,9 +1,9 @@
 """The whole step as one CUDA graph: captured once, replayed for every step of a chunk.
 
 Small models are bound by the launches of their many kernels; a replay is one launch. Forward and
-backward pass, clipping and optimizer read the step's tokens, LR and number from buffers that lie
-still. Not yet run on a GPU, where its tests carry the mark ``gpu``; so a graph is not trusted
-before it has replayed, from the same state, the steps that were run before its capture.
+backward pass, clipping and optimizer read the step's tokens, LR and number from buffers at fixed
+addresses. This has not yet run on a GPU (its tests carry the mark ``gpu``). So a graph is used only
+after it has replayed, from the same state, the steps that were run before its capture.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.steps.compiled import CompiledEngine
-from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Ran
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Backward, Ran
 from scalinglab.scaling.engine.steps.reduction import Alone
 
 log = logging.getLogger(__name__)
 HAVE_GRAPHS = ("cuda",)  # kinds of devices
-# Steps before a capture, in which kernels are compiled and libraries take their work space, and
-# after it: the second's loss tells of the first's update, the third's of moments.
+# Steps before a capture, in which kernels are compiled and libraries allocate their work space, and
+# after it. The loss of the second depends on the first update, that of the third on the moments.
 REHEARSED = 3
-REHEARSAL_LR = 1e-3  # small enough that what differs by rounding does not grow in so few steps
-# How far a replay may be from the steps themselves, relative: some times as far as these are from
-# themselves when they are run again (a GPU need not add up in one order), and never less than what
-# another order of sums makes of loss and gradient norm in this precision.
+REHEARSAL_LR = 1e-3  # small enough that differences by rounding do not grow in so few steps
+# How far a replay may be from the steps themselves, relative: SPREADS times as far as these are
+# from each other when they are run again (a GPU need not add up in one order), and never less than
+# FLOORS, what another order of sums changes in loss and gradient norm at this precision.
 SPREADS = 4
 FLOORS = {"fp32": (1e-4, 1e-2), "tf32": (1e-3, 2e-2), "bf16": (2e-3, 5e-2)}
 
@@ -37,8 +38,8 @@ class CapturedEngine(EagerEngine):
     """Steps of an ``EagerEngine``, replayed; equal to rounding.
 
     The backward pass is torch's own, not the injected one: this is for one process and one device.
-    Where a step cannot be captured, or its replay is another step, none is replayed, and one line
-    of the log says why.
+    If a step cannot be captured, or its replay gives other numbers, steps are run one by one, and
+    one line of the log says why.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -46,8 +47,8 @@ class CapturedEngine(EagerEngine):
         self._graph: torch.cuda.CUDAGraph | None = None
         self._result: Tensor | None = None  # where the graph leaves losses and gradient norms
         self._stream: torch.cuda.Stream | None = None  # of its captures: torch's own is shared
-        self._failed: str | None = None  # what the only try at a capture said
-        self._said: str | None = None
+        self._failed: str | None = None  # why the only attempt at a capture failed
+        self._logged: str | None = None  # the reason that was logged last
 
     def _reason(self) -> str | None:
         """Why its steps cannot be captured; None if they can."""
@@ -71,13 +72,13 @@ class CapturedEngine(EagerEngine):
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """See ``Engine.step``."""
-        new = self._graph is None or self._tokens.shape != tokens_kBT.shape
-        if new and self._reason() is None:
+        is_captured = self._graph is not None and self._tokens.shape == tokens_kBT.shape
+        if not is_captured and self._reason() is None:
             self._capture(tokens_kBT, lr_k)
         if reason := self._reason():
-            if reason != self._said:
+            if reason != self._logged:
                 log.warning("steps of the captured engine are not replayed: %s", reason)
-            self._said = reason
+            self._logged = reason
             return super().step(tokens_kBT, lr_k, backward)
         self.steps_done += 1
         losses_k, norms_k = self._replay(tokens_kBT, lr_k, self.steps_done).clone()
@@ -95,8 +96,8 @@ class CapturedEngine(EagerEngine):
         self._lr.copy_(lr_k)
         self._count.fill_(count)
 
-    def _one(self) -> Tensor:
-        """One step on what lies in the buffers; losses and gradient norms, (2, k)."""
+    def _buffer_step(self) -> Tensor:
+        """One step on the contents of the buffers: losses and gradient norms, (2, k)."""
         self.module.clear_gradient()
         self._keys_k = self._keys(self._count)
         losses_k = self._accumulate(self._tokens, Tensor.backward)
@@ -105,10 +106,10 @@ class CapturedEngine(EagerEngine):
     # ------------------------------------------------------------------ the capture
 
     def _capture(self, tokens_kBT: Tensor, lr_k: Tensor) -> None:
-        """Record one step and try it; weights and moments are as they were."""
+        """Record one step and test its replay; weights and moments stay as they were."""
         self._tokens, self._lr = tokens_kBT.clone(), lr_k.clone()
         self._count = torch.ones((), dtype=torch.float64, device=lr_k.device)
-        self._graph = self._result = None  # a graph that dies takes its stream's work space along
+        self._graph = self._result = None  # freeing a graph frees the work space of its stream
         self._stream = self._stream or torch.cuda.Stream()
         try:
             expected = self._rehearsed(self._aside, tokens_kBT)
@@ -118,7 +119,7 @@ class CapturedEngine(EagerEngine):
             self._failed = difference(
                 replayed, expected, limits(expected, again, FLOORS[self.options.precision])
             )
-        except torch.OutOfMemoryError:  # a smaller micro-batch may do
+        except torch.OutOfMemoryError:  # a smaller micro-batch may fit
             raise
         except RuntimeError as error:
             self._failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
@@ -130,12 +131,12 @@ class CapturedEngine(EagerEngine):
     def _rehearsed(
         self, step: Callable[[Tensor, Tensor, int], Tensor], tokens_kBT: Tensor
     ) -> Tensor:
-        """A few steps and none of their traces: losses and gradient norms, (steps, 2, k)."""
+        """Losses and gradient norms of a few steps, which are undone: (steps, 2, k)."""
         lr_k = torch.full_like(self._lr, REHEARSAL_LR)
-        held = [tensor for _, tensor in self._parts()]
-        before = [tensor.to("cpu", copy=True) for tensor in held]  # a device may be full
+        tensors = [tensor for _, tensor in self._parts()]
+        saved = [tensor.to("cpu", copy=True) for tensor in tensors]  # a device may be full
         try:
-            # Each has other tokens, another LR and another number: none may be part of the graph.
+            # Tokens, LR and number differ from step to step: a graph that holds one is noticed.
             return torch.stack(
                 [
                     step(tokens_kBT.roll(s, -1), lr_k * (s + 1), self.steps_done + s + 1).clone()
@@ -143,26 +144,26 @@ class CapturedEngine(EagerEngine):
                 ]
             )
         finally:
-            for tensor, value in zip(held, before, strict=True):
-                tensor.copy_(value)
+            for tensor, before in zip(tensors, saved, strict=True):
+                tensor.copy_(before)
 
     def _aside(self, tokens_kBT: Tensor, lr_k: Tensor, count: int) -> Tensor:
-        """A step on another stream, as before a capture it must be."""
+        """A step on the stream of the capture, as CUDA wants it before one."""
         self._fill(tokens_kBT, lr_k, count)
         assert self._stream is not None  # `_capture` has made it
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            result = self._one()
+            result = self._buffer_step()
         torch.cuda.current_stream().wait_stream(self._stream)
         return result
 
     def _recorded(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
-        """A graph of one step, and what it writes its result to."""
+        """A graph of one step, and the tensor to which it writes its result."""
         graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             # Other threads of a worker may call CUDA: only the calls of this one count.
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-                result = self._one()
+                result = self._buffer_step()
         finally:
             torch.cuda.set_stream(before)  # which a capture that fails does not do
         return graph, result
@@ -172,19 +173,23 @@ class CapturedCompiledEngine(CapturedEngine, CompiledEngine):
     """Steps of a ``CompiledEngine``, replayed: few kernels and one launch."""
 
 
-def limits(one: Tensor, other: Tensor, floors: Sequence[float]) -> list[float]:
-    """What two rehearsals, (steps, 2, k), allow a replay: of losses, and of gradient norms."""
-    spread = ((one - other).abs() / one.abs()).nan_to_num(0.0, 0.0, 0.0).amax((0, 2))
-    return [max(floor, SPREADS * own) for floor, own in zip(floors, spread.tolist(), strict=True)]
+def limits(first: Tensor, second: Tensor, floors: Sequence[float]) -> list[float]:
+    """Largest relative differences of a replay, for losses and for gradient norms.
+
+    `first` and `second` are two rehearsals of the same steps, (steps, 2, k).
+    """
+    differences = ((first - second).abs() / first.abs()).nan_to_num(0.0, 0.0, 0.0)
+    spreads = differences.amax((0, 2)).tolist()
+    return [max(floor, SPREADS * spread) for floor, spread in zip(floors, spreads, strict=True)]
 
 
-def difference(found: Tensor, expected: Tensor, allowed: Sequence[float]) -> str | None:
-    """What of replayed steps is not that of the steps themselves, both (steps, 2, k)."""
-    for i, (name, share) in enumerate(zip(("loss", "gradient norm"), allowed, strict=True)):
-        near = torch.isclose(found[:, i], expected[:, i], rtol=share, atol=0.0, equal_nan=True)
+def difference(replayed: Tensor, expected: Tensor, allowed: Sequence[float]) -> str | None:
+    """How replayed steps differ from the steps themselves, both (steps, 2, k); None if not."""
+    for i, (name, limit) in enumerate(zip(("loss", "gradient norm"), allowed, strict=True)):
+        near = torch.isclose(replayed[:, i], expected[:, i], rtol=limit, atol=0.0, equal_nan=True)
         if not near.all():
             return (
-                f"the {name} of {REHEARSED} replayed steps is {found[:, i].tolist()}, of the "
+                f"the {name} of {REHEARSED} replayed steps is {replayed[:, i].tolist()}, of the "
                 f"steps themselves {expected[:, i].tolist()}"
             )
     return None

@@ -13,14 +13,16 @@ import torch
 import torch._functorch.config
 from torch import Tensor
 
-from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Ran
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Backward, Ran
 
 log = logging.getLogger(__name__)
 # Kinds of devices on which elementwise updates are fused too. An update reads and writes the
 # buffers a dozen times, fused twice; a CPU gains nothing (1.02 of the time at width 128).
 FUSED_UPDATES = ("cuda",)
-# Names of what says that there is no code for a function on this device: torch's, inductor's, and
-# Triton's, which need not be installed. Some come when a kernel is made, others when it is started.
+# Names of the exceptions which say that a function cannot be compiled for this device: torch's,
+# inductor's, and Triton's (by name, as it need not be installed). Some are raised when a kernel is
+# made, others when it is started.
 NO_CODE = {
     "TorchDynamoException",
     "InductorError",
@@ -36,7 +38,7 @@ NO_CODE = {
 class CompiledEngine(EagerEngine):
     """Steps of an ``EagerEngine``, compiled: equal to rounding; evaluation is the same.
 
-    Where nothing can be compiled it steps eagerly, and one line of the log says why.
+    If nothing can be compiled, its steps are eager, and one line of the log says why.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -48,7 +50,7 @@ class CompiledEngine(EagerEngine):
         if self._unfused:
             say_unfused(self._unfused)
             return
-        torch.compiler.reset()  # what engines before this one compiled would count against limits
+        torch.compiler.reset()  # functions of earlier engines count against torch's limits
         self._passes = Fused(self._passes)
         if not self._optimizer.settings[0].whole and kind in FUSED_UPDATES:
             self._step = Fused(self._step, fullgraph=True, written=self._written)
@@ -63,7 +65,7 @@ class CompiledEngine(EagerEngine):
         return Ran("compiled", update and f"the update is not: {update}")
 
     def _written(self) -> list[Tensor]:
-        """What an update writes."""
+        """The tensors that an update writes."""
         return [self.module.gradient, *(tensor for _, tensor in self._parts())]
 
     def _losses(self, tokens_kBT: Tensor, *keys_k: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,22 +83,23 @@ class CompiledEngine(EagerEngine):
         return super()._accumulate(tokens_kBT, backward)
 
     def _update(self, lr_k: Tensor, count: int | Tensor) -> Tensor:
-        if isinstance(self._step, Fused) and isinstance(count, int):  # or it is compiled into it
+        # A tensor, as an int would be compiled into the step as a constant.
+        if isinstance(self._step, Fused) and isinstance(count, int):
             count = torch.full((), count, dtype=torch.float64, device=lr_k.device)
         return self._step(self.module.weights, self.module.gradient, lr_k, count)
 
 
 class Fused:
-    """What ``torch.compile`` makes of a function; the function, if that fails, which is logged.
+    """A function compiled by ``torch.compile``; as it is if that fails, with a line in the log.
 
     Parameters
     ----------
     function : callable
-        What is compiled at its first call.
+        It is compiled at the first call.
     fullgraph : bool
         Whether all of it must become one graph.
     written : callable
-        Gives the tensors that it writes: a first call that fails half-way leaves no trace in them.
+        Returns the tensors that it writes, which are restored if the first call fails half-way.
 
     Attributes
     ----------
@@ -107,12 +110,13 @@ class Fused:
     def __init__(
         self,
         function: Callable[..., Any],
+        *,
         fullgraph: bool = False,
         written: Callable[[], Iterable[Tensor]] = tuple,
     ) -> None:
         self._function, self._written, self._proven = function, written, False
         self.failed: str | None = None
-        # Else the backward pass is compiled at its first use, where a failure is not caught.
+        # Otherwise the backward pass is compiled at its first use, where no failure is caught.
         torch._functorch.config.force_non_lazy_backward_lowering = True
         self._compiled = torch.compile(function, dynamic=False, fullgraph=fullgraph)
 
@@ -121,7 +125,7 @@ class Fused:
         if self.failed:
             return self._function(*arguments)
         written = [] if self._proven else list(self._written())
-        before = [tensor.to("cpu", copy=True) for tensor in written]  # a device may be full
+        saved = [tensor.to("cpu", copy=True) for tensor in written]  # a device may be full
         try:
             result = self._compiled(*arguments)
             self._proven = True
@@ -131,12 +135,12 @@ class Fused:
                 raise
             self.give_up(error)
         with torch.no_grad():
-            for tensor, value in zip(written, before, strict=True):
-                tensor.copy_(value)
+            for tensor, before in zip(written, saved, strict=True):
+                tensor.copy_(before)
         return self._function(*arguments)
 
     def give_up(self, error: BaseException) -> None:
-        """Call the function as it is from now on, and say why."""
+        """Call the function as it is from now on, and log why."""
         self.failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         say_unfused(self.failed)
 
@@ -144,7 +148,7 @@ class Fused:
 def has_no_code(error: BaseException) -> bool:
     """Whether an error says that a function cannot be compiled here, by the names of its kinds.
 
-    Lack of memory says that of no function: a smaller micro-batch may do.
+    An error of memory does not: a smaller micro-batch may fit.
     """
     names = [{kind.__name__ for kind in type(e).__mro__} for e in causes(error)]
     return any(NO_CODE & n for n in names) and not any("OutOfMemoryError" in n for n in names)

@@ -11,13 +11,13 @@ import torch
 
 
 @contextlib.contextmanager
-def determinism(wanted: bool) -> Iterator[None]:
-    """Within it torch takes algorithms that add up in one order; outside, what it took before.
+def determinism(is_wanted: bool) -> Iterator[None]:
+    """A context in which torch uses algorithms that add up in one order; afterwards as before.
 
-    An operation that has none raises `RuntimeError`, which names it. cuBLAS reads its setting when
-    a process first uses it, so this must come before that.
+    An operation without such an algorithm raises `RuntimeError`, which names it. cuBLAS reads its
+    setting when a process first uses it, so this must come before that.
     """
-    if not wanted:
+    if not is_wanted:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

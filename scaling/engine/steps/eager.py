@@ -1,25 +1,20 @@
-"""The engine: k models of one shape trained as one stacked model, a chunk of steps at a time.
+"""The eager engine: k models of one shape trained as one stacked model, a chunk of steps at a time.
 
-A chunk is as many steps as fit before the next event (validation, checkpoint, end). Losses and
-gradient norms of a chunk stay on the device and come back in one copy. Whoever drives the engine
-injects the backward pass (Lightning's ``manual_backward`` under its strategies).
-
-``ENGINES`` names the implementations; all read each other's checkpoints.
+A chunk ends at the next event (validation, checkpoint, end). Losses and gradient norms of a chunk
+stay on the device and come back in one copy. The driver of the engine passes in the backward pass
+(Lightning's ``manual_backward`` under its strategies). All engines read each other's checkpoints.
 """
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
 
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
@@ -29,100 +24,29 @@ from scalinglab.scaling.engine.network.loss import ModelLoss, build_loss
 from scalinglab.scaling.engine.network.module import ModuleLoss, draw_seed, persistent_buffers
 from scalinglab.scaling.engine.network.stacked import StackedParameters, split
 from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
+from scalinglab.scaling.engine.steps.engine import (
+    Backward,
+    ChunkResult,
+    Member,
+    Ran,
+    State,
+    StateTensors,
+)
 from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
-from scalinglab.scaling.run.engines import ENGINES as DEFINED
 from scalinglab.scaling.run.step_options import StepOptions
 
-State = dict[str, Tensor]
-Backward = Callable[[Tensor], None]
-# Members lie apart in one buffer, so the strides of stacked gradients differ from torch's own
-# choice; accumulating into them is right all the same.
+# The members' gradients are views of one buffer, so their strides differ from torch's own choice;
+# accumulating into them is correct.
 warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout")
-# Without a batching rule vmap calls the CPU's attention kernel once a member, as it should.
+# Without a batching rule vmap calls the CPU's attention kernel once a member, as intended.
 warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
 EVALUATION_TOKENS = 4_096  # tokens of one forward pass of validation, all members together
-EVALUATION_BYTES = 512 * 2**20  # of its logits: a large vocabulary takes more than all else
-
-
-@dataclass(frozen=True)
-class Member:
-    """What distinguishes one member of a pack: numbers only."""
-
-    seed: int
-    optimizer: OptimizerConfig
-
-
-class StateTensors(Protocol):
-    """A state, or whatever else gives a tensor for ``part/name``."""
-
-    def __getitem__(self, key: str, /) -> Tensor:
-        """The whole tensor."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """The engine whose kernels made the steps so far, and why not the one that was asked for."""
-
-    engine: str
-    why: str | None = None
-
-
-@dataclass(frozen=True)
-class ChunkResult:
-    """Losses and gradient norms of the steps of a chunk, float32 (steps, members)."""
-
-    loss: np.ndarray
-    grad_norm: np.ndarray
-
-
-class Engine(Protocol):
-    """What a trainer may ask of an engine."""
-
-    reduce: Reduction  # of each step's gradient (k, P), in place, before its use
-    watched: bool  # whether to keep the weights before the last update of the next chunk
-
-    @property
-    def module(self) -> nn.Module:
-        """What holds the parameters, for whoever drives the backward pass."""
-
-    @property
-    def steps_done(self) -> int:
-        """Updates so far."""
-
-    @property
-    def ran(self) -> Ran:
-        """What stepped: an engine that cannot do what it is for steps as another."""
-
-    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
-        """One update of all members; losses before it and gradient norms, both (k,)."""
-
-    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
-        """A chunk of S updates; sequences carry their targets (T = context + 1).
-
-        Tokens may have any whole-number dtype: narrow ones become int64 on the device, step by
-        step.
-        """
-
-    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
-        """Mean loss of each member on fixed windows, float64 (k,)."""
-
-    def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
-        """``scalinglab.scaling.engine.steps.measurements`` of each member by column, on the batch that is next."""
-
-    def state(self, member: int) -> State:
-        """A member's parameters and moments by name, on the CPU."""
-
-    def load(self, member: int, state: StateTensors, steps_done: int) -> None:
-        """Take a member's state; all members must be loaded at the same step."""
-
-    def begin(self, member: int, names: Sequence[str], weights: StateTensors) -> None:
-        """Take weights by their names in place of those that a fresh member has drawn."""
+EVALUATION_BYTES = 512 * 2**20  # of its logits, the largest tensor with a large vocabulary
 
 
 class EagerEngine:
@@ -161,12 +85,12 @@ class EagerEngine:
         self._before: Tensor | None = None
         self.steps_done = 0
         self.options = options
-        # A network of anybody's may draw in its forward pass: from the seed and the step.
+        # A person's own network may draw random numbers in its forward pass: from seed and step.
         self._drawn_by = members[0].seed if isinstance(architecture, ModuleNetwork) else None
-        # Of each member, where a share is dropped; and the keys of the step that is made.
+        # Dropout draws from each member's seed, and from the keys of the present step.
         seeds = [draw_seed(m.seed, "dropout") for m in members]
-        drops = isinstance(architecture, Architecture) and architecture.dropout > 0
-        self._drop_k = torch.tensor(seeds, device=device) if drops else None
+        has_dropout = isinstance(architecture, Architecture) and architecture.dropout > 0
+        self._drop_k = torch.tensor(seeds, device=device) if has_dropout else None
         self._keys_k: tuple[Tensor, ...] = ()
         self._loss = self._built(architecture, options, members[0].seed)
         self.module = self._parameters(device)
@@ -178,7 +102,7 @@ class EagerEngine:
             for name, weight in initial_weights(architecture, member.seed):
                 if name in self.module.views:
                     self.module.views[name][i].copy_(self._own(name, weight))
-                del weight  # before there is the next
+                del weight  # so that only one whole tensor exists at a time
         self._optimizer.start(self.module.weights)
 
     @property
@@ -189,7 +113,7 @@ class EagerEngine:
     def _built(
         self, architecture: Network, options: StepOptions, seed: int
     ) -> ModelLoss | ModuleLoss:
-        """What computes, before it has its parameters."""
+        """The loss of one model, before it has its parameters."""
         return build_loss(architecture, options, seed)
 
     def _parameters(self, device: str) -> StackedParameters:
@@ -202,7 +126,7 @@ class EagerEngine:
         return parameters
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
-        """What of a whole tensor this process updates: all of it."""
+        """The part of a whole tensor that this process updates: all of it."""
         return whole
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
@@ -217,25 +141,25 @@ class EagerEngine:
         return losses_k, self._update(lr_k, self.steps_done)
 
     def _keys(self, count: Tensor | int) -> tuple[Tensor, ...]:
-        """What the members drop by in a step, (k,); nothing where they drop nothing."""
+        """The dropout keys of the members in a step, (k,); empty without dropout."""
         return () if self._drop_k is None else (key_of(self._drop_k, count),)
 
     def _update(self, lr_k: Tensor, count: int | Tensor) -> Tensor:
-        """Take the gradient into the weights; its norms, (k,)."""
+        """Apply the gradient to the weights; returns its norms, (k,)."""
         return self._optimizer.step(self.module.weights, self.module.gradient, lr_k, count)
 
     def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
-        """Add up the gradients of a batch's parts; the mean losses of the whole, (k,)."""
+        """Add up the gradients of a batch's micro-batches; returns the mean losses, (k,)."""
         batch = tokens_kBT.shape[1]
         total_k = torch.zeros(self.members, device=tokens_kBT.device)
-        parts = tokens_kBT.split(self.micro_batch or batch, dim=1)
+        micro_batches = tokens_kBT.split(self.micro_batch or batch, dim=1)
         with matrix_products(self.options.precision):
-            for i, part in enumerate(parts):
-                share = part.shape[1] / batch  # the last part may be smaller
-                losses_k, penalties_k = self._losses(part, *self._keys_k)
-                if i == len(parts) - 1:
+            for i, micro_kBT in enumerate(micro_batches):
+                share = micro_kBT.shape[1] / batch  # the last one may be smaller
+                losses_k, penalties_k = self._losses(micro_kBT, *self._keys_k)
+                if i == len(micro_batches) - 1:
                     self.reduce.begin()
-                # The sum's gradient is, for each member, that of its own loss: members never mix.
+                # Members share no parameters, so each gets the gradient of its own loss.
                 backward(((losses_k + penalties_k) * share).sum())
                 total_k += losses_k.detach() * share
         return total_k
@@ -243,20 +167,20 @@ class EagerEngine:
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """See ``Engine.train``."""
         tokens, lr = self._moved(tokens_SkBT), self._moved(lr_Sk)
-        results = torch.empty(2, len(tokens), self.members, device=tokens.device)
+        curves = torch.empty(2, len(tokens), self.members, device=tokens.device)
         for s in range(len(tokens)):
             if s == len(tokens) - 1:
                 self._before = self.module.weights.clone() if self.watched else None
-            results[0, s], results[1, s] = self.step(tokens[s].long(), lr[s], backward)
-        loss, grad_norm = results.cpu().numpy()
+            curves[0, s], curves[1, s] = self.step(tokens[s].long(), lr[s], backward)
+        loss, grad_norm = curves.cpu().numpy()
         return ChunkResult(loss, grad_norm)
 
-    def _moved(self, values: np.ndarray) -> Tensor:
-        """The same on the device, as narrow as it is; no copy waits for those before it."""
-        device, held = self.module.weights.device, torch.from_numpy(values)
+    def _moved(self, array: np.ndarray) -> Tensor:
+        """An array on the device, of the same type; pinned, so that copies do not block."""
+        device, tensor = self.module.weights.device, torch.from_numpy(array)
         if device.type == "cuda":
-            held = held.pin_memory()
-        return held.to(device, non_blocking=True)
+            tensor = tensor.pin_memory()
+        return tensor.to(device, non_blocking=True)
 
     @torch.no_grad()
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
@@ -267,19 +191,19 @@ class EagerEngine:
         size = self._windows_at_once(windows_WT.shape[1])
         with matrix_products(self.options.precision), self._untouched(training=False):
             for start in range(0, len(windows_WT), size):
-                part = self._moved(windows_WT[start : start + size]).long()
-                losses_k, _ = losses_at(part.expand(self.members, *part.shape))
-                total_k += losses_k.double() * len(part)
+                batch_WT = self._moved(windows_WT[start : start + size]).long()
+                losses_k, _ = losses_at(batch_WT.expand(self.members, *batch_WT.shape))
+                total_k += losses_k.double() * len(batch_WT)
         return (total_k / len(windows_WT)).cpu().numpy()
 
     def _windows_at_once(self, length: int) -> int:
-        """Windows of one pass of validation, which must not take more memory than training."""
+        """Windows in one pass of validation, which must not need more memory than training."""
         tokens, chunk = EVALUATION_TOKENS, self.options.loss_chunk
         if chunk is None or chunk > tokens:
             tokens = min(tokens, EVALUATION_BYTES // (4 * self.vocab))
         size = max(1, tokens // (length * self.members))
-        if self.module.weights.device.type == "cuda":  # waits for short passes
-            size = max(size, self.micro_batch or 1)  # what it holds in training
+        if self.module.weights.device.type == "cuda":  # small passes leave a GPU idle
+            size = max(size, self.micro_batch or 1)  # as many as in training
         return size
 
     def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
@@ -298,8 +222,8 @@ class EagerEngine:
             )
 
     @contextmanager
-    def _untouched(self, training: bool) -> Iterator[None]:
-        """Look at a network of anybody's and leave what its passes change as it was."""
+    def _untouched(self, *, training: bool) -> Iterator[None]:
+        """Run forward passes, and restore the buffers that a person's own network changes."""
         if self._drawn_by is None:
             yield
             return
@@ -313,14 +237,14 @@ class EagerEngine:
                 buffer.copy_(before[key])
 
     def _held_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """What a checkpoint holds beside parameters and moments: state of the network's own."""
+        """Persistent buffers of a person's own network, which join its checkpoints."""
         for name, buffer in persistent_buffers(self._loss.model).items():
             yield f"buffer/{name}", buffer[None]
 
     def _gradients(self, tokens_kBT: Tensor) -> Tensor:
-        """Gradients of the members' objectives as they are, (k, P)."""
+        """Gradients of the members' objectives before any reduction, (k, P)."""
         self.module.clear_gradient()
-        # By eager steps: to compile another size of batch takes longer than it would save.
+        # Eager even in a compiled engine: compiling another batch size takes longer than it saves.
         losses_k, penalties_k = EagerEngine._losses(self, tokens_kBT)
         (losses_k + penalties_k).sum().backward()
         return self.module.gradient
@@ -338,48 +262,48 @@ class EagerEngine:
     @torch.no_grad()
     def begin(self, member: int, names: Sequence[str], weights: StateTensors) -> None:
         """See ``Engine.begin``."""
-        own = {key.partition("/")[2]: buffer for key, buffer in self._held_buffers()}
-        for name in names:  # of parts of a model each rank takes a tensor, in one order
-            whole, views = weights[name], self.module.views
+        buffers = {key.partition("/")[2]: buffer for key, buffer in self._held_buffers()}
+        for name in names:  # the ranks of a sharded model read the tensors in the same order
+            weight, views = weights[name], self.module.views
             if name in views:
-                views[name][member].copy_(self._own(name, whole))
-            elif name in own:
-                own[name][member].copy_(whole)
+                views[name][member].copy_(self._own(name, weight))
+            elif name in buffers:
+                buffers[name][member].copy_(weight)
         self._optimizer.start(self.module.weights)
 
     def _parts(self) -> Iterator[tuple[str, Tensor]]:
-        """All that a checkpoint holds by ``part/name``, the members in front."""
-        for part, held in {"weight": self.module.weights, **self._optimizer.moments}.items():
-            tensors = split(held, self._names) if isinstance(held, Tensor) else held
+        """All tensors of a checkpoint by ``part/name``; their first dimension is the member."""
+        for part, stacked in {"weight": self.module.weights, **self._optimizer.moments}.items():
+            tensors = split(stacked, self._names) if isinstance(stacked, Tensor) else stacked
             for name, view in tensors.items():
                 yield f"{part}/{name}", view
         if self._drawn_by is not None:
             yield from self._held_buffers()
 
     def _losses(self, tokens_kBT: Tensor, *keys_k: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of each member on its own tokens and what its objective adds, both (k,)."""
+        """Mean loss of each member on its own tokens, and the penalties of its objective, (k,)."""
         if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
             loss, penalty = self._loss(tokens_kBT[0], *(key_k[0] for key_k in keys_k))
             return loss[None], penalty[None]
         return self._with(self.module.named(), tokens_kBT, *keys_k)
 
     def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """The same as a function, at other weights (k, P) than those that are trained."""
+        """The losses and penalties as a function of tokens, at given weights (k, P)."""
         return partial(self._with, self.module.by_name(weights, self._names))
 
     def _with(
-        self, named: Mapping[str, Tensor], tokens_kBT: Tensor, *keys_k: Tensor
+        self, by_name: Mapping[str, Tensor], tokens_kBT: Tensor, *keys_k: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The same with parameters by name."""
-        parameters = {f"model.{name}": p for name, p in named.items()}
+        """The losses and penalties with parameters by name, each (k, ...)."""
+        parameters = {f"model.{name}": p for name, p in by_name.items()}
         if self.members == 1:
             loss, penalty = functional_call(self._loss, parameters, (tokens_kBT[0],))
             return loss[None], penalty[None]
 
-        def of_member(own: State, *given: Tensor) -> tuple[Tensor, Tensor]:
-            return functional_call(self._loss, own, given)
+        def member_loss(weights: State, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+            return functional_call(self._loss, weights, inputs)
 
-        return vmap(of_member)(parameters, tokens_kBT, *keys_k)
+        return vmap(member_loss)(parameters, tokens_kBT, *keys_k)
 
 
 def check_device(device: str) -> None:
@@ -388,19 +312,3 @@ def check_device(device: str) -> None:
         raise UserError(
             f"execution.device = {device!r}: torch finds no CUDA device here; allowed is cpu"
         )
-
-
-def _builder(made_by: str) -> Callable[..., Engine]:
-    """What builds an engine that may stand in a file of its own, which takes its parts from here."""
-    module, _, name = made_by.partition(":")
-
-    def build(*arguments: Any, **named: Any) -> Engine:
-        engine: Engine = getattr(importlib.import_module(module), name)(*arguments, **named)
-        return engine
-
-    return build
-
-
-ENGINES: Mapping[str, Callable[..., Engine]] = {
-    name: _builder(engine.made_by) for name, engine in DEFINED.items()
-}

@@ -1,7 +1,7 @@
-"""What is measured of a training in between, without touching it.
+"""Measurements of a training between its steps, which do not change a bit of it.
 
-Each function takes k models as they are and a batch that they will see next, and gives numbers of
-each by column name. Nothing here changes a bit of a run.
+Each function takes k models as they are and the batch that they will see next, and returns the
+numbers of each model by column name.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from scalinglab.scaling.engine.network.attention_calls import AttentionCalls
 from scalinglab.scaling.engine.network.module import logits_of
+from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.registry import Registry, function
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 
 Columns = dict[str, Tensor]  # name -> (k,)
-# Module, its arguments and its result to a tensor.
+# Module, its inputs, its output -> a tensor.
 Look = Callable[[Any, Any, Any], Tensor]
-# Each step shrinks what is not the top direction by the squared ratio of singular values.
+# Each step shrinks all but the top direction by the squared ratio of singular values.
 POWER_STEPS = 50
 
 
@@ -63,26 +65,26 @@ MEASURED_BY.wants(function)
 def noise_scale(subject: Subject) -> Columns:
     """Simple noise scale B = tr(S) / |G|^2 in tokens (McCandlish et al., arXiv 1812.06162, A.1).
 
-    From the squared norms of the gradients of parts of a batch and of the whole, both estimates
-    without bias: ``gradient_signal`` |G|^2 and ``gradient_noise`` tr(S). Average each over steps
+    From the squared norms of the gradients of a batch and of its parts follow two unbiased
+    estimates: ``gradient_signal`` |G|^2 and ``gradient_noise`` tr(S). Average each over steps
     before dividing: their ratio at one step, ``noise_scale``, is biased and may be negative.
     """
     batch, tokens = subject.tokens_kBT.shape[1], subject.tokens_kBT.shape[2] - 1
     # Four parts or more: the estimate is a difference of norms of a small and a big batch.
-    part = max(1, min(subject.part, batch // 4))
-    parts = subject.tokens_kBT[:, : batch // part * part].split(part, dim=1)
-    if len(parts) < 2:
+    size = max(1, min(subject.part, batch // 4))
+    batches = subject.tokens_kBT[:, : batch // size * size].split(size, dim=1)
+    if len(batches) < 2:
         return {}
     squares = torch.zeros((), device=subject.tokens_kBT.device)
     total = torch.zeros_like(squares)
-    for tokens_kbT in parts:
+    for tokens_kbT in batches:
         gradient = subject.gradients(tokens_kbT)
-        squares = squares + gradient.square().sum(1) / len(parts)
-        total = total + gradient / len(parts)
-    small, big = part * tokens, len(parts) * part * tokens
-    whole = total.square().sum(1)
-    signal = (big * whole - small * squares) / (big - small)
-    noise = (squares - whole) / (1 / small - 1 / big)
+        squares = squares + gradient.square().sum(1) / len(batches)
+        total = total + gradient / len(batches)
+    small, big = size * tokens, len(batches) * size * tokens
+    square_of_total = total.square().sum(1)
+    signal = (big * square_of_total - small * squares) / (big - small)
+    noise = (squares - square_of_total) / (1 / small - 1 / big)
     return {"gradient_signal": signal, "gradient_noise": noise, "noise_scale": noise / signal}
 
 
@@ -91,17 +93,17 @@ def activations(subject: Subject) -> Columns:
     """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
     blocks = list(subject.model.get_submodule("blocks").children())
 
-    def rms(block: nn.Module, _: object, out: Tensor | tuple[Tensor, ...]) -> Tensor:
-        stream = out[0] if isinstance(out, tuple) else out
+    def mean_square(block: nn.Module, _: object, output: Tensor | tuple[Tensor, ...]) -> Tensor:
+        stream = output[0] if isinstance(output, tuple) else output
         return stream.detach().reshape(1, -1).square().mean(1)[0]
 
-    found = [mean.sqrt() for mean in _means(subject, [(block, rms) for block in blocks])]
-    return {f"activation_rms.{i}": values for i, values in enumerate(found)}
+    means = _means(subject, [(block, mean_square) for block in blocks])
+    return {f"activation_rms.{i}": mean.sqrt() for i, mean in enumerate(means)}
 
 
 @MEASURED_BY.register("parts")
 def parts(subject: Subject) -> Columns:
-    """What the parts of the blocks tell of themselves: ``<name>.<layer>``, and the mean of all."""
+    """The numbers that parts of the blocks report: ``<name>.<layer>``, and the mean of all."""
     blocks = subject.model.get_submodule("blocks").children()
     tellers = [
         (layer, module)
@@ -113,43 +115,46 @@ def parts(subject: Subject) -> Columns:
     watched = []
     for place, (_, module) in enumerate(tellers):
 
-        def told(module: Any, given: tuple[Tensor, ...], _: object, place: int = place) -> Tensor:
-            numbers = module.tell(given[0])
+        def report(
+            module: Any, inputs: tuple[Tensor, ...], _: object, place: int = place
+        ) -> Tensor:
+            numbers = module.tell(inputs[0])
             names[place] = tuple(numbers)
             return torch.stack([number.detach().float() for number in numbers.values()])
 
-        watched.append((module, told))
+        watched.append((module, report))
     columns: Columns = {}
     of_name: dict[str, list[Tensor]] = {}
-    for (layer, _), known, values in zip(tellers, names, _means(subject, watched), strict=True):
-        for name, value_k in zip(known, values.unbind(1), strict=True):
-            columns[f"{name}.{layer}"] = value_k
-            of_name.setdefault(name, []).append(value_k)
-    return columns | {name: torch.stack(values).mean(0) for name, values in of_name.items()}
+    means = _means(subject, watched)
+    for (layer, _), names_of_module, numbers_kN in zip(tellers, names, means, strict=True):
+        for name, number_k in zip(names_of_module, numbers_kN.unbind(1), strict=True):
+            columns[f"{name}.{layer}"] = number_k
+            of_name.setdefault(name, []).append(number_k)
+    return columns | {name: torch.stack(layers).mean(0) for name, layers in of_name.items()}
 
 
 def _means(subject: Subject, watched: Sequence[tuple[nn.Module, Look]]) -> list[Tensor]:
-    """Of each module what a look at its calls gives, the mean over the batch, (k, ...).
+    """The mean over the batch of what each look returns at its module's calls, (k, ...).
 
-    Where blocks are run several times, of the last.
+    If blocks are run several times, the last call counts.
     """
-    found: list[list[Tensor]] = [[] for _ in watched]
+    looks: list[list[Tensor]] = [[] for _ in watched]  # of each module, one tensor a pass
     passes = 0
 
     def begin(*_: object) -> None:
         nonlocal passes
         passes += 1
 
-    def keep(own: list[Tensor], value: Tensor) -> None:
-        own[passes - 1 :] = [value]
+    def keeping(look: Look, of_module: list[Tensor]) -> Callable[[Any, Any, Any], None]:
+        def keep(module: Any, inputs: Any, output: Any) -> None:
+            of_module[passes - 1 :] = [look(module, inputs, output)]
 
-    hooks = [subject.model.register_forward_pre_hook(begin)] + [
-        module.register_forward_hook(
-            lambda m, given, out, own=own, look=look: keep(own, look(m, given, out))
-        )
-        for (module, look), own in zip(watched, found, strict=True)
-    ]
-    shares = []  # of the batch, of each part
+        return keep
+
+    hooks = [subject.model.register_forward_pre_hook(begin)]
+    for (module, look), of_module in zip(watched, looks, strict=True):
+        hooks.append(module.register_forward_hook(keeping(look, of_module)))
+    shares = []  # of each part in the batch
     try:
         for logits_kbTV in _logits(subject):
             shares.append(logits_kbTV.shape[1] / subject.tokens_kBT.shape[1])
@@ -158,21 +163,72 @@ def _means(subject: Subject, watched: Sequence[tuple[nn.Module, Look]]) -> list[
             hook.remove()
     members = len(subject.tokens_kBT)
     return [
-        torch.stack([_weighted_sum(values[m::members], shares) for m in range(members)])
-        for values in found
+        torch.stack([_weighted_sum(of_module[m::members], shares) for m in range(members)])
+        for of_module in looks
     ]
 
 
 @MEASURED_BY.register("logits")
 def logits(subject: Subject) -> Columns:
-    """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``."""
+    """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``.
+
+    ``log_partition`` is the mean of log Z, the logarithm of the sum of their exponentials: its
+    drift away from 0 is the second instability of arXiv 2309.14322.
+    """
     batch = subject.tokens_kBT.shape[1]
     squares, largest = torch.zeros((), device=subject.tokens_kBT.device), []
+    log_z = torch.zeros_like(squares)
     for logits_kbTV in _logits(subject):
         share = logits_kbTV.shape[1] / batch
         squares = squares + logits_kbTV.flatten(1).square().mean(1) * share
+        log_z = log_z + logits_kbTV.float().logsumexp(-1).flatten(1).mean(1) * share
         largest.append(logits_kbTV.flatten(1).abs().amax(1))
-    return {"logit_rms": squares.sqrt(), "logit_max": torch.stack(largest).amax(0)}
+    return {
+        "logit_rms": squares.sqrt(),
+        "logit_max": torch.stack(largest).amax(0),
+        "log_partition": log_z,
+    }
+
+
+@MEASURED_BY.register("attention")
+@torch.no_grad()
+def attention(subject: Subject) -> Columns:
+    """Largest attention logit and mean entropy of each layer, and the largest of all.
+
+    ``attention_logit_max.<layer>``, ``attention_entropy.<layer>``, ``attention_logit_max``; entropy
+    is relative to that of uniform attention (arXiv 2309.14322, 2303.06296).
+    """
+    calls = [AttentionCalls() for _ in subject.tokens_kBT]
+    for part_kbT in subject.tokens_kBT.split(subject.part, dim=1):
+        share = part_kbT.shape[1] / subject.tokens_kBT.shape[1]
+        for i, tokens_bT in enumerate(part_kbT):
+            calls[i].begin(share)
+            weights = {name: weight[i] for name, weight in subject.weights.items()}
+            with calls[i]:
+                functional_call(subject.model, weights, (tokens_bT[:, :-1],))
+    if not calls[0].logit_max:
+        return {}
+    largest_kL = torch.tensor([of_member.logit_max for of_member in calls])
+    entropy_kL = torch.tensor([of_member.entropy for of_member in calls])
+    columns = {f"attention_logit_max.{i}": v for i, v in enumerate(largest_kL.unbind(1))}
+    columns |= {f"attention_entropy.{i}": v for i, v in enumerate(entropy_kL.unbind(1))}
+    return columns | {"attention_logit_max": largest_kL.amax(1)}
+
+
+@MEASURED_BY.register("gradients")
+def gradients(subject: Subject) -> Columns:
+    """Root mean square of each tensor's gradient, and the least of all.
+
+    ``gradient_rms.<tensor>``, ``gradient_rms_min``; of the next batch, before clipping. Below the
+    epsilon of Adam a tensor is not updated at full size (arXiv 2309.14322, 2407.05872).
+    """
+    total = torch.zeros((), device=subject.tokens_kBT.device)
+    for tokens_kbT in subject.tokens_kBT.split(subject.part, dim=1):
+        share = tokens_kbT.shape[1] / subject.tokens_kBT.shape[1]
+        total = total + subject.gradients(tokens_kbT) * share
+    sizes = {name: weight.shape[1:] for name, weight in subject.weights.items()}
+    columns = {f"gradient_rms.{name}": _rms(g) for name, g in split(total, sizes).items()}
+    return columns | {"gradient_rms_min": torch.stack([*columns.values()]).amin(0)}
 
 
 @MEASURED_BY.register("updates")
@@ -180,9 +236,9 @@ def updates(subject: Subject) -> Columns:
     """Root mean square of each tensor and of its last update: ``weight_rms.*, update_rms.*``."""
     if subject.before is None:
         return {}
-    columns = {f"weight_rms.{name}": _rms(now) for name, now in subject.weights.items()}
-    for name, now in subject.weights.items():
-        columns[f"update_rms.{name}"] = _rms(now - subject.before[name])
+    columns = {f"weight_rms.{name}": _rms(weight) for name, weight in subject.weights.items()}
+    for name, weight in subject.weights.items():
+        columns[f"update_rms.{name}"] = _rms(weight - subject.before[name])
     return columns
 
 
@@ -190,9 +246,8 @@ def updates(subject: Subject) -> Columns:
 def singular_values(subject: Subject) -> Columns:
     """Top singular value of each matrix of the blocks, ``top_singular_value.<name>``.
 
-    Of the matrices of several experts the largest of all.
-
-    By power iteration: from below, within about a per cent.
+    For several experts it is the largest of all. Power iteration approaches it from below, to about
+    a per cent.
     """
     return {
         f"top_singular_value.{name}": _top_singular_value(weight)
@@ -214,28 +269,29 @@ def measure(names: list[str], subject: Subject) -> list[dict[str, float]]:
 
 @torch.no_grad()
 def _logits(subject: Subject) -> Iterator[Tensor]:
-    """Of all members, part after part, (k, b, T, V): one by one, as hooks see no packs.
+    """Logits of all members, part after part of the batch, (k, b, T, V).
 
-    All logits of a batch may take more memory than its training does.
+    Members run one by one, as hooks see no packs; parts, as all logits may not fit in memory.
     """
     for part_kbT in subject.tokens_kBT.split(subject.part, dim=1):
         outputs = []
         for i, tokens_bT in enumerate(part_kbT):
-            own = {name: weight[i] for name, weight in subject.weights.items()}
-            outputs.append(logits_of(functional_call(subject.model, own, (tokens_bT[:, :-1],))))
+            weights = {name: weight[i] for name, weight in subject.weights.items()}
+            output = functional_call(subject.model, weights, (tokens_bT[:, :-1],))
+            outputs.append(logits_of(output))
         yield torch.stack(outputs)
 
 
-def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    total = torch.zeros_like(values[0])
-    for value, weight in zip(values, weights, strict=True):
-        total = total + value * weight
+def _weighted_sum(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    total = torch.zeros_like(tensors[0])
+    for tensor, weight in zip(tensors, weights, strict=True):
+        total = total + tensor * weight
     return total
 
 
-def _rms(values: Tensor) -> Tensor:
+def _rms(tensor: Tensor) -> Tensor:
     """Root mean square over all axes but the first."""
-    return values.detach().flatten(1).square().mean(1).sqrt()
+    return tensor.detach().flatten(1).square().mean(1).sqrt()
 
 
 def _top_singular_value(matrices: Tensor) -> Tensor:

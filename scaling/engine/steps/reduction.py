@@ -1,7 +1,7 @@
-"""What several processes make of the gradients of one step: their weighted sum.
+"""The weighted sum of the gradients that several processes have of one step.
 
-The sum begins while the backward pass still goes on. A gradient's buffer is cut into buckets, from
-its end, where the backward pass begins; each is sent once all of it is there, as in torch's DDP
+The sum begins while the backward pass still runs. A gradient's buffer is cut into buckets, from
+its end, where the backward pass begins; each is sent once it is complete, as in torch's DDP
 (arXiv 2006.15704), always in the same order.
 """
 
@@ -21,20 +21,20 @@ BUCKET_BYTES = 25 * 2**20  # DDP's
 
 
 class Reduction(Protocol):
-    """What a step does with its gradient before it is used."""
+    """How the processes of a run sum their gradients of a step."""
 
     def begin(self) -> None:
-        """The next backward pass is the step's last: what it has summed up may be sent."""
+        """Say that the next backward pass is the step's last: its gradients may be sent."""
 
     def finish(self, gradient: Tensor) -> None:
-        """Leave in `gradient` (k, P) what is to be used."""
+        """Wait until `gradient`, (k, P), holds the sum."""
 
     def drop(self) -> None:
-        """The backward pass failed and will be made again: what was sent is to come to rest."""
+        """Wait for what was sent, and forget it: the backward pass failed and will be repeated."""
 
 
 class Alone:
-    """A process that shares a run with no other: nothing to do."""
+    """A run of one process: there is nothing to sum."""
 
     def begin(self) -> None:
         """See ``Reduction.begin``."""
@@ -59,7 +59,7 @@ class Buckets:
     Attributes
     ----------
     share : float
-        Of the batch's sequences this rank has.
+        This rank's share of the batch's sequences.
     """
 
     def __init__(self, module: StackedParameters, most: int = BUCKET_BYTES) -> None:
@@ -70,7 +70,7 @@ class Buckets:
         for bucket in buckets:
             bounds.append(bounds[-1] + sum(parameters[i].numel() for i in bucket))
         row = module.gradient[0]
-        # From the last: gradients of a network's end are there first.
+        # From the last: the backward pass completes the gradients of a network's end first.
         self._pieces = [row[a:b] for a, b in itertools.pairwise(bounds)][::-1]
         self._sizes = [len(bucket) for bucket in buckets][::-1]
         for number, bucket in enumerate(reversed(buckets)):
@@ -96,31 +96,31 @@ class Buckets:
         self._missing, self._sent = None, []
 
     def _arrived(self, number: int, parameter: Tensor) -> None:
-        """The gradient of a parameter of a bucket has been added to what is there."""
+        """Called when the gradient of a parameter of bucket `number` is complete."""
         if self._missing is None:
             return
         self._missing[number] -= 1
-        # In one order on all ranks, whatever the order in which gradients come.
+        # In the same order on all ranks, whatever the order in which gradients are completed.
         while len(self._sent) < len(self._pieces) and not self._missing[len(self._sent)]:
             self._send()
 
     def _send(self) -> None:
-        piece = self._pieces[len(self._sent)].mul_(self.share)
-        self._sent.append(dist.all_reduce(piece, async_op=True))
+        weighted = self._pieces[len(self._sent)].mul_(self.share)
+        self._sent.append(dist.all_reduce(weighted, async_op=True))
 
 
 def cut(sizes: Sequence[int], most: int) -> list[list[int]]:
-    """Positions of neighbours, together of at most so many numbers, filled from the end.
+    """Positions of neighbours that together have at most `most` numbers, filled from the end.
 
     >>> cut([9, 2, 3, 1], 4)
     [[0], [1], [2, 3]]
     """
-    found: list[list[int]] = []
+    buckets: list[list[int]] = []
     filled = most
     for i in reversed(range(len(sizes))):
-        if not found or filled + sizes[i] > most:
-            found.insert(0, [])
+        if not buckets or filled + sizes[i] > most:
+            buckets.insert(0, [])
             filled = 0
-        found[0].insert(0, i)
+        buckets[0].insert(0, i)
         filled += sizes[i]
-    return found
+    return buckets

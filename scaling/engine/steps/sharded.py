@@ -1,8 +1,8 @@
-"""One run whose weights, gradients and moments lie in parts, one a rank: FSDP2.
+"""One run whose weights, gradients and moments are sharded over its ranks, by FSDP2.
 
-Torch's ``fully_shard`` gathers the weights of a block when they are needed, and of the gradients,
-averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: each
-rank updates its rows, and of the tensors that the optimizer needs whole those that are dealt to it
+Torch's ``fully_shard`` gathers the weights of a block when they are needed, averages the gradients
+over the ranks and leaves each rank its rows of them. The rest of a step is the eager engine's: each
+rank updates its rows, and whole those tensors that it owns, if the optimizer needs whole tensors
 (``scalinglab.scaling.engine.steps.owned_tensors``); only norms need all ranks.
 """
 
@@ -22,14 +22,8 @@ from torch.distributed.tensor import DTensor, Shard
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.steps.compiled import Fused, no_compiler, say_unfused
-from scalinglab.scaling.engine.steps.eager import (
-    Backward,
-    EagerEngine,
-    Member,
-    Ran,
-    State,
-    StateTensors,
-)
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Backward, Member, Ran, State, StateTensors
 from scalinglab.scaling.engine.steps.owned_tensors import OwnedTensors, rows_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
@@ -37,24 +31,24 @@ from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.run.step_options import StepOptions
 
-# In bf16 autocast makes halves of the weights of a product anyway: so gather halves. Gradients are
-# added up in float32, and the stream between products stays in it, as in one process.
+# In bf16 autocast rounds the weights of a product anyway, so they are gathered in bf16. Gradients
+# are summed in float32, in which the residual stream stays too, as in one process.
 SENT_IN_HALF = MixedPrecisionPolicy(
     param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
 )
 
 
 def products(block: nn.Module) -> list[nn.Module]:
-    """Its matrices' modules. Norms are no products: their gains stay in float32."""
+    """The modules of a block's matrices. Norms are not among them: gains stay in float32."""
     return [module for module in block.modules() if isinstance(module, nn.Linear)]
 
 
 class ShardedParameters(nn.Module):
-    """What this rank updates as one buffer (1, p), and its rows of all in the model that computes.
+    """What this rank updates, as one buffer (1, p), and the model, in which it has rows of all.
 
-    It updates its rows of every parameter, but the ones in `whole` it has whole or not at all.
+    It updates its rows of every parameter, except that those in `whole` it has whole or not at all.
     Gradients of rows arrive in the buffer ``gradient``, those of `whole` by ``gather_gradient``.
-    Of the weights FSDP keeps rows of its own, which ``hand_over`` renews.
+    The weights with which FSDP computes are a copy, which ``hand_over`` renews.
     """
 
     def __init__(self, loss: ModelLoss, mesh: DeviceMesh, whole: Iterable[str]) -> None:
@@ -64,7 +58,7 @@ class ShardedParameters(nn.Module):
                 fully_shard(products(block), mesh=mesh, mp_policy=SENT_IN_HALF)
             fully_shard(block, mesh=mesh)
         fully_shard(loss, mesh=mesh)  # in place
-        self.loss = _there(loss, mesh.device_type)
+        self.loss = _materialized(loss, mesh.device_type)
         self._rows = {n: cast("DTensor", p) for n, p in loss.model.named_parameters()}
         self.owners = OwnedTensors(
             {name: self._rows[name].shape for name in whole}, mesh.device_type
@@ -92,14 +86,14 @@ class ShardedParameters(nn.Module):
         }
 
     def clear_gradient(self) -> None:
-        """Zero the gradient and hand its views to the parameters: FSDP adds to what is there."""
+        """Zero the gradient and hand its views to the parameters, to which FSDP adds."""
         self.gradient.zero_()
         self._arrived.zero_()
         for name, rows in self._rows.items():
             rows.grad = self._gradients[name]
 
     def gather_gradient(self) -> None:
-        """Fetch the gradients of what this rank updates whole."""
+        """Fetch the gradients of the tensors that this rank updates whole."""
         arrived = {name: view[0] for name, view in self._arriving.items()}
         for name, gradient in self.owners.whole(arrived).items():
             self._own_gradients[name][0].copy_(gradient)
@@ -107,9 +101,9 @@ class ShardedParameters(nn.Module):
     @torch.no_grad()
     def hand_over(self, weights: Tensor) -> None:
         """Let the model compute with these weights, (1, p)."""
-        cast("FSDPModule", self.loss).reshard()  # or it would go on with those that it has gathered
-        own = {name: view[0] for name, view in split(weights, self.names).items()}
-        current = own | self.owners.rows(own)
+        cast("FSDPModule", self.loss).reshard()  # drops the gathered weights, which are now old
+        updated = {name: view[0] for name, view in split(weights, self.names).items()}
+        current = updated | self.owners.rows(updated)
         for name, rows in self._rows.items():
             rows.to_local().copy_(current[name])
 
@@ -117,12 +111,12 @@ class ShardedParameters(nn.Module):
 class ShardedEngine(EagerEngine):
     """Steps of an ``EagerEngine`` in as many processes as the default group has, for one member.
 
-    All ranks must step, evaluate and load together: each gathers what the others hold. ``state``
-    gives what this rank updates, ``load`` takes whole tensors. Needs slices of equal size. If
-    `compiled`, blocks are by ``torch.compile``, where there is a compiler.
+    All ranks must step, evaluate and load together, as each gathers what the others hold. ``state``
+    gives what this rank updates, ``load`` takes whole tensors. The slices must have equal sizes.
+    With `compiled`, ``torch.compile`` compiles the blocks, where there is a compiler.
     """
 
-    module: ShardedParameters  # type: ignore[assignment]  # of the same use, no subclass
+    module: ShardedParameters  # type: ignore[assignment]  # used alike, but no subclass
 
     def __init__(
         self,
@@ -144,7 +138,7 @@ class ShardedEngine(EagerEngine):
 
     def _built(self, architecture: Network, options: StepOptions, seed: int) -> ModelLoss:
         assert isinstance(architecture, Architecture)  # checked when it was planned
-        with torch.device("meta"):  # no rank shall hold all of it
+        with torch.device("meta"):  # so that no rank holds all of it
             return ModelLoss(architecture, options)
 
     @property
@@ -160,7 +154,7 @@ class ShardedEngine(EagerEngine):
         return ShardedParameters(self._model_loss, mesh, self._whole)
 
     def _compile(self, device: str) -> None:
-        """Each block by itself: between them weights come and go."""
+        """Compile each block by itself: between blocks FSDP gathers and frees weights."""
         self._unfused = no_compiler(device)
         if self._unfused:
             say_unfused(self._unfused)
@@ -179,7 +173,7 @@ class ShardedEngine(EagerEngine):
         return Ran("eager" if self._unfused or len(failed) == len(forwards) else "compiled", why)
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
-        """Of a parameter or its moment what this rank updates; all of what is no parameter's."""
+        """The part of a parameter or a moment that this rank updates; all of any other tensor."""
         by_rows = name in self.module.names and name not in self.module.owners.owned
         return rows_of(whole, dist.get_rank()) if by_rows else whole
 
@@ -190,9 +184,9 @@ class ShardedEngine(EagerEngine):
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """See ``Engine.step``."""
-        result = super().step(tokens_kBT, lr_k, backward)
+        losses_k, norms_k = super().step(tokens_kBT, lr_k, backward)
         self.module.hand_over(self.module.weights)
-        return result
+        return losses_k, norms_k
 
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """See ``Engine.evaluate``."""
@@ -201,21 +195,19 @@ class ShardedEngine(EagerEngine):
         return losses_k
 
     def state(self, member: int) -> State:
-        """What this rank updates; what is no parameter's only of rank 0."""
-        mine = self.module.names if dist.get_rank() else None
-        return {
-            key: value
-            for key, value in super().state(member).items()
-            if mine is None or key.partition("/")[2] in mine
-        }
+        """What this rank updates; rank 0's state has also what belongs to no parameter."""
+        state = super().state(member)
+        if dist.get_rank() == 0:
+            return state
+        return {key: state[key] for key in state if key.partition("/")[2] in self.module.names}
 
     def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """See ``Engine.load``."""
-        held = dict(self._parts())
-        for key in keys_of_all(held):  # by all in one order: one rank may read for the others
+        tensors = dict(self._parts())
+        for key in keys_of_all(tensors):  # in one order on all ranks: rank 0 may send each tensor
             whole = state[key]
-            if key in held:
-                held[key][member].copy_(self._own(key.partition("/")[2], whole))
+            if key in tensors:
+                tensors[key][member].copy_(self._own(key.partition("/")[2], whole))
         self.steps_done = steps_done
         self.module.hand_over(self.module.weights)
 
@@ -229,8 +221,8 @@ class ShardedEngine(EagerEngine):
         return self._losses
 
 
-def _there(loss: ModelLoss, device: str) -> ModelLoss:
-    """A loss made on the meta device, with room for what this rank has of its parameters."""
+def _materialized(loss: ModelLoss, device: str) -> ModelLoss:
+    """A loss made on the meta device, with memory for this rank's rows of its parameters."""
     tables = dict(loss.named_buffers())
     loss.to_empty(device=device)
     for name, table in tables.items():
@@ -238,11 +230,11 @@ def _there(loss: ModelLoss, device: str) -> ModelLoss:
     return loss
 
 
-def norms_of_all(values: Tensor) -> Tensor:
-    """Norm of each member's row, parts of which lie in all processes, (k, 1)."""
-    squares = torch.linalg.vector_norm(values, dim=1, keepdim=True, dtype=torch.float64).square()
+def norms_of_all(columns: Tensor) -> Tensor:
+    """Norm of each member's row, (k, 1), of which every process holds some columns."""
+    squares = torch.linalg.vector_norm(columns, dim=1, keepdim=True, dtype=torch.float64).square()
     dist.all_reduce(squares)
-    return squares.sqrt().to(values.dtype)
+    return squares.sqrt().to(columns.dtype)
 
 
 def keys_of_all(keys: Iterable[str]) -> list[str]:

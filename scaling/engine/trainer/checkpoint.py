@@ -1,7 +1,7 @@
 """What a checkpoint holds: ``{part/name: tensor}`` for weights and moments, the step, the curve.
 
-No scheduler and no random state: both are functions of the step. Where checkpoints lie and which
-one a run may start from is in ``scalinglab.scaling.training.starts``.
+It holds no scheduler and no random state, since both are functions of the step. Where checkpoints
+lie, and from which one a run may start, is in ``scalinglab.scaling.training.starts``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.scaling.training.starts import Head, why_passed_over
+from scalinglab.scaling.training.starts import Head, extensions_of, why_passed_over
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Checkpoint:
     curve : Curve
         Up to there.
     extensions : str
-        Hash of the extensions whose code made it; empty where none did.
+        Hash of the extensions whose code made it; empty if none did.
     """
 
     step: int
@@ -118,7 +118,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if not part.exists() and path.exists():
             raise DamagedFile(path, f"its part {part.name} is gone")
         try:
-            parts.append(_read(part, mmap=True))
+            parts.append(_read(part, is_mapped=True))
         except DamagedFile as error:  # the manifest makes it a checkpoint: that is set aside
             raise DamagedFile(path, f"its part {part.name}: {error.why}") from error
     if not parts:
@@ -126,10 +126,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return _checkpoint(parts[0], Parts([part["state"] for part in parts]))
 
 
-def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
+def _read(path: Path, *, is_mapped: bool = False) -> dict[str, Any]:
     check_archive(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except RuntimeError as error:
         if "PytorchStreamReader" not in str(error):  # no memory, say
             raise
@@ -158,15 +158,16 @@ def readable_checkpoints(
 ) -> Iterator[Checkpoint]:
     """The checkpoints on the way of a run that can be read, the furthest first.
 
-    A damaged one is set aside and told of, with its consequence.
+    A damaged one is set aside, with a warning that names the consequence.
     """
     for step, path in candidates(outputs, science):
         if not is_wanted(step):
             continue
         try:
-            found = load_checkpoint(path)
-            if (found.step, found.prefix_id) != (step, prefix_id(science, step)):
-                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
+            checkpoint = load_checkpoint(path)
+            if (checkpoint.step, checkpoint.prefix_id) != (step, prefix_id(science, step)):
+                holds = f"it holds step {checkpoint.step} of {checkpoint.prefix_id}"
+                raise DamagedFile(path, holds)
         except FileNotFoundError:
             continue  # replaced by its owner while we looked
         except DamagedFile as error:
@@ -175,7 +176,7 @@ def readable_checkpoints(
         except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
             log.warning("passing over the unreadable checkpoint %s: %s", path, error)
             continue
-        yield found
+        yield checkpoint
 
 
 def checkpoint_at(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
@@ -187,8 +188,9 @@ def checkpoint_at(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
         If none of that step can be read.
     """
     consequence = "it is not read"
-    for found in readable_checkpoints(outputs, spec.science, consequence, lambda at: at == step):
-        return found
+    at_step = readable_checkpoints(outputs, spec.science, consequence, lambda at: at == step)
+    for checkpoint in at_step:
+        return checkpoint
     raise UserError(no_checkpoint(outputs, spec.run_id, spec.science, step))
 
 
@@ -208,11 +210,18 @@ def furthest_checkpoint(
     """
     consequence = "the run goes on from what it had before"
     last = math.inf if at_most is None else at_most
-    for found in readable_checkpoints(outputs, science, consequence, lambda step: step <= last):
-        if (why := why_passed_over(found.head, science, found.step, validation)) is not None:
-            log.warning("passing over the checkpoint of step %s: %s", found.step, why)
+    extensions = extensions_of(science)
+    for checkpoint in readable_checkpoints(outputs, science, consequence, lambda at: at <= last):
+        why = why_passed_over(checkpoint.head, science, checkpoint.step, validation, extensions)
+        if why is not None:
+            log.warning("passing over the checkpoint of step %s: %s", checkpoint.step, why)
             continue
-        kept = {s: v for s, v in found.curve.validation.items() if s in validation}
-        measured = {s: v for s, v in found.curve.measured.items() if s in validation}
-        return replace(found, curve=replace(found.curve, validation=kept, measured=measured))
+        return replace(checkpoint, curve=_at_steps(checkpoint.curve, validation))
     return None
+
+
+def _at_steps(curve: Curve, steps: Collection[int]) -> Curve:
+    """The curve with the validations and measurements of these steps alone."""
+    validation = {step: loss for step, loss in curve.validation.items() if step in steps}
+    measured = {step: values for step, values in curve.measured.items() if step in steps}
+    return replace(curve, validation=validation, measured=measured)

@@ -19,24 +19,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scalinglab.scaling.config import (
-    ConfigError,
-    ModelConfig,
-    ModuleConfig,
-    NetworkConfig,
-    OptimizerConfig,
-)
 from scalinglab.scaling.engine.network.module import build, logits_of
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member, State
-from scalinglab.scaling.model.architecture import PARAMETRIZATIONS
+from scalinglab.scaling.engine.steps.engine import Member, State
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture
 from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.module import ModuleNetwork, Network
+from scalinglab.scaling.model.options import ModelConfig, ModuleConfig, NetworkConfig
 from scalinglab.scaling.model.parametrization import VECTORS, check_optimizer, role_of
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import size_in_words, training_bytes
+from scalinglab.scaling.run.step_options import StepOptions
 
 VOCAB, BATCH = 32, 8
+ENDS = (0,)  # of its tokens, what ends a document where the network stays within them
 
 
 @dataclass(frozen=True)
@@ -152,11 +151,12 @@ def _network(check: CoordinateCheck, name: str, axis: str, value: int) -> Networ
 
 
 def _module_network(model: ModuleConfig, name: str, base: int, value: int) -> Network:
-    """A network of anybody's at one width, its base at the first."""
+    """A network that somebody else wrote at one width, with its base at the first."""
     if not model.base_options:
         raise ConfigError(
-            "model.base_options is not set: it names the options that make model.target wider, as in "
-            "model.base_options.width=64; widths are values of the first, others go in proportion"
+            "model.base_options is not set: it names the options that make model.target wider, "
+            "as in model.base_options.width=64; widths are values of the first, others go in "
+            "proportion"
         )
     at = {width: _in_proportion(model.base_options, width) for width in (base, value)}
     scaled = dataclasses.replace(
@@ -214,10 +214,9 @@ def _moves(
 ) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """The weights of each seed before and after the steps; one by one where none pack."""
     members = [Member(seed, check.optimizer) for seed in range(check.seeds)]
-    alone = isinstance(network, ModuleNetwork) and network.rehearsed.alone
     found = []
-    for pack in [[m] for m in members] if alone else [members]:
-        engine = ENGINES["eager"](network, pack)
+    for pack in [[m] for m in members] if network.alone else [members]:
+        engine = ENGINES["eager"](network, pack, options=StepOptions(excluded=_ends(network)))
         before = [_weights(engine.state(i)) for i in range(len(pack))]
         engine.train(
             np.broadcast_to(tokens, (check.steps, len(pack), *tokens.shape)).copy(),
@@ -226,6 +225,11 @@ def _moves(
         )
         found += [(old, _weights(engine.state(i))) for i, old in enumerate(before)]
     return found
+
+
+def _ends(network: Network) -> tuple[int, ...]:
+    """The tokens that end a document, where a network asks."""
+    return ENDS if isinstance(network, Architecture) and network.mixer.bounded else ()
 
 
 def _weights(state: State) -> dict[str, Tensor]:
@@ -277,7 +281,7 @@ class _Outputs:
             heads = [name.rpartition(".")[0] for name, t in tensors if t.role == "head"]
             self._head = self.model.get_submodule(heads[0]) if heads else None
         else:
-            self.model = Transformer(network)
+            self.model = Transformer(network, _ends(network))
             self._multiplier, self._head = 1.0, None
 
     @torch.no_grad()

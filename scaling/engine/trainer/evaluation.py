@@ -20,21 +20,22 @@ def evaluation_weights(run: RunSpec, checkpoint: Checkpoint) -> dict[str, Tensor
 
     Schedule-free optimizers evaluate an average of what they trained.
     """
-    trained, buffers = (_part(checkpoint.state, part) for part in ("weight/", "buffer/"))
+    trained = _of_kind(checkpoint.state, "weight/")
+    buffers = _of_kind(checkpoint.state, "buffer/")
     if UPDATES[run.optimizer.name].evaluation_weights is Optimizer.evaluation_weights:
         return trained | buffers
     settings = member_settings(run.optimizer.name, run.optimizer.settings)
     shapes = {name: tensor.shape for name, tensor in trained.items()}
     rules = tensor_rules(run.architecture, settings)
     optimizer = build_optimizer([settings], shapes, rules, "cpu")
-    for part, held in optimizer.moments.items():
-        tensors = split(held, shapes) if isinstance(held, Tensor) else held
+    for kind, moment in optimizer.moments.items():
+        tensors = split(moment, shapes) if isinstance(moment, Tensor) else moment
         for name, tensor in tensors.items():
-            tensor[0].copy_(checkpoint.state[f"{part}/{name}"])
+            tensor[0].copy_(checkpoint.state[f"{kind}/{name}"])
     rows = torch.cat([tensor.flatten() for tensor in trained.values()])[None]
     averages = split(optimizer.evaluation_weights(rows), shapes)
     return {name: stacked[0] for name, stacked in averages.items()} | buffers
 
 
-def _part(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    return {key.removeprefix(part): state[key] for key in state if key.startswith(part)}
+def _of_kind(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    return {key.removeprefix(kind): state[key] for key in state if key.startswith(kind)}

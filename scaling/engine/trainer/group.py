@@ -1,4 +1,4 @@
-"""The ranks of one run as one: what they tell each other."""
+"""The process group of one run: what its ranks send to each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = timedelta(days=1)
 
 
 class Group:
-    """The ranks as one: commands travel between hosts, gradients between devices."""
+    """The ranks of a run: commands travel between hosts, gradients between devices."""
 
     def __init__(self, rank: int, execution: ExecutionConfig) -> None:
         self.rank, self.size = rank, execution.processes
@@ -36,7 +36,7 @@ class Group:
         self._hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
 
     def scatter(self, commands: list[tuple[str, Any]]) -> Any:
-        """Give every rank its command; the value of one's own."""
+        """Send every rank its command; returns the value of rank 0's own."""
         received: list[Any] = [None]
         dist.scatter_object_list(received, commands, src=0, group=self._hosts)
         return received[0][1]
@@ -48,24 +48,27 @@ class Group:
         return received[0]
 
     def share(self, tensor: Tensor | None) -> Tensor:
-        """Rank 0's tensor, on every host; others have none."""
+        """Rank 0's tensor, copied to every host; the other ranks pass None.
+
+        Its bytes are sent, as gloo knows no int16 and no float8.
+        """
         described: list[Any] = [None if tensor is None else (tensor.shape, tensor.dtype)]
         dist.broadcast_object_list(described, src=0, group=self._hosts)
         size, dtype = described[0]
         shared = torch.empty(size, dtype=dtype) if tensor is None else tensor.contiguous()
-        dist.broadcast(shared, src=0, group=self._hosts)
+        dist.broadcast(shared.reshape(-1).view(torch.uint8), src=0, group=self._hosts)
         return shared
 
     def wait(self) -> None:
-        """Go on when all have come so far."""
+        """Wait until every rank has come here."""
         dist.barrier(group=self._hosts)
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
+    def sum(self, addends: np.ndarray) -> np.ndarray:
         """Sum over ranks in float64."""
-        total = torch.from_numpy(values.astype(np.float64))
+        total = torch.from_numpy(addends.astype(np.float64))
         dist.all_reduce(total, group=self._hosts)
         return total.numpy()
 
     def leave(self) -> None:
-        """End the group, in order."""
+        """Leave the process group."""
         dist.destroy_process_group()

@@ -60,7 +60,7 @@ class _OfFiles(Mapping[str, Tensor]):
 
 
 def begun_with(outputs: Path, spec: RunSpec) -> Mapping[str, Tensor]:
-    """What a run takes in place of weights that it draws, by its own names.
+    """The weights that a run takes instead of drawing them, by its own names.
 
     Raises
     ------
@@ -70,8 +70,9 @@ def begun_with(outputs: Path, spec: RunSpec) -> Mapping[str, Tensor]:
     initial = spec.initial
     assert initial is not None
     source = _source(outputs, initial)
-    here, there = sizes_of(spec.architecture), {n: tuple(t.shape) for n, t in source.items()}
-    pairs = match(there, here, initial.names, initial.source).pairs
+    source_sizes = {name: tuple(tensor.shape) for name, tensor in source.items()}
+    run_sizes = sizes_of(spec.architecture)
+    pairs = match(source_sizes, run_sizes, initial.names, initial.source).pairs
     return _Renamed(pairs, source, initial.source)
 
 
@@ -84,11 +85,7 @@ def weights_at_start(outputs: Path, spec: RunSpec) -> dict[str, Tensor]:
 def _source(outputs: Path, initial: InitialWeights) -> Mapping[str, Tensor]:
     place = initial.place(outputs)
     if place is None:
-        raise UserError(
-            f"init_from: the weights of {initial.source} are not at {outputs / 'checkpoints' / initial.content}"
-            if initial.is_checkpoint
-            else f"init_from: the copy of {initial.source} is gone; launch the study again"
-        )
+        raise UserError(_missing(outputs, initial))
     if not initial.is_checkpoint:
         return _OfFiles(read_copy(place))
     assert initial.run is not None
@@ -98,7 +95,15 @@ def _source(outputs: Path, initial: InitialWeights) -> Mapping[str, Tensor]:
     return evaluation_weights(RunFolder(outputs / "runs" / initial.run).spec(), checkpoint)
 
 
+def _missing(outputs: Path, initial: InitialWeights) -> str:
+    """The message where the weights are not in their place."""
+    if initial.is_checkpoint:
+        expected = outputs / "checkpoints" / initial.content
+        return f"init_from: the weights of {initial.source} are not at {expected}"
+    return f"init_from: the copy of {initial.source} is gone; launch the study again"
+
+
 def _named(initial: InitialWeights) -> tuple[int, str]:
-    """Step and prefix that the name of a checkpoint says."""
+    """The step and the prefix in the name of a checkpoint."""
     step, _, prefix = initial.content.rpartition("/")[2].partition("-")
     return int(step), prefix

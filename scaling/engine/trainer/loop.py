@@ -25,7 +25,7 @@ import numpy as np
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.feed import Feed
-from scalinglab.scaling.engine.steps.eager import ChunkResult, Engine
+from scalinglab.scaling.engine.steps.engine import ChunkResult, Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint
 from scalinglab.scaling.engine.trainer.member import MemberRun, pack_facts
 from scalinglab.scaling.engine.trainer.pack_checkpoints import PackCheckpoints
@@ -42,12 +42,12 @@ from scalinglab.scaling.training.micro_batch import micro_batch
 from scalinglab.scaling.training.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0
-CHUNK_BYTES = 128 * 2**20  # tokens of one chunk; the next chunk is fetched meanwhile
+CHUNK_BYTES = 128 * 2**20  # of the tokens of a chunk; the next one is prefetched, too
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Tokens (steps, members, batch, context + 1) and rates (steps, members) of some updates."""
+    """Tokens (steps, members, batch, context + 1) and learning rates (steps, members)."""
 
     tokens: np.ndarray
     lr: np.ndarray
@@ -59,15 +59,15 @@ class Training:
     Parameters
     ----------
     claims : sequence of Claim
-        Held claims.
+        Claims that this process holds.
     pins : dict
         run_id -> steps whose checkpoints other runs wait for.
     execution : ExecutionConfig
-        Device, threads, how often to save.
+        Device, threads, time between checkpoints.
     should_stop : callable
-        Asked between chunks; True saves and ends the attempt as interrupted.
+        Called between chunks; True saves and ends the attempt as interrupted.
     build : callable
-        Makes the engine, from what ``build_engine`` takes.
+        Builds the engine, with the arguments of ``build_engine``.
     """
 
     writes_aside = True  # whether a thread may write checkpoints
@@ -98,7 +98,7 @@ class Training:
             self.writes_aside,
         )
         self.start = self.checkpoints.start
-        orders: list[Any] = [m.order(self.store) for m in self.members]  # of the store's own kind
+        orders: list[Any] = [m.order(self.store) for m in self.members]  # a store knows its kind
         self._tokens = partial(
             self.store.training_batches,
             orders,
@@ -106,13 +106,14 @@ class Training:
             context=self.context,
         )
         self._feed = Feed(self._tokens)
+        # The run's own validation sets, one a pool, and further ones: name -> windows.
         self._own, self._further = self.members[0].validation_sets(self.store, execution)
-        self._measured = measured(execution, self.members[0].spec.architecture)
+        self._measurements = measured(execution, self.members[0].spec.architecture)
         self._chunk_steps = 1
         self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
         self._clock = Clock()
-        self._validate()  # the checkpoint of another run may lack what is due at its step
+        self._validate()  # the checkpoint of another run may lack the validation at its step
         self._report()
 
     @property
@@ -143,7 +144,7 @@ class Training:
         return Chunk(tokens, np.stack(lr, 1))
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
-        """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""
+        """Process a trained chunk: curve, divergence, validation, checkpoints, progress."""
         for i, member in enumerate(self.members):
             if not member.finished:
                 member.extend(result.loss[:, i], result.grad_norm[:, i])
@@ -152,7 +153,7 @@ class Training:
         self._pace(max(seconds / len(result.loss), 1e-6))
         self._validate()
         for member in self._running():
-            if not member.claim.is_current():  # somebody else has taken this one over
+            if not member.claim.is_current():  # another process has taken the run over
                 member.claim.release(Outcome.LOST)
                 member.finished = self.lost = True
             elif member.curve.diverged_at() is not None:
@@ -164,7 +165,7 @@ class Training:
         self.stopped = self.should_stop() or not self._running()
 
     def close(self) -> Outcome:
-        """Finish or release every held run: done, interrupted, cancelled or lost."""
+        """Finish or release every run that is still held."""
         with closing(self._feed):
             if self._running() and self.step < self.steps:
                 self.checkpoints.save_last()
@@ -178,7 +179,7 @@ class Training:
         return Outcome.LOST if self.lost else Outcome.DONE
 
     def abandon(self, reason: Outcome, error: BaseException | None) -> None:
-        """Release every run that is still held, saying why."""
+        """Release every run that is still held, with the reason."""
         with closing(self._feed):
             self.checkpoints.drop()
             facts = {
@@ -187,12 +188,12 @@ class Training:
                 "device": machine.device_name(self.execution.device),
             }
             for member in self._running():
-                if self.step > self.start:  # it may have broken off in the middle of a chunk
+                if self.step > self.start:  # the steps of an incomplete chunk are not reported yet
                     member.claim.report_end(self.step)
                 member.claim.release(reason, error, **facts)
 
     def _micro_batch(self) -> int:
-        """Sequences at once in each process, as the most careful member needs it."""
+        """Sequences at once in each process: the smallest micro-batch of all members."""
         share = math.ceil(self.members[0].spec.batch / self.execution.processes)
         return min(micro_batch(m.claim, self.execution.micro_batch, share) for m in self.members)
 
@@ -202,62 +203,68 @@ class Training:
         return [m for m in self.members if not m.finished]
 
     def _length(self, step: int) -> int:
-        """Steps of a chunk that begins at one, up to the next event; 0 at the end."""
+        """Steps of a chunk that begins after `step`, up to the next event; 0 at the end."""
         events = {s for m in self._running() for s in (*m.validation, *m.pins) if s > step}
         return min(min(events, default=step) - step, self._chunk_steps)
 
     def _pace(self, seconds: float) -> None:
-        """Choose the length of chunks by that of a step; where it nearly fits it stays foreseen."""
-        fitting = CHUNK_SECONDS / seconds
-        if not 0.8 < fitting / self._chunk_steps < 1.25:
-            self._chunk_steps = max(1, min(int(fitting), self._most_steps))
+        """Set the steps of a chunk from the seconds of a step.
+
+        A small difference changes nothing, so that the prefetched chunk has the right length.
+        """
+        ideal = CHUNK_SECONDS / seconds
+        if not 0.8 < ideal / self._chunk_steps < 1.25:
+            self._chunk_steps = max(1, min(int(ideal), self._most_steps))
 
     def _validate(self) -> None:
+        """Validate the members that are due at this step, with all measurements."""
         due = [
             (i, m)
             for i, m in enumerate(self.members)
             if not m.finished and self.step in m.validation and self.step not in m.curve.validation
         ]
-        if due:
-            start = time.perf_counter()
-            own = {name: self.engine.evaluate(w) for name, w in self._own.items()}
-            losses = np.mean(list(own.values()), axis=0)  # a mean over pools, whatever their shares
-            pools = {name: values for name, values in own.items() if name}
-            further = pools | {n: self.engine.evaluate(w) for n, w in self._further.items()}
-            self._seconds["validation"] += time.perf_counter() - start
-            found: list[dict[str, float]] = [{} for _ in self.members]
-            if self._measured and self.step > self.start:
-                found = self.engine.measure(self._measured, self._tokens(self.step, 1)[0])
-            for i, member in due:
-                member.curve.validation[self.step] = float(losses[i])
-                columns = {f"loss.{name}": float(v[i]) for name, v in further.items()} | found[i]
-                if columns:
-                    member.curve.measured[self.step] = columns
+        if not due:
+            return
+        start = time.perf_counter()
+        own = {name: self.engine.evaluate(windows) for name, windows in self._own.items()}
+        losses = np.mean(list(own.values()), axis=0)  # pools count equally, whatever their shares
+        further = {name: pool_losses for name, pool_losses in own.items() if name}
+        further |= {name: self.engine.evaluate(windows) for name, windows in self._further.items()}
+        self._seconds["validation"] += time.perf_counter() - start
+        measurements: list[dict[str, float]] = [{} for _ in self.members]
+        if self._measurements and self.step > self.start:
+            measurements = self.engine.measure(self._measurements, self._tokens(self.step, 1)[0])
+        for i, member in due:
+            member.curve.validation[self.step] = float(losses[i])
+            columns = {f"loss.{name}": float(loss_k[i]) for name, loss_k in further.items()}
+            columns |= measurements[i]
+            if columns:
+                member.curve.measured[self.step] = columns
 
     def _cancel(self, member: MemberRun) -> None:
-        """Save and release one run that a person wants no longer."""
+        """Save and release a run that a person cancelled."""
         self.checkpoints.save_now([member])
         self._report()
         member.claim.release(Outcome.CANCELLED)
         member.finished = self.cancelled = True
 
     def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
-        """Write a member's checkpoint where it belongs; the path that is to be kept."""
+        """Write a member's checkpoint; returns its path."""
         save_checkpoint(path, checkpoint)
         return path
 
     # ------------------------------------------------------------------ the end
 
     def _finish(self, member: MemberRun) -> None:
-        """Write curve, record and DONE of one member, whose checkpoints are on the disk by then."""
+        """Write curve, record and DONE of a member, after its checkpoints are on the disk."""
         self.checkpoints.settle(wait=True)
-        first = finish(member.claim, member.spec, member.curve, member.lr, self._facts(member))
-        member.finished = True  # not before: a claim that could not be finished is released
-        if first:
+        is_first = finish(member.claim, member.spec, member.curve, member.lr, self._facts(member))
+        member.finished = True  # only now: a claim whose `finish` failed must be released
+        if is_first:
             member.remove_latest(keep=None)
 
     def _facts(self, member: MemberRun) -> dict[str, Any]:
-        """What the attempts add to a record: nothing that the curve depends on."""
+        """Facts of the attempts for the record; the curve depends on none of them."""
         steps_per_second = self._clock.steps_per_second
         tokens = member.spec.tokens_per_step * len(self.members)
         rate = None if steps_per_second is None else tokens * steps_per_second  # of all members
@@ -285,8 +292,8 @@ class Training:
         return sum(self._seconds.values()) / len(self.members)
 
     def _report(self) -> None:
-        """Say how far each member is; ``saved`` is the step at which all were last saved."""
-        said = {
+        """Report the progress of each member; ``saved`` is the step of the last checkpoint."""
+        progress = {
             "start": self.start,
             "steps": self.steps,
             "saved": self.checkpoints.saved,
@@ -295,12 +302,13 @@ class Training:
         trained = self.step - self.start
         if trained:
             tokens = trained * self.members[0].spec.tokens_per_step
-            said |= {
+            progress |= {
                 "step": self.step,
                 "tokens_per_second": tokens / self._seconds["steps"],
                 "seconds": self._seconds_a_member(),
             }
         for member in self._running():
-            own = {"validation": member.curve.validation}
-            loss = {"loss": float(member.curve.loss[-1])} if trained else {}
-            member.claim.report(said | own | loss)
+            curve: dict[str, Any] = {"validation": member.curve.validation}
+            if trained:
+                curve["loss"] = float(member.curve.loss[-1])
+            member.claim.report(progress | curve)

@@ -4,8 +4,8 @@ Run as a program in a process of its own, so that a plan need not import torch:
 
     python -m scalinglab.scaling.engine.trainer.measure < requests.json
 
-It says a line when it is ready, and of each request one or more: what is known so far, then what
-was measured. Who started it may lose patience with a shape and has what was said.
+It prints a line when it is ready, and for each request one or more: estimates so far, then what
+was measured. The caller may stop waiting for a shape, and then has the last estimate.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
-from scalinglab.scaling.extensions.loading import load_inherited
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.extensions.handing_on import load_inherited
 from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.engines import ENGINES as DEFINED
 from scalinglab.scaling.run.step_options import StepOptions
 
-STEPS = 4  # chunks of them that are timed
-CHUNK = {"cpu": 1, "cuda": 16}  # steps: on a GPU what comes once a chunk would count too much
-ENOUGH = 5.0  # seconds after which what has been timed of a shape will do
-LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share
+REPETITIONS = 4  # timed chunks, and timed validation passes
+CHUNK = {"cpu": 1, "cuda": 16}  # steps; on a GPU the costs once a chunk would weigh too much in one
+ENOUGH = 5.0  # seconds of timing, after which a shape is not repeated
+LONG_STEP = 0.1  # seconds; arithmetic dominates such a step, and packs do not share arithmetic
 
 
 Timing = dict[str, Any]
@@ -51,8 +52,8 @@ def measure(
         ``threads``, ``packs`` (numbers of members, ascending). As a run does, it halves the
         micro-batch while memory lacks.
     so_far : callable
-        Told a first guess as soon as there is one, and a better one; an engine that compiles says
-        first what an eager one takes.
+        Called with a first guess as soon as there is one, and with each better one; for an engine
+        that compiles, the first is what an eager engine takes.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def measure(
 def _measure_packs(
     request: Mapping[str, Any], micro_batch: int, alone: float
 ) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    timings: dict[str, dict[str, float]] = {}
     for members in request["packs"] if alone < LONG_STEP else ():
         try:
             timing = _measure(request, micro_batch, members)
@@ -92,8 +93,8 @@ def _measure_packs(
                 raise
             break
         gc.collect()
-        found[str(members)] = timing
-    return found
+        timings[str(members)] = timing
+    return timings
 
 
 def _measure(
@@ -117,21 +118,24 @@ def _measure(
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)
     lr = np.full((chunk, members), 1e-3)
     windows = tokens[0, 0]
-    each = windows.shape[0] * shape.context
+    window_tokens = windows.shape[0] * shape.context
     first = _seconds(lambda: engine.train(tokens, lr, torch.Tensor.backward))
-    # Forward passes are a third of a step; what compiled is in this one.
-    so_far({"step": first / chunk, "token": first / chunk / each / 3 / members})
+    # A forward pass is a third of a step; this first step includes the compilation.
+    so_far({"step": first / chunk, "token": first / chunk / window_tokens / 3 / members})
     steps = _timed(lambda: engine.train(tokens, lr, torch.Tensor.backward))
     passes = _timed(lambda: engine.evaluate(windows))
-    return {"step": statistics.median(steps) / chunk, "token": statistics.median(passes) / each}
+    return {
+        "step": statistics.median(steps) / chunk,
+        "token": statistics.median(passes) / window_tokens,
+    }
 
 
 def _timed(work: Callable[[], Any]) -> list[float]:
     """Seconds of some repetitions; of fewer where they take long."""
-    found: list[float] = []
-    while len(found) < STEPS and sum(found) < ENOUGH:
-        found.append(_seconds(work))
-    return found
+    seconds: list[float] = []
+    while len(seconds) < REPETITIONS and sum(seconds) < ENOUGH:
+        seconds.append(_seconds(work))
+    return seconds
 
 
 def _seconds(work: Callable[[], Any]) -> float:

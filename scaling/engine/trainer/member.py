@@ -1,4 +1,4 @@
-"""One run of a pack: its description, its schedule, its data and its curve so far."""
+"""One run of a pack: its description, schedule, data and curve so far."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scalinglab.scaling.training.events import validation_steps
 
 
 def pack_facts(claims: Sequence[Claim]) -> dict[str, Any]:
-    """What an attempt says of the pack that it is in; nothing if it is alone.
+    """What an attempt records about its pack; nothing if it is alone.
 
     ``pack`` is the pack's name, the same for all members, and ``members`` how many it began with.
     """
@@ -34,7 +34,7 @@ def pack_facts(claims: Sequence[Claim]) -> dict[str, Any]:
 
 
 class MemberRun:
-    """One run of a pack: its description, its schedule and its curve so far."""
+    """One run of a pack: its description, schedule, data and curve so far."""
 
     def __init__(self, claim: Claim, pins: Sequence[int]) -> None:
         self.claim = claim
@@ -44,14 +44,14 @@ class MemberRun:
         self.lr = lr_array(pieces)
         self.validation = validation_steps(pieces, self.spec.data.mixture.values())
         # Branch points and the end are kept, so that later runs may start from them.
-        branches = (s for part in self.spec.all_pieces for s in branch_points(part))
+        branches = (step for schedule in self.spec.all_pieces for step in branch_points(schedule))
         self.pins = sorted({*pins, *branches, self.steps})
         self.curve = Curve.empty()
         self.finished = False
-        # Of attempts before this one, as they last said of themselves.
-        said = [claim.folder.progress(n) for n in range(1, claim.number)]
-        self.earlier_seconds = sum(p.seconds for p in said)
-        self.earlier_packs = [p.members for p in said if p.step is not None]
+        # The last report of each attempt before this one.
+        reports = [claim.folder.progress(number) for number in range(1, claim.number)]
+        self.earlier_seconds = sum(report.seconds for report in reports)
+        self.earlier_packs = [report.members for report in reports if report.step is not None]
 
     @property
     def outputs(self) -> Path:
@@ -77,7 +77,7 @@ class MemberRun:
     def validation_sets(
         self, store: Store, execution: ExecutionConfig
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Fixed windows of its own data, by pool, and of other stores, as asked for by name.
+        """Fixed windows of its own data, by pool, and of the further stores, by name.
 
         Its loss is the mean over its own sets, which have one size.
         """
@@ -85,15 +85,18 @@ class MemberRun:
         further = further_stores(
             execution.validate, self.outputs, store.manifest.vocab, tokens, context
         )
-        sets = {name: other.validation_batch(tokens, context) for name, other in further.items()}
-        return own_sets(store, tokens, context), sets
+        further_sets = {
+            name: further_store.validation_batch(tokens, context)
+            for name, further_store in further.items()
+        }
+        return own_sets(store, tokens, context), further_sets
 
     def order(self, store: Store) -> DataOrder | MixedOrder:
         """The order in which it sees the windows of its data."""
         return order_of(self.spec, store)
 
     def lr_of(self, first: int, last: int) -> np.ndarray:
-        """LR of some updates; nothing once it is finished: in a pack it stands still from then."""
+        """LR of updates `first` to `last`; 0 once it is finished, so that it stands still."""
         return self.lr[first:last] * (not self.finished)
 
     def remove_latest(self, keep: Path | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scalinglab.scaling.engine.steps.eager import Engine
+from scalinglab.scaling.engine.steps.engine import Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint
 from scalinglab.scaling.engine.trainer.initial import begun_with
 from scalinglab.scaling.engine.trainer.member import MemberRun
@@ -66,7 +66,7 @@ class PackCheckpoints:
         self.start = self.saved = self._resume()
 
     def save_if_due(self) -> None:
-        """Save what other runs start from, and the latest state as often as it is worth its time."""
+        """Save pinned steps always, and the latest state as often as it is worth its time."""
         self.settle()
         if pinned := [m for m in self._unfinished() if self._engine.steps_done in m.pins]:
             self.settle(wait=True)
@@ -88,9 +88,9 @@ class PackCheckpoints:
         self.settle(wait=True)
 
     def settle(self, wait: bool = False) -> None:
-        """Remove what was replaced, once all members are saved and not before.
+        """Remove replaced checkpoints, but only once all members are saved.
 
-        So a kill at any moment leaves a step that all members have.
+        So after a kill at any moment there is a step that all members have.
         """
         written = self._saver.settle(wait)
         if written is None or not written.latest:
@@ -110,14 +110,14 @@ class PackCheckpoints:
         return [m for m in self._members if not m.finished]
 
     def _resume(self) -> int:
-        """Load all members at the last step that each of them has; that step."""
+        """Load all members at the last step that each of them has; returns that step."""
         last = self._members[0].steps
-        found = [m.furthest(last) for m in self._members]
-        steps = {0 if c is None else c.step for c in found}
+        checkpoints = [m.furthest(last) for m in self._members]
+        steps = {0 if c is None else c.step for c in checkpoints}
         while len(steps) > 1:
-            found = [m.furthest(min(steps)) for m in self._members]
-            steps = {0 if c is None else c.step for c in found}
-        for i, (member, checkpoint) in enumerate(zip(self._members, found, strict=True)):
+            checkpoints = [m.furthest(min(steps)) for m in self._members]
+            steps = {0 if c is None else c.step for c in checkpoints}
+        for i, (member, checkpoint) in enumerate(zip(self._members, checkpoints, strict=True)):
             if checkpoint is not None:
                 self._engine.load(i, checkpoint.state, checkpoint.step)
                 member.curve = checkpoint.curve
@@ -137,16 +137,18 @@ class PackCheckpoints:
         An existing file is replaced: this run would have started from it, had it been readable.
         """
         began, step = time.monotonic(), self._engine.steps_done
-        taken = {m: self._snapshot(m, m.spec.run_id if latest else "") for m in members}
+        snapshots = {m: self._snapshot(m, m.spec.run_id if latest else "") for m in members}
 
         def write() -> SavedPack:
             paths = {
                 m: self._write(path, self._members.index(m), checkpoint)
-                for m, (path, checkpoint) in taken.items()
+                for m, (path, checkpoint) in snapshots.items()
             }
             return SavedPack(step, latest, paths)
 
-        size = sum(t.nbytes for _, checkpoint in taken.values() for t in checkpoint.state.values())
+        size = sum(
+            t.nbytes for _, checkpoint in snapshots.values() for t in checkpoint.state.values()
+        )
         self._saver.start(write, size, began)
         self.settle()
 

@@ -1,4 +1,4 @@
-"""From the runs of a pack to the engine that trains them."""
+"""The engine that trains the runs of a pack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member
+from scalinglab.scaling.engine.steps.engine import Engine, Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.trainer.member import MemberRun
 from scalinglab.scaling.optimizers.optimizer import member_settings
 from scalinglab.scaling.run.step_options import StepOptions

@@ -1,11 +1,11 @@
-"""The ranks of one run: rank 0 leads an ordinary training, the others do as it says.
+"""The ranks of one run: rank 0 leads an ordinary training, and the others follow its commands.
 
-What rank 0 decides (the engine, where to start, the length of a chunk, when to validate, the end)
-goes out as commands, so the ranks cannot come apart. Its ``Training`` knows nothing of them: it
-talks to an engine that hands out slices of batches and of validation windows. A follower has no
-run folder, no claim and no data of its own. Gradients are averaged, each rank weighted by its
-number of sequences, as ``scalinglab.scaling.engine.steps.reduction`` does; or, where the model
-itself lies in parts (``execution.shard``), as ``scalinglab.scaling.engine.steps.sharded`` says.
+Rank 0 decides everything (the engine, where to start, the length of a chunk, when to validate, the
+end) and sends it as commands, so that the ranks stay in step. Its ``Training`` knows nothing of the
+others: it talks to an engine that hands out slices of batches and of validation windows. A follower
+has no run folder, no claim and no data of its own. Gradients are averaged, each rank weighted by
+its number of sequences: by ``scalinglab.scaling.engine.steps.reduction``, or, if each rank holds
+only a part of the model (``execution.shard``), by ``scalinglab.scaling.engine.steps.sharded``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from torch import Tensor
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.stacked import StackedParameters
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import (
-    ENGINES,
+from scalinglab.scaling.engine.steps.engine import (
     Backward,
     ChunkResult,
     Engine,
@@ -32,6 +31,7 @@ from scalinglab.scaling.engine.steps.eager import (
     State,
     StateTensors,
 )
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.steps.reduction import Buckets
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint, save_part
@@ -53,12 +53,12 @@ def train_rank(
     should_stop: Callable[[], bool],
     facts: dict[str, int],
 ) -> Outcome | None:
-    """Do a rank's part of the work; the outcome, which only rank 0 knows.
+    """Do a rank's part of the work; returns the outcome, which only rank 0 knows.
 
     Parameters
     ----------
     facts : dict
-        Filled with what is worth knowing should this end with an error.
+        Receives ``micro_batch``, which the report of a failure names.
     """
     torch.set_num_threads(work.execution.threads)
     group = Group(rank, work.execution)
@@ -75,13 +75,13 @@ def train_rank(
 
 
 class SharedState:
-    """A state that rank 0 has: each tensor comes when it is asked for, by all in one order."""
+    """Rank 0's state: every rank asks for the tensors in one order, and rank 0 sends each then."""
 
-    def __init__(self, group: Group, held: StateTensors | None) -> None:
-        self.group, self.held = group, held
+    def __init__(self, group: Group, state: StateTensors | None) -> None:
+        self.group, self.state = group, state
 
     def __getitem__(self, key: str) -> Tensor:
-        return self.group.share(None if self.held is None else self.held[key])
+        return self.group.share(None if self.state is None else self.state[key])
 
 
 class SharedEngine:
@@ -151,23 +151,24 @@ class LeadingEngine(SharedEngine):
         """See ``Engine.train``; the tokens are those of the whole batch."""
         self.sequences = tokens_SkBT.shape[2]
         slices = np.array_split(tokens_SkBT, self.group.size, axis=2)
-        own, lr, _ = self.group.scatter(
-            [("train", (part, lr_Sk, self.sequences)) for part in slices]
+        own_slice, lr, _ = self.group.scatter(
+            [("train", (tokens, lr_Sk, self.sequences)) for tokens in slices]
         )
-        return super().train(own, lr, backward)
+        return super().train(own_slice, lr, backward)
 
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:  # type: ignore[override]
         """See ``Engine.evaluate``."""
         even = len(windows_WT) - len(windows_WT) % self.group.size
         total = self._total(np.split(windows_WT[:even], self.group.size))
-        # What does not divide all measure: ranks that hold parts of a model only run in step.
+        # All measure the windows left over: ranks that hold parts of a model only run in step.
         total += self._total([windows_WT[even:]] * self.group.size) / self.group.size
         return total / len(windows_WT)
 
-    def _total(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Sums of losses over all parts, one a rank."""
-        own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
-        return super().evaluate(own, members)
+    def _total(self, slices: list[np.ndarray]) -> np.ndarray:
+        """Sums of losses over all slices, one a rank."""
+        commands = [("evaluate", (windows, self.members)) for windows in slices]
+        own_slice, members = self.group.scatter(commands)
+        return super().evaluate(own_slice, members)
 
     def load(self, member: int, state: StateTensors | None, steps_done: int) -> None:
         """See ``Engine.load``."""
@@ -193,7 +194,7 @@ class LeadingEngine(SharedEngine):
 
 
 class Leader(Training):
-    """Rank 0's training: tells the others after each chunk whether there is another."""
+    """Rank 0's training: after each chunk it tells the others whether there is another."""
 
     # A training asks an engine also for measurements; those are refused with several processes.
     engine: LeadingEngine  # type: ignore[assignment]
@@ -214,7 +215,8 @@ class Leader(Training):
 
         self.group = group
         self.writes_aside = not work.execution.shard  # parts are written by all ranks in step
-        super().__init__(claims, work.pins, work.execution, should_stop, build)  # type: ignore[arg-type]
+        execution = work.execution
+        super().__init__(claims, work.pins, execution, should_stop, build)  # type: ignore[arg-type]
         self._announce()
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
@@ -223,7 +225,7 @@ class Leader(Training):
         self._announce()
 
     def close(self) -> Outcome:
-        """See ``Training.close``: others listen until it is over, as it may save."""
+        """See ``Training.close``; the other ranks listen until it ends, as it may save."""
         outcome = super().close()
         self._announce()
         return outcome
@@ -256,11 +258,11 @@ class Follower:
         return Chunk(tokens, lr)
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
-        """Do what rank 0 does between chunks."""
+        """Follow rank 0 between chunks."""
         self._follow()
 
     def close(self) -> None:
-        """Do what rank 0 does at the end; it records."""
+        """Follow rank 0 at the end; only rank 0 records."""
         self._follow()
 
     def _follow(self) -> None:

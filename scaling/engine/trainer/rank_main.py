@@ -2,8 +2,8 @@
 
     python -m scalinglab.scaling.engine.trainer.rank_main <host> <port>
 
-Signals are for the worker that holds the claim, which asks rank 0 to save: a rank ignores them. It
-ends at once when its connection to the worker does.
+A rank ignores signals: the worker that holds the claim takes them and asks rank 0 to save. It ends
+at once when its connection to the worker does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 import traceback
 
 from scalinglab.scaling.engine.trainer.worker_link import LentClaim, WorkerLink
-from scalinglab.scaling.extensions.loading import load_inherited
+from scalinglab.scaling.extensions.handing_on import load_inherited
 from scalinglab.scaling.records.claim import ClaimLost
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     """Entry point of a rank."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    # Local children are told; tasks of srun know from SLURM.
+    # Children on this host have RANK from the worker; tasks of srun have their number from SLURM.
     rank = int(os.environ.get("RANK") or os.environ["SLURM_PROCID"])
     link = WorkerLink(arguments[0], int(arguments[1]), rank)
     facts: dict[str, int] = {}
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
             LentClaim(RunFolder(folder), number, i, link)
             for i, (folder, number) in enumerate(zip(work.folders, work.attempts, strict=True))
         ]
-        # Here: importing torch may fail, and the worker is told of it.
+        # Imported here, because importing torch may fail, and the worker has to learn of it.
         from scalinglab.scaling.engine.trainer.parallel import train_rank
 
         outcome = train_rank(rank, claims, work, lambda: link.stop, facts)

@@ -27,7 +27,7 @@ from torch import nn
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import Backward, ChunkResult
+from scalinglab.scaling.engine.steps.engine import Backward, ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import pack_facts
 from scalinglab.scaling.records.claim import Claim
@@ -92,7 +92,7 @@ class ChunkModule(lightning.LightningModule):
         return {"result": result, "seconds": time.perf_counter() - start}
 
     def configure_model(self) -> None:
-        """Where Lightning wants models sharded; ``scalinglab.scaling.engine.steps.sharded`` has done so."""
+        """Nothing: Lightning shards models here, and ``engine.steps.sharded`` has done so."""
 
     def configure_optimizers(self) -> None:
         """The engine has its own."""
@@ -177,7 +177,7 @@ def train(
             for claim in claims:
                 claim.release(reason(error), error, **pack_facts(claims))
         ended = outcome(error)
-    # What a failed attempt holds of the device hangs in cycles; the next one shall have it.
+    # A failed attempt holds device memory in reference cycles; free it for the next one.
     del training
     gc.collect()
     return ended
@@ -211,7 +211,7 @@ def fit_rank(training: ChunkedTraining, nodes: int) -> None:
     )
 
 
-def _fit(training: ChunkedTraining, **where: Any) -> None:
+def _fit(training: ChunkedTraining, **placement: Any) -> None:
     if training.over:
         return
     trainer = lightning.Trainer(
@@ -219,7 +219,7 @@ def _fit(training: ChunkedTraining, **where: Any) -> None:
         max_epochs=1,
         barebones=True,  # no logger, checkpoint, progress bar or summary of its own
         callbacks=[ChunkCallback(training)],
-        **where,
+        **placement,
     )
     # Lightning fetches ahead, but the next chunk depends on what the last one did: its "loader"
     # only ticks, and the training gives the chunk.

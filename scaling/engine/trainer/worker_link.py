@@ -1,4 +1,4 @@
-"""How a rank talks to the worker that holds its claims: one connection, and claims lent over it."""
+"""A rank's connection to the worker that holds its claims, and the claims as a rank sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WorkerLink:
     Attributes
     ----------
     stop : bool
-        Whether the worker wants the run to be saved and left.
+        Whether the worker asks for the run to be saved and stopped.
     """
 
     def __init__(self, host: str, port: int, rank: int) -> None:
@@ -33,16 +33,16 @@ class WorkerLink:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def tell(self, kind: str, value: Any) -> None:
-        """Say something that needs no answer."""
+        """Send a message that needs no answer."""
         self._connection.send((kind, value))
 
     def leave(self, outcome: Outcome | None) -> None:
-        """Say the last word: from now on the worker may hang up."""
+        """Send the outcome as the last message; the worker may then close the connection."""
         self._over = True
         self.tell("over", outcome)
 
     def ask(self, kind: str, value: Any) -> Any:
-        """Say something and wait for the answer; an exception is raised here."""
+        """Send a message and wait for the answer; an answer that is an exception is raised."""
         self.tell(kind, value)
         return self.answer()
 
@@ -62,11 +62,11 @@ class WorkerLink:
                 else:
                     self._answers.put(value)
         except (EOFError, OSError):
-            os._exit(0 if self._over else 1)  # nobody is left who could want this run
+            os._exit(0 if self._over else 1)  # without its worker nobody records this run
 
 
 class LentClaim:
-    """A claim that the worker holds: what changes it is asked of the worker."""
+    """A claim that the worker holds: a rank asks the worker for every change."""
 
     def __init__(self, folder: RunFolder, number: int, index: int, link: WorkerLink) -> None:
         self.folder, self.number = folder, number
@@ -89,5 +89,5 @@ class LentClaim:
         return self._link.ask("finish", (self._index, status, steps, files))
 
     def release(self, reason: Outcome) -> None:
-        """See ``Claim.release``; an error is told by the rank's last word."""
+        """See ``Claim.release``; the rank's last message holds the error."""
         self._link.tell("release", (self._index, reason))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scalinglab.scaling.fields import ConfigError, Within, setting
-from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
+from scalinglab.scaling.model.architecture import GATED, Architecture
 from scalinglab.scaling.model.feed_forwards.mlp import KEPT_FLOATS
 from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size
+from scalinglab.scaling.model.placements import Norms
 
 
 @FEED_FORWARDS.register("low_rank")

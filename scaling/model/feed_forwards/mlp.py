@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scalinglab.scaling.model.architecture import GATED, INITS, Architecture, Norms
+from scalinglab.scaling.model.architecture import GATED, INITS, Architecture
 from scalinglab.scaling.model.part import (
     FEED_FORWARDS,
     FeedForward,
     Size,
     norm_sizes,
 )
+from scalinglab.scaling.model.placements import Norms
 
 # Floats kept of a token for the backward pass, a unit of its width: before and after the
 # activation, and of the gate.

@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, ConfigError, setting
-from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, setting
+from scalinglab.scaling.model.architecture import GATED, Architecture
 from scalinglab.scaling.model.feed_forwards.mlp import KEPT_FLOATS
 from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size, divided
+from scalinglab.scaling.model.placements import Norms
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 
 BALANCES = ("loss", "bias", "none")
+DISPATCHES = ("fixed", "sorted")
 
 
 @FEED_FORWARDS.register("moe")
@@ -32,8 +35,11 @@ class MoE(FeedForward):
         How many times narrower an expert is than the dense feed-forward (arXiv 2402.07871).
     capacity : float or None
         Tokens of a sequence that an expert takes, over those of an even load; what comes later in
-        the sequence is dropped (arXiv 2006.16668). None: nothing is dropped, and every expert
-        computes every token.
+        the sequence is dropped (arXiv 2006.16668). None: nothing is dropped.
+    dispatch : str
+        How tokens come to experts where nothing is dropped. ``fixed``: every expert computes every
+        token. ``sorted``: each the tokens that chose it (dropless, arXiv 2211.15841), equal to
+        rounding; how many they are follows from the tokens, so such runs train alone.
     balance : str
         ``loss``: Switch's auxiliary loss (arXiv 2101.03961), of each sequence. ``bias``: a bias of
         each expert in the choice alone, whose gradient is its excess load (arXiv 2408.15664).
@@ -53,6 +59,7 @@ class MoE(FeedForward):
     shared: int = setting(0, AT_LEAST_0)
     granularity: int = setting(1, AT_LEAST_1)
     capacity: float | None = setting(1.25, ABOVE_0)
+    dispatch: str = setting("fixed", DISPATCHES, historic="fixed")
     balance: str = setting("loss", BALANCES)
     balance_weight: float = setting(0.01, AT_LEAST_0, used_with=("balance", ("loss",)))
     router_z_loss: float = setting(0.0, AT_LEAST_0)
@@ -82,6 +89,11 @@ class MoE(FeedForward):
                 f"{key}.top_k = {self.top_k} of {key}.experts = {self.experts}: a token passes "
                 f"through {self.experts} at most"
             )
+        if self.dispatch == "sorted" and self.capacity is not None:
+            raise ConfigError(
+                f"{key}.dispatch = 'sorted' drops nothing, and {key}.capacity = {self.capacity:g} "
+                f"does; allowed beside it: {key}.capacity = null"
+            )
         if width % self.granularity:
             raise ConfigError(
                 f"{key}.granularity = {self.granularity} does not divide the feed-forward's width "
@@ -96,6 +108,16 @@ class MoE(FeedForward):
                 f"{optimizer.name!r}: the biases need steps whose size does not follow the "
                 "gradient's; allowed beside it: balance loss, none"
             )
+
+    @property
+    def alone(self) -> str:
+        """See ``Part.alone``."""
+        if self.dispatch == "fixed":
+            return ""
+        return (
+            "model.feed_forward.dispatch = 'sorted': how many tokens an expert computes follows "
+            "from the tokens"
+        )
 
     def expert_width(self, architecture: Architecture) -> int:
         """Hidden width of one expert."""
@@ -125,6 +147,8 @@ class MoE(FeedForward):
         """See ``Branch.kept_floats``: of the experts' slots, of who goes where, of the shared."""
         shape = architecture.shape
         slots = self.experts * self.slots(shape.context)
+        if self.dispatch == "sorted":
+            slots = self.top_k * shape.context
         hidden = KEPT_FLOATS[architecture.activation] * self.expert_width(architecture)
         taken = slots / shape.context * (hidden + 2 * shape.width) + self.shared * hidden
         return taken + 3 * self.experts + (0 if self.capacity is None else 3 * slots)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.model.part import LINEARS, Linear, Size
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.model.part import LINEARS, Linear, Size, divided
 
 
@@ -38,14 +39,14 @@ class Monarch(Linear):
         """See ``Linear.check_matrix``."""
         if rows % self.blocks or columns % self.blocks:
             raise ConfigError(
-                f"model.linear.blocks = {self.blocks} does not divide the matrix {name} of {rows} x "
-                f"{columns}; allowed are divisors of both"
+                f"model.linear.blocks = {self.blocks} does not divide the matrix {name} of "
+                f"{rows} x {columns}; allowed are divisors of both"
             )
         if min(rows, columns) < self.blocks**2:
             raise ConfigError(
                 f"model.linear.blocks = {self.blocks} of the matrix {name} of {rows} x {columns}: "
-                f"{min(rows, columns)} inner values are too few for each block to meet every other; "
-                f"allowed are at most {int(min(rows, columns) ** 0.5)}"
+                f"{min(rows, columns)} inner values are too few for each block to meet every "
+                f"other; allowed are at most {int(min(rows, columns) ** 0.5)}"
             )
 
     def kept_floats(self, rows: int, columns: int) -> float:

@@ -1,12 +1,13 @@
-"""Causal softmax attention: how many heads share a key, how far back, and how positions are told."""
+"""Causal softmax attention: heads that share a key, the window, and the positions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, setting
-from scalinglab.scaling.model.architecture import INITS, Architecture, Norms
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_1, setting
+from scalinglab.scaling.model.architecture import INITS, Architecture
 from scalinglab.scaling.model.part import (
     MIXERS,
     MapFlops,
@@ -15,6 +16,7 @@ from scalinglab.scaling.model.part import (
     divided,
     norm_sizes,
 )
+from scalinglab.scaling.model.placements import Norms
 
 POSITIONS = ("rotary", "alibi", "none")
 
@@ -71,7 +73,8 @@ class Attention(Mixer):
             divisors = [q for q in range(1, shape.heads + 1) if shape.heads % q == 0]
             raise ConfigError(
                 f"model.mixer.queries_per_key = {self.queries_per_key} does not divide the "
-                f"{shape.heads} heads; allowed are {', '.join(map(str, divisors))}, and null for all"
+                f"{shape.heads} heads; allowed are {', '.join(map(str, divisors))}, and null for "
+                "all"
             )
         if self.window is not None and self.window >= shape.context:
             raise ConfigError(
@@ -81,8 +84,8 @@ class Attention(Mixer):
         if architecture.init == "mimetic" and self.queries_per_key != 1:
             raise ConfigError(
                 "model.init = 'mimetic' clashes with model.mixer.queries_per_key = "
-                f"{self.queries_per_key}: it pairs each head's queries with keys of its own; allowed "
-                "beside it: 1"
+                f"{self.queries_per_key}: it pairs each head's queries with keys of its own; "
+                "allowed beside it: 1"
             )
 
     @property

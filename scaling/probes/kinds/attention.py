@@ -11,7 +11,7 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 @PROBES.register("attention")
 @dataclass(frozen=True, kw_only=True)
 class Attention(Probe):
-    """Largest attention logit (arXiv 2309.14322) and mean entropy of attention (arXiv 2303.06296) of each layer.
+    """Largest attention logit (arXiv 2309.14322) and mean entropy (arXiv 2303.06296) by layer.
 
     Of every call of torch's scaled dot product attention, in order, whatever network makes it.
     Entropy is in nats, relative to that of even attention to all that a token sees.

@@ -14,7 +14,7 @@ START, BEFORE = "start", "before"
 @PROBES.register("distance")
 @dataclass(frozen=True, kw_only=True)
 class Distance(Probe):
-    """Distance of the weights from where they began, or from the checkpoint before, and the angle between.
+    """Distance and angle of the weights from their start, or from the checkpoint before.
 
     Little of both is lazy training (arXiv 1812.07956); angles of weights are what weight decay
     balances (arXiv 2305.17212).

@@ -10,7 +10,7 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 @PROBES.register("gradients")
 @dataclass(frozen=True, kw_only=True)
 class Gradients(Probe):
-    """Norm of the gradient of the next batch by layer, and the share of its entries below Adam's epsilon.
+    """Gradient norm of the next batch by layer, and the share of entries below Adam's epsilon.
 
     Entries below epsilon are not updated at full size (arXiv 2407.05872); the norms by layer show
     where a gradient vanishes with depth.

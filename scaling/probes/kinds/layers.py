@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.probes.probe import PROBES, Probe
 from scalinglab.scaling.records.spec import RunSpec
@@ -16,7 +16,7 @@ SKIP, SWAP, PARALLEL, REMOVE = "skip", "swap", "parallel", "remove"
 @PROBES.register("layers")
 @dataclass(frozen=True, kw_only=True)
 class Layers(Probe):
-    """Validation loss of the network with layers skipped, swapped with the next, beside it, or removed.
+    """Validation loss with layers skipped, swapped with the next, parallel to it, or removed.
 
     ``skip``: each layer by itself; ``swap``: each with the one after it; ``parallel``: each and the
     next read the same and their outputs add up (arXiv 2407.09298). ``remove``: 1 to `most`
@@ -32,5 +32,6 @@ class Layers(Probe):
         depth = run.shape.depth
         if depth < 2:
             raise ConfigError(
-                f"probe = 'layers': run {run.run_id} has model.depth = {depth}; allowed is 2 or more"
+                f"probe = 'layers': run {run.run_id} has model.depth = {depth}; allowed is 2 "
+                "or more"
             )

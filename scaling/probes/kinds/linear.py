@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.probes.probe import PROBES, Probe
 from scalinglab.scaling.records.spec import RunSpec
@@ -16,7 +16,7 @@ BEFORE, SEEN, PARITY = "before", "seen", "parity"
 @PROBES.register("linear")
 @dataclass(frozen=True, kw_only=True)
 class Linear(Probe):
-    """How well a linear classifier reads a property of the text off the frozen network, layer by layer.
+    """Accuracy of a linear classifier of the text on the frozen network, layer by layer.
 
     Ridge regression on the residual stream after each block, fitted to half of the windows and
     tested on the others (linear classifier probes: arXiv 1610.01644). Whether an earlier

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, Within, setting
 from scalinglab.scaling.probes.asked_tasks import AskedTask
 from scalinglab.scaling.probes.probe import PROBES
@@ -15,7 +15,7 @@ from scalinglab.scaling.records.spec import RunSpec
 @PROBES.register("pass_until")
 @dataclass(frozen=True, kw_only=True)
 class PassUntil(AskedTask):
-    """Pass rate by sampling each item until `successes` samples passed, or the cap is reached (arXiv 2310.03262).
+    """Pass rate by sampling each item until `successes` pass, or to the cap (arXiv 2310.03262).
 
     After n samples the estimate (r - 1) / (n - 1) has no bias. A capped item is censored, never
     zero: its rate is at most (r - 1) / (cap - 1), and so is then a mean with it.
@@ -30,7 +30,8 @@ class PassUntil(AskedTask):
         """Refuse choices, which are not sampled, and a cap that leaves no room."""
         if self.cap <= self.successes:
             raise ConfigError(
-                f"options.cap = {self.cap}: allowed is more than options.successes = {self.successes}"
+                f"options.cap = {self.cap}: allowed is more than options.successes = "
+                f"{self.successes}"
             )
         super().check(run, outputs)
         if self.read(outputs)[0].gold is not None:

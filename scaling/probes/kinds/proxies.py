@@ -11,7 +11,7 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 @PROBES.register("proxies")
 @dataclass(frozen=True, kw_only=True)
 class Proxies(Probe):
-    """Zero-cost proxies of the initial network on its first batch: does their order foretell that of the losses?
+    """Zero-cost proxies of the initial network on its first batch, to predict the order of losses.
 
     Gradient norm, SNIP, Fisher and log synflow (arXiv 2101.08134), NASWOT (the log determinant of
     how alike the activation patterns of two sequences are, arXiv 2006.04647). The verdict

@@ -10,7 +10,7 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 @PROBES.register("rank")
 @dataclass(frozen=True, kw_only=True)
 class Rank(Probe):
-    """Stable rank of each matrix of the blocks, as a share of its full rank; their mean and the lowest.
+    """Stable rank of each matrix of the blocks over its full rank; their mean and the lowest.
 
     Squared Frobenius norm over squared largest singular value. It falls unevenly over the layers
     (arXiv 2407.11239).

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, setting
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES, Room, shaped
 from scalinglab.scaling.schedule.schedule import SCHEDULES

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import one_of
 from scalinglab.scaling.schedule.pieces import Piece, settled
 from scalinglab.scaling.schedule.room import Room
 from scalinglab.scaling.schedule.schedule import SCHEDULES, ScheduleConfig
@@ -41,8 +42,10 @@ class FileConfig(ScheduleConfig):
                 f"schedule.path = {self.path!r} has rates from {rates.min():g} to "
                 f"{rates.max():g}: allowed are finite ones >= 0, not all zero"
             )
-        given = [settled(rate) for rate in rates]
-        return [Piece("given", room.steps, given[0], given[-1], rates=given)]
+        settled_rates = [settled(rate) for rate in rates]
+        return [
+            Piece("given", room.steps, settled_rates[0], settled_rates[-1], rates=settled_rates)
+        ]
 
 
 def _read(path: Path, room: Room) -> np.ndarray:
@@ -72,15 +75,15 @@ def _read(path: Path, room: Room) -> np.ndarray:
 
 
 def _between(
-    path: Path, axis: str, known: np.ndarray, rates: np.ndarray, at: np.ndarray
+    path: Path, axis: str, positions: np.ndarray, rates: np.ndarray, at: np.ndarray
 ) -> np.ndarray:
-    if (np.diff(known) <= 0).any() or known[0] > at[0] or known[-1] < at[-1]:
+    if (np.diff(positions) <= 0).any() or positions[0] > at[0] or positions[-1] < at[-1]:
         raise ConfigError(
-            f"schedule.path = {str(path)!r}: column {axis!r} goes from {known[0]:g} to "
-            f"{known[-1]:g}; allowed are rising values from {math.floor(at[0])} to "
+            f"schedule.path = {str(path)!r}: column {axis!r} goes from {positions[0]:g} to "
+            f"{positions[-1]:g}; allowed are rising values from {math.floor(at[0])} to "
             f"{math.ceil(at[-1])}"
         )
-    between: np.ndarray = np.interp(at, known, rates)
+    between: np.ndarray = np.interp(at, positions, rates)
     return between
 
 

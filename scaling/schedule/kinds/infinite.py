@@ -30,8 +30,8 @@ class InfiniteConfig(CooledConfig):
         """See ``WarmedConfig.after_warmup``."""
         last = self.cooldown_steps(room)
         cool = room.steps_of("schedule.cool_tokens", self.cool_tokens, room.left - last)
-        held = room.peak * self.hold_ratio
+        hold_rate = room.peak * self.hold_ratio
         key = "schedule.cool_shape"
-        first = shaped(key, self.cool_shape, cool, room.peak, held, COOL_SHAPES)
-        hold = Piece("constant", room.left - last - cool, held, held)
-        return self.cooled(room, [first, hold], last)
+        cooling = shaped(key, self.cool_shape, cool, room.peak, hold_rate, COOL_SHAPES)
+        hold = Piece("constant", room.left - last - cool, hold_rate, hold_rate)
+        return self.cooled(room, [cooling, hold], last)

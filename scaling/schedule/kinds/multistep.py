@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.schedule.pieces import Piece, settled
 from scalinglab.scaling.schedule.room import Room
 from scalinglab.scaling.schedule.schedule import SCHEDULES

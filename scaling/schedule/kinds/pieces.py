@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, setting
 from scalinglab.scaling.schedule.pieces import SHAPES, Piece
 from scalinglab.scaling.schedule.room import Room, shaped
 from scalinglab.scaling.schedule.schedule import SCHEDULES, ScheduleConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import ABOVE_0, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, setting
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.room import Room
 from scalinglab.scaling.schedule.schedule import SCHEDULES

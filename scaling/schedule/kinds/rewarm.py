@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_0, FRACTION, setting
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import Piece
@@ -43,11 +44,11 @@ class RewarmConfig(ScheduleConfig):
         pieces = build_pieces(
             former, room.peak if peak is None else peak, passed, room.tokens_per_step
         )
-        left = room.steps - passed
-        rise = room.steps_of("schedule.rewarm_tokens", self.rewarm_tokens, left - 1)
+        remaining = room.steps - passed
+        rise = room.steps_of("schedule.rewarm_tokens", self.rewarm_tokens, remaining - 1)
         end, key = room.peak * self.final_ratio, "schedule.cooldown_shape"
         return [
             *pieces,
             Piece("linear", rise, pieces[-1].end, room.peak),
-            shaped(key, self.cooldown_shape, left - rise, room.peak, end),
+            shaped(key, self.cooldown_shape, remaining - rise, room.peak, end),
         ]

@@ -15,4 +15,4 @@ class Grid(Generator):
 
     def points(self, block: Block) -> Iterator[Point]:
         """See ``Generator.points``."""
-        yield from block.others
+        yield from block.grid_points

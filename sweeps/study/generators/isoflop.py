@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalinglab.scaling.fields import ABOVE_0, ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, Within, setting
 from scalinglab.sweeps.study.generator import GENERATORS, BudgetedDesign
 from scalinglab.sweeps.study.rungs import SEVERAL, Rung, spread
 
@@ -22,11 +23,11 @@ class IsoFlop(BudgetedDesign):
     budgets : list of float
         FLOPs of a run.
     count : int
-        Sizes of a budget.
+        Number of sizes at each budget.
     span : float
-        The largest N over the smallest of a budget.
+        The largest N over the smallest at one budget.
     ratio : float
-        D/N in the middle.
+        D/N of the size in the middle.
     """
 
     budgets: list[float] = setting([], ABOVE_0)

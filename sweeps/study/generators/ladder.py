@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, ConfigError, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, setting
 from scalinglab.sweeps.study.generator import GENERATORS, BudgetedDesign
 from scalinglab.sweeps.study.rungs import SEVERAL, Rung, largest_within, nearest, spread
 
@@ -13,20 +14,20 @@ from scalinglab.sweeps.study.rungs import SEVERAL, Rung, largest_within, nearest
 @GENERATORS.register("ladder")
 @dataclass(frozen=True, kw_only=True)
 class Ladder(BudgetedDesign):
-    """N and D separate, and repeats say what the noise is.
+    """Separates the effects of N and D, and measures the noise by repeated seeds.
 
     Attributes
     ----------
     count : int
-        Sizes.
+        Number of sizes.
     smallest : float
-        N = n_matmul of the smallest.
+        N = n_matmul of the smallest size.
     largest : float or None
-        Of the largest; None: what the budget allows.
+        N of the largest size; None: what the budget allows.
     ratios : list of float
         D/N.
     repeat_seeds, repeat_rungs : int
-        Seeds of the smallest sizes, and how many of the sizes those are.
+        Seeds of the smallest sizes, and how many sizes are repeated so.
     """
 
     count: int = setting(5, SEVERAL)
@@ -41,26 +42,27 @@ class Ladder(BudgetedDesign):
         if not self.ratios:
             raise ConfigError(f"{key}.ratios is empty: allowed are ratios D/N above 0")
 
-        def rungs(top: Rung) -> list[Rung]:
-            return spread(sizes, self.smallest, top.n, self.count, key)
+        def rungs(top: Rung) -> list[tuple[Rung, int]]:
+            return self._with_seeds(spread(sizes, self.smallest, top.n, self.count, key))
 
         def cost(top: Rung) -> float:
-            return sum(
-                r.flops * r.n * ratio * seeds
-                for r, seeds in self._seeded(rungs(top))
-                for ratio in self.ratios
-            )
+            return sum(self._flops(rung) * seeds for rung, seeds in rungs(top))
 
-        top = self._top(sizes, cost, key)
         return [
             [rung.at(ratio * rung.n, seed) for ratio in self.ratios for seed in range(seeds)]
-            for rung, seeds in self._seeded(rungs(top))
+            for rung, seeds in rungs(self._top(sizes, cost, key))
         ]
 
-    def _seeded(self, rungs: Sequence[Rung]) -> list[tuple[Rung, int]]:
-        more = max(self.seeds, self.repeat_seeds)
+    def _flops(self, rung: Rung) -> float:
+        """Training FLOPs of one seed of a size, at all ratios."""
+        return sum(rung.flops * rung.n * ratio for ratio in self.ratios)
+
+    def _with_seeds(self, rungs: Sequence[Rung]) -> list[tuple[Rung, int]]:
+        """Each size with its number of seeds."""
+        repeated = max(self.seeds, self.repeat_seeds)
         return [
-            (rung, more if i < self.repeat_rungs else self.seeds) for i, rung in enumerate(rungs)
+            (rung, repeated if i < self.repeat_rungs else self.seeds)
+            for i, rung in enumerate(rungs)
         ]
 
     def _top(self, sizes: Sequence[Rung], cost: Callable[[Rung], float], key: str) -> Rung:

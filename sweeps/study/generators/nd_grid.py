@@ -18,13 +18,13 @@ class NDGrid(Design):
     Attributes
     ----------
     count : int
-        Sizes.
+        Number of sizes.
     smallest, largest : float
-        N of the ends.
+        N of the smallest and the largest size.
     tokens : float
-        The fewest.
+        The fewest tokens of a run.
     factor : float
-        Between neighbours in tokens.
+        Ratio of neighbouring numbers of tokens.
     steps : int
         How many numbers of tokens.
     """

@@ -1,8 +1,8 @@
 """Tuning: which settings to try next, from the losses of those that are finished.
 
-A search is replayed from its beginning each time a plan is made: it asks for the loss of a setting,
-and where that is not known yet it stops. So a plan holds all runs that are wanted so far, and the
-next launch, which knows more, goes on. Nothing about a search is stored.
+A search is replayed from its beginning each time a plan is made: it asks for losses of settings and
+stops where one is not known yet. So a plan holds all runs that the search needs so far, and the
+next launch, which knows more losses, continues it. Nothing about a search is stored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, Within, setting
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import AT_LEAST_1, Within, setting
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.sweeps.study.axes import axes
 from scalinglab.sweeps.study.generator import GENERATORS, Block, Generator, Point
@@ -34,11 +35,12 @@ class Tune(Generator):
     method : str
         How the next settings are chosen.
     budget : int
-        Runs; of halving: as many tokens as that many whole runs.
+        Runs; for halving, the tokens of that many whole runs.
     space : dict
         Axes; empty: those of the optimizer.
     factor : float
-        Of halving: a round keeps 1 in so many, on as many times the tokens.
+        Halving only: each round keeps one setting in `factor`, and trains it on `factor` times the
+        tokens.
     """
 
     is_search: ClassVar[bool] = True
@@ -49,16 +51,16 @@ class Tune(Generator):
     factor: float = setting(2.0, Within(1, above=True))
 
     def points(self, block: Block) -> Iterator[Point]:
-        """The settings that it wants so far, at every combination of the block's other axes."""
+        """The settings that it needs so far, at every combination of the block's other axes."""
         space = self.search_space(block.config.optimizer.name, block.key)
-        for other in block.others:
+        for grid_point in block.grid_points:
 
-            def loss(setting: Setting, other: Point = other) -> float | None:
-                return block.finished({**other, **setting})
+            def loss(setting: Setting, grid_point: Point = grid_point) -> float | None:
+                return block.finished({**grid_point, **setting})
 
-            tokens = other.get("tokens", block.config.tokens)
+            tokens = grid_point.get("tokens", block.config.tokens)
             for values in settings(self, space, tokens, loss, block.key):
-                yield {**other, **values}
+                yield {**grid_point, **values}
 
     def sets(self, optimizer: str) -> Iterable[str]:
         """See ``Generator.sets``."""
@@ -88,14 +90,14 @@ class Tune(Generator):
 
 
 def _usual_space(optimizer: str) -> Mapping[str, Sequence[Any]]:
-    """The values that are tried for an optimizer where none are given; of some there are none."""
+    """The values that are tried for an optimizer by default; empty for some optimizers."""
     return OPTIMIZERS[optimizer].search_space if optimizer in OPTIMIZERS else {}
 
 
 def settings(
     options: Tune, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
 ) -> list[Setting]:
-    """All settings that a search wants so far, in the order in which it asked.
+    """All settings that a search needs so far, in the order in which it chose them.
 
     Parameters
     ----------
@@ -112,19 +114,19 @@ def settings(
     Raises
     ------
     ConfigError
-        If the budget does not hold what the method asks for.
+        If the method needs more runs than the budget allows.
     """
     if options.method == "coordinate":
         return _coordinate(space, options.budget, loss)
     if options.method == "halving":
         return _halving(options, space, tokens, loss, key)
-    whole = _product(space)
-    if len(whole) > options.budget:
+    every_setting = _product(space)
+    if len(every_setting) > options.budget:
         raise ConfigError(
-            f"{key}: the grid has {len(whole)} settings and the budget is "
+            f"{key}: the grid has {len(every_setting)} settings and the budget is "
             f"{options.budget}; allowed are fewer values, or another method"
         )
-    return whole
+    return every_setting
 
 
 def _product(space: Mapping[str, Sequence[Any]]) -> list[Setting]:
@@ -158,25 +160,27 @@ def _coordinate(space: Mapping[str, Sequence[Any]], budget: int, loss: Loss) -> 
 def _halving(
     options: Tune, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
 ) -> list[Setting]:
-    """All settings on few tokens, the best of them on more, one at last on all (1603.06560)."""
-    left = _product(space)
-    rounds = math.ceil(math.log(len(left), options.factor) - 1e-9)
+    """All settings on few tokens, the best of them on more, the last one on all (1603.06560)."""
+    survivors = _product(space)
+    rounds = math.ceil(math.log(len(survivors), options.factor) - 1e-9)
     requested: list[Setting] = []
     spent = 0.0
     for round_number in range(rounds + 1):
-        part = options.factor ** (round_number - rounds)
-        spent += len(left) * part
+        token_share = options.factor ** (round_number - rounds)
+        spent += len(survivors) * token_share
         if spent > options.budget + 1e-9:
             raise ConfigError(
                 f"{key}: halving {len(_product(space))} settings by {options.factor:g} costs more "
                 f"tokens than the budget of {options.budget} whole runs; allowed are fewer "
                 "settings, a larger factor or a larger budget"
             )
-        runs = [s | {"tokens": max(1, round(tokens * part))} for s in left]
+        runs = [s | {"tokens": max(1, round(tokens * token_share))} for s in survivors]
         requested += runs
         losses = [value for value in map(loss, runs) if value is not None]
         if len(losses) < len(runs):
             return requested
-        order = sorted(range(len(left)), key=losses.__getitem__)
-        left = [left[i] for i in order[: max(1, math.ceil(len(left) / options.factor))]]
+        order = sorted(range(len(survivors)), key=losses.__getitem__)
+        survivors = [
+            survivors[i] for i in order[: max(1, math.ceil(len(survivors) / options.factor))]
+        ]
     return requested

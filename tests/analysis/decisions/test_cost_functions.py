@@ -11,9 +11,10 @@ from scalinglab.analysis.decisions.cost_functions import (
     with_attention,
     with_inference,
 )
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.shape import Shape
 
 
 def shape(depth: int, width: int = 0) -> Shape:

@@ -14,9 +14,22 @@ def test_a_cap_of_epochs_bounds_the_scarce_pool():
     shares = choice.best.shares.set_index("pool")
     assert shares.loc["b", "cap"] == pytest.approx(0.2)
     assert shares.loc["b", "share"] == pytest.approx(0.2, abs=1e-3)
-    assert choice.regret == 0.0 and (choice.N, choice.D) == (4e4, 1e6)
+    assert (choice.N, choice.D) == (4e4, 1e6)
     free = choose_mixture(made(), epochs=4, unique={"b": 1e9}, resamples=0)
     assert free.best.shares.set_index("pool").loc["b", "share"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_law_chooses_among_the_mixtures_that_keep_to_the_cap():
+    runs = made(sizes=(4e4,))
+    is_ahead = runs["role"] == "held_out"
+    free = choose_mixture(runs, resamples=0)
+    count = runs.loc[is_ahead, "mixture"].nunique()
+    within = runs.loc[is_ahead & (runs["share.b"] <= 0.5), "mixture"].nunique()
+    assert 0 < within < count and f"Of {count} mixtures" in free.test[1]
+    capped = choose_mixture(runs, epochs=10, resamples=0)
+    assert f"Of {within} mixtures" in capped.test[1] and "more than 10 times" in capped.test[1]
+    none = choose_mixture(runs, epochs=4, resamples=0)
+    assert none.regret is None and "keeps to 4 epochs" in none.test[1]
 
 
 def test_a_table_made_elsewhere_needs_shares_and_losses_only():

@@ -4,6 +4,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, CostFunction
+from scalinglab.analysis.decisions.off_optimum import outside_in_words
 
 NUMERICAL = CostFunction("6 N D", "FLOPs", lambda N, D: 6 * N * D)  # not the closed form
 
@@ -33,6 +34,18 @@ def test_the_best_split_leaves_nothing_and_others_leave_what_the_law_says(fitted
     enough = analysis.allocate(fitted, 1e20 * (1 - left.wasted[1])).table.loss[0]
     assert enough == pytest.approx(loss[1])
     assert left.left_lower[1] > 0
+
+
+def test_what_was_not_measured_is_said_of_every_table(fitted):
+    """Each column, their product and their ratio; a loss that no tokens reach is nowhere."""
+    corner = pd.DataFrame({"N": [fitted.ranges["N"][0]], "D": [3 * fitted.ranges["D"][1]]})
+    apart = analysis.loss_left(fitted, corner)
+    (sentence,) = outside_in_words(fitted, apart)
+    assert not apart.inside[0] and "D/N = " in sentence and "outside the measured" in sentence
+    never = analysis.tokens_to_loss(fitted, 1e7, 1.8)
+    assert not never.inside[0] and outside_in_words(fitted, never) == []
+    near = analysis.cheapest(fitted, analysis.allocate(fitted, 1e20).table.loss[0])
+    assert near.inside[0] and outside_in_words(fitted, near) == []
 
 
 def test_tokens_to_a_loss_invert_the_law(fitted):

@@ -46,6 +46,28 @@ def test_a_diverged_run_with_a_finite_loss_is_named(runs) -> None:
     assert high[1] / high[0] < low[1] / low[0]
 
 
+def test_a_wrong_run_that_repeats_a_good_one_is_named_all_the_same(runs) -> None:
+    repeats = runs.iloc[[6, 13, 20]].assign(seed=1, run_id=["twin", "wrong", "third"])
+    table = pd.concat([runs.assign(seed=0), repeats], ignore_index=True)
+    clean = analysis.fit("chinchilla", table, resamples=0)
+    for shown in (table, table[~table["run_id"].isin(["twin", "third"])]):  # one pair alone, too
+        wild = shown.assign(loss=shown["loss"] * np.where(shown["run_id"] == "wrong", 1.1, 1.0))
+        assert "run wrong" in named(analysis.fit("chinchilla", wild, resamples=0))
+    assert not named(clean) and not any("repeats it" in text for text in clean.warnings)
+
+
+def test_the_noise_of_seeds_is_counted_without_a_wrong_run(runs) -> None:
+    rng = np.random.default_rng(5)
+    again = runs.assign(seed=1, run_id="again " + runs["run_id"])
+    again["loss"] *= np.exp(0.003 * rng.standard_normal(len(again)))
+    table = pd.concat([runs.assign(seed=0), again], ignore_index=True)
+    clean = analysis.fit("chinchilla", table, resamples=0)
+    table.loc[40, "loss"] *= 1.1
+    result = analysis.fit("chinchilla", table, resamples=0)
+    assert result.noise < 1.3 * clean.noise
+    assert any("again r4" in text and "repeats it" in text for text in result.warnings)
+
+
 def test_what_is_said_to_leave_it_out_does(runs) -> None:
     wild = diverged(runs, 4, 20)
     said = named(analysis.fit("chinchilla", wild, resamples=0))

@@ -11,6 +11,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
 from scalinglab.analysis.laws import LAWS
+from scalinglab.scaling.errors import UserError
 
 PARAMS = dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)
 
@@ -47,6 +48,17 @@ def test_the_cooldown_still_to_come_is_foretold() -> None:
     last_seen = half.loss.dropna().iloc[-1]
     assert found.loss < last_seen - 0.1 and found.inside
     assert "from 50% of the curve by lr_annealing" in found.report()
+
+
+def test_unfinished_curves_of_one_table_are_forecast() -> None:
+    table = curves()
+    measured, half = part(table, "run 3", 0.5)
+    both = pd.concat([table[table.run != "run 3"], half])
+    found = analysis.forecast_curves(both, resamples=20)
+    assert found.run_id.tolist() == ["run 3"] and found.share.tolist() == [0.5]
+    assert found.loss[0] == pytest.approx(measured, rel=0.003)
+    with pytest.raises(UserError, match="every run has its final loss"):
+        analysis.forecast_curves(table)
 
 
 def test_what_a_run_is_off_the_law_it_keeps_if_others_did() -> None:

@@ -20,6 +20,8 @@ from scalinglab.analysis.forecasts.track import (
 )
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
 from scalinglab.analysis.tables.numbers import read_csv_exactly
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.probes.folder import ProbeFolder, Wanted
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.run_folder import RunFolder
 
@@ -76,6 +78,28 @@ def test_a_study_forecasts_what_has_not_ended(running) -> None:
     row = found.iloc[0]
     assert row.lower <= measured <= row.upper and row.loss == pytest.approx(measured, rel=0.05)
     assert row.law in ("lr_annealing", "joint_annealing")
+
+
+def test_a_column_of_a_probe_is_forecast_at_its_steps(running) -> None:
+    """A column that is 1.1 times the loss wherever that was measured, of ended runs alone."""
+    outputs, folder, measured = running
+    for run_id, curve in analysis.load_curves(outputs, study="tiny").groupby("run"):
+        probed = ProbeFolder(outputs / "runs" / run_id / "probes" / "x-key", "x", {}, [])
+        for row in curve.dropna(subset=["loss"]).to_dict("records"):
+            step = int(row["step"])
+            result = {"probe": "x", "step": step, "columns": {"probe.x.loss": 1.1 * row["loss"]}}
+            probed.store(Wanted(step, ((run_id, step),)), result | {"reads": [[run_id, step]]})
+    table = unfinished_runs(outputs, "tiny", "probe.x.loss").dropna(subset=["loss"])
+    own = unfinished_runs(outputs, "tiny").set_index("step").loss
+    shared = table[table["step"].isin(own.dropna().index)]
+    assert len(shared) and (shared.loss.to_numpy() / own[shared.step].to_numpy()).max() < 1.11
+    found = analysis.forecast_study(outputs, "tiny", column="probe.x.loss", resamples=20)
+    row = found.iloc[0]
+    assert row.run_id == folder.run_id and row.law in ("lr_annealing", "joint_annealing"), row.note
+    assert row.loss == pytest.approx(1.1 * measured, rel=0.05)
+    assert remember(outputs, "tiny", found.assign(column="probe.x.loss"), 0.95)
+    with pytest.raises(UserError, match="no run has such a measured column"):
+        analysis.forecast_study(outputs, "tiny", column="probe.y.loss")
 
 
 def test_a_mixture_forecasts_too(running) -> None:

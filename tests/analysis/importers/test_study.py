@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import study_multiverse
+from scalinglab.analysis.judgement.study_multiverse import study_multiverse
 from scalinglab.analysis.reporting.report import report_html
 
 
@@ -82,7 +82,7 @@ def test_runs_that_lack_a_cell_are_counted_and_not_fitted(tmp_path) -> None:
     table.to_csv(tmp_path / "gaps.csv", index=False)
     found = analysis.read_runs(tmp_path / "gaps.csv")
     said = found.report()
-    assert "2 runs have no loss at their end" in said and "1 run has no D and cannot be" in said
+    assert "2 runs have no loss at the end" in said and "1 run has no D and cannot be" in said
     analysis.save_study(found, tmp_path, "gaps")
     fitted = analysis.fit(
         "chinchilla", analysis.load(tmp_path, study="gaps", role="fit"), resamples=0

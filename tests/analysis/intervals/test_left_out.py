@@ -60,13 +60,16 @@ def inside(found: pd.DataFrame) -> pd.Series:
 
 
 def test_schedules_that_a_misspecified_law_misses_are_inside() -> None:
-    """Each curve from all others, of schedules whose drops have an effect the law cannot have."""
+    """Each curve from all others, of schedules whose drops have an effect the law cannot have.
+
+    Of nine curves 95 % are eight or nine.
+    """
     table = curves(extra=0.02)
     own, wide = (
         pd.concat([held_out(table, run, unseen=unseen) for run in table.run.unique()])
         for unseen in (False, True)
     )
-    assert inside(own).mean() < 0.8 and inside(wide).all()
+    assert inside(own).mean() < 0.6 and inside(wide).sum() >= 8
     assert (wide.lower <= own.lower).all() and (wide.upper >= own.upper).all()
 
 
@@ -82,6 +85,27 @@ def test_the_rule_grows_with_the_misses_and_falls_with_their_number() -> None:
     assert unseen_half_width(0.0, np.full(12, 0.01), 0.95) > 3 * many
     assert unseen_half_width(0.5, np.zeros(3), 0.95) == 0.5  # never narrower than the law's own
     assert np.isnan(unseen_half_width(0.01, np.array([np.nan]), 0.95))
+
+
+def test_a_miss_counts_by_how_little_the_other_curves_knew() -> None:
+    """Leverage is what shifts of whole curves do to a prediction, by refits with such shifts."""
+    table = curves(lengths=(300, 400))
+    law = analysis.fit("lr_annealing", table, resamples=0, starts=8)
+    asked = table[table.run == "half 400"].assign(lr=lambda t: t.lr.where(t.step < 200, 1e-3))
+    columns = law.law.read(asked, np.arange(len(asked)) == len(asked) - 1)
+    value, jacobian = law.law.jacobian(np.array([list(law.params.values())]), columns)
+    slopes = jacobian[0] / value[0]
+    leverage = float(slopes[:, 0] @ law.left_out.moved @ slopes[:, 0])
+    squared = 0.0
+    for run in table.run.unique():
+        shifted = table.assign(loss=table.loss * np.where(table.run == run, np.exp(2e-4), 1.0))
+        moved = analysis.fit("lr_annealing", shifted, resamples=0, starts=8)
+        squared += (np.log(moved.predict(asked).loss.iloc[-1] / value[0, 0]) / 2e-4) ** 2
+    assert squared == pytest.approx(leverage, rel=0.5)
+    half = law.unseen_half_width(columns, 0.95)
+    without = replace(law.left_out, moved=0 * law.left_out.moved)
+    narrow = replace(law, left_out=without).unseen_half_width(columns, 0.95)
+    assert half == pytest.approx(narrow * np.sqrt(1 + leverage))
 
 
 def test_few_curves_say_what_they_cannot_know() -> None:
@@ -100,6 +124,8 @@ def test_refits_without_a_curve_are_kept_with_the_fit(tmp_path) -> None:
     assert stored.runs == law.left_out.runs and len(stored) == 6
     assert stored.missed == pytest.approx(law.left_out.missed)
     assert stored.params == pytest.approx(law.left_out.params)
+    np.testing.assert_allclose(stored.leverage, law.left_out.leverage)
+    np.testing.assert_allclose(stored.moved, law.left_out.moved)
     assert analysis.fit("chinchilla", _surface(), resamples=0).left_out is NONE_LEFT_OUT
 
 

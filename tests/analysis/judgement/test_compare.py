@@ -104,7 +104,7 @@ def test_schedules_not_seen_judge_the_laws_of_curves(made_by):
         ({"laws": [X[0], X[0], X[0]]}, r"power\(x=C\) is given twice"),
         ({"by": "size"}, "by: the table has no column 'size'"),
         ({"beyond": 0.5}, "beyond=0.5 must be at least 1"),
-        ({"data": _ladder(repeats=1).iloc[:5]}, "'C' has too few values"),
+        ({"data": _ladder(repeats=1).iloc[:5]}, "'C', which has too few values"),
     ],
 )
 def test_a_comparison_that_makes_no_sense_is_refused(change, sentence):

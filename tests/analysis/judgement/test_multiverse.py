@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import shares, table_multiverse
+from scalinglab.analysis.judgement.multiverse import shares
+from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 
 
 def runs(count: int = 5) -> pd.DataFrame:

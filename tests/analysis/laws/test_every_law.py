@@ -9,7 +9,7 @@ from scalinglab import analysis
 from scalinglab.analysis.decisions.optimum import best_split
 from scalinglab.analysis.decisions.target import read_target
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW, SIZED_CURVE_LAW
-from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 from scalinglab.analysis.laws import LAWS, register
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.chinchilla import CHINCHILLA

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 
 mpl.use("Agg")
 

@@ -7,11 +7,13 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.decisions.allocation import NoBestSplit
 from scalinglab.analysis.reporting.facts import facts_without_law
+from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.analysis.tables.points import TooFewPoints
 from scalinglab.scaling.records.atomic import read_json, write_json
@@ -70,9 +72,11 @@ def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
         assert version in page
 
 
-def test_texts_of_a_study_are_no_markup_in_its_report(answer) -> None:
+def test_texts_of_a_study_are_no_markup_in_its_report(answer, monkeypatch) -> None:
     """A study's name and question, a run's note, a machine, a warning: all are a person's texts."""
     script = "<script>1</script>"
+    entries = [Section("notes", tables=[pd.DataFrame({"run_id": ["x"], "note": [script]})])]
+    monkeypatch.setattr("scalinglab.analysis.reporting.report.logbook", lambda *_: entries)
     note = answer.runs.assign(note=script, cluster=script)
     machines = answer.machines.assign(processor=script)
     law = replace(answer.law, warnings=(script,))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from scalinglab.analysis.reporting.schedules import areas, blocks, draw_schedules, schedule_table
-from scalinglab.scaling.config import ScheduleConfig, from_dict
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 
 def rates(kind: str, **changes) -> np.ndarray:

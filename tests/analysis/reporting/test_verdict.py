@@ -14,11 +14,10 @@ from scalinglab.analysis.reporting.verdict import (
     Finding,
     Verdict,
     check_kind,
-    facts_of_verdict,
     give_verdict,
-    study_runs,
-    write_verdict,
 )
+from scalinglab.analysis.reporting.write_verdict import facts_of_verdict, write_verdict
+from scalinglab.analysis.tables.judged_runs import study_runs
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.records.atomic import read_json, write_json

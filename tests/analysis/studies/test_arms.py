@@ -68,6 +68,9 @@ def test_the_law_is_fitted_where_there_are_points_enough() -> None:
     (title,) = (t for t in finding.tables if t.startswith("The law routed"))
     fitted = finding.tables[title].set_index("parameter")["value"]
     assert fitted["a"] == pytest.approx(-0.1, abs=0.02)
+    renamed = pd.concat([runs, more]).rename(columns={"experts": "an.axis"})
+    named = judge(renamed, baselines=["dense"], law="routed", columns={"experts": "an.axis"})
+    pd.testing.assert_frame_equal(named.tables[title], finding.tables[title])
     finding = judge(runs[runs["n_active"] < 1.5e5], baselines=["dense"], law="routed")
     assert "the law routed is not fitted: 2 points for 6 parameters" in finding.warnings[0]
 

@@ -54,12 +54,12 @@ def test_before_a_larger_size_is_trained_its_rate_is_predicted_and_can_be_kept()
     assert (found.forecasts["lower"] < true).all() and (true < found.forecasts["upper"]).all()
 
 
-def test_a_bound_is_never_fitted_and_is_told() -> None:
+def test_a_bound_is_fitted_as_censored_and_is_told() -> None:
     table = runs()
     table[f"{COLUMN}_at_least"] = np.nan
     table.loc[0, [COLUMN, f"{COLUMN}_at_least"]] = np.nan, 9.0
     found = judge(table, resamples=50)
-    assert any("a bound that is not fitted" in warning for warning in found.warnings)
+    assert any("counts them as censored" in warning for warning in found.warnings)
     assert found.tables["Pass rates"]["bound"].sum() == 1
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from scalinglab.analysis.studies import conventions, optimizers, schedules
 from scalinglab.analysis.studies.exponent import exponent, said
-from scalinglab.scaling.config import ScheduleConfig, from_dict
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 # ---------------------------------------------------------------------- an exponent
 
@@ -172,8 +173,9 @@ def test_schedules_to_fit_and_to_predict_must_be_there(fitted, message) -> None:
 
 def ladder() -> pd.DataFrame:
     """A law in n_matmul without noise: under C = 6 N D with that N, a = beta / (alpha + beta)."""
-    from scalinglab.scaling.model.architecture import Architecture, Shape
+    from scalinglab.scaling.model.architecture import Architecture
     from scalinglab.scaling.model.flops import CONVENTIONS, flop_parts
+    from scalinglab.scaling.model.shape import Shape
 
     rows = []
     for width in (64, 96, 128, 192, 256, 384):

@@ -37,6 +37,14 @@ def test_the_column_of_the_losses_order_is_found_among_noise() -> None:
     assert chance.sentences[0].startswith("no column orders the runs")
 
 
+def test_a_lead_over_the_size_that_may_be_chance_is_told_as_that() -> None:
+    draw = np.random.default_rng(1)
+    table = runs(16).assign(N=lambda r: -r["loss"] + draw.normal(0, 0.1, 16))
+    table["probe.proxies.good"] = -table["loss"] + draw.normal(0, 0.05, 16)
+    sentence = proxies(table, columns=["probe.proxies.good"]).sentences[0]
+    assert "more closely than N alone may be chance (p 0." in sentence
+
+
 def test_chances_are_corrected_for_the_number_of_columns() -> None:
     assert _holm(pd.Series([0.01, 0.5, 0.02])).tolist() == pytest.approx([0.03, 0.5, 0.04])
 

@@ -11,7 +11,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.records.run_end import file_hash
 
 
 def test_one_row_a_run_with_counts_and_conventions(finished) -> None:

@@ -1,8 +1,16 @@
 """Learning rates are trials: each arm, size and length counts at the best of its own."""
 
+import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.trials import at_best_lr, at_the_edge, trials_chosen
+from scalinglab.analysis.tables.noise import seed_scatter
+from scalinglab.analysis.tables.trials import (
+    at_best_lr,
+    at_the_edge,
+    trial_columns,
+    trials_chosen,
+    tried_settings,
+)
 
 RUNS = pd.DataFrame(
     [
@@ -45,3 +53,46 @@ def test_where_every_rate_lost_a_run_the_rest_decides():
     every.loc[every["seed"] == 0, "loss"] = float("inf")  # at each rate one of two
     best = trials_chosen(every, "arm")
     assert set(best["lr"]) == {2} and set(best["seed"]) == {1}
+
+
+def test_a_weight_decay_is_tried_as_a_rate_is():
+    """Decays of one rate make no mean: y at lr 4 has the best and the worst of them."""
+    small = RUNS[np.isfinite(RUNS["loss"])].assign(weight_decay=0.1)
+    other = small.assign(weight_decay=0.2, loss=small["loss"] + 9)
+    other.loc[(other["arm"] == "y") & (other["lr"] == 4), "loss"] = 0.5
+    both = pd.concat([small, other], ignore_index=True)
+    best = trials_chosen(both, "arm")
+    assert best.groupby("arm")[["lr", "weight_decay"]].first().to_numpy().tolist() == [
+        [2, 0.1],
+        [4, 0.2],
+    ]
+    assert len(best) == 4 and tried_settings(both, "arm") == ["lr", "weight_decay"]
+
+
+def test_recipes_are_trials_unless_they_differ_between_seeds_alone():
+    recipes = ['{"optimizer": {"beta2": 0.9}}', '{"optimizer": {"beta2": 0.99}}']
+    at_one_rate = RUNS[RUNS["lr"] == 1]
+    both = pd.concat(
+        [
+            at_one_rate.assign(recipe=text, loss=at_one_rate["loss"] - i)
+            for i, text in enumerate(recipes)
+        ],
+        ignore_index=True,
+    )
+    assert set(trials_chosen(both, "arm")["recipe"]) == {recipes[1]}
+    assert tried_settings(both, "arm") == ["optimizer.beta2"]
+    by_seed = at_one_rate.assign(recipe=[recipes[seed] for seed in at_one_rate["seed"]])
+    assert trials_chosen(by_seed, "arm").equals(by_seed)
+
+
+def test_the_noise_of_seeds_is_within_one_trial():
+    """Two decays of two seeds: no decay of one seed repeats the other of the other seed."""
+    rows = [
+        {"arm": "x", "N": 1, "D": 1, "lr": 1, "seed": s, "weight_decay": d, "loss": d + s / 1000}
+        for s, decays in ((0, (1.0, 2.0)), (1, (2.0, 1.0)))
+        for d in decays
+    ]
+    runs, cell = pd.DataFrame(rows), ["arm", "N", "D"]
+    assert trial_columns(runs, cell) == ["lr", "weight_decay"]
+    assert seed_scatter(runs, by=[*cell, *trial_columns(runs, cell)]).noise < 0.001
+    assert trial_columns(runs.drop(columns="lr"), cell) == ["weight_decay"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scalinglab.analysis.transfer.judge import judge
+from scalinglab.scaling.errors import UserError
 from tests.analysis.transfer.ladders import BEST, LRS, ladder, question
 
 
@@ -25,6 +26,26 @@ def test_only_seeds_that_chose_nothing_count() -> None:
     np.testing.assert_allclose(
         found.measured.sizes["multiplier"], honest.measured.sizes["multiplier"]
     )
+
+
+def test_a_column_says_which_runs_are_fresh_as_files_say_it() -> None:
+    """As text, true and false are what they say; what is neither is refused by its row."""
+    runs = ladder()
+    runs["fresh"] = np.where(runs["seed"] < 2, "False", "True")
+    by_seeds, by_column = judge(ladder(), question()), judge(runs, question())
+    assert by_column.trials["fresh"].tolist() == by_seeds.trials["fresh"].tolist()
+    runs["fresh"] = "maybe"
+    with pytest.raises(UserError, match="'fresh' must hold true or false; row 0 has 'maybe'"):
+        judge(runs, question())
+
+
+def test_without_an_interval_no_ends_are_told() -> None:
+    """One pair a size shows no noise: the facts have a multiplier without ends."""
+    runs = ladder()
+    one_each = runs[runs["seed"] <= 2]
+    flops = judge(one_each, question()).facts()["flops"]
+    assert flops["multiplier"]["value"] > 0
+    assert np.isnan([flops["multiplier"]["lower"], flops["multiplier"]["upper"]]).all()
 
 
 def test_arms_with_different_numbers_of_trials_cannot_be_told() -> None:

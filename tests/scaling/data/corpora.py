@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from scalinglab.scaling.config import DataConfig, TokenizerConfig
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
 
 WORDS = "the law of loss and size; Größe, 尺寸, размер: x = y + 1\n".split(" ")
 

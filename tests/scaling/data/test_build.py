@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data import build, encode, jsonl
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 from tests.scaling.data.corpora import bpe, documents, store_of, texts_of, write_jsonl
 
 TEXTS = documents(600)
@@ -108,7 +109,7 @@ def test_a_build_that_was_killed_goes_on(after, corpus, tmp_path, small_chunks, 
 PROGRAM = """
 import sys
 from pathlib import Path
-from scalinglab.scaling.config import DataConfig
+from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.data import build, jsonl
 from scalinglab.scaling.data.sources import open_store
 jsonl.CHUNK, build.SMALL, build.NOTE_SECONDS = 3_000, 0, -1.0

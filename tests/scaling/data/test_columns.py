@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data import build, jsonl
 from scalinglab.scaling.data.columns import MOST_CATEGORIES
 from scalinglab.scaling.data.documents import Rows
-from scalinglab.scaling.data.scores import SCORES
+from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.damage import DamagedFile
 from tests.scaling.data.corpora import bpe, documents, store_of, texts_of, write_jsonl
 
@@ -56,6 +56,17 @@ def test_a_store_is_named_and_hashed_as_before_where_no_column_is_kept(corpus, t
     assert plain.manifest.facts["tokenizer_hash"] == kept.manifest.facts["tokenizer_hash"]
     empty = store_of("jsonl", tmp_path, tokenizer=bpe(), path=str(corpus), columns=[], scores=[])
     assert empty.folder == plain.folder
+
+
+def test_a_new_version_of_a_shipped_score_is_another_store(corpus, tmp_path, monkeypatch):
+    options = {"path": str(corpus), "scores": ["words"]}
+    first, other = (
+        store_of("jsonl", tmp_path, path=str(corpus), scores=[s]).folder
+        for s in ("words", "comments")
+    )
+    monkeypatch.setitem(VERSIONS, "words", 2)
+    assert store_of("jsonl", tmp_path, **options).folder != first
+    assert store_of("jsonl", tmp_path, path=str(corpus), scores=["comments"]).folder == other
 
 
 class Killed(BaseException):
@@ -147,3 +158,23 @@ def test_rows_of_ones_own_source_with_a_value_too_few_name_it(tmp_path, monkeypa
 def _selected(path, **options):
     source = jsonl.JsonLines(path=str(path), **options)
     return (source.select(source.rows(chunk.content)) for chunk in source.chunks())
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (["a", "b\udc80"], {}, r"row 1: the column .text. .* at character 1 "),
+        (iter("ab"), {}, "gave a str\\w*_iterator as the column 'text': a list is wanted"),
+        ("ab", {}, "gave a str as the column 'text'"),
+        (["a", "b"], {"scores": ["mine"]}, r"'mine' fails for row 1: ZeroDivisionError"),
+    ],
+)
+def test_a_row_of_ones_own_source_that_is_no_document_names_itself(
+    rows, options, message, monkeypatch
+):
+    monkeypatch.setitem(SCORES._definitions, "mine", lambda text: 1 / (text == "a"))
+    source = jsonl.JsonLines(path="none", **options)
+    with pytest.raises(ConfigError, match=message):
+        source.select(Rows({"text": rows}, lambda i: f"row {i}"))
+    with pytest.raises(ConfigError, match=r"rows\(\) gave a list: Rows are wanted"):
+        source.select([])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data import build
+from scalinglab.scaling.errors import ConfigError
 from tests.scaling.data.corpora import documents, store_of, texts_of, write_jsonl
 
 datasets = pytest.importorskip("datasets")

@@ -6,9 +6,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data import documents as shared
 from scalinglab.scaling.data import lines
+from scalinglab.scaling.errors import ConfigError
 from tests.scaling.data.corpora import documents, store_of, texts_of, write_jsonl
 
 TEXTS = documents(400)

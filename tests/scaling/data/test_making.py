@@ -10,7 +10,8 @@ import pytest
 
 from scalinglab.scaling.data import making
 from scalinglab.scaling.data.making import MAKER, abandoned_stores, placed, resumed
-from scalinglab.scaling.data.store import Corpus, Pieces, write_store
+from scalinglab.scaling.data.store import Corpus, Pieces
+from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.processes import this_process

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.markov import SLOTS, MarkovSource, profile_entropy, stationary_pairs
 from scalinglab.scaling.data.store import gather
+from scalinglab.scaling.errors import ConfigError
 
 SOURCE = MarkovSource(vocab=8, successors=4, tokens=200_000, validation_tokens=20_001)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from tests.scaling.data.corpora import store_of
 
 TOKENS = np.random.default_rng(0).integers(300, size=6_000)

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data import arrow, build, parquet
+from scalinglab.scaling.errors import ConfigError
 from tests.scaling.data.corpora import documents, store_of, write_jsonl
 
 TEXTS = documents(500)

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one, open_data, pooled_manifest
 from scalinglab.scaling.data.order import DataOrder
 from scalinglab.scaling.data.pools import MixedOrder, Pool, PooledStore, noisy
 from scalinglab.scaling.data.store import places
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.config import ConfigError, DataConfig, from_dict
 from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.order import DataOrder, PassOrder
@@ -13,7 +12,9 @@ from scalinglab.scaling.data.pools import Pool, PooledStore
 from scalinglab.scaling.data.selection import SelectedStore
 from scalinglab.scaling.data.sources import open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError, UserError
+from scalinglab.scaling.read_options import from_dict
 from tests.scaling.data.corpora import documents, texts_of, write_jsonl
 
 TEXTS = documents(400)
@@ -296,3 +297,25 @@ def test_a_run_finds_the_store_with_the_columns_that_it_was_planned_on(tmp_path)
     assert found.folder == open_store(kept, tmp_path).folder
     with pytest.raises(UserError, match="run run was planned on other values of score than"):
         planned_store(kept, content, "run", tmp_path, columns={"score": "0" * 16})
+
+
+def test_tokens_are_counted_of_what_is_read(open_selected):
+    """The unigram model of a run is one of its documents, not of those that it leaves out."""
+    select = {"where": "lang == 'en'"}
+    store = open_selected(select=select, weight="weight", validation_select=select)
+    expected = np.zeros(256)
+    for part in ("train", "validation"):
+        rates = {text: WEIGHT[text] if part == "train" else 1.0 for text in texts(store, part)}
+        lengths = sum(len(text) + 1 for text in rates)
+        mean = sum(rate * (len(text) + 1) for text, rate in rates.items()) / lengths
+        for text, rate in rates.items():
+            tokens = np.frombuffer(text.encode() + b"\xff", np.uint8)
+            expected += np.bincount(tokens, minlength=256) * rate / mean
+    assert store.vocabulary().counts == pytest.approx(expected)
+    whole = open_selected()
+    assert store.vocabulary().unigram_entropy(store, 256, CONTEXT) != pytest.approx(
+        whole.vocabulary().unigram_entropy(store, 256, CONTEXT), abs=1e-6
+    )
+    on_one = open_selected(validation_select=select)
+    left = len(on_one.train) + len(on_one.validation)
+    assert on_one.vocabulary().counts.sum() == left

@@ -2,8 +2,9 @@
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.sources import irreducible_loss, open_store, source_of
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 
 TINY = {"vocab": 8, "successors": 4, "tokens": 1_000, "validation_tokens": 200}
 

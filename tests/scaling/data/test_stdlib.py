@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.stdlib import StdlibSource, distinct_files
-from scalinglab.scaling.data.store import TokenStore, write_store
+from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.write_store import write_store
+from scalinglab.scaling.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from scalinglab.scaling.data import verify
 from scalinglab.scaling.data.order import DataOrder
-from scalinglab.scaling.data.store import (
-    Corpus,
-    TokenStore,
-    gather,
-    window_count,
-    write_store,
-)
+from scalinglab.scaling.data.store import Corpus, TokenStore, gather, window_count
+from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.records.damage import DamagedFile
 
 CORPUS = Corpus(

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.data.sources import open_store
-from scalinglab.scaling.data.store import write_store
 from scalinglab.scaling.data.text import TextSource
+from scalinglab.scaling.data.write_store import write_store
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 
 BLOCK = 65_536
 

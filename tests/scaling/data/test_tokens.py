@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data import shards as shard_files
 from scalinglab.scaling.data import tokens
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 
 TOKENS = np.random.default_rng(0).integers(300, size=10_000)
 

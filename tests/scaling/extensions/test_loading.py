@@ -155,7 +155,7 @@ def test_another_process_imports_what_this_one_has(tmp_path, is_frozen) -> None:
     environment = child_environment(code)
     Path("mine.py").write_text(OWN.replace("2.0", "5.0"))
     program = (
-        "from scalinglab.scaling.extensions.loading import load_inherited; load_inherited();"
+        "from scalinglab.scaling.extensions.handing_on import load_inherited; load_inherited();"
         "from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS as o;"
         "print(o['own_step'].radius, o['packaged_step'].radius)"
     )

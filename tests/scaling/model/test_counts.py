@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.shape import Shape
 
 
 @st.composite

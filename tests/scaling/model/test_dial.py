@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture, NetworkOptions
 from scalinglab.scaling.model.dial import architecture_of, divides_evenly, model_shape
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 
 @pytest.mark.parametrize(

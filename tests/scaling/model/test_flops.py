@@ -7,8 +7,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import CONVENTIONS, flop_parts, flops_per_token
+from scalinglab.scaling.model.shape import Shape
 
 SHAPES = [
     Shape(depth=1, width=16, heads=2, mlp_width=64, context=16, vocab=8),

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from scalinglab.scaling.model import parametrization
-from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture, Shape
+from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture
 from scalinglab.scaling.model.parametrization import TensorRule
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 BASE = Shape(depth=2, width=32, heads=2, mlp_width=128, context=8, vocab=11)

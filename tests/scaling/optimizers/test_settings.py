@@ -9,13 +9,15 @@ import yaml
 
 import conf
 from scalinglab.scaling.choices import with_choice
-from scalinglab.scaling.config import ConfigError, OptimizerConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import (
     OPTIMIZERS,
+    OptimizerConfig,
     member_settings,
     optimizer_science,
 )
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.identity import run_id
 
 GROUPS = Path(conf.__file__).parent / "optimizer"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.probes.probe import PROBES, key_of, probe_of
 

@@ -78,16 +78,17 @@ def test_f_strings_are_one_token_in_every_python():
 
 
 def test_what_makes_the_numbers_is_found_by_its_imports():
-    """What was a list, and what it had left out: precision, sums over ranks; what the optimizers import."""
-    found = {path.name for path in number_making()}
-    listed = """architecture module counts part attention mlp layers
+    """What was once a list, and what it lacked: precision, sums over ranks, what optimizers import."""
+    files = {path.name for path in number_making()}
+    listed = """architecture shape placements module counts part attention mlp layers
         parametrization transformer initialization step_options loss cross_entropy
         rmsnorm layernorm none dense add
-        stacked eager captured compiled owned_tensors sharded pieces shares order pools store manifest excerpt selection adafactor adamp adamw lion
+        stacked eager captured compiled owned_tensors sharded pieces shares order pools store manifest
+        excerpt selection chosen_documents engine adafactor adamp adamw lion
         matrices muon nadamw normalized optimizer schedule_free sgd soap"""
     others = {"arithmetic.py", "dropout.py", "reduction.py", "rehearsal.py"}
-    assert found - {f"{name}.py" for name in listed.split()} == others
-    assert {f"{name}.py" for name in listed.split()} <= found
+    assert files - {f"{name}.py" for name in listed.split()} == others
+    assert {f"{name}.py" for name in listed.split()} <= files
 
 
 def test_an_optimizer_has_both_its_halves_in_it():

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.config import ExecutionConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.fields import setting
-from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, optimizer_science
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig, optimizer_science
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records import identity
 from scalinglab.scaling.records.identity import canonical_json, digest, family_id, prefix_id, run_id
 from scalinglab.scaling.run.resolve import resolve

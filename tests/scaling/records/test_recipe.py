@@ -27,6 +27,14 @@ def test_size_tokens_and_seed_are_no_part_of_it(of) -> None:
     assert ladder_mismatch([]) == ""
 
 
+def test_a_default_warm_up_is_one_rule_for_runs_of_all_lengths(of) -> None:
+    """Of a run shorter than 65,536 tokens it is a tenth of the steps, rounded."""
+    default = [{"schedule.warmup_tokens": None, "tokens": t} for t in (5120, 7680, 15360)]
+    assert ladder_mismatch(of(changes) for changes in default) == ""
+    given = {"schedule.warmup_tokens": 1024}
+    assert "(schedule)" in ladder_mismatch([of(default[0]), of(given)])
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [

@@ -6,10 +6,10 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import pooled_manifest
 from scalinglab.scaling.data.selection import SelectedManifest
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 from scalinglab.scaling.run.resolve import resolve
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.feed_forwards.moe import MoE
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.run.engine_choice import COMPILED_FROM, choose_engine
 
+NETWORK = Architecture(Shape(depth=1, width=16, heads=2, mlp_width=64, context=16, vocab=8))
 SHORT, LONG = COMPILED_FROM / 2, COMPILED_FROM * 2
 
 
@@ -24,4 +30,9 @@ SHORT, LONG = COMPILED_FROM / 2, COMPILED_FROM * 2
     ],
 )
 def test_the_engine_fits_device_length_and_exactness(named, flops, expected):
-    assert choose_engine(ExecutionConfig(**named), flops) == expected
+    assert choose_engine(ExecutionConfig(**named), flops, NETWORK) == expected
+
+
+def test_parts_whose_sizes_follow_from_the_tokens_step_eagerly():
+    dropless = replace(NETWORK, feed_forward=MoE(capacity=None, dispatch="sorted"))
+    assert choose_engine(ExecutionConfig(device="cuda"), LONG, dropless) == "eager"

@@ -7,10 +7,12 @@ import json
 import pytest
 from safetensors.torch import save_file
 
-from scalinglab.scaling.config import ConfigError, InitFromConfig
+from scalinglab.scaling.config import InitFromConfig
 from scalinglab.scaling.engine.export.form import FORMS
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.records.initial_weights import InitialWeights
 from scalinglab.scaling.run.initial_weights import WeightFiles, match, matched, sizes_of
 
@@ -22,6 +24,14 @@ def test_equal_names_match_and_the_rest_is_told():
     result = match(there, HERE, {}, "it")
     assert result.pairs == {"embedding.weight": "embedding.weight"}
     assert result.left == ("blocks.0.up.weight", "head.weight") and result.unused == ("other",)
+
+
+def test_a_buffer_may_be_missing_and_must_fit():
+    here = HERE | {"level": (4,)}
+    result = match({"head.weight": (8, 4)}, here, {}, "it", buffers=("level",))
+    assert "level" not in result.left
+    with pytest.raises(ConfigError, match="level is 5 there and 4 here"):
+        match({"head.weight": (8, 4), "level": (5,)}, here, {}, "it", buffers=("level",))
 
 
 def test_names_are_exchanged_by_name_or_regular_expression():

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from scalinglab.scaling.config import ExecutionConfig, ModelConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.module import ModuleNetwork
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.run.measurements import measured
 

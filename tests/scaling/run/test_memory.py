@@ -8,14 +8,19 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, build_optimizer
 from scalinglab.scaling.engine.trainer.loop import Training
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts, tensor_sizes
+from scalinglab.scaling.model.feed_forwards.moe import MoE
+from scalinglab.scaling.model.mixers.gated_linear import GatedLinear
 from scalinglab.scaling.model.parametrization import tensor_rules
+from scalinglab.scaling.model.residuals.hyper import Hyper
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
@@ -42,6 +47,10 @@ WIDE = Shape(2, 96, 4, 256, 128, 256)
         Architecture(WIDE, activation="gelu", norm="layernorm", qk_norm=False, bias=True),  # gpt2
         Architecture(WIDE, norm="none"),
         *(Architecture(WIDE, placement=name) for name in ("post", "peri", "normformer", "hybrid")),
+        Architecture(WIDE, mixer=GatedLinear()),
+        Architecture(WIDE, residual=Hyper()),
+        Architecture(WIDE, residual=Hyper(streams=2, dynamic=False)),
+        Architecture(WIDE, feed_forward=MoE(experts=4, capacity=None, dispatch="sorted")),
     ],
     ids=repr,
 )

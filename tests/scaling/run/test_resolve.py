@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.run.resolve import resolve
 
 RULE = {

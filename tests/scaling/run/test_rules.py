@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from scalinglab.scaling.config import ConfigError, RuleConfig, RulesConfig, from_dict
+from scalinglab.scaling.config import RuleConfig, RulesConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.run.rules import Sizes, rule_value
 from scalinglab.scaling.schedule.stretches import default_warmup
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ScheduleConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array, prefix, shared_steps
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 
 def build(steps=100, peak=0.5, **values):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
-from scalinglab.scaling.config import ConfigError, ScheduleConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import keys_of
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import branch_points, lr_array, shared_steps
 from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES
-from scalinglab.scaling.schedule.schedule import SCHEDULES
+from scalinglab.scaling.schedule.schedule import SCHEDULES, ScheduleConfig
 from scalinglab.scaling.schedule.stretches import WarmedConfig
 from scalinglab.scaling.training.events import validation_steps
 

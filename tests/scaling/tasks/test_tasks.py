@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tasks.items import Item, encoded, read_items
 from scalinglab.scaling.tasks.synthetic import TASKS, check_task, distinct, problems
 

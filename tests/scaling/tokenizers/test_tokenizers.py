@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalinglab.scaling.config import ConfigError, TokenizerConfig
+from scalinglab.scaling.data_config import TokenizerConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.tokenizers.tiktoken import byte_letters
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.config import ScheduleConfig, from_dict
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import Piece, branch_points, shared_steps
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
 from scalinglab.scaling.training.events import FIRST, POINTS_A_PIECE, validation_steps
 
 KINDS = ("constant", "cosine", "infinite", "inverse_sqrt", "linear", "multistep", "wsd")

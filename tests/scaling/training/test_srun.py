@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.training.srun import srun
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.training.throughput import Clock, peak_flops, throughput
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.answers.harness import join_scores
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from tests.analysis.importers.test_harness import document
 

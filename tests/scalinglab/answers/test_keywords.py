@@ -11,7 +11,7 @@ import pytest
 
 from scalinglab.answers.keywords import keywords, read_keywords
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 
 

@@ -64,7 +64,7 @@ def test_a_verb_shows_a_failure_as_it_is(command: str, said, states) -> None:
 def test_the_progress_of_a_launch_shows_it(said, states, tmp_path) -> None:
     def watch() -> None:
         with Watch(Screen(), tmp_path / "outputs", "tiny") as progress:
-            progress._before = dict.fromkeys(progress._before, "running")
+            progress._states = dict.fromkeys(progress._states, "running")
             progress.tick(at_once=True)
 
     check(said(watch), states.failure)

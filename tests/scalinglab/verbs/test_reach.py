@@ -41,7 +41,9 @@ def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
-    asked = (*ASKED, *ONE)
+    """By a number of a probe, of which the new run is asked, too."""
+    assert run("probe", "study=tiny", "probe=rank", "launch=inline")[0] == 0
+    asked = (*ASKED, *ONE, "columns.loss=probe.rank.stable")
     code, out, error = run(*asked, "--json")
     assert code == 1, error
     answer = json.loads(out)
@@ -84,6 +86,8 @@ def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None
         (["target=E"], "end it with 'within 0.5%'"),
         (["target=E within 1%", "launch.detach=true"], "launch.detach = true: scaling reach waits"),
         (["target=E within 1%", "launch.watch=false"], "launch.watch = false: scaling reach waits"),
+        (["target=E within 1%", "columns.loss=heat"], "no run has such a measured column"),
+        (["target=E within 1%", "columns.N=n_total"], "in a study columns.loss alone can be set"),
         (["target=E within 1%", "to=conf/study/more.yaml"], "unknown key 'to'"),
     ],
 )

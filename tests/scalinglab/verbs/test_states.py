@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "status study=tiny why=true": NEEDS_A_PLAN,
     "status study=tiny forecast=true": NEEDS_A_PLAN,
     "logs study=tiny": NEEDS_A_PLAN,
+    "note study=tiny json=true": NEEDS_A_PLAN,
     "cancel study=tiny": NEEDS_A_PLAN,
     "collect study=tiny": NEEDS_A_PLAN,
     "export study=tiny": (*NEEDS_A_PLAN, "gone", *UNMEASURED[1:]),

@@ -36,6 +36,7 @@ COMMANDS = (
     "status",
     "status study=tiny why=true",
     "logs study=tiny runs=done",
+    "note study=tiny runs=done remember",
     "cancel study=tiny",
     "train model.depth=1 model.width=8 model.head_dim=8 model.context=16 data=markov"
     " data.options={vocab:8,successors:4,tokens:20001,validation_tokens:1025}"
@@ -271,7 +272,7 @@ def test_progress_is_drawn_within_the_terminal(states, tmp_path, light, monkeypa
             monkeypatch.setenv("NO_COLOR", "1" if plain else "")
             with terminal(width) as (stream, text):
                 with Watch(Screen(stream), tmp_path / "outputs", "tiny") as watch:
-                    watch._before = dict.fromkeys(watch._before, "planned")  # so that all is told
+                    watch._states = dict.fromkeys(watch._states, "planned")  # so that all is told
                     watch.tick()
                 shown = text()
             assert ("\x1b" in shown) is not plain

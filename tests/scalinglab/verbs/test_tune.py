@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.analysis.studies.test_mixture import made as mixtures_made
+
 
 @pytest.fixture
 def sweep(tmp_path) -> str:
@@ -57,6 +59,20 @@ def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
     assert "batches are in the unit of the fitted ones" in run(*asked)[1]
     code, _, error = run(*asked, "law=critical_batch", "columns.batch=L")
     assert code == 2 and error.count("\n") == 1
+
+
+def test_the_best_mixture_under_a_cap_of_epochs(run, tmp_path) -> None:
+    mixtures_made(sizes=(4e4,)).rename(columns={"N": "params"}).to_csv(tmp_path / "mixtures.csv")
+    asked = ["tune", f"data={tmp_path}/mixtures.csv", "mixture=true", "epochs=4", "resamples=2"]
+    code, out, _ = run(*asked, "columns.N=params", "--json")
+    answer = json.loads(out)
+    shares = {row["pool"]: row for row in answer["shares"]}
+    assert code == 0 and shares["b"]["cap"] == pytest.approx(0.2)
+    assert shares["b"]["share"] == pytest.approx(0.2, abs=1e-3) and answer["epochs"] == 4
+    assert "Best mixture for the mean over a, b" in run(*asked, "columns.N=params")[1]
+    refused = ["tune", "study=mine", f"outputs={tmp_path}", "mixture=true", "columns.loss=loss.a"]
+    code, out, error = run(*refused)
+    assert code == 2 and out == "" and "targets=[...]" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

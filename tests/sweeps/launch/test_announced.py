@@ -10,7 +10,7 @@ import pytest
 
 from scalinglab import watch
 from scalinglab.cli import main
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.processes import Process
 from scalinglab.sweeps.launch import announced as announcements

@@ -13,7 +13,8 @@ import pytest
 from scalinglab.candidates import candidates
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
 from scalinglab.sweeps.launch import cluster_timing
 from scalinglab.sweeps.launch.cluster_timing import timing_target

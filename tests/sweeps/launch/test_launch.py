@@ -18,8 +18,9 @@ import pytest
 
 from scalinglab.cli import main
 from scalinglab.detach import detach
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.trainer.trainer import train
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.training.child import python_command
@@ -369,7 +370,7 @@ def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) 
 @pytest.mark.parametrize(
     ("words", "tried"),
     [
-        ("CUDA driver initialization failed", worker.BAD_LUCK),
+        ("CUDA driver initialization failed", worker.INFRA_FAILURES),
         ("CUDA error: device-side assert triggered", 1),  # which no later run here would survive
     ],
 )

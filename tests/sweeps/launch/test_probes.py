@@ -20,8 +20,8 @@ from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import load
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.probes.reading import PROBED_BY
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.probes.probe import PROBES
 from scalinglab.scaling.records.identity import digest
@@ -35,6 +35,7 @@ from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.asked import store_ask
 from scalinglab.sweeps.store.launch_record import read_launch, read_probe_launches
+from scalinglab.sweeps.store.probe_status import probe_status
 from scalinglab.sweeps.watch.gc import remove, survey
 
 STUDY = """
@@ -216,7 +217,8 @@ def test_gc_keeps_what_a_question_has_yet_to_read(person) -> None:
 
 def test_kept_steps_stay_unless_only_what_is_needed_does(person) -> None:
     kinds = dict(survey(person / "outputs", "branch")[["kind", "goes"]].itertuples(index=False))
-    assert kinds["kept"] is False and kinds["final weights"] is True
+    assert kinds["kept"] is False
+    assert "final weights" not in kinds, "the last step ends the series that is kept"
 
 
 def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
@@ -227,6 +229,8 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     found = opened("extend=[mine.py]").probe(probe="slow")
     why = next(filter(None, found.left.values()))
     assert found.code == 1 and why.startswith("ValueError: no; File") and "mine.py" in why
+    (row,) = probe_status(person / "outputs", "probed").to_dict("records")
+    assert (row["asked"], row["found"]) == (4, 0) and row["failed"] and "no" in row["error"]
     (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
     study = opened("extend=[mine.py]")
     assert study.probe(probe="slow", options={"seconds": 1.5}, withdraw=True).questions == []

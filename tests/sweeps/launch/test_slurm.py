@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
@@ -162,12 +162,12 @@ def test_short_runs_share_tasks(begun) -> None:
     from dataclasses import replace
 
     free = replace(launch, config=replace(launch.config, workers=None))
-    assert slurm.tasks_wanted(free, "default", plan.runs) == 5  # nobody knows how long they take
+    assert slurm.tasks_needed(free, "default", plan.runs) == 5  # nobody knows how long they take
     minutes = [replace(r, seconds=60.0) for r in plan.runs]
-    assert slurm.tasks_wanted(free, "default", minutes) == 1
+    assert slurm.tasks_needed(free, "default", minutes) == 1
     hours = [replace(r, seconds=3600.0) for r in plan.runs]
-    assert slurm.tasks_wanted(free, "default", hours) == 5
-    assert slurm.tasks_wanted(launch, "default", []) == 0
+    assert slurm.tasks_needed(free, "default", hours) == 5
+    assert slurm.tasks_needed(launch, "default", []) == 0
 
 
 def test_a_pack_is_one_task(begun) -> None:
@@ -176,17 +176,17 @@ def test_a_pack_is_one_task(begun) -> None:
     launch, plan = begun
     runs = [replace(plan.runs[0], kind="k", pack=4) for _ in range(16)]
     packed = replace(launch, config=replace(launch.config, workers=64))
-    assert slurm.tasks_wanted(packed, "default", runs) == 4
+    assert slurm.tasks_needed(packed, "default", runs) == 4
     off = replace(launch, config=replace(launch.config, workers=64, pack="off"))
-    assert slurm.tasks_wanted(off, "default", runs) == 16
+    assert slurm.tasks_needed(off, "default", runs) == 16
     all_together = replace(launch, config=replace(launch.config, workers=64, pack=16))
-    assert slurm.tasks_wanted(all_together, "default", runs) == 1
+    assert slurm.tasks_needed(all_together, "default", runs) == 1
     # Without a number of workers the limit of a task counts: it holds one pack of 24 minutes.
     free = replace(launch, config=replace(launch.config, workers=None))
     shares = [replace(r, seconds=360.0) for r in runs]
-    assert slurm.tasks_wanted(free, "default", shares) == 4
+    assert slurm.tasks_needed(free, "default", shares) == 4
     short = [replace(r, seconds=15.0) for r in runs]  # four minutes in all
-    assert slurm.tasks_wanted(free, "default", short) == 1
+    assert slurm.tasks_needed(free, "default", short) == 1
 
 
 def test_a_token_bucket_lets_a_burst_through_and_then_waits(monkeypatch) -> None:

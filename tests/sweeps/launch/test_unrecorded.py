@@ -13,7 +13,7 @@ from scalinglab.cli import main
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.launch.slurm import tasks_wanted
+from scalinglab.sweeps.launch.slurm import tasks_needed
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
@@ -194,4 +194,4 @@ def test_slurm_is_asked_for_one_task_for_runs_without_steps(study) -> None:
     runs = read_plan(plan.outputs, "tiny").runs
     assert [r.seconds for r in runs] == [0.0, 0.0]
     asked = type("Asked", (), {"config": LaunchConfig("slurm")})
-    assert tasks_wanted(asked, "default", runs) == 1
+    assert tasks_needed(asked, "default", runs) == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.sweeps.plan.design import Fitted, check_design
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.sweeps.plan.design import LawNeeds, check_design
 
 RULE = {"name": "r", "source": "", "coefficient": 0.01, "n_exponent": -0.3, "d_exponent": 0.0}
 SIZES = {8: 1, 16: 2, 24: 3, 32: 4, 40: 5}
@@ -59,7 +59,7 @@ def test_confounded_sizes_and_tokens_are_named(ladder) -> None:
 
 def test_a_law_of_one_axis_is_not_asked_for_the_other(ladder) -> None:
     run, _ = ladder
-    of_tokens = Fitted(frozenset("D"), 3, "the law saturating")
+    of_tokens = LawNeeds(frozenset("D"), 3, "the law saturating")
     line = [(run(8, d, seed=s), ("fit",)) for d in TOKENS for s in (0, 1)]
     line.append((run(64, 10240), ("held_out",)))
     told = " ".join(check_design(line, of_tokens))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import least_bytes, training_bytes
 from scalinglab.scaling.run.step_options import StepOptions

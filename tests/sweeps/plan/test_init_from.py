@@ -13,8 +13,9 @@ import pytest
 from safetensors.torch import save_file
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.network.initialization import initial_weights
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.probes.folder import Wanted
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.config import LaunchConfig
@@ -24,6 +25,7 @@ from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.plan.selection import check_selections
+from scalinglab.sweeps.store.asked import Ask, store_ask, withdraw
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.gc import remove, survey
@@ -177,6 +179,12 @@ def test_a_copy_of_a_file_stays_while_runs_may_begin_with_it(tuned, tmp_path):
     assert kind() == "needed"
     file.write_bytes(b"changed")
     assert launch(plan.outputs, "tuned", LaunchConfig("inline"))
+    assert kind() == "begun with"
+    (run_id,) = (p.run.run_id for p in plan.runs if p.run.initial is not None)
+    start = Wanted(0, ((run_id, 0),))  # the weights at step 0 are those of the file
+    store_ask(plan.outputs, "tuned", Ask("distance", "key", {}, {run_id: [start]}))
+    assert kind() == "to be probed"
+    withdraw(plan.outputs, "tuned", "distance", {})
     assert kind() == "begun with"
     remove(survey(plan.outputs, "needed"))
     assert not copy.exists()

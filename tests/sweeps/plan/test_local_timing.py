@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.sweeps.plan import local_timing
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.plan.cost import cost

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.sweeps.config import LaunchConfig, SlurmConfig
 from scalinglab.sweeps.plan.places import about_idle_gpus, check_places

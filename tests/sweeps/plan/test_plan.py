@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scalinglab.plan_view import plan_frame
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.run_folder import RunFolder

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.study.added import add_block, with_added
 from scalinglab.sweeps.study.expand import BlockConfig

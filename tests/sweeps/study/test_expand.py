@@ -10,7 +10,9 @@ import pytest
 from scalinglab.compose import compose
 from scalinglab.plan_view import PlanView
 from scalinglab.prepare import Prepared
-from scalinglab.scaling.config import ConfigError, RunConfig, from_dict
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.plan.make import make_plan

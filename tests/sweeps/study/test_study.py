@@ -7,7 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.study.study import (
     RUN_KEYS,
     check_overrides,

@@ -8,8 +8,9 @@ import math
 import pytest
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan

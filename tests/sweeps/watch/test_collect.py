@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.watch import collect as module
 from scalinglab.sweeps.watch.collect import collect

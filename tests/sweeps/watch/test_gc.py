@@ -12,8 +12,8 @@ import pytest
 
 from scalinglab.cli import main
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.trainer.trainer import train
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
@@ -25,7 +25,7 @@ from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.status import status
-from scalinglab.sweeps.watch import gc
+from scalinglab.sweeps.watch.checkpoint_kinds import KEEP
 from scalinglab.sweeps.watch.gc import remove, size, summary, survey
 
 ONE_SIZE = [
@@ -190,7 +190,7 @@ def test_the_verb_removes_only_when_told_to(outputs, capsys) -> None:
     assert "final weights" in (out := said("--keep=branch", "dry_run=false")) and "removed" in out
     assert len(sorted(outputs.glob("checkpoints/*/*"))) < len(files)
     assert "would remove 0 of" in said()
-    assert set(gc.KEEP) == {"weights", "branch", "needed"}
+    assert set(KEEP) == {"weights", "branch", "needed"}
 
 
 def test_what_cannot_be_read_may_need_anything(outputs, caplog) -> None:

@@ -1,4 +1,4 @@
-"""Qwen3ForCausalLM of transformers, arXiv 2505.09388: queries and keys are normalised, head by head."""
+"""Qwen3ForCausalLM of transformers (arXiv 2505.09388): norms of queries and keys in each head."""
 
 from __future__ import annotations
 

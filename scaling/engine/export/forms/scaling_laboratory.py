@@ -16,7 +16,7 @@ from scalinglab.scaling.model.mixers.attention import Attention
 
 MODELLING = Path(__file__).parents[1] / "modeling_scaling_laboratory.py"
 
-_WANTED: dict[str, tuple[Any, ...]] = {
+_ALLOWED: dict[str, tuple[Any, ...]] = {
     "norm": ("rmsnorm", "layernorm", "none"),
     "linear": ("dense",),
     "residual": ("add",),
@@ -30,7 +30,7 @@ class ScalingLaboratory(Form):
 
     def misfit(self, architecture: Architecture) -> str | None:
         """See ``Form.misfit``."""
-        wrong = first_misfit(vars(architecture), _WANTED)
+        wrong = first_misfit(vars(architecture), _ALLOWED)
         if wrong is not None:
             return wrong
         if not isinstance(architecture.mixer, Attention):
@@ -94,12 +94,12 @@ class ScalingLaboratory(Form):
         }
 
     def tensors(self, architecture: Architecture, weights: Weights) -> dict[str, Tensor]:
-        """See ``Form.tensors``: under our own names, the parts' prefixes left out."""
+        """See ``Form.tensors``: under our own names, without the prefixes of parts."""
         place = f".{architecture.feed_forward.module}."
         if not architecture.feed_forward.module:
             return dict(weights)
-        there = ".moe." if isinstance(architecture.feed_forward, MoE) else "."
-        return {name.replace(place, there): tensor for name, tensor in weights.items()}
+        prefix = ".moe." if isinstance(architecture.feed_forward, MoE) else "."
+        return {name.replace(place, prefix): tensor for name, tensor in weights.items()}
 
     def files(self) -> dict[str, str]:
         """See ``Form.files``."""
@@ -107,18 +107,18 @@ class ScalingLaboratory(Form):
 
 
 def _experts(architecture: Architecture) -> dict[str, Any] | None:
-    """What the modelling file must know of experts; None where there are none."""
-    own = architecture.feed_forward
-    if not isinstance(own, MoE):
+    """The experts in the words of the modelling file; None if there are none."""
+    moe = architecture.feed_forward
+    if not isinstance(moe, MoE):
         return None
-    width, context = own.expert_width(architecture), architecture.shape.context
+    width, context = moe.expert_width(architecture), architecture.shape.context
     return {
-        "count": own.experts,
-        "top_k": own.top_k,
+        "count": moe.experts,
+        "top_k": moe.top_k,
         "width": width,
-        "shared": own.shared * width,
-        "places": None if own.capacity is None else own.slots(context),
-        "biased": own.balance == "bias",
+        "shared": moe.shared * width,
+        "places": None if moe.capacity is None else moe.slots(context),
+        "biased": moe.balance == "bias",
     }
 
 

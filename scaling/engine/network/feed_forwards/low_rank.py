@@ -16,9 +16,9 @@ class LowRank(nn.Module):
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        own, shape = architecture.feed_forward, architecture.shape
-        assert isinstance(own, Description)  # found by the same name
-        d, m, r = shape.width, shape.mlp_width, own.inner(architecture)
+        feed_forward, shape = architecture.feed_forward, architecture.shape
+        assert isinstance(feed_forward, Description)  # found by the same name
+        d, m, r = shape.width, shape.mlp_width, feed_forward.inner(architecture)
         gated = architecture.activation in GATED
         self.activation = ACTIVATION[architecture.activation]
         self.up_in, self.up = nn.Linear(d, r, bias=False), nn.Linear(r, m, bias=False)

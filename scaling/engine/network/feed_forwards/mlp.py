@@ -15,12 +15,14 @@ class MLP(nn.Module):
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        own, m = architecture.feed_forward, architecture.shape.mlp_width
+        feed_forward, m = architecture.feed_forward, architecture.shape.mlp_width
         self.activation = ACTIVATION[architecture.activation]
-        self.up = linear(architecture, own, "up")
-        self.gate = linear(architecture, own, "gate") if architecture.activation in GATED else None
+        self.up = linear(architecture, feed_forward, "up")
+        self.gate = (
+            linear(architecture, feed_forward, "gate") if architecture.activation in GATED else None
+        )
         self.mlp_inner_norm = norm(architecture, architecture.norms(layer)[1].inner, m)
-        self.down = linear(architecture, own, "down")
+        self.down = linear(architecture, feed_forward, "down")
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """What it adds to the residual stream, before its norm and multiplier."""

@@ -1,9 +1,10 @@
-"""A mixture of experts of fixed capacity: all shapes are known before a token is.
+"""A mixture of experts, of fixed capacity unless tokens are sorted by expert.
 
-Who goes where is a product with ones and zeros (GShard, arXiv 2006.16668), so that steps can be
-batched over runs and recorded. Each sequence is routed by itself, and an expert's places are given
-in the order of the tokens: what a token gets depends neither on later ones nor on how a batch is
-cut. Shapes stand in names: E experts, S tokens that a token chose from (its ``top_k``), C places.
+Without sorting all shapes are fixed: tokens are dispatched by products with ones and zeros (GShard,
+arXiv 2006.16668), so that steps can be batched over runs and captured. Each sequence is routed by
+itself, and an expert's places are taken in the order of the tokens. So the output of a token
+depends neither on later tokens nor on how a batch is cut. Letters in names are sizes: E experts,
+S choices of a token (its ``top_k``), C places of an expert.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from scalinglab.scaling.engine.network.part import FED_BY
 from scalinglab.scaling.model.architecture import GATED, Architecture
 from scalinglab.scaling.model.feed_forwards.moe import MoE as Description
 
-# Of the gradient of the balancing biases: it shall not move the norm by which all are clipped.
+# Factor of the gradient of the balancing biases, which keeps them out of the clipped norm.
 SHARE_OF_BIAS = 0.01
 
 
 class Weight(nn.Module):
-    """A tensor under the name ``weight`` or ``bias``, where no module of torch's has its shape."""
+    """A parameter ``weight`` or ``bias`` of a shape that no module of torch has."""
 
     weight: Tensor
     bias: Tensor
@@ -33,7 +34,7 @@ class Weight(nn.Module):
 
 
 class Experts(nn.Module):
-    """The same feed-forward as the dense one, of every expert at once: (..., E, C, D) to the same."""
+    """The dense feed-forward in every expert at once: (..., E, C, D) to the same size."""
 
     def __init__(self, architecture: Architecture, experts: int, width: int) -> None:
         super().__init__()
@@ -53,6 +54,21 @@ class Experts(nn.Module):
         else:
             hidden_ECM = self.activation(x_ECD @ self.gate.weight.mT) * hidden_ECM
         return hidden_ECM @ self.down.weight.mT
+
+    def sorted(self, x_ND: Tensor, load: list[int]) -> Tensor:
+        """The same for tokens sorted by expert, of which each expert has its `load`."""
+        # Unbound at once, as the gradient of a single slice would have the size of all experts.
+        ups, downs = self.up.weight.unbind(), self.down.weight.unbind()
+        gates = [None] * len(ups) if self.gate is None else self.gate.weight.unbind()
+        outputs = []
+        for x_nD, up, gate, down in zip(x_ND.split(load), ups, gates, downs, strict=True):
+            hidden_nM = F.linear(x_nD, up)
+            if gate is None:
+                hidden_nM = self.activation(hidden_nM)
+            else:
+                hidden_nM = self.activation(F.linear(x_nD, gate)) * hidden_nM
+            outputs.append(F.linear(hidden_nM, down))
+        return torch.cat(outputs)
 
 
 class Shared(nn.Module):
@@ -76,30 +92,32 @@ class Shared(nn.Module):
 
 @FED_BY.register("moe")
 class MoE(nn.Module):
-    """The experts that a router chooses for each token, weighed by its probabilities.
+    """The experts that a router chooses for each token, weighted by its probabilities.
 
-    With several experts a token their weights are divided by their sum; that of one alone is its
-    probability, without which the router would have no gradient.
+    With several experts per token their weights are divided by their sum; the weight of a single
+    one is its probability, without which the router would have no gradient.
     """
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        own = architecture.feed_forward
-        assert isinstance(own, Description)  # found by the same name
-        self.own, self.places = own, own.slots(architecture.shape.context)
-        width = own.expert_width(architecture)
-        self.router = Weight("weight", own.experts, architecture.shape.width)
-        self.balance = Weight("bias", own.experts) if own.balance == "bias" else None
-        self.experts = Experts(architecture, own.experts, width)
-        self.shared = Shared(architecture, width * own.shared) if own.shared else None
+        moe = architecture.feed_forward
+        assert isinstance(moe, Description)  # found by the same name
+        self.description, self.places = moe, moe.slots(architecture.shape.context)
+        width = moe.expert_width(architecture)
+        self.router = Weight("weight", moe.experts, architecture.shape.width)
+        self.balance = Weight("bias", moe.experts) if moe.balance == "bias" else None
+        self.experts = Experts(architecture, moe.experts, width)
+        self.shared = Shared(architecture, width * moe.shared) if moe.shared else None
 
     def forward(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
-        """What the experts add to the stream, and what the router adds to the objective."""
+        """The experts' addition to the stream, and the router's addition to the objective."""
         logits_BTE, chosen_BTSE = self.choose(x_BTD)
         weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
-        if self.own.top_k > 1:
+        if self.description.top_k > 1:
             weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
-        if self.own.capacity is None:
+        if self.description.dispatch == "sorted":
+            y_BTD = self.sort(x_BTD, chosen_BTSE.argmax(-1), weights_BTS)
+        elif self.description.capacity is None:
             weights_BTE = torch.einsum("...tse,...ts->...te", chosen_BTSE, weights_BTS)
             y_BETD = self.experts(x_BTD[..., None, :, :])
             y_BTD = torch.einsum("...te,...etd->...td", weights_BTE, y_BETD)
@@ -114,17 +132,27 @@ class MoE(nn.Module):
             y_BTD = y_BTD + self.shared(x_BTD)
         return y_BTD, self.penalty(logits_BTE, chosen_BTSE)
 
+    def sort(self, x_BTD: Tensor, chosen_BTS: Tensor, weights_BTS: Tensor) -> Tensor:
+        """The output of the experts, each run on the tokens that chose it and no others."""
+        chosen_N = chosen_BTS.flatten()
+        order_N = chosen_N.argsort(stable=True)
+        load = chosen_N.bincount(minlength=self.description.experts).tolist()
+        token_N = order_N // self.description.top_k
+        x_ND = x_BTD.flatten(0, -2)
+        y_ND = self.experts.sorted(x_ND[token_N], load) * weights_BTS.flatten()[order_N, None]
+        return torch.zeros_like(x_ND).index_add(0, token_N, y_ND.to(x_ND.dtype)).view_as(x_BTD)
+
     def choose(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
-        """The router's logits, in float32, and for each choice of a token a one at its expert."""
+        """The router's logits, in float32, and each choice of a token, one-hot over experts."""
         with torch.autocast(x_BTD.device.type, enabled=False):
             logits_BTE = F.linear(x_BTD.float(), self.router.weight)
         ranked_BTE = logits_BTE if self.balance is None else logits_BTE + self.balance.bias
-        chosen_BTS = ranked_BTE.detach().topk(self.own.top_k, dim=-1).indices
-        numbers_E = torch.arange(self.own.experts, device=x_BTD.device)
+        chosen_BTS = ranked_BTE.detach().topk(self.description.top_k, dim=-1).indices
+        numbers_E = torch.arange(self.description.experts, device=x_BTD.device)
         return logits_BTE, (chosen_BTS[..., None] == numbers_E).to(logits_BTE.dtype)
 
     def place(self, chosen_BTSE: Tensor) -> Tensor:
-        """A one at the place that a choice has in its expert; nothing where there is none left."""
+        """The place of each choice in its expert, one-hot; zeros if the expert is full."""
         flat_BNE = chosen_BTSE.flatten(-3, -2)
         before_BNE = flat_BNE.cumsum(-2) - flat_BNE
         number_BTS = (before_BNE * flat_BNE).sum(-1).unflatten(-1, chosen_BTSE.shape[-3:-1])
@@ -132,26 +160,29 @@ class MoE(nn.Module):
         return (number_BTS[..., None] == places_C).to(chosen_BTSE.dtype)
 
     def penalty(self, logits_BTE: Tensor, chosen_BTSE: Tensor) -> Tensor:
-        """What keeps the load even, and the logits small; a mean over sequences."""
-        own = self.own
-        load_BE = chosen_BTSE.sum(-2).mean(-2) / own.top_k  # adds up to one
+        """The objective's terms for an even load and small logits; a mean over sequences."""
+        moe = self.description
+        load_BE = chosen_BTSE.sum(-2).mean(-2) / moe.top_k  # adds up to one
         penalty = torch.zeros_like(load_BE).sum()
-        if own.balance == "loss":
+        if moe.balance == "loss":
             share_BE = logits_BTE.softmax(-1).mean(-2)
-            even = own.experts * (load_BE * share_BE).sum(-1).mean()  # one where the load is even
-            penalty = penalty + own.balance_weight * even
+            even = moe.experts * (load_BE * share_BE).sum(-1).mean()  # one where the load is even
+            penalty = penalty + moe.balance_weight * even
         if self.balance is not None:
-            excess_E = load_BE.mean(0) - 1 / own.experts
+            excess_E = load_BE.mean(0) - 1 / moe.experts
             penalty = penalty + SHARE_OF_BIAS * (self.balance.bias * excess_E).sum()
-        if own.router_z_loss:
-            penalty = penalty + own.router_z_loss * logits_BTE.logsumexp(-1).square().mean()
+        if moe.router_z_loss:
+            penalty = penalty + moe.router_z_loss * logits_BTE.logsumexp(-1).square().mean()
         return penalty
 
     def tell(self, x_BTD: Tensor) -> dict[str, Tensor]:
         """The load of the fullest expert over an even one, and the share of choices dropped."""
         _, chosen_BTSE = self.choose(x_BTD)
-        load_E = chosen_BTSE.sum(-2).mean((0, 1)) / self.own.top_k
-        kept = torch.ones_like(load_E[0])
-        if self.own.capacity is not None:
-            kept = self.place(chosen_BTSE).sum(-1).mean()
-        return {"router_max_load": load_E.max() * self.own.experts, "router_dropped": 1 - kept}
+        load_E = chosen_BTSE.sum(-2).mean((0, 1)) / self.description.top_k
+        placed_share = torch.ones_like(load_E[0])
+        if self.description.capacity is not None:
+            placed_share = self.place(chosen_BTSE).sum(-1).mean()
+        return {
+            "router_max_load": load_E.max() * self.description.experts,
+            "router_dropped": 1 - placed_share,
+        }

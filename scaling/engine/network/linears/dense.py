@@ -9,6 +9,6 @@ from scalinglab.scaling.model.part import Linear
 
 
 @MULTIPLIED_BY.register("dense")
-def dense(own: Linear, columns: int, rows: int, bias: bool) -> nn.Linear:
-    """Torch's own."""
+def dense(description: Linear, columns: int, rows: int, bias: bool) -> nn.Linear:
+    """Torch's description."""
     return nn.Linear(columns, rows, bias)

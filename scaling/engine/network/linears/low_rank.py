@@ -14,9 +14,9 @@ from scalinglab.scaling.model.linears.low_rank import LowRank as Description
 class LowRank(nn.Module):
     """weight (inner x)."""
 
-    def __init__(self, own: Description, columns: int, rows: int, bias: bool) -> None:
+    def __init__(self, description: Description, columns: int, rows: int, bias: bool) -> None:
         super().__init__()
-        rank = own.inner(rows, columns)
+        rank = description.inner(rows, columns)
         self.inner = nn.Parameter(torch.zeros(rank, columns))
         self.weight = nn.Parameter(torch.zeros(rows, rank))
         self.bias = nn.Parameter(torch.zeros(rows)) if bias else None

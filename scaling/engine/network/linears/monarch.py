@@ -11,11 +11,11 @@ from scalinglab.scaling.model.linears.monarch import Monarch as Description
 
 @MULTIPLIED_BY.register("monarch")
 class Monarch(nn.Module):
-    """Each block of the second factor is given every so-manyth value of all blocks of the first."""
+    """Each block of the second factor reads values of all blocks of the first."""
 
-    def __init__(self, own: Description, columns: int, rows: int, bias: bool) -> None:
+    def __init__(self, description: Description, columns: int, rows: int, bias: bool) -> None:
         super().__init__()
-        sizes = own.tensors(rows, columns)
+        sizes = description.tensors(rows, columns)
         self.inner = nn.Parameter(torch.zeros(sizes["inner"]))
         self.weight = nn.Parameter(torch.zeros(sizes["weight"]))
         self.bias = nn.Parameter(torch.zeros(rows)) if bias else None

@@ -1,4 +1,4 @@
-"""Causal softmax attention: how many heads share a key, how far back, and how positions are told."""
+"""Causal softmax attention: heads that share a key, the window, and the positions."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ class Attention(nn.Module):
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        shape, own = architecture.shape, architecture.mixer
-        assert isinstance(own, Description)  # found by the same name
+        shape, mixer = architecture.shape, architecture.mixer
+        assert isinstance(mixer, Description)  # found by the same name
         heads = shape.head_dim
-        self.heads, self.key_heads = shape.heads, own.key_width(architecture) // heads
-        self.rotary = own.positions == "rotary"
+        self.heads, self.key_heads = shape.heads, mixer.key_width(architecture) // heads
+        self.rotary = mixer.positions == "rotary"
         self.multiplier = architecture.attention_multiplier
         self.head_gain = nn.Parameter(torch.ones(shape.heads)) if architecture.head_gains else None
-        self.query = linear(architecture, own, "query")
-        self.key = linear(architecture, own, "key")
-        self.value = linear(architecture, own, "value")
-        self.out = linear(architecture, own, "out")
+        self.query = linear(architecture, mixer, "query")
+        self.key = linear(architecture, mixer, "key")
+        self.value = linear(architecture, mixer, "value")
+        self.out = linear(architecture, mixer, "out")
         # Logits of attention that grow without limit end runs at high LR (arXiv 2309.14322).
         self.query_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
         self.value_norm = RMSNorm(heads) if architecture.value_norm else nn.Identity()
         self.inner_norm = norm(architecture, architecture.norms(layer)[0].inner)
-        mask = own.window is not None or own.positions == "alibi" or own.within_documents
+        mask = mixer.window is not None or mixer.positions == "alibi" or mixer.within_documents
         self.mask_TT = (
-            nn.Buffer(minus_distance(shape.context, own.window), persistent=False) if mask else None
+            nn.Buffer(minus_distance(shape.context, mixer.window), persistent=False)
+            if mask
+            else None
         )
-        slopes = alibi_slopes(shape.heads) if own.positions == "alibi" else None
+        slopes = alibi_slopes(shape.heads) if mixer.positions == "alibi" else None
         self.slopes_H11 = (
             None if slopes is None else nn.Buffer(slopes[:, None, None], persistent=False)
         )

@@ -13,10 +13,10 @@ from scalinglab.scaling.model.norms.dyt import DyT as Description
 class DyT(nn.Module):
     """gain * tanh(alpha x) + bias, or gain * erf(alpha x + shift) + bias."""
 
-    def __init__(self, own: Description, width: int) -> None:
+    def __init__(self, description: Description, width: int) -> None:
         super().__init__()
         self.alpha_gain = nn.Parameter(torch.ones(1))
-        self.shift_bias = nn.Parameter(torch.zeros(1)) if own.function == "erf" else None
+        self.shift_bias = nn.Parameter(torch.zeros(1)) if description.function == "erf" else None
         self.gain = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
 

@@ -14,7 +14,7 @@ from scalinglab.scaling.model.part import Norm
 class LayerNorm(nn.Module):
     """(x - mean(x)) / deviation(x) * gain + bias over the last axis."""
 
-    def __init__(self, own: Norm, width: int) -> None:
+    def __init__(self, description: Norm, width: int) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))

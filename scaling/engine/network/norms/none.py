@@ -9,6 +9,6 @@ from scalinglab.scaling.model.part import Norm
 
 
 @NORMED_BY.register("none")
-def nothing(own: Norm, width: int) -> nn.Identity:
+def nothing(description: Norm, width: int) -> nn.Identity:
     """What it is given."""
     return nn.Identity()

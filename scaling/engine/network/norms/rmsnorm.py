@@ -23,6 +23,6 @@ class RMSNorm(nn.Module):
 
 
 @NORMED_BY.register("rmsnorm")
-def rms_norm(own: Norm, width: int) -> RMSNorm:
+def rms_norm(description: Norm, width: int) -> RMSNorm:
     """That of a width."""
     return RMSNorm(width)

@@ -7,19 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.engine.probes.model import hooked, stream_of
+from scalinglab.scaling.engine.probes.model import hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.activations import Activations
 
 
 @PROBED_BY.register("activations")
 def activations(probe: Activations, reading: Reading) -> dict[str, float]:
-    """``kurtosis.<layer>``, ``max.<layer>``, and the largest of each: ``kurtosis``, ``max``, ``max_over_median``."""
+    """``kurtosis.<layer>`` and ``max.<layer>``.
+
+    Of all layers the largest: ``kurtosis``, ``max`` and ``max_over_median``.
+    """
     model = reading.model()
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
 
     def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
-        streams[place].append(stream_of(out).detach().double().flatten(0, -2).cpu())
+        streams[place].append(model.stream(out).detach().double().flatten(0, -2).cpu())
 
     with hooked(model.blocks, keep):
         for _ in model.logits(reading.windows()[: probe.windows]):

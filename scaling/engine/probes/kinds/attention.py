@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
-
+from scalinglab.scaling.engine.network.attention_calls import AttentionCalls
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.kinds.attention import Attention
@@ -18,81 +10,17 @@ from scalinglab.scaling.probes.kinds.attention import Attention
 
 @PROBED_BY.register("attention")
 def attention(probe: Attention, reading: Reading) -> dict[str, float]:
-    """``logit_max.<layer>``, ``entropy.<layer>``; the largest logit of all, and the lowest entropy."""
-    model, calls = reading.model(), _Calls()
-    for window in reading.windows()[: probe.windows]:
+    """``logit_max.<layer>``, ``entropy.<layer>``; of all, the largest and the lowest."""
+    model, calls = reading.model(), AttentionCalls()
+    windows = reading.windows()[: probe.windows]
+    for window in windows:
         reading.go_on()
-        calls.begin()
+        calls.begin(1 / len(windows))
         with calls:
             for _ in model.logits(window[None]):
                 pass
     if not calls.logit_max:
         raise UserError(f"run {reading.spec.run_id}: its network makes no softmax attention")
-    count = len(reading.windows()[: probe.windows])
-    entropy = [total / count for total in calls.entropy]
     numbers = {f"logit_max.{layer}": value for layer, value in enumerate(calls.logit_max)}
-    numbers |= {f"entropy.{layer}": value for layer, value in enumerate(entropy)}
-    return numbers | {"logit_max": max(calls.logit_max), "entropy_min": min(entropy)}
-
-
-class _Calls(TorchFunctionMode):
-    """Looks at every call of scaled dot product attention; the calls of a pass are the layers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.logit_max: list[float] = []
-        self.entropy: list[float] = []
-        self._layer = 0
-
-    def begin(self) -> None:
-        """A pass begins."""
-        self._layer = 0
-
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func is F.scaled_dot_product_attention:
-            largest, entropy = _of_call(*args, **kwargs)
-            if self._layer == len(self.entropy):
-                self.entropy.append(0.0)
-                self.logit_max.append(-math.inf)
-            self.entropy[self._layer] += entropy
-            self.logit_max[self._layer] = max(self.logit_max[self._layer], largest)
-            self._layer += 1
-        return func(*args, **kwargs)
-
-
-def _of_call(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    **_: Any,
-) -> tuple[float, float]:
-    """Largest logit, and mean relative entropy of tokens that see two or more."""
-    T = query.shape[-2]
-    size = query.shape[-1] ** -0.5 if scale is None else scale
-    logits = size * (query.double() @ key.double().transpose(-1, -2))
-    seen = torch.ones(T, key.shape[-2], dtype=torch.bool, device=query.device)
-    if is_causal:
-        seen = seen.tril()
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        seen = seen & attn_mask
-    elif attn_mask is not None:
-        logits, seen = logits + attn_mask, seen & (attn_mask > -math.inf)
-    seen = seen.expand(logits.shape)
-    logits = logits.masked_fill(~seen, -math.inf)
-    log_p = logits.log_softmax(-1)
-    entropy = -(log_p.exp() * log_p.masked_fill(~seen, 0.0)).sum(-1)
-    most = seen.sum(-1).double().log()
-    several = most > 0
-    largest = logits.masked_fill(~seen, 0.0).abs().max()
-    return float(largest), float((entropy[several] / most[several]).mean())
+    numbers |= {f"entropy.{layer}": value for layer, value in enumerate(calls.entropy)}
+    return numbers | {"logit_max": max(calls.logit_max), "entropy_min": min(calls.entropy)}

@@ -14,8 +14,9 @@ Sums = tuple[float, float, float, float]  # |w - w0|^2, |w0|^2, |w|^2, <w, w0>
 
 @PROBED_BY.register("distance")
 def distance(probe: Distance, reading: Reading) -> dict[str, float]:
-    """``distance``, ``relative``, ``angle`` in degrees, and ``norm`` of all matrices together; since the
-    checkpoint before also the angle a step.
+    """``distance``, ``relative``, ``angle`` in degrees, and ``norm`` of all matrices together.
+
+    Since the checkpoint before also the angle per step.
 
     Gains and biases are left out of the sums: they begin as ones and zeros.
     """

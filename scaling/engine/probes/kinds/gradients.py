@@ -13,7 +13,7 @@ _LAYER = re.compile(r"blocks\.(\d+)\.")
 
 @PROBED_BY.register("gradients")
 def gradients(probe: Gradients, reading: Reading) -> dict[str, float]:
-    """``norm``, ``norm.<layer>`` (else by tensor), ``rms_min`` of all tensors, ``below_epsilon``."""
+    """``norm``, ``norm.<layer or tensor>``, ``rms_min`` of all tensors, ``below_epsilon``."""
     found = reading.model().gradients(reading.next_batch())
     squares: dict[str, float] = {}
     smallest, below, entries = math.inf, 0.0, 0

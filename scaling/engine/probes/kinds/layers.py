@@ -21,7 +21,7 @@ ANGLE_WINDOWS = 8  # of the validation set, for the angles
 
 @PROBED_BY.register("layers")
 def layers(probe: Layers, reading: Reading) -> dict[str, float]:
-    """``rise.<layer>`` of the loss, the least and the mean; with ``remove`` also where and the angle."""
+    """``rise.<layer>`` of the loss, least and mean; with ``remove`` also the angles."""
     model = reading.model()
     whole = reading.loss(model)
     depth = len(model.blocks)
@@ -36,7 +36,7 @@ def layers(probe: Layers, reading: Reading) -> dict[str, float]:
         numbers = {}
         for count in range(1, min(probe.most, depth - 1) + 1):
             first = int(np.nanargmin(angles[count]))
-            removed = dict.fromkeys(range(first, first + count), _pass_on)
+            removed = dict.fromkeys(range(first, first + count), pass_on)
             numbers[f"rise.{count}"] = rise(removed)
             numbers[f"first.{count}"] = first
             numbers[f"angle.{count}"] = float(angles[count][first])
@@ -44,16 +44,16 @@ def layers(probe: Layers, reading: Reading) -> dict[str, float]:
     forwards = [block.forward for block in model.blocks]
     pairs = list(itertools.pairwise(forwards))
     if probe.do == SKIP:
-        rises = [rise({i: _pass_on}) for i in range(depth)]
+        rises = [rise({i: pass_on}) for i in range(depth)]
     elif probe.do == SWAP:
         rises = [rise({i: other, i + 1: one}) for i, (one, other) in enumerate(pairs)]
     else:
-        rises = [rise({i: _both(*pair), i + 1: _pass_on}) for i, pair in enumerate(pairs)]
+        rises = [rise({i: _both(*pair), i + 1: pass_on}) for i, pair in enumerate(pairs)]
     named = {f"rise.{i}": value for i, value in enumerate(rises)}
     return named | {"rise_min": min(rises), "rise_mean": sum(rises) / len(rises)}
 
 
-def _pass_on(x: Tensor, *_: Tensor) -> Tensor:
+def pass_on(x: Tensor, *_: Tensor) -> Tensor:
     """What a layer does that is left out."""
     return x
 
@@ -90,8 +90,8 @@ def angular_distances(model: Model, windows: np.ndarray) -> dict[int, np.ndarray
 
     def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
         if place == 0:
-            streams[0].append(given[0][..., -1, :].double().cpu())
-        streams[place + 1].append(stream_of(out)[..., -1, :].double().cpu())
+            streams[0].append(model.stream(given[0])[..., -1, :].double().cpu())
+        streams[place + 1].append(model.stream(out)[..., -1, :].double().cpu())
 
     with hooked(model.blocks, keep):
         for _ in model.logits(windows):

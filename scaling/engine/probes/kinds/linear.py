@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.engine.probes.model import hooked, stream_of
+from scalinglab.scaling.engine.probes.model import hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.linear import BEFORE, SEEN, Linear
 
@@ -25,7 +25,7 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
 
     def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
-        streams[place].append(stream_of(out).detach().double().cpu())
+        streams[place].append(model.stream(out).detach().double().cpu())
 
     with hooked(model.blocks, keep):
         for _ in model.logits(windows):
@@ -50,7 +50,7 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
 
 
 def _by_turns(windows: np.ndarray, pools: int) -> np.ndarray:
-    """Windows of pools that stand one pool after another, one of each by turns: each half has all."""
+    """Windows sorted by pool -> one of each pool in turn, so that each half has all pools."""
     return windows.reshape(pools, -1, windows.shape[1]).swapaxes(0, 1).reshape(windows.shape)
 
 

@@ -30,7 +30,7 @@ def proxies(probe: Proxies, reading: Reading) -> dict[str, float]:
 
 
 def log_synflow(reading: Reading, weights: dict[str, Tensor], batch: Any) -> float:
-    """Log of the sum of |w dR/dw| over all weights, R the sum of the logits with |w| (arXiv 2006.05467).
+    """Log of the sum of |w dR/dw| over weights; R is the sum of logits with |w| (2006.05467).
 
     Layers of norms make R nearly independent of the size of matrices before them; their order over
     shapes stays.

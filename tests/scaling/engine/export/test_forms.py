@@ -6,7 +6,6 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.export.export import chosen_form
 from scalinglab.scaling.engine.export.form import FORMS
 from scalinglab.scaling.engine.export.modeling_scaling_laboratory import (
@@ -14,10 +13,13 @@ from scalinglab.scaling.engine.export.modeling_scaling_laboratory import (
     ScalingLaboratoryForCausalLM,
 )
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import PLACEMENTS, Architecture, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.feed_forwards.low_rank import LowRank
 from scalinglab.scaling.model.feed_forwards.moe import MoE
 from scalinglab.scaling.model.mixers.attention import Attention
+from scalinglab.scaling.model.placements import PLACEMENTS
+from scalinglab.scaling.model.shape import Shape
 
 SHAPE = Shape(depth=2, width=24, heads=4, mlp_width=32, context=12, vocab=20)
 TOKENS = torch.arange(24).view(2, 12) * 7 % 20

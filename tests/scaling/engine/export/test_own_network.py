@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.engine.export.export import chosen_form
 from scalinglab.scaling.engine.export.own_network import how_to_load, library_config
 from scalinglab.scaling.engine.network.module import build, logits_of
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
 
 OPTIONS = {
@@ -41,6 +41,6 @@ def net(vocab: int, context: int) -> nn.Module:
 def test_any_other_network_is_built_by_its_own_code():
     network = ModuleNetwork(f"{__name__}.net", options={}, vocab=16, context=8)
     assert library_config(network) is None
-    assert f"`{network.target}`" in how_to_load(network, False)
+    assert f"`{network.target}`" in how_to_load(network, is_of_library=False)
     with pytest.raises(ConfigError, match="allowed are auto and module"):
         chosen_form(network, "llama")

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import CONVENTIONS, flop_parts, flops_per_token
 from scalinglab.scaling.model.module import MODELS, ModuleNetwork
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.parametrization import role_of, tensor_rules
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.read_options import from_dict
 
 VOCAB, CONTEXT = 40, 16
 SHAPE = {"depth": 2, "width": 32, "head_dim": 8, "context": CONTEXT}

@@ -1,4 +1,4 @@
-"""Masks are a function of seed, step, place and tokens: nothing of how a run is executed is in them."""
+"""Masks are a function of seed, step, place and tokens, whatever the execution of a run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.network.dropout import dropped, key_of, of_place, of_sequences
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 

@@ -11,7 +11,9 @@ import torch
 
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import PLACEMENTS, Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.placements import PLACEMENTS
+from scalinglab.scaling.model.shape import Shape
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=12, vocab=20)
 SMALL = Architecture(SHAPE)

@@ -13,8 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import ModelLoss
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions, unpackable_execution
 

@@ -13,10 +13,11 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scalinglab.scaling.config import ExecutionConfig, ModelConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.model.architecture import (
     ACTIVATIONS,
@@ -25,15 +26,17 @@ from scalinglab.scaling.model.architecture import (
     INITS,
     NORM_SCALES,
     PARAMETRIZATIONS,
-    PLACEMENTS,
     Architecture,
     NetworkOptions,
 )
 from scalinglab.scaling.model.counts import count_role, parameter_counts, tensor_sizes
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.part import LINEARS, NORMS, RESIDUALS, SLOTS
+from scalinglab.scaling.model.placements import PLACEMENTS
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 
 SMALL = {"depth": 2, "width": 24, "heads": 2, "context": 12}
@@ -52,6 +55,7 @@ MOES = [
     {},
     {"top_k": 1, "shared": 1, "granularity": 4, "capacity": 1.0, "router_z_loss": 1e-3},
     {"balance": "bias", "capacity": None},
+    {"capacity": None, "dispatch": "sorted"},
 ]
 
 CASES = [
@@ -68,6 +72,8 @@ CASES = [
         "linear": {"name": "monarch", "blocks": 3, "within": "feed_forward"},
         "mixer": {"queries_per_key": 2},
     },
+    {"residual": {"name": "hyper", "streams": 3, "dynamic": False}, "placement": "deepnorm"},
+    {"residual": {"name": "hyper", "streams": 2}, "parametrization": "mup", **BASE},
     *_values("placement", tuple(PLACEMENTS)),
     *_values("norm_scale", NORM_SCALES),
     *_values("embedding_scale", EMBEDDING_SCALES),
@@ -89,6 +95,8 @@ CASES = [
     {"mixer": {"queries_per_key": None, "positions": "none"}, "parametrization": "mup", **BASE},
     {"mixer": {"positions": "alibi"}, "heads": 3},
     {"mixer": {"window": 4}},
+    {"mixer": {"name": "gated_linear", "chunk": 5}},
+    {"mixer": {"name": "gated_linear"}, "parametrization": "mup", **BASE, "placement": "sub_ln"},
     {"loops": 3, "mixer": {"window": 2}, "feed_forward": {"name": "moe", "experts": 3}},
     {"loops": 2, "placement": "deepnorm"},
     {"dropout": 0.25, "loops": 2, "feed_forward": {"name": "moe", "experts": 3}},
@@ -157,8 +165,9 @@ def test_counts_are_sums_over_the_modules_parameters(architecture):
     assert counts["n_block"] == sum(p.numel() for p in matrices)
     head = architecture.shape.vocab * architecture.shape.width
     assert counts["n_matmul"] == counts["n_block"] + head
+    again = -architecture.residual_part.idle_weights(architecture) * architecture.shape.depth
     if architecture.feed_forward.name == "mlp":
-        assert counts["n_active"] == architecture.loops * counts["n_block"] + head
+        assert counts["n_active"] == architecture.loops * (counts["n_block"] + again) + head
     vectors = sum(p.numel() for p in parameters.values() if p.dim() == 1)
     assert counts["gain"] + counts["bias"] == vectors
     assert all(count_role(n) in counts for n in parameters)
@@ -170,7 +179,9 @@ def test_flops_are_what_torch_counts(architecture, model):
         logits = model(tokens[:, :-1])
         F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
     parts = flop_parts(architecture)
-    if architecture.feed_forward.name == "moe":  # sends tokens, which is no part: tests of its own
+    if (
+        architecture.feed_forward.name == "moe" and not architecture.alone
+    ):  # sends tokens, which is no part: tests of its own
         assert counter.get_total_flops() > 36 * (parts["matmul"] + parts["attention_full"])
         return
     assert counter.get_total_flops() == 36 * (parts["matmul"] + parts["attention_full"])
@@ -196,7 +207,7 @@ def test_a_logit_depends_on_all_earlier_tokens_and_on_no_later_one(architecture,
     model.embedding.register_forward_hook(lambda _m, _i, out: seen.setdefault("x", out))
     logits = model(torch.arange(12)[None])[0]
     weights = torch.randn(14, generator=torch.Generator().manual_seed(0))
-    window = architecture.mixer.window or 12
+    window = getattr(architecture.mixer, "window", None) or 12
     reach = architecture.passes * (window - 1)
     for t in range(12):
         first = max(0, t - reach)
@@ -207,6 +218,10 @@ def test_a_logit_depends_on_all_earlier_tokens_and_on_no_later_one(architecture,
 
 
 def test_every_parameter_has_a_gradient(model):
+    """A little beside where they begin: what is multiplied with a zero there has none."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.data += 0.01 * torch.randn(parameter.shape, generator=generator)
     tokens = torch.randint(14, (4, 13))
     x, penalty = model.stream(tokens[:, :-1])
     loss = F.cross_entropy(model.logits(x).flatten(0, 1), tokens[:, 1:].flatten())
@@ -225,7 +240,8 @@ def test_a_fresh_model_predicts_about_evenly(model):
 def test_initial_weights_are_pure_functions_of_their_seed(architecture):
     one, same, other = (dict(initial_weights(architecture, seed)) for seed in (0, 0, 1))
     assert all(torch.equal(one[n], same[n]) for n in one)
-    assert all(not torch.equal(one[n], other[n]) for n in one if one[n].dim() > 1)
+    drawn = [n for n in one if one[n].dim() > 1 and one[n].any()]
+    assert drawn and all(not torch.equal(one[n], other[n]) for n in drawn)
 
 
 # ---------------------------------------------------------------------- training
@@ -238,6 +254,8 @@ def test_a_pack_trains_its_members_as_they_train_alone(architecture):
     tokens = np.random.default_rng(0).integers(14, size=(6, 2, 4, 13))
     lr = np.full((6, 2), 0.003)
     backward = torch.Tensor.backward
+    if architecture.alone:
+        return
     pack = ENGINES["eager"](architecture, members).train(tokens, lr, backward)
     for i, member in enumerate(members):
         engine = ENGINES["eager"](architecture, [member])

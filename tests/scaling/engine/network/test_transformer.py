@@ -11,7 +11,8 @@ from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.layers import rotary_table, rotate
 from scalinglab.scaling.engine.network.norms.rmsnorm import RMSNorm
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=12, vocab=20)
 SMALL = Architecture(SHAPE)

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from scalinglab.analysis.tables.curves import read_curve
-from scalinglab.scaling.config import DataConfig, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.engine.network.attention_calls import of_call
 from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
-from scalinglab.scaling.engine.probes.kinds.attention import _of_call
 from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _by_turns, _labels
 from scalinglab.scaling.engine.probes.kinds.quantized import rounded
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
@@ -188,11 +189,11 @@ def test_kurtosis_is_one_for_equal_features_and_their_number_for_a_single_one() 
 
 def test_even_attention_has_entropy_one_and_sharp_none() -> None:
     q, k, v = torch.zeros(1, 2, 4, 8), torch.ones(1, 2, 4, 8), torch.ones(1, 2, 4, 8)
-    assert _of_call(q, k, v, is_causal=True) == (0, pytest.approx(1))
+    assert of_call(q, k, v, is_causal=True) == (0, pytest.approx(1))
     mask = torch.full((4, 4), -math.inf).triu(1)
-    assert _of_call(q, k, v, attn_mask=mask) == (0, pytest.approx(1))
+    assert of_call(q, k, v, attn_mask=mask) == (0, pytest.approx(1))
     eyes = 100 * torch.eye(4, 8)[None, None]
-    largest, entropy = _of_call(eyes, eyes, v[:, :1], is_causal=True)
+    largest, entropy = of_call(eyes, eyes, v[:, :1], is_causal=True)
     assert largest == pytest.approx(1e4 / math.sqrt(8)) and entropy == pytest.approx(0, abs=1e-6)
 
 
@@ -253,8 +254,10 @@ def test_windows_of_pools_come_by_turns_and_those_of_one_source_as_they_are() ->
     assert np.array_equal(_by_turns(windows, 1), windows)
 
 
-def test_a_linear_probe_gives_each_layer_and_the_same_again(trained) -> None:
-    folder = trained()
+@pytest.mark.parametrize("residual", ["add", {"name": "hyper", "streams": 3}])
+def test_a_linear_probe_gives_each_layer_and_the_same_again(trained, residual) -> None:
+    """Of several streams it is given what the head would be given."""
+    folder = trained({"model.residual": residual})
     first = asked(folder, "linear", {"property": "seen"})
     layers = folder.spec().shape.depth
     assert first == asked(folder, "linear", {"property": "seen"})

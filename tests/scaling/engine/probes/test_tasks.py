@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.probes.continuations import scored
 from scalinglab.scaling.engine.probes.kinds.pass_until import _generator, _samples
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, AtLeast, AtMost, Reading
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.kinds.pass_until import PassUntil
 from scalinglab.scaling.probes.probe import probe_of
 

@@ -18,8 +18,10 @@ from scalinglab.scaling.engine.steps.captured import (
     difference,
     limits,
 )
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member, Ran
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member, Ran
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.optimizers.lion import LionConfig
 from scalinglab.scaling.optimizers.muon import MuonConfig

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.steps.compiled import CompiledEngine, Fused, has_no_code
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))

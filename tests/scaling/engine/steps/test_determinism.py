@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import ENGINES, EagerEngine, Member
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 

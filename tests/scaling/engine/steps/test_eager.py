@@ -8,8 +8,10 @@ import torch
 
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import ENGINES, Member
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.engine.steps.engines import ENGINES
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 

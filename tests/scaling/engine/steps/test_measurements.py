@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from scalinglab.scaling.engine.network.attention_calls import AttentionCalls
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.measurements import MEASURED_BY, Subject, measure, noise_scale
-from scalinglab.scaling.fields import ConfigError
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.measurements import MEASUREMENTS, Measurement
 
@@ -41,7 +44,7 @@ def test_a_batch_in_parts_measures_the_same():
     names = ["activations", "logits"]
     expected, found = whole.measure(names, TOKENS[0]), parts.measure(names, TOKENS[0])
     for one, other in zip(expected, found, strict=True):
-        assert len(one) == 4 and one == pytest.approx(other, rel=1e-5)
+        assert len(one) == 5 and one == pytest.approx(other, rel=1e-5)
 
 
 def test_the_names_that_may_be_given_are_those_there_are():
@@ -123,9 +126,32 @@ def test_activations_and_logits_are_those_of_the_plain_model():
         logits = model(tokens).detach()
         expected = {f"activation_rms.{n}": s.square().mean().sqrt() for n, s in enumerate(streams)}
         expected |= {"logit_rms": logits.square().mean().sqrt(), "logit_max": logits.abs().max()}
+        expected["log_partition"] = logits.exp().sum(-1).log().mean()
         assert found[i].keys() == expected.keys()
         for name, value in expected.items():
             assert found[i][name] == pytest.approx(value.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 3])
+def test_gradients_and_attention_are_those_of_the_plain_model(micro_batch):
+    target = engine(micro_batch=micro_batch)
+    train(target)
+    found = target.measure(["gradients", "attention"], TOKENS[0])
+    for i in range(3):
+        model, tokens = plain(target, i), torch.from_numpy(TOKENS[0, i])
+        calls = AttentionCalls()
+        calls.begin(1.0)
+        with calls:
+            logits = model(tokens[:, :-1]).flatten(0, 1)
+        torch.nn.functional.cross_entropy(logits, tokens[:, 1:].flatten()).backward()
+        rms = {n: p.grad.square().mean().sqrt().item() for n, p in model.named_parameters()}
+        expected = {f"gradient_rms.{n}": value for n, value in rms.items()}
+        expected |= {f"attention_logit_max.{n}": v for n, v in enumerate(calls.logit_max)}
+        expected |= {f"attention_entropy.{n}": v for n, v in enumerate(calls.entropy)}
+        expected["gradient_rms_min"] = min(rms.values())
+        expected["attention_logit_max"] = max(calls.logit_max)
+        assert found[i] == pytest.approx(expected, rel=2e-3)
+        assert len(calls.entropy) == 2 and 0 < min(calls.entropy) <= 1
 
 
 def test_updates_are_the_difference_that_the_last_step_made():

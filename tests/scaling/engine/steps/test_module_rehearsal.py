@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.module import MODELS, ModuleNetwork
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.steps import reduction
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.reduction import Buckets, cut
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11)

@@ -15,10 +15,12 @@ import torch
 import torch.distributed as dist
 
 from scalinglab.scaling.engine.network import initialization
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import tensor_sizes
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.run.step_options import StepOptions

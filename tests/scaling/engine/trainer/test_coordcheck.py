@@ -7,10 +7,12 @@ from fractions import Fraction
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig, from_dict
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model import parametrization
-from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.read_options import from_dict
 
 TINY = CoordinateCheck(
     widths=[64],
@@ -96,6 +98,16 @@ def test_a_tensor_with_a_wrong_rate_is_seen_where_the_last_state_hides_it(monkey
     monkeypatch.setattr(parametrization, "_base", heads_grow)
     wrong, others = movement()
     assert wrong > 4 * right and others < 1.5
+
+
+def test_what_stays_within_documents_is_given_some():
+    """Each token that ends one hides what is before it: else all would be as without."""
+    moved = []
+    for within in (True, False):
+        keys = {"head_dim": 4, "context": 16, "mixer": {"within_documents": within}}
+        check = dataclasses.replace(TINY, widths=[8, 16], model=from_dict(ModelConfig, keys))
+        moved.append([row["hidden"] for row in coordinate_check(check)])
+    assert moved[0] != pytest.approx(moved[1], rel=1e-3)
 
 
 def test_movements_name_their_shape():

@@ -6,9 +6,10 @@ import pytest
 
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import load
-from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.validation import further_stores
+from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.errors import ConfigError
 
 OTHER = {"vocab": 8, "successors": 3, "tokens": 4_000, "validation_tokens": 1_000, "seed": 7}
 

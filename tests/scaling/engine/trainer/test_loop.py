@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.store import Corpus, TokenStore, write_store
+from scalinglab.scaling.data.store import Corpus, TokenStore
+from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
 from scalinglab.scaling.engine.trainer.loop import Training

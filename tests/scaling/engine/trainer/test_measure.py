@@ -9,7 +9,8 @@ import torch
 
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.measure import measure
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.muon import MuonConfig
 from scalinglab.scaling.run.step_options import StepOptions
 

@@ -15,7 +15,8 @@ from scalinglab.scaling.data import feed
 from scalinglab.scaling.data import store as stores
 from scalinglab.scaling.data.order import DataOrder
 from scalinglab.scaling.data.store import window_count
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.trainer import loop
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.engine.trainer.trainer import train

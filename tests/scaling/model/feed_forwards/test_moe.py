@@ -6,13 +6,15 @@ import dataclasses
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.optimizers.sgd import SGDConfig
+from scalinglab.scaling.read_options import from_dict
 
 
 def network(options=(), **model):

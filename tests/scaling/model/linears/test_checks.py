@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.scaling.config import ModelConfig, from_dict
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 SHAPE = {"depth": 1, "width": 24, "heads": 2, "context": 8}
 

@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.counts import parameter_counts, tensor_sizes
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.read_options import from_dict
 
 
 def network(rank=0.25, **model):

@@ -7,20 +7,27 @@ import logging
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.feed_forwards.moe import MoE
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.captured import CapturedEngine
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.read_options import from_dict
+from scalinglab.scaling.run.part_checks import check_engine_of_parts
 from scalinglab.scaling.run.step_options import StepOptions
 
 ADAMW = AdamWConfig()
+SORTED = {"capacity": None, "dispatch": "sorted"}
 
 
 def network(options=(), **model):
@@ -41,13 +48,13 @@ def tokens(*size, seed=0):
 
 def by_a_loop(moe: MoE, x_TD: torch.Tensor) -> tuple[torch.Tensor, int]:
     """One token after another, each through the experts that have a place left; and how many had."""
-    taken, out, kept = [0] * moe.own.experts, torch.zeros_like(x_TD), 0
+    taken, out, kept = [0] * moe.description.experts, torch.zeros_like(x_TD), 0
     for t, x_D in enumerate(x_TD):
         logits = moe.router.weight @ x_D
         ranked = logits if moe.balance is None else logits + moe.balance.bias
-        chosen = ranked.topk(moe.own.top_k).indices.tolist()
+        chosen = ranked.topk(moe.description.top_k).indices.tolist()
         weights = logits.softmax(0)[chosen]
-        if moe.own.top_k > 1:
+        if moe.description.top_k > 1:
             weights = weights / weights.sum()
         for e, weight in zip(chosen, weights, strict=True):
             taken[e] += 1
@@ -73,6 +80,8 @@ def by_a_loop(moe: MoE, x_TD: torch.Tensor) -> tuple[torch.Tensor, int]:
         ({"top_k": 1, "shared": 2, "granularity": 2, "capacity": 1.0}, {}),
         ({"capacity": None, "top_k": 3}, {"activation": "geglu", "mlp_width": 32}),
         ({"balance": "bias"}, {}),
+        (SORTED, {}),
+        ({**SORTED, "top_k": 1, "shared": 1}, {"activation": "swiglu", "mlp_width": 32}),
     ],
 )
 def test_it_is_what_a_loop_computes(options, model):
@@ -84,7 +93,7 @@ def test_it_is_what_a_loop_computes(options, model):
         loops = [by_a_loop(moe, x_TD) for x_TD in x_BTD]
         told = moe.tell(x_BTD)
     torch.testing.assert_close(found, torch.stack([y for y, _ in loops]))
-    kept = sum(n for _, n in loops) / (3 * 12 * moe.own.top_k)
+    kept = sum(n for _, n in loops) / (3 * 12 * moe.description.top_k)
     assert float(told["router_dropped"]) == pytest.approx(1 - kept, abs=1e-6)
     assert 1 <= float(told["router_max_load"]) <= 4
 
@@ -139,6 +148,36 @@ def test_every_optimizer_takes_experts(name):
     result = engine.train(data, np.full((3, 2), 0.01), torch.Tensor.backward)
     moved = engine.state(0)["weight/blocks.0.feed_forward.experts.up.weight"] - before
     assert np.isfinite(result.loss).all() and moved.abs().amax((1, 2)).min() > 0
+
+
+def test_sorted_tokens_train_as_all_tokens_of_all_experts():
+    """And they cost what is counted, no more; an expert that nobody chooses costs nothing."""
+    data = np.random.default_rng(0).integers(11, size=(6, 1, 4, 13))
+    fixed, by_load = (
+        EagerEngine(network({"capacity": None, "dispatch": dispatch}), [Member(0, ADAMW)])
+        for dispatch in ("fixed", "sorted")
+    )
+    losses = [
+        engine.train(data, np.full((6, 1), 0.01), torch.Tensor.backward).loss
+        for engine in (fixed, by_load)
+    ]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    none = part(network(SORTED)).experts.sorted(tokens(5, 16), [2, 0, 3, 0])
+    assert none.shape == (5, 16)
+    architecture = network(SORTED, depth=2)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        Transformer(architecture)(torch.zeros(5, 12, dtype=torch.long)).sum().backward()
+    parts = flop_parts(architecture)
+    assert counter.get_total_flops() == 5 * 12 * (parts["matmul"] + parts["attention_full"])
+
+
+def test_sorted_tokens_are_refused_beside_what_needs_one_size():
+    with pytest.raises(ConfigError, match=r"capacity = 1\.25 does; allowed beside it: .* = null"):
+        network({"dispatch": "sorted"})
+    with pytest.raises(ConfigError, match=r"execution\.engine = 'captured' clashes .* auto, eager"):
+        check_engine_of_parts(network(SORTED), "captured")
+    check_engine_of_parts(network(SORTED), "eager")
+    assert "how many tokens" in network(SORTED).alone and not network().alone
 
 
 def test_a_pack_in_bfloat16_is_its_members():

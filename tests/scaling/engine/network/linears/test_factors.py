@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 SHAPE = {"depth": 2, "width": 48, "heads": 4, "context": 8}
 

@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.mixers.attention import Attention, alibi_slopes
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 X_BTD = torch.randn(2, 10, 24, generator=torch.Generator().manual_seed(0))
 

@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, ModelConfig, from_dict
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.run.resolve import resolve
 from scalinglab.scaling.run.step_options import StepOptions

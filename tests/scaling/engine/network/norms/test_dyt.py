@@ -7,12 +7,13 @@ import math
 import pytest
 import torch
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.norms.dyt import DyT
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.read_options import from_dict
 
 
 @pytest.mark.parametrize(("function", "more"), [("tanh", 0), ("erf", 1)])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.parametrization import role_of
+from scalinglab.scaling.read_options import from_dict
 
 SHAPE = {"depth": 2, "width": 24, "heads": 2, "context": 8}
 TOKENS = torch.arange(8)[None]

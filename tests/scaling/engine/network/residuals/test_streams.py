@@ -9,16 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from scalinglab.scaling.config import ModelConfig, from_dict
 from scalinglab.scaling.engine.network.agreement import disagreement
 from scalinglab.scaling.engine.network.part import ADDED_BY, Stream
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.part import RESIDUALS, Residual, Start
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.run.step_options import StepOptions
 
 SMALL = {"depth": 2, "width": 24, "heads": 2, "context": 12}

@@ -1,22 +1,16 @@
-"""What columns are called: one row for each of ours, with the names that trackers and papers use.
+"""The roles of columns in imported tables, each with the names that trackers and papers use.
 
-Names are compared without regard to case and to what joins their words, so ``Val Loss``,
-``val/loss`` and ``val_loss`` are one; single letters as they stand. The surest stands first.
+The surest name of a role stands first.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-
-_JOINTS = re.compile(r"[\s/._\-:]+")
 
 
 @dataclass(frozen=True)
 class Role:
-    """One of our columns.
+    """A column of ours that imported columns may stand for.
 
     Attributes
     ----------
@@ -24,14 +18,14 @@ class Role:
     kind : {"number", "count", "text", "loss"}
         Counts may be written 70M; text stays text; losses have a unit.
     names : tuple of str
-        What others call it.
+        Names that others use for it.
     patterns : tuple of str
-        Expressions for names that number or name their parts, as a rate for each group of
-        parameters; matched against the whole name.
+        Regular expressions for further names, as of a learning rate for each parameter group;
+        matched against the whole name.
     least : float or None
-        A smaller number is no such thing.
+        The smallest number that it can be.
     a_run : bool
-        Always of a whole run; else maybe of a step.
+        Whether it is always a property of a whole run; otherwise it may be one of a step.
     """
 
     name: str
@@ -250,61 +244,6 @@ ROLES: dict[str, Role] = {
         Role("bytes_per_token", "number", ("bytes_per_token",)),
     )
 }
+
+
 TEXT = tuple(name for name, role in ROLES.items() if role.kind == "text")
-
-# Words in a name that say a number is no loss in nats per token, and what it is.
-_NO_NATS = {
-    "perplexity": ("ppl", "perplexity", "perp", "perplexities"),
-    "bits": ("bpb", "bits", "bit", "bpc", "bpt", "bpw"),
-}
-_LOSS_WORDS = ("loss", "ce", "nll", "xent", "crossentropy", "entropy", "crossentropyloss")
-_VALIDATION_WORDS = ("val", "valid", "validation", "eval", "evaluation", "test", "dev")
-
-
-def normal(name: str) -> str:
-    """A name as it is compared: case and joints do not count, but for a single letter."""
-    stripped = str(name).strip()
-    return stripped if len(stripped) == 1 else _JOINTS.sub("_", stripped.lower()).strip("_")
-
-
-@cache
-def spellings(role: str) -> dict[str, int]:
-    """Names of a role as they are compared, and how sure each is (0 is the surest)."""
-    ranks: dict[str, int] = {}
-    for k, name in enumerate(ROLES[role].names):
-        ranks.setdefault(normal(name), k)
-    return ranks
-
-
-def measure_of(name: str) -> str | None:
-    """ "perplexity" or "bits", where a name says that it is such and no loss in nats."""
-    words = set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", str(name)).lower()))
-    for measure, signs in _NO_NATS.items():
-        if words & set(signs) and not (measure == "perplexity" and "log" in words):
-            return measure
-    return None
-
-
-def sounds_like_a_loss(name: str) -> bool:
-    """Whether a name has a word for a loss."""
-    words = set(normal(name).split("_"))
-    return bool(words & set(_LOSS_WORDS)) or normal(name).endswith("loss")
-
-
-def sounds_validated(name: str) -> bool:
-    """Whether a name says that its loss was measured on held-out data."""
-    return sounds_like_a_loss(name) and bool(set(normal(name).split("_")) & set(_VALIDATION_WORDS))
-
-
-def matching(role: str, names: Sequence[str]) -> list[str]:
-    """Those of `names` that are a role's, the surest first; by its patterns where none is."""
-    ranks, exact = spellings(role), ROLES[role].names
-    rank = {
-        name: exact.index(name) if name in exact else ranks[normal(name)] + 0.5
-        for name in names
-        if name in exact or normal(name) in ranks
-    }
-    if rank:
-        return sorted(rank, key=rank.__getitem__)
-    patterns = [re.compile(p, re.IGNORECASE) for p in ROLES[role].patterns]
-    return [n for n in names if any(p.fullmatch(n) for p in patterns)]

@@ -78,7 +78,9 @@ def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
 def test_a_gain_below_what_the_law_misses_elsewhere_is_not_certain(momentum):
     gains = {}
     for missed in (1e-5, 0.1):
-        left_out = dataclasses.replace(momentum.left_out, missed=np.full(12, missed))
+        left_out = dataclasses.replace(
+            momentum.left_out, missed=np.full(12, missed), leverage=np.zeros(12)
+        )
         law = dataclasses.replace(momentum, left_out=left_out)
         gains[missed] = analysis.best_schedule(law, 600, peak=3e-3, warmup=50).gains
     assert gains[1e-5].certain.iloc[0] and not gains[0.1].certain.any()

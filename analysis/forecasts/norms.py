@@ -1,0 +1,291 @@
+"""Norms inside a network, extrapolated over size and learning rate to warn of instabilities.
+
+Wortsman et al. (arXiv 2309.14322, section 3.4) predict instabilities of large models from the norms
+of small ones: the largest attention logit grows with size and learning rate, and above 1e4 their
+runs diverged; the gradient's rms falls with them, and below Adam's epsilon (1e-8 by default)
+updates shrink. Each norm of the finished runs of one recipe is fitted by
+
+    log norm = c + a log N + b log lr
+
+by least squares, with the interval of a new measurement by Student's t. There is no prediction if
+the runs do not determine a and b, or if a point departs from the line along which they varied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.tables.study_runs import LEFT_OUT, ended_runs, study_plan
+from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.model.stated import size
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.identity import canonical_json
+from scalinglab.scaling.records.recipe import DEFAULT_WARMUP, recipe
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
+
+PAPER = "arXiv 2309.14322"
+LEVEL = 0.95
+_LEAST_DEGREES = 2  # of the residuals: with fewer an interval says nothing
+_OFF = 1e-3  # how far off, relative, a point may lie from what the runs varied together
+_WIDEST = 1e3  # ratio of the ends of an interval that is worth a warning by its end alone
+_SAME = 1e-6  # singular values, relative to the largest, that count as zero
+_LR = "the rule or value of the LR"  # what one line may vary of a recipe, beside its size
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A measured norm, and beyond which value of it runs failed.
+
+    Attributes
+    ----------
+    column : str
+        Of `analysis.load`.
+    limit : float or None
+        None: no number is published. NaN: the epsilon of the run's optimizer.
+    above : bool
+        Whether it is trouble above the limit, else below.
+    why : str
+        What happens there, with its source.
+    """
+
+    column: str
+    limit: float | None = None
+    above: bool = True
+    why: str = ""
+
+
+NORMS = (
+    Norm("attention_logit_max", 1e4, True, f"above 1e4 runs diverged in {PAPER}, section 3.4"),
+    Norm(
+        "gradient_rms_min",
+        np.nan,
+        False,
+        f"below the optimizer's epsilon updates shrink: {PAPER}, section 3.4",
+    ),
+    Norm("logit_max"),
+    Norm("log_partition"),
+    Norm("activation_rms"),
+)
+
+
+@dataclass(frozen=True)
+class NormLine:
+    """A norm as a power of size and learning rate.
+
+    Attributes
+    ----------
+    norm : Norm
+    params : array, shape (3,)
+        Of 1, log N and log lr.
+    spread : float
+        Standard deviation of the residuals, in logarithms.
+    degrees : int
+        Of freedom.
+    covariance, span : array, shape (3, 3)
+        Of the parameters over the squared spread; directions that the runs tell, in rows.
+    runs : int
+    """
+
+    norm: Norm
+    params: Array
+    spread: float
+    degrees: int
+    covariance: Array
+    span: Array
+    runs: int
+
+    def predict(self, N: float, lr: float, level: float = LEVEL) -> dict[str, float] | None:
+        """``value, lower, upper`` of a new run; None where the runs do not tell."""
+        # Here: scipy takes 0.2 s to import.
+        from scipy.special import stdtrit
+
+        place = np.array([1.0, np.log(N), np.log(lr)])
+        if np.linalg.norm(place - self.span.T @ (self.span @ place)) > _OFF * np.linalg.norm(place):
+            return None
+        middle = float(place @ self.params)
+        error = self.spread * np.sqrt(1 + place @ self.covariance @ place)
+        half = float(stdtrit(self.degrees, (1 + level) / 2) * error)
+        ends = {"value": middle, "lower": middle - half, "upper": middle + half}
+        return {name: float(np.exp(value)) for name, value in ends.items()}
+
+
+def norm_line(norm: Norm, runs: pd.DataFrame) -> NormLine | None:
+    """Fit a norm over the runs of one recipe; None where too few have it.
+
+    Parameters
+    ----------
+    norm : Norm
+    runs : DataFrame
+        ``N, lr`` and the column of the norm.
+    """
+    if norm.column not in runs:
+        return None
+    runs = runs[runs[norm.column] > 0]
+    place = np.column_stack([np.ones(len(runs)), np.log(runs["N"]), np.log(runs["lr"])])
+    if not len(runs):
+        return None
+    _, singular, directions = np.linalg.svd(place, full_matrices=False)
+    span = directions[singular > _SAME * singular[0]]
+    degrees = len(runs) - len(span)
+    if degrees < _LEAST_DEGREES or len(span) < 2:
+        return None
+    y = np.log(runs[norm.column].to_numpy(float))
+    inverse = np.linalg.pinv(place, rcond=_SAME)
+    params = inverse @ y
+    spread = float(np.sqrt(np.sum((y - place @ params) ** 2) / degrees))
+    return NormLine(norm, params, spread, degrees, inverse @ inverse.T, span, len(runs))
+
+
+def measured_norms(outputs: str | Path, kinds: set[str]) -> pd.DataFrame:
+    """Norms at the ends of finished runs of some recipes: ``recipe, N, lr`` and a column a norm.
+
+    Of a norm that is measured layer by layer, the largest.
+    """
+    rows: list[dict[str, Any]] = []
+    for folder, _ in ended_runs(outputs, None, "DONE") if Path(outputs).is_dir() else ():
+        try:
+            spec = folder.spec()
+            if (
+                kind := kind_of(spec.science, spec.config, vars(spec.shape))
+            ) not in kinds or not spec.lr_peak > 0:
+                continue
+            record = folder.record()
+        except DamagedFile as error:
+            tell(error, LEFT_OUT)
+            continue
+        if record.status == State.DONE:
+            norms = dict(_norms(record.columns))
+            rows.append(
+                {"recipe": kind, "N": float(size(spec.counts)), "lr": spec.lr_peak, **norms}
+            )
+    return pd.DataFrame(rows, columns=None if rows else ["recipe", "N", "lr"])
+
+
+def kind_of(science: Mapping[str, Any], config: Mapping[str, Any], shape: Mapping[str, Any]) -> str:
+    """The recipe of a run without its learning rate, as text; arguments as of `recipe`."""
+    common = recipe(science, config, shape)
+    optimizer = {k: v for k, v in common["optimizer"].items() if k != "lr"}
+    common = {k: v for k, v in common.items() if k not in (_LR, DEFAULT_WARMUP)}
+    return canonical_json(common | {"optimizer": optimizer})
+
+
+def predicted_norms(measured: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
+    """Each norm of planned runs, from finished ones of their recipe.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        From `measured_norms`.
+    planned : DataFrame
+        ``run_id, recipe, N, lr, epsilon`` (NaN where the optimizer has none).
+
+    Returns
+    -------
+    DataFrame
+        ``run_id, N, lr, norm, value, lower, upper, limit, runs, trouble``: `trouble` is "expected"
+        if the prediction lies beyond the limit, "possible" if its interval reaches the limit and is
+        not too wide to be informative, else empty.
+    """
+    rows = []
+    for kind, ahead in planned.groupby("recipe", sort=False):
+        finished = measured[measured["recipe"] == kind]
+        lines = [line for norm in NORMS if (line := norm_line(norm, finished)) is not None]
+        for run in records_of(ahead):
+            for line in lines:
+                prediction = line.predict(run["N"], run["lr"])
+                if prediction is not None:
+                    limit = _limit(line.norm, run["epsilon"])
+                    about = {name: run[name] for name in ("run_id", "N", "lr")}
+                    about |= {
+                        "norm": line.norm.column,
+                        **prediction,
+                        "limit": limit,
+                        "runs": line.runs,
+                    }
+                    rows.append(about | {"trouble": _trouble(line.norm, prediction, limit)})
+    columns = ("run_id", "N", "lr", "norm", "value", "lower", "upper", "limit", "runs", "trouble")
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def norm_warnings(predicted: pd.DataFrame) -> list[str]:
+    """A sentence for each norm that reaches its limit: of the run that goes farthest beyond."""
+    sentences = []
+    norms = {norm.column: norm for norm in NORMS}
+    for name, rows in predicted[predicted["trouble"] != ""].groupby("norm", sort=False):
+        expected = rows[rows["trouble"] == "expected"]
+        of = expected if len(expected) else rows
+        distances = np.abs(np.log((of["value"] / of["limit"]).to_numpy(float)))
+        row = of.iloc[distances.argmax() if len(expected) else distances.argmin()]
+        verb = "is expected to be" if len(expected) else "may reach its limit: it is expected to be"
+        sentences.append(
+            f"{name} of {len(of)} planned run{'s' * (len(of) != 1)} {verb} "
+            f"{row['value']:.2g} ({row['lower']:.2g} to {row['upper']:.2g}, {LEVEL:.0%}) at N ="
+            f" {row['N']:,.0f}, LR {row['lr']:.3g} (run {row['run_id']}), by a power of N and LR"
+            f" through {row['runs']} finished runs; {norms[str(name)].why}"
+        )
+    return sentences
+
+
+def _limit(norm: Norm, epsilon: float) -> float:
+    if norm.limit is None:
+        return np.nan
+    return float(epsilon) if np.isnan(norm.limit) else norm.limit
+
+
+def _trouble(norm: Norm, prediction: Mapping[str, float], limit: float) -> str:
+    if np.isnan(limit):
+        return ""
+    sign = 1.0 if norm.above else -1.0
+    if sign * (prediction["value"] - limit) > 0:
+        return "expected"
+    if prediction["upper"] > _WIDEST * prediction["lower"]:
+        return ""
+    end = prediction["upper" if norm.above else "lower"]
+    return "possible" if sign * (end - limit) > 0 else ""
+
+
+def _norms(columns: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
+    for norm in NORMS:
+        values = [
+            value
+            for name, value in columns.items()
+            if value is not None and (name == norm.column or name.startswith(f"{norm.column}."))
+        ]
+        if values:
+            yield norm.column, (max if norm.above else min)(values)
+
+
+def unfinished_norms(outputs: str | Path, study: str) -> pd.DataFrame:
+    """`predicted_norms` of the runs of a study that have not ended."""
+    rows = []
+    for entry in study_plan(outputs, study).runs:
+        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
+        if not folder.exists() or folder.state_damage() is not None or folder.done() is not None:
+            continue
+        run = folder.spec()
+        rows.append(
+            {
+                "run_id": entry.run_id,
+                "recipe": kind_of(run.science, run.config, vars(run.shape)),
+                "N": float(size(run.counts)),
+                "lr": run.lr_peak,
+                "epsilon": run.optimizer.settings.get("epsilon"),
+            }
+        )
+    return planned_norms(outputs, rows)
+
+
+def planned_norms(outputs: str | Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """`predicted_norms` of planned runs, as rows of its table."""
+    planned = pd.DataFrame([*rows], columns=["run_id", "recipe", "N", "lr", "epsilon"])
+    planned = planned[planned["lr"] > 0].astype({"epsilon": float, "N": float})
+    kinds = set(planned["recipe"])
+    return predicted_norms(measured_norms(outputs, kinds) if kinds else pd.DataFrame(), planned)

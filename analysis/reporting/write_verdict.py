@@ -1,0 +1,45 @@
+"""A verdict as plain values, and as one HTML page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scalinglab.analysis.reporting.page import Download, Section, page
+from scalinglab.analysis.reporting.verdict import Verdict
+from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.scaling.text.plain import plain
+
+
+def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain values, for programs."""
+    finding = verdict.finding
+    return {
+        "study": verdict.study,
+        "question": verdict.question,
+        "sentences": verdict.sentences(),
+        "least_effect": None if verdict.design is None else verdict.design.least,
+        "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
+        "warnings": finding.warnings,
+    }
+
+
+def write_verdict(verdict: Verdict, path: str | Path) -> Path:
+    """Write a verdict as one HTML page; replaces the file whole."""
+    finding, path, sentences = verdict.finding, Path(path), verdict.sentences()
+    sections = [Section(title, tables=[table]) for title, table in finding.tables.items()]
+    facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
+    text = page(
+        verdict.study,
+        verdict.question,
+        sentences[1:],
+        finding.warnings,
+        sections,
+        verdict.outputs,
+        headline=sentences[0] if sentences else "",
+        leading=finding.figures,
+        downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
+    )
+    write_atomic(path.absolute(), text)
+    return path

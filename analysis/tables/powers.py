@@ -1,0 +1,37 @@
+"""Large and small numbers as people write them: 3·10¹² where a page or a figure shows 3e+12."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+# What a person could type again, in brackets or backticks, stays as it is.
+_WRITTEN = re.compile(r"\[[^]]*\]|`[^`]*`|(?<![\w.=])(\d(?:\.\d+)?)e([+-]\d+)(?![\w.])")
+
+
+def power(value: float) -> str:
+    """A number as a power of ten, in characters: no formula, so text stays text in every format.
+
+    >>> power(1e13), power(3e12), power(0.002)
+    ('10¹³', '3·10¹²', '2·10⁻³')
+    """
+    if not value > 0 or not np.isfinite(value):
+        return f"{value:g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    return _power(digits.rstrip("0").rstrip("."), exponent)
+
+
+def in_powers(text: str) -> str:
+    """A text whose numbers with an exponent are powers of ten, their digits as they were.
+
+    >>> in_powers("C = 1e+12, N = 1.40e-05 in exclude=['D < 1e+09']")
+    "C = 10¹², N = 1.40·10⁻⁵ in exclude=['D < 1e+09']"
+    """
+    return _WRITTEN.sub(lambda m: _power(m[1], m[2]) if m[1] else m[0], text)
+
+
+def _power(digits: str, exponent: str) -> str:
+    raised = f"10{str(int(exponent)).translate(_RAISED)}"
+    return raised if digits == "1" else f"{digits}·{raised}"

@@ -1,0 +1,22 @@
+"""How many directions of the residual stream are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scalinglab.scaling.fields import AT_LEAST_1, Within, setting
+from scalinglab.scaling.probes.probe import PROBES, Probe
+
+
+@PROBES.register("effective_rank")
+@dataclass(frozen=True, kw_only=True)
+class EffectiveRank(Probe):
+    """Effective rank of the residual stream after each block, as a share of its width.
+
+    The exponential of the entropy of the singular values of the centred features, over their sum
+    (Roy and Vetterli 2007). Beside it the utilised rank: the share of directions that hold `kept`
+    of the variance (what of its space a network uses on data: arXiv 2407.04797).
+    """
+
+    windows: int = setting(8, AT_LEAST_1)  # of the validation set
+    kept: float = setting(0.99, Within(0, 1, open=True))  # of the variance

@@ -1,0 +1,34 @@
+"""Tables for papers: numbers below each other, intervals beside them, text as it is."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from scalinglab.analysis.tables.latex import latex
+
+
+def rows(*columns: list[str]) -> tuple[str, list[list[str]]]:
+    """The alignment of a table of these columns, and its cells in LaTeX."""
+    table = pd.DataFrame({f"c_{k}": column for k, column in enumerate(columns)})
+    text = latex(table, "x & y", columns)
+    body = text.partition("\\midrule\n")[2].partition("    \\bottomrule")[0]
+    lines = [line.removesuffix(r"\\") for line in body.splitlines()]
+    cells = [[cell.strip() for cell in line.split("&")] for line in lines]
+    alignment = re.search(r"\\begin\{tabular\}\{(.*)\}$", text, re.MULTILINE)
+    assert alignment is not None and r"\caption{x \& y}" in text
+    return alignment[1], cells
+
+
+def test_decimal_points_stand_below_each_other() -> None:
+    alignment, cells = rows(["1.5", "12", "", "-0.25"])
+    assert alignment == "r"
+    assert [c[0] for c in cells] == [r"1.5\phantom{0}", r"12\phantom{.00}", "", "$-0.25$"]
+
+
+def test_an_interval_has_a_column_of_its_own() -> None:
+    alignment, cells = rows(["0.35 (0.34 to 0.36)", "1.4e+04"], ["5%", "7%"], ["a_b", "2 runs"])
+    assert alignment == "r@{ }lrl"
+    assert cells[0] == ["0.35", "(0.34 to 0.36)", r"5\%", r"a\_b"]
+    assert cells[1] == [r"$1.4 \times 10^{4}$", "", r"7\%", "2 runs"]
