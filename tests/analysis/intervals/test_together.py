@@ -38,7 +38,7 @@ def test_the_chance_and_the_interval_agree() -> None:
 
 def test_the_sentence_names_what_does_not_hold_together() -> None:
     wobble = np.array([[-1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]]) * 1e-3
-    sure, unsure = paired(wobble + 0.05, 1e-3), paired(wobble + 4.2e-3, 1e-3)
+    sure, unsure = paired(wobble + 0.05, 1e-3), paired(wobble + 2.6e-3, 1e-3)
     none = paired(wobble, 1e-3)
     assert unsure.resolved and not none.resolved
     assert together_in_words({"a": sure}) == ""
