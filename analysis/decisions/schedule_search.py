@@ -19,7 +19,6 @@ from scalinglab.analysis.laws.schedule_columns import Course
 
 Array = np.ndarray
 
-_NONE: Mapping = {}
 _WSD = 0.2  # share of the run that is the cooldown of the usual WSD
 _ITERATIONS = 120
 _STEEPEST = 30.0  # a fall by exp of this much between two knots is a fall to the floor
