@@ -16,7 +16,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
-from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import exclude_rule
 from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
@@ -85,6 +85,13 @@ def outlying(residuals: Array, free: int) -> Array:
     sigmas = np.abs(away) / spread
     sigmas[(sigmas < _reach(len(away))) | (np.abs(away) < LEAST)] = 0.0
     return sigmas if 0 < np.count_nonzero(sigmas) <= _MOST * len(away) else np.zeros(len(away))
+
+
+def far_points(law: Law, residuals: Array, points: Points, free: int) -> Array:
+    """Whether each point of a fit lies far from its law, (n,); none does of a law of curves."""
+    if law.curve:
+        return np.zeros(len(residuals), bool)
+    return outlying(residuals * points.sharpness, free) > 0
 
 
 def _reach(count: int) -> float:
