@@ -14,10 +14,9 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
-from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.tables.interval_text import value_text
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 

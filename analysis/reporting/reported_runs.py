@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.tables.interval_text import with_intervals
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.records.state import State
 
