@@ -111,7 +111,7 @@ def draw_split(
         table = _of_minima(minima.found, quantity)
         points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=1.1)
     if len(splits.budgets):
-        name = "requested budgets"
+        name = "budgets of the answer"
         points(ax, splits.budgets, "C", quantity, name, color=HELD_OUT, marker="*", size=2)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)

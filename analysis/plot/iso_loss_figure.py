@@ -79,7 +79,7 @@ def draw_iso_loss(result: Result, splits: SplitPath, *, ax: Axes | None = None) 
             splits.budgets,
             "N",
             "D",
-            "requested budgets (dashed: equal compute)",
+            "budgets of the answer (dashed)",
             color=HELD_OUT,
             marker="*",
             size=2,

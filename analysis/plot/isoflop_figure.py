@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.decisions.isoflop import Minima
 
-_FAR = (
-    3.0  # heights of a median curve above the lowest loss: what lies higher is marked at the edge
-)
+_FAR = 5.0  # times the median's height above the lowest loss: higher runs are marked at the edge
 
 
 def isoflop(
