@@ -39,7 +39,7 @@ def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> 
     (tmp_path / "corpus" / "part.jsonl").write_text(rows)
     monkeypatch.chdir(tmp_path)
     plan = make_plan(compose(["study=mine"]))
-    assert len(plan.runs) == 2 * 2 * 3 * 2
+    assert len(plan.runs) == 2 * 2 * 4 * 2
     assert {p.run.shape.vocab for p in plan.runs} == {4096}
     assert {p.run.config.model.activation for p in plan.runs} == {"relu2", "swiglu"}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
-from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect, level_of_each
+from scalinglab.analysis.intervals.power import LEVEL, UNRESOLVED, least_effect
 
 Array = np.ndarray
 
@@ -24,12 +24,15 @@ class Paired:
         Mean over sizes, and half the width of its interval (Student's; NaN without repeated seeds).
     least : float
         The smallest difference that is detected.
+    chance : float
+        Of a mean as far from zero if the arms do not differ, either way (NaN without repeats).
     """
 
     by_size: Array
     mean: float
     half: float
     least: float
+    chance: float
 
     @property
     def resolved(self) -> bool:
@@ -56,7 +59,7 @@ class Paired:
         return f"{mean:+.2%}{interval}"
 
 
-def paired(differences: Array, noise: float, effects: int = 1) -> Paired:
+def paired(differences: Array, noise: float) -> Paired:
     """Judge differences of log losses, shape (sizes, seeds).
 
     Parameters
@@ -65,16 +68,18 @@ def paired(differences: Array, noise: float, effects: int = 1) -> Paired:
     noise : float
         Of a run's loss between seeds, relative, as it was planned with; that of the pairs counts
         if it is larger.
-    effects : int
-        How many such differences are judged together: the level is that of all of them.
     """
     sizes, seeds = differences.shape
     freedom, by_size = sizes * (seeds - 1), differences.mean(1)
-    half = np.nan
+    mean, half, chance = float(differences.mean()), np.nan, np.nan
     if freedom:
         spread = np.sqrt(((differences - by_size[:, None]) ** 2).sum() / freedom)
-        quantile = stdtrit(freedom, (1 + level_of_each(effects)) / 2)
-        half = float(quantile * spread / np.sqrt(differences.size))
+        error = float(spread / np.sqrt(differences.size))
+        half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
+        if error > 0:
+            chance = 2 * float(stdtr(freedom, -abs(mean) / error))
+        else:
+            chance = float(mean == 0)
         noise = max(noise, spread / np.sqrt(2))  # pairs may scatter by more than was planned with
-    least = least_effect(noise, differences.size, freedom, effects)
-    return Paired(by_size, float(differences.mean()), half, least)
+    least = least_effect(noise, differences.size, freedom)
+    return Paired(by_size, mean, half, least, chance)

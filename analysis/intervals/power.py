@@ -85,22 +85,7 @@ class Design:
         )
 
 
-def level_of_each(effects: int) -> float:
-    """Level of each of some effects, that all of them together hold at `LEVEL` (Bonferroni)."""
-    return 1 - (1 - LEVEL) / max(effects, 1)
-
-
-def together_in_words(effects: int) -> str:
-    """That the level counts how many effects are judged; nothing of one."""
-    if effects < 2:
-        return ""
-    return (
-        f"Intervals and verdicts hold for all {effects} effects together at {LEVEL:.0%}"
-        " (Bonferroni)."
-    )
-
-
-def least_effect(noise: float, pairs: int, freedom: int, effects: int = 1) -> float:
+def least_effect(noise: float, pairs: int, freedom: int) -> float:
     """The least relative difference of two arms that is detected; infinite where none is.
 
     Parameters
@@ -111,12 +96,10 @@ def least_effect(noise: float, pairs: int, freedom: int, effects: int = 1) -> fl
         Number of pairs over which the difference is a mean.
     freedom : int
         Degrees of freedom of its error.
-    effects : int
-        How many such differences are judged together.
     """
     if freedom < 1 or pairs < 1:
         return math.inf
-    quantiles = stdtrit(freedom, (1 + level_of_each(effects)) / 2) + stdtrit(freedom, POWER)
+    quantiles = stdtrit(freedom, (1 + LEVEL) / 2) + stdtrit(freedom, POWER)
     return float(quantiles * noise * math.sqrt(2 / pairs))
 
 

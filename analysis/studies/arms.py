@@ -24,7 +24,8 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design, together_in_words
+from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.together import together_in_words
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.plot.labels import LOSS
@@ -84,17 +85,14 @@ def judge(
     best = _best(runs, arm)
     longest = best[best["D"] == best["D"].max()]
     noise = PLANNED_NOISE if design is None else design.noise
-    asked = {
-        key: both
-        for key in product(candidates, baselines, COUNTS)
-        if (both := _differences(longest, *key)) is not None
-    }
-    # Where both counts agree they are one question.
-    together = len({(name, base, both[0].tobytes()) for (name, base, _), both in asked.items()})
     effects = [
-        _Effect(*key, paired(differences, noise, together), worth)
-        for key, (differences, worth) in asked.items()
+        effect
+        for key in product(candidates, baselines, COUNTS)
+        if (effect := _effect(longest, *key, noise)) is not None
     ]
+    # If both counts agree they are one question.
+    questions = {(e.arm, e.baseline, e.pair.by_size.tobytes()): e for e in effects}
+    together = together_in_words({effect.name: effect.pair for effect in questions.values()})
     fitted, warnings = _fitted(best, law, columns or {}, delta)
     warnings += [
         warning
@@ -102,7 +100,7 @@ def judge(
         for warning in edge_warnings(own, ["N", "D"], "sizes and lengths", where=f"{name}: ")
     ]
     return Finding(
-        [*[effect.sentence() for effect in effects], *filter(None, [together_in_words(together)])]
+        [*[effect.sentence() for effect in effects], *filter(None, [together])]
         or ["No arm has the size of a baseline: nothing said."],
         {
             "Effects": pd.DataFrame([effect.row() for effect in effects]),
@@ -124,6 +122,11 @@ class _Effect:
     pair: Paired
     worth: float  # baseline's count for the arm's loss, over the arm's; at the largest size
 
+    @property
+    def name(self) -> str:
+        """What the effect is called in a sentence."""
+        return f"{self.arm} beside {self.baseline} at equal {self.count}"
+
     def sentence(self) -> str:
         pair = self.pair
         sizes = f"{len(pair.by_size)} size{'s' * (len(pair.by_size) != 1)}"
@@ -135,10 +138,7 @@ class _Effect:
         )
         effect = f"loss {pair.told()} over {sizes}{worth}"
         least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
-        return (
-            f"{self.arm} beside {self.baseline} at equal {self.count} (equal "
-            f"{COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
-        )
+        return f"{self.name} (equal {COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
 
     def row(self) -> dict[str, Any]:
         effect, lower, upper = self.pair.relative
@@ -173,13 +173,10 @@ def _table(best: pd.DataFrame, arm: str, count: str) -> pd.DataFrame:
     return table.dropna(axis="columns")
 
 
-def _differences(
-    best: pd.DataFrame, arm: str, baseline: str, count: str
-) -> tuple[Array, float] | None:
-    """Differences of log losses, (sizes, seeds), and the arm's worth, see `_Effect`.
-
-    None where the arm has no size that the baseline's sizes reach, or no seed in common.
-    """
+def _effect(
+    best: pd.DataFrame, arm: str, baseline: str, count: str, noise: float
+) -> _Effect | None:
+    """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
     arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
     seeds = [seed for seed in arm_losses if seed in base]
     x = base.index.to_numpy()
@@ -195,7 +192,7 @@ def _differences(
     worth = _worth(
         arm_losses.index[-1], arm_losses.iloc[-1].mean(), x, base[seeds].mean(axis=1).to_numpy()
     )
-    return differences, worth
+    return _Effect(arm, baseline, count, paired(differences, noise), worth)
 
 
 def _between(at: Array, x: Array, y: Array) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.intervals.together import chances_together
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
@@ -63,17 +64,10 @@ def proxies(runs: pd.DataFrame, *, columns: list[str] | None = None) -> Finding:
         )
     table = pd.DataFrame(rows)
     table["p"] = table["p"].where(table["tau"].notna(), 1.0)  # a column of one value has no order
-    table["p corrected"] = _holm(table["p"])
+    table["p corrected"] = chances_together(table["p"].to_numpy(float))
     order = table["tau"].abs().sort_values(ascending=False, na_position="last").index
     table = table.loc[order].reset_index(drop=True)
     return Finding([_sentence(table, ended)], {"Kendall's tau with the loss": table})
-
-
-def _holm(p: pd.Series) -> pd.Series:
-    """Chances that hold for all columns together (Holm 1979)."""
-    ordered = p.sort_values()
-    factors = pd.Series(range(len(p), 0, -1), index=ordered.index)
-    return (ordered * factors).cummax().clip(upper=1).reindex(p.index)
 
 
 def _chance_of_lead(runs: pd.DataFrame, name: str, columns: int) -> float:

@@ -16,7 +16,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scalinglab.analysis.intervals.pairs import Paired, paired
-from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design, together_in_words
+from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design
+from scalinglab.analysis.intervals.together import together_in_words
 from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
@@ -69,14 +70,20 @@ def judge(
     noise = PLANNED_NOISE if design is None else design.noise
     is_ended = np.isfinite(runs["loss"].astype(float)) if "loss" in runs else runs["N"].notna()
     names = _sets(runs[is_ended], sets)
-    together = len(names) * (runs["_arm"].nunique() - 1)
-    sets_judged = [_on_set(runs, name, noise, together) for name in names]
+    sets_judged = [_on_set(runs, name, noise) for name in names]
+    together = together_in_words(
+        {
+            f"{worth.arm} on {on_set.name}": worth.pair
+            for on_set in sets_judged
+            for worth in on_set.beside
+        }
+    )
     powers = pd.DataFrame([row for on_set in sets_judged for row in on_set.powers])
     worths = pd.DataFrame([row for on_set in sets_judged for row in on_set.rows()])
     return Finding(
         [
             *[sentence for on_set in sets_judged for sentence in on_set.sentences()],
-            *filter(None, [together_in_words(together)]),
+            *filter(None, [together]),
         ],
         {
             "Loss of each arm on each set, at the most tokens": _losses(sets_judged),
@@ -188,7 +195,7 @@ def _sets(runs: pd.DataFrame, names: list[str] | None) -> list[str]:
     return list(first.values())
 
 
-def _on_set(runs: pd.DataFrame, name: str, noise: float, together: int) -> _OnSet:
+def _on_set(runs: pd.DataFrame, name: str, noise: float) -> _OnSet:
     best = at_best_lr(runs, ["_arm", "N", "D"], f"{FURTHER_LOSS}{name}")
     best = best.assign(log=np.log(best[f"{FURTHER_LOSS}{name}"]))
     longest = best[best["D"] == best["D"].max()]
@@ -212,7 +219,7 @@ def _on_set(runs: pd.DataFrame, name: str, noise: float, together: int) -> _OnSe
         beside.append(
             _Beside(
                 str(arm),
-                paired(differences, noise, together),
+                paired(differences, noise),
                 *_worth(arm_runs.loc[sizes, seeds], curves),
             )
         )

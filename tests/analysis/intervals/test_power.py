@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from scipy.special import stdtrit
 
-from scalinglab.analysis.intervals.pairs import paired
 from scalinglab.analysis.intervals.power import (
     design_of,
     least_effect,
@@ -72,14 +71,3 @@ def test_noise_is_pooled_over_what_is_repeated() -> None:
     runs.loc[3, "loss"] = math.inf  # it diverged
     assert seed_scatter(runs, by=CELL).noise == pytest.approx(0.02, rel=0.05)
     assert math.isnan(seed_scatter(planned(seeds=1).assign(loss=2.0), by=CELL).noise)
-
-
-def test_many_effects_without_any_are_seldom_resolved() -> None:
-    """Of twenty differences of nothing each, one is told in one study of twenty at the most."""
-    rng, told = np.random.default_rng(0), 0
-    for _ in range(200):
-        pairs = [paired(rng.normal(0, 1e-3, (3, 4)), 0.0, effects=20) for _ in range(20)]
-        told += any(abs(one.mean) > one.half for one in pairs)
-    assert 0 < told < 0.08 * 200
-    alone, many = (paired(rng.normal(0, 1e-3, (3, 4)), 1e-3, effects=n) for n in (1, 20))
-    assert many.least > alone.least

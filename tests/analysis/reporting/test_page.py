@@ -15,7 +15,7 @@ from scalinglab.analysis.reporting.page import Section, page
     [
         ([1.4057, 1.63, np.nan], ["1.4057", "1.6300", ""]),  # one size: decimals line up
         ([676.06, 1.3855], ["676.06", "1.3855"]),  # of several sizes: five digits each
-        ([2.5559e7, 5e7], ["2.5559e7", "5e7"]),
+        ([2.5559e7, 5e7], ["2.5559·10⁷", "5·10⁷"]),
         ([1000, 5], ["1,000", "5"]),
         ([329_728.0, np.nan], ["329,728", ""]),  # counts that a gap made floats
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalinglab.analysis.studies.proxies import _holm, proxies
+from scalinglab.analysis.studies.proxies import proxies
 from scalinglab.scaling.errors import UserError
 
 
@@ -43,10 +43,6 @@ def test_a_lead_over_the_size_that_may_be_chance_is_told_as_that() -> None:
     table["probe.proxies.good"] = -table["loss"] + draw.normal(0, 0.05, 16)
     sentence = proxies(table, columns=["probe.proxies.good"]).sentences[0]
     assert "more closely than N alone may be chance (p 0." in sentence
-
-
-def test_chances_are_corrected_for_the_number_of_columns() -> None:
-    assert _holm(pd.Series([0.01, 0.5, 0.02])).tolist() == pytest.approx([0.03, 0.5, 0.04])
 
 
 @pytest.mark.parametrize(
