@@ -22,7 +22,8 @@ PAGES = sorted(
 )
 _PROGRAM = re.compile(
     r"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:(?:\.venv/bin/)?"
-    r"(?:scaling|make|pip|python3?|cd|mkdir|git|lm_eval|torchrun|srun|sbatch|wandb|eval|for) \S|\. \.venv)"
+    r"(?:scaling|make|pip|python3?|cd|mkdir|git|lm_eval|torchrun|srun|sbatch|wandb|eval|for) \S"
+    r"|\. \.venv)"
 )
 _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z", re.DOTALL)
 _SHELL = ("", "sh", "bash", "shell", "console", "text")

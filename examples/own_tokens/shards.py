@@ -2,8 +2,8 @@
 
     python shards.py FOLDER
 
-`encode` stands for your tokenizer; all else is what any tokenizer needs. If you have shards already,
-you need none of this.
+`encode` stands for your tokenizer; all else is what any tokenizer needs. If you have shards
+already, you need none of this.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ def main() -> None:
     rest = [document for k, document in enumerate(documents) if k % 20]
     print(f"{write(Path('shards/validation.bin'), held_out):,} tokens held out")
     shard: list[np.ndarray] = []
-    count = total = 0
+    count = total = size_of_shard = 0
     for k, document in enumerate(rest):
         shard.append(document)
-        if sum(map(len, shard)) >= options.shard or k == len(rest) - 1:
+        size_of_shard += len(document)
+        if size_of_shard >= options.shard or k == len(rest) - 1:
             total += write(Path(f"shards/train_{count:03d}.bin"), shard)
-            count, shard = count + 1, []
-    size = sum(len(text.encode()) for text in texts) / sum(len(d) + 1 for d in documents)
-    print(f"{total:,} tokens in {count} shards; vocab={VOCAB} bytes_per_token={size:.4f}")
+            count, size_of_shard, shard = count + 1, 0, []
+    per_token = sum(len(text.encode()) for text in texts) / sum(len(d) + 1 for d in documents)
+    print(f"{total:,} tokens in {count} shards; vocab={VOCAB} bytes_per_token={per_token:.4f}")
 
 
 if __name__ == "__main__":

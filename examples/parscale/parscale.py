@@ -1,9 +1,9 @@
-"""ParScale: P streams through one transformer, told apart by prefixes (Chen et al., arXiv 2505.10475).
+"""ParScale: P streams through one transformer, each with its prefix (arXiv 2505.10475).
 
 Every stream passes the same blocks. What makes them differ is a prefix of each stream: keys and
-values of its own in every layer, before those of the tokens. What they give is added by weights that
-a small network reads from all of them, token by token; no weight falls below `smooth` / P, without
-which one stream would take all (the paper's section 3.1). One stream alone has neither: it is the
+values of its own in every layer, before those of the tokens. What they give is added by weights
+that a small network reads from all of them, token by token; no weight falls below `smooth` / P,
+without which one stream would take all (the paper's section 3.1). One stream alone has neither: it is the
 plain transformer.
 
 Shapes stand in names: P streams, B sequences, T tokens, S tokens of a prefix, D width, H heads, K

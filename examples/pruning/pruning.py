@@ -171,8 +171,8 @@ def judge(
     off = np.log(means["loss"] / result.predict(means)["loss"])
     pruned = means["pruned"].astype(bool)
     sentences.append(
-        f"The law avg_params, fitted to all, misses dense runs by {np.abs(off[~pruned]).mean():.2%} "
-        f"and pruned ones by {np.abs(off[pruned]).mean():.2%} of the loss on average."
+        "The law avg_params, fitted to all, misses dense runs by "
+        f"{np.abs(off[~pruned]).mean():.2%} and pruned ones by {np.abs(off[pruned]).mean():.2%} of the loss on average."
     )
     tables = {"By each count": pd.DataFrame(rows), "Runs": means.assign(off_the_law=off)}
     tables["The law avg_params"] = result.summary.reset_index()

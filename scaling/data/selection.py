@@ -26,11 +26,13 @@ from scalinglab.scaling.data.chosen_documents import (
 from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.store import TokenStore
-from scalinglab.scaling.data.vocabulary import Vocabulary
+from scalinglab.scaling.data.vocabulary import Vocabulary, kept_counts, token_counts
 from scalinglab.scaling.data_config import DataConfig, SelectConfig
 from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.records.identity import digest
 
 KEYS = (*SELECTIONS.values(), "weight")
+_SOON_COUNTED = 1 << 26  # tokens; counts of more, at 7 ns a token, are kept beside the store
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,15 @@ class SelectedStore(TokenStore):
         whole = super().vocabulary().counts
         if whole is None:
             return None
+        if len(self.train) + len(self.validation) < _SOON_COUNTED:
+            return self._counted(whole)
+        key = digest([self.whole.content_hash, self.chosen], 12)
+        file = self.folder / f"token_counts-{key}.bin"
+        return kept_counts(file, len(whole), lambda: self._counted(whole))
+
+    def _counted(self, whole: np.ndarray) -> np.ndarray:
         vocab, train, validation = len(whole), self.train, self.validation
-        all_validation = np.bincount(self._map("validation.bin"), minlength=vocab)
+        all_validation = token_counts(self._map("validation.bin"), vocab)
         trained = (
             train.token_counts(vocab) if isinstance(train, Excerpt) else whole - all_validation
         )

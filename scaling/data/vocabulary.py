@@ -7,6 +7,8 @@ validation, and the loss of a unigram model, against which losses of two vocabul
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +16,10 @@ from typing import Protocol
 import numpy as np
 
 from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.records.atomic import write_atomic
 
 BYTES, COUNTS = "token_bytes.bin", "token_counts.bin"  # int32 and int64, (vocab,)
+_BLOCK = 1 << 22  # tokens that are counted at once: numpy makes int64 of them
 
 
 class HasWindows(Protocol):
@@ -70,6 +74,25 @@ def read_vocabulary(folder: Path, manifest: Manifest) -> Vocabulary:
         _read(folder / COUNTS, "int64", manifest.vocab),
         manifest.excluded,
     )
+
+
+def token_counts(tokens: np.ndarray, vocab: int) -> np.ndarray:
+    """How often each token is in a mapped array, int64 (vocab,)."""
+    counts = np.zeros(vocab, dtype=np.int64)
+    for start in range(0, len(tokens), _BLOCK):
+        counts += np.bincount(tokens[start : start + _BLOCK], minlength=vocab)
+    return counts
+
+
+def kept_counts(path: Path, vocab: int, count: Callable[[], np.ndarray]) -> np.ndarray:
+    """Counts of tokens, float64 (vocab,), from their file; they are counted if there is none."""
+    kept = _read(path, "float64", vocab)
+    if kept is not None:
+        return kept
+    counts = count().astype(np.float64)
+    with contextlib.suppress(OSError):  # in a read-only store they are counted each time
+        write_atomic(path, counts.tobytes())
+    return counts
 
 
 def _read(path: Path, dtype: str, vocab: int) -> np.ndarray | None:

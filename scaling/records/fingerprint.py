@@ -132,7 +132,8 @@ def code_fingerprint() -> str:
     return content.hexdigest()[:10]
 
 
-def number_making() -> list[Path]:
+@functools.cache
+def number_making() -> tuple[Path, ...]:
     """The files whose code decides a loss curve: `STEPS` and what they import of `ROOMS`."""
     files: dict[str, Path] = {}
     modules = [module for step in STEPS for module in _modules(step)]
@@ -144,7 +145,7 @@ def number_making() -> list[Path]:
         modules += [
             m for m in _imports(files[module]) if m.startswith(tuple(f"{r}." for r in ROOMS))
         ]
-    return [files[module] for module in sorted(files)]
+    return tuple(files[module] for module in sorted(files))
 
 
 def files_apart(modules: Iterable[str]) -> list[Path]:

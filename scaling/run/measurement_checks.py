@@ -12,8 +12,9 @@ from scalinglab.scaling.model.module import Network, network_from_science
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 
 _REHEARSAL = "scalinglab.scaling.engine.steps.measurement_rehearsal"
-# Parameters of networks on which none is tried: a step takes longer than a plan may.
-_MOST = 20_000_000
+# Parameters times tokens of a sequence from which on none is tried: a step of training takes about
+# five seconds there, for each size of a study.
+_MOST = 1e10
 
 
 def check_measurements(execution: ExecutionConfig, network: Network) -> None:
@@ -27,7 +28,9 @@ def check_measurements(execution: ExecutionConfig, network: Network) -> None:
         Naming the measurement and the column.
     """
     own = tuple(name for name in execution.measure if not MEASUREMENTS.is_shipped(name))
-    if own and execution.device == "cpu" and parameter_counts(network)["n_total"] <= _MOST:
+    if not own or execution.device != "cpu":
+        return
+    if parameter_counts(network)["n_total"] * network.shape.context <= _MOST:
         texts = tuple(id(MEASUREMENTS[name]) for name in own)  # one that is registered anew is new
         _tried(own, texts, json.dumps(network.science(), sort_keys=True))
 

@@ -17,6 +17,7 @@ from scalinglab.scaling.fields import one_of
 
 TEST_SHARE = 16  # one prompt in so many is of the test
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_LETTERS = np.frombuffer(LETTERS.encode(), np.uint8)
 _OPEN, _CLOSE = "([{<", ")]}>"
 _NOISE = 4  # brackets beside those of the answer, about
 _TRIES = 1_000  # draws that gave nothing new, after which a task has no further problems
@@ -47,7 +48,7 @@ def _reverse(draw: np.random.Generator, difficulty: int) -> Problem:
 
 
 def _addition(draw: np.random.Generator, difficulty: int) -> Problem:
-    a, b = (int(n) for n in draw.integers(10**difficulty, size=2))
+    a, b = draw.integers(10**difficulty, size=2).tolist()
     return Problem(f"{a}+{b}=", str(a + b))
 
 
@@ -74,7 +75,7 @@ def _recall(draw: np.random.Generator, difficulty: int) -> Problem:
 
 
 def _word(draw: np.random.Generator, length: int) -> str:
-    return "".join(LETTERS[i] for i in draw.integers(len(LETTERS), size=length))
+    return _LETTERS[draw.integers(len(LETTERS), size=length)].tobytes().decode()
 
 
 # Task -> (a problem of a difficulty, the largest difficulty); difficulty counts letters, digits,

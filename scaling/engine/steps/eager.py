@@ -218,6 +218,7 @@ class EagerEngine:
                     tokens_kBT=self._moved(tokens_kBT).long(),
                     part=self.micro_batch or tokens_kBT.shape[1],
                     gradients=self._gradients,
+                    multiplier=getattr(self._loss, "multiplier", 1.0),
                 ),
             )
 

@@ -46,6 +46,8 @@ class Subject:
         Sequences of each member in one backward pass.
     gradients : callable
         Tokens (k, b, T) to the gradients of each member's objective, (k, P).
+    multiplier : float
+        Factor of the logits in the objective, beside those that the model applies.
     """
 
     model: nn.Module
@@ -54,6 +56,7 @@ class Subject:
     tokens_kBT: Tensor
     part: int
     gradients: Callable[[Tensor], Tensor]
+    multiplier: float = 1.0
 
 
 # Measurement -> its arithmetic; each is described in ``scalinglab.scaling.run.measurements``.
@@ -269,7 +272,7 @@ def measure(names: list[str], subject: Subject) -> list[dict[str, float]]:
 
 @torch.no_grad()
 def _logits(subject: Subject) -> Iterator[Tensor]:
-    """Logits of all members, part after part of the batch, (k, b, T, V).
+    """Logits of all members as in the objective, part after part of the batch, (k, b, T, V).
 
     Members run one by one, as hooks see no packs; parts, as all logits may not fit in memory.
     """
@@ -279,7 +282,8 @@ def _logits(subject: Subject) -> Iterator[Tensor]:
             weights = {name: weight[i] for name, weight in subject.weights.items()}
             output = functional_call(subject.model, weights, (tokens_bT[:, :-1],))
             outputs.append(logits_of(output))
-        yield torch.stack(outputs)
+        logits_kbTV = torch.stack(outputs)
+        yield logits_kbTV if subject.multiplier == 1 else logits_kbTV * subject.multiplier
 
 
 def _weighted_sum(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -291,7 +295,7 @@ def _weighted_sum(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor
 
 def _rms(tensor: Tensor) -> Tensor:
     """Root mean square over all axes but the first."""
-    return tensor.detach().flatten(1).square().mean(1).sqrt()
+    return tensor.detach().reshape(len(tensor), -1).square().mean(1).sqrt()
 
 
 def _top_singular_value(matrices: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from scalinglab.scaling.data.excerpt import Excerpt, WeightedExcerpt
 from scalinglab.scaling.data.mixed import amounts, open_data
 from scalinglab.scaling.data.order import DataOrder, PassOrder
 from scalinglab.scaling.data.pools import Pool, PooledStore
-from scalinglab.scaling.data.selection import SelectedStore
+from scalinglab.scaling.data.selection import Choice, SelectedStore
 from scalinglab.scaling.data.sources import open_store, planned_store
 from scalinglab.scaling.data.store import TokenStore, window_count
-from scalinglab.scaling.data_config import DataConfig
+from scalinglab.scaling.data_config import DataConfig, SelectConfig
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.read_options import from_dict
 from tests.scaling.data.corpora import documents, texts_of, write_jsonl
@@ -319,3 +319,20 @@ def test_tokens_are_counted_of_what_is_read(open_selected):
     on_one = open_selected(validation_select=select)
     left = len(on_one.train) + len(on_one.validation)
     assert on_one.vocabulary().counts.sum() == left
+
+
+def test_counts_of_many_tokens_are_kept_beside_the_store(open_selected, monkeypatch):
+    """Each plan would count them again; another selection has others."""
+    some = open_selected(select={"where": "lang == 'en'"})
+    counted = []
+    count = SelectedStore._counted
+    monkeypatch.setattr("scalinglab.scaling.data.selection._SOON_COUNTED", 1)
+    monkeypatch.setattr(SelectedStore, "_counted", lambda *a: counted.append(1) or count(*a))
+    other = Choice(SelectConfig(where="lang == 'de'"), "", None)
+    stores = [
+        SelectedStore(TokenStore(some.folder), choice)
+        for choice in (some.choice, some.choice, other)
+    ]
+    first, second, of_other = (store.vocabulary().counts for store in stores)
+    assert np.array_equal(first, second) and np.array_equal(first, some.vocabulary().counts)
+    assert of_other.sum() != first.sum() and len(counted) == 2

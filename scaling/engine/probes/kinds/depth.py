@@ -14,7 +14,7 @@ from scalinglab.scaling.engine.probes.kinds.layers import (
     changed,
     pass_on,
 )
-from scalinglab.scaling.engine.probes.model import Model, hooked, stream_of
+from scalinglab.scaling.engine.probes.model import Model, hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.depth import POSITIONS, Depth
 
@@ -70,8 +70,8 @@ def contributions(model: Model, windows: np.ndarray) -> list[float]:
     ratios: list[list[float]] = [[] for _ in model.blocks]
 
     def keep(place: int, inputs: tuple[Any, ...], output: Any) -> None:
-        before = inputs[0].double()
-        added = stream_of(output).double() - before
+        before = model.stream(inputs[0]).double()
+        added = model.stream(output).double() - before
         ratios[place].append(float((added.norm(dim=-1) / before.norm(dim=-1)).mean()))
 
     with hooked(model.blocks, keep):

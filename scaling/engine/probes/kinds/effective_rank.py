@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.engine.probes.model import hooked, stream_of
+from scalinglab.scaling.engine.probes.model import hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.effective_rank import EffectiveRank
 
@@ -19,7 +19,7 @@ def effective_rank(probe: EffectiveRank, reading: Reading) -> dict[str, float]:
     streams: list[list[Tensor]] = [[] for _ in model.blocks]
 
     def keep(place: int, inputs: tuple[Any, ...], output: Any) -> None:
-        streams[place].append(stream_of(output).detach().double().flatten(0, -2).cpu())
+        streams[place].append(model.stream(output).detach().double().flatten(0, -2).cpu())
 
     with hooked(model.blocks, keep):
         for _ in model.logits(reading.windows()[: probe.windows]):

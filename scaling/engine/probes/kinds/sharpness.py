@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
+from scalinglab.scaling.engine.network.cross_entropy import mean_cross_entropy
 from scalinglab.scaling.engine.network.module import logits_of
 from scalinglab.scaling.engine.probes.model import Model
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
@@ -58,7 +58,8 @@ def hessian_product(model: Model, tokens_BT: Tensor) -> tuple[Product, int]:
         total = torch.zeros(sum(sizes), dtype=torch.float64)
         for part in tokens_BT.split(model.part):
             logits = logits_of(model.network(part[:, :-1])).float() * model.multiplier
-            loss = F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten())
+            targets_N = part[:, 1:].flatten()
+            loss = mean_cross_entropy(logits.flatten(0, 1), targets_N, model.options.excluded)
             gradients = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True)
             along = sum(
                 (g * p.view_as(g)).sum()
@@ -93,24 +94,26 @@ def extremes(product: Product, size: int, steps: int, tolerance: float, seed: in
         Of the first vector.
     """
     vector = torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    basis = [vector / vector.norm()]
+    steps = min(steps, size)
+    basis = torch.empty(steps, size, dtype=torch.float64)  # pages are taken as rows are written
+    basis[0] = vector / vector.norm()
     diagonal: list[float] = []
     beside: list[float] = []
     ends = Extremes(0.0, 0.0, float("inf"))
-    for _ in range(min(steps, size)):
-        after = product(basis[-1]).double()
-        diagonal.append(float(after @ basis[-1]))
-        whole = torch.stack(basis)
+    for step in range(steps):
+        after, known = product(basis[step]).double(), basis[: step + 1]
+        diagonal.append(float(after @ basis[step]))
         for _ in range(2):  # once is not enough in floating point
-            after = after - whole.T @ (whole @ after)
+            after = after - known.T @ (known @ after)
         length = float(after.norm())
         values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, beside))
         error = length * abs(float(vectors[-1, -1]))
         ends = Extremes(float(values[-1]), float(values[0]), error)
         if error <= tolerance * abs(ends.largest) or length <= _NOTHING * abs(ends.largest):
             break
-        beside.append(length)
-        basis.append(after / length)
+        if step + 1 < steps:
+            beside.append(length)
+            basis[step + 1] = after / length
     return ends
 
 

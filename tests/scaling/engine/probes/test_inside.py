@@ -12,6 +12,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.probes.kinds.depth import contributions, strategies
 from scalinglab.scaling.engine.probes.kinds.effective_rank import ranks_of
 from scalinglab.scaling.engine.probes.kinds.sharpness import extremes, hessian_product
+from scalinglab.scaling.engine.probes.model import hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.probe import probe_of
 
@@ -40,12 +41,16 @@ def test_the_sharpness_of_softmax_regression_is_that_of_its_formula() -> None:
     """Even logits of V choices: the Hessian of a token is its share times (1 / V - 1 / V^2)."""
     network = nn.Embedding(5, 5)
     nn.init.zeros_(network.weight)
-    model = SimpleNamespace(network=network, multiplier=1.0, part=1)
+    options = SimpleNamespace(excluded=())
+    model = SimpleNamespace(network=network, multiplier=1.0, part=1, options=options)
     tokens = torch.tensor([[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]])  # four of eight inputs are a 0
     product, size = hessian_product(model, tokens)
     found = extremes(product, size, 25, 1e-9, seed=0)
     assert size == 25 and found.largest == pytest.approx(0.5 / 5, rel=1e-6)
     assert found.smallest == pytest.approx(0, abs=1e-7)
+    options.excluded = (0,)  # two of the four targets that follow a 0
+    product, _ = hessian_product(model, tokens)
+    assert extremes(product, size, 25, 1e-9, seed=0).largest == pytest.approx(0.25 / 5, rel=1e-6)
 
 
 def test_a_rank_is_the_number_of_even_directions() -> None:
@@ -78,6 +83,26 @@ def test_depth_agrees_with_single_layers_and_sees_one_that_does_nothing(
     idle = {n: w * 0 if n.startswith("blocks.1.") else w for n, w in weights.items()}
     ratios = contributions(reading.model_of(idle), reading.windows()[:2])
     assert ratios[1] == 0 and ratios[0] > 0 and ratios[2] > 0
+
+
+def test_several_streams_are_read_as_the_head_is_given_them(make_run, train_run) -> None:
+    """Else the rank of their copies is asked for, and what a block adds to each."""
+    folder = make_run({"model.residual": {"name": "hyper", "streams": 3}})
+    train_run(folder)
+    spec = folder.spec()
+    places = [(spec, spec.steps)]
+    reading = Reading(folder.outputs, spec, spec.steps, places, ExecutionConfig(), spec.batch)
+    model, windows = reading.model(), reading.windows()[:2]
+    streams = []
+    with hooked(model.blocks, lambda place, _, output: streams.append((place, output))):
+        for _ in model.logits(windows):
+            pass
+    last = [output[0] if isinstance(output, tuple) else output for _, output in streams[-1:]]
+    assert last[0].dim() == 4
+    x_ND = last[0].mean(-2).double().flatten(0, 1)
+    found = asked(folder, "effective_rank", windows=2)
+    assert found[f"effective.{spec.shape.depth - 1}"] == pytest.approx(ranks_of(x_ND, 0.99)[0])
+    assert len(contributions(model, windows)) == spec.shape.depth
 
 
 def test_strategies_remove_what_they_say() -> None:

@@ -219,6 +219,22 @@ def test_members_of_a_pack_are_measured_each(make_run, train_run, elsewhere):
     assert found["logit_max"] != folders[0].record().measured["logit_max"]
 
 
+def test_logits_are_those_of_the_objective_and_a_parameter_may_be_one_number():
+    """A network of anybody's: its logits are scaled by the loss, its parameters of any shape."""
+    weights = {"weight": torch.randn(2, 5, 5, generator=torch.Generator().manual_seed(0))}
+    tokens = torch.arange(10).view(2, 1, 5) % 5
+    model = torch.nn.Embedding(5, 5)
+    found = measure(["logits"], Subject(model, weights, None, tokens, 1, id, multiplier=0.5))
+    for i in range(2):
+        logits = 0.5 * weights["weight"][i][tokens[i, 0, :-1]]
+        assert found[i]["log_partition"] == pytest.approx(logits.logsumexp(-1).mean().item())
+        assert found[i]["logit_max"] == pytest.approx(logits.abs().max().item())
+    gradient = torch.tensor([[2.0, 3.0, 4.0], [5.0, 6.0, 8.0]])
+    shapes = {"scale": torch.zeros(2), "pair": torch.zeros(2, 2)}
+    found = measure(["gradients"], Subject(model, shapes, None, tokens, 1, lambda _: gradient))
+    assert [row["gradient_rms.scale"] for row in found] == [2, 5]
+
+
 def test_nothing_is_measured_without_a_name():
     assert measure([], Subject(torch.nn.Identity(), {}, None, torch.zeros(2, 1, 3), 1, id)) == [
         {},
