@@ -145,11 +145,19 @@ def paired(comparison: ArmComparison) -> str:
     a, b = comparison.arms
     text = f"{b}'s loss is {_than(pairs.ratio)} than {a}'s"
     if np.isfinite(pairs.lower):
-        text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
+        text += f" ({_without_signs(pairs.lower - 1, pairs.upper - 1)})"
     better = (pairs.table["ratio"] < 1).mean()
     count = f"{len(pairs.table)} {noun} with the same {', '.join(pairs.by)}"
     near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
     return f"{text} over {count}{near}, and lower in {better:.0%} of them"
+
+
+def _without_signs(lower: float, upper: float) -> str:
+    """The ends of a difference beside "lower" or "higher"; with signs where they differ."""
+    if lower * upper <= 0:
+        return f"{lower:+.2%} to {upper:+.2%}"
+    near, far = sorted((abs(lower), abs(upper)))
+    return f"{near:.2%} to {far:.2%}"
 
 
 def _than(ratio: float) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+_MOST_CHOSEN = 3  # budgets of a study that names none
+_ROUND = ((1.0,), (1.0, 3.0))  # first digits of these budgets: the first ones that give some
 _AROUND = np.exp([-0.1, 0.1])  # multiples of a single budget from which growth is computed
 
 
@@ -144,6 +146,27 @@ def splits_along(
     places = np.asarray(list(budgets), float)
     splits = [best_split(result.law, params, budget, cost) for budget in places]
     return _table(result, params, places, splits, level).dropna(subset=["N"], ignore_index=True)
+
+
+def budgets_inside(result: Result) -> tuple[float, ...]:
+    """Round budgets 6 N D whose best split lies inside the measured range: the largest three.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law with columns N and D.
+    """
+    need_surface(result)
+    low, high = (6 * result.ranges["N"][end] * result.ranges["D"][end] for end in (0, 1))
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for digits in _ROUND:
+        budgets = np.multiply.outer(decades, digits).ravel()
+        params = np.repeat(result.params_and_draws()[:1], len(budgets), axis=0)
+        N, D = best_split(result.law, params, budgets)
+        inside = np.isfinite(N) & np.isfinite(D) & result.measured.inside({"N": N, "D": D})
+        if inside.any():
+            return tuple(budgets[inside][-_MOST_CHOSEN:].tolist())
+    return ()
 
 
 def need_surface(result: Result) -> None:

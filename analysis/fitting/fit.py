@@ -22,7 +22,7 @@ from scalinglab.analysis.fitting.extrapolation import check_top
 from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.mixture import fit_mixture
-from scalinglab.analysis.fitting.outliers import outlier_warnings
+from scalinglab.analysis.fitting.outliers import far_points, outlier_warnings
 from scalinglab.analysis.fitting.peaks import peaks_of
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.threshold import PUBLISHED
@@ -297,7 +297,9 @@ def _refits(
     draws, coordinates = refit(fitted, drawn, ahead)
     residuals = [fitted.misfit.residual(u[None])[0] for u in coordinates]
     params = space.expand(coordinates)
-    return draws, judge_refits(planned, columns, params, residuals, len(space.free))
+    free = len(space.free)
+    far = far_points(space.law, fitted.residuals, fitted.points, free)
+    return draws, judge_refits(planned, columns, params, residuals, free, far)
 
 
 def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:

@@ -20,7 +20,7 @@ from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
 from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
 from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.mixture_text import mixture_report
-from scalinglab.analysis.fitting.outliers import outlier_warnings
+from scalinglab.analysis.fitting.outliers import far_points, outlier_warnings
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
@@ -132,12 +132,16 @@ def _mixture(
     }
     best = _row(choice, [fit.best.coordinates for fit in choice.fitted])
     drawn = _own_draws(choice, 0 if withheld else resamples, seed)
-    origins = _origins(choice, law, columns, core, tuple(ranges)) if len(drawn[0]) else NO_ORIGINS
+    misfit = first.misfit
+    residuals = misfit.target[core] - misfit.scale.of(law.predict(best, columns)[0])
+    free = len(choice.whole[choice.heaviest].misfit.space.free)
+    far = far_points(law, residuals, points, free)
+    origins = (
+        _origins(choice, law, columns, core, tuple(ranges), far) if len(drawn[0]) else NO_ORIGINS
+    )
     draws = _draws(choice, drawn, seed)
     if withheld:
         draws = np.full((resamples, len(law.names)), np.nan)
-    misfit = first.misfit
-    residuals = misfit.target[core] - misfit.scale.of(law.predict(best, columns)[0])
     heaviest_draws = drawn[choice.heaviest]
     cost = misfit.objective.cost(residuals * points.sharpness)[0]
     settings: dict[str, Any] = {
@@ -240,7 +244,12 @@ def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
 
 
 def _origins(
-    choice: LawChoice, law: MixtureLaw, columns: dict[str, Array], core: Array, axes: tuple
+    choice: LawChoice,
+    law: MixtureLaw,
+    columns: dict[str, Array],
+    core: Array,
+    axes: tuple,
+    far: Array,
 ) -> Origins:
     """Refits of the mixture without the outermost points, with the same shares."""
     free = len(choice.whole[choice.heaviest].misfit.space.free)
@@ -265,7 +274,7 @@ def _origins(
     residuals = [
         misfit.scale.of(law.predict(row[None], columns)[0]) - misfit.target[core] for row in params
     ]
-    return judge_refits(planned, columns, params, residuals, free)
+    return judge_refits(planned, columns, params, residuals, free, far)
 
 
 def _left_out(choice: LawChoice) -> LeftOutRuns:

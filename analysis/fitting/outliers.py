@@ -16,12 +16,13 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
-from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import exclude_rule
 from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.points import Points
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.text.conditions import ConditionError
 
@@ -87,6 +88,13 @@ def outlying(residuals: Array, free: int) -> Array:
     return sigmas if 0 < np.count_nonzero(sigmas) <= _MOST * len(away) else np.zeros(len(away))
 
 
+def far_points(law: Law, residuals: Array, points: Points, free: int) -> Array:
+    """Whether each point of a fit lies far from its law, (n,); none does of a law of curves."""
+    if law.curve:
+        return np.zeros(len(residuals), bool)
+    return outlying(residuals * points.sharpness, free) > 0
+
+
 def _reach(count: int) -> float:
     """How far, in robust standard deviations, the farthest of so many sound points may lie."""
     from scipy.special import stdtrit  # takes .2 s to load
@@ -150,12 +158,15 @@ def outlier_warnings(
 
 
 def _change(before: Result, after: Result) -> str:
-    words, ask = _headline(before)
-    return f"{words} goes from {_said(ask, before)} to {_said(ask, after)}"
+    words, ask, written = _headline(before)
+    said = [_said(ask, result, written) for result in (before, after)]
+    return f"{words} goes from {said[0]} to {said[1]}"
 
 
-def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
-    """The main quantity of a law, in words and as a function of parameters (n, p)."""
+def _headline(
+    result: Result,
+) -> tuple[str, Callable[[Array, Result], Array], Callable[[float], str]]:
+    """The main quantity of a law, in words, as a function of parameters (n, p), and as a text."""
     tops = {name: high for name, (_, high) in result.ranges.items()}
     if set(result.law.columns) == {"N", "D"}:
         cost = 6 * tops["N"] * tops["D"]
@@ -165,10 +176,12 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
             loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
             return sizes[np.argmin(loss, axis=-1)]
 
-        return f"the best N at C = {cost:.3g}", best
+        return f"the best N at C = {cost:.3g}", best, short
     if set(result.law.columns) - set(tops):
-        return "the root mean square of the residuals", lambda _, fitted: np.array(
-            [np.sqrt(np.mean(fitted.residuals**2))]
+        return (
+            "the root mean square of the residuals",
+            lambda _, fitted: np.array([np.sqrt(np.mean(fitted.residuals**2))]),
+            _digits,
         )
     scales = [name for name in tops if name in ("N", "D", "C", "x")] or [*tops]
     columns = {
@@ -180,14 +193,20 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
         return fitted.law.predict(params, columns)[:, 0]
 
     where = ", ".join(f"{name} = {columns[name][0]:.3g}" for name in columns)
-    return f"the {result.law.response} predicted at {where}", far
+    return f"the {result.law.response} predicted at {where}", far, _digits
 
 
-def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
+def _digits(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _said(
+    ask: Callable[[Array, Result], Array], result: Result, written: Callable[[float], str]
+) -> str:
     best = np.array([list(result.params.values())])
-    value = f"{float(ask(best, result)[0]):.4g}"
+    value = written(float(ask(best, result)[0]))
     low, high = quantiles(ask(result.params_and_draws(), result)[1:], result.settings["level"])
-    return f"{value} ({low:.3g} to {high:.3g})" if np.isfinite(low) else value
+    return f"{value} ({written(low)} to {written(high)})" if np.isfinite(low) else value
 
 
 def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:

@@ -239,10 +239,13 @@ def _surface(
 def _from_surface(
     law: Result | str, target: pd.DataFrame, level: float, reason: str
 ) -> dict[str, Any]:
-    """The law of the final loss at the run's N and D, or why that gives no forecast either."""
+    """The law of the final loss at the run's N and D, or why that gives no forecast either.
+
+    A file of curves has no such law, and no reason.
+    """
     nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
     if isinstance(law, str):
-        return nothing | {"law": "", "note": f"{reason}; {law}" if reason != law else reason}
+        return nothing | {"law": "", "note": "; ".join(filter(None, dict.fromkeys((reason, law))))}
     end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
     try:
         prediction = law.predict(end, level).iloc[0]

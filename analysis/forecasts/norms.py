@@ -74,6 +74,7 @@ NORMS = (
     Norm("log_partition"),
     Norm("activation_rms"),
 )
+_WRITTEN = tuple(f'"{norm.column}'.encode() for norm in NORMS)  # as records have their names
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,12 @@ def norm_line(norm: Norm, runs: pd.DataFrame) -> NormLine | None:
 def measured_norms(outputs: str | Path, kinds: set[str]) -> pd.DataFrame:
     """Norms at the ends of finished runs of some recipes: ``recipe, N, lr`` and a column a norm.
 
-    Of a norm that is measured layer by layer, the largest.
+    Of a norm that is measured layer by layer, the one closest to trouble.
     """
     rows: list[dict[str, Any]] = []
     for folder, _ in ended_runs(outputs, None, "DONE") if Path(outputs).is_dir() else ():
+        if not _has_norms(folder.path):
+            continue
         try:
             spec = folder.spec()
             if (
@@ -167,6 +170,12 @@ def measured_norms(outputs: str | Path, kinds: set[str]) -> pd.DataFrame:
                 {"recipe": kind, "N": float(size(spec.counts)), "lr": spec.lr_peak, **norms}
             )
     return pd.DataFrame(rows, columns=None if rows else ["recipe", "N", "lr"])
+
+
+def _has_norms(folder: Path) -> bool:
+    """Whether a record names a norm. Most name none, and to read them all would take seconds."""
+    texts = (path.read_bytes() for path in folder.glob("record*.json"))
+    return any(name in text for text in texts for name in _WRITTEN)
 
 
 def kind_of(science: Mapping[str, Any], config: Mapping[str, Any], shape: Mapping[str, Any]) -> str:

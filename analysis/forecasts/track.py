@@ -218,10 +218,13 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
         if measured is None:
             return row | {"outcome": "ended, and not measured by its probe yet"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
+    with np.errstate(divide="ignore", invalid="ignore"):  # an accuracy may be 0
+        times = float(np.divide(forecast["loss"], measured))
+        ratio = float(abs(np.log(times)) / half)
     return row | {
         "measured": measured,
-        "error": forecast["loss"] / measured - 1,
-        "ratio": abs(np.log(forecast["loss"] / measured)) / half,
+        "error": times - 1,
+        "ratio": ratio,
         "contained": bool(forecast["lower"] <= measured <= forecast["upper"]),
         "counts": True,
         "outcome": "contained" if forecast["lower"] <= measured <= forecast["upper"] else "missed",

@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from scalinglab.analysis.laws.law import Array, Columns
+from scalinglab.analysis.tables.powers import short
 
 Axis = tuple[str, ...]
 INSIDE = 1.01  # times beyond a range that still count as inside: N and D are rounded to steps
@@ -72,9 +73,10 @@ class Measured:
             at = float(along(axis, place)[0])
             times = np.exp(np.fmax(at - high, low - at))
             if times > INSIDE:
+                value, first, last = (_written(axis, np.exp(end)) for end in (at, low, high))
                 sentences.append(
-                    f"{' '.join(axis)} = {np.exp(at):.3g} is {times:.3g}x outside the measured"
-                    f" range {np.exp(low):.3g} .. {np.exp(high):.3g}"
+                    f"{' '.join(axis)} = {value} is {times:.3g}x outside the measured range"
+                    f" {first} .. {last}"
                 )
         return sentences
 
@@ -84,6 +86,11 @@ def axes_of(names: Axis) -> list[Axis]:
     single = [(name,) for name in names]
     ratios = [(f"{above}/{below}",) for below, above in combinations(names, 2)]
     return [*single, *ratios, *([names] if len(names) > 1 else [])]
+
+
+def _written(axis: Axis, value: float) -> str:
+    """A count of parameters or tokens as people say it, all else in three digits."""
+    return short(value) if axis in (("N",), ("D",)) else f"{value:.3g}"
 
 
 def along(axis: Axis, columns: Columns) -> Array:

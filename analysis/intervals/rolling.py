@@ -14,7 +14,8 @@ misses the points that it did not see by more than those that it did. That exces
 it is the larger of the two, and comes in over the way from a refit's points to those it missed. On
 an IsoFLOP design of a surface whose data exponent depends on N (arXiv:2506.10972) intervals by
 departures alone contained 82 % of the top decade of compute, with the excess 99.5 %, and their
-score (width and misses) fell by a third.
+score (width and misses) fell by a third. A point far from the law, as a run that diverged, counts
+there as the worst of the others: it is missed wherever it lies, and says nothing of the law's shape.
 
 Ratios of columns are axes, too (D / N, tokens seen over unique ones): a law of repeated tokens that
 was fitted to few repetitions was far off at many, though each column alone had been measured.
@@ -183,7 +184,12 @@ def as_draws(refits: list[Refit]) -> Draws:
 
 
 def judge_refits(
-    refits: list[Refit], columns: Columns, params: Array, residuals: list[Array], free: int
+    refits: list[Refit],
+    columns: Columns,
+    params: Array,
+    residuals: list[Array],
+    free: int,
+    far: Array,
 ) -> Origins:
     """Where refits left points out, and how far they missed them.
 
@@ -198,7 +204,10 @@ def judge_refits(
         Of each refit at all points, on the scale of the objective.
     free : int
         Number of free parameters.
+    far : array of bool, shape (n,)
+        Points far from the whole fit.
     """
+    residuals = [_limited(residual, far) for residual in residuals]
     at = [refit.sign * along(refit.axis, columns) for refit in refits]
     cuts = np.array([a[refit.keep].max() for a, refit in zip(at, refits, strict=True)])
     left_out = np.array([a[~refit.keep].mean() for a, refit in zip(at, refits, strict=True)])
@@ -212,6 +221,14 @@ def judge_refits(
         reach=left_out - cuts,
         params=params,
     )
+
+
+def _limited(residual: Array, far: Array) -> Array:
+    """Errors of a refit, those at points far from the law no larger than the largest other one."""
+    if not far.any():
+        return residual
+    most = np.abs(residual[~far]).max()
+    return np.where(far, np.clip(residual, -most, most), residual)
 
 
 def _excess(residual: Array, keep: Array, free: int) -> float:

@@ -97,9 +97,6 @@ def compare_laws(
         raise UserError(f"the table has no column {by!r}; by= names that along which laws predict")
     if beyond is not None and not beyond >= 1:
         raise UserError(f"beyond={beyond!r} must be at least 1")
-    results = {
-        name: fit(law, data, **law_options) for name, (law, law_options) in candidates.items()
-    }
     fitted = _of_common_rows(
         [_best(law, data, law_options) for law, law_options in candidates.values()]
     )
@@ -108,6 +105,9 @@ def compare_laws(
     origins, cluster, budget = _origins(
         column, fewest, None if first.curve else fitted[0].points.cluster
     )
+    results = {
+        name: fit(law, data, **law_options) for name, (law, law_options) in candidates.items()
+    }
     error = [held_out_errors(law_fit, origins, [0.0], budget)[0] for law_fit in fitted]
     predictions = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))

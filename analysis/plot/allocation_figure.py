@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scalinglab.analysis.plot.labels import COMPUTE, short
+from scalinglab.analysis.plot.labels import COMPUTE
 from scalinglab.analysis.plot.layers import frame, line, points
 from scalinglab.analysis.plot.style import axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
 _GRID = 24
-REACH = 10.0  # times the largest compute, that laws are drawn to
+_REACH = 1.6  # times the largest compute, that laws are drawn to
+_FAR = 0.7  # of the height of the pairs, that the interval of the laws may add on either side
 
 
 def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None = None) -> Axes:
@@ -52,7 +53,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
     top = float(table["C"].max())
     if comparison.result is not None:
-        along, top = trend(comparison, level)
+        along, top = trend(comparison, level, _REACH)
         percent = along.assign(
             **{
                 f"percent{end}": 100 * (along[f"ratio{end}"] - 1)
@@ -70,7 +71,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
             lw=1.5,
         )
     log_axis(ax.xaxis, power)
-    frame(ax, log=False)
+    frame(ax, log=False, far=_FAR)
     beyond(ax, top)
     a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)
@@ -98,11 +99,11 @@ def pair_table(comparison: ArmComparison) -> pd.DataFrame:
     return table.assign(C=6 * table["N"] * table["D"], percent=100 * (table["ratio"] - 1))
 
 
-def trend(comparison: ArmComparison, level: float) -> tuple[pd.DataFrame, float]:
-    """The laws along the ladder from the least compute to beyond the largest, and that largest."""
+def trend(comparison: ArmComparison, level: float, reach: float) -> tuple[pd.DataFrame, float]:
+    """The laws along the ladder from the least compute to `reach` times the largest, and that."""
     ladder = comparison.ladder
     assert comparison.result is not None and ladder is not None
-    grid = np.geomspace(ladder.low, REACH * ladder.top, _GRID)
+    grid = np.geomspace(ladder.low, reach * ladder.top, _GRID)
     return along_ladder(
         comparison.result, comparison.arms, ladder, grid.tolist(), level
     ), ladder.top

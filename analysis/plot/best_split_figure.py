@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS, short
+from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import HELD_OUT, INK, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +111,7 @@ def draw_split(
         table = _of_minima(minima.found, quantity)
         points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=1.1)
     if len(splits.budgets):
-        name = "requested budgets"
+        name = "budgets of the answer"
         points(ax, splits.budgets, "C", quantity, name, color=HELD_OUT, marker="*", size=2)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS, short
+from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS
 from scalinglab.analysis.plot.law_lines import LEVEL, law_line
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, colour_map, finish
 from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.analysis.tables.powers import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def draw_iso_loss(result: Result, splits: SplitPath, *, ax: Axes | None = None) 
             splits.budgets,
             "N",
             "D",
-            "requested budgets (dashed: equal compute)",
+            "budgets of the answer (dashed)",
             color=HELD_OUT,
             marker="*",
             size=2,

@@ -8,20 +8,19 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
-from scalinglab.analysis.plot.labels import LOSS, SIZE, short
+from scalinglab.analysis.plot.labels import LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import frame, line, points
 from scalinglab.analysis.plot.style import INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.analysis.tables.powers import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from scalinglab.analysis.decisions.isoflop import Minima
 
-_FAR = (
-    3.0  # heights of a median curve above the lowest loss: what lies higher is marked at the edge
-)
+_FAR = 5.0  # times the median's height above the lowest loss: higher runs are marked at the edge
 
 
 def isoflop(

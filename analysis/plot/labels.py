@@ -41,18 +41,6 @@ def decimal(value: float) -> str:
     return f"{value:.3g}" if 0.001 <= value < 1e4 else power(value)
 
 
-def short(value: float) -> str:
-    """A count of parameters or tokens in three digits.
-
-    >>> short(82_400), short(2.5e9)
-    ('82.4k', '2.5B')
-    """
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
-
-
 def budget_in_words(target: object) -> str:
     """A question as a label: ``N at C=1e+13`` with its quantity and unit.
 

@@ -26,7 +26,7 @@ _CROWDED = 250  # points, beyond which they are drawn smaller and below the line
 _NAMED = 3  # values written at the edge of a figure
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
-_FAR = 0.2  # of the height of the data, that an interval may add on either side
+_FAR = 0.2  # of the height of the data, that an interval may add on either side by default
 
 
 @dataclass
@@ -175,12 +175,13 @@ def beyond(ax: Axes, start: float, name: str = "beyond the runs", way: int = 1) 
     ax.set_xlim(low, high)
 
 
-def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
+def frame(ax: Axes, log: bool = True, mark: bool = True, far: float = _FAR) -> None:
     """Limits that hold all but runs far from the rest,
     which are marked at the edge with their value.
 
     One run that diverged would else press all others into a line; so would an interval that
-    reaches far. With ``mark=False`` what lies outside is no mistake: the start of a curve.
+    reaches far: it may add `far` times the height of the data on either side. With ``mark=False``
+    what lies outside is no mistake: the start of a curve.
     """
     scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     inner, ends = [], []
@@ -199,7 +200,7 @@ def frame(ax: Axes, log: bool = True, mark: bool = True) -> None:
     low, high = values.min(), values.max()
     height = (high - low) or abs(high) * 0.05 or 1.0
     reach = np.concatenate([*ends, values])
-    low, high = max(reach.min(), low - _FAR * height), min(reach.max(), high + _FAR * height)
+    low, high = max(reach.min(), low - far * height), min(reach.max(), high + far * height)
     margin = _ROOM * ((high - low) or height)
     bottom, top = float(back(low - margin)), float(back(high + margin))
     ax.set_ylim(bottom, top)

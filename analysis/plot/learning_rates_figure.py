@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.curves_figure import curve_groups, group_of
-from scalinglab.analysis.plot.labels import RATE, STEP, short
+from scalinglab.analysis.plot.labels import RATE, STEP
 from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.style import axes, category, finish
+from scalinglab.analysis.tables.powers import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import INPUTS, LOSS, short
+from scalinglab.analysis.plot.labels import INPUTS, LOSS
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
@@ -20,7 +20,7 @@ from scalinglab.analysis.plot.law_lines import (
 from scalinglab.analysis.plot.layers import frame, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import SHARES, budget_in_words, literal, short
+from scalinglab.analysis.plot.labels import SHARES, budget_in_words, literal
 from scalinglab.analysis.plot.layers import frame, layers, points
 from scalinglab.analysis.plot.style import axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import INPUTS, SIZE, short
+from scalinglab.analysis.plot.labels import INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_name, run_table
 from scalinglab.analysis.plot.layers import frame, points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.arms.comparison import ArmComparison
 
+_REACH = 3.0  # times the largest compute, that the trend is drawn to: farther, its band is all
+_FAR = 1.5  # of the height of the multipliers: their intervals are the answer
 _FLOORS = {OWN: ", own floors", ONE: ", one floor", NONE: ""}
 
 
@@ -47,7 +49,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     if comparison.result is None:
         raise UserError("speed-up: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
-    along, top = trend(comparison, level)
+    along, top = trend(comparison, level, _REACH)
     bounded = along[np.isfinite(along["speed_up"])]
     ax.axhline(1, color="0.45", lw=0.8, zorder=1.6)
     line(
@@ -72,7 +74,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         points(ax, rows, "C", "multiplier", name, color=color, marker=MARKERS[1 + k], size=1.2)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
-    frame(ax)
+    frame(ax, far=_FAR)
     beyond(ax, top)
     a, b = map(literal, comparison.arms)
     return finish(ax, COMPUTE, f"compute of {a} / {b}, equal loss")

@@ -14,9 +14,8 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_h
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.plot.ticks import LogTicks
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

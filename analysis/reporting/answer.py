@@ -14,10 +14,9 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
-from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.tables.interval_text import value_text
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
+
+_AS_GIVEN = "as given"  # of imported runs whose table does not say what N counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,10 @@ class Answer(ReportedRuns):
         over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
         share of the resamples whose prediction is no possible loss.
     allocation : Allocation or None
-        N* and D* for the study's budgets; None if it names no budget, or one has no best split.
+        N* and D* for the study's budgets, or for some inside the measured range if it names none;
+        None if one has no best split, no round budget lies inside, or arms are compared.
+    budgets_chosen : bool
+        Whether the study names no budget.
     curves : DataFrame
         Curves of the runs with the role "curve", with `loss` at the steps that were validated.
     curve_law : Result or None
@@ -68,12 +72,15 @@ class Answer(ReportedRuns):
     multiverse: Multiverse | None = None
     laws: LawsCompared | None = None
     unanswered: tuple[str, ...] = ()
+    budgets_chosen: bool = False
 
     @property
     def counted(self) -> str:
         """The conventions of C and N; that of N may be unknown for imported runs."""
         convention = self.law.settings["counted"].get("N")
-        return "C = 6 N D" + (f", N = {convention}" if convention else "")
+        if not convention:
+            return "C = 6 N D"
+        return f"C = 6 N D, N {convention if convention == _AS_GIVEN else f'= {convention}'}"
 
     def text(self) -> str:
         """The answer in words and numbers."""
@@ -104,6 +111,7 @@ class Answer(ReportedRuns):
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
             self.design(),
+            self._choice_of_budgets(),
             self._exponents() if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
@@ -128,6 +136,7 @@ class Answer(ReportedRuns):
         """All findings, the answer first."""
         sentences = [
             self._split(),
+            self._choice_of_budgets(),
             self.multiverse.sentence() if self.multiverse else "",
             self._extrapolation(),
             self.laws.sentence() if self.laws else "",
@@ -163,7 +172,7 @@ class Answer(ReportedRuns):
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {value_text(r, 'predicted', '.4f')}, "
+            f"- N {short(r['N'])}, D {short(r['D'])}: predicted {value_text(r, 'predicted', '.4f')}, "
             f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
             for r in records_of(
                 self.held_out.rename(
@@ -184,7 +193,8 @@ class Answer(ReportedRuns):
         if self.allocation is None:
             return ""
         rows = [
-            f"- C = {r['C']:.3g} FLOPs: N* = {value_text(r, 'N')}, D* = {value_text(r, 'D')}, "
+            f"- C = {r['C']:.3g} FLOPs: N* = {value_text(r, 'N', short)}, "
+            f"D* = {value_text(r, 'D', short)}, "
             f"{value_text(r, 'tokens_per_parameter')} tokens per parameter, loss "
             f"{value_text(r, 'loss', '.3f')}"
             + ("" if r["inside"] else ", outside the measured range")
@@ -196,6 +206,15 @@ class Answer(ReportedRuns):
             f" Intervals of the loss are {wider}." if wider else ""
         )
         return "\n".join([title, *rows])
+
+    def _choice_of_budgets(self) -> str:
+        """Where the budgets come from, of a study that names none."""
+        if self.allocation is None or not self.budgets_chosen:
+            return ""
+        return (
+            "The study names no budget (answer.budgets): these are round ones whose best split lies"
+            " inside the measured range."
+        )
 
     def _schedules(self) -> str:
         if self.curve_law is None:

@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.settings import arm_values
-from scalinglab.analysis.decisions.allocation import NoBestSplit, allocate
+from scalinglab.analysis.decisions.allocation import (
+    Allocation,
+    NoBestSplit,
+    allocate,
+    budgets_inside,
+)
 from scalinglab.analysis.decisions.approaches import other_approaches
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.law_choice import times_beyond
@@ -93,12 +98,10 @@ def answer_study(
     if calibrate:
         law = calibrated(law, outputs, study)
     unanswered: list[str] = []
-    allocation = compared = None
-    if options.budgets:
-        try:
-            allocation = allocate(law, options.budgets)
-        except NoBestSplit as error:
-            unanswered.append(f"No split of the budgets: {error}.")
+    compared = None
+    # A law of two recipes together has a split of neither.
+    budgets = options.budgets or (() if arm is not None else _budgets_of(law))
+    allocation = _allocation(law, budgets, unanswered)
     curves, curve_law, curve_check = _curves_of(outputs, runs, loss), None, pd.DataFrame()
     try:
         curves, curve_law, curve_check = _curve_law(curves, options, **fit_options)
@@ -126,6 +129,7 @@ def answer_study(
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
         allocation=allocation,
+        budgets_chosen=not options.budgets,
         curves=curves,
         curve_law=curve_law,
         curve_check=curve_check,
@@ -194,6 +198,21 @@ def _reported(
         "outlook": build_outlook(outputs, study, arm=arm, between=between, **outlook_options),
         "arm": arm,
     }
+
+
+def _budgets_of(law: Result) -> tuple[float, ...]:
+    """Budgets of a study that names none: some inside the range of a law in N and D."""
+    return budgets_inside(law) if set(law.law.columns) == {"N", "D"} else ()
+
+
+def _allocation(law: Result, budgets: Sequence[float], unanswered: list[str]) -> Allocation | None:
+    if not budgets:
+        return None
+    try:
+        return allocate(law, budgets)
+    except NoBestSplit as error:
+        unanswered.append(f"No split of the budgets: {error}.")
+        return None
 
 
 def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:

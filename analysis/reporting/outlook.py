@@ -16,6 +16,7 @@ from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.norms import norm_warnings, unfinished_norms
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
 from scalinglab.analysis.intervals.spread import interval_in_words
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 
@@ -60,7 +61,7 @@ class Outlook:
         with_forecast = self.forecasts[self.forecasts["loss"].notna()]
         if len(with_forecast):
             rows = [
-                f"- N {r['N']:,}, D {r['D']:,} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
+                f"- N {short(r['N'])}, D {short(r['D'])} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
                 f" of its curve known): {r['loss']:.4f}"
                 + (interval_in_words(r["lower"], r["upper"]) or f", without interval: {r['note']}")
                 for r in with_forecast.head(8).to_dict("records")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import render
-from scalinglab.analysis.plot.labels import SHARES, short
+from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
@@ -31,7 +31,7 @@ from scalinglab.analysis.reporting.report_runs import (
 )
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 

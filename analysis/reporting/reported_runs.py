@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import short
 from scalinglab.analysis.tables.interval_text import with_intervals
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.records.state import State
 
@@ -62,8 +61,9 @@ class ReportedRuns:
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
-            f"{_design_in_words(fitted)} {verb}: N {fitted['N'].min():,.0f} to "
-            f"{fitted['N'].max():,.0f}, D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
+            f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
+            f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
+            f"{short(fitted['D'].max())}."
             + (f" {diverged} diverged runs are left out." if diverged else "")
             + (
                 f" {swept} runs with the role sweep are left out: answer.kind=tune evaluates them."

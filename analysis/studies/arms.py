@@ -179,11 +179,13 @@ def _effect(
     """None where the arm has no size that the baseline's sizes reach, or no seed in common."""
     arm_losses, base = _table(best, arm, count), _table(best, baseline, count)
     seeds = [seed for seed in arm_losses if seed in base]
+    if not seeds:
+        return None
     x = base.index.to_numpy()
     arm_losses = arm_losses[
         (arm_losses.index >= x[0] - _NEAR) & (arm_losses.index <= x[-1] + _NEAR)
     ][seeds]
-    if arm_losses.empty or not seeds:
+    if arm_losses.empty:
         return None
     base_losses = np.stack(
         [_between(arm_losses.index.to_numpy(), x, base[seed].to_numpy()) for seed in seeds]

@@ -19,6 +19,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.pairs import paired
 from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
 from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.intervals.together import together_in_words
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
@@ -120,9 +121,10 @@ def _at_equal_flops(points: pd.DataFrame, noise: float) -> tuple[list[str], pd.D
             " nothing compares at equal FLOPs."
         ], pd.DataFrame()
     least = min(tables, key=lambda vocab: float(tables[vocab][:, shared].mean()))
+    pairs = {v: paired((logs - tables[least])[:, shared], noise) for v, logs in tables.items()}
     sentences, rows = [], []
     for vocab, logs in tables.items():
-        pair = paired((logs - tables[least])[:, shared], noise)
+        pair = pairs[vocab]
         effect, lower, upper = pair.relative
         rows.append(
             {
@@ -145,9 +147,11 @@ def _at_equal_flops(points: pd.DataFrame, noise: float) -> tuple[list[str], pd.D
         min(tables): ", the smallest that was tried,",
         max(tables): ", the largest that was tried,",
     }
+    together = together_in_words({f"{v:,}": pair for v, pair in pairs.items() if v != least})
     return [
         f"At equal FLOPs ({at}) the vocabulary of {least:,}{ends.get(least, '')} has the fewest"
-        f" bits per byte; beside it {'; '.join(sentences)}."
+        f" bits per byte; beside it {'; '.join(sentences)}.",
+        *filter(None, [together]),
     ], pd.DataFrame(rows)
 
 

@@ -23,6 +23,18 @@ def power(value: float) -> str:
     return _power(digits.rstrip("0").rstrip("."), exponent)
 
 
+def short(value: float) -> str:
+    """A count of parameters or tokens in three digits.
+
+    >>> short(82_400), short(2.5e9)
+    ('82.4k', '2.5B')
+    """
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
 def in_powers(text: str) -> str:
     """A text whose numbers with an exponent are powers of ten, their digits as they were.
 

@@ -23,14 +23,14 @@ _TRIED = ("weight_decay", "warmup", "recipe", "optimizer", "depth", "width", "he
 def trial_columns(runs: pd.DataFrame, cell: Sequence[str]) -> list[str]:
     """The columns that tell the trials of a cell apart, the learning rate first.
 
-    A recipe that differs between seeds alone, as by the weights that each starts from, is none.
+    A column that differs only where another does is none, and so is a recipe that differs between
+    seeds alone, as by the weights that each starts from.
     """
     tried = [c for c in _TRIED if c in runs and c not in cell and runs[c].notna().all()]
     by_seed = "seed" in runs and runs["seed"].notna().all()
     columns = ["lr"] if "lr" in runs else []
-    base = [*cell, *columns]
     for name in tried:
-        same = [*base, *(["seed"] if name == "recipe" and by_seed else [])]
+        same = [*cell, *columns, *(["seed"] if name == "recipe" and by_seed else [])]
         if (runs.groupby(same)[name].nunique() > 1).any():
             columns.append(name)
     return columns

@@ -12,6 +12,7 @@ from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.printable import excerpt
+from scalinglab.scaling.text.shell import override
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, show_runs, status_frame
 from scalinglab.sweeps.store.probe_status import probe_status
 from scalinglab.sweeps.store.select import select
@@ -106,13 +107,18 @@ class StudyStatus:
             options = f" ({row['options']})" if row["options"] else ""
             line = f"probe {row['probe']}{options}: {row['found']} of {row['asked']} checkpoints"
             if row["running"]:
-                line += f", {row['running']} runs are being read"
+                line += f", {_runs(row['running'])} being read"
             if row["failed"]:
+                again = f"scaling probe {override('study', self.name)} probe={row['probe']}"
                 line += (
-                    f", {row['failed']} runs failed: {excerpt(row['error'])}; asked until scaling"
-                    f" probe study={self.name} probe={row['probe']} finds them or withdraw=true"
+                    f", {_runs(row['failed'])} failed: {excerpt(row['error'])}; {again} tries"
+                    " again, with withdraw=true it is asked no longer"
                 )
             yield line
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.decisions.allocation import budgets_inside
 from scalinglab.analysis.decisions.optimum import best_split
 
 
@@ -62,6 +63,13 @@ def test_the_interval_holds_the_truth_and_grows_outside_the_range(fitted):
 def test_outside_the_range_is_said_in_words(fitted):
     assert analysis.allocate(fitted, 1e19).warnings == ()
     assert "outside the measured range" in " ".join(analysis.allocate(fitted, 1e25).warnings)
+
+
+def test_budgets_of_a_study_that_names_none_lie_inside_the_range(fitted):
+    budgets = budgets_inside(fitted)
+    assert 1 <= len(budgets) <= 3 and all(f"{budget:.0e}".startswith("1e") for budget in budgets)
+    assert analysis.allocate(fitted, budgets).table["inside"].all()
+    assert not analysis.allocate(fitted, 10 * budgets[-1]).table["inside"].any()
 
 
 def test_what_cannot_be_allocated_is_refused(made_by, fitted):

@@ -121,3 +121,14 @@ def test_noise_and_wrong_laws_have_no_outliers() -> None:
     exact = np.zeros(30)
     exact[3] = 1.0
     assert np.flatnonzero(outlying(exact, 5)).tolist() == [3]
+
+
+def test_a_wild_run_does_not_widen_the_law_beyond_the_points(runs) -> None:
+    """Refits that leave it out miss it by much, wherever it lies: that says nothing of the law."""
+    beyond = pd.DataFrame({"N": [runs["N"].max() * 1.2], "D": [runs["D"].max() * 1.2]})
+    clean, wild = (
+        analysis.fit("chinchilla", table, resamples=100).band(beyond, 0.95)
+        for table in (runs, diverged(runs, len(runs) - 1))
+    )
+    height = [float(np.log(band["upper"] / band["lower"]).iloc[0]) for band in (clean, wild)]
+    assert height[1] < 4 * height[0]

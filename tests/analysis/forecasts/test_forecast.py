@@ -57,6 +57,7 @@ def test_unfinished_curves_of_one_table_are_forecast() -> None:
     found = analysis.forecast_curves(both, resamples=20)
     assert found.run_id.tolist() == ["run 3"] and found.share.tolist() == [0.5]
     assert found.loss[0] == pytest.approx(measured, rel=0.003)
+    assert analysis.forecast_curves(half).note.tolist() == ["no run has ended"]
     with pytest.raises(UserError, match="every run has its final loss"):
         analysis.forecast_curves(table)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,8 @@ from scalinglab.analysis.forecasts.norms import (
     predicted_norms,
     unfinished_norms,
 )
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.run_end import file_hash
 from scalinglab.scaling.records.run_folder import RunFolder
 
 ATTENTION, GRADIENT = NORMS[:2]
@@ -87,10 +91,32 @@ def test_nothing_is_said_beyond_what_the_runs_varied() -> None:
     assert norm_line(GRADIENT, one_rate.drop(columns="gradient_rms_min")) is None
 
 
-def test_finished_runs_of_a_study_are_read_by_their_recipe(finished) -> None:
+def test_finished_runs_that_have_norms_are_read_by_their_recipe(
+    finished, tmp_path, monkeypatch
+) -> None:
     assert unfinished_norms(finished, "tiny").empty  # all have ended
-    run = next(iter(sorted(finished.glob("runs/*/DONE")))).parent
-    spec = RunFolder(run).spec()
-    kind = kind_of(spec.science, spec.config, vars(spec.shape))
-    table = measured_norms(finished, {kind})
-    assert len(table) > 1 and set(table["recipe"]) == {kind}
+    outputs = shutil.copytree(finished, tmp_path / "outputs")
+    folders = [RunFolder(mark.parent) for mark in sorted(outputs.glob("runs/*/DONE"))]
+    folders = [folder for folder in folders if folder.done().status == "done"]
+    measured, kinds = folders[:2], set()
+    for folder in measured:
+        spec = folder.spec()
+        kinds.add(kind_of(spec.science, spec.config, vars(spec.shape)))
+        _measure(folder, {"activation_rms.0": 2.0, "activation_rms.1": 3.0})
+    read = []
+    monkeypatch.setattr(
+        RunFolder, "spec", lambda self, spec=RunFolder.spec: read.append(self) or spec(self)
+    )
+    table = measured_norms(outputs, kinds)
+    assert set(table["recipe"]) == kinds and (table["activation_rms"] == 3.0).all()
+    assert [folder.path for folder in read] == [folder.path for folder in measured]
+
+
+def _measure(folder: RunFolder, norms: dict[str, float]) -> None:
+    """Write norms into the record of a finished run."""
+    done = read_json(folder.done_file)
+    path = folder.path / done["record"]
+    record = read_json(path)
+    steps = {"step": [record["steps"]]} | {name: [value] for name, value in norms.items()}
+    write_json(path, record | {"measured": steps})
+    write_json(folder.done_file, done | {"sha256": done["sha256"] | {path.name: file_hash(path)}})

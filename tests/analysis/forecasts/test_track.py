@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.forecasts.track import calibration_factor, factor_of_record
 from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
 
 LEVEL = 0.95
 
@@ -163,3 +166,29 @@ def test_a_prediction_made_by_hand_divides_by_no_zero(wrong, tmp_path) -> None:
     (tmp_path / "track" / "r" / "own.json").write_text(json.dumps(said))
     (row,) = track.track_record(tmp_path).to_dict("records")
     assert not row["counts"] and ("empty" in row["outcome"] or "steps" in wrong)
+
+
+def test_a_prediction_of_what_is_measured_as_zero_is_missed(monkeypatch, tmp_path) -> None:
+    prediction = {
+        "run_id": "r",
+        "study": "tiny",
+        "column": "task.copy.accuracy",
+        "made": "2026-01-01T00:00:00+00:00",
+        "step": 0,
+        "steps": 9,
+        "loss": 0.2,
+        "lower": 0.1,
+        "upper": 0.3,
+        "level": LEVEL,
+        "inflation": 1.0,
+    }
+    prediction["hash"] = digest(prediction, 20)
+    (tmp_path / "track" / "r").mkdir(parents=True)
+    (tmp_path / "track" / "r" / "own.json").write_text(json.dumps(prediction))
+    final = SimpleNamespace(validation_loss=2.0)
+    record = SimpleNamespace(final=final, columns={"task.copy.accuracy": 0.0}, steps=9)
+    monkeypatch.setattr(RunFolder, "done", lambda self: SimpleNamespace(status=State.DONE))
+    monkeypatch.setattr(RunFolder, "record", lambda self: record)
+    monkeypatch.setattr(track, "_before_the_end", lambda *of_run: True)
+    (row,) = track.track_record(tmp_path).to_dict("records")
+    assert (row["outcome"], row["counts"], row["measured"]) == ("missed", True, 0.0)

@@ -101,12 +101,15 @@ def test_imported_runs_have_the_count_of_N_that_was_told_and_no_other(sweep) -> 
     assert choice.tolist() == ["n_total"]  # three times the same is no choice
 
 
-def test_a_report_prints_counts_whole_and_calls_a_C_of_the_file_by_its_name(tmp_path) -> None:
+def test_a_report_prints_counts_short_and_calls_a_C_of_the_file_by_its_name(tmp_path) -> None:
     N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
     table = pd.DataFrame({"N": N, "D": D + 0.25, "loss": 1.7 + 400 / N**0.34 + 1800 / D**0.37})
     table.assign(flops=7 * N * D).to_csv(tmp_path / "t.csv", index=False)
     analysis.save_study(analysis.read_runs(tmp_path / "t.csv"), tmp_path, "own")
     answer = analysis.answer_study(tmp_path, "own", resamples=0)
-    assert "D 1,000,000,000 to 100,000,000,000." in answer.text()
+    assert "N 10M to 1B, D 1B to 100B." in answer.text()
+    # No budget is named: the answer is at some inside the range, and says so.
+    assert answer.allocation is not None and answer.allocation.table["inside"].all()
+    assert answer.headline().startswith("With C = ") and "names no budget" in answer.text()
     page = report_html(answer)
     assert "C = 6 N D</th>" not in page and "C</th>" in page

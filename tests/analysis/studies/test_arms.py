@@ -58,6 +58,9 @@ def test_beyond_the_baselines_sizes_nothing_is_said() -> None:
     far = runs.assign(n_total=runs["n_total"] * np.where(runs["block"] == "experts", 100, 1))
     found = judge(far, baselines=["dense"]).tables["Effects"]
     assert list(found["equal"]) == ["n_active"]
+    longer = runs.assign(D=2e6, loss=runs["loss"].where(runs["block"] == "experts", np.inf))
+    finding = judge(pd.concat([runs, longer]), baselines=["dense"])  # no baseline so long ended
+    assert "nothing said" in finding.sentences[0]
 
 
 def test_the_law_is_fitted_where_there_are_points_enough() -> None:

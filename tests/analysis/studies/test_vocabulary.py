@@ -78,6 +78,7 @@ def test_vocabularies_compare_at_equal_flops_by_bits_per_byte():
     table = finding.tables["At equal FLOPs"].set_index("vocab")
     assert table.loc[[512, 8192], "effect"].to_numpy() == pytest.approx(np.expm1(0.1), abs=0.003)
     assert list(table["verdict"]) == ["higher loss", "", "higher loss"]
+    assert "what is resolved holds for all 2 effects together" in finding.sentences[1]
     rough = judge(runs, resamples=0, design=Design("vocab", 3, 3, 2, (1, 1), 0.1))
     assert "512 not resolved (the least that is detected: 24" in rough.sentences[0]
     rising = judge(runs.assign(bpb=runs["vocab"] ** 0.1), resamples=0)

@@ -83,6 +83,10 @@ def test_recipes_are_trials_unless_they_differ_between_seeds_alone():
     assert tried_settings(both, "arm") == ["optimizer.beta2"]
     by_seed = at_one_rate.assign(recipe=[recipes[seed] for seed in at_one_rate["seed"]])
     assert trials_chosen(by_seed, "arm").equals(by_seed)
+    decays = pd.concat(
+        [by_seed.assign(weight_decay=d, recipe=by_seed["recipe"] + f" {d}") for d in (0.1, 0.2)]
+    )
+    assert trial_columns(decays, ["arm", "N", "D"]) == ["lr", "weight_decay"]  # seeds stay repeats
 
 
 def test_the_noise_of_seeds_is_within_one_trial():
