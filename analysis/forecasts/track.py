@@ -211,12 +211,13 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
         return row | {"outcome": f"{ending.status}: never tested"}
     if not _before_the_end(folder, ending, forecast):
         return row | {"outcome": "made after the run had ended: does not count"}
-    measured: float | None = folder.record().final.validation_loss
+    measured = folder.record().final.validation_loss
     if column := row[_COLUMN]:
         ended = folder.record()
-        measured = (ended.columns | columns_at(folder, ended.steps)).get(str(column))
-        if measured is None:
+        probed = (ended.columns | columns_at(folder, ended.steps)).get(str(column))
+        if probed is None:
             return row | {"outcome": "ended, and not measured by its probe yet"}
+        measured = probed
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
     with np.errstate(divide="ignore", invalid="ignore"):  # an accuracy may be 0
         times = float(np.divide(forecast["loss"], measured))
