@@ -5,6 +5,7 @@ from __future__ import annotations
 from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import ModuleNetwork
+from scalinglab.scaling.run.measurements import MEASUREMENTS
 
 # Measurements that look at the modules and names of the shipped network.
 OF_BLOCKS = ("activations", "parts", "singular_values")
@@ -27,9 +28,10 @@ def check_module(network: ModuleNetwork, config: RunConfig) -> None:
             )
     for name in execution.measure:
         if name in OF_BLOCKS:
+            allowed = [n for n in MEASUREMENTS if MEASUREMENTS.is_shipped(n) and n not in OF_BLOCKS]
             raise ConfigError(
                 f"execution.measure = [{name}] looks at the blocks of the shipped network; allowed "
-                "with model.target are noise_scale, logits, updates and your own"
+                f"with model.target are {', '.join(allowed)} and your own"
             )
     rehearsed, buffers = network.rehearsed, network.census.buffers
     if execution.processes > 1 and (rehearsed.draws or buffers):
