@@ -109,6 +109,7 @@ print("states:", sorted(set(found["state"])))
 """
 
 
+@pytest.mark.slow  # a kernel and its workers start twice; tests/sweeps/launch interrupts a launch
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 def test_interrupting_the_kernel_saves_and_the_next_launch_goes_on(study, tmp_path) -> None:
     study()

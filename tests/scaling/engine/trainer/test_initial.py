@@ -117,6 +117,7 @@ def test_the_average_of_a_schedule_free_run_is_what_is_taken(make_run, train_run
     assert torch.equal(begun[name], evaluation_weights(source.spec(), checkpoint)[name])
 
 
+@pytest.mark.slow  # four processes, each of which loads torch
 def test_processes_begin_alike_whole_and_in_parts(
     source, make_run, train_run, run_with_ranks, curve_of
 ):
