@@ -29,8 +29,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -55,35 +56,53 @@ RESAMPLES, LEVEL = 199, 0.95
 _WITH_INTERVALS = (DEFAULT, "auto")
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Set = TypeVar("_Set", bound=_Named)
+
+
 def main() -> None:
     """Print a table a set and a summary."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="only surfaces whose name has this in it")
-    parser.add_argument("--role", choices=(DEVELOPMENT, TEST), help="only sets of this role")
+    parser = parser_of_sets(__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="small development sets")
     parser.add_argument("--points", action="store_true", help="predictions without intervals")
     parser.add_argument("--folder", type=Path, help="CSV files of further surfaces")
-    parser.add_argument("--to", type=Path, help="where the answers are written, one row a point")
-    parser.add_argument("--from", dest="stored", type=Path, help="answers that were written before")
     asked = parser.parse_args()
     if asked.stored:
         answers = pd.read_csv(asked.stored)
     else:
         some = small_surfaces(asked.only) if asked.small else surfaces(asked.only, asked.folder)
-        found = [s for s in some if asked.role in (None, s.role)]
-        answers = pd.concat(_all_answers(found, asked.to, asked.points), ignore_index=True)
+        chosen = [surface for surface in some if asked.role in (None, surface.role)]
+        tables = answers_of_each(chosen, lambda s: answers_of(s, asked.points), asked.to)
+        answers = pd.concat(tables, ignore_index=True)
     with pd.option_context("display.width", 1000, "display.max_columns", None):
         show(answers)
 
 
-def _all_answers(found: list[Surface], to: Path | None, points: bool) -> Iterator[pd.DataFrame]:
-    for k, surface in enumerate(found):
+def parser_of_sets(description: str) -> argparse.ArgumentParser:
+    """Options that choose published sets, and where their answers are written and read again."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--only", default="", help="only sets whose name has this in it")
+    parser.add_argument("--role", choices=(DEVELOPMENT, TEST), help="only sets of this role")
+    parser.add_argument("--to", type=Path, help="where the answers are written, one row a point")
+    parser.add_argument("--from", dest="stored", type=Path, help="answers that were written before")
+    return parser
+
+
+def answers_of_each(
+    sets: Sequence[_Set], answer: Callable[[_Set], pd.DataFrame], to: Path | None
+) -> Iterator[pd.DataFrame]:
+    """The answers of each set, which are also appended to a file: a stop loses one set at most."""
+    for k, each in enumerate(sets):
         began = time.process_time()
-        answers = answers_of(surface, points)
+        answers = answer(each)
         if to:
             answers.to_csv(to, index=False, header=k == 0, mode="a" if k else "w")
         yield answers
-        print(f"{surface.name}: {time.process_time() - began:.0f} s", flush=True)
+        print(f"{each.name}: {time.process_time() - began:.0f} s", flush=True)
 
 
 # ---- answers: one row a point, answer, and number of budgets held out

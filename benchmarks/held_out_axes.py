@@ -27,17 +27,19 @@ protocol was committed, but those of `repetition.py` and `mixtures.py`, on other
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from axis_sets import NO_LOSSES, Case, cases, fitted
-from held_out import LEVEL, RESAMPLES, TOPS, interval_table, with_interval_scores
+from held_out import (
+    LEVEL,
+    RESAMPLES,
+    TOPS,
+    answers_of_each,
+    interval_table,
+    parser_of_sets,
+    with_interval_scores,
+)
 from scoring import coverage
-from surface_sets import DEVELOPMENT, TEST
 
 from scalinglab.scaling.errors import UserError
 
@@ -48,29 +50,13 @@ _ANSWER = "default"
 
 def main() -> None:
     """Print a row a set and axis, and the sums of each role."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="only sets whose name has this in it")
-    parser.add_argument("--role", choices=(DEVELOPMENT, TEST), help="only sets of this role")
-    parser.add_argument("--to", type=Path, help="where the answers are written, one row a point")
-    parser.add_argument("--from", dest="stored", type=Path, help="answers that were written before")
-    asked = parser.parse_args()
+    asked = parser_of_sets(__doc__.splitlines()[0]).parse_args()
     if asked.stored:
         answers = pd.read_csv(asked.stored)
     else:
-        some = [case for case in cases(asked.only) if asked.role in (None, case.role)]
-        answers = pd.concat(all_answers(some, asked.to), ignore_index=True)
+        chosen = [case for case in cases(asked.only) if asked.role in (None, case.role)]
+        answers = pd.concat(answers_of_each(chosen, answers_of, asked.to), ignore_index=True)
     show(answers)
-
-
-def all_answers(some: list[Case], to: Path | None) -> Iterator[pd.DataFrame]:
-    """Those of each case, which are also appended to a file."""
-    for k, case in enumerate(some):
-        began = time.process_time()
-        table = answers_of(case)
-        if to:
-            table.to_csv(to, index=False, header=k == 0, mode="a" if k else "w")
-        yield table
-        print(f"{case.name}: {time.process_time() - began:.0f} s", flush=True)
 
 
 def answers_of(case: Case) -> pd.DataFrame:

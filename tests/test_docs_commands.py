@@ -27,6 +27,7 @@ from scalinglab.options import OVERRIDES, MissingOption, read_arguments
 from scalinglab.prepare import compose_configuration
 from scalinglab.scaling.probes.probe import PROBES
 from tests.commands_of_pages import PAGES, ROOT, blocks, files, inline
+from tests.documents import write_documents
 from tests.test_extending import forgotten  # noqa: F401 - a fixture
 from tests.training_by_a_law import trained_by_a_law
 
@@ -64,12 +65,7 @@ def tables(folder: Path) -> None:
 
 
 def for_readme(folder: Path) -> None:
-    (folder / "corpus").mkdir()
-    rng = np.random.default_rng(0)
-    letters = rng.integers(97, 123, (4_000, 700), dtype=np.uint8)
-    letters[rng.random(letters.shape) < 0.2] = ord(" ")
-    rows = "".join(f'{{"text": "{bytes(row).decode()}"}}\n' for row in letters)
-    (folder / "corpus" / "part.jsonl").write_text(rows)
+    write_documents(folder / "corpus")
 
 
 def for_hydra(folder: Path) -> None:

@@ -6,11 +6,10 @@ import importlib
 import re
 from pathlib import Path
 
-import numpy as np
-
 from scalinglab.cli import GROUPS, VERBS
 from scalinglab.compose import compose
 from scalinglab.sweeps.plan.make import make_plan
+from tests.documents import write_documents
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -31,12 +30,7 @@ def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> 
     _, text = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "scaling_conf" / "study").mkdir(parents=True)
     (tmp_path / "scaling_conf" / "study" / "mine.yaml").write_text(text)
-    (tmp_path / "corpus").mkdir()
-    rng = np.random.default_rng(0)
-    letters = rng.integers(97, 123, (4_000, 700), dtype=np.uint8)
-    letters[rng.random(letters.shape) < 0.2] = ord(" ")
-    rows = "".join(f'{{"text": "{bytes(row).decode()}"}}\n' for row in letters)
-    (tmp_path / "corpus" / "part.jsonl").write_text(rows)
+    write_documents(tmp_path / "corpus")
     monkeypatch.chdir(tmp_path)
     plan = make_plan(compose(["study=mine"]))
     assert len(plan.runs) == 2 * 2 * 4 * 2
