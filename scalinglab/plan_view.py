@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.analysis.forecasts.norms import kind_of, norm_warnings, planned_norms
+from scalinglab.analysis.forecasts.norms import norm_warnings, planned_norms, recipe_without_lr
 from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
 from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
@@ -19,6 +19,7 @@ from scalinglab.analysis.reporting.verdict import design_of_study
 from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.data.mixed import amounts
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.data_spec import mixture_text
 from scalinglab.scaling.records.identity import without
@@ -92,8 +93,10 @@ class PlanView:
         rows = [
             {
                 "run_id": p.run.run_id,
-                "recipe": kind_of(p.run.science, asdict(p.run.config), asdict(p.run.shape)),
-                "N": p.run.counts["n_matmul"],
+                "recipe": recipe_without_lr(
+                    p.run.science, asdict(p.run.config), asdict(p.run.shape)
+                ),
+                "N": size(p.run.counts),
                 "lr": p.run.lr,
                 "epsilon": getattr(p.run.config.optimizer, "epsilon", None),
             }

@@ -22,13 +22,12 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.law import Array
-from scalinglab.analysis.tables.study_runs import LEFT_OUT, ended_runs, study_plan
+from scalinglab.analysis.tables.study_runs import LEFT_OUT, ended_runs, unfinished_runs
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
-from scalinglab.scaling.records.recipe import DEFAULT_WARMUP, recipe
-from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.recipe import DEFAULT_WARMUP, LR_RULE, recipe
 from scalinglab.scaling.records.state import State
 
 PAPER = "arXiv 2309.14322"
@@ -37,7 +36,6 @@ _LEAST_DEGREES = 2  # of the residuals: with fewer an interval says nothing
 _OFF = 1e-3  # how far off, relative, a point may lie from what the runs varied together
 _WIDEST = 1e3  # ratio of the ends of an interval that is worth a warning by its end alone
 _SAME = 1e-6  # singular values, relative to the largest, that count as zero
-_LR = "the rule or value of the LR"  # what one line may vary of a recipe, beside its size
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,9 @@ class Norm:
     column : str
         Of `analysis.load`.
     limit : float or None
-        None: no number is published. NaN: the epsilon of the run's optimizer.
+        None: no number is published, or it is the run's own.
+    at_epsilon : bool
+        Whether the limit is the epsilon of the run's optimizer.
     above : bool
         Whether it is trouble above the limit, else below.
     why : str
@@ -58,17 +58,18 @@ class Norm:
 
     column: str
     limit: float | None = None
+    at_epsilon: bool = False
     above: bool = True
     why: str = ""
 
 
 NORMS = (
-    Norm("attention_logit_max", 1e4, True, f"above 1e4 runs diverged in {PAPER}, section 3.4"),
+    Norm("attention_logit_max", 1e4, why=f"above 1e4 runs diverged in {PAPER}, section 3.4"),
     Norm(
         "gradient_rms_min",
-        np.nan,
-        False,
-        f"below the optimizer's epsilon updates shrink: {PAPER}, section 3.4",
+        at_epsilon=True,
+        above=False,
+        why=f"below the optimizer's epsilon updates shrink: {PAPER}, section 3.4",
     ),
     Norm("logit_max"),
     Norm("log_partition"),
@@ -145,7 +146,7 @@ def norm_line(norm: Norm, runs: pd.DataFrame) -> NormLine | None:
     return NormLine(norm, params, spread, degrees, inverse @ inverse.T, span, len(runs))
 
 
-def measured_norms(outputs: str | Path, kinds: set[str]) -> pd.DataFrame:
+def measured_norms(outputs: str | Path, recipes: set[str]) -> pd.DataFrame:
     """Norms at the ends of finished runs of some recipes: ``recipe, N, lr`` and a column a norm.
 
     Of a norm that is measured layer by layer, the one closest to trouble.
@@ -156,9 +157,8 @@ def measured_norms(outputs: str | Path, kinds: set[str]) -> pd.DataFrame:
             continue
         try:
             spec = folder.spec()
-            if (
-                kind := kind_of(spec.science, spec.config, vars(spec.shape))
-            ) not in kinds or not spec.lr_peak > 0:
+            recipe_text = recipe_without_lr(spec.science, spec.config, vars(spec.shape))
+            if recipe_text not in recipes or not spec.lr_peak > 0:
                 continue
             record = folder.record()
         except DamagedFile as error:
@@ -166,9 +166,8 @@ def measured_norms(outputs: str | Path, kinds: set[str]) -> pd.DataFrame:
             continue
         if record.status == State.DONE:
             norms = dict(_norms(record.columns))
-            rows.append(
-                {"recipe": kind, "N": float(size(spec.counts)), "lr": spec.lr_peak, **norms}
-            )
+            run = {"recipe": recipe_text, "N": float(size(spec.counts)), "lr": spec.lr_peak}
+            rows.append(run | norms)
     return pd.DataFrame(rows, columns=None if rows else ["recipe", "N", "lr"])
 
 
@@ -178,11 +177,13 @@ def _has_norms(folder: Path) -> bool:
     return any(name in text for text in texts for name in _WRITTEN)
 
 
-def kind_of(science: Mapping[str, Any], config: Mapping[str, Any], shape: Mapping[str, Any]) -> str:
+def recipe_without_lr(
+    science: Mapping[str, Any], config: Mapping[str, Any], shape: Mapping[str, Any]
+) -> str:
     """The recipe of a run without its learning rate, as text; arguments as of `recipe`."""
     common = recipe(science, config, shape)
     optimizer = {k: v for k, v in common["optimizer"].items() if k != "lr"}
-    common = {k: v for k, v in common.items() if k not in (_LR, DEFAULT_WARMUP)}
+    common = {k: v for k, v in common.items() if k not in (LR_RULE, DEFAULT_WARMUP)}
     return canonical_json(common | {"optimizer": optimizer})
 
 
@@ -204,8 +205,8 @@ def predicted_norms(measured: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFra
         not too wide to be informative, else empty.
     """
     rows = []
-    for kind, ahead in planned.groupby("recipe", sort=False):
-        finished = measured[measured["recipe"] == kind]
+    for recipe_text, ahead in planned.groupby("recipe", sort=False):
+        finished = measured[measured["recipe"] == recipe_text]
         lines = [line for norm in NORMS if (line := norm_line(norm, finished)) is not None]
         for run in records_of(ahead):
             for line in lines:
@@ -244,9 +245,10 @@ def norm_warnings(predicted: pd.DataFrame) -> list[str]:
 
 
 def _limit(norm: Norm, epsilon: float) -> float:
-    if norm.limit is None:
-        return np.nan
-    return float(epsilon) if np.isnan(norm.limit) else norm.limit
+    """The limit of a run's norm; NaN where there is none."""
+    if norm.at_epsilon:
+        return float(epsilon)
+    return np.nan if norm.limit is None else norm.limit
 
 
 def _trouble(norm: Norm, prediction: Mapping[str, float], limit: float) -> str:
@@ -274,21 +276,16 @@ def _norms(columns: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
 
 def unfinished_norms(outputs: str | Path, study: str) -> pd.DataFrame:
     """`predicted_norms` of the runs of a study that have not ended."""
-    rows = []
-    for entry in study_plan(outputs, study).runs:
-        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
-        if not folder.exists() or folder.state_damage() is not None or folder.done() is not None:
-            continue
-        run = folder.spec()
-        rows.append(
-            {
-                "run_id": entry.run_id,
-                "recipe": kind_of(run.science, run.config, vars(run.shape)),
-                "N": float(size(run.counts)),
-                "lr": run.lr_peak,
-                "epsilon": run.optimizer.settings.get("epsilon"),
-            }
-        )
+    rows = [
+        {
+            "run_id": entry.run_id,
+            "recipe": recipe_without_lr(spec.science, spec.config, vars(spec.shape)),
+            "N": float(size(spec.counts)),
+            "lr": spec.lr_peak,
+            "epsilon": spec.optimizer.settings.get("epsilon"),
+        }
+        for entry, spec in unfinished_runs(outputs, study)
+    ]
     return planned_norms(outputs, rows)
 
 
@@ -296,5 +293,6 @@ def planned_norms(outputs: str | Path, rows: Sequence[Mapping[str, Any]]) -> pd.
     """`predicted_norms` of planned runs, as rows of its table."""
     planned = pd.DataFrame([*rows], columns=["run_id", "recipe", "N", "lr", "epsilon"])
     planned = planned[planned["lr"] > 0].astype({"epsilon": float, "N": float})
-    kinds = set(planned["recipe"])
-    return predicted_norms(measured_norms(outputs, kinds) if kinds else pd.DataFrame(), planned)
+    recipes = set(planned["recipe"])
+    measured = measured_norms(outputs, recipes) if recipes else pd.DataFrame()
+    return predicted_norms(measured, planned)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab.analysis.tables.runs import load
-from scalinglab.analysis.tables.study_runs import study_plan
+from scalinglab.analysis.tables.study_runs import study_plan, unfinished_runs
 from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.identity import without
@@ -48,11 +48,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
 def planned_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     """The runs of a study that are not finished: ``run_id, role, N, D, C, steps``."""
     rows = []
-    for entry in study_plan(outputs, study).runs:
-        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
-        if not folder.exists() or folder.done() is not None or folder.state_damage() is not None:
-            continue
-        spec = folder.spec()
+    for entry, spec in unfinished_runs(outputs, study):
         tokens = spec.steps * spec.tokens_per_step
         rows.append(
             {

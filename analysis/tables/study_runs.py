@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,14 @@ from scalinglab.analysis.tables.imported import MANIFEST, read_manifest
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.records.plan_file import (
+    PlanEntry,
     PlanFile,
     read_plan_file,
     read_study_config,
     stored_plans,
 )
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
 
@@ -62,6 +64,20 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
         )
     content = read_manifest(path)
     return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
+
+
+def unfinished_runs(outputs: str | Path, study: str) -> Iterator[tuple[PlanEntry, RunSpec]]:
+    """The runs of a study that have no end yet, as far as they can be read; with what they are.
+
+    Raises
+    ------
+    UserError
+        As `study_plan`.
+    """
+    for entry in study_plan(outputs, study).runs:
+        folder = RunFolder(Path(outputs) / "runs" / entry.run_id)
+        if folder.exists() and folder.state_damage() is None and folder.done() is None:
+            yield entry, folder.spec()
 
 
 def ended_runs(

@@ -21,6 +21,7 @@ _RUNGS = {
 _OWN = "model.options"  # whole numbers in the options of a person's own network are sizes
 # Whether the warm-up has its default length: a tenth of a short run, rounded.
 DEFAULT_WARMUP = "a default warm-up"
+LR_RULE = "the rule or value of the LR"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
@@ -73,7 +74,7 @@ def recipe(
         DEFAULT_WARMUP: schedule.get("warmup_tokens") in (default, WARMUP_TOKENS),
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         **_proportions(shape),
-        "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
+        LR_RULE: config["optimizer"]["lr"] or rules.get("lr"),
         "schedule": schedule,
         **{f"the rule of {name}": rules.get(name) for name in _GOVERNED},
     }

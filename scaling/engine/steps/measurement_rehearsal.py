@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scalinglab.scaling.engine.network.module import in_words
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 

@@ -10,11 +10,11 @@ import pytest
 
 from scalinglab.analysis.forecasts.norms import (
     NORMS,
-    kind_of,
     measured_norms,
     norm_line,
     norm_warnings,
     predicted_norms,
+    recipe_without_lr,
     unfinished_norms,
 )
 from scalinglab.scaling.records.atomic import read_json, write_json
@@ -101,7 +101,7 @@ def test_finished_runs_that_have_norms_are_read_by_their_recipe(
     measured, kinds = folders[:2], set()
     for folder in measured:
         spec = folder.spec()
-        kinds.add(kind_of(spec.science, spec.config, vars(spec.shape)))
+        kinds.add(recipe_without_lr(spec.science, spec.config, vars(spec.shape)))
         _measure(folder, {"activation_rms.0": 2.0, "activation_rms.1": 3.0})
     read = []
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ import torch
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.measurements import MEASURED_BY
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.read_options import from_dict
