@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.model.stated import size, stated_convention
 from scalinglab.scaling.records.record import Record
@@ -38,17 +39,9 @@ class InStudy:
 
 def name_of(run: RunSpec, varies: str = "") -> str:
     """ "N 1.2M  D 66M  wsd  lr 0.002  seed 0", and the settings that vary in the study."""
-    parameters, tokens = (_short(n) for n in (size(run.counts), run.tokens))
+    parameters, tokens = (short(n) for n in (size(run.counts), run.tokens))
     name = f"N {parameters}  D {tokens}  {run.schedule_kind}  lr {run.lr_peak:.3g}  seed {run.seed}"
     return f"{name}  {varies}" if varies else name
-
-
-def _short(count: float) -> str:
-    units = iter(["", "k", "M", "B", "T"])
-    unit = next(units)
-    while count >= 1000 and unit != "T":
-        count, unit = count / 1000, next(units)
-    return f"{count:.3g}{unit}"
 
 
 def config_of(run: RunSpec, varies: str = "", record: Record | None = None) -> dict[str, Any]:
