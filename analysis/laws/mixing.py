@@ -96,7 +96,7 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
 
 
 def _parameters(pools: Sequence[str], sizes: bool) -> tuple[Parameter, ...]:
-    """Parameters of the law: those of N and D where these vary, and a worth for each further pool."""
+    """Parameters of the law: those of N and D where they vary, and the worth of each other pool."""
     first, *other_pools = pools
     surface = (
         Parameter("alpha", (0.15, 0.8), low=0.02, high=3, meaning="exponent of N", role="exponent"),

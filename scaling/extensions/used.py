@@ -17,7 +17,7 @@ from scalinglab.scaling.registry import Registry
 
 
 def used_by(science: Mapping[str, Any]) -> str:
-    """What makes the numbers of a run beside the code of all: ``NAME=HASH`` joined by pluses.
+    """The extensions that make numbers of a run, as ``NAME=HASH`` joined by pluses.
 
     Parts of extensions, and shipped ones whose files are not in the fingerprint of all runs. The
     name is that of the part, so that two texts of one part are told apart. Empty where the run
@@ -79,7 +79,7 @@ def check_importable(science: Mapping[str, Any]) -> None:
 
 
 def _names_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
-    """What a science names of a registry, as far as it is registered."""
+    """The entries of a registry that a science names, as far as they are registered."""
     return [name for name in _named_in(science, registry) if name in registry]
 
 
