@@ -1,8 +1,8 @@
-"""Every published set with the law that is fitted to it, and the axes along which it is held out.
+"""Published sets, each with the law fitted to it and the axes along which runs are held out.
 
 An axis numbers the runs by a column or a ratio, from the smallest on: budgets (the named ones, else
-octaves of cost, as in `surface_sets`), D/N, D/U, N/U, streams, experts, vocabulary. What moves
-together is one group: the runs of a size, of a size and mixture, or of a sweep.
+octaves of cost, as in `surface_sets`), D/N, D/U, N/U, streams, experts, vocabulary. Runs whose
+errors are correlated are one group: those of a size, of a size and mixture, or of a sweep.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from scalinglab.analysis.laws.mixing import mixing_law
 
 Array = np.ndarray
 
-NO_LOSSES = ("scalebench vocab", "steplaw lr", "steplaw batch")  # errors of another size
+NO_LOSSES = ("scalebench vocab", "steplaw lr", "steplaw batch")  # errors of another scale
 
 
 @dataclass(frozen=True)
 class Case:
-    """A set, its law, and what is held out.
+    """A set, its law, and the axes of held-out runs.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Case:
     axes : dict of str to array
         Axis -> the level of each run, 0 for the smallest.
     group : array
-        Runs of one label fail together.
+        Runs of one label have correlated errors.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Case:
 
 
 def cases(only: str = "") -> Iterator[Case]:
-    """All of them whose name has a word in it."""
+    """All cases whose name contains a word."""
     for some in (on_surfaces, repeated, streams, experts, vocabularies, sweeps, pairs, mixed):
         yield from (case for case in some() if only in case.name)
 
 
 def on_surfaces() -> Iterator[Case]:
-    """The sets of `surface_sets`, Chinchilla's law."""
+    """The sets of `surface_sets`, with Chinchilla's law."""
     for one in surfaces():
         runs = one.runs.drop(columns="budget")
         axes = {"budget": one.runs["budget"].to_numpy(), "D/N": levels(runs["D"] / runs["N"])}
@@ -87,7 +87,7 @@ def repeated() -> Iterator[Case]:
 
 
 def streams() -> Iterator[Case]:
-    """Parallel streams, two corpora (arXiv:2505.10475); all were trained on as many tokens."""
+    """Parallel streams, two corpora (arXiv:2505.10475); all runs saw the same number of tokens."""
     points = pd.read_csv(folder() / "parscale" / "parscale_points.csv")
     for corpus, runs in points.rename(columns={"params": "N"}).groupby("corpus"):
         runs = runs.reset_index(drop=True)
@@ -99,7 +99,7 @@ def streams() -> Iterator[Case]:
 
 
 def experts() -> Iterator[Case]:
-    """Routed models, all trained on as many tokens (ScaleBench, arXiv:2604.22753)."""
+    """Routed models, all trained on the same number of tokens (ScaleBench, arXiv:2604.22753)."""
     runs = _both_parts("moe")
     size, number = runs["n_active"], runs["experts"]
     axes = {
@@ -111,7 +111,7 @@ def experts() -> Iterator[Case]:
 
 
 def vocabularies() -> Iterator[Case]:
-    """Sizes of vocabulary (the same). The loss less a unigram model's may be negative."""
+    """Vocabulary sizes (same source). The loss minus a unigram model's loss may be negative."""
     runs = _both_parts("vocab")
     axes = {
         "budget": levels(runs["N"] * runs["D"]),
@@ -150,7 +150,7 @@ def pairs() -> Iterator[Case]:
 
 
 def mixed() -> Iterator[Case]:
-    """38 mixtures of seven domains, six sizes, the loss on each domain and on one other set."""
+    """38 mixtures of seven domains, six sizes; losses on each domain and on another set."""
     runs, pools = mixtures.read()
     group = (runs["mixture"].astype(str) + " " + runs["N"].astype(str)).to_numpy()
     for target in (*pools, "openhermes"):
@@ -161,13 +161,13 @@ def mixed() -> Iterator[Case]:
 
 
 def levels(values: ArrayLike) -> Array:
-    """Octaves below the largest, of three runs at least, counted from the smallest on."""
+    """Octaves below the largest value, of at least three runs, numbered from the smallest."""
     at = np.asarray(values, float)
     return numbered(-octaves(np.log2(at.max() / at)))
 
 
 def numbered(values: ArrayLike) -> Array:
-    """Which of the values that occur each is, from the smallest on."""
+    """Rank of each value among the distinct values, from the smallest."""
     return np.unique(np.asarray(values), return_inverse=True)[1]
 
 
@@ -177,5 +177,5 @@ def _both_parts(task: str) -> pd.DataFrame:
 
 
 def fitted(case: Case, seen: Array, resamples: int) -> analysis.Result:
-    """The law of a case with its defaults, from the runs that a fold has seen."""
+    """The law of a case with its defaults, fitted to the runs of a fold."""
     return analysis.fit(case.law, case.runs[seen], resamples=resamples)

@@ -1,4 +1,4 @@
-"""Where the time of a step goes: by its parts, and by kernels."""
+"""Time of a step by its parts and by kernels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from scalinglab.scaling.engine.steps.engine import Engine
 
-# By what stands in a kernel's name, on GPUs and CPUs; the first that fits counts.
+# Kinds by a word in the kernel's name, on GPUs and CPUs; the first match counts.
 KINDS = {
     "attention": "flash|fmha|attention",
     "matrix products": r"gemm|cutlass|nvjet|xmma|::b?mm\b|::addmm",
@@ -26,7 +26,7 @@ THE_REST = "norms, activations, loss, optimizer"
 
 
 def parts(engine: Engine, tokens_SkBT: np.ndarray, device: str) -> Mapping[str, float]:
-    """Seconds of the parts of steps (after a first one), the device waited for after each."""
+    """Seconds of the parts of steps after the first, with a wait for the device after each part."""
     seconds: Counter[str] = Counter()
     last = 0.0
 
@@ -56,7 +56,7 @@ def parts(engine: Engine, tokens_SkBT: np.ndarray, device: str) -> Mapping[str, 
 
 
 def kernels(engine: Engine, tokens_SkBT: np.ndarray, device: str) -> Mapping[str, float]:
-    """Seconds that the device spent in each kernel (on a CPU: in each of torch's operations)."""
+    """Device seconds of each kernel (on a CPU: of each torch operation)."""
     on_gpu = device != "cpu"
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as seen:
         train(engine, tokens_SkBT)

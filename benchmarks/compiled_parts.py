@@ -1,11 +1,11 @@
-"""Whether each part of the network is compiled whole, and how far its steps are from eager ones.
+"""Whether torch.compile gets each part as one graph, and how far its steps are from eager ones.
 
     OMP_NUM_THREADS=1 python benchmarks/compiled_parts.py [--device cuda] [--only "experts" ...]
 
-Three steps of a tiny model a part: graphs into which the forward pass is cut (one is what is
-wanted), graphs that are made anew in later steps (none is), seconds of the first step, and the
-largest relative difference of the losses. On a CPU with one thread most parts take half a minute
-of the processor, nearly all of it in compilers.
+Three steps of a tiny model per part. Printed: graphs of the forward pass (aim: one), graphs
+compiled again in later steps (aim: none), seconds of the first step, and the largest relative
+difference of the losses. On a CPU with one thread most parts take half a minute of processor time,
+nearly all of it in compilers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
 
 
 class Small(nn.Module):
-    """A network of anybody's."""
+    """A network of the user's own."""
 
     def __init__(self, vocab: int, width: int = 16) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Small(nn.Module):
         self.head = nn.Linear(width, vocab)
 
     def forward(self, tokens_BT: torch.Tensor) -> torch.Tensor:
-        """Logits of a mean of what is before, gated."""
+        """Logits of a gated mean of the tokens before."""
         x_BTD = self.embedding(tokens_BT)
         places_T1 = torch.arange(1, x_BTD.shape[-2] + 1, device=x_BTD.device)[:, None]
         mean_BTD = self.value(x_BTD).cumsum(-2) / places_T1
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def line(name: str, where: str) -> str:
-    """What came of a part."""
+    """The result of a part."""
     setting = Setting(
         transformer(depth=1, width=16, head_dim=8, context=16, vocab=32),
         batch=2,

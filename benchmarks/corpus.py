@@ -1,10 +1,10 @@
-"""Memory and time that it takes to make a store of text files.
+"""Memory and time to build a store of text files.
 
     python benchmarks/corpus.py [MB]
 
-A text of so many megabytes (200 if not given), in one file and in a thousand, and the store of each
-made in a process of its own: its largest resident memory above that of its libraries, over the
-text; and the processor's time.
+Builds the store of a text of this many megabytes (default 200), in one file and in a thousand, each
+in a separate process. Printed: its peak resident memory above that of its libraries, over the size
+of the text, and its processor time.
 """
 
 from __future__ import annotations

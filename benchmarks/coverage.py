@@ -1,10 +1,9 @@
-"""Do 95 % intervals contain the truth, and do warnings keep quiet where nothing is wrong?
+"""Coverage of 95 % intervals, and false alarms of warnings, on synthetic studies.
 
     OMP_NUM_THREADS=1 python benchmarks/coverage.py [--replicates 500] [--only WORD]
 
-Every case makes the same study many times over, each time with other noise, and fits it with the
-defaults. Case by case it prints how often the truth was inside the interval, and how often each
-warning came.
+Each case repeats one study with fresh noise and fits it with the defaults. Printed per case: the
+share of intervals that contain the truth, and the share of fits with each warning.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def ladder(sizes: int = 7, ratios: int = 5, largest: float = 3e9) -> pd.DataFram
 
 
 def isoflop() -> pd.DataFrame:
-    """As in Hoffmann et al.: 16 sizes along nine budgets, D/N from 1 to 400 where it fits."""
+    """As in Hoffmann et al.: 16 sizes along nine budgets, with D/N between 1 and 400."""
     N, C = np.meshgrid(np.geomspace(4.4e7, 1e10, 16), np.geomspace(6e18, 3e21, 9))
     N, D = N.ravel(), (C / (6 * N)).ravel()
     return _frame(N, D)[(D / N > 1) & (D / N < 400)].reset_index(drop=True)
@@ -81,7 +80,7 @@ def broken(change: float, turn: float = 1e9) -> Truth:
     return value
 
 
-# ---- noise of log loss, all of about the same size
+# ---- noise of log loss, all of about the same standard deviation
 
 
 def clean(runs: pd.DataFrame, rng: np.random.Generator) -> Array:
@@ -93,14 +92,14 @@ def heavy(runs: pd.DataFrame, rng: np.random.Generator) -> Array:
 
 
 def heteroscedastic(runs: pd.DataFrame, rng: np.random.Generator) -> Array:
-    """Four times as large at the smallest run as at the largest."""
+    """Noise four times larger at the smallest run than at the largest."""
     budget = np.log(runs.N * runs.D).to_numpy()
     height = (budget - budget.min()) / np.ptp(budget)
     return NOISE * 2 ** (1 - 2 * height) * rng.standard_normal(len(runs))
 
 
 def clustered(runs: pd.DataFrame, rng: np.random.Generator) -> Array:
-    """Branches share the luck of their trunk, and have a little of their own."""
+    """Branches share the noise of their trunk and have a little noise of their own."""
     luck = rng.standard_normal(runs.trunk.max() + 1)[runs.trunk]
     return NOISE * (0.9 * luck + 0.44 * rng.standard_normal(len(runs)))
 
@@ -110,7 +109,7 @@ KINDS = {f.__name__: f for f in (clean, heavy, heteroscedastic, clustered)}
 
 @dataclass
 class Tally:
-    """What the replicates of one case showed."""
+    """Results of the replicates of one case."""
 
     inside: Counter
     asked: Counter
@@ -123,7 +122,7 @@ class Tally:
 
 
 def well_specified(design: pd.DataFrame, noise: Noise, replicates: int) -> Tally:
-    """The law is right: parameters, new measurements inside the range, and ten times beyond."""
+    """Coverage under the true law: parameters, new measurements inside and far beyond the range."""
     tally = Tally(Counter(), Counter(), Counter())
     for seed in range(replicates):
         rng = np.random.default_rng([seed, 1])
@@ -146,7 +145,7 @@ def well_specified(design: pd.DataFrame, noise: Noise, replicates: int) -> Tally
 
 
 def misspecified(design: pd.DataFrame, truth: Truth, replicates: int) -> Tally:
-    """Another law made the points, and the top decade of compute is left out."""
+    """The true law is another one; the top decade of compute is held out."""
     tally = Tally(Counter(), Counter(), Counter())
     C = design.N * design.D
     top = C > C.max() / 10
@@ -183,7 +182,7 @@ def predicted(
     noise: Noise,
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:
-    """Are new measurements inside their intervals, and the interval score, in units of log loss.
+    """Whether new measurements are inside their intervals; the interval score in log loss.
 
     Score: width + 2 / (1 - level) times the miss, Gneiting and Raftery 2007, section 6.2.
     """
@@ -195,7 +194,7 @@ def predicted(
 
 
 def kind(warning: str) -> str:
-    """Which of the warnings a sentence is."""
+    """The kind of a warning, by its sentence."""
     for word, name in {
         "is not identified": "not identified",
         "starts found": "lonely best",
@@ -208,11 +207,11 @@ def kind(warning: str) -> str:
     return warning[:30]
 
 
-# ---- what cannot be known
+# ---- parameters that are not identified
 
 
 def far_from_the_floor() -> pd.DataFrame:
-    """A laptop's ladder: one decade, of which a power law alone explains all."""
+    """A small ladder of one decade, which a power law without floor explains."""
     N, ratio = np.meshgrid(np.geomspace(1e5, 1.5e6, 5), np.geomspace(10, 40, 3))
     return _frame(N.ravel(), (N * ratio).ravel())
 
@@ -223,7 +222,7 @@ def one_ratio() -> pd.DataFrame:
 
 
 def unidentified(design: pd.DataFrame, truth: Truth, names: set[str], replicates: int) -> Tally:
-    """Is one of the names called unidentified; and if not, is E where its interval says?"""
+    """Whether one of the names is called unidentified; if not, whether the interval contains E."""
     tally = Tally(Counter(), Counter(), Counter())
     E = 0.0 if truth is no_floor else CHINCHILLA["E"]
     for seed in range(replicates):

@@ -1,9 +1,9 @@
-"""How well and how fast laws of whole curves fit.
+"""Accuracy and speed of laws of whole curves.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/curve_laws.py
 
-Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Every law has one setting, its
-own, for all sets. `python benchmarks/curve_laws.py growth` measures only synthetic curves.
+Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Every law has one setting
+for all sets. `python benchmarks/curve_laws.py growth` measures only synthetic curves.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def published() -> None:
-    """Errors of each law on schedules that it has not seen."""
+    """Errors of each law on held-out schedules."""
     small, large, real = power_law_curves("25M"), power_law_curves("100M"), cooldown_curves()
     sets = {"25M": (small, TRAIN), "124M": (real, TRAIN_124M)}
     for name, (curves, train) in sets.items():
@@ -46,7 +46,7 @@ def published() -> None:
             result = analysis.fit(law, curves[seen], resamples=0, starts=STARTS)
             seconds = time.perf_counter() - started
             show(f"{name} {law}", unseen(result, curves, seen), f"fitted in {seconds:.1f} s")
-    for law in LAWS:  # three curves only: each from the other two
+    for law in LAWS:  # only three curves: each is predicted from the other two
         errors = []
         for run in TRAIN:
             seen = large.run != run
@@ -56,7 +56,7 @@ def published() -> None:
 
 
 def unseen(result: analysis.Result, curves: pd.DataFrame, seen: pd.Series) -> pd.Series:
-    """R² and MAE of the curves not seen, their mean, and the MAE of their last losses."""
+    """R² and MAE of held-out curves, their mean, and the MAE of their last losses."""
     rows = []
     for _, curve in curves[~seen].groupby("run"):
         predicted = result.predict(curve).loss

@@ -1,4 +1,4 @@
-"""Decisions from published runs: what each way of deciding says, and what it would have cost.
+"""Decisions from published runs: the answer of each method, and its cost.
 
     OMP_NUM_THREADS=1 python benchmarks/decisions.py [allocation | speed | lr_batch | ...]
 
@@ -26,7 +26,7 @@ PORIAN = ["hparams", "warmup", "decay", "param_count", "val"]
 
 
 def main() -> None:
-    """Print every table, or those named."""
+    """Print all tables, or the named ones."""
     names = sys.argv[1:] or list(PARTS)
     for name in names:
         print(f"\n== {name}")
@@ -52,7 +52,7 @@ def sweeps() -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def allocation() -> None:
-    """Approaches 1 to 3 with intervals; which budgets are refused; the parabola's bias."""
+    """Approaches 1 to 3 with intervals; the refused budgets; the bias of the parabola."""
     rows, refused = [], []
     for name, runs in sweeps():
         approaches = analysis.compare_approaches(runs, 1e20, budget="budget")
@@ -72,7 +72,7 @@ def allocation() -> None:
 
 
 def lr_batch() -> None:
-    """Regret of learning rate and batch on (N, D) that the laws did not see."""
+    """Regret of learning rate and batch on held-out (N, D)."""
     runs = pd.read_csv(folder() / "steplaw" / "dense_lr_bs_loss.csv").astype({"N": float})
     runs = runs.assign(batch=2048.0 * runs["bs"], loss=runs["smooth loss"])
     laws = analysis.lr_batch(runs)
@@ -85,7 +85,7 @@ def lr_batch() -> None:
 
 
 def schedule() -> None:
-    """The best schedule under laws of the 25M curves, beside every published one of its length."""
+    """The best schedule under laws of the 25M curves, beside the published ones of its length."""
     curves = curves_25m()
     train = curves.run.isin(["cosine_24000", "constant_24000", "wsdcon_9"])
     for law in ("lr_annealing", "fading_power", "multi_power"):
@@ -104,11 +104,11 @@ def schedule() -> None:
 
 
 def reach() -> None:
-    """A target reached on published grids whose runs are looked up only when asked for.
+    """`reach` on published grids: a run's loss is looked up only when `reach` asks for the run.
 
-    The loss at the grid's largest budget, half as well known as from the whole grid: the share of
-    the grid's FLOPs until then by worth, by largest first and at random (the median of several),
-    and how many of the answers contain that of the whole grid.
+    The target is the loss at the grid's largest budget, within twice the half-width that the whole
+    grid gives. Printed: the share of the grid's FLOPs until then, by worth, largest first and at
+    random (median of several), and how many answers contain that of the whole grid.
     """
     for name, runs in grids():
         runs = runs.reset_index(drop=True)
@@ -139,7 +139,7 @@ def reach() -> None:
 
 
 def grids() -> Iterator[tuple[str, pd.DataFrame]]:
-    """Every published grid of N and D under one recipe."""
+    """The published grids of N and D under one recipe."""
     for name, runs in sweeps():
         if "porian" in name or "without" in name:
             yield name, runs
@@ -169,7 +169,7 @@ def _random(seed: int) -> Callable:
 def _reached(
     runs: pd.DataFrame, target: analysis.Target, choose: Callable | None, true: float
 ) -> tuple[float, bool]:
-    """The share of the grid's FLOPs that it took, and whether the answer contains the whole's."""
+    """The share of the grid's FLOPs used; whether the answer contains the whole grid's."""
     start = runs.sort_values("cost").iloc[: max(15, len(runs) // 5)]
     trained = list(start.index)
 
@@ -202,8 +202,8 @@ def curves_25m() -> pd.DataFrame:
 
 
 def speed() -> None:
-    """Seconds of an allocation after a fit with 1,000 draws, best of ten: by the clock, and of the
-    processor, which other jobs do not lengthen."""
+    """Seconds of an allocation after a fit with 1,000 draws, best of ten: wall clock, and processor
+    time, which other jobs do not lengthen."""
     fitted = analysis.fit("chinchilla", chinchilla_points())
     cost = with_attention(2048, shape_by_aspect(128, 32_000))
     jobs: dict[str, Callable] = {

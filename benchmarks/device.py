@@ -1,13 +1,13 @@
-"""One script for a device that is lent for minutes: checks and measures all that waits for one.
+"""All checks and measurements that need a GPU, in one script that fits into minutes.
 
     python benchmarks/device.py --minutes 9 --to report            # on the first CUDA device
     python benchmarks/device.py --device cpu --quick               # a rehearsal, some minutes
     python benchmarks/device.py --only capture speed               # some sections
 
-Each section (``device_sections.py``) runs in a process of its own and says each finding as it has
-it. One that fails, hangs or comes to the end of its time loses only what it had not said; what it
-leaves of its time is the others'. At the end there are ``device.json`` and ``device.md``, a table
-for benchmarks/README.md; both are printed too.
+Each section (``device_sections.py``) runs in a separate process and prints each finding at once. A
+section that fails, hangs or runs out of time loses only its further findings; its unused time goes
+to the others. The results are ``device.json`` and ``device.md``, a table for benchmarks/README.md;
+both are also printed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-# Shares of the time, in the order in which a device that is lent for less would tell most.
+# Shares of the time; the most informative sections first, for when time is short.
 SECTIONS = {
     "capture": 10,
     "speed": 34,
@@ -41,13 +41,13 @@ SECTIONS = {
     "launched": 8,
     "tests": 14,
 }
-AT_THE_END = 5.0  # seconds of the whole that are for writing down
-LINES = 12  # of a section's last words, if it fails
+AT_THE_END = 5.0  # seconds kept for writing the files
+LINES = 12  # last lines of a failed section's output
 
 
 @dataclass
 class Section:
-    """What became of a section."""
+    """The result of a section."""
 
     name: str
     ended: str = "not begun"
@@ -57,7 +57,7 @@ class Section:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run the sections, write down what they found."""
+    """Run the sections and write their findings."""
     given = arguments(words)
     end = time.monotonic() + 60 * given.minutes - AT_THE_END
     given.to.mkdir(parents=True, exist_ok=True)
@@ -77,12 +77,14 @@ def main(words: list[str] | None = None) -> int:
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
-    """What to measure."""
+    """Options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--minutes", type=float, default=9.0, help="after which it has ended")
+    parser.add_argument(
+        "--minutes", type=float, default=9.0, help="the whole script ends within this time"
+    )
     parser.add_argument("--quick", action="store_true", help="toy sizes")
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
     parser.add_argument("--to", type=Path, default=Path(), help="folder of the two files")
@@ -90,7 +92,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def run(section: Section, seconds: float, given: argparse.Namespace) -> None:
-    """Let a section say what it finds, for so long."""
+    """Run a section for at most this many seconds and collect its findings."""
     print(f"{section.name}: {seconds:.0f} s at most", file=sys.stderr, flush=True)
     start = time.monotonic()
     with process_of(section.name, seconds, given) as (lines, process):
@@ -109,7 +111,7 @@ def run(section: Section, seconds: float, given: argparse.Namespace) -> None:
 
 
 def take_in(section: Section, line: str) -> None:
-    """A finding, or any other word that may say why there are no more."""
+    """A finding, or another line, which may say why there are no more."""
     try:
         row = json.loads(line)
     except ValueError:
@@ -125,7 +127,7 @@ def take_in(section: Section, line: str) -> None:
 def process_of(
     name: str, seconds: float, given: argparse.Namespace
 ) -> Iterator[tuple[queue.SimpleQueue[str], subprocess.Popen[str]]]:
-    """The process of a section and what it says, line by line; after it nothing of it is left."""
+    """The process of a section and its output, line by line; it is ended with all its children."""
     root = str(HERE.parent)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
@@ -161,7 +163,7 @@ def process_of(
     try:
         yield lines, process
     finally:
-        with contextlib.suppress(ProcessLookupError):  # and of what it has started
+        with contextlib.suppress(ProcessLookupError):  # its children too
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         reader.join()
@@ -169,7 +171,7 @@ def process_of(
 
 
 def write_down(found: list[Section], given: argparse.Namespace) -> None:
-    """Both files, as far as things are known."""
+    """Write both files with the findings so far."""
     whole = {
         "device": given.device,
         "quick": given.quick,
@@ -180,7 +182,7 @@ def write_down(found: list[Section], given: argparse.Namespace) -> None:
 
 
 def table(found: list[Section]) -> str:
-    """Findings and aims in Markdown, and how each section ended."""
+    """Findings and aims in Markdown, and the end of each section."""
     lines = ["| section | what | seen | aim |", "|---|---|---|---|"]
     for section in found:
         for row in section.rows:

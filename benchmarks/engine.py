@@ -1,4 +1,4 @@
-"""Tokens a second of our engine beside a bare loop, Lightning's own, and processes side by side.
+"""Tokens per second of our engine, a bare loop, Lightning's loop, and several processes at once.
 
     python benchmarks/engine.py                                # on this CPU, one thread a process
     python benchmarks/engine.py --device cuda                  # everything, two hours
@@ -6,10 +6,10 @@
         bare-compiled captured_compiled captured_compiled:16 bare-compiled@16+mps
 
 An entry is ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``: ``captured:16`` is a pack of 16,
-``bare@4`` four processes at once. Each has processes of its own, is warmed up, and takes turns with
-the first entry, so that a noisy machine is noisy to both: medians of the rounds, and of their
-ratios. Rates are of all members together. Memory is the peak beyond the libraries', a member, and
-its estimate (``scalinglab.scaling.run.memory``, fp32).
+``bare@4`` four processes at once. Each entry runs in separate processes, is warmed up, and takes
+turns with the first entry, so that noise of the machine hits both. Printed: medians of the rounds
+and of their ratios. Rates are of all members together. Memory is the peak per member above the
+libraries', beside its estimate (``scalinglab.scaling.run.memory``, fp32).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.scaling.run.step_options import StepOptions
 
-DEPTHS = {256: 6, 512: 8, 1024: 12}  # others: 4
+DEPTHS = {256: 6, 512: 8, 1024: 12}  # other widths: 4
 ON_A_CPU = {
     "widths": [64, 128],
     "batches": [(8, 128)],
@@ -35,7 +35,7 @@ ON_A_CPU = {
 }
 ON_A_GPU = {
     "widths": [64, 128, 256, 512, 1024],
-    "batches": [(32, 256), (16, 128)],  # the second: what conf/config.yaml has
+    "batches": [(32, 256), (16, 128)],  # the second is that of conf/config.yaml
     "precision": "bf16",
     "entries": [
         "bare-compiled",
@@ -74,7 +74,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
-    """What to measure."""
+    """Options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -98,7 +98,7 @@ def sequences(text: str) -> tuple[int, int]:
 
 
 def table(setting: Setting, given: argparse.Namespace) -> None:
-    """Each entry in turn with the first."""
+    """Measure each entry, in turns with the first."""
     first, *others = given.entries
     print(f"  {'':24s}{'tokens/s':>12s}   over {first.text:22s}MB a member (estimate)")
     with said_why(first), Team(first, setting) as reference:
@@ -123,7 +123,7 @@ def compare(entry: Entry, reference: Team, given: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def said_why(entry: Entry) -> Iterator[None]:
-    """Print why an entry did not run, and go on."""
+    """Print why an entry did not run, and continue."""
     try:
         yield
     except DidNotRun as error:
@@ -131,7 +131,7 @@ def said_why(entry: Entry) -> Iterator[None]:
 
 
 def print_line(team: Team, rates: Sequence[float], references: Sequence[float]) -> None:
-    """Medians of an entry; of the ratios the least and the most, too."""
+    """Print the medians of an entry, and the range of its ratios."""
     ratios = sorted(a / b for a, b in zip(rates, references, strict=True))
     over = f"{statistics.median(ratios):6.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     runs, setting = team.entry.members * team.entry.processes, team.setting

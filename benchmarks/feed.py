@@ -1,13 +1,14 @@
-"""What tokens cost on their way from the store to the engine.
+"""Time and memory of moving tokens from the store to the engine.
 
     OMP_NUM_THREADS=1 python benchmarks/feed.py [gather | waiting]
 
-``gather``: windows of a 100 MB store in a training's order, 8 million tokens a call, beside the way
-that an index and an int64 of each token go (as it was). ``waiting``: the share of its time in which
-a training waits for tokens, with the thread that fetches ahead, without it, and as it was; for a
-small model on this CPU, for the same with one core in all, and for stand-ins that take as long as a
-fast device would, in which the host is idle. Ways take turns; medians are told. Beside each share
-stand tokens a second over those of the first way: of the processor where it computes, else of time.
+``gather``: windows of a 100 MB store in a training's order, 8 million tokens per call, against the
+former way with an index and an int64 for each token. ``waiting``: the share of its time that a
+training waits for tokens, with a prefetching thread, without it, and in the former way. It is
+measured for a small model on this CPU, for the same on one core, and for simulated fast devices,
+during whose steps the host is idle. The ways take turns; medians are printed. Beside each share
+stand tokens per second over those of the first way: per processor second where the processor
+computes, else per second.
 """
 
 from __future__ import annotations
@@ -54,26 +55,26 @@ RUN = {
 
 
 class Unexpecting(Feed):
-    """A feed that fetches nothing ahead."""
+    """A feed without prefetching."""
 
     def expect(self, step: int, steps: int) -> None:
-        """Let it be asked for."""
+        """Ignore the announcement of the next chunk."""
 
 
 class StandIn:
-    """An engine whose device takes so many tokens a second, and nothing of the host."""
+    """An engine with a simulated device of a fixed rate that does not use the host."""
 
     def __init__(self, rate: float) -> None:
         self.rate, self.steps_done = rate, 0
 
     def train(self, tokens: np.ndarray, lr: np.ndarray, backward: object) -> ChunkResult:
-        """A chunk, later."""
+        """Wait as long as the device would take."""
         time.sleep(tokens.size / self.rate)
         self.steps_done += len(lr)
         return ChunkResult(np.ones(lr.shape, np.float32), np.ones(lr.shape, np.float32))
 
     def evaluate(self, windows: np.ndarray) -> np.ndarray:
-        """At no cost."""
+        """Return at once."""
         return np.ones(1)
 
     def state(self, member: int) -> dict[str, torch.Tensor]:
@@ -82,7 +83,7 @@ class StandIn:
 
 
 def indexed(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:
-    """As it was: an index of each token, then an int64 of each."""
+    """The former way: an index of each token, then an int64 of each."""
     places = windows[..., None] * context + np.arange(context + 1)
     return tokens[places].astype(np.int64)
 
@@ -108,14 +109,14 @@ def gathering() -> None:
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds."""
+    """Seconds of one call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def peak(run: Callable[[], object]) -> int:
-    """Bytes that it had at most."""
+    """Peak memory of a call in bytes."""
     tracemalloc.start()
     run()
     _, most = tracemalloc.get_traced_memory()
@@ -136,7 +137,7 @@ def waiting() -> None:
 
 
 def row(name: str, outputs: Path, seconds: float, rate: float | None) -> None:
-    """Share of the time that was waiting; tokens a second over those of the first way."""
+    """Share of waiting time; tokens per second over those of the first way."""
     found = {way: [] for way in ("as it was", "not ahead", "ahead")}
     for turn in range(ROUNDS):
         for way, shares in found.items():
@@ -154,9 +155,9 @@ def row(name: str, outputs: Path, seconds: float, rate: float | None) -> None:
 def trained(
     outputs: Path, seed: int, way: str, seconds: float, rate: float | None
 ) -> tuple[float, float]:
-    """A training through the real loop: share of its time in `next_chunk`, and its tokens a second.
+    """A training by the real loop: share of its time in `next_chunk`, and tokens per second.
 
-    The first chunks, from which it learns how fast it is, do not count.
+    The first chunks, on which the loop measures its speed, do not count.
     """
     config = from_dict(RunConfig, RUN | {"seed": seed, "tokens": 32 * 256 * 200_000})
     store = open_store(config.data, outputs)
@@ -188,7 +189,7 @@ def trained(
 
 
 def old(training: Training) -> Callable[[int, int], np.ndarray]:
-    """How tokens of some steps were fetched."""
+    """The former way to fetch the tokens of some steps."""
     batch, context = training._tokens.keywords["batch"], training.context
     (orders,) = training._tokens.args
 

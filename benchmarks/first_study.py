@@ -1,4 +1,4 @@
-"""What a newcomer waits for: `make study` from a fresh clone, twice.
+"""Time of `make study` from a fresh clone, twice.
 
     python benchmarks/first_study.py [repository]
 
@@ -39,7 +39,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
 
 
 def trained(output: str) -> int:
-    """Runs that a launch said it had finished."""
+    """Number of runs that a launch reported as finished."""
     return len(re.findall(r"^ *\d+/\d+ .* done$", output, re.MULTILINE))
 
 

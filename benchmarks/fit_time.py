@@ -1,8 +1,8 @@
-"""Processor time of a fit with intervals and of a comparison of two recipes, on made-up runs.
+"""Processor time of a fit with intervals and of a comparison of two recipes, on synthetic runs.
 
     OMP_NUM_THREADS=1 python benchmarks/fit_time.py
 
-To compare two versions of the code, run it in a checkout of each, by turns.
+To compare two versions of the code, run it in a checkout of each, in turns.
 """
 
 from __future__ import annotations

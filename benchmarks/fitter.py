@@ -1,4 +1,4 @@
-"""How fast and how well the fitter fits. Run: OMP_NUM_THREADS=1 python benchmarks/fitter.py
+"""Speed and accuracy of the fitter. Run: OMP_NUM_THREADS=1 python benchmarks/fitter.py
 
 Needs the published runs: set SCALING_PUBLIC_DATA to their folder.
 """
@@ -23,7 +23,7 @@ from scalinglab.analysis.intervals.resample import draw
 from scalinglab.analysis.intervals.rolling import NO_ORIGINS
 
 PUBLISHED = 1.018746e-3  # the point that arXiv:2404.10102 prints
-PEER_STARTS, PEER_RESAMPLES = 40, 20  # one at a time is slow: time some, scale up
+PEER_STARTS, PEER_RESAMPLES = 40, 20  # one by one is slow: time some and extrapolate
 AUDITED = 200
 
 
@@ -88,7 +88,7 @@ def many_resamples(fitted: BestFit, count: int = 4000) -> None:
 
 
 def one_by_one(fitted: BestFit, start: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """The usual way: one call of scipy per start, finite differences, as in the notebooks."""
+    """One scipy call per start with finite differences, as in published notebooks."""
     from scipy.optimize import minimize
 
     log_N, log_D = (np.log(fitted.points.columns[c]) for c in "ND")
@@ -125,7 +125,7 @@ def momentum_law() -> None:
 
 
 def coverage(points: pd.DataFrame) -> None:
-    """Points beyond the range inside 95 % intervals: resamples alone, and with the refits."""
+    """Coverage of points beyond the range by 95 % intervals: resamples alone, and with refits."""
     for name, table in {"chinchilla": points, **other_points()}.items():
         for by in ("N", "D", "C"):
             found = pd.DataFrame(contained(table, by, share) for share in (0.5, 0.7, 0.8, 0.9))
@@ -138,7 +138,7 @@ def coverage(points: pd.DataFrame) -> None:
 
 
 def contained(table: pd.DataFrame, by: str, share: float) -> tuple[int, int, int]:
-    """Points beyond the range of the lower share; how many are contained without and with."""
+    """Points beyond the lower share of the range; numbers contained without and with refits."""
     held = table[by] > table[by].quantile(share)
     result = analysis.fit("chinchilla", table[~held], resamples=500)
     counts = []
@@ -150,7 +150,7 @@ def contained(table: pd.DataFrame, by: str, share: float) -> tuple[int, int, int
 
 
 def other_points() -> dict[str, pd.DataFrame]:
-    """The same figure digitised by others, and two IsoFLOP sweeps."""
+    """The same figure as digitised by others, and two IsoFLOP sweeps."""
     names = {"params": "N", "tokens": "D", "budget": "C"}
     sweeps = pd.read_csv(data_folder() / "isoflops" / "isoflops.csv").rename(columns=names)
     sweeps = sweeps[~sweeps.outlier].drop(columns="dataset")

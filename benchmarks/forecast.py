@@ -1,11 +1,11 @@
-"""How well final losses are forecast from half of a curve.
+"""Accuracy of final losses forecast from half of a curve.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/forecast.py
 
 Needs the published 124M runs (36 schedules and lengths): set SCALING_PUBLIC_DATA to their folder.
 Each run is forecast from its own losses up to half of its steps and from other runs: three of them
 (constant, a 20 % cooldown, a cosine), or all others. A branch has its trunk's losses before it.
-"Line" is what a power law with a constant, fitted to the half alone, gives at the last token.
+"Line" is the value at the last token of a power law with a constant, fitted to the half alone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def one(law: str, others: pd.DataFrame, own: pd.DataFrame) -> dict[str, float]:
 
 
 def by_line(own: pd.DataFrame) -> dict[str, float]:
-    """A power law through the half, which knows no schedule."""
+    """A power law through the first half, without the schedule."""
     measured, half = cut(own)
     known = half[half.loss.notna() & (half.step > 0.1 * half.step.max())]
     line = analysis.fit("power_plus_constant", known, x="step", resamples=0)
@@ -69,7 +69,7 @@ def cut(own: pd.DataFrame) -> tuple[float, pd.DataFrame]:
 
 
 def with_trunk_losses(curves: pd.DataFrame) -> pd.DataFrame:
-    """Branches with the losses of the trunk that they were until they left it."""
+    """Branches with the losses of their trunk before the branch point."""
     trunk = curves[curves.run == "190"].set_index("step").loss
     tables = []
     for _, own in curves.groupby("run"):

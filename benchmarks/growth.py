@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py
 
-Each size is fitted in a process of its own, whose largest resident memory is told.
+Each size is fitted in a separate process; its peak resident memory is printed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def one(rows: int) -> None:
-    """Fit so many rows and print what it took."""
+    """Fit this many rows and print time and memory."""
     rng = np.random.default_rng(0)
     N, ratio = np.exp(rng.uniform(np.log([[1e7], [3]]), np.log([[1e10], [300]]), (2, rows)))
     D = N * ratio

@@ -13,16 +13,16 @@ Answers: every law of N and D alone (`LAWS`), the one that `compare_laws` would 
 the fold has seen (`chosen`), and the mixture of `law=auto` (`auto`). `DEFAULT` is the fixed
 default.
 
-Choice: root mean square of the log errors over the points of all folds, no smaller than the noise
-of seeds, beside that of the one law that has the least over *all* folds, which nobody could know.
+Choice: root mean square of the log errors over the points of all folds, at least the noise of
+seeds, beside that of the best single law over *all* folds, which cannot be known beforehand.
 Intervals: those of the fixed default and of `auto`, 95 %, 199 resamples. Coverage counts groups:
 one size of one corpus in one fold. Beside the mean interval score stands that of split-conformal
 intervals on the same folds: half a width is the conformal quantile of the answer's own errors when
 the largest 1, 2 and 3 of the budgets that the fold has seen were held out in turn.
 
-`--small` asks for the small development sets of `small_sets` instead, `--points` for no intervals.
+`--small` uses the small development sets of `small_sets` instead, `--points` computes no intervals.
 
-Nothing is chosen on a set whose role is `test`.
+No default is chosen on a set whose role is `test`.
 """
 
 from __future__ import annotations
@@ -85,17 +85,19 @@ def main() -> None:
 def parser_of_sets(description: str) -> argparse.ArgumentParser:
     """Options that choose published sets, and where their answers are written and read again."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--only", default="", help="only sets whose name has this in it")
+    parser.add_argument("--only", default="", help="only sets whose name contains this")
     parser.add_argument("--role", choices=(DEVELOPMENT, TEST), help="only sets of this role")
-    parser.add_argument("--to", type=Path, help="where the answers are written, one row a point")
-    parser.add_argument("--from", dest="stored", type=Path, help="answers that were written before")
+    parser.add_argument("--to", type=Path, help="write the answers there, one row per point")
+    parser.add_argument(
+        "--from", dest="stored", type=Path, help="read answers that were written before"
+    )
     return parser
 
 
 def answers_of_each(
     sets: Sequence[_Set], answer: Callable[[_Set], pd.DataFrame], to: Path | None
 ) -> Iterator[pd.DataFrame]:
-    """The answers of each set, which are also appended to a file: a stop loses one set at most."""
+    """The answers of each set, also appended to a file: an interrupt loses at most one set."""
     for k, each in enumerate(sets):
         began = time.process_time()
         answers = answer(each)
@@ -109,7 +111,7 @@ def answers_of_each(
 
 
 def answers_of(surface: Surface, points: bool = False) -> pd.DataFrame:
-    """All answers at all points that some fold holds out; of `points` no intervals.
+    """All answers at all held-out points; with `points` no intervals.
 
     A fold's own earlier folds hold out as many budgets again, so up to twice as many are left out.
     """
@@ -141,14 +143,14 @@ def answers_of(surface: Surface, points: bool = False) -> pd.DataFrame:
 
 
 def enough(seen: pd.DataFrame) -> bool:
-    """Is there something to fit?"""
+    """Whether a fold has enough points to fit."""
     return len(seen) >= 10 and min(seen.budget.nunique(), seen.N.nunique(), seen.D.nunique()) >= 3
 
 
 def _answers(
     runs: pd.DataFrame, seen: pd.Series, chosen_too: bool, points: bool
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Each answer's predictions of what is not seen, with an interval where one is scored."""
+    """The predictions of each answer for held-out points, with an interval where one is scored."""
     few, ahead = runs[seen].drop(columns="budget"), runs[~seen]
     predicted = {}
     for law in (*LAWS, "auto"):
@@ -185,7 +187,7 @@ def choice_scores(answers: pd.DataFrame) -> pd.DataFrame:
     )
     rows = {}
     for (name, answer), some in errors.groupby(["set", "answer"], sort=False):
-        whole = len(some) == points[name]  # a law that some fold could not be asked has no score
+        whole = len(some) == points[name]  # a law that cannot be fitted in some fold has no score
         value = floored_rms(some.error, float(some.noise.iloc[0])) if whole else np.nan
         rows.setdefault(name, {"role": some.role.iloc[0]})[answer] = value
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -199,7 +201,7 @@ def choice_scores(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_interval_scores(answers: pd.DataFrame, answer: str) -> pd.DataFrame:
-    """Of each held-out point whether its interval holds it, and the scores of both intervals."""
+    """For each held-out point, whether its interval contains it, and both interval scores."""
     own = answers[answers.answer == answer]
     own = own.assign(error=log_errors(own.loss, own.predicted))
     folds = []
@@ -221,7 +223,7 @@ def with_interval_scores(answers: pd.DataFrame, answer: str) -> pd.DataFrame:
 
 
 def interval_table(points: pd.DataFrame) -> dict[str, object]:
-    """Coverage by group and both mean interval scores, of the points that have both intervals."""
+    """Coverage by group and both mean interval scores, for points with both intervals."""
     told = points[points.inside.notna()]
     both = told[told.conformal.notna()]
     score, conformal = both.score.mean(), both.conformal.mean()
@@ -237,7 +239,7 @@ def interval_table(points: pd.DataFrame) -> dict[str, object]:
 
 
 def show(answers: pd.DataFrame) -> None:
-    """Both tables, and what they come to for each role."""
+    """Print both tables and their summary for each role."""
     choice = choice_scores(answers)
     print("\nChoice of laws: RMS log error over all folds, %; ratios")
     shares = [name for name in choice if "/" not in name and name != "role"]

@@ -1,4 +1,4 @@
-"""Do 95 % intervals of every default law hold what lies beyond, in budget and in every ratio?
+"""Coverage of 95 % intervals of default laws beyond the range, in budget and in every ratio.
 
     OMP_NUM_THREADS=1 python benchmarks/held_out_axes.py [--only WORD] [--to TABLE.csv]
     python benchmarks/held_out_axes.py --from TABLE.csv
@@ -76,14 +76,14 @@ def answers_of(case: Case) -> pd.DataFrame:
 
 
 def enough(case: Case, seen: Array, level: Array) -> bool:
-    """Is there something to fit?"""
+    """Whether a fold has enough points to fit."""
     runs = case.runs[seen]
     values = [runs[name].nunique() for name in case.law.columns if name in runs]
     return len(runs) >= 10 and min(len(np.unique(level[seen])), *values) >= 3
 
 
 def predicted(case: Case, axis: str, level: Array, seen: Array) -> pd.DataFrame:
-    """What a fit to the rows seen says of the others."""
+    """Predictions for held-out rows from a fit to the other rows."""
     ahead, response = case.runs[~seen], case.law.response
     measured = ahead[response].to_numpy(float)
     nothing = np.full(len(ahead), np.nan)
@@ -95,7 +95,7 @@ def predicted(case: Case, axis: str, level: Array, seen: Array) -> pd.DataFrame:
     else:
         try:
             table = fit.predict(ahead, LEVEL)
-        except UserError:  # no interval would be honest
+        except UserError:  # intervals are withheld
             table = fit.predict(ahead).assign(lower=np.nan, upper=np.nan)
         said = {"predicted": table[response], "lower": table["lower"], "upper": table["upper"]}
         said = {name: column.to_numpy(float) for name, column in said.items()}
@@ -119,7 +119,7 @@ def predicted(case: Case, axis: str, level: Array, seen: Array) -> pd.DataFrame:
 
 
 def show(answers: pd.DataFrame) -> None:
-    """A line a set and axis; sums of each role and axis; how many lines are as wanted."""
+    """Print a row per set and axis, sums per role and axis, and how many rows meet the aim."""
     points = with_interval_scores(answers[answers["predicted"].notna()], _ANSWER)
     table = pd.DataFrame.from_dict(
         {name: interval_table(some) for name, some in points.groupby("set", sort=False)},

@@ -1,4 +1,4 @@
-"""Do intervals of curve laws contain schedules that they have not seen?
+"""Coverage of intervals of curve laws on held-out schedules.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/held_out_curves.py [law ...]
 
@@ -10,7 +10,7 @@ last losses, and beside them all their losses after the warm-up.
   of decay over one share of the run, at all lengths) are one group, since they fail together.
 * The interval score is the mean over groups, in per cent of the loss. Beside it stands that of
   split-conformal intervals: the 95 % quantile of the errors of the fold's other groups around the
-  same predictions. They know errors that no fit has seen; at most 1.2 times their score is wanted.
+  same predictions. These use errors that no fit has; the aim is at most 1.2 times their score.
 
 What may be used to choose anything (a rule, a constant, a default): the sets of `DEVELOPMENT`, and
 only crosswise: what is chosen on one is scored on the other. All other sets are only scored. Their
@@ -40,7 +40,7 @@ from scoring import (
 from scalinglab import analysis
 from scalinglab.scaling.errors import UserError
 
-LAWS = ("lr_annealing", "multi_power")  # what forecasts and schedules use by default
+LAWS = ("lr_annealing", "multi_power")  # the default laws of forecasts and schedules
 RESAMPLES = 200
 DEVELOPMENT = ("25M", "124M")
 OLMO_SIZES = ("190M", "370M", "760M", "1B", "3B")
@@ -49,7 +49,7 @@ OLMO_LOSS = "eval/c4_en-validation/CrossEntropyLoss"
 
 @dataclass(frozen=True)
 class Fold:
-    """Which runs of a set are fitted and which are asked for."""
+    """The fitted and the predicted runs of a set."""
 
     set: str
     name: str
@@ -82,7 +82,7 @@ def folds(name: str) -> Iterator[Fold]:
         kinds = sorted(set(family.values()) - {"constant"})
         yield fold("two curves", lambda r: r in TRAIN_124M[:2], lambda r: True)
         yield fold("three curves", lambda r: r in TRAIN_124M, lambda r: True)
-        for rest in (0, 1):  # the constant run is in both halves, and never asked for
+        for rest in (0, 1):  # the constant run is in both halves and is never predicted
             half = {"constant", *kinds[rest::2]}
             yield fold("half of the families", lambda r, h=half: family[r] in h, lambda r: True)
         yield fold(
@@ -140,14 +140,14 @@ def ladder_curves(size: str) -> pd.DataFrame:
         step = np.arange(int(own["_step"].max()) + 1)
         lr = np.interp(step, [0, *own["_step"]], [0, *own["optim/learning_rate_group0"]])
         loss = own.set_index("_step")[OLMO_LOSS].reindex(step)
-        # The beginning is no curve that a law describes: a tenth of the run, as in the ladder.
+        # No law describes the beginning: a tenth of the run is left out, as in the ladder.
         loss = loss.where(step > 0.1 * step[-1]).to_numpy()
         tables.append(pd.DataFrame({"run": length, "step": step, "lr": lr, "loss": loss}))
     return pd.concat(tables, ignore_index=True)
 
 
 def predicted(law: str, fold: Fold) -> pd.DataFrame:
-    """The losses of the runs asked for, with intervals; ``last`` marks each run's last loss."""
+    """Predicted losses of held-out runs with intervals; ``last`` marks each run's last loss."""
     table = curves(fold.set)
     result = analysis.fit(
         law,
@@ -171,7 +171,7 @@ def predicted(law: str, fold: Fold) -> pd.DataFrame:
 
 
 def scored(rows: pd.DataFrame) -> dict[str, object]:
-    """The figures of some predictions of last losses."""
+    """Scores of some predictions of last losses."""
     group = rows["set"] + " " + rows["group"]
     error = log_errors(rows["loss"], rows["said"])
     inside = contained(rows["loss"], rows["lower"], rows["upper"])
@@ -199,12 +199,12 @@ def scored(rows: pd.DataFrame) -> dict[str, object]:
 
 
 def _set(rows: pd.DataFrame) -> pd.Series:
-    """OLMo's sizes count as one set."""
+    """The name of a set; OLMo's sizes are one set."""
     return rows["set"].where(~rows["set"].isin(OLMO_SIZES), "OLMo")
 
 
 def whole_curves(rows: pd.DataFrame) -> float:
-    """Share of all losses inside, each group counting once."""
+    """Share of all losses inside their intervals, each group counted once."""
     inside = contained(rows["loss"], rows["lower"], rows["upper"])
     return coverage(np.nan_to_num(inside), rows["set"] + " " + rows["group"]).share
 

@@ -47,7 +47,8 @@ def main() -> None:
         lines = sum(len((ROOT / file).read_text().splitlines()) for file in files)
         late = [why for file in files for _, why in house.late_imports(file)]
         print(
-            f"{package:<10} {len(files):4} files {lines:7,} lines; {len(late)} imports in functions,"
+            f"{package:<10} {len(files):4} files {lines:7,} lines;"
+            f" {len(late)} imports in functions,"
             f" {late.count(False)} of them without a reason"
         )
     between = sum(map(len, rooms.values()))

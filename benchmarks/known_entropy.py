@@ -1,8 +1,8 @@
-"""Does the fitted irreducible loss find the true entropy of the source?
+"""The fitted irreducible loss against the true entropy of the source.
 
     python benchmarks/known_entropy.py [outputs]
 
-Trains the study `markov` (some twenty-five core-minutes, resumed if begun) and compares.
+Trains the study `markov` (about twenty-five core-minutes; resumes an earlier call) and compares.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One large model on one device: tokens a second, MFU, memory, and where a step's time goes.
+"""One large model on one device: tokens per second, MFU, memory, and the time of a step by part.
 
     python benchmarks/large.py --device cuda              # 300M and 1B, three engines, bf16
     python benchmarks/large.py --device cuda --sizes 1b --engines captured --micro-batch 4
@@ -6,8 +6,8 @@
 
 Rates are medians of chunks of steps, after one that compiles. The MFU is against the device's dense
 bfloat16 peak, by PaLM's count (full attention) and by that of causal attention. The parts of a step
-are taken apart from that, the device being waited for after each; those of a captured step are
-those of the same step before its capture. Kernels are torch.profiler's, in whole chunks.
+are timed separately, with a wait for the device after each; those of a captured step are timed
+before its capture. Kernels are torch.profiler's, in whole chunks.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main(words: list[str] | None = None) -> None:
             measure(name, setting, given)
         except torch.OutOfMemoryError as error:
             print(f"  did not run: {error}")
-        gc.collect()  # an engine hangs in cycles, and the next one needs its memory
+        gc.collect()  # an engine is freed by the garbage collector; the next one needs its memory
 
 
 def setting_of(size: str, given: argparse.Namespace) -> Setting:
@@ -87,7 +87,7 @@ def setting_of(size: str, given: argparse.Namespace) -> Setting:
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
-    """What to measure."""
+    """Options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -108,7 +108,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def measure(name: str, setting: Setting, given: argparse.Namespace) -> None:
-    """Build one engine, let it step, and print what was seen."""
+    """Build one engine, run steps, and print the measurements."""
     on_gpu = setting.device != "cpu"
     if on_gpu:
         torch.cuda.empty_cache()
@@ -135,7 +135,7 @@ def print_rates(seconds_a_step: list[float], setting: Setting) -> None:
     """Tokens a second and MFU, medians."""
     rates = [setting.tokens_per_step / s for s in seconds_a_step]
     print(
-        f"  tokens a second   {statistics.median(rates):,.0f} "
+        f"  tokens per second {statistics.median(rates):,.0f} "
         f"({min(rates):,.0f} to {max(rates):,.0f})"
     )
     found = throughput(
@@ -155,7 +155,7 @@ def print_rates(seconds_a_step: list[float], setting: Setting) -> None:
 
 
 def print_shares(title: str, seconds: Mapping[str, float], most: int | None = None) -> None:
-    """The largest first."""
+    """Print shares of the time, the largest first."""
     total = sum(seconds.values()) or 1.0
     print(f"  {title}")
     for name, spent in islice(sorted(seconds.items(), key=lambda item: -item[1]), most):

@@ -1,12 +1,12 @@
-"""What of the engine's speed a run keeps that `scaling launch` trains.
+"""Speed of a run under `scaling launch`, relative to the engine alone.
 
     OMP_NUM_THREADS=1 python benchmarks/launched.py [width ...]
 
 A pool of one worker with one thread trains one run: steps, clipping, validation, checkpoints, curve
-and record. Meanwhile this process gives the same shapes to ``EagerEngine.train`` and nothing else.
-Both are compared by tokens a second of the processor, as a busy machine does not serve them alike.
-The launched run counts from the end of its first chunk to DONE; what of that it was in steps and in
-validation, which is planned, it says itself.
+and record. Meanwhile this process calls ``EagerEngine.train`` with the same shapes and nothing
+else. Both are compared by tokens per processor second, as a busy machine does not share its time
+equally. The launched run is timed from the end of its first chunk to DONE; it reports its own time
+in steps and in validation.
 """
 
 from __future__ import annotations
@@ -71,11 +71,9 @@ def main(widths: list[int]) -> None:
 def compared(width: int, seed: int) -> tuple[float, float, float, float, float]:
     """One round.
 
-    Returns
-    -------
-    tuple of float
-        Tokens a second of the processor alone; the launched run's over that; share of its time that
-        was validation, and that was neither that nor steps; that time.
+    Returns ------- tuple of float Tokens per processor second of the engine alone; the launched
+    run's over that; the shares of its time in validation, and in neither validation nor steps; its
+    time in seconds.
     """
     with tempfile.TemporaryDirectory() as below:
         study = Path(below) / "conf" / "study" / "launched.yaml"
@@ -105,7 +103,7 @@ def compared(width: int, seed: int) -> tuple[float, float, float, float, float]:
 def beside(
     launch: subprocess.Popen[bytes], outputs: Path
 ) -> tuple[float, float, float, float, float]:
-    """The same, given a launch that has just begun."""
+    """The measurements of one round, for a launch that has just begun."""
     folder, first, start = first_chunk(launch, outputs)
     run, pid = folder.spec(), folder.latest_attempt().owner.pid
     work = at_work(pid)
@@ -120,7 +118,7 @@ def beside(
 
 
 def at_work(pid: int) -> float:
-    """Seconds of the processor that a process has had, with all its threads."""
+    """Processor seconds of a process with all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -128,7 +126,7 @@ def at_work(pid: int) -> float:
 def first_chunk(
     launch: subprocess.Popen[bytes], outputs: Path
 ) -> tuple[RunFolder, Progress, float]:
-    """The run, what it said when it first told of a step, and when."""
+    """The run, its first report of a step, and the time of that report."""
     while launch.poll() is None:
         for beat in outputs.glob("runs/*/attempts/0001.beat"):
             folder = RunFolder(beat.parent.parent)
@@ -146,7 +144,7 @@ def spent(said: Progress, run: RunSpec) -> tuple[float, float, float]:
 
 
 def alone(run: RunSpec, over: Callable[[], bool]) -> float:
-    """Tokens a second of the processor that the engine makes, until `over` says so."""
+    """Tokens per processor second of the engine, measured until `over` is true."""
     settings = member_settings(run.optimizer.name, run.optimizer.settings)
     engine = EagerEngine(run.architecture, [Member(0, settings)])
     size = (CHUNK, 1, run.batch, run.shape.context + 1)

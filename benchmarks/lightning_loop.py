@@ -14,11 +14,11 @@ from torch import Tensor, nn
 for _name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-UNTIMED = 2  # first batches of a fit
+UNTIMED = 2  # first batches of a fit, not timed
 
 
 class Automatic(lightning.LightningModule):
-    """A module as Lightning's guide writes it; its clock starts after some batches."""
+    """A module as in Lightning's guide; its clock starts after some batches."""
 
     def __init__(self, loss_of: nn.Module, batches: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Automatic(lightning.LightningModule):
 
 
 def automatic(loss_of: nn.Module, device: str) -> Loop:
-    """Each turn is a fit, whose first batches count as long as the others."""
+    """Each turn is one fit; its first batches are counted as long as the others."""
 
     def run(tokens: np.ndarray) -> tuple[float, np.ndarray]:
         steps = len(tokens)

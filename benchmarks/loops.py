@@ -1,4 +1,4 @@
-"""The loops that are compared: our engine, a bare one, and Lightning's own.
+"""The compared loops: our engine, a bare loop, and Lightning's.
 
 All train the same transformer from the same weights on the same tokens with AdamW and clipping, in
 the same precision, and read their losses once at the end, which waits for the device. The bare loop
@@ -40,9 +40,9 @@ Loop = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all loops of a comparison share; ``micro_batch`` is for the engine alone.
+    """Setting of all loops of a comparison; ``micro_batch`` is for the engine only.
 
-    ``model`` has options of the network by name where it is not the default recipe's.
+    ``model`` has options of the network that differ from the default recipe's.
     """
 
     shape: Shape
@@ -59,11 +59,11 @@ class Setting:
 
     @property
     def tokens_per_step(self) -> int:
-        """Of one member."""
+        """Tokens of one step of one member."""
         return self.batch * self.shape.context
 
     def tokens(self, steps: int, members: int = 1) -> np.ndarray:
-        """Random tokens (steps, members, batch, context + 1), as narrow as stores have them."""
+        """Random tokens (steps, members, batch, context + 1), in the narrow type of stores."""
         size = (steps, members, self.batch, self.shape.context + 1)
         narrow = np.min_scalar_type(self.shape.vocab - 1)
         return np.random.default_rng(0).integers(self.shape.vocab, size=size, dtype=narrow)
@@ -75,7 +75,7 @@ def transformer(depth: int, width: int, head_dim: int, context: int, vocab: int)
 
 
 def device(text: str) -> str:
-    """A device that is there, from the command line."""
+    """A device of this machine, from the command line."""
     try:
         check_device(text)
     except ValueError as error:
@@ -89,7 +89,7 @@ def parsed(
     on_a_cpu: Mapping[str, Any],
     on_a_gpu: Mapping[str, Any],
 ) -> argparse.Namespace:
-    """A command line whose ``--device`` chooses what stands for options that were not given."""
+    """A command line whose ``--device`` chooses the defaults of the other options."""
     given = parser.parse_args(words)
     for name, value in (on_a_cpu if given.device == "cpu" else on_a_gpu).items():
         if getattr(given, name) is None:
@@ -137,7 +137,7 @@ class Plain(nn.Module):
 
 
 def adamw(module: nn.Module) -> torch.optim.Optimizer:
-    """Torch's own, fused, decaying what our recipe decays: matrices that are no embedding."""
+    """Torch's fused AdamW, with decay on the matrices except embeddings, as in our recipe."""
     decayed, others = [], []
     for name, parameter in module.named_parameters():
         kept = parameter.ndim < 2 or "embedding" in name
@@ -150,12 +150,12 @@ def adamw(module: nn.Module) -> torch.optim.Optimizer:
 
 
 def compiled(module: nn.Module, mode: str | None) -> nn.Module:
-    """By ``torch.compile`` in a mode of its; as it is if there is none."""
+    """Compile a module with ``torch.compile`` in a mode; without a mode return it unchanged."""
     return module if mode is None else torch.compile(module, dynamic=False, mode=mode)
 
 
 def bare(mode: str | None, setting: Setting, members: int) -> Loop:
-    """A loop as one writes it."""
+    """A plain training loop."""
     alone(members)
     plain = Plain(setting).to(setting.device)
     optimizer, loss_of = adamw(plain), compiled(plain, mode)
@@ -169,7 +169,7 @@ def bare(mode: str | None, setting: Setting, members: int) -> Loop:
             loss.backward()
             nn.utils.clip_grad_norm_(plain.parameters(), ADAMW.clip)
             optimizer.step()
-            losses.append(loss.detach().clone())  # a CUDA graph would write over it
+            losses.append(loss.detach().clone())  # a CUDA graph would overwrite it
         found = torch.stack(losses)[:, None].cpu().numpy()
         return time.perf_counter() - start, found
 
@@ -177,7 +177,7 @@ def bare(mode: str | None, setting: Setting, members: int) -> Loop:
 
 
 def as_loaded(tokens: np.ndarray) -> Tensor:
-    """Batches of the one member as data loaders give them, int64 (steps, batch, context + 1)."""
+    """Batches of the only member as data loaders give them, int64 (steps, batch, context + 1)."""
     return torch.from_numpy(tokens[:, 0]).long()
 
 
@@ -188,7 +188,7 @@ def alone(members: int) -> None:
 
 
 def lightning(mode: str | None, setting: Setting, members: int) -> Loop:
-    """Lightning's own loop, whose library others need not wait for."""
+    """Lightning's own loop, imported only when it is used."""
     alone(members)
     module = importlib.import_module("lightning_loop")
     return module.automatic(compiled(Plain(setting), mode), setting.device)

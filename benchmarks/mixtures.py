@@ -1,23 +1,23 @@
-"""Losses of data mixtures that were not fitted: other shares, and larger models.
+"""Predicted losses of held-out data mixtures: other shares, and larger models.
 
     OMP_NUM_THREADS=1 python benchmarks/mixtures.py [--resamples 99] [--targets c4 github ...]
 
 38 mixtures of the seven domains of SlimPajama, six sizes, the losses on each domain and on a set of
 another kind (openhermes). Points are the second half of each run; before it the learning rate is
-far from its end. Held out, one split at a time:
+far from its final value. Held out, one split at a time:
 
 - ``mixtures``: five parts of the mixtures, drawn once with seed 0;
 - ``largest size``: 2.7B, which three mixtures have;
 - ``above 1B``: the two largest.
 
 ``mixing`` is one law for all mixtures (`mixing_law`, the target's own pool first). Beside it:
-``offset``, the same less what it misses each mixture by at the largest size that is known;
-``exponential``, E + exp(sum of t_j s_j) fitted at each size and checkpoint by itself (Data Mixing
-Laws, arXiv 2403.16952), which sees no other size; ``alone``, Chinchilla's law fitted to each
-mixture by itself, which sees no other mixture. Of each the root mean square of the log errors, and
-of the first the share of points inside their 95 % intervals. Needs the published runs: set
-SCALING_PUBLIC_DATA to their folder. The
-form of the law was chosen among eight by these very splits: a set of other runs would judge it.
+``offset``, the same minus its error on each mixture at the largest fitted size; ``exponential``, E
++ exp(sum of t_j s_j) fitted at each size and checkpoint by itself (Data Mixing Laws, arXiv
+2403.16952), which uses no other size; ``alone``, Chinchilla's law fitted to each mixture by itself,
+which uses no other mixture. Printed: the root mean square of the log errors of each, and the share
+of points inside the 95 % intervals of the first. Needs the published runs: set SCALING_PUBLIC_DATA
+to their folder. The form of the law was chosen among eight on these splits, so they do not test it;
+other runs would.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def read() -> tuple[pd.DataFrame, list[str]]:
-    """The second half of each run, with ``N, D, share.<pool>, loss.<target>, mixture``; the pools."""
+    """Second halves of runs: ``N, D, share.<pool>, loss.<target>, mixture``; the pools."""
     folder = Path(os.environ["SCALING_PUBLIC_DATA"])
     runs = pd.read_csv(folder / "mixtures" / "train.csv.gz").dropna()
     weights = [c for c in runs if c.startswith("weight_")]
@@ -93,7 +93,7 @@ def read() -> tuple[pd.DataFrame, list[str]]:
 
 
 def splits(runs: pd.DataFrame) -> Iterator[tuple[str, Array]]:
-    """Name, and which rows are held out."""
+    """Name of each split, and its held-out rows."""
     count = runs["mixture"].nunique()
     fold = (np.random.default_rng(0).permutation(count) % FOLDS)[runs["mixture"]]
     for part in range(FOLDS):
@@ -105,7 +105,7 @@ def splits(runs: pd.DataFrame) -> Iterator[tuple[str, Array]]:
 def scored(
     runs: pd.DataFrame, pools: list[str], target: str, held_out: Array, resamples: int
 ) -> dict[str, float]:
-    """One split of one target, by each way."""
+    """One split of one target, by each method."""
     runs = runs.assign(loss=runs[f"loss.{target}"])
     known, ahead = runs[~held_out], runs[held_out]
     result = analysis.fit(mixing_law(in_order(pools, target)), known, resamples=resamples)
@@ -125,7 +125,7 @@ def scored(
 def offset(
     result: analysis.Result, known: pd.DataFrame, ahead: pd.DataFrame, error: pd.Series
 ) -> float:
-    """The same, each mixture less what the law misses it by at its largest known size."""
+    """The prediction of each mixture minus the law's error at its largest fitted size."""
     largest = known[known["N"] == known.groupby("mixture")["N"].transform("max")]
     missed = np.log(result.predict(largest)["loss"] / largest["loss"])
     own = ahead["mixture"].map(missed.groupby(largest["mixture"]).mean())
@@ -139,7 +139,7 @@ def in_order(pools: list[str], target: str) -> list[str]:
 
 
 def exponential(known: pd.DataFrame, ahead: pd.DataFrame, pools: list[str]) -> float:
-    """Root mean square log error; NaN where a size has no mixture that is known."""
+    """Root mean square log error; NaN where no mixture of a size is fitted."""
     shares, errors = [f"share.{p}" for p in pools], []
     for key, own in ahead.groupby(["N", "D"]):
         cell = known[(known["N"] == key[0]) & (known["D"] == key[1])]
@@ -157,7 +157,7 @@ def exponential(known: pd.DataFrame, ahead: pd.DataFrame, pools: list[str]) -> f
 
 
 def alone(known: pd.DataFrame, ahead: pd.DataFrame) -> float:
-    """Root mean square log error; NaN where a mixture is not known at three sizes."""
+    """Root mean square log error; NaN where a mixture is fitted at fewer than three sizes."""
     errors = []
     for mixture, own in ahead.groupby("mixture"):
         mine = known[known["mixture"] == mixture]

@@ -1,12 +1,12 @@
-"""How much compute is a recipe worth: is the multiplier recovered, and does its interval hold?
+"""Recovery of the compute multiplier of a recipe, and coverage of its interval.
 
     OMP_NUM_THREADS=1 python benchmarks/multipliers.py [synthetic] [published] [--replicates 100]
 
 The multiplier at C is the least compute on which the baseline reaches the loss that the candidate
-reaches with C, over C. Synthetic pairs of recipes have a known one: each case is made anew many
-times and compared with the defaults, 95 % intervals of 199 resamples, each recipe with a floor of
-its own and with one floor for both. Asked at the largest compute measured in both, and 3 and 10
-times that. Counted:
+reaches with C, over C. Synthetic pairs of recipes have a known one: each case is repeated with
+fresh noise and compared with the defaults, 95 % intervals of 199 resamples, with separate floors
+and with one floor for both recipes, at the largest compute measured in both, and 3 and 10 times
+beyond. Printed:
 
 - inside: the share of intervals, by their width a whole, that hold the truth (binomial interval of
   as many replicates at one C: the three of a replicate fail together);
@@ -38,7 +38,7 @@ from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss
 
 LEVEL, RESAMPLES = 0.95, 199
 BEYOND = (1.0, 3.0, 10.0)
-SHARED_NOISE, OWN_NOISE = 0.003, 0.001  # of log loss: of a seed in both recipes, and of each run
+SHARED_NOISE, OWN_NOISE = 0.003, 0.001  # of log loss: shared by the runs of a seed, and of each run
 
 Array = np.ndarray
 Params = tuple[float, float, float, float, float]  # E, A, alpha, B, beta
@@ -48,18 +48,18 @@ BASELINE: Params = (1.82, 480.0, 0.348, 2090.0, 0.366)
 
 
 def worth(multiplier: float) -> Params:
-    """The recipe that does with C what the baseline does with `multiplier` times that."""
+    """The recipe that reaches with C the loss of the baseline with `multiplier` times C."""
     E, A, alpha, B, beta = BASELINE
     return E, A * multiplier ** (-alpha / 2), alpha, B * multiplier ** (-beta / 2), beta
 
 
 def lower_floor() -> Params:
-    """A floor .02 lower: worth more and more, and in the end no finite compute of the baseline."""
+    """A floor .02 lower: its multiplier grows and becomes infinite."""
     return (BASELINE[0] - 0.02, *BASELINE[1:])
 
 
 def fading() -> Params:
-    """Better while small: steeper coefficients fall away, a floor .02 higher stays."""
+    """Better at small compute: smaller coefficients, but a floor .02 higher."""
     E, A, alpha, B, beta = worth(1.6)
     return E + 0.02, A, alpha, B, beta
 
@@ -85,12 +85,12 @@ def ladder(sizes: int, ratios: int, seeds: int, largest: float = 3e9) -> pd.Data
 
 
 def one_ratio() -> pd.DataFrame:
-    """Each size on twenty tokens a parameter, three seeds: no split can be read off."""
+    """Twenty tokens per parameter at each size, three seeds: the best split is not identified."""
     N, seed = np.meshgrid(np.geomspace(3e7, 3e9, 9), np.arange(3))
     return pd.DataFrame({"N": N.ravel(), "D": 20 * N.ravel(), "seed": seed.ravel()})
 
 
-DESIGNS: dict[str, tuple[pd.DataFrame, float]] = {  # of the baseline; the candidate's largest N
+DESIGNS: dict[str, tuple[pd.DataFrame, float]] = {  # largest N of the baseline; of the candidate
     "7 sizes x 5 D/N": (ladder(7, 5, 1), np.inf),
     "5 sizes x 3 D/N x 2 seeds": (ladder(5, 3, 2), np.inf),
     "candidate to a tenth of the largest N": (ladder(9, 4, 1), 3.1e8),
@@ -99,13 +99,13 @@ DESIGNS: dict[str, tuple[pd.DataFrame, float]] = {  # of the baseline; the candi
 
 
 def main() -> None:
-    """Print a table for each part that is asked for."""
+    """Print a table for each requested part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", default=["synthetic", "published"])
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--only", default="", help="only designs and sets with this in their name")
     options = parser.parse_args()
-    # Half of the time of a comparison, and nothing that the multiplier is made of.
+    # Half of the time of a comparison, and not used by the multiplier.
     compare_arms.sharing_tests = lambda *given: pd.DataFrame()  # type: ignore[assignment]
     for part in options.parts:
         rows = synthetic(options.replicates, options.only) if part == "synthetic" else published()
@@ -145,7 +145,7 @@ def _case(runs: pd.DataFrame, largest: float, candidate: Params, replicates: int
 def made(
     runs: pd.DataFrame, largest: float, candidate: Params, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Runs of both recipes; what a seed does, it does to both."""
+    """Runs of both recipes; a seed's noise is the same in both."""
     luck = SHARED_NOISE * rng.standard_normal(len(runs))
     tables = []
     for name, params, chosen in (
@@ -168,7 +168,7 @@ def _loss(params: Params, N: Array, D: Array) -> Array:
 
 
 def true_multiplier(candidate: Params, row: dict) -> float:
-    """At best splits, or along the way that the comparison followed (``N, D`` at each C)."""
+    """The true multiplier at best splits, or along the comparison's path (``N, D`` at each C)."""
     law, C = analysis.LAWS["chinchilla"], row["C"]
     if row["split"] == "best":
         N, D = best_split(law, np.array([candidate]), C)
@@ -214,7 +214,8 @@ def _verdicts(table: pd.DataFrame) -> dict[str, str]:
         right = np.where(np.abs(at_budget["truth"] - 1) < 0.01, "cannot tell", right)
         opposite = at_budget["verdict"].ne("cannot tell") & at_budget["verdict"].ne(right)
         texts.append(
-            f"{times}: truth {at_budget['truth'].iloc[0]:.2f}, right {(at_budget['verdict'] == right).sum()},"
+            f"{times}: truth {at_budget['truth'].iloc[0]:.2f},"
+            f" right {(at_budget['verdict'] == right).sum()},"
             f" false {opposite.sum()} of {len(at_budget)}"
         )
     return {"verdicts": "; ".join(texts)}

@@ -1,13 +1,13 @@
-"""How long the tool itself takes on a study of 2,000 runs: planning, storing, status, collecting.
+"""Time of the tool itself on a study of 2,000 runs: planning, storing, status, collecting.
 
-Run folders are made by the project's own writers, with made-up losses; nothing is trained but,
-at the end, a few runs of four steps that show what the pool costs a run.
+Run folders are written by the project's own writers, with synthetic losses. Only a few runs of four
+steps are trained at the end, to measure the overhead of the pool per run.
 
     python benchmarks/orchestration.py [folder]
     python benchmarks/orchestration.py --launch 500 2000 10000
 
-The second form shows what a launch costs each tiny run of studies of so many: processor seconds of
-launcher and worker, over runs of four steps with half of the study done, beside their training.
+The second form measures the overhead of a launch per run, for studies of these many runs: processor
+seconds of launcher and worker per run of four steps, with half of the study done.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ DONE, INTERRUPTED, RUNNING = 1800, 100, 32  # of 2,000; the rest is planned
 
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Print how long the block took, and how long this process was at work in it."""
+    """Print wall time and processor time of the block."""
     start, worked = time.perf_counter(), time.process_time()
     yield
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
@@ -89,7 +89,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def train_in_name_only(folder: RunFolder) -> None:
-    """Leave what a finished run leaves: an attempt, a curve, a record and DONE."""
+    """Write the files of a finished run: an attempt, a curve, a record and DONE."""
     run = folder.spec()
     steps = run.steps
     loss = (2.0 + 3.0 * np.arange(1, steps + 1) ** -0.3).astype(np.float32)
@@ -172,7 +172,7 @@ def main() -> None:
 
 
 def trivial(outputs: Path) -> None:
-    """What the pool of one worker costs a run of four steps."""
+    """Overhead of a pool of one worker per run of four steps."""
     seeds = 40
     plan = make_plan(
         compose(["study=many", *TRIVIAL, f"study.blocks.ladder.grid.seed={list(range(seeds))}"])
@@ -198,7 +198,7 @@ TRAINED = 20  # runs after which a launch of many is cancelled
 
 
 def launching(below: Path, count: int) -> None:
-    """Processor seconds a run of the first few of many, inline and by a pool of one worker."""
+    """Processor seconds per run of the first few of many, inline and by a pool of one worker."""
     (below / "conf" / "study").mkdir(parents=True)
     (below / "conf" / "study" / "many.yaml").write_text(STUDY)
     os.chdir(below)
@@ -215,7 +215,7 @@ def launching(below: Path, count: int) -> None:
 
 
 def launch_cost(outputs: Path, backend: str, left: list[RunFolder]) -> float:
-    """Processor seconds a run from the third run on, which is past imports and warm-up."""
+    """Processor seconds per run from the third run on, after imports and warm-up."""
     ends = {TRAINED // 10: 0.0, TRAINED: 0.0}  # runs -> processor seconds by then
     trained = 0
     with Watch(Screen(io.StringIO()), outputs, "trivial") as watch:

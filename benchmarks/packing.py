@@ -1,15 +1,15 @@
-"""How much faster runs train as a pack than one after another, by shape, on this machine's device.
+"""Speed of packs relative to single runs, by shape, on this machine's device.
 
     python benchmarks/packing.py [--device cuda] [--engine eager]
 
-Prints tokens a second of all members together, as ratios to one run alone. Steps of all sizes take
-turns, and the shortest of each counts: machines are shared, only what is side by side compares.
+Prints tokens per second of all members together, over those of one run alone. Steps of all sizes
+take turns, and the shortest of each counts, because other jobs share the machine.
 
     python benchmarks/packing.py --apart [--device cuda] [--engine eager]
 
-Prints how far a member's losses are from those of the same run alone, by peak LR, beside how far
-the run alone is from itself when one initial weight is moved to the next float32: what a training
-does with a difference of rounding, wherever it comes from.
+Prints the difference of a member's losses from those of the same run alone, by peak LR, beside the
+difference that moving one initial weight to the next float32 makes: the growth of rounding errors
+in a training.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scalinglab.scaling.engine.steps.engines import ENGINES
 from scalinglab.scaling.model.shape import Shape
 
 SIZES = (1, 2, 4, 16)
-LRS = (0.016, 0.064, 0.128, 0.256, 0.512)  # of --apart: from the best to hardly stable
+LRS = (0.016, 0.064, 0.128, 0.256, 0.512)  # of --apart: from the best LR to the edge of stability
 # Depth, width, heads, width of the MLP, context, vocabulary; sequences a step.
 SHAPES = {
     "1 x 8, batch 4 x 16 (the tests')": (Shape(1, 8, 1, 32, 16, 8), 4),
@@ -40,7 +40,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--engine", choices=list(ENGINES), help="eager; on a GPU captured")
-    parser.add_argument("--shapes", type=int, default=len(SHAPES), help="how many of them")
+    parser.add_argument("--shapes", type=int, default=len(SHAPES), help="number of steps")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--apart", action="store_true", help="compare losses, not speed")
     parser.add_argument("--steps", type=int, default=256, help="of --apart")
@@ -59,18 +59,20 @@ def main(words: list[str] | None = None) -> None:
 
 
 def tokens_per_second(setting: Setting, name: str, rounds: int) -> dict[int, float]:
-    """Of packs of each size, all members together; single steps, the shortest of each."""
+    """Tokens per second of packs of each size, all members together, by the shortest step."""
     engines = {k: engine_of(name, setting, k) for k in SIZES}
     tokens = {k: setting.tokens(1, k) for k in SIZES}
     times: dict[int, list[float]] = {k: [] for k in SIZES}
     for _ in range(rounds + 1):
         for k, engine in engines.items():
             times[k].append(train(engine, tokens[k])[0])
-    return {k: k * setting.tokens_per_step / min(times[k][1:]) for k in SIZES}  # the first warms
+    return {
+        k: k * setting.tokens_per_step / min(times[k][1:]) for k in SIZES
+    }  # the first one warms up
 
 
 def print_apart(name: str, device: str, steps: int) -> None:
-    """A line for each LR: the last loss, and largest relative differences up to some steps."""
+    """Print a row per LR: the last loss, and largest relative differences up to some steps."""
     shape, batch = SHAPES["2 x 32, batch 16 x 128 (study lr_sweep)"]
     setting = Setting(shape, batch, device)
     tokens = chains(shape, batch, steps)
@@ -94,7 +96,7 @@ def print_apart(name: str, device: str, steps: int) -> None:
 def losses(
     name: str, setting: Setting, tokens: np.ndarray, lr: np.ndarray, nudge: bool = False
 ) -> np.ndarray:
-    """Of a training whose members start alike, (steps, members)."""
+    """Losses of a training whose members have equal initial weights, (steps, members)."""
     members = [Member(0, ADAMW)] * tokens.shape[1]
     engine = ENGINES[name](setting.architecture, members, setting.device)
     if nudge:
@@ -115,7 +117,7 @@ def wsd(steps: int) -> np.ndarray:
 
 
 def chains(shape: Shape, batch: int, steps: int) -> np.ndarray:
-    """Tokens (steps, 1, batch, context + 1) that can be learnt: of a random Markov chain."""
+    """Tokens (steps, 1, batch, context + 1) of a random Markov chain, which can be learnt."""
     rng = np.random.default_rng(0)
     bounds = rng.dirichlet(np.full(shape.vocab, 0.02), size=shape.vocab).cumsum(1)
     tokens = np.empty((steps, 1, batch, shape.context + 1), np.uint8)

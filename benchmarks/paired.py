@@ -1,11 +1,11 @@
-"""Processor time of quickstart's steps by two versions of the code, which take turns.
+"""Processor time of the quickstart's steps by two versions of the code, in turns.
 
     git worktree add --detach /tmp/older COMMIT
     python benchmarks/paired.py /tmp/older              # against the tree of this file
 
-Each version has a process of its own, which trains by its own ``benchmarks/loops.py`` and waits
-while the other does. Processor time and not the clock, in short turns, so that others on the
-machine are noise to both; what is told is the median of the rounds' ratios.
+Each version has its own process, which trains by its own ``benchmarks/loops.py`` and waits while
+the other trains. Processor time is measured, in short turns, so that other jobs are the same noise
+for both; the median of the rounds' ratios is printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-DEPTH, HEAD_DIM, CONTEXT, VOCAB, BATCH = 2, 16, 128, 256, 16  # of quickstart
+DEPTH, HEAD_DIM, CONTEXT, VOCAB, BATCH = 2, 16, 128, 256, 16  # of the quickstart
 WARM_UP = 3  # steps
 
 
@@ -50,7 +50,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def child(tree: Path, width: int) -> subprocess.Popen[str]:
-    """A process of one version, which trains so many steps as it reads and says how long it took."""
+    """A process of one version: reads a number of steps, trains, answers its processor time."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(tree)}
     return subprocess.Popen(
         [sys.executable, __file__, "--child", str(tree), str(width)],
@@ -62,7 +62,7 @@ def child(tree: Path, width: int) -> subprocess.Popen[str]:
 
 
 def turn(team: subprocess.Popen[str], steps: int) -> float:
-    """Seconds of the processor that some steps took."""
+    """Processor seconds of some steps."""
     assert team.stdin is not None
     assert team.stdout is not None
     team.stdin.write(f"{steps}\n")
@@ -71,7 +71,7 @@ def turn(team: subprocess.Popen[str], steps: int) -> float:
 
 
 def trains(tree: str, width: int) -> None:
-    """The other side of `turn`."""
+    """The process that answers `turn`."""
     sys.path[0] = f"{tree}/benchmarks"  # in place of that of this file
     import loops  # of that version
     import torch
@@ -89,7 +89,7 @@ def trains(tree: str, width: int) -> None:
 
 
 def show(width: int, rounds: list[tuple[float, float]], tokens: int) -> None:
-    """Tokens a second of the processor of both, and this over the older."""
+    """Print tokens per processor second of both, and their ratio, new over old."""
     older, this = (statistics.median(r[side] for r in rounds) for side in (0, 1))
     ratios = [before / now for before, now in rounds]
     low, _, high = statistics.quantiles(ratios, n=4)

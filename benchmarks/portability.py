@@ -1,12 +1,12 @@
-"""The tests where floating point, threads and the standard library differ: what fails there?
+"""The tests under other floating point kernels, thread counts and standard libraries.
 
     python benchmarks/portability.py [tests ...] [--only NAME ...] [--stdlib FOLDER ...]
 
-Every variant is one run of pytest with other variables of the environment: the kernels of OpenBLAS
+Every variant is one run of pytest with other environment variables: the kernels of OpenBLAS
 (numpy and scipy bring one each), the instructions that torch may use, the number of threads, the
-folder of another Python's standard library as the corpus `stdlib`. Kinds of OpenBLAS that this
-processor cannot run, or that come out as another one, are left out. Prints what each variant really
-ran on, and what failed in it; ends with code 1 if anything did.
+folder of another Python's standard library as the corpus `stdlib`. OpenBLAS kernels that this
+processor cannot run, or that OpenBLAS replaces by another, are left out. Prints the kernels and
+failures of each variant; the exit code is 1 if any test failed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ sysconfig.get_path = lambda name, *rest, **more: (
 
 
 def kernels() -> str:
-    """Which kernels numpy's and scipy's OpenBLAS run here, and which instructions torch."""
+    """OpenBLAS kernels of numpy and scipy in this process, and torch's vector instructions."""
     import numpy
     import scipy.linalg  # loads its OpenBLAS
     import torch
@@ -58,7 +58,7 @@ def kernels() -> str:
 
 
 def asked(environment: dict[str, str]) -> str:
-    """`kernels` in a process of its own; empty where it does not come to an end."""
+    """`kernels` in a separate process; empty where that process fails."""
     command = [sys.executable, __file__, "--kernels"]
     done = subprocess.run(
         command, env=os.environ | BASE | environment, capture_output=True, text=True
@@ -79,7 +79,7 @@ def variants(stdlib: list[str], scratch: Path) -> dict[str, dict[str, str]]:
 def runnable(
     variants: dict[str, dict[str, str]], only: list[str]
 ) -> Iterator[tuple[str, dict[str, str], str]]:
-    """The variants asked for, with their kernels, but kinds of OpenBLAS that are another one."""
+    """The requested variants with their kernels, without OpenBLAS kernels that were replaced."""
     seen = set()
     for name, environment in variants.items():
         if only and not any(word in name for word in only):

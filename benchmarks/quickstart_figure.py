@@ -1,4 +1,4 @@
-"""The README's figure, after `make study`: the quickstart's runs and the law that is fitted to them.
+"""The README's figure, after `make study`: the runs of the quickstart and their fitted law.
 
     python benchmarks/quickstart_figure.py [outputs]
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from scalinglab import analysis
 from scalinglab.analysis import plot
 
-BUDGETS = (1e11, 1e12, 1e13)  # those of the study
+BUDGETS = (1e11, 1e12, 1e13)  # the study's budgets
 
 
 def main(outputs: str) -> None:

@@ -1,7 +1,7 @@
-"""Memory of each of several processes that train one run, beside what was estimated.
+"""Memory per process of a run with several processes, beside its estimate.
 
-Prints the peak resident memory of the ranks above what they had taken before there was a model:
-with the initial weights in their place, and after two steps.
+Prints the peak resident memory of the ranks above that before the model was built: with initial
+weights in place, and after two steps.
 
     python benchmarks/ranks.py [processes=2] [shard=True] [optimizer=adamw] [depth=12] [width=768]
         [vocab=10240] [context=64] [batch=2]
@@ -34,7 +34,7 @@ STEPS = 2
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may set; `batch` is of one process."""
+    """Options of the command line; `batch` is that of one process."""
 
     processes: int = 2
     shard: bool = True
@@ -63,7 +63,7 @@ def member(name: str) -> Member:
 
 
 def of_rank(rank: int, options: Options, meeting: str, results) -> None:
-    """Bytes above the libraries' of one rank: once it has weights, and after some steps."""
+    """Bytes of one rank above its libraries: with initial weights, and after some steps."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes

@@ -1,4 +1,4 @@
-"""Published fits, and what the fitter makes of the same points: one table.
+"""Published fits and ours to the same points, in one table.
 
     OMP_NUM_THREADS=1 python benchmarks/references.py [--only WORD]
 
@@ -27,7 +27,7 @@ LEVEL = 0.95
 
 @dataclass
 class Row:
-    """One line of the table; what does not apply is empty."""
+    """One row of the table; entries that do not apply are empty."""
 
     set: str
     law: str
@@ -43,7 +43,7 @@ class Row:
 def main() -> None:
     """Print the table, and below it the warnings of each fit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="only sets whose name has this in it")
+    parser.add_argument("--only", default="", help="only sets whose name contains this")
     wanted = parser.parse_args().only
     rows = [row for name, rows in SETS.items() if wanted in name for row in rows()]
     table = pd.DataFrame([asdict(row) for row in rows])
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def datablations() -> Iterator[Row]:
-    """arXiv:2305.16264: the surface held as published, then everything free."""
+    """arXiv:2305.16264: with the published surface fixed, then all parameters free."""
     runs = pd.read_csv(folder() / "datablations" / "c4_fit_182.csv")
     surface = {
         "E": np.exp(0.6254804),
@@ -209,7 +209,7 @@ def ladder_task(columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def steplaw() -> Iterator[Row]:
-    """arXiv:2503.04715: what the choice of learning rate and batch costs, over 17 sweeps."""
+    """arXiv:2503.04715: regret of the chosen learning rate and batch, over 17 sweeps."""
     runs = pd.read_csv(folder() / "steplaw" / "dense_lr_bs_loss.csv").astype({"N": float})
     runs = runs.assign(batch=2048.0 * runs.bs, loss=runs["smooth loss"])
     seconds, laws = timed(lambda: analysis.lr_batch(runs))
@@ -244,7 +244,7 @@ OWN = {"fineweb-100b": "fineweb_100b", "slimpajama-chunk1": "slimpajama", "starc
 
 
 def loss_to_loss() -> Iterator[Row]:
-    """arXiv:2411.12925: the two largest budgets from the smaller, on each corpus and between."""
+    """arXiv:2411.12925: the two largest budgets from the smaller, on and between corpora."""
     table = pd.read_csv(folder() / "loss_to_loss" / "sweep.csv")
     table = table.rename(columns={"params": "N", "tokens": "D", "iso_flop": "C"})
     runs, floors = {}, {}
@@ -350,7 +350,7 @@ def folder() -> Path:
 
 
 def timed(work: Callable, repeats: int = 2) -> tuple[float, object]:
-    """Seconds of processor time (the machine may be shared) of the fastest run; its answer."""
+    """Processor seconds of the fastest call (other jobs may share the machine), and its result."""
     seconds = []
     for _ in range(repeats):
         began = time.process_time()

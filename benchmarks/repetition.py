@@ -1,4 +1,4 @@
-"""Laws of repeated tokens on held-out runs: how far off, and are points called inside inside?
+"""Laws of repeated tokens on held-out runs: errors, and errors of points called inside the range.
 
     OMP_NUM_THREADS=1 python benchmarks/repetition.py [--laws data_constrained ...]
 
@@ -11,12 +11,12 @@ each law with its defaults and 95 % intervals of 199 resamples. Held out, one sp
 - ``pool ...``: each number of unique tokens with five runs or more, one left out at a time;
 - ``cells ...``: five parts of the (N, U) cells, drawn once with seed 0.
 
-Of each: root mean square of the log errors; the same by the median; R² of the losses (published
-for ``scalebench`` with all data: .79 for the law of the runs' paper, .86 for theirs); share of the
-points inside their intervals; and of the points that the fit calls inside its measured range how
-many there are, how many of these are off by more than 20 %, and how many inside their intervals.
-Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Splits and scores were committed
-before laws that turn upward and ranges by ratio existed.
+Printed per law and split: root mean square and median of the log errors; R² of the losses
+(published for ``scalebench`` with all data: .79 for the law of the runs' paper, .86 for theirs);
+the share of points inside their intervals; and for the points that the fit calls inside its
+measured range their number, the number with errors above 20 %, and the number inside their
+intervals. Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Splits and scores were
+committed before laws that turn upward and ranges by ratio existed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def read() -> pd.DataFrame:
 
 
 def splits(runs: pd.DataFrame) -> Iterator[tuple[str, Array]]:
-    """Name, and which rows are held out."""
+    """Name of each split, and its held-out rows."""
     cost, epochs = runs["N"] * runs["D"], runs["D"] / runs["U"]
     yield "scalebench", runs["test"].to_numpy()
     yield "costliest fifth", (cost > cost.quantile(0.8)).to_numpy()
@@ -91,7 +91,7 @@ def splits(runs: pd.DataFrame) -> Iterator[tuple[str, Array]]:
 
 
 def scored(law: str, runs: pd.DataFrame, held_out: Array) -> dict[str, float]:
-    """One fit, and how it predicts what it did not see."""
+    """One fit and its predictions of held-out runs."""
     result = analysis.fit(law, runs[~held_out], resamples=RESAMPLES)
     ahead = runs[held_out]
     predicted = result.predict(ahead, LEVEL)
@@ -113,7 +113,7 @@ def scored(law: str, runs: pd.DataFrame, held_out: Array) -> dict[str, float]:
 
 
 def r2(predicted: pd.Series, measured: pd.Series) -> float:
-    """Share of the variance of the losses held out that is predicted, as ScaleBench scores."""
+    """R² of held-out losses, as ScaleBench scores."""
     left = float(((predicted - measured) ** 2).sum())
     return 1 - left / float(((measured - measured.mean()) ** 2).sum())
 

@@ -3,7 +3,7 @@
     python benchmarks/same_runs.py OUTPUTS OTHER_OUTPUTS
 
 Two versions of the code make the same numbers if each, on one machine, trains a study from the
-start and this finds no difference.
+start and this script finds no difference.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 
 
 def main(words: Sequence[str]) -> int:
-    """Print what differs, and how many are equal; 1 where anything differs."""
+    """Print the differences and the number of equal runs; 1 if anything differs."""
     if len(words) != 2:
         print(__doc__)
         return 2
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def finished(outputs: Path) -> dict[str, RunFolder]:
-    """run_id -> folder, of the runs that have ended."""
+    """Folders of the finished runs, by run_id."""
     folders = map(RunFolder, (outputs / "runs").iterdir())
     return {folder.run_id: folder for folder in folders if folder.done() is not None}
 

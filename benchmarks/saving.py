@@ -1,11 +1,11 @@
-"""What saving costs a training, at a state of about half a gigabyte.
+"""Cost of checkpoints for a training with a state of about half a gigabyte.
 
     python benchmarks/saving.py                     a minute on a free machine
     python benchmarks/saving.py --steps=40 --width=512
 
-Trains one run twice: with every checkpoint written between two chunks, and as it is done now, by a
-thread while training goes on. Prints how long the training stood still for a checkpoint, by the
-clock and by the processor, and what part of its time that is at the interval of the default.
+Trains one run twice: with every checkpoint written between two chunks, and by a thread during
+training, which is what the trainer does. Prints the time per checkpoint in which training stood
+still (wall clock and processor), and its share of the whole time at the default interval.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from scalinglab.scaling.training import saver
 
 
 def run_folder(outputs: Path, width: int, depth: int, steps: int) -> RunFolder:
-    """A planned run of a model whose state has about 12 bytes a parameter."""
+    """A planned run of a model whose state has about 12 bytes per parameter."""
     config = from_dict(
         RunConfig,
         {
@@ -55,7 +55,7 @@ def run_folder(outputs: Path, width: int, depth: int, steps: int) -> RunFolder:
 
 
 def train(folder: RunFolder, seconds: float) -> dict[str, float]:
-    """Train a run: of each checkpoint the seconds in which training stood still and the thread's."""
+    """Train a run; for each checkpoint, seconds in which training stood still, and the thread's."""
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     training = Training([claim], {}, ExecutionConfig(checkpoint_seconds=seconds))
@@ -77,7 +77,7 @@ def train(folder: RunFolder, seconds: float) -> dict[str, float]:
         result = training.engine.train(chunk.tokens, chunk.lr, torch.Tensor.backward)
         trained, used = time.perf_counter(), time.thread_time()
         training.absorb(result, trained - start)
-        if training.over:  # what is still being written is waited for
+        if training.over:  # waits for files that are still being written
             training.close()
         steps += trained - start
         still += time.perf_counter() - trained
@@ -93,7 +93,7 @@ def train(folder: RunFolder, seconds: float) -> dict[str, float]:
 
 
 def share(still: float, cost: float, follows: bool) -> str:
-    """The interval of the default, and the part of the time that a training stands still."""
+    """The default interval, and the share of the time in which a training stands still."""
     least = ExecutionConfig().checkpoint_seconds
     interval = min(max(least, cost / saver.SHARE), saver.LONGEST * least) if follows else least
     return f"{100 * still / (interval + still):.1f} % of the time at one each {interval:.0f} s"

@@ -1,17 +1,18 @@
-"""Laws of experts, streams and vocabularies on the splits of ScaleBench, beside what it publishes.
+"""Laws of experts, streams and vocabularies on ScaleBench's splits, beside published scores.
 
     OMP_NUM_THREADS=1 python benchmarks/scalebench.py [--only moe] [--repeats 10] [--theirs]
 
 ScaleBench (arXiv:2604.22753) gives each task a pool of runs that may be made and costly runs that
 are predicted. The score is R² on the costly runs, all groups together, no lower than -1. A budget
 is a share of the pool's cost, spent run by run in an order: at random or from the cheapest on; a
-run that would pass the budget waits for the next one. Where there is too little to fit, R² is -1.
+run that would pass the budget waits for the next one. Where there are too few runs to fit, R² is
+-1.
 
 Laws: the published ones of each task as they stand in `analysis.LAWS`, by the fitter's default
 objective and by least squares, and with `--theirs` the ten forms that ScaleBench fits to a task
 (`scalebench_laws`), by least squares as it does; a figure of theirs is the mean over the ten.
 
-Nothing is chosen on the costly runs: the laws, the two objectives and the rules are all shown.
+Nothing is chosen on the costly runs: all laws, both objectives and all orders are printed.
 Needs the published runs: set SCALING_PUBLIC_DATA to their folder.
 """
 
@@ -42,13 +43,13 @@ class Task:
     Attributes
     ----------
     law : str
-        The law of the paper that its runs are from.
+        The law of the paper that published the runs.
     columns : dict of str to str
         Column of the law -> column of the table.
     cost : tuple of str
         Columns of the table whose product is the cost of a run.
     published : dict of str to tuple
-        How runs were chosen -> R² at the budgets, as printed.
+        Order of the runs -> R² at the budgets, as published.
     """
 
     law: str
@@ -98,7 +99,7 @@ def main() -> None:
     """Print a table a task."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="only tasks whose name has this in it")
-    parser.add_argument("--repeats", type=int, default=10, help="orders at random")
+    parser.add_argument("--repeats", type=int, default=10, help="number of random orders")
     parser.add_argument("--theirs", action="store_true", help="fit ScaleBench's ten forms, too")
     asked = parser.parse_args()
     for name in (n for n in TASKS if asked.only in n):
@@ -106,7 +107,7 @@ def main() -> None:
 
 
 def rows(name: str, repeats: int, theirs: bool) -> Iterator[dict[str, str]]:
-    """The lines of a task: what is published, then ours."""
+    """Rows of a task: the published scores, then ours."""
     task = TASKS[name]
     for rule, values in task.published.items():
         yield _row(name, "theirs, mean of ten", rule, np.array(values)[None])
@@ -142,7 +143,7 @@ def _row(task: str, law: str, rule: str, scores: np.ndarray) -> dict[str, str]:
 
 
 def one_length() -> Law:
-    """What `joint_moe` leaves of itself where all models saw as many tokens, 1.3e11 here."""
+    """The form of `joint_moe` for models with equal numbers of tokens, here 1.3e11."""
     whole = LAWS["joint_moe"]
 
     def value(**given: np.ndarray) -> np.ndarray:
@@ -161,7 +162,7 @@ def one_length() -> Law:
 
 
 def read(name: str, part: str) -> pd.DataFrame:
-    """The pool ("train") or the costly runs ("test") of a task, with the law's columns and `cost`."""
+    """Pool ("train") or costly runs ("test") of a task, with the law's columns and `cost`."""
     task = TASKS[name]
     table = pd.read_parquet(folder() / "scalebench" / f"{name}_{part}.parquet")
     if name == "vocab":
@@ -184,7 +185,7 @@ def _with_tokens(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def spent(pool: pd.DataFrame, rule: str, seed: int) -> list[pd.DataFrame]:
-    """The runs that each budget buys, of each group for itself."""
+    """The runs within each budget, group by group."""
     bought: list[list[pd.DataFrame]] = [[] for _ in BUDGETS]
     for k, (_, group) in enumerate(pool.groupby("group")):
         if rule == "cheapest":
@@ -197,7 +198,7 @@ def spent(pool: pd.DataFrame, rule: str, seed: int) -> list[pd.DataFrame]:
 
 
 def _counts(cost: np.ndarray) -> Iterator[int]:
-    """How many runs, in order, each budget buys; the one that waits comes first at the next."""
+    """Number of runs within each budget, in order; a run beyond it waits for the next."""
     count, paid, waits = 0, 0.0, False
     for budget in BUDGETS:
         limit = budget * cost.sum()
@@ -212,7 +213,7 @@ def _counts(cost: np.ndarray) -> Iterator[int]:
 
 
 def score(law: str | Law, seen: pd.DataFrame, target: pd.DataFrame, objective: str | None) -> float:
-    """R² on the costly runs of a law fitted to each group of the runs seen."""
+    """R² on the costly runs, of a law fitted to each group of the cheaper runs."""
     predicted = pd.Series(np.nan, target.index)
     for name, ahead in target.groupby("group"):
         try:

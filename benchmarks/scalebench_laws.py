@@ -1,7 +1,7 @@
 """The ten forms that ScaleBench fits to each of its tasks (arXiv:2604.22753), with its bounds.
 
-Most were found by search programs and have no meaning of their own: here they only make our fits
-comparable with published means over the ten.
+Most were found by symbolic search and have no interpretation: they only make our fits comparable
+with the published means over the ten.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How held-out predictions and their intervals are scored: the same way in every benchmark.
+"""Scores of held-out predictions and their intervals, for all benchmarks.
 
-Errors are of logarithms. Points that share a size, a corpus and a split (or a schedule) fail
-together, so coverage counts such groups and not points: a group counts by its share of points
-inside, and the binomial interval is that of as many groups.
+Errors are of logarithms. Points that share a size, a corpus and a split (or a schedule) have
+correlated errors, so coverage counts such groups and not points: a group counts by its share of
+points inside, and the binomial interval is that of as many groups.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEED_NOISE = 0.002  # of log loss, where a set has no repeats: the usual spread 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of independent groups inside their intervals, and what it could be by chance."""
+    """Share of independent groups inside their intervals, with its binomial interval."""
 
     share: float
     groups: int
@@ -32,7 +32,7 @@ class Coverage:
 
     @property
     def fails(self) -> bool:
-        """Does the binomial interval exclude the level from below?"""
+        """Whether the binomial interval lies below the level."""
         return self.high < self.level
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Coverage:
 
 
 def coverage(inside: ArrayLike, group: ArrayLike, level: float = LEVEL) -> Coverage:
-    """Coverage by group, from whether each point is inside its interval and whose point it is."""
+    """Coverage by group, from whether each point is inside its interval and its group's label."""
     shares = pd.Series(np.asarray(inside, float)).groupby(np.asarray(group)).mean()
     low, high = binomial_interval(float(shares.sum()), len(shares), level)
     share = float(shares.mean()) if len(shares) else float("nan")

@@ -1,9 +1,9 @@
 """Development sets that are small, or whose rows are checkpoints of a few runs.
 
 The published development sets have 80 runs and more, one row each. Thinned ones are 30 rows of
-each, drawn at random once. Made ones have six runs of ten checkpoints: the loss on the way lies
-above the law by up to 1 % of what the learning rate has yet to give; each run has luck of its own,
-and its checkpoints errors that last.
+each, drawn at random once. Synthetic sets have six runs of ten checkpoints: losses before the end
+lie above the law by up to 1 %, as the learning rate has not yet fallen; each run has its own noise,
+and the errors of its checkpoints are autocorrelated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MADE = 8
 
 
 def small_surfaces(only: str = "") -> Iterator[Surface]:
-    """Both kinds, of the role that may choose defaults."""
+    """Both kinds, with the role on which defaults may be chosen."""
     for surface in surfaces():
         if surface.role == DEVELOPMENT and only in surface.name:
             yield thinned(surface)
@@ -35,7 +35,7 @@ def thinned(surface: Surface) -> Surface:
     runs = surface.runs.drop(columns=["budget", "run"])
     rng = np.random.default_rng([0, len(runs)])
     rows = np.sort(rng.choice(len(runs), min(ROWS, len(runs)), replace=False))
-    if "curves" in surface.name:  # no named budgets: octaves of what is left
+    if "curves" in surface.name:  # no named budgets: octaves of the remaining runs
         runs = runs.drop(columns="C")
     return replace(surface, name=f"{surface.name} thin", runs=with_budgets(runs.iloc[rows]))
 

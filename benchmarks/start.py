@@ -1,11 +1,11 @@
-"""Seconds from the launch of a process to its first step, and what a second size of model saves.
+"""Seconds from the launch of a process to its first step, and to that of a second model in it.
 
     python benchmarks/start.py                                  # eager and compiled, on this CPU
     python benchmarks/start.py --device cuda                    # and captured ones
 
-A process loads its libraries, builds an engine, and steps; then it does so again for a second
-width, as a worker does that trains one rung after another. The first process of an engine finds the
-compiler's cache empty, the second finds what the first has left there.
+A process loads its libraries, builds an engine, and runs steps; then it repeats this for a second
+width, as a worker does for the next rung. The first process of an engine starts with an empty cache
+of the compiler, the second with the cache of the first.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
-    """What to measure."""
+    """Options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,7 +70,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def launched(engine: str, settings: Sequence[Setting], cache: str) -> tuple[float, Sequence[Start]]:
-    """Start a process: seconds until its libraries are loaded, and what it then measured."""
+    """Start a process; seconds until its libraries are loaded, and its measurements."""
     context = multiprocessing.get_context("spawn")
     here, child_end = context.Pipe()
     process = context.Process(target=first_steps, args=(child_end, engine, settings, cache))
@@ -83,8 +83,10 @@ def launched(engine: str, settings: Sequence[Setting], cache: str) -> tuple[floa
 
 
 def first_steps(pipe: Connection, engine: str, settings: Sequence[Setting], cache: str) -> None:
-    """A process: when its libraries were there, and the starts of engines one after another."""
-    importlib.import_module("scalinglab.scaling.engine.trainer.trainer")  # Lightning too
+    """The measured process: the time when libraries were loaded, then the starts of engines."""
+    importlib.import_module(
+        "scalinglab.scaling.engine.trainer.trainer"
+    )  # Lightning is imported too
     loaded = time.monotonic()  # one clock for all processes
     warnings.filterwarnings("ignore")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache

@@ -1,12 +1,12 @@
-"""Published surfaces: runs with N, D and a loss, and which of them choose defaults.
+"""Published surfaces: runs with N, D and a loss, with the role of each set in choosing defaults.
 
 Adding a set is one entry of `SETS`, or one file in the folder that `held_out.py --folder` names.
 A reader yields surfaces; those of one entry share runs or authors, and are left out together where
 defaults are chosen.
 
-`development`: sets that defaults may be chosen on, always by leaving one entry out. They are those
-on which the widening beyond the range (`scalinglab.analysis.intervals.rolling`) was judged when it
-was made. `test`: only scored.
+`development`: sets that defaults may be chosen on, always by leaving one entry out. The widening
+beyond the range (`scalinglab.analysis.intervals.rolling`) was developed on them. `test`: only
+scored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Surface:
     entry : str
         The entry of `SETS` that it comes from.
     corpus : str
-        Surfaces of one corpus share runs: their sizes are no independent groups.
+        Surfaces of one corpus share runs: their sizes are not independent groups.
     noise : float
         Standard deviation of log loss between seeds.
     """
@@ -53,7 +53,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Entry:
-    """How a published set is read.
+    """A published set and its reader.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Entry:
 
 
 def surfaces(only: str = "", more: Path | None = None) -> Iterator[Surface]:
-    """All surfaces whose name has a word in it; of the folder's own files too."""
+    """All surfaces whose name contains a word; also those of a folder's files."""
     for entry, how in SETS.items():
         for name, runs in how.read(folder()):
             if only in name:
@@ -102,7 +102,7 @@ def with_budgets(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def octaves(below: np.ndarray) -> np.ndarray:
-    """Which budget each run is of, counted down, from its octaves below the largest."""
+    """The number of each run's budget, counted down from the largest by octaves."""
     octave, number = np.floor(below + 1e-9), np.zeros(len(below))
     at, held = 0, 0
     for each in np.unique(octave):
@@ -201,7 +201,7 @@ def datablations(data: Path) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def mixtures(data: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Four mixtures of SlimPajama of which five sizes were trained, mean loss of seven domains."""
+    """Four mixtures of SlimPajama with five trained sizes, mean loss of seven domains."""
     table = pd.read_csv(data / "mixtures" / "train.csv.gz")
     losses = [name for name in table if name.endswith("_loss") and name != "openhermes_loss"]
     table = table.rename(columns={"model_size": "N", "n_tokens": "D"})
@@ -213,7 +213,7 @@ def mixtures(data: Path) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def revisiting(data: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Five language models on the way (arXiv:2209.06640), some eight losses an octave left."""
+    """Checkpoints of five models (arXiv:2209.06640), about eight losses per octave."""
     runs = pd.read_csv(data / "revisiting" / "train.csv")
     runs = runs[(runs.Domain == "LM") & (runs.Task == "val_loss")].drop_duplicates()
     runs = runs.assign(N=runs.Model.astype(float), D=runs["Seen Examples"], loss=runs.Loss)

@@ -1,10 +1,10 @@
-"""How long the command line takes to read wide and long tables: seconds, and those of the processor.
+"""Wall and processor seconds of the command line for wide and long tables.
 
     python benchmarks/tables.py [--rows 1000000] [--columns 5000] [--events 200000] [--images 100]
 
 A table of 200 runs with thousands of further columns, one of a million runs, and the curves of
-fifty runs with a million rows; each is imported, the tables of runs are fitted as well. Event files
-of TensorBoard: one with many scalars, one with a few scalars among megabytes of images.
+fifty runs with a million rows; each is imported, and the tables of runs are also fitted. Event
+files of TensorBoard: one with many scalars, one with a few scalars among megabytes of images.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Default priors of task chains: chosen on other suites than the one that they are scored on.
+"""Default priors of task chains, chosen on other suites than the one used for the score.
 
-    OMP_NUM_THREADS=1 python benchmarks/task_priors.py choose    # 17 tasks of three corpora, 12 of two
-    OMP_NUM_THREADS=1 python benchmarks/task_priors.py score     # the eight tasks of the OLMo ladder
+    OMP_NUM_THREADS=1 python benchmarks/task_priors.py choose    # 17 tasks and 12 tasks
+    OMP_NUM_THREADS=1 python benchmarks/task_priors.py score     # eight tasks of the OLMo ladder
 
 Protocol, fixed before either was run:
 
-* Suites to choose on: arXiv:2411.12925 (losses on 17 tasks, three corpora; the two largest
-  budgets held out) and arXiv:2403.08540 (the loss on C4 in place of the task's, every fourth
-  of 46 tasks by name, two corpora; 1.4B held out).
-* A fold is a task, with all its corpora and in both suites: what is said of it was chosen, centre
-  and spread of exponents included, on the other tasks.
+* Suites to choose on: arXiv:2411.12925 (losses on 17 tasks, three corpora; the two largest budgets
+  held out) and arXiv:2403.08540 (the loss on C4 in place of the task's, every fourth of 46 tasks by
+  name, two corpora; 1.4B held out).
+* A fold is a task, with all its corpora and in both suites: its candidate, with centre and spread
+  of exponents, is chosen on the other tasks.
 * Candidates: the accuracy at loss 0 known to be 1 within one of `WIDTHS`, or not; exponents of the
   loss known to be the median of those of other tasks, within one or two times their spread, or not.
 * Chosen is the least mean 95 % interval score of accuracies (mean over tasks, then over suites).
@@ -44,7 +44,7 @@ METRICS = {"arc_easy": "acc", "boolq": "acc", "sciq": "acc", "winogrande": "acc"
 
 @dataclass(frozen=True)
 class Case:
-    """One task of one corpus: the runs that are fitted and those that are predicted."""
+    """One task of one corpus: the fitted and the predicted runs."""
 
     suite: str
     corpus: str
@@ -102,7 +102,7 @@ def centres(exponents: pd.DataFrame) -> dict[str, tuple[float, float]]:
 
 
 def choose() -> None:
-    """Print the score of every candidate, and what each task's others would have chosen."""
+    """Print the score of every candidate, and the candidate chosen for each task by the others."""
     everything = list(cases())
     exponents = pd.DataFrame(
         [{"task": case.task, **free_exponents(case)} for case in everything if "2411" in case.suite]
@@ -171,7 +171,7 @@ def by_candidate(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def left_out(scores: pd.DataFrame) -> str:
-    """What each task gets from the candidate that the others choose, beside no priors."""
+    """Scores of each task with the candidate chosen on the others, and without priors."""
     ours, free, chosen = [], [], []
     for task, own in scores.groupby("task"):
         best = by_candidate(scores[scores.task != task]).score.idxmin()
@@ -203,7 +203,8 @@ def score() -> None:
         print(f"\n{name}: {min(seconds):.2f} to {max(seconds):.2f} s of the processor")
         print(table.assign(error=100 * table.error).round(3).to_string())
         print(
-            f"mean {100 * table.error.mean():.2f} points, {(table.error < 0.02).sum()} of 8 within 2"
+            f"mean {100 * table.error.mean():.2f} points,"
+            f" {(table.error < 0.02).sum()} of 8 within 2"
         )
 
 

@@ -1,6 +1,6 @@
-"""Loops in processes of their own, which step only when it is their turn.
+"""Loops in separate processes, which take turns.
 
-Nothing of one loop reaches another: not its compiled code, its memory, or its settings of torch.
+So loops share neither compiled code nor memory nor settings of torch.
 Several processes of a team step at the same time and share the device.
 """
 
@@ -31,12 +31,12 @@ PATIENCE = 900.0  # seconds for an answer, which may have to be compiled
 
 
 class DidNotRun(Exception):
-    """Why a team has no figures."""
+    """The reason why a team has no measurements."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What takes part, written ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``."""
+    """An entry of a comparison, written ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``."""
 
     text: str
     loop: str
@@ -102,11 +102,11 @@ class Team:
             process.kill()
 
     def warm_up(self, seconds: float) -> None:
-        """Compile, capture and allocate; then find how many steps take about so long."""
+        """Compile, capture and allocate; then determine the number of steps per turn."""
         self._train(WARM_UP)
         per_step = self._train(WARM_UP) / WARM_UP
         self.steps = min(max(WARM_UP, round(seconds / per_step)), MOST)
-        self._train(self.steps)  # with the tokens at hand, all processes start at once
+        self._train(self.steps)  # tokens are loaded, so that all processes start at once
 
     def rate(self) -> float:
         """Tokens a second of all members in one turn."""
@@ -114,9 +114,9 @@ class Team:
         return self.steps * runs * self.setting.tokens_per_step / self._train(self.steps)
 
     def _train(self, steps: int) -> float:
-        """Let all processes make so many steps at the same time; the slowest one's seconds."""
+        """Run this many steps in all processes at the same time; seconds of the slowest."""
         for pipe in self._pipes:
-            with contextlib.suppress(BrokenPipeError):  # it has said why
+            with contextlib.suppress(BrokenPipeError):  # it has printed the reason
                 pipe.send(steps)
         seconds, peaks = zip(*map(received, self._pipes), strict=True)
         self.peak_bytes = sum(peaks)
@@ -137,10 +137,10 @@ def received(pipe: Connection) -> tuple[float, int]:
 
 
 def serve(pipe: Connection, entry: Entry, setting: Setting, environment: Mapping[str, str]) -> None:
-    """A process of a team: as many steps as it is told to, until the pipe is closed."""
+    """A process of a team: runs the requested numbers of steps until the pipe is closed."""
     warnings.filterwarnings("ignore")
     os.environ.update(environment)
-    if entry.processes > 1:  # each would start as many compilers as there are cores
+    if entry.processes > 1:  # else each starts as many compilers as there are cores
         os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     torch.set_num_threads(1)
     try:
@@ -158,7 +158,7 @@ def serve(pipe: Connection, entry: Entry, setting: Setting, environment: Mapping
 
 
 def libraries_bytes(device: str) -> int:
-    """What is taken once a model of no size has been trained: torch loads much at its first step.
+    """Memory after training a minimal model: torch loads much at its first step.
 
     The compiler's own memory is not in it, nor, on a CPU, Lightning's.
     """
@@ -177,7 +177,7 @@ def peak_bytes(device: str) -> int:
 
 @contextlib.contextmanager
 def multi_process_service(wanted: bool) -> Iterator[Mapping[str, str]]:
-    """CUDA's service that lets processes share a GPU at once (MPS), and what its clients are told.
+    """CUDA's service by which processes share a GPU (MPS), and the environment of its clients.
 
     Raises
     ------

@@ -1,10 +1,11 @@
-"""Text to tokens: time and memory of a store of documents beside `datasets` and `tokenizers`.
+"""Text to tokens: time and memory of building a store, against `datasets` with `tokenizers`.
 
-    python benchmarks/text_to_tokens.py [--mb 1000] [--processes 2] [--vocab 4096] [--rounds 3] [--kill]
+    python benchmarks/text_to_tokens.py [--mb 1000] [--processes 2] [--vocab 4096] [--rounds 3]
+        [--kill]
 
-A text of so many megabytes of JSON Lines, drawn from 300,000 made-up words by Zipf's law, the same
-one on every machine, which does not repeat itself; a BPE trained on a part of it. Then, in turns,
-each in a process of its own:
+A text of this many megabytes of JSON Lines, drawn from 300,000 synthetic words by Zipf's law, equal
+on every machine and without repeats; a BPE trained on a part of it. Then, in turns, each in a
+separate process:
 
 - ours: `open_store` with that tokenizer.json, from the files to a verified store;
 - theirs: `datasets.load_dataset("json").map(tokenizers' encode_batch)` with as many processes, and
@@ -49,7 +50,9 @@ print(open_store(config, Path(outputs), int(processes)).manifest.content_hash)
 """
 THEIRS = """
 import os, sys
-os.environ.update(TOKENIZERS_PARALLELISM="false", RAYON_NUM_THREADS="1", HF_HOME=sys.argv[3] + "/hf")
+os.environ.update(
+    TOKENIZERS_PARALLELISM="false", RAYON_NUM_THREADS="1", HF_HOME=sys.argv[3] + "/hf"
+)
 import datasets, numpy, tokenizers
 corpus, file, outputs, processes = sys.argv[1:]
 datasets.disable_progress_bars()
@@ -159,7 +162,7 @@ def _memory(pid: int) -> float:
 
 
 def check_killed(folder: Path, corpus: Path, tokenizer: Path, processes: int, size: int) -> None:
-    """Kill a build at each quarter of the text, build on, and compare with that of one process."""
+    """Kill a build at each quarter of the text, resume it, compare with an uninterrupted one."""
     command = [sys.executable, "-c", OURS, str(corpus), str(tokenizer)]
     subprocess.run([*command, str(folder / "one"), "1"], stdout=subprocess.PIPE, check=True)
     for quarter in (1, 2, 3):
@@ -183,7 +186,7 @@ def check_killed(folder: Path, corpus: Path, tokenizer: Path, processes: int, si
 
 
 def _chunks(folder: Path) -> int:
-    """Chunks that a build has noted as done."""
+    """Number of chunks that a build has recorded as done."""
     for note in (folder / "killed" / "data").glob(".*.building/progress.json"):
         chunks: int = json.loads(note.read_text())["chunks"]
         return chunks
@@ -195,7 +198,9 @@ def write_corpus(folder: Path, size: int) -> int:
     folder.mkdir()
     generator, written = np.random.default_rng(0), 0
     words, ends = _words(generator), np.array([" ", ", ", ". ", ".\n"], dtype=object)
-    frequencies = 1 / (np.arange(len(words)) + 2.7)  # Mandelbrot's form: the first are not so many
+    frequencies = 1 / (
+        np.arange(len(words)) + 2.7
+    )  # Mandelbrot's form: the first words are less frequent
     chances = np.cumsum(frequencies / frequencies.sum())
     files = [(folder / f"{i}.jsonl").open("w") for i in range(4)]
     number = 0
@@ -239,7 +244,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--vocab", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", help="where the text and the stores lie meanwhile")
+    parser.add_argument("--folder", help="folder for the text and the stores")
     parser.add_argument("--kill", action="store_true")
     return parser.parse_args()
 

@@ -1,9 +1,9 @@
-"""Which Huber threshold predicts what was left out: published, scaled to the residuals, or none?
+"""Held-out errors by Huber threshold: published, scaled to the residuals, or none.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/thresholds.py surfaces | curves [noise ...]
 
-Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Only the sets for development are
-asked, as they decide the default (`scalinglab.analysis.fitting.threshold`): of surfaces the largest
+Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Only the development sets are
+used, as they decide the default (`scalinglab.analysis.fitting.threshold`): of surfaces the largest
 one, two and three budgets are left out; of curves the folds of held_out_curves.py, with noise added
 to the losses that are fitted. Errors are root mean squares in logarithms; last losses of curves.
 """
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def of_surfaces() -> None:
-    """Sets for development, their largest budgets left out."""
+    """Development sets with their largest budgets held out."""
     for surface in surfaces():
         if surface.role != FOR_DEVELOPMENT:
             continue
@@ -64,7 +64,7 @@ def of_surfaces() -> None:
 
 
 def of_curves(law: str, noise: float) -> None:
-    """Sets for development, with noise on the losses that are fitted."""
+    """Development sets with noise on the fitted losses."""
     for name in DEVELOPMENT:
         for what, same in groupby(folds(name), lambda fold: fold.name):
             errors, spreads = {cost: [] for cost in COSTS}, []

@@ -178,7 +178,7 @@ def test_a_large_model_is_measured(script, capsys) -> None:
     script("large").main(["--steps=2", "--rounds=1", "--loss-chunk=100", "--micro-batch=1"])
     out = capsys.readouterr().out
     assert "MFU               unknown" in out
-    for line in ("tokens a second", "backward", "matrix products", "attention"):
+    for line in ("tokens per second", "backward", "matrix products", "attention"):
         assert line in out
 
 
