@@ -90,6 +90,34 @@ def arrows(file: str) -> set[str]:
     return used - {file, "scalinglab/__init__.py"}
 
 
+def late_imports(file: str) -> list[tuple[int, bool]]:
+    """Each import inside a function: its line, and whether the code says why it stands there.
+
+    The reason is a comment at the import, or above its group of imports, or ``needs_extra(...)``
+    around it, which says which extra of the installation has the library.
+    """
+    text = (ROOT / file).read_text()
+    lines, tree = [*text.splitlines(), ""], ast.parse(text)
+    of_extras: set[ast.stmt] = set()
+    late: dict[int, ast.stmt] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With) and "needs_extra" in ast.unparse(node.items[0]):
+            of_extras |= {s for s in ast.walk(node) if isinstance(s, ast.stmt)}
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = (s for s in ast.walk(node) if isinstance(s, ast.Import | ast.ImportFrom))
+            late |= {s.lineno: s for s in inside}
+
+    def is_explained(statement: ast.stmt) -> bool:
+        if statement in of_extras or "#" in lines[(statement.end_lineno or 0) - 1]:
+            return True
+        above = statement.lineno - 2
+        while above > 0 and (not lines[above].strip() or above + 1 in late):
+            above -= 1
+        return lines[above].strip().startswith("#")
+
+    return [(line, is_explained(statement)) for line, statement in sorted(late.items())]
+
+
 def room(file: str) -> str:
     folder, _, _ = file.rpartition("/")
     return folder if "/" in folder else file
@@ -127,6 +155,14 @@ def test_no_circle_of_rooms() -> None:
         others = {room(used) for used in arrows(file)} - {room(file)}
         graph.setdefault(room(file), set()).update(others)
     assert circles(graph) == []
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_an_import_in_a_function_says_why(package: str) -> None:
+    """Start-up time, an extra, a library that may be absent: the comment at the import says it."""
+    files = [file for file in python_files() if file.startswith(f"{package}/")]
+    bare = [f"{file}:{n}" for file in files for n, why in late_imports(file) if not why]
+    assert not bare, f"imports inside functions without a reason: {', '.join(bare)}"
 
 
 def test_a_circle_is_found() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
     from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+    from scalinglab.analysis.reporting.verdict import Verdict
 
 
 def facts_of_fit(result: Result) -> dict[str, Any]:
@@ -159,4 +160,17 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "curves_held_out": answer.curve_check,
         "unanswered": answer.unanswered,
         "unfinished": answer.unfinished,
+    }
+
+
+def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain values, for programs."""
+    finding = verdict.finding
+    return {
+        "study": verdict.study,
+        "question": verdict.question,
+        "sentences": verdict.sentences(),
+        "least_effect": None if verdict.design is None else verdict.design.least,
+        "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
+        "warnings": finding.warnings,
     }

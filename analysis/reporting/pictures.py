@@ -2,6 +2,7 @@
 
 The picture is complete without the script. What the script adds needs no library: the values under
 the pointer, hidden layers, linear axes (drawn here, as a second picture) and files to download.
+matplotlib takes half a second to import: this file is imported when a page is written.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
+from scalinglab.analysis.plot.files import svg
+from scalinglab.analysis.plot.layers import Layer, layers
+from scalinglab.analysis.plot.ticks import set_scale
 from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from scalinglab.analysis.plot.layers import Layer
 
 _MANY = 400  # points of a layer, beyond which only the run is named under the pointer
 _DIGITS = 5
@@ -58,9 +63,6 @@ class Picture:
 
 def picture(figure: Figure, key: str) -> Picture:
     """A figure as SVG and data; `key` keeps its ids from those of other figures."""
-    # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.plot.files import svg
-
     legend = _legend(figure, key)
     drawn = [_scalable(svg(figure, key))]
     places = [_places(figure)]
@@ -103,8 +105,6 @@ def _scalable(text: str) -> str:
 
 def _few_colours(image: str) -> str:
     """A PNG of many points, whose colours are few: a quarter of its size."""
-    from PIL import Image
-
     points = Image.open(io.BytesIO(base64.b64decode(image))).convert("RGBA")
     buffer = io.BytesIO()
     points.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE).save(buffer, "png", optimize=True)
@@ -112,8 +112,6 @@ def _few_colours(image: str) -> str:
 
 
 def _layers(figure: Figure) -> list[Layer]:
-    from scalinglab.analysis.plot.layers import layers
-
     return [layer for ax in figure.axes for layer in layers(ax)]
 
 
@@ -147,8 +145,6 @@ def _number(value: Any) -> Any:
 
 def _places(figure: Figure) -> list[np.ndarray]:
     """Of each layer, x and y in points from the upper left corner: (rows, 2); NaN outside."""
-    from scalinglab.analysis.plot.layers import layers
-
     places = []
     to_points, height = 72 / figure.dpi, figure.get_figheight() * 72
     for ax in figure.axes:
@@ -167,10 +163,6 @@ def _on_linear_axes(figure: Figure) -> Any:
     """Turn logarithmic axes into linear ones; returns what turns them back,
     None if there are none.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    from scalinglab.analysis.plot.ticks import set_scale
-
     changed: list[tuple[Any, ...]] = []
     for ax in figure.axes:
         if not _has_layers(ax):
@@ -205,8 +197,6 @@ def _on_linear_axes(figure: Figure) -> Any:
 
 
 def _has_layers(ax: Axes) -> bool:
-    from scalinglab.analysis.plot.layers import layers
-
     return bool(layers(ax))
 
 
@@ -231,10 +221,6 @@ def _legend(figure: Figure, key: str) -> list[list[str]]:
 
 def _together(ax: Axes, artist: Any) -> list[Artist]:
     """What an entry of the legend stands for: all bands, or a layer and the law's line of it."""
-    from matplotlib.collections import PolyCollection
-
-    from scalinglab.analysis.plot.layers import layers
-
     if not hasattr(artist, "set_gid"):
         return list(artist)  # bars
     every = layers(ax)

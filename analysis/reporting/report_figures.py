@@ -1,4 +1,7 @@
-"""The figures of a report: which ones an answer has, and what each shows."""
+"""The figures of a report, by the answer.
+
+matplotlib takes half a second to import: this file is imported when a report is written.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
+from scalinglab.analysis.plot.best_split_figure import draw_split
+from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
+from scalinglab.analysis.plot.law_lines import of_size_and_tokens
+from scalinglab.analysis.plot.split_path import SplitPath, split_path
+from scalinglab.analysis.plot.style import figure_of, panels
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
@@ -18,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scalinglab.analysis.decisions.isoflop import Minima
-    from scalinglab.analysis.plot.split_path import SplitPath
     from scalinglab.analysis.reporting.answer import Answer
     from scalinglab.analysis.reporting.outlook import Outlook
     from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
@@ -30,9 +39,6 @@ _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which the runs are an 
 
 def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: Any) -> Figure:
     """A figure of the report's size."""
-    # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.plot.style import figure_of, panels
-
     (ax,) = panels(WIDTH, ratio)
     draw(*args, ax=ax, **options)
     return figure_of(ax)
@@ -40,8 +46,6 @@ def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: 
 
 def figures_without_law(study: RunsWithoutLaw) -> list[Captioned]:
     """The losses of runs that have no law; of compared arms their ratio."""
-    from scalinglab.analysis import plot
-
     runs = study.runs[study.runs["status"] == State.DONE]
     held_out = with_role(runs, "held_out")
     captioned = []
@@ -82,8 +86,6 @@ class ReportFigures:
 
     def leading(self) -> list[Captioned]:
         """What supports the answer's one sentence."""
-        from scalinglab.analysis import plot
-
         arms = _of_arms(self.answer.outlook)
         if arms:
             return arms
@@ -108,20 +110,13 @@ class ReportFigures:
     @cached_property
     def _path(self) -> SplitPath:
         """Best splits along compute: found once for the four figures that show them."""
-        from scalinglab.analysis.plot.split_path import split_path
-
         return split_path(self.answer.law, self.fitted, self.budgets)
 
     def _split(self, quantity: str) -> Figure:
-        from scalinglab.analysis.plot.best_split_figure import draw_split
-
         return drawn(draw_split, self._path, quantity, self.minima)
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
-        from scalinglab.analysis import plot
-        from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
-
         captioned = []
         if self.minima is not None:
             captioned.append(
@@ -144,8 +139,6 @@ class ReportFigures:
 
     def law(self) -> list[Captioned]:
         """The law through its runs, and what it misses."""
-        from scalinglab.analysis import plot
-
         law = self.answer.law
         together: dict[str, Any] = {"held_out": self.held_out}
         captioned = []
@@ -172,8 +165,6 @@ class ReportFigures:
 
     def curves(self) -> list[Captioned]:
         """Curves under several schedules beside the law of curves, and the schedules."""
-        from scalinglab.analysis import plot
-
         law, curves = self.answer.curve_law, self.answer.curves
         if law is None:
             return []
@@ -189,8 +180,6 @@ class ReportFigures:
 
     def multiverse(self) -> list[Captioned]:
         """Every analysis variant's answer, and the choices' shares."""
-        from scalinglab.analysis import plot
-
         multiverse = self.answer.multiverse
         if multiverse is None or multiverse.shares.empty:
             return []
@@ -202,8 +191,6 @@ class ReportFigures:
 
 def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     """The compared recipes: speed-up and ratio of losses along compute."""
-    from scalinglab.analysis import plot
-
     comparison = None if outlook is None else outlook.arms
     if comparison is None or not len(comparison.pairs.table):
         return []
@@ -221,15 +208,11 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
 
 
 def _reducible(law: Any) -> bool:
-    from scalinglab.analysis.plot.law_lines import of_size_and_tokens
-
     return len(law.law.parameters_with_role("floor")) == 1 and of_size_and_tokens(law)
 
 
 def run_curves(curves: pd.DataFrame, most_runs: int, points: int) -> dict[str, tuple[list, list]]:
     """Validation losses of each run, thinned; none where there are too many runs."""
-    import numpy as np
-
     thinned = {}
     groups = list(curves.groupby("run"))
     for run, curve in groups if len(groups) <= most_runs else ():

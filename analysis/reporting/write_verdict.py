@@ -1,28 +1,15 @@
-"""A verdict as plain values, and as one HTML page."""
+"""A verdict as one HTML page."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+from scalinglab.analysis.reporting.facts import facts_of_verdict
 from scalinglab.analysis.reporting.page import Download, Section, page
 from scalinglab.analysis.reporting.verdict import Verdict
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
-
-
-def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as plain values, for programs."""
-    finding = verdict.finding
-    return {
-        "study": verdict.study,
-        "question": verdict.question,
-        "sentences": verdict.sentences(),
-        "least_effect": None if verdict.design is None else verdict.design.least,
-        "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
-        "warnings": finding.warnings,
-    }
 
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:

@@ -83,6 +83,7 @@ _cursor = _Cursor()
 
 def _batches(path: Path, start: int = 0) -> Iterator[Any]:
     """The batches of a file from one on."""
+    # Imported here, because most runs read no such file.
     import pyarrow as pa
 
     try:

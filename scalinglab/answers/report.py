@@ -10,9 +10,8 @@ from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.intervals.power import LEVEL
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
+from scalinglab.analysis.reporting.facts import facts_of_answer, facts_of_verdict, facts_without_law
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
-from scalinglab.analysis.reporting.write_verdict import facts_of_verdict
 from scalinglab.analysis.reporting.written import ANSWER, PAGE
 from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option

@@ -14,7 +14,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.scale import ratio_beyond
-from scalinglab.analysis.decisions.reach import reach_target
+from scalinglab.analysis.decisions.reach_target import reach_target
 from scalinglab.analysis.fitting.task_chain import task_chain
 from scalinglab.analysis.intervals.spread import (
     interval_in_words,
@@ -121,7 +121,7 @@ def test_a_target_without_an_interval_is_nothing_to_choose_by(fitted, points, mo
     could = pd.DataFrame([{**OUTSIDE, "cost": 1.0}])
     with pytest.raises(ValueError, match="loss at C=1e.20 has no interval under this fit"):
         analysis.choose_next(torn, BUDGET, could)
-    monkeypatch.setattr("scalinglab.analysis.decisions.reach.fit", lambda *a, **k: torn)
+    monkeypatch.setattr("scalinglab.analysis.decisions.reach_target.fit", lambda *a, **k: torn)
     found = reach_target(points, could, lambda chosen: points, replace(BUDGET, within=0.01))
     assert found.why.endswith("loss at C=1e+20 has no interval") and len(found.history) == 1
 

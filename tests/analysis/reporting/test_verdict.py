@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from scalinglab.analysis.reporting.facts import facts_of_verdict
 from scalinglab.analysis.reporting.verdict import (
     VERDICTS,
     Finding,
@@ -16,7 +17,7 @@ from scalinglab.analysis.reporting.verdict import (
     check_kind,
     give_verdict,
 )
-from scalinglab.analysis.reporting.write_verdict import facts_of_verdict, write_verdict
+from scalinglab.analysis.reporting.write_verdict import write_verdict
 from scalinglab.analysis.tables.judged_runs import study_runs
 from scalinglab.cli import main
 from scalinglab.compose import compose

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from scalinglab import study
-from scalinglab.analysis.decisions import reach
+from scalinglab.analysis.decisions import reach_target
 from scalinglab.analysis.decisions.target import Target
 
 ASKED = (
@@ -37,7 +37,7 @@ def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     def first(result, target, left, budget=0.0, most=None, **options) -> SimpleNamespace:
         return SimpleNamespace(table=left.head(most).assign(half_width=0.01, spent=0.0))
 
-    monkeypatch.setattr(reach, "choose_next", first)
+    monkeypatch.setattr(reach_target, "choose_next", first)
 
 
 def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
