@@ -181,9 +181,10 @@ class StatusResult:
 def run(options: StatusOptions, screen: Screen) -> StatusResult:
     """Show the state of studies: scaling status study=NAME [runs=failed] [--watch].
 
-    The state is derived from the run folders; SLURM is only asked for its queue. --why groups the
-    failures by cause, with the last traceback of each. --forecast adds forecasts of the runs that
-    have not ended (scaling forecast says more).
+    The state is derived from the run folders; SLURM is only asked for its queue. The loss is the
+    final validation loss of a run that is done, and the latest training loss of any other. --why
+    groups the failures by cause, with the last traceback of each. --forecast adds forecasts of the
+    runs that have not ended (scaling forecast says more).
     """
     if options.watch and options.json:
         raise ConfigError("watch=true shows a study while it trains; --json needs watch=false")
