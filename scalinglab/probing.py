@@ -92,7 +92,13 @@ def probe(
 
             require(load(outputs, study=study), outputs, study)
         question = ask(
-            outputs, study, options.probe, options.options, _steps(options), options.runs
+            outputs,
+            study,
+            options.probe,
+            options.options,
+            _steps(options),
+            options.runs,
+            here=config.backend != "slurm",
         )
         store_ask(outputs, study, question.ask)
         asks = [question.ask]

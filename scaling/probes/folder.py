@@ -126,7 +126,10 @@ class ProbeFolder(RunFolder):
     def shared(self, wanted: Wanted) -> dict[str, Any] | None:
         """The result of a twin, as this run's; None if no twin has it yet."""
         for run_id in wanted.twins:
-            of_twin = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
+            reads = [
+                (run_id if read == self.run.run_id else read, step) for read, step in wanted.reads
+            ]
+            of_twin = Wanted(wanted.step, tuple(reads))
             folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
             try:
                 result: dict[str, Any] = read_json(folder / of_twin.file(run_id), _RESULT)

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.probes.folder import Wanted
-from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
+from scalinglab.scaling.probes.folder import Place, Wanted
+from scalinglab.scaling.probes.probe import Probe, check_memory, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates, checkpoint_name, owner_of
+from scalinglab.scaling.records.prefixes import (
+    candidates,
+    checkpoint_name,
+    no_checkpoint,
+    owner_of,
+)
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.asked import Ask
@@ -55,6 +61,7 @@ def ask(
     options: dict[str, Any],
     steps: str | Sequence[int] = END,
     runs: str | None = None,
+    here: bool = True,
 ) -> CheckedAsk:
     """Determine which numbers a probe shall read from the checkpoints of finished runs.
 
@@ -70,6 +77,8 @@ def ask(
         "end", "all" (every step that has a checkpoint), or steps.
     runs : str, optional
         A selection of runs.
+    here : bool
+        Whether this machine reads them, and must have the memory.
 
     Raises
     ------
@@ -85,10 +94,14 @@ def ask(
         raise ConfigError(f"study {study!r} has no run that a probe can read: {reason}")
     for run in readable:
         question.check(run.spec, outputs)
+        if here:
+            check_memory(probe, question, run.spec)
+    further = tuple(question.beside(outputs))
+    _check_kept(outputs, further)
     wanted_steps = (
         _of_seeds(question, readable, steps)
         if question.of_seeds
-        else _each(question, readable, steps)
+        else _each(question, readable, steps, further)
     )
     question = question.prepared(outputs)
     key = key_of(probe, question, outputs)
@@ -115,8 +128,22 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
     ]
 
 
-def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
+def _check_kept(outputs: Path, places: Sequence[Place]) -> None:
+    """Refuse checkpoints of further runs that are gone."""
+    for run_id, step in places:
+        science = RunFolder(outputs / "runs" / run_id).spec().science
+        if step and step not in {at for at, _ in candidates(outputs, science)}:
+            raise ConfigError(no_checkpoint(outputs, run_id, science, step))
+
+
+def _each(
+    probe: Probe, runs: list[_Run], steps: str | Sequence[int], further: tuple[Place, ...]
+) -> dict[str, list[Wanted]]:
     by_run = {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+    by_run = {
+        run_id: [replace(wanted, reads=wanted.reads + further) for wanted in questions]
+        for run_id, questions in by_run.items()
+    }
     return by_run if probe.of_whole_run else _with_twins(runs, by_run)
 
 
