@@ -142,6 +142,11 @@ def next_of_file(source: FileSource, options: NextOptions) -> ChosenRuns:
         )
     target = analysis.read_target(options.target)
     runs, law = source.runs(CountOptions(columns=options.columns, unit=options.unit), options.law)
+    if options.hours is not None and "tokens_per_second" not in runs:
+        raise ConfigError(
+            f"hours = {options.hours:g}: {source.path} has no column tokens_per_second, by which"
+            " hours are told; flops= limits 6 N D instead"
+        )
     cost = named_cost("6nd" if options.hours is None else "hours", runs)
     result = analysis.fit(
         law,
