@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import only_bounded
 from scalinglab.analysis.tables.condition import columns_of, rows_that_meet
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import CENSORED, State
@@ -27,6 +28,7 @@ RULES = {
     "unmeasured": "the response, or another column that the law reads, is missing",
     "unfinished": "the run had not come to its end: its status or its last step says so",
     "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
+    "bounded": "of the response only a bound is known (`scalinglab.analysis.tables.bounds`)",
 }
 _DONE = (State.DONE, *CENSORED, "finished", "completed", "complete", "success")
 _NONE: Mapping[str, str] = {}
@@ -136,6 +138,8 @@ def _meets(
         return (frame["status"].astype(str).map(CENSORING) == rule).to_numpy()
     if rule == "unmeasured":
         return frame[list(needed)].isna().any(axis=1).to_numpy()
+    if rule == "bounded":
+        return only_bounded(frame)
     if rule == "unfinished":
         return unfinished(frame)
     if rule == "mid_schedule":
