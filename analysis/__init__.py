@@ -42,7 +42,7 @@ _HOME = {
     "Target": "scalinglab.analysis.decisions.target",
     "read_target": "scalinglab.analysis.decisions.target",
     "choose_next": "scalinglab.analysis.decisions.next_runs",
-    "reach_target": "scalinglab.analysis.decisions.reach",
+    "reach_target": "scalinglab.analysis.decisions.reach_target",
     "cheapest": "scalinglab.analysis.decisions.off_optimum",
     "tokens_to_loss": "scalinglab.analysis.decisions.off_optimum",
     "critical_batch": "scalinglab.analysis.decisions.off_optimum",

@@ -1,1 +1,1 @@
-"""How one run happens: config -> model, data, schedule, optimizer -> record."""
+"""One run: config -> model, data, schedule, optimizer -> record."""

@@ -103,7 +103,7 @@ class InitFromConfig:
 
 @dataclass(frozen=True)
 class ExecutionConfig:
-    """How a run is executed. Never part of its identity."""
+    """Execution of a run. Never part of its identity."""
 
     engine: str = "auto"
     device: str = "cpu"

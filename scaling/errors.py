@@ -1,4 +1,4 @@
-"""What tells a mistake of the user from a defect of ours."""
+"""Errors: a mistake of the user, in one sentence, is distinct from a defect of ours."""
 
 
 class UserError(ValueError):

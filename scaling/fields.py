@@ -1,4 +1,4 @@
-"""What a key of a configuration is: its range or names, its default, its historic value.
+"""Keys of a configuration: range or allowed names, default, historic value.
 
 A dataclass declares its keys by `setting`; `scalinglab.scaling.read_options` builds it from plain
 values, `scalinglab.scaling.choices` knows which keys are used with which choice.

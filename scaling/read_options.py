@@ -94,7 +94,7 @@ def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None
 
 @dataclass(frozen=True)
 class _Key:
-    """How one key is read."""
+    """The rule by which one key is read."""
 
     convert: Callable[[Any, str], Any]
     optional: bool  # whether it may be None

@@ -13,7 +13,7 @@ from scalinglab.scaling.text.shell import override
 
 
 def changed_answer(outputs: Path, study: str) -> str:
-    """What a study's own file asks for since its plan was made, in a sentence; empty if nothing.
+    """A sentence on answer options that the study's file changed after planning; empty if none.
 
     Only what the file itself says is compared, and only if it is younger than the plan: overrides
     of the launch are no change.
@@ -41,7 +41,8 @@ def changed_answer(outputs: Path, study: str) -> str:
     return (
         f"{file.relative_to(Path.cwd())} asks for another answer since the study was planned"
         f" ({'; '.join(changes)}). This is the answer by the plan: scaling launch"
-        f" {override('study', study)} takes over what the file says; finished runs are not retrained"
+        f" {override('study', study)} takes over what the file says; finished runs are not"
+        " retrained"
     )
 
 
@@ -51,7 +52,7 @@ def _group(content: Any, key: str) -> Mapping[str, Any]:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are the same, whichever of 1e12 and "1e12" a reader of YAML made of one."""
+    """Whether two values are the same; 1e12 and "1e12" are, as readers of YAML differ in it."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):

@@ -202,7 +202,7 @@ def _file(name: str) -> Path:
 
 
 def _summary(name: str) -> str:
-    """What a verb does, in a line, read without importing what it needs."""
+    """The summary of a verb in one line, read without importing its libraries."""
     source = _file(name).read_text(encoding="utf-8")
     tree = ast.parse(source[source.index("\nVERB = ") :])
     assert isinstance(tree.body[0], ast.Assign) and isinstance(tree.body[0].value, ast.Call)
@@ -276,7 +276,7 @@ def _origin() -> str:
 
 
 def _screen(stream: TextIO) -> Screen:
-    """What shows text to people."""
+    """The screen, which shows text to people."""
     # Imported here, because rich takes a while, and the general help needs none.
     from scalinglab.terminal import Screen
 

@@ -104,7 +104,7 @@ def _refuse_job_settings(overrides: Sequence[str]) -> None:
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
-    """What Hydra makes of the shipped files and the overrides, references not yet resolved."""
+    """Hydra's configuration from shipped files and overrides, with unresolved references."""
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
             composed = _read(overrides)

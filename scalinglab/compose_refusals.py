@@ -1,4 +1,4 @@
-"""What composing a configuration refuses, each in one sentence; Hydra says it in many."""
+"""Refusals while composing a configuration, each in one sentence instead of Hydra's many."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _ANSWERS = {
 
 
 class Flags(NamedTuple):
-    """What the flags among some arguments ask for.
+    """The options that flags among some arguments stand for.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How a launch ended: which runs are done, which are not and why."""
+"""The end of a launch: finished runs, unfinished ones and why."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class LaunchResult:
         }
 
     def show(self, screen: Screen) -> None:
-        """How far the study is; the unfinished runs, and why they are unfinished."""
+        """Progress of the study; the unfinished runs, and why they are unfinished."""
         for sentence, style in self._sentences():
             screen.say(sentence, style)
 

@@ -60,7 +60,7 @@ class LaunchedStudy:
         return status(self.outputs, self.name)
 
     def progress(self, status: pd.DataFrame | None = None) -> Progress:
-        """How far the study is, from its status."""
+        """Progress of the study, from its status."""
         return progress(self.outputs, self.name, self.status() if status is None else status)
 
     def causes(self) -> pd.DataFrame:

@@ -81,7 +81,7 @@ class OutputsOptions(Options):
 
     @property
     def outputs_path(self) -> Path:
-        """That folder as an absolute path."""
+        """The outputs folder as an absolute path."""
         return Path(self.outputs).absolute()
 
 
@@ -145,7 +145,7 @@ def nearest_first(cls: type) -> list[dataclasses.Field]:
 
 
 def _depth(cls: type, name: str) -> int:
-    """How many classes above `cls` an option is defined; options of every verb are farthest."""
+    """Number of classes above `cls` where an option is defined; most for options of all verbs."""
     if name in Options.__dataclass_fields__:
         return len(cls.__mro__)
     return next(

@@ -117,7 +117,7 @@ class PlanView:
 
     @cached_property
     def expected(self) -> Expectation | None:
-        """How precise the fit of the study's law will be; None if that cannot be computed."""
+        """Expected precision of the fit of the study's law; None if it cannot be computed."""
         points = self.frame[["N", "D", "C", "role"]]
         return expect_of_plan(self.plan.study.answer, points)
 

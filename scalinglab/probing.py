@@ -18,11 +18,17 @@ from scalinglab.scaling.probes.folder import ProbeFolder, results
 from scalinglab.scaling.probes.probe import PROBES
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.state import State
-from scalinglab.sweeps.launch.asking import ALL, END, CheckedAsk, ask
+from scalinglab.sweeps.launch.ask_probe import ALL, END, CheckedQuestion, ask_probe
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.launch.probes import launch_probes, unanswered
 from scalinglab.sweeps.plan.places import check_places
-from scalinglab.sweeps.store.asked import Ask, asks_folder, read_asks, store_ask, withdraw
+from scalinglab.sweeps.store.probe_questions import (
+    ProbeQuestion,
+    questions_folder,
+    read_questions,
+    store_question,
+    withdraw,
+)
 from scalinglab.sweeps.store.stored_plan import read_plan
 
 if TYPE_CHECKING:
@@ -84,30 +90,23 @@ def probe(
         )
     execution = replace(execution, processes=1, shard=False)
     check_places(config, execution)
-    if options.probe is not None:
-        if options.runs is None:  # without finished runs, its sentence says what to do
-            # Imported here, because pandas takes a while.
-            from scalinglab.analysis.tables.runs import load
-            from scalinglab.analysis.tables.study_runs import require
-
-            require(load(outputs, study=study), outputs, study)
-        question = ask(
-            outputs, study, options.probe, options.options, _steps(options), options.runs
-        )
-        store_ask(outputs, study, question.ask)
-        asks = [question.ask]
+    left_out: tuple[str, ...] = ()
+    if options.probe is None:
+        questions = _stored_questions(outputs, study, options)
     else:
-        question, asks = CheckedAsk(Ask("", "", {}, {}), ()), _before(outputs, study, options)
-    progress = _ProbeProgress(outputs, asks, screen)
-    finished = launch_probes(outputs, study, asks, config, execution, progress.tick)
+        checked = _new_question(outputs, study, options.probe, options)
+        store_question(outputs, study, checked.question)
+        questions, left_out = [checked.question], checked.left_out
+    progress = _ProbeProgress(outputs, questions, screen)
+    finished = launch_probes(outputs, study, questions, config, execution, progress.tick)
     progress.tick(at_once=True)
-    left = {folder.run_id: _reason(folder) for folder in unanswered(outputs, asks)}
+    left = {folder.run_id: _reason(folder) for folder in unanswered(outputs, questions)}
     submitted = config.backend == "slurm" and not config.watch
-    frame = numbers(outputs, asks)
-    return Probed(study, frame, left, question.left_out, not finished, submitted)
+    frame = numbers(outputs, questions)
+    return Probed(study, frame, left, left_out, not finished, submitted)
 
 
-def take_back(study: str, outputs: Path, options: ProbeOptions) -> Withdrawn:
+def withdraw_questions(study: str, outputs: Path, options: ProbeOptions) -> Withdrawn:
     """Withdraw questions of a study.
 
     Raises
@@ -117,7 +116,9 @@ def take_back(study: str, outputs: Path, options: ProbeOptions) -> Withdrawn:
         withdrawn.
     """
     read_plan(outputs, study)
-    asked = {file.name.partition("-")[0] for file in asks_folder(outputs, study).glob("*.json")}
+    asked = {
+        file.name.partition("-")[0] for file in questions_folder(outputs, study).glob("*.json")
+    }
     if options.probe is not None and options.probe not in asked:
         PROBES.find(options.probe)
     whole = ProbeOptions(probe=options.probe, options=options.options, withdraw=True)
@@ -129,17 +130,29 @@ def take_back(study: str, outputs: Path, options: ProbeOptions) -> Withdrawn:
     return Withdrawn(study, withdraw(outputs, study, options.probe, options.options))
 
 
-def _before(outputs: Path, study: str, options: ProbeOptions) -> list[Ask]:
+def _new_question(
+    outputs: Path, study: str, probe_name: str, options: ProbeOptions
+) -> CheckedQuestion:
+    if options.runs is None:  # without finished runs, its sentence says what to do
+        # Imported here, because pandas takes a while.
+        from scalinglab.analysis.tables.runs import load
+        from scalinglab.analysis.tables.study_runs import require
+
+        require(load(outputs, study=study), outputs, study)
+    return ask_probe(outputs, study, probe_name, options.options, _steps(options), options.runs)
+
+
+def _stored_questions(outputs: Path, study: str, options: ProbeOptions) -> list[ProbeQuestion]:
     """The questions that earlier calls stored."""
     if options != ProbeOptions():
         raise ConfigError("probe is not set; options, steps and runs are of one: probe=validation")
-    asks = read_asks(outputs, study)
-    if not asks:
+    questions = read_questions(outputs, study)
+    if not questions:
         raise ConfigError(
             f"nothing was asked of the checkpoints of study {study!r} yet: probe=validation asks "
             "for their loss, scaling parts kind=probe lists the probes"
         )
-    return asks
+    return questions
 
 
 def _steps(options: ProbeOptions) -> str | list[int]:
@@ -156,20 +169,20 @@ def _steps(options: ProbeOptions) -> str | list[int]:
     return [int(step) for step in steps]
 
 
-def numbers(outputs: Path, asks: Sequence[Ask]) -> pd.DataFrame:
+def numbers(outputs: Path, questions: Sequence[ProbeQuestion]) -> pd.DataFrame:
     """The stored numbers of some questions: one row a run and step."""
     # Imported here, because pandas takes a while.
     import pandas as pd
 
     rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for question in asks:
+    for question in questions:
         for folder in question.folders(outputs):
-            steps = {ask.step for ask in folder.wanted}
+            steps = {result.step for result in folder.requested}
             for result in results(folder.run):
                 if result.key == question.folder_name and result.step in steps:
                     key = (folder.run.run_id, result.step)
                     row = rows.setdefault(key, {"run_id": key[0], "step": key[1]})
-                    for name, number in result.known.items():
+                    for name, number in result.table_columns.items():
                         row[name] = math.nan if number is None else number
     frame = pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
     return frame.sort_values(["run_id", "step"], ignore_index=True)
@@ -191,9 +204,9 @@ def _reason(folder: ProbeFolder) -> str:
 class _ProbeProgress:
     """Shows how many checkpoints are read while workers work."""
 
-    def __init__(self, outputs: Path, asks: Sequence[Ask], screen: Screen) -> None:
-        self._folders: list[ProbeFolder] = [f for a in asks for f in a.folders(outputs)]
-        self._total = sum(len(f.wanted) for f in self._folders)
+    def __init__(self, outputs: Path, questions: Sequence[ProbeQuestion], screen: Screen) -> None:
+        self._folders: list[ProbeFolder] = [f for q in questions for f in q.folders(outputs)]
+        self._total = sum(len(f.requested) for f in self._folders)
         self._screen = screen
         self._next = 0.0  # when it looks again, by time.monotonic
         self._last_count = -1

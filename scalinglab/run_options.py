@@ -1,4 +1,4 @@
-"""How runs are read as the points of a fit: names of columns, units, counts of N and C."""
+"""Options for reading runs as points of a fit: columns, units, counts of N and C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalinglab.scaling.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions(VersionOptions):
-    """How the runs of a study or of a file are read."""
+    """Options for reading the runs of a study or of a file."""
 
     columns: dict[str, str | float] = option(
         "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
@@ -27,7 +27,7 @@ class ReadOptions(VersionOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CountOptions(ReadOptions):
-    """How N and C of a study's runs are counted."""
+    """Conventions of N and C of a study's runs."""
 
     n_count: str | None = option(
         "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
@@ -49,7 +49,7 @@ class LossOptions:
 
     @property
     def loss(self) -> str | None:
-        """That column, of a study; None: its own loss."""
+        """The column that is taken as the loss of a study's runs; None: ``loss``."""
         column = loss_column(self.columns)
         return None if column == "loss" else column
 

@@ -36,7 +36,7 @@ _BAR_SECONDS = 0.5  # between two redrawings of the bar on a terminal
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How the training of one run ended.
+    """The end of the training of one run.
 
     Attributes
     ----------

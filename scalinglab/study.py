@@ -31,8 +31,7 @@ from scalinglab.prepare import (
     prepare,
 )
 from scalinglab.probe_results import Probed, Withdrawn
-from scalinglab.probing import ProbeOptions, probe, take_back
-from scalinglab.reach import ReachAnswer, ReachOptions, reach
+from scalinglab.probing import ProbeOptions, probe, withdraw_questions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import argument
 from scalinglab.sweeps.launch.announced import announced
@@ -43,6 +42,7 @@ from scalinglab.sweeps.study.added import add_block, read_added, with_added
 from scalinglab.sweeps.study.expand import BlockConfig
 from scalinglab.sweeps.study.study import check_study, is_search
 from scalinglab.terminal import Screen
+from scalinglab.training_rounds import ReachAnswer, ReachOptions, reach
 from scalinglab.watch import Watch
 
 
@@ -121,7 +121,7 @@ class Study(LaunchedStudy, StudyAnswers):
     # ------------------------------------------------------------------ planning and training
 
     def plan(self, *overrides: str) -> PlanView:
-        """What would be trained and what it costs; trains nothing.
+        """Plan the study: the runs to train and their cost; trains nothing.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class Study(LaunchedStudy, StudyAnswers):
             On any mistake; nothing has been read by then.
         """
         if options.withdraw:
-            return take_back(self.name, self.outputs, options)
+            return withdraw_questions(self.name, self.outputs, options)
         return probe(self.compose(), self.name, self.outputs, options, self._screen)
 
     # ------------------------------------------------------------------ configuration

@@ -5,11 +5,11 @@ from __future__ import annotations
 _TEMPLATE = """\
 # @package _global_
 # The study NAME:
-#     scaling plan study=NAME      its runs, their cost, how precise the answer will be; trains nothing
+#     scaling plan study=NAME      its runs, their cost and the expected precision; trains nothing
 #     scaling launch study=NAME    trains it; run it again after any interruption
 #     scaling report study=NAME    the answer, and outputs/studies/NAME/report.html
 
-# defaults:                         # groups of conf/ or scaling_conf/, if others than these are wanted
+# defaults:                         # other groups of conf/ or scaling_conf/
 #   - override /model: llama        # transformer, llama, gpt2, gemma, nanochat ...
 #   - override /data: text          # stdlib (Python sources, the default), text, tokens, markov ...
 #   - override /optimizer: muon     # adamw, muon, lion, soap ...

@@ -43,7 +43,7 @@ class SyncOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What was pushed.
+    """The pushed runs and points.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class SyncResult:
         return vars(self)
 
     def show(self, screen: Screen) -> None:
-        """How much was pushed, and how to upload waiting folders."""
+        """The number of pushed runs and points, and the command that uploads waiting folders."""
         results = " and the study's results" if self.has_results else ""
         screen.say(f"{self.study}: {self.points} points of {self.runs} runs{results} pushed")
         if self.workspace is not None:

@@ -158,12 +158,12 @@ def _rates_differ(table: pd.DataFrame) -> bool:
 
 
 def _shares(running: pd.DataFrame) -> pd.Series:
-    """How far each run is, from 0 to 1."""
+    """Progress of each run, from 0 to 1."""
     return (running["step"] / running["steps"].clip(lower=1)).clip(upper=1.0)
 
 
 def _times_left(running: pd.DataFrame) -> list[str]:
-    """How long each run still takes at its own pace; empty where it has told none yet."""
+    """Remaining seconds of each run at its own pace; empty for runs without a pace yet."""
     tokens = running["D"] * (1 - _shares(running))
     seconds = tokens / running["tokens_per_second"].where(running["tokens_per_second"] > 0)
     return ["" if math.isnan(left) else duration(left) for left in seconds]

@@ -1,4 +1,4 @@
-"""How a study is launched: backend, workers, packs, budget, and what SLURM is asked for."""
+"""Configuration of a launch: backend, workers, packs, budget, and requests to SLURM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKS_OFF = ("off", False)
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """What one job asks SLURM for; None: the cluster's default.
+    """The requests of one job to SLURM; None: the cluster's default.
 
     ``python`` is the command that runs Python, as in ``apptainer exec --nv image.sif python``;
     ``setup`` holds lines of shell to run before it, ``extra`` any other options of sbatch.

@@ -32,6 +32,7 @@ from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing, large
 from scalinglab.analysis.arms.sharing import sharing_tests
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
@@ -116,11 +117,42 @@ def compare_arms(
         raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
     every, runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
     refuse_different_sets(runs)
+    comparison = _measured(every, runs, censored, arms, level, differences)
+    if lacking := _too_few(law, runs, arms, shared):
+        return replace(comparison, warnings=(*comparison.warnings, lacking))
+    arm_options = {"arm": "_arm", "mix_fingerprints": True, **options}
+    cluster = pair_label(runs).to_numpy()
+    fits = []
+    for floor, together in floors_to_fit(law, shared):
+        joint = fit(
+            law,
+            runs,
+            cluster=cluster,
+            shared=list(together),
+            resamples=resamples,
+            seed=seed,
+            level=level,
+            **arm_options,
+        )
+        fits.append((floor, of_both_arms(joint, runs)))
+    comparison = replace(comparison, sharing=sharing_tests(law, runs, arm_options))
+    return _by_laws(comparison, fits, runs, budgets, level)
+
+
+def _measured(
+    every: pd.DataFrame,
+    compared: pd.DataFrame,
+    censored: dict[str, int],
+    arms: tuple[str, str],
+    level: float,
+    differences: pd.DataFrame | None,
+) -> ArmComparison:
+    """The comparison without a law: what pairs of runs say, and warnings about the runs."""
     settings = pd.DataFrame() if differences is None else differences
-    comparison = ArmComparison(
+    return ArmComparison(
         arms=arms,
         result=None,
-        pairs=pair_runs(runs, arms, level),
+        pairs=pair_runs(compared, arms, level),
         sharing=pd.DataFrame(),
         scales=pd.DataFrame(),
         multipliers=pd.DataFrame(),
@@ -130,30 +162,29 @@ def compare_arms(
         differences=settings,
         ended=_count(every["_arm"], arms),
         warnings=(
-            *_of_trials(every, len(runs)),
-            *_of_sets(runs, arms),
+            *_of_trials(every, len(compared)),
+            *_of_sets(compared, arms),
             *_of_settings(settings),
         ),
     )
-    if lacking := _too_few(law, runs, arms, shared):
-        return replace(comparison, warnings=(*comparison.warnings, lacking))
-    arm_options = {"arm": "_arm", "mix_fingerprints": True, **options}
-    fit_options: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
-    cluster = pair_label(runs).to_numpy()
-    fits = []
-    for floor, together in floors_to_fit(law, shared):
-        joint = fit(law, runs, cluster=cluster, shared=list(together), **fit_options, **arm_options)
-        fits.append((floor, of_both_arms(joint, runs)))
-    result, ladder = fits[0][1], Ladder.of(runs)
+
+
+def _by_laws(
+    comparison: ArmComparison,
+    fits: list[tuple[str, Result]],
+    runs: pd.DataFrame,
+    budgets: Sequence[float],
+    level: float,
+) -> ArmComparison:
+    """Add what the laws of both arms say, the first of which is the comparison's own."""
+    arms, result, ladder = comparison.arms, fits[0][1], Ladder.of(runs)
     top = largest_measured(result, ladder)
     at = list(budgets) or [times * top for times in _BEYOND]
-    scales = along_ladder(result, arms, ladder, at, level)
     worth = multipliers(fits, arms, runs, at, level, measured=not budgets)
     return replace(
         comparison,
         result=result,
-        sharing=sharing_tests(law, runs, arm_options),
-        scales=scales,
+        scales=along_ladder(result, arms, ladder, at, level),
         multipliers=worth,
         verdicts=verdicts(worth),
         crossover=crossing(result, arms, ladder, level),

@@ -21,7 +21,7 @@ def basin_warnings(fitted: BestFit) -> list[str]:
     The predictions are compared at the points and at ten times the product of their columns.
     """
     space, scale = fitted.misfit.space, fitted.misfit.scale
-    places, values = fitted.found.everything
+    places, values = fitted.search.everything
     best = fitted.best.coordinates
     ratio = 2 * fitted.information * (values - float(fitted.best.value[0]))
     likely = np.flatnonzero(ratio < _AS_LIKELY)

@@ -30,7 +30,8 @@ from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.analysis.tables.bounds import Bounds
-from scalinglab.analysis.tables.points import Points, TooFewPoints, read_points
+from scalinglab.analysis.tables.point_checks import TooFewPoints
+from scalinglab.analysis.tables.points import Points, read_points
 from scalinglab.scaling.errors import UserError
 
 _ROUNDS, _SETTLED = 20, 0.01  # of the noise beside censored rows, and when it has come to rest
@@ -77,7 +78,7 @@ class BestFit:
     ----------
     misfit : Misfit
     points : Points
-    found : Search
+    search : Search
         Where the starts led.
     best : Solution
         One row.
@@ -85,7 +86,7 @@ class BestFit:
 
     misfit: Misfit
     points: Points
-    found: Search
+    search: Search
     best: Solution
 
     @property
@@ -175,9 +176,9 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
         fitted = _best(misfit, points, starts)
     priors = priors_in_force(law, options.priors, space.free)
     if priors:
-        fitted = _best(_with_priors(fitted, priors), points, starts, fitted.found.scouts)
+        fitted = _best(_with_priors(fitted, priors), points, starts, fitted.search.scouts)
     if points.bounds is not None:
-        fitted = _best(_with_censored(fitted, points.bounds), points, starts, fitted.found.scouts)
+        fitted = _best(_with_censored(fitted, points.bounds), points, starts, fitted.search.scouts)
     return fitted
 
 
@@ -189,7 +190,7 @@ def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
     the last steps of a few problems cost nearly what those of many do. Of many rows, resamples that
     an expansion around the best fit settles need no refit.
     """
-    tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
+    tied = np.concatenate([fitted.best.coordinates, fitted.search.tied()])
     refits = [from_expansion(fitted.misfit, tied, some) for some in draws]
     left = [some.some(~holds) for some, (_, holds) in zip(draws, refits, strict=True)]
     if any(map(len, left)):

@@ -24,13 +24,14 @@ from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.mixture import fit_mixture
 from scalinglab.analysis.fitting.outliers import far_points, outlier_warnings
 from scalinglab.analysis.fitting.peaks import peaks_of
+from scalinglab.analysis.fitting.resampling import GIVEN, resample_fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.fitting.threshold import PUBLISHED
+from scalinglab.analysis.fitting.settings import fit_settings
 from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.intervals.measured import Measured
-from scalinglab.analysis.intervals.resample import check_method, draw
+from scalinglab.analysis.intervals.resample import draw
 from scalinglab.analysis.intervals.rolling import (
     NO_ORIGINS,
     Origins,
@@ -196,41 +197,35 @@ def fit(
         return fit_mixture(
             data, options, resamples=resamples, seed=seed, level=level, beyond=beyond
         )
+    return _fit_one_law(law, data, options, resample, resamples, seed, level)
+
+
+def _fit_one_law(
+    law: str | Law,
+    data: pd.DataFrame,
+    options: FitOptions,
+    resample: str | Array,
+    resamples: int,
+    seed: int,
+    level: float,
+) -> Result:
     fitted = best_fit(law, data, options)
-    options = replace(options, delta=fitted.misfit.objective.delta)  # for fits of some of the rows
-    sample = fitted.sample
-    if isinstance(resample, str):
-        check_method(sample, resample)
-    drawn, withheld = None, ""
-    if not isinstance(resample, str):
-        drawn = _given(resample, data, fitted)
-        resample, resamples = "given", len(drawn)
-    elif resamples and not (withheld := reason_to_withhold(fitted.freedom)):
-        drawn = draw(sample, resample, resamples, seed, fitted.misfit.prior)
-    settings = {
-        "objective": fitted.misfit.objective.name,
-        "errors": fitted.misfit.scale.name,
-        "counted": fitted.points.counted,
-        "delta": fitted.misfit.objective.delta,
-        "delta_rule": _delta_rule(delta, fitted),
-        "peaks": peaks_of(fitted.misfit.space.law, fitted.points, data),
-        "asymmetry": asymmetry,
-        "level": level,
-        "seed": seed,
-        "resample": resample if resamples else "none",
-        "resamples": resamples,
-        "withheld": withheld,
-        "fixed": dict(fixed),
-        "tied": dict(tied),
-        "bounds": {name: list(pair) for name, pair in bounds.items()},
-        "priors": _in_force(fitted, priors),
-        "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
-        "shared": list(shared),
-    }
-    if fitted.misfit.censored is not None:
-        settings["censored"] = len(fitted.misfit.censored)
-    result = replace(_result(fitted, drawn, settings), left_out=leave_out_runs(fitted))
-    of_points = point_warnings(fitted.misfit.space.law, fitted.points, data, arm)
+    resampling = resample_fit(fitted, resample, resamples, seed, len(data))
+    fitted_law = fitted.misfit.space.law
+    settings = fit_settings(
+        fitted.misfit,
+        fitted.points,
+        options,
+        resampling,
+        level=level,
+        seed=seed,
+        peaks=peaks_of(fitted_law, fitted.points, data),
+        priors=priors_in_force(fitted_law, options.priors, fitted.misfit.space.free),
+    )
+    result = replace(_result(fitted, resampling.draws, settings), left_out=leave_out_runs(fitted))
+    # Fits of some of the rows have the threshold of all: another one is another objective.
+    options = replace(options, delta=fitted.misfit.objective.delta)
+    of_points = point_warnings(fitted_law, fitted.points, data, options.arm)
     of_outliers = outlier_warnings(
         result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
     )
@@ -239,46 +234,18 @@ def fit(
     )
 
 
-def _delta_rule(delta: float | str | None, fitted: BestFit) -> str:
-    if delta is not None and not isinstance(delta, str):
-        return "given"
-    return "published" if fitted.misfit.objective.delta == PUBLISHED else "scaled"
-
-
-def _in_force(
-    fitted: BestFit, priors: Mapping[str, tuple[float, float]] | str
-) -> dict[str, list[float]]:
-    """The priors that apply to the free parameters of a fit, for its settings."""
-    space = fitted.misfit.space
-    return {n: list(pair) for n, pair in priors_in_force(space.law, priors, space.free).items()}
-
-
 def _of_rows(
     law: str | Law, data: pd.DataFrame, rows: Array, options: FitOptions, settings: dict
 ) -> Result:
     """The same fit of some rows, an array of bool, with a few resamples if it had some."""
     fitted = best_fit(law, data[rows], options.of_rows(rows))
-    few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
+    few = 0 if settings["resample"] in ("none", GIVEN) else min(settings["resamples"], _FEW)
     drawn = None
     if few and not reason_to_withhold(fitted.freedom):
         drawn = draw(
             fitted.sample, settings["resample"], few, settings["seed"], fitted.misfit.prior
         )
     return _result(fitted, drawn, settings | {"resamples": few, "withheld": ""})
-
-
-def _given(responses: Array, data: pd.DataFrame, fitted: BestFit) -> Draws:
-    """Resamples from what the response could have been, shape (resamples, rows)."""
-    responses = np.asarray(responses, float)
-    if responses.ndim != 2 or responses.shape[1] != len(data):
-        raise UserError(
-            f"resample: an array of responses must have the shape (resamples, {len(data)}), not"
-            f" {responses.shape}"
-        )
-    targets = fitted.misfit.scale.of(responses[:, fitted.points.rows])
-    if not np.isfinite(targets).all():
-        raise UserError("resample: the responses must be finite, and positive for relative errors")
-    return Draws(targets=targets)
 
 
 def _refits(
@@ -321,7 +288,7 @@ def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:
         clusters=len(points) if points.cluster is None else len(np.unique(points.cluster)),
         residuals=fitted.residuals,
         noise=points.noise,
-        diagnosis=diagnose(misfit, fitted.found, best, draws, fitted.freedom.least),
+        diagnosis=diagnose(misfit, fitted.search, best, draws, fitted.freedom.least),
         columns=points.renamed,
         ranges=ranges,
         measured=Measured.of(points.columns, tuple(ranges)),

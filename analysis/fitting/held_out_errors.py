@@ -109,4 +109,4 @@ def of_rows(fitted: BestFit, rows: Array) -> BestFit:
     best = minimise(
         misfit, fitted.best.coordinates, *misfit.space.limits, damping=1e-4, tolerance=1e-14
     )
-    return BestFit(misfit, fitted.points.of_rows(rows), fitted.found, best)
+    return BestFit(misfit, fitted.points.of_rows(rows), fitted.search, best)

@@ -30,7 +30,7 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.laws.law import Columns
-from scalinglab.analysis.tables.points import TooFewPoints
+from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray

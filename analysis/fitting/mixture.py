@@ -9,7 +9,6 @@ the mixture. Refits without the outermost points are mixtures with the same shar
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,9 @@ from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
 from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.mixture_text import mixture_report
 from scalinglab.analysis.fitting.outliers import far_points, outlier_warnings
+from scalinglab.analysis.fitting.resampling import Resampling
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.settings import fit_settings
 from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
@@ -144,29 +145,13 @@ def _mixture(
         draws = np.full((resamples, len(law.names)), np.nan)
     heaviest_draws = drawn[choice.heaviest]
     cost = misfit.objective.cost(residuals * points.sharpness)[0]
-    settings: dict[str, Any] = {
-        "objective": misfit.objective.name,
-        "errors": misfit.scale.name,
-        "counted": points.counted,
-        "delta": misfit.objective.delta,
-        "delta_rule": "given" if isinstance(options.delta, float) else "published",
-        "peaks": {},
-        "asymmetry": options.asymmetry,
-        "level": level,
-        "seed": seed,
-        "resample": "weights" if resamples else "none",
-        "resamples": resamples,
-        "withheld": withheld,
-        **{name: {} for name in ("fixed", "tied", "bounds", "priors")},
-        "arms": [],
-        "shared": [],
-    }
+    resampling = Resampling("weights", resamples, withheld=withheld)
     return Mixture(
         law=law,
         params=dict(zip(law.names, best[0].tolist(), strict=True)),
         draws=pd.DataFrame(draws, columns=list(law.names)),
         objective=float(cost @ points.weight) * misfit.objective.unit,
-        settings=settings,
+        settings=fit_settings(misfit, points, options, resampling, level=level, seed=seed),
         points=len(points),
         clusters=len(np.unique(points.group)),
         residuals=residuals,
@@ -294,7 +279,7 @@ def _left_out(choice: LawChoice) -> LeftOutRuns:
 def _diagnosis(heaviest: BestFit, draws: Array) -> Diagnosis:
     """The diagnosis of the law with the largest share, by the mixture's names of parameters."""
     diagnosis = diagnose(
-        heaviest.misfit, heaviest.found, heaviest.best, draws, heaviest.freedom.least
+        heaviest.misfit, heaviest.search, heaviest.best, draws, heaviest.freedom.least
     )
     law = heaviest.misfit.space.law.name
     return replace(

@@ -15,7 +15,7 @@ it is the larger of the two, and comes in over the way from a refit's points to 
 an IsoFLOP design of a surface whose data exponent depends on N (arXiv:2506.10972) intervals by
 departures alone contained 82 % of the top decade of compute, with the excess 99.5 %, and their
 score (width and misses) fell by a third. A point far from the law, as a run that diverged, counts
-there as the worst of the others: it is missed wherever it lies, and says nothing of the law's shape.
+there as the worst of the others: its error says nothing of the shape of the law.
 
 Ratios of columns are axes, too (D / N, tokens seen over unique ones): a law of repeated tokens that
 was fitted to few repetitions was far off at many, though each column alone had been measured.

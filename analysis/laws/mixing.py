@@ -48,7 +48,7 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
     """
     if len(pools) < _FEWEST:
         raise UserError(f"a mixing law needs two pools or more; there are: {', '.join(pools)}")
-    first, *other_pools = pools
+    other_pools = pools[1:]
     axes = {"N": "model size in parameters", "D": "training tokens seen"} if sizes else {}
     named = {f"{SHARE}{pool}": f"share of {pool} among the training tokens" for pool in pools}
 
@@ -79,11 +79,6 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
         sizes_of_rows = {name: frame[name].to_numpy(float)[wanted] for name in axes}
         return sizes_of_rows | {"shares": frame[[*named]].to_numpy(float)[wanted].T}
 
-    surface = (
-        Parameter("alpha", (0.15, 0.8), low=0.02, high=3, meaning="exponent of N", role="exponent"),
-        Parameter("B", scale="log", meaning="coefficient of D"),
-        Parameter("beta", (0.15, 0.8), low=0.02, high=3, meaning="exponent of D", role="exponent"),
-    )
     return Law(
         name="mixing",
         formula="L = E + (A / N^alpha + B / D^beta) / (sum of worth x share)^gamma"
@@ -91,21 +86,32 @@ def mixing_law(pools: Sequence[str], sizes: bool = True) -> Law:
         else "L = E + A / (sum of worth x share)^gamma",
         source="this project; at one N and D beside Ye et al. 2024, arXiv:2403.16952",
         columns={**axes, "shares": "share of each pool among the training tokens"},
-        parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
-            Parameter("A", scale="log", meaning="coefficient of N" if sizes else "coefficient"),
-            *(surface if sizes else ()),
-            Parameter("gamma", (0.05, 0.6), low=0.005, high=3, meaning="exponent of the worth"),
-            *(
-                Parameter(
-                    f"{WORTH}{p}", (0.1, 10), "log", 1e-3, 1e3, "", f"a token of {p} in {first}'s"
-                )
-                for p in other_pools
-            ),
-        ),
+        parameters=_parameters(pools, sizes),
         value=lambda shares, **values: gradient(shares, **values)[0],
         gradient=gradient,
         linear=("E", "A", "B") if sizes else ("E", "A"),
         prepare=prepare,
         needs={**axes, **named},
+    )
+
+
+def _parameters(pools: Sequence[str], sizes: bool) -> tuple[Parameter, ...]:
+    """Parameters of the law: those of N and D where they vary, and the worth of each other pool."""
+    first, *other_pools = pools
+    surface = (
+        Parameter("alpha", (0.15, 0.8), low=0.02, high=3, meaning="exponent of N", role="exponent"),
+        Parameter("B", scale="log", meaning="coefficient of D"),
+        Parameter("beta", (0.15, 0.8), low=0.02, high=3, meaning="exponent of D", role="exponent"),
+    )
+    return (
+        Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
+        Parameter("A", scale="log", meaning="coefficient of N" if sizes else "coefficient"),
+        *(surface if sizes else ()),
+        Parameter("gamma", (0.05, 0.6), low=0.005, high=3, meaning="exponent of the worth"),
+        *(
+            Parameter(
+                f"{WORTH}{pool}", (0.1, 10), "log", 1e-3, 1e3, "", f"a token of {pool} in {first}'s"
+            )
+            for pool in other_pools
+        ),
     )

@@ -94,7 +94,20 @@ def reducible_loss(
             marker="*",
             size=1.9,
         )
-    low, measured = together["C"].min() / _ROOM, together["C"].max()
+    _draw_frontier(ax, result, floor, level, together["C"])
+    scale.bar(ax, SIZE)
+    ax.annotate(
+        f"{floors[0]} = {floor:.3f}",
+        (0.03, 0.04),
+        xycoords="axes fraction",
+        fontsize="small",
+    )
+    return finish(ax, COMPUTE, f"loss − {floors[0]} (nats/token)")
+
+
+def _draw_frontier(ax: Axes, result: Result, floor: float, level: float, C: pd.Series) -> None:
+    """The loss of the best split above the floor, a bit beyond the runs' compute at both ends."""
+    low, measured = C.min() / _ROOM, C.max()
     best = _above(frontier(result, low, measured * _ROOM, level), floor)
     if "reducible_lower" in best:
         best["reducible_lower"] = best["reducible_lower"].clip(
@@ -107,14 +120,6 @@ def reducible_loss(
     ax.set_xlim(low, measured * _ROOM)
     frame(ax)
     beyond(ax, float(measured))
-    scale.bar(ax, SIZE)
-    ax.annotate(
-        f"{floors[0]} = {floor:.3f}",
-        (0.03, 0.04),
-        xycoords="axes fraction",
-        fontsize="small",
-    )
-    return finish(ax, COMPUTE, f"loss − {floors[0]} (nats/token)")
 
 
 def _above(table: pd.DataFrame, floor: float) -> pd.DataFrame:

@@ -172,8 +172,9 @@ class Answer(ReportedRuns):
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {short(r['N'])}, D {short(r['D'])}: predicted {value_text(r, 'predicted', '.4f')}, "
-            f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
+            f"- N {short(r['N'])}, D {short(r['D'])}:"
+            f" predicted {value_text(r, 'predicted', '.4f')},"
+            f" measured {r['loss']:.4f}, error {r['error']:+.2%}"
             for r in records_of(
                 self.held_out.rename(
                     columns={"lower": "predicted_lower", "upper": "predicted_upper"}

@@ -22,14 +22,17 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.analysis.forecasts.track import calibrated
 from scalinglab.analysis.intervals.spread import inside_interval
-from scalinglab.analysis.judgement.accuracy import scores
-from scalinglab.analysis.judgement.laws_compared import laws_compared
+from scalinglab.analysis.judgement.laws_compared import LawsCompared, laws_compared
 from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
-from scalinglab.analysis.tables.curves import load_curves
-from scalinglab.analysis.tables.points import TooFewPoints
+from scalinglab.analysis.reporting.study_curves import (
+    StudyCurves,
+    load_study_curves,
+    with_curve_law,
+)
+from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
 from scalinglab.scaling.errors import UserError
@@ -98,46 +101,26 @@ def answer_study(
     if calibrate:
         law = calibrated(law, outputs, study)
     unanswered: list[str] = []
-    compared = None
     # A law of two recipes together has a split of neither.
     budgets = options.budgets or (() if arm is not None else _budgets_of(law))
     allocation = _allocation(law, budgets, unanswered)
-    curves, curve_law, curve_check = _curves_of(outputs, runs, loss), None, pd.DataFrame()
-    try:
-        curves, curve_law, curve_check = _curve_law(curves, options, **fit_options)
-    except TooFewPoints as error:
-        unanswered.append(f"No law of curves: {error}.")
-    if laws:
-        try:
-            compared = laws_compared(
-                fitted, law, delta=options.delta, beyond=beyond, mix_fingerprints=mix_fingerprints
-            )
-        except UserError as error:
-            unanswered.append(f"Laws are not compared: {error}.")
+    curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
+    comparison_options = {"delta": options.delta, "mix_fingerprints": mix_fingerprints}
+    outlook_options = {"resamples": resamples, "seed": seed, "calibrate": calibrate, "loss": loss}
     return Answer(
-        **_reported(
-            outputs,
-            study,
-            runs,
-            arm,
-            between,
-            resamples=resamples,
-            seed=seed,
-            calibrate=calibrate,
-            loss=loss,
-        ),
+        **_reported(outputs, study, runs, arm, between, **outlook_options),
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
         allocation=allocation,
         budgets_chosen=not options.budgets,
-        curves=curves,
-        curve_law=curve_law,
-        curve_check=curve_check,
+        curves=curves.curves,
+        curve_law=curves.law,
+        curve_check=curves.check,
         approaches=other_approaches(law, fitted, allocation),
         multiverse=answer_multiverse(outputs, study, options, mix_fingerprints, loss)
         if multiverse
         else None,
-        laws=compared,
+        laws=_laws(fitted, law, beyond, unanswered, **comparison_options) if laws else None,
         unanswered=tuple(unanswered),
     )
 
@@ -215,6 +198,26 @@ def _allocation(law: Result, budgets: Sequence[float], unanswered: list[str]) ->
         return None
 
 
+def _curves(
+    curves: StudyCurves, answer: AnswerConfig, fit_options: dict[str, Any], unanswered: list[str]
+) -> StudyCurves:
+    try:
+        return with_curve_law(curves, answer, **fit_options)
+    except TooFewPoints as error:
+        unanswered.append(f"No law of curves: {error}.")
+        return curves
+
+
+def _laws(
+    runs: pd.DataFrame, law: Result, beyond: float | None, unanswered: list[str], **options: Any
+) -> LawsCompared | None:
+    try:
+        return laws_compared(runs, law, beyond=beyond, **options)
+    except UserError as error:
+        unanswered.append(f"Laws are not compared: {error}.")
+        return None
+
+
 def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs[runs["status"] == State.DONE]
     if runs.empty:
@@ -233,43 +236,6 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     table["error"] = table["predicted"] / table["loss"] - 1
     table["covered"] = inside_interval(table["loss"], table)
     return table
-
-
-def _curves_of(outputs: str | Path, runs: pd.DataFrame, loss: str | None) -> pd.DataFrame:
-    """The curves of the finished runs with the role "curve"."""
-    ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
-    return load_curves(outputs, run_ids=ids, loss=loss)
-
-
-def _curve_law(
-    curves: pd.DataFrame, answer: AnswerConfig, **options: Any
-) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
-    """Fit the curve law to all schedules but the held-out one, and predict that one.
-
-    `options` are those of the fit.
-    """
-    is_held_out = curves["schedule"] == answer.curve_held_out
-    if is_held_out.all() or not is_held_out.any():
-        return curves, None, pd.DataFrame()
-    # All curves have the same initial weights and data: as one cluster they could not be resampled.
-    curves = curves.drop(columns="cluster")
-    law = fit(answer.curve_law, curves[~is_held_out], **options)
-    checks = [_check_curve(law, curve) for _, curve in curves[is_held_out].groupby("run")]
-    return curves, law, pd.DataFrame(checks)
-
-
-def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
-    predicted = law.predict(curve)["loss"]
-    fit_scores = scores(curve["loss"], predicted)
-    last = curve["loss"].last_valid_index()
-    return {
-        "run": curve["run"].iloc[0],
-        "schedule": curve["schedule"].iloc[0],
-        **{k: fit_scores[k] for k in ("points", "r2", "mae")},
-        "final": curve["loss"][last],
-        "predicted": predicted[last],
-        "error": predicted[last] / curve["loss"][last] - 1,
-    }
 
 
 def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[str, int]:

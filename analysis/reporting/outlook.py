@@ -61,8 +61,8 @@ class Outlook:
         with_forecast = self.forecasts[self.forecasts["loss"].notna()]
         if len(with_forecast):
             rows = [
-                f"- N {short(r['N'])}, D {short(r['D'])} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
-                f" of its curve known): {r['loss']:.4f}"
+                f"- N {short(r['N'])}, D {short(r['D'])} ({r['schedule']}, seed {r['seed']},"
+                f" {r['share']:.0%} of its curve known): {r['loss']:.4f}"
                 + (interval_in_words(r["lower"], r["upper"]) or f", without interval: {r['note']}")
                 for r in with_forecast.head(8).to_dict("records")
             ]

@@ -24,18 +24,20 @@ from scalinglab.analysis.tables.noise import (
     seed_scatter,
 )
 from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.point_checks import (
+    TooFewPoints,
+    check_numbers,
+    check_spread,
+    described_rows,
+    refuse_mixed_code,
+)
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     refuse_different_sets,
     with_common_sets,
 )
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.state import CENSORED
-
-
-class TooFewPoints(UserError):
-    """The points do not determine the law under any options: more or other runs are needed."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,49 @@ def read_points(
     TooFewPoints
         For a column without spread, or no row that the law describes.
     """
+    frame = _frame(law, data, columns, weights, noise)
+    renamed = rename_columns(law, frame, columns)
+    frame, excluded = _without_excluded(law, frame, exclude, renamed)
+    excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
+    refuse_mixed_code(frame, mix_fingerprints)
+    for rows in _by_arm(frame, renamed):
+        refuse_different_sets(rows, renamed.values())
+    frame = as_law_columns(frame, renamed)
+    check_numbers(law, frame, scale)
+    frame, prepared = _as_law_reads(law, frame, excluded)
+    group = clusters(frame, cluster, law, prepared)
+    frame, prepared, group, bounds = _measured_and_bounds(law, frame, prepared, group)
+    check_spread(law, prepared, frame[law.response].to_numpy(float))
+    typical, sharpness, repeats = _known_noise(law, frame, scale)
+    return Points(
+        columns=prepared,
+        response=frame[law.response].to_numpy(float),
+        weight=frame["_weight"].to_numpy(float),
+        sharpness=sharpness,
+        noise=typical,
+        cluster=group,
+        runs=_runs(frame),
+        excluded=excluded,
+        rows=frame.index.to_numpy(),
+        renamed=renamed,
+        counted=conventions_of(frame, renamed),
+        checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
+        bounds=bounds,
+        repeats=repeats,
+    )
+
+
+def _frame(
+    law: Law,
+    data: pd.DataFrame,
+    columns: Mapping[str, str] | None,
+    weights: str | Array | None,
+    noise: str | float | Array | None,
+) -> pd.DataFrame:
+    """The table as floats, with the columns that are derived from others.
+
+    ``_row`` is the label of each row in the table, ``_weight`` and ``_noise`` are the options.
+    """
     if not isinstance(data, pd.DataFrame):
         raise UserError(f"data must be a pandas DataFrame, not {type(data).__name__}")
     if data.empty:
@@ -157,56 +202,7 @@ def read_points(
         frame = with_common_sets(frame, named)
     frame = with_multiples(frame, columns)
     response = (columns or {}).get(law.response, law.response)
-    frame = frame.assign(**{SIDE: 0.0}) if law.curve else with_bounds(frame, response)
-    renamed = rename_columns(law, frame, columns)
-    frame, excluded = _without_excluded(law, frame, exclude, renamed)
-    excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
-    refuse_mixed_code(frame, mix_fingerprints)
-    for rows in _by_arm(frame, renamed):
-        refuse_different_sets(rows, renamed.values())
-    frame = as_law_columns(frame, renamed)
-    _check_numbers(law, frame, scale)
-    measured = frame[law.response].notna().to_numpy()
-    prepared = law.read(frame, measured)
-    is_used = _described(law, prepared, int(measured.sum()), excluded)
-    frame = frame[measured][is_used]
-    if not is_used.all():
-        prepared = {name: column[..., is_used] for name, column in prepared.items()}
-    group = clusters(frame, cluster, law, prepared)
-    measured, bounds = (frame[SIDE] == 0).to_numpy(), None
-    if not measured.any():
-        raise TooFewPoints(f"of {law.response!r} only bounds are known: no row is measured")
-    if not measured.all():
-        bounds = bounds_of(frame, law.response, prepared, group)
-        frame = frame[measured]
-        prepared = {name: column[..., measured] for name, column in prepared.items()}
-        group = None if group is None else group[measured]
-    _check_spread(law, prepared, frame[law.response].to_numpy(float))
-    typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
-    repeats = None
-    if typical is None and "seed" in frame.columns and not law.curve:
-        same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
-        repeats = seed_scatter(frame, by=same, response=law.response, errors=scale.name)
-        typical = repeats.noise if repeats.spare else None
-    if "resolution" in frame.columns and frame["resolution"].notna().all():
-        rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
-        typical = max(rounding, typical or 0.0)
-    return Points(
-        columns=prepared,
-        response=frame[law.response].to_numpy(float),
-        weight=frame["_weight"].to_numpy(float),
-        sharpness=sharpness,
-        noise=typical,
-        cluster=group,
-        runs=_runs(frame),
-        excluded=excluded,
-        rows=frame.index.to_numpy(),
-        renamed=renamed,
-        counted=conventions_of(frame, renamed),
-        checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
-        bounds=bounds,
-        repeats=repeats,
-    )
+    return frame.assign(**{SIDE: 0.0}) if law.curve else with_bounds(frame, response)
 
 
 def _per_row(
@@ -259,59 +255,51 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
     return [rows for _, rows in frame.groupby(renamed[ARM])]
 
 
-def refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
-    """Raise `UserError` if runs were trained by several versions of the code, unless allowed."""
-    if allowed or "fingerprint" not in frame.columns:
-        return
-    versions = versions_of_code(frame["fingerprint"].dropna().astype(str))
-    if versions:
-        raise UserError(
-            f"column 'fingerprint' names {len(versions)} versions ({', '.join(versions[:3])}): the "
-            "runs were trained by different code; pass mix_fingerprints=True to fit them together"
-        )
+def _as_law_reads(
+    law: Law, frame: pd.DataFrame, excluded: dict[str, int]
+) -> tuple[pd.DataFrame, Columns]:
+    """The rows that the law describes, and their columns; others are counted in `excluded`."""
+    measured = frame[law.response].notna().to_numpy()
+    prepared = law.read(frame, measured)
+    is_described = described_rows(law, prepared, int(measured.sum()))
+    frame = frame[measured][is_described]
+    if not is_described.all():
+        excluded[f"not described by {law.name}"] = int((~is_described).sum())
+        prepared = {name: column[..., is_described] for name, column in prepared.items()}
+    return frame, prepared
 
 
-def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
-    for name in (*law.positive, law.response):
-        low, high = (0.0, np.inf) if name in law.positive else law.span
-        may_be_low = name == law.response and scale.name == "absolute"
-        if frame[name].isna().all():
-            meaning = law.inputs.get(name, "the measured response")
-            raise UserError(f"column {name!r} ({meaning}) is empty: {law.name} needs it")
-        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
-        unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
-        good = np.isfinite(values) & (values <= high) & (values >= low)
-        bad = ~(good if may_be_low else good & (values > 0)) & ~np.asarray(unmeasured)
-        if bad.any():
-            first_bad = int(np.flatnonzero(bad)[0])
-            kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
-            missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
-            hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
-            raise UserError(
-                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do not, the "
-                f"first is {frame[name].iloc[first_bad]} in row "
-                f"{frame['_row'].iloc[first_bad]}{hint}"
-            )
+def _measured_and_bounds(
+    law: Law, frame: pd.DataFrame, prepared: Columns, group: Array | None
+) -> tuple[pd.DataFrame, Columns, Array | None, Bounds | None]:
+    """Censored rows apart from the measured ones: only the latter are points."""
+    measured = (frame[SIDE] == 0).to_numpy()
+    if not measured.any():
+        raise TooFewPoints(f"of {law.response!r} only bounds are known: no row is measured")
+    if measured.all():
+        return frame, prepared, group, None
+    bounds = bounds_of(frame, law.response, prepared, group)
+    prepared = {name: column[..., measured] for name, column in prepared.items()}
+    return frame[measured], prepared, None if group is None else group[measured], bounds
 
 
-def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int]) -> Array:
-    described = np.ones(rows, bool)
-    for column in prepared.values():
-        described &= np.isfinite(column).reshape(-1, rows).all(axis=0)
-    if not described.all():
-        excluded[f"not described by {law.name}"] = int((~described).sum())
-    if not described.any():
-        raise TooFewPoints(f"no row has a measured {law.response!r} that {law.name} describes")
-    return described
+def _known_noise(
+    law: Law, frame: pd.DataFrame, scale: ErrorScale
+) -> tuple[float | None, Array, SeedScatter | None]:
+    """Typical noise, the sharpness of each row, and the repeats that the noise comes from.
 
-
-def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
-    for name, column in (*prepared.items(), (law.response, response)):
-        if column.ndim == 1 and np.ptp(column) <= 1e-9 * np.abs(column).max():
-            raise TooFewPoints(
-                f"column {name!r} has the one value {column[0]:g} in every point: "
-                f"{law.name} needs at least two, better four or more"
-            )
+    The option `noise` wins over repeats; no noise is smaller than that of rounding.
+    """
+    typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    repeats = None
+    if typical is None and "seed" in frame.columns and not law.curve:
+        same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
+        repeats = seed_scatter(frame, by=same, response=law.response, errors=scale.name)
+        typical = repeats.noise if repeats.spare else None
+    if "resolution" in frame.columns and frame["resolution"].notna().all():
+        rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
+        typical = max(rounding, typical or 0.0)
+    return typical, sharpness, repeats
 
 
 def _sharpness(noise: Array) -> tuple[float | None, Array]:

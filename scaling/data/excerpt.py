@@ -44,7 +44,7 @@ class Excerpt:
         return int(self.ends[-1])
 
     def token_counts(self, vocab: int) -> np.ndarray:
-        """How often each token is read in one pass, float64 (vocab,).
+        """Mean count of each token in one pass, float64 (vocab,).
 
         Of weighted documents it is the mean over many passes.
         """
@@ -61,7 +61,7 @@ class Excerpt:
         return counts
 
     def rates(self) -> np.ndarray:
-        """How often each document comes in a pass on average, float64."""
+        """Mean number of times that a pass reads each document, float64."""
         return np.ones(len(self.documents))
 
     def places(self, windows: np.ndarray, context: int) -> np.ndarray:
@@ -104,7 +104,7 @@ class WeightedExcerpt(Excerpt):
         return rates
 
     def times(self, number: int) -> np.ndarray:
-        """How often each document occurs in a pass, int64."""
+        """Number of times that a pass reads each document, int64."""
         shift = (0.5 + number * _GOLDEN) % 1
         up_to = np.floor(self._marks + shift).astype(np.int64)
         times = np.empty(len(self.documents), dtype=np.int64)

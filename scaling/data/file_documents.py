@@ -36,7 +36,7 @@ class FileDocuments(Documents):
 
     @classmethod
     def kind(cls) -> str:
-        """What the files are, for messages."""
+        """A noun for the files, for messages."""
         return "documents"
 
     def check(self) -> None:

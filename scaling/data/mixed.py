@@ -35,7 +35,7 @@ _OF_ONE = ("source", "options", "unique_tokens", "noise", *KEYS)
 
 @dataclass(frozen=True)
 class PooledManifest(Manifest):
-    """What several pools hold together, and each of them."""
+    """The manifest of several pools: their sums, and the manifest of each."""
 
     pools: Mapping[str, Manifest] = field(default_factory=dict)
 

@@ -92,7 +92,7 @@ class SelectedStore(TokenStore):
 
     @functools.cached_property
     def _counts(self) -> np.ndarray | None:
-        """How often each token is in what is read: what the unigram model of a run has learnt."""
+        """Counts of each token in the training data, which are the unigram model of a run."""
         whole = super().vocabulary().counts
         if whole is None:
             return None

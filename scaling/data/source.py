@@ -22,7 +22,7 @@ class DataSource:
     """The options of a source: of tokens (`Source`), or of documents (``Documents``)."""
 
     def state(self) -> Any:
-        """What determines the tokens besides the options, such as the state of files, or None."""
+        """State besides the options that determines the tokens, such as that of files; or None."""
         return None
 
     def window_entropy(self, windows: np.ndarray) -> float | None:

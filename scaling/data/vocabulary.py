@@ -1,4 +1,4 @@
-"""What is known of each token of a store: the bytes of its text, and how often it is.
+"""The bytes of the text of each token of a store, and its counts.
 
 Stored beside the tokens of documents. From it come bits per byte on the very windows of a run's
 validation, and the loss of a unigram model, against which losses of two vocabularies are compared
@@ -23,7 +23,7 @@ _BLOCK = 1 << 22  # tokens that are counted at once: numpy makes int64 of them
 
 
 class HasWindows(Protocol):
-    """What has validation windows: a store of tokens."""
+    """A store of tokens with validation windows."""
 
     def validation_batch(self, tokens: int, context: int) -> np.ndarray:
         """Tokens of the windows, (count, context + 1)."""
@@ -68,7 +68,7 @@ class Vocabulary:
 
 
 def read_vocabulary(folder: Path, manifest: Manifest) -> Vocabulary:
-    """What a store tells of its tokens; nothing, if it has no documents."""
+    """Bytes and counts of a store's tokens; None if it has no documents."""
     return Vocabulary(
         _read(folder / BYTES, "int32", manifest.vocab),
         _read(folder / COUNTS, "int64", manifest.vocab),
@@ -77,7 +77,7 @@ def read_vocabulary(folder: Path, manifest: Manifest) -> Vocabulary:
 
 
 def token_counts(tokens: np.ndarray, vocab: int) -> np.ndarray:
-    """How often each token is in a mapped array, int64 (vocab,)."""
+    """Counts of each token in a mapped array, int64 (vocab,)."""
     counts = np.zeros(vocab, dtype=np.int64)
     for start in range(0, len(tokens), _BLOCK):
         counts += np.bincount(tokens[start : start + _BLOCK], minlength=vocab)

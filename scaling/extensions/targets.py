@@ -16,7 +16,7 @@ from scalinglab.scaling.model.module import MODELS
 
 
 def find(target: str) -> Any:
-    """What makes the network of a target.
+    """The builder of a target's network.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def find(target: str) -> Any:
 
 
 def text_of(target: str) -> str:
-    """What tells two texts of a target apart: a hash, or the version of an installed package."""
+    """The version of a target: a hash of its text, or that of an installed package."""
     module = target.rpartition(".")[0]
     extension = _extension_with(module)
     if extension is not None:

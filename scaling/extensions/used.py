@@ -17,7 +17,7 @@ from scalinglab.scaling.registry import Registry
 
 
 def used_by(science: Mapping[str, Any]) -> str:
-    """What makes the numbers of a run beside the code of all: ``NAME=HASH`` joined by pluses.
+    """The extensions that make numbers of a run, as ``NAME=HASH`` joined by pluses.
 
     Parts of extensions, and shipped ones whose files are not in the fingerprint of all runs. The
     name is that of the part, so that two texts of one part are told apart. Empty where the run
@@ -32,7 +32,7 @@ def used_by(science: Mapping[str, Any]) -> str:
     for registry in Registry.number_making:
         for name in _names_in(science, registry):
             if registry.is_shipped(name):
-                if apart := _files_apart(registry.halves_of(name)):
+                if apart := _files_apart(registry.halves_of(name), imports=True):
                     texts.add(f"{name}={digest(apart)}")
             else:
                 extension = extension_of(registry.module_of(name))
@@ -54,8 +54,8 @@ def is_known(science: Mapping[str, Any]) -> bool:
 
 
 @functools.cache
-def _files_apart(modules: tuple[str, ...]) -> list[Path]:
-    return files_apart(modules)
+def _files_apart(modules: tuple[str, ...], *, imports: bool = False) -> list[Path]:
+    return files_apart(modules, imports=imports)
 
 
 def check_importable(science: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ def check_importable(science: Mapping[str, Any]) -> None:
 
 
 def _names_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
-    """What a science names of a registry, as far as it is registered."""
+    """The entries of a registry that a science names, as far as they are registered."""
     return [name for name in _named_in(science, registry) if name in registry]
 
 

@@ -191,7 +191,7 @@ class Architecture(NetworkOptions):
 
     @property
     def residual_part(self) -> Residual:
-        """How branches are added to the stream."""
+        """The rule by which branches are added to the stream."""
         return filled(Residual, self.residual)
 
     @property

@@ -28,7 +28,7 @@ def tensor_sizes(architecture: Architecture) -> dict[str, Size]:
 
 
 def _outside(architecture: Architecture) -> tuple[dict[str, Size], dict[str, Size]]:
-    """What stands before the blocks and after them."""
+    """Parameters before the blocks and after them."""
     matrix = (architecture.shape.vocab, architecture.shape.width)
     normed = architecture.embedding_scale == "norm"
     before = {"embedding.weight": matrix} | norm_sizes(architecture, "embedding_norm", normed)
@@ -62,7 +62,7 @@ def _part(architecture: Architecture, part: Branch, norms: Norms) -> dict[str, S
 
 
 def count_role(name: str) -> str:
-    """What a parameter of this name is counted as, one of ``ROLES``."""
+    """The role under which a parameter of this name is counted, one of ``ROLES``."""
     if name.endswith(("gain", "bias")):
         return name[-4:]
     if name.startswith("embedding"):

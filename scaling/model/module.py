@@ -59,7 +59,7 @@ class TensorCount:
 
 @dataclass(frozen=True)
 class Census:
-    """What was found by building a network.
+    """Sizes, counts and FLOPs of a network, as they were counted after building it.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Census:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What two steps of a network, tried before it trains, have shown.
+    """Result of the rehearsal: two steps of a network before it trains.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class ModuleNetwork:
 
     @property
     def head_multiplier(self) -> float:
-        """Of the logits: 1 / growth under mup where the head is the embedding, else 1.
+        """Multiplier of the logits: 1 / growth under mup where the head is the embedding, else 1.
 
         A head of its own has the factor in its weights and its rate.
         """
@@ -174,7 +174,7 @@ class ModuleNetwork:
 
     @property
     def census(self) -> Census:
-        """What building it tells; torch is imported for that.
+        """Sizes, counts and FLOPs by building the network; this imports torch.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class ModuleNetwork:
 
     @property
     def rehearsed(self) -> Rehearsed:
-        """What two steps on small batches show.
+        """Result of two steps on small batches.
 
         Raises
         ------

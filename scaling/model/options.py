@@ -14,7 +14,7 @@ from scalinglab.scaling.model.part import SLOTS
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """What can be asked of every network.
+    """Options of every network.
 
     Attributes
     ----------

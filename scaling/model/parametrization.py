@@ -1,4 +1,4 @@
-"""How init, learning rate, weight decay and epsilon of each tensor follow the shape.
+"""Parametrizations: init, learning rate, weight decay and epsilon of each tensor by the shape.
 
 One table by role. With m_N = width / base width, m_L = depth / base depth and alpha the depth
 exponent, each entry is an exponent of m_N, or of m_L for what stands in the blocks:
@@ -79,7 +79,7 @@ WIDTH_EPSILON: Mapping[str, Mapping[str, float]] = {
 
 @dataclass(frozen=True)
 class TensorRule:
-    """How one tensor starts and is updated.
+    """Initialization and update rule of one tensor.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ def check_optimizer(parametrization: str, optimizer: OptimizerConfig) -> None:
 
 
 def role_of(name: str, size: Size) -> str:
-    """What a parameter does in the network, by its name and size."""
+    """The role of a parameter in the network, by its name and size."""
     if len(size) == 1:
         return "gain" if name.endswith("gain") else "bias"
     if name.endswith("router.weight"):
@@ -174,7 +174,7 @@ def _base(architecture: Architecture) -> Architecture:
 
 
 def _growth(size: Size, base: Size) -> float:
-    """How many times longer a tensor is than at the base."""
+    """The length of a tensor over its length in the base model."""
     return float(Fraction(size[0]) / base[0])
 
 

@@ -294,7 +294,7 @@ class Linear(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Residual(Part):
-    """How the output of a branch is added to the stream."""
+    """The rule by which the output of a branch is added to the stream."""
 
     choices: ClassVar[Registry[type[Residual]]] = _choices("residual")
     slot: ClassVar[str] = "residual"

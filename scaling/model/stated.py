@@ -50,5 +50,5 @@ def flops_of_counts(counts: Mapping[str, float]) -> dict[str, float]:
 
 
 def stated_convention(parts: Mapping[str, float], convention: str) -> str:
-    """How FLOPs are counted: as asked, unless a program gave them as a whole."""
+    """The convention of FLOPs: the requested one, unless a program gave them as a whole."""
     return next((name for name in WHOLE if name in parts), convention)

@@ -1,1 +1,1 @@
-"""What each optimizer is, without torch: a file each, which nothing else knows by name."""
+"""The description of each optimizer, without torch: one file each, which nothing else names."""

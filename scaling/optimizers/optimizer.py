@@ -1,4 +1,4 @@
-"""What every optimizer says of itself, and what its keys are in a run's science.
+"""The description that every optimizer gives, and its keys in a run's science.
 
 To add one, write a file here with a class of its keys, and one in the room of the updates
 (``scalinglab.scaling.engine.optimizers``) with its arithmetic; both register under one name.

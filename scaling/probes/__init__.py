@@ -1,1 +1,1 @@
-"""What can be asked of stored checkpoints, and where the answers lie; without torch."""
+"""Probes of stored checkpoints and the files of their results; without torch."""

@@ -1,4 +1,4 @@
-"""Results of probes beside the run that they read: what is asked for, claimed, and found.
+"""Results of probes beside the run that they read: requests, claims and numbers.
 
 <outputs>/runs/<run_id>/probes/<probe>-<key>/
     attempts/           claims, as of a run (``scalinglab.scaling.records.claim``)
@@ -28,10 +28,17 @@ Place = tuple[str, int]  # a checkpoint: run_id, step
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Numbers that are asked for: the step where they belong, and the checkpoints they read.
+class RequestedResult:
+    """Numbers of a run at a step, as a study asks for them.
 
-    `twins` are runs that were the same training up to there: their numbers are these.
+    Attributes
+    ----------
+    step : int
+        Where the numbers belong.
+    reads : tuple of (str, int)
+        The checkpoints that the probe reads: run and step.
+    twins : tuple of str
+        Runs that share these checkpoints: their numbers are the same.
     """
 
     step: int
@@ -39,15 +46,15 @@ class Wanted:
     twins: tuple[str, ...] = field(default=(), compare=False)
 
     def file(self, run_id: str) -> str:
-        """Name of their file beside a run."""
+        """Name of the file of the numbers, in the folder of the probe beside a run."""
         if self.reads == ((run_id, self.step),):
             return f"{self.step:08d}.json"
         return f"{self.step:08d}-{digest([list(place) for place in self.reads], 6)}.json"
 
 
 @dataclass(frozen=True)
-class Found:
-    """Numbers that a probe gave of a run at a step.
+class ProbeResult:
+    """Numbers that a probe measured on a run at a step.
 
     Attributes
     ----------
@@ -74,7 +81,7 @@ class Found:
     censored: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def known(self) -> dict[str, float | None]:
+    def table_columns(self) -> dict[str, float | None]:
         """Columns for tables, in which a bound has a column of its own: ``NAME_at_most``."""
         bounds = {f"{n}_{which}": self.columns.get(n) for n, which in self.censored.items()}
         return {**self.columns, **dict.fromkeys(self.censored), **bounds}
@@ -91,18 +98,22 @@ class ProbeFolder(RunFolder):
         Name of the probe.
     options : mapping
         As plain values.
-    wanted : sequence of Wanted
+    requested : sequence of RequestedResult
         The requested results, by step.
     """
 
     def __init__(
-        self, path: Path, probe: str, options: Mapping[str, Any], wanted: Sequence[Wanted]
+        self,
+        path: Path,
+        probe: str,
+        options: Mapping[str, Any],
+        requested: Sequence[RequestedResult],
     ) -> None:
         self.path, self.attempts = path, path / "attempts"
         self.run = RunFolder(path.parent.parent)
         self.run_id = f"{self.run.run_id}/{path.name}"
         self.probe, self.options = probe, options
-        self.wanted = sorted(wanted, key=lambda w: w.step)
+        self.requested = sorted(requested, key=lambda result: result.step)
 
     @property
     def outputs(self) -> Path:
@@ -112,32 +123,34 @@ class ProbeFolder(RunFolder):
     @property
     def done_file(self) -> Path:
         """The file of the first missing result; of the last if none is missing."""
-        files = [self.file(wanted) for wanted in self.wanted]
+        files = [self.file(requested) for requested in self.requested]
         return next((file for file in files if not file.exists()), files[-1])
 
-    def file(self, wanted: Wanted) -> Path:
+    def file(self, requested: RequestedResult) -> Path:
         """The file of a requested result."""
-        return self.path / wanted.file(self.run.run_id)
+        return self.path / requested.file(self.run.run_id)
 
-    def missing(self) -> list[Wanted]:
+    def missing(self) -> list[RequestedResult]:
         """The requested results that are missing, by step."""
-        return [wanted for wanted in self.wanted if not self.file(wanted).exists()]
+        return [requested for requested in self.requested if not self.file(requested).exists()]
 
-    def shared(self, wanted: Wanted) -> dict[str, Any] | None:
+    def shared(self, requested: RequestedResult) -> dict[str, Any] | None:
         """The result of a twin, as this run's; None if no twin has it yet."""
-        for run_id in wanted.twins:
-            of_twin = Wanted(wanted.step, tuple((run_id, step) for _, step in wanted.reads))
+        for run_id in requested.twins:
+            of_twin = RequestedResult(
+                requested.step, tuple((run_id, step) for _, step in requested.reads)
+            )
             folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
             try:
                 result: dict[str, Any] = read_json(folder / of_twin.file(run_id), _RESULT)
             except (FileNotFoundError, DamagedFile):
                 continue
-            return result | {"reads": [list(place) for place in wanted.reads], "same_as": run_id}
+            return result | {"reads": [list(place) for place in requested.reads], "same_as": run_id}
         return None
 
-    def store(self, wanted: Wanted, result: Mapping[str, Any]) -> bool:
+    def store(self, requested: RequestedResult, result: Mapping[str, Any]) -> bool:
         """Write a result; False if another process was first."""
-        return create_exclusive(self.file(wanted), sealed(dict(result)))
+        return create_exclusive(self.file(requested), sealed(dict(result)))
 
     def exists(self) -> bool:
         """Whether the run is there: its folder may have been removed by hand."""
@@ -149,10 +162,10 @@ class ProbeFolder(RunFolder):
 
     def done(self) -> Done | None:
         """Not None once no requested result is missing."""
-        return None if self.missing() else Done(0, State.DONE, len(self.wanted), "", "", {})
+        return None if self.missing() else Done(0, State.DONE, len(self.requested), "", "", {})
 
 
-def results(run: RunFolder) -> Iterator[Found]:
+def results(run: RunFolder) -> Iterator[ProbeResult]:
     """All results of probes of a run; damaged files are reported and left out.
 
     In the order of steps and times: if a probe was read again at a step, of another text or with
@@ -163,7 +176,7 @@ def results(run: RunFolder) -> Iterator[Found]:
         try:
             stored = read_json(file, _RESULT)
             with reading(file, "it is no result of a probe"):
-                yield known_fields(Found, {**stored, "key": file.parent.name})
+                yield known_fields(ProbeResult, {**stored, "key": file.parent.name})
         except FileNotFoundError:
             continue
         except DamagedFile as error:
@@ -175,7 +188,7 @@ def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:
     columns: dict[str, float | None] = {}
     for result in results(run):
         if result.of_start or result.step == steps:
-            columns |= result.known
+            columns |= result.table_columns
     return columns
 
 
@@ -183,7 +196,7 @@ def columns_by_step(run: RunFolder) -> dict[int, dict[str, float | None]]:
     """Step -> the columns of the results there."""
     columns: dict[int, dict[str, float | None]] = {}
     for result in results(run):
-        columns.setdefault(result.step, {}).update(result.known)
+        columns.setdefault(result.step, {}).update(result.table_columns)
     return dict(sorted(columns.items()))
 
 

@@ -1,4 +1,4 @@
-"""What every probe says of itself: its options, and which checkpoints it reads.
+"""The description that every probe gives: its options, and the checkpoints that it reads.
 
 A probe reads one or several checkpoints and gives named numbers. To add one, write a file in
 ``scalinglab.scaling.probes.kinds`` with a class of its options, and one of the same name in
@@ -36,9 +36,9 @@ class Probe:
     Attributes
     ----------
     version : int
-        Another one for a probe that gives other numbers than before: what it gave is asked anew.
+        Raise it when a probe gives other numbers than before: old results are then measured anew.
     of_start : bool
-        Whether it reads initial weights alone; they are a column of the run all the same.
+        Whether it reads initial weights only; its numbers are columns of the run all the same.
     of_seeds : bool
         Whether it reads the runs together that differ in their seeds alone.
     of_whole_run : bool
@@ -78,7 +78,7 @@ class Probe:
         return [step]
 
     def state(self, outputs: Path) -> Any:
-        """What the options leave open, such as the content of named files; None if nothing."""
+        """The content that the options only name, such as that of files; None if there is none."""
         return None
 
     def prepared(self, outputs: Path) -> Self:
@@ -117,7 +117,7 @@ def probe_of(name: str, options: dict[str, Any]) -> Probe:
 
 
 def key_of(name: str, probe: Probe, outputs: Path) -> str:
-    """A short name of all that decides what a probe gives of a checkpoint.
+    """A hash of all that decides the numbers of a probe: name, options, version, content of files.
 
     An option that joined later is left out at the value that older results had without saying so.
     """

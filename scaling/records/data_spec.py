@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Selected:
-    """How documents are selected and weighted: of a pool, or of the only source."""
+    """Selection and weights of documents, in a pool or in the only source."""
 
     content: str
     select: Mapping[str, Any] | None
@@ -26,7 +26,7 @@ class _Selected:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """How documents are selected and weighted, as in the science."""
+        """Selection and weights of documents, as in the science."""
         keys = ("select", "weight", "validation_select")
         return {key: value for key in keys if (value := getattr(self, key)) is not None}
 

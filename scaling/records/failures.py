@@ -18,7 +18,7 @@ from enum import StrEnum
 
 
 class FailureClass(StrEnum):
-    """What made an attempt fail."""
+    """The cause of a failed attempt."""
 
     GPU_OOM = "gpu_oom"
     HOST_OOM = "host_oom"

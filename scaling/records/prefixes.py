@@ -36,7 +36,7 @@ def owner_of(checkpoint: Path) -> str:
     return checkpoint.stem.partition(".")[2]
 
 
-def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Path]]:
+def stored_checkpoints(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Path]]:
     """Existing checkpoints of prefixes of a run, the furthest first: (step, path)."""
     checkpoints, last = [], total_steps(science)
     for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*"):
@@ -50,7 +50,7 @@ def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Pat
 
 def no_checkpoint(outputs: Path, run_id: str, science: Mapping[str, Any], step: int) -> str:
     """The sentence for a step without a checkpoint; it lists the steps that have one."""
-    steps = sorted({at for at, _ in candidates(outputs, science)})
+    steps = sorted({at for at, _ in stored_checkpoints(outputs, science)})
     return (
         f"run {run_id} has no readable checkpoint of step {step}; there are: "
         f"{', '.join(map(str, steps)) or 'none'}"

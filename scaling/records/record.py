@@ -88,7 +88,7 @@ class Final:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast a run trained; rates are those of all members of its pack together.
+    """Throughput of a run; rates are those of all members of its pack together.
 
     Attributes
     ----------

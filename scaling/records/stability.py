@@ -50,7 +50,7 @@ def rise(loss: np.ndarray) -> float | None:
 
 
 def stability(loss: np.ndarray, grad_norm: np.ndarray) -> dict[str, int | float | None]:
-    """What a record says of it: ``loss_spikes, grad_norm_spikes`` (counts of steps), ``rise``."""
+    """Columns of a record: ``loss_spikes, grad_norm_spikes`` (counts of steps), ``rise``."""
     return {
         "loss_spikes": len(spikes(loss)),
         "grad_norm_spikes": len(spikes(grad_norm)),

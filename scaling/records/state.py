@@ -29,7 +29,7 @@ CENSORED = (State.DIVERGED, State.STOPPED)  # it has ended without a final loss
 
 
 class Outcome(StrEnum):
-    """How an attempt at a run ended, and so what a trainer tells whoever called it."""
+    """The end of an attempt at a run, which a trainer returns to its caller."""
 
     DONE = "done"
     DIVERGED = "diverged"

@@ -159,25 +159,9 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
     config, lr = determined.config, determined.lr
     _check_trainer(config)
     if config.trainer.kind == "engine":
-        if isinstance(architecture, ModuleNetwork):
-            check_module(architecture, config)
-        else:
-            check_parts(architecture)
-            check_engine_of_parts(architecture, config.execution.engine)
-            _check_documents(architecture, manifest)
-        check_measurements(config.execution, architecture)
-        for part in architecture.parts:
-            part.check_optimizer(config.optimizer)
-    tokens_per_step = config.sequences * shape.context
-    steps = math.ceil(config.tokens / tokens_per_step)
-    tokens = steps * tokens_per_step
-    if steps > MAX_STEPS:
-        raise ConfigError(
-            f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
-            f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
-            "larger batch"
-        )
-    length = Length(config.tokens, steps, config.sequences, shape.context)
+        _check_network(architecture, config, manifest)
+    length = _length(config, shape.context)
+    steps, tokens_per_step = length.steps, config.sequences * shape.context
     data = run_data(config.data, manifest, length, config.seed)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
     initial = None
@@ -208,13 +192,39 @@ def resolve(config: RunConfig, manifest: Manifest, weights: FindWeights = no_wei
         pieces=pieces,
         lr=top_rate(pieces),
         steps=steps,
-        tokens=tokens,
+        tokens=steps * tokens_per_step,
         mixture=data.mixture,
         unique_tokens=data.unique_tokens,
         written=written,
         given=determined.given,
         initial=initial,
     )
+
+
+def _length(config: RunConfig, context: int) -> Length:
+    """The steps that the tokens need, the last one whole; refused if a curve cannot hold them."""
+    tokens_per_step = config.sequences * context
+    steps = math.ceil(config.tokens / tokens_per_step)
+    if steps > MAX_STEPS:
+        raise ConfigError(
+            f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
+            f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
+            "larger batch"
+        )
+    return Length(config.tokens, steps, config.sequences, context)
+
+
+def _check_network(architecture: Network, config: RunConfig, manifest: Manifest) -> None:
+    """Refuse a network that our engine cannot train as it is configured."""
+    if isinstance(architecture, ModuleNetwork):
+        check_module(architecture, config)
+    else:
+        check_parts(architecture)
+        check_engine_of_parts(architecture, config.execution.engine)
+        _check_documents(architecture, manifest)
+    check_measurements(config.execution, architecture)
+    for part in architecture.parts:
+        part.check_optimizer(config.optimizer)
 
 
 def _check_documents(architecture: Architecture, manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""What a schedule has to fill."""
+"""The steps that a schedule has to fill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every schedule says of itself: a learning rate against the step, from a few keys.
+"""The description that every schedule gives: a learning rate against the step, from a few keys.
 
 To add a kind, write a file in ``scalinglab.scaling.schedule.kinds`` with a class of its keys and
 what it makes of them.

@@ -92,7 +92,7 @@ class Shares:
         return pools, places
 
     def drawn(self, sequences: int) -> dict[str, int]:
-        """How often each pool is drawn in the first `sequences` sequences."""
+        """Number of draws of each pool in the first `sequences` sequences."""
         remaining = np.array([sequences], dtype=np.int64)
         stretch = np.maximum(np.searchsorted(self._edges, remaining, side="left") - 1, 0)
         counts = {}
@@ -102,7 +102,7 @@ class Shares:
         return counts | {self.pools[-1]: int(remaining[0])}
 
     def _counted(self, level: int, stretch: np.ndarray, remaining: np.ndarray) -> np.ndarray:
-        """How often a pool is drawn in the first `remaining` sequences that earlier pools leave."""
+        """Number of draws of a pool in the first `remaining` sequences that earlier pools leave."""
         passed = remaining - self._rest[level, stretch]
         total = self._remainder[level, stretch] + passed * self._slope[level, stretch]
         counted: np.ndarray = self._count[level, stretch] + (total >> BITS)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold of a value.
+    """A value as JSON can hold it.
 
     A data frame becomes a list with one object a row, its index left out; a number that is not
     finite becomes null; whatever else is unknown becomes its text.

@@ -1,4 +1,4 @@
-"""What meets a shell: commands shown to be copied, and lines of a job's script.
+"""Text for a shell: commands to copy, and lines of a job's script.
 
 Names and paths are data. In a shell's hands a folder called ``$(date)`` or ``a;b`` would be run.
 """

@@ -1,1 +1,1 @@
-"""How text becomes tokens: tokenizers as artefacts with a hash."""
+"""Tokenizers, which turn text into tokens: artefacts with a hash."""

@@ -42,6 +42,6 @@ def given_file(option: str, name: str, kind: str) -> Path:
 
 
 def file_state(path: Path) -> list[Any]:
-    """What changes when a file does."""
+    """The content of the files."""
     stat = path.stat()
     return [str(path), stat.st_size, stat.st_mtime_ns]

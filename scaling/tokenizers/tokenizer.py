@@ -1,4 +1,4 @@
-"""What every tokenizer says of itself, and what its artefact does with text.
+"""The description that every tokenizer gives, and the artefact that encodes text.
 
 To add one, write a file here with a class of its options; it registers by name.
 """
@@ -73,7 +73,7 @@ class Tokenizer(ABC):
         return 0
 
     def state(self) -> Any:
-        """What the options do not say, as files that are read; None: they say all."""
+        """The content of files that the options name; None if they name none."""
         return None
 
     @abstractmethod

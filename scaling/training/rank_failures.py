@@ -1,4 +1,4 @@
-"""How a rank ends a run: it failed, was killed, or ended without a reason."""
+"""Failures of a rank: an error, a kill, or an end without a reason."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from scalinglab.scaling.extensions.used import is_known, used_by
 from scalinglab.scaling.records.archive import plain_content
 from scalinglab.scaling.records.identity import mixture_pieces, prefix_id, science_pieces
 from scalinglab.scaling.records.parts import parts_of
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.training.events import validation_steps
 
@@ -43,7 +43,7 @@ class Head:
 
 
 def extensions_of(science: Mapping[str, Any]) -> Callable[[], str | None]:
-    """What checkpoints of a run must say of its extensions, found out when it is first asked for.
+    """The versions of extensions that checkpoints of a run must have, read when first needed.
 
     None where this process lacks some.
     """
@@ -83,7 +83,7 @@ def starts(outputs: Path, science: Mapping[str, Any]) -> Iterator[int]:
     """Steps with a checkpoint from which a run of some science can start, the furthest first."""
     validation = validation_steps(science_pieces(science), mixture_pieces(science).values())
     extensions = extensions_of(science)
-    for step, path in candidates(outputs, science):
+    for step, path in stored_checkpoints(outputs, science):
         head = read_head(path)
         if head is None:
             continue

@@ -86,7 +86,7 @@ class Allocated:
 
     @property
     def warnings(self) -> list[str]:
-        """What to doubt in any of it, each sentence once."""
+        """The warnings of all parts, each once."""
         sentences = list(self.allocation.warnings)
         for table in (self.cheapest, self.tokens_to_losses, self.splits):
             sentences += [] if table is None else outside_in_words(self.fit, table)

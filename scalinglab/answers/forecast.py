@@ -1,4 +1,4 @@
-"""The final losses of runs that have not ended, and how right earlier forecasts were."""
+"""Forecasts of the final losses of unfinished runs, and the track record of earlier forecasts."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Forecasts:
     table : DataFrame
         From `analysis.forecast_study`.
     calibration_factor : float
-        By what earlier forecasts widened the intervals.
+        Factor by which earlier forecasts widened the intervals.
     kept : int
-        How many of them were not known before.
+        Number of forecasts that were not kept before.
     stopped : DataFrame or None
-        The runs that were stopped, with the better run of each; None where none was to be.
+        The runs that were stopped, with the better run of each; None if ``stop`` was not set.
     column : str
-        What is forecast.
+        The forecast column.
     """
 
     study: str
@@ -77,7 +77,7 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """Kept forecasts and how they came out.
+    """Kept forecasts compared with the measured losses.
 
     Attributes
     ----------
@@ -92,11 +92,11 @@ class TrackRecord:
 
     @property
     def calibration_factor(self) -> float | None:
-        """By what it widens intervals; None while too few forecasts are tested."""
+        """Factor by which the record widens intervals; None while too few forecasts are tested."""
         return record.factor_of_record(self.table, self.level)
 
     def sentence(self) -> str:
-        """What it says."""
+        """The track record in one sentence."""
         return record.sentence(self.table, self.level)
 
 
@@ -209,7 +209,7 @@ class TrackOptions:
 
 
 def track(outputs: Path, study: str | None, options: TrackOptions) -> TrackRecord:
-    """How the kept forecasts of a study, or of all in a folder, came out.
+    """Compare the kept forecasts of a study, or of a whole folder, with what was measured.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from scalinglab.analysis.importers.formats.harness import (
     is_results,
 )
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.probes.folder import FOLDER, ProbeFolder, Wanted
+from scalinglab.scaling.probes.folder import FOLDER, ProbeFolder, RequestedResult
 from scalinglab.scaling.records.atomic import files_below
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.text.nearest import nearest
@@ -139,5 +139,5 @@ def _stored(file: Path, results: HarnessResults, run: StoredRun, step: int) -> J
     key = digest([content["options"], content["columns"]], 8)
     folder = ProbeFolder(run.folder.path / FOLDER / f"{PROBE}-{key}", PROBE, results.settings, [])
     folder.path.mkdir(parents=True, exist_ok=True)
-    new = folder.store(Wanted(step, ((run.run_id, step),)), content)
+    new = folder.store(RequestedResult(step, ((run.run_id, step),)), content)
     return JoinedScores(file, run.run_id, step, list(results.columns), results.notes, new)

@@ -197,7 +197,7 @@ class StudyAnswers(SourceAnswers):
 
     @keywords(TrackOptions)
     def track(self, options: TrackOptions) -> TrackRecord:
-        """How the kept forecasts of the study came out."""
+        """Compare the kept forecasts of the study with what was measured."""
         return track(self.outputs, self.name, options)
 
     @keywords(NextOptions)

@@ -1,4 +1,4 @@
-"""How an answer varies with each choice of the analysis."""
+"""The multiverse: an answer under each choice of the analysis."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.analysis.fitting.law_choice import times_beyond
-from scalinglab.candidates import ChoiceOptions, candidates, known_runs, write_study
+from scalinglab.candidate_runs import ChoiceOptions, candidate_runs, finished_runs, write_study
 from scalinglab.options import option
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.study_name import check_study_name
@@ -33,8 +33,8 @@ class ChosenRuns:
     Attributes
     ----------
     target : str
-        What is to be known.
-    found : NextRuns
+        The target, as it was written.
+    choice : NextRuns
         The chosen candidates, and how well the target is known now and expected to be then.
     note : str
         Why some candidates were left out; else empty.
@@ -45,7 +45,7 @@ class ChosenRuns:
     """
 
     target: str
-    found: NextRuns
+    choice: NextRuns
     note: str
     written: str | None
     loss: str = "loss"
@@ -75,8 +75,8 @@ def next_runs(
     if options.to is not None:
         _check_file(options.to)
     target = analysis.read_target(options.target)
-    runs, law = known_runs(source, options.law, options.loss)
-    planned = candidates(compose(), options.grid)
+    runs, law = finished_runs(source, options.law, options.loss)
+    planned = candidate_runs(compose(), options.grid)
     result = analysis.fit(
         law,
         runs,

@@ -14,7 +14,7 @@ from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_l
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.write_verdict import facts_of_verdict
 from scalinglab.analysis.reporting.written import ANSWER, PAGE
-from scalinglab.analysis.tables.points import TooFewPoints
+from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.options import BootstrapOptions, VersionOptions, option
 from scalinglab.run_options import loss_column
 from scalinglab.scaling.errors import ConfigError

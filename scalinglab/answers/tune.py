@@ -10,7 +10,7 @@ import pandas as pd
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
-from scalinglab.analysis.tables.points import refuse_mixed_code
+from scalinglab.analysis.tables.point_checks import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
 from scalinglab.run_options import CountOptions
 from scalinglab.scaling.errors import ConfigError

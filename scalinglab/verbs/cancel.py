@@ -21,7 +21,7 @@ class CancelOptions(OutputsOptions):
 
 @dataclass(frozen=True)
 class Cancelled:
-    """What was stopped, a sentence a launch or run."""
+    """One sentence for each launch or run that was stopped."""
 
     study: str
     sentences: list[str]

@@ -44,7 +44,7 @@ class CoordcheckOptions(Options):
 
 @dataclass(frozen=True)
 class CoordinateChecked:
-    """How far models of several sizes moved.
+    """Updates of models of several sizes.
 
     Attributes
     ----------

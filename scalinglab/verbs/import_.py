@@ -50,7 +50,7 @@ class ImportResult:
         }
 
     def show(self, screen: Screen) -> None:
-        """What was read and decided, and what can be done with it."""
+        """The imported columns, the assumptions made, and the next commands."""
         screen.say(self.imported.report())
         if self.study is None and self.unwritten is None:
             screen.say("nothing was stored; to=NAME makes it a study")

@@ -8,7 +8,7 @@ from typing import Any
 
 from scalinglab.analysis.reporting.facts import facts_of_next
 from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
-from scalinglab.candidates import say_widened, show_chosen
+from scalinglab.candidate_runs import say_widened, show_chosen
 from scalinglab.options import overrides
 from scalinglab.source import StudyOptions
 from scalinglab.study import Study
@@ -35,14 +35,14 @@ class NextResult:
         chosen = self.chosen
         named = {} if chosen.loss == "loss" else {"loss_column": chosen.loss}
         return (
-            facts_of_next(chosen.found)
+            facts_of_next(chosen.choice)
             | {"target": chosen.target, "written": chosen.written}
             | named
         )
 
     def show(self, screen: Screen) -> None:
         """A row a run, and how well the target is known before and after them."""
-        chosen, choice = self.chosen, self.chosen.found
+        chosen, choice = self.chosen, self.chosen.choice
         if chosen.note:
             screen.say(chosen.note)
         if len(choice.table):

@@ -55,7 +55,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """What is registered, kind by kind."""
+    """The registered parts, kind by kind."""
 
     parts: list[Part]
     code = 0

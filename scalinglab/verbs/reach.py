@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scalinglab.options import overrides
-from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.source import StudyOptions
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
+from scalinglab.training_rounds import ReachAnswer, ReachOptions, reach
 from scalinglab.verb import Verb
 
 

@@ -14,25 +14,25 @@ from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.freeze import freeze
 from scalinglab.sweeps.launch.launch import carry_out
 from scalinglab.sweeps.launch.slurm import continued
-from scalinglab.sweeps.store.asked import Ask, asked_folders
 from scalinglab.sweeps.store.launch_record import Launch, new_probe_launch, probed_run
+from scalinglab.sweeps.store.probe_questions import ProbeQuestion, probe_folders
 
 
 def launch_probes(
     outputs: Path,
     study: str,
-    asks: Sequence[Ask],
+    questions: Sequence[ProbeQuestion],
     config: LaunchConfig,
     execution: ExecutionConfig,
     on_tick: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Find the numbers that stored questions of a study lack; False if it was interrupted.
+    """Measure the missing results of stored questions; False if it was interrupted.
 
     Parameters
     ----------
     outputs, study
         Where the study lies.
-    asks : sequence of Ask
+    questions : sequence of ProbeQuestion
         Questions that are stored.
     config : LaunchConfig
         The backend.
@@ -41,10 +41,10 @@ def launch_probes(
     on_tick : callable
         Called while workers read.
     """
-    paths = {folder.path for ask in asks for folder in ask.folders(outputs)}
+    paths = {folder.path for question in questions for folder in question.folders(outputs)}
     runs = [
         probed_run(folder)
-        for folder in asked_folders(outputs, study)
+        for folder in probe_folders(outputs, study)
         if folder.path in paths and folder.exists() and folder.missing()
     ]
     if not runs:
@@ -57,6 +57,6 @@ def launch_probes(
     return carry_out(launch_record, launch_record.plan(), on_tick)
 
 
-def unanswered(outputs: Path, asks: Sequence[Ask]) -> list[ProbeFolder]:
-    """The parts of some questions that still lack a number."""
-    return [f for ask in asks for f in ask.folders(outputs) if f.missing()]
+def unanswered(outputs: Path, questions: Sequence[ProbeQuestion]) -> list[ProbeFolder]:
+    """The folders of some questions that still lack a result."""
+    return [f for question in questions for f in question.folders(outputs) if f.missing()]

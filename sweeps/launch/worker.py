@@ -162,7 +162,7 @@ class Worker:
         self._judge_this_process(claims[0])
 
     def _execution(self, run_id: str) -> ExecutionConfig:
-        """How a run, or its pack, is executed: with a micro-batch within the limit of memory."""
+        """The execution of a run, or its pack, with a micro-batch within the limit of memory."""
         execution, most = self.list.plan.execution, self.list.limit(run_id).micro_batch
         if most >= (execution.micro_batch or math.inf):
             return execution

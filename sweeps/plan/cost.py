@@ -1,4 +1,4 @@
-"""What a plan will cost in device-hours, disk and money, and what a launch may cost."""
+"""Cost of a plan in device-hours, disk and money, and the limits of a launch."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MAX_CORRELATION = 0.9
 
 @dataclass(frozen=True)
 class LawNeeds:
-    """What a law needs of the runs that it is fitted to.
+    """Requirements of a law on the runs that it is fitted to.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ SURFACE = LawNeeds()
 
 
 def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]], law: LawNeeds = SURFACE) -> list[str]:
-    """What is wrong or confounded in the runs that laws are fitted to.
+    """Defects of the design of the runs that laws are fitted to: gaps and confounded settings.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
 
 
 def _about_precision(planned: PlannedRun, device: str | None, processes: int) -> str:
-    """What bf16 and TF32 may gain by the device's peaks; only steps in fp32 are measured."""
+    """Possible gain of bf16 and TF32 by the device's peaks; only steps in fp32 are measured."""
     other_runs = "precision=bf16 and precision=tf32 are other runs, with ids of their own"
     half, full = peak_flops(device), known_of(FP32_TFLOPS, device)
     if half is None or full is None:

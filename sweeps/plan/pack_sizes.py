@@ -1,4 +1,4 @@
-"""How many runs make a good pack: as memory holds, a device is filled, and no worker stands idle.
+"""The size of a pack: it fits in memory, fills a device, and leaves no worker idle.
 
 On a GPU a small model's step is bound by kernel launches, and many members cost little more than
 one. On a CPU arithmetic takes the time, and a pack gains nothing. The number of members changes a

@@ -25,7 +25,7 @@ class RunToStore(StoredRun):
     described: RunSpec | None = None
 
     def spec(self) -> RunSpec:
-        """What will be trained."""
+        """The runs that will be trained."""
         assert self.described is not None
         return self.described
 

@@ -1,4 +1,4 @@
-"""How long the runs of a plan take where they will run.
+"""Predicted seconds of a plan's runs on the machine where they will run.
 
 Each shape of the plan is timed for a few steps in a process of its own
 (``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are

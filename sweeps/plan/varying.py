@@ -72,7 +72,7 @@ def varying(
 
 
 def settings_in(varies: str) -> dict[str, str]:
-    """What `varying` says of one run, by the names of the settings: ``{"optimizer": "muon"}``."""
+    """The varying settings of one run by their names: ``{"optimizer": "muon"}``."""
     return {m["name"]: m["value"] for m in _SETTING.finditer(varies)}
 
 

@@ -1,1 +1,1 @@
-"""What is on disk of a study: its plan, its launches, the states of its runs."""
+"""A study on disk: its plan, its launches, the states of its runs."""

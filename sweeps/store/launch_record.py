@@ -28,12 +28,12 @@ from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.describe import trainer_of
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig
-from scalinglab.sweeps.store.asked import asked_folders, asks_folder
+from scalinglab.sweeps.store.probe_questions import probe_folders, questions_folder
 from scalinglab.sweeps.store.select import facts, that_meet
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan, study_folder
 
 SECONDS_A_NUMBER = 30.0  # of a probe: a guess, from which the number of SLURM workers follows
-PROBER = "scalinglab.scaling.engine.probes.read:read"  # has the signature of a trainer
+PROBER = "scalinglab.scaling.engine.probes.run_probe:run_probe"  # has the signature of a trainer
 _LAUNCH: Shape = {
     "launched": (int, float),
     "config": dict,
@@ -127,12 +127,12 @@ class ProbeLaunch(Launch):
     @property
     def plan_file(self) -> Path:
         """The folder of questions, which changes when one is added."""
-        return asks_folder(self.outputs, self.study)
+        return questions_folder(self.outputs, self.study)
 
     def plan(self) -> StoredPlan:
         """All questions to the study's runs, as runs of a plan."""
         study = read_plan(self.outputs, self.study).study
-        folders = asked_folders(self.outputs, self.study)
+        folders = probe_folders(self.outputs, self.study)
         runs = [probed_run(folder) for folder in folders if folder.exists()]
         return StoredPlan(study, self.execution, runs)
 
@@ -188,7 +188,7 @@ def new_probe_launch(
     execution: ExecutionConfig,
 ) -> ProbeLaunch:
     """A launch of the questions to some runs, not yet stored; nothing has started by then."""
-    folder = asks_folder(outputs, study) / "launches" / secrets.token_hex(4)
+    folder = questions_folder(outputs, study) / "launches" / secrets.token_hex(4)
     classes = classify_runs(config, runs)
     return ProbeLaunch(folder, server_time(outputs), config, classes, str(code), execution)
 
@@ -266,7 +266,7 @@ def read_launches(outputs: Path, study: str) -> list[Launch]:
 
 def read_probe_launches(outputs: Path, study: str) -> list[Launch]:
     """All launches of probes of a study, as `read_launches`."""
-    return launches_in(asks_folder(outputs, study) / "launches")
+    return launches_in(questions_folder(outputs, study) / "launches")
 
 
 def launches_in(folder: Path) -> list[Launch]:

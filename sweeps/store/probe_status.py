@@ -1,4 +1,4 @@
-"""How far the questions to the checkpoints of a study are: asked, found, failed."""
+"""Progress of the questions to a study's checkpoints: asked, found, failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from scalinglab.scaling.probes.folder import ProbeFolder
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.text.printable import printable
-from scalinglab.sweeps.store.asked import Ask, asks_folder, read_ask
+from scalinglab.sweeps.store.probe_questions import ProbeQuestion, questions_folder, read_question
 
 COLUMNS = ("probe", "options", "asked", "found", "running", "failed", "error")
 
@@ -27,9 +27,9 @@ def probe_status(outputs: Path, study: str) -> pd.DataFrame:
         question stays asked: the next ``scaling probe`` tries it again, ``withdraw=true`` ends it.
     """
     rows = []
-    for file in sorted(asks_folder(outputs, study).glob("*.json")):
+    for file in sorted(questions_folder(outputs, study).glob("*.json")):
         try:
-            rows.append(_row(read_ask(file), outputs))
+            rows.append(_row(read_question(file), outputs))
         except FileNotFoundError:
             continue
         except DamagedFile as error:
@@ -37,12 +37,12 @@ def probe_status(outputs: Path, study: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(question: Ask, outputs: Path) -> dict[str, Any]:
+def _row(question: ProbeQuestion, outputs: Path) -> dict[str, Any]:
     folders = question.folders(outputs)
     lacking = [(folder, missing) for folder in folders if (missing := folder.missing())]
     errors = [error for folder, _ in lacking if (error := _error(folder)) is not None]
     running = sum(_is_running(folder) for folder, _ in lacking)
-    asked = sum(len(folder.wanted) for folder in folders)
+    asked = sum(len(folder.requested) for folder in folders)
     return {
         "probe": question.probe,
         "options": ", ".join(
@@ -62,7 +62,7 @@ def _is_running(folder: ProbeFolder) -> bool:
 
 
 def _error(folder: ProbeFolder) -> str | None:
-    """How the last attempt failed; None if it did not."""
+    """The error of the last attempt; None if it did not fail."""
     attempt = folder.latest_attempt()
     if attempt is None or attempt.end is None or attempt.failure is None:
         return None

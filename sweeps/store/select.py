@@ -87,7 +87,7 @@ def that_meet(rows: Sequence[Mapping[str, Any]], condition: Condition) -> list[b
 
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:
-    """What a condition may name: the configuration (``model.width``), and what status shows."""
+    """Names in conditions: keys of the configuration (``model.width``), columns of status."""
     spec = run.spec()
     return {
         **spec.settings(),

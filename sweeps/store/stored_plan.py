@@ -53,7 +53,7 @@ class StoredRun(PlanEntry):
     folder: RunFolder = field(kw_only=True)
 
     def spec(self) -> RunSpec:
-        """What is trained."""
+        """The science of the run."""
         return self.folder.spec()
 
 
@@ -62,7 +62,7 @@ IMPORTED = "imported.json"  # in the folder of a study whose runs were trained e
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What ``scalinglab.sweeps.plan.save.save_plan`` wrote.
+    """A plan as ``scalinglab.sweeps.plan.save.save_plan`` wrote it.
 
     `gone` are ids of runs whose folder was removed since. `damaged` maps ids of runs whose
     description or ending cannot be read to the reason. Neither are among `runs`.

@@ -18,7 +18,7 @@ from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.registry import Registry, subclass_of
-from scalinglab.sweeps.study.rungs import GROWTHS, Rung, candidates
+from scalinglab.sweeps.study.rungs import GROWTHS, Rung, all_rungs
 
 Point = dict[str, Any]  # dotted key -> value
 Finished = Callable[[Mapping[str, Any]], float | None]  # final loss of a run, as dotted keys
@@ -27,7 +27,7 @@ PARTS = ("all", "below", "top")
 
 @dataclass(frozen=True)
 class Block:
-    """What a block of a study gives its generator beside the options.
+    """The input of a generator from its block of a study, beside the options.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Design(Generator):
     def points(self, block: Block) -> Iterator[Point]:
         """See ``Generator.points``."""
         config = block.config
-        sizes = candidates(config.model, block.vocab(config.data), self.grow, block.key)
+        sizes = all_rungs(config.model, block.vocab(config.data), self.grow, block.key)
         groups = self.groups(sizes, block.key)
         chosen = {"all": groups, "below": groups[:-1], "top": groups[-1:]}[block.part]
         for group in chosen:

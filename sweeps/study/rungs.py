@@ -34,7 +34,7 @@ class Rung:
         return keys | {"tokens": round(tokens), "seed": seed}
 
 
-def candidates(model: NetworkConfig, vocab: int, grow: str, key: str) -> list[Rung]:
+def all_rungs(model: NetworkConfig, vocab: int, grow: str, key: str) -> list[Rung]:
     """All sizes of a recipe, small to large: context and head width stay as they are.
 
     Parameters

@@ -70,7 +70,7 @@ def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
 
 
 def history(folder: RunFolder) -> str:
-    """What each attempt at a run did, its notes, and the last lines of its worker's log."""
+    """The attempts at a run, its notes, and the last lines of its worker's log."""
     lines = [f"run {folder.run_id}: {folder.state()}"]
     for number in folder.attempt_numbers():
         attempt = folder.attempt(number)

@@ -1,4 +1,4 @@
-"""What the runs below some outputs still need of checkpoints, by their plans and questions."""
+"""The checkpoints that runs in an outputs folder still need, by their plans and questions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.plan_file import read_plan_file
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.sweeps.store.asked import still_read
+from scalinglab.sweeps.store.probe_questions import unread_checkpoints
 
 _CONSEQUENCE = "nothing that it may need is removed"
 # Why weights with which runs begin stay, the strongest reason first.
@@ -115,7 +115,7 @@ def _kind_of_source(run: RunNeeds) -> str:
 def _asked_steps(outputs: Path, damage: list[DamagedFile]) -> dict[str, set[int]]:
     """run_id -> steps that questions have yet to read; damaged questions join `damage`."""
     steps: dict[str, set[int]] = defaultdict(set)
-    for place in still_read(outputs):
+    for place in unread_checkpoints(outputs):
         if isinstance(place, DamagedFile):
             damage.append(place)
         else:

@@ -20,7 +20,7 @@ from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.atomic import create_folder
-from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
+from scalinglab.scaling.records.prefixes import no_checkpoint, stored_checkpoints
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 
@@ -155,7 +155,7 @@ def _requested(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec,
 
 def _check_step(outputs: Path, run: RunSpec, step: int) -> None:
     """Refuse a step at which a run has no checkpoint."""
-    if step not in dict(candidates(outputs, run.science)):
+    if step not in dict(stored_checkpoints(outputs, run.science)):
         raise ConfigError(f"step = {step}: {no_checkpoint(outputs, run.run_id, run.science, step)}")
 
 
@@ -193,7 +193,7 @@ def _loading(run: RunSpec, form: str, *, is_of_library: bool) -> str:
 
 
 def _card(run: RunSpec, checkpoint: Checkpoint, form: str, *, is_of_library: bool) -> str:
-    """What the folder holds, for people."""
+    """A description of the folder for people."""
     loss = checkpoint.curve.validation.get(checkpoint.step)
     measured = "" if loss is None else f", validation loss {loss:.4f} nats/token"
     tokens = checkpoint.step * run.tokens_per_step

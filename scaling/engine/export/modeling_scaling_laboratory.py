@@ -31,7 +31,7 @@ GATED = ("swiglu", "geglu")
 
 
 class ScalingLaboratoryConfig(PreTrainedConfig):
-    """What the network computes, every multiplier as a number; norms and multipliers by layer."""
+    """The network's configuration, every multiplier as a number; norms and multipliers by layer."""
 
     model_type = "scaling_laboratory"
 
@@ -134,7 +134,7 @@ class Attention(nn.Module):
         self.inner_norm = norm(config, inner)
 
     def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, mask: Tensor) -> Tensor:
-        """What attention adds to the residual stream."""
+        """The addition of attention to the residual stream."""
         split = (*x_BTD.shape[:-1], self.heads, -1)
         shared = (*x_BTD.shape[:-1], self.key_heads, x_BTD.shape[-1] // self.heads)
         q_BHTK = self.query_norm(self.query(x_BTD).view(split)).transpose(-3, -2)
@@ -178,6 +178,7 @@ class Experts(nn.Module):
         own, d = config.experts, config.hidden_size
         count, m = own["count"], own["width"]
         self.top_k, self.places = own["top_k"], own["places"]
+        self.sigmoid = own.get("gates") == "sigmoid"
         self.activation, self.gated = ACTIVATION[config.activation], config.activation in GATED
         self.router = Matrices("weight", count, d)
         self.balance = Matrices("bias", count) if own["biased"] else None
@@ -190,14 +191,15 @@ class Experts(nn.Module):
                 self.shared.add_module(name, nn.Linear(into, out, bias=False))
 
     def forward(self, x_BTD: Tensor, kept_BT: Tensor | None) -> Tensor:
-        """What the experts add to the residual stream."""
+        """The addition of the experts to the residual stream."""
         logits_BTE = F.linear(x_BTD.float(), self.router.get_parameter("weight").float())
-        ranked_BTE = (
-            logits_BTE if self.balance is None else logits_BTE + self.balance.get_parameter("bias")
-        )
+        scores_BTE = logits_BTE.sigmoid() if self.sigmoid else logits_BTE.softmax(-1)
+        ranked_BTE = scores_BTE if self.sigmoid else logits_BTE
+        if self.balance is not None:
+            ranked_BTE = ranked_BTE + self.balance.get_parameter("bias")
         chosen_BTSE = F.one_hot(ranked_BTE.topk(self.top_k, dim=-1).indices, ranked_BTE.shape[-1])
         chosen_BTSE = chosen_BTSE.to(logits_BTE.dtype)
-        weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
+        weights_BTS = (scores_BTE[..., None, :] * chosen_BTSE).sum(-1)
         if self.top_k > 1:
             weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
         if kept_BT is not None:
@@ -288,7 +290,8 @@ class ScalingLaboratoryForCausalLM(PreTrainedModel, GenerationMixin):
 
     config_class = ScalingLaboratoryConfig
     base_model_prefix = ""
-    _tied_weights_keys = {"head.weight": "embedding.weight"}  # noqa: RUF012 - as transformers has it
+    # As transformers declares it: a dictionary of the class.
+    _tied_weights_keys = {"head.weight": "embedding.weight"}  # noqa: RUF012
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -359,7 +362,7 @@ class ScalingLaboratoryForCausalLM(PreTrainedModel, GenerationMixin):
         return angles_TK.cos().float().to(device), angles_TK.sin().float().to(device)
 
     def _mask(self, length: int, attention_mask: Tensor | None, device: torch.device) -> Tensor:
-        """What is added to the products of queries and keys, (T, T), (H, T, T) or (B, 1|H, T, T)."""
+        """The bias of the products of queries and keys, (T, T), (H, T, T) or (B, 1|H, T, T)."""
         place = torch.arange(length, device=device)
         distance = place[:, None] - place
         window = length if self.config.window is None else self.config.window

@@ -35,7 +35,7 @@ def _shifted(x: Tensor, bits: int) -> Tensor:
 
 
 def key_of(seed: Tensor, step: Tensor | int) -> Tensor:
-    """What is drawn by in a step of a run, of whole numbers of 64 bits."""
+    """The seed of the draws of a run's step, from whole numbers of 64 bits."""
     number = step.long() if isinstance(step, Tensor) else step
     return mixed(seed + (seed.new_zeros(()) + number) * _ODD)
 

@@ -79,7 +79,7 @@ def _draw(name: str, size: Size, deviation: float, seed: int) -> Tensor:
 def _mimetic(
     shape: Shape, drawn: Iterator[tuple[str, Tensor]], seed: int
 ) -> Iterator[tuple[str, Tensor]]:
-    """What was drawn, but for the matrices of attention."""
+    """The drawn weights, except the matrices of attention."""
     attention: Weights = {}
     for name, weight in drawn:
         if name.endswith("attention.query.weight"):

@@ -1,4 +1,4 @@
-"""What the parts of a block are made of: activations, multipliers, rotations."""
+"""Elements of the parts of a block: activations, multipliers, rotations."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _guess(name: str, parameter: nn.Parameter, module: nn.Module, watch: Watch) 
 def growths(
     network: ModuleNetwork, module: nn.Module, roles: dict[str, tuple[str, str]]
 ) -> dict[str, float]:
-    """How many times longer the fan-in of each tensor is than at the base.
+    """The fan-in of each tensor over its fan-in in the base model.
 
     Corrects `roles`: a matrix of which only the fan-in grows is a router.
     """

@@ -35,7 +35,7 @@ MULTIPLIED_BY: Registry[Callable[[Linear, int, int, bool], nn.Module]] = Registr
 
 
 class Stream(nn.Module):
-    """How what a branch gives is added to the stream, which may be any tensor (B, T, ...)."""
+    """The rule that adds a branch's output to the stream, which may be any tensor (B, T, ...)."""
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Stream(nn.Module):
         return x_BTD
 
     def read(self, stream: Tensor) -> Tensor:
-        """What a branch is given, (B, T, D), before its norm."""
+        """The input of a branch, (B, T, D), before its norm."""
         return stream
 
     def end(self, stream: Tensor) -> Tensor:

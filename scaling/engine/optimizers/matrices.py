@@ -41,7 +41,7 @@ class MatrixOptimizer(Optimizer):
 
     @abstractmethod
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
-        """What to subtract from the matrices of one size at an LR of 1, (k, m, A, B)."""
+        """The update to subtract from the matrices of one size at an LR of 1, (k, m, A, B)."""
 
     def lr_of_adamw(self, lr: Tensor) -> Tensor:
         """The LR of the tensors that AdamW updates."""

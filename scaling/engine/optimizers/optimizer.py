@@ -1,4 +1,4 @@
-"""What all optimizers share: clipping, settings as columns, and rules for single tensors.
+"""The base of all optimizers: clipping, settings as columns, and rules for single tensors.
 
 The parameters of k members lie in one buffer (k, P); settings are columns (k, 1), so members may
 differ in each of them. One member's numbers never touch another's: no operation mixes rows.

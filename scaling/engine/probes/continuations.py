@@ -1,4 +1,4 @@
-"""How probable continuations of contexts are to a model."""
+"""Probabilities of continuations of contexts, by a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pair = tuple[Sequence[int], Sequence[int]]  # context, continuation
 
 @dataclass(frozen=True)
 class Scored:
-    """A continuation, to a model.
+    """A continuation with its probability by a model.
 
     Attributes
     ----------

@@ -184,7 +184,7 @@ def limits(first: Tensor, second: Tensor, floors: Sequence[float]) -> list[float
 
 
 def difference(replayed: Tensor, expected: Tensor, allowed: Sequence[float]) -> str | None:
-    """How replayed steps differ from the steps themselves, both (steps, 2, k); None if not."""
+    """The difference of replayed from direct steps, both (steps, 2, k); None if none."""
     for i, (name, limit) in enumerate(zip(("loss", "gradient norm"), allowed, strict=True)):
         near = torch.isclose(replayed[:, i], expected[:, i], rtol=limit, atol=0.0, equal_nan=True)
         if not near.all():

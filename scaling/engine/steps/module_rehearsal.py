@@ -96,7 +96,7 @@ def _train(engine: EagerEngine, tokens_SkBT: np.ndarray) -> ChunkResult:
 
 
 class _Failed(Exception):
-    """What a step of a network of somebody else has raised."""
+    """An error that a step of somebody else's network raised."""
 
 
 def _resumed(network: ModuleNetwork, tokens: np.ndarray) -> tuple[ChunkResult, State]:

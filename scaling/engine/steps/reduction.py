@@ -21,7 +21,7 @@ BUCKET_BYTES = 25 * 2**20  # DDP's
 
 
 class Reduction(Protocol):
-    """How the processes of a run sum their gradients of a step."""
+    """The sum of the gradients of a step over the processes of a run."""
 
     def begin(self) -> None:
         """Say that the next backward pass is the step's last: its gradients may be sent."""

@@ -44,7 +44,7 @@ def products(block: nn.Module) -> list[nn.Module]:
 
 
 class ShardedParameters(nn.Module):
-    """What this rank updates, as one buffer (1, p), and the model, in which it has rows of all.
+    """The parameters that this rank updates, as one buffer (1, p), and the model with rows of all.
 
     It updates its rows of every parameter, except that those in `whole` it has whole or not at all.
     Gradients of rows arrive in the buffer ``gradient``, those of `whole` by ``gather_gradient``.
@@ -195,7 +195,7 @@ class ShardedEngine(EagerEngine):
         return losses_k
 
     def state(self, member: int) -> State:
-        """What this rank updates; rank 0's state has also what belongs to no parameter."""
+        """The state that this rank updates; rank 0's also has the entries of no parameter."""
         state = super().state(member)
         if dist.get_rank() == 0:
             return state

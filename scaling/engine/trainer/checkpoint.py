@@ -1,4 +1,4 @@
-"""What a checkpoint holds: ``{part/name: tensor}`` for weights and moments, the step, the curve.
+"""Checkpoints: ``{part/name: tensor}`` for weights and moments, the step, the curve.
 
 It holds no scheduler and no random state, since both are functions of the step. Where checkpoints
 lie, and from which one a run may start, is in ``scalinglab.scaling.training.starts``.
@@ -24,7 +24,7 @@ from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
-from scalinglab.scaling.records.prefixes import candidates, no_checkpoint
+from scalinglab.scaling.records.prefixes import no_checkpoint, stored_checkpoints
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.training.starts import Head, extensions_of, why_passed_over
 
@@ -57,7 +57,7 @@ class Checkpoint:
 
     @property
     def head(self) -> Head:
-        """What it says of itself, without its tensors."""
+        """The checkpoint without its tensors."""
         validated = frozenset(self.curve.validation)
         return Head(self.step, self.prefix_id, validated, self.extensions)
 
@@ -160,7 +160,7 @@ def readable_checkpoints(
 
     A damaged one is set aside, with a warning that names the consequence.
     """
-    for step, path in candidates(outputs, science):
+    for step, path in stored_checkpoints(outputs, science):
         if not is_wanted(step):
             continue
         try:

@@ -40,7 +40,7 @@ ENDS = (0,)  # of its tokens, what ends a document where the network stays withi
 
 @dataclass(frozen=True)
 class CoordinateCheck:
-    """What is compared. The first width and depth are the base.
+    """The compared models. The first width and depth are the base.
 
     Attributes
     ----------
@@ -241,7 +241,7 @@ def _weights(state: State) -> dict[str, Tensor]:
 
 
 def tensor_movement(architecture: Network, name: str, change: Tensor) -> float:
-    """How far a change of a tensor moves a coordinate of what the tensor gives.
+    """The change of a coordinate of a tensor's output for a change of the tensor.
 
     The root mean square of what it writes directly (gains, biases, rows of the embedding); of a
     matrix, which meets inputs of unit coordinates that are aligned with its change, the spectral
@@ -286,7 +286,7 @@ class _Outputs:
 
     @torch.no_grad()
     def __call__(self, weights: dict[str, Tensor], tokens: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Of tokens with their targets."""
+        """The loss of tokens with their targets."""
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
         given = torch.from_numpy(tokens[:, :-1])

@@ -18,13 +18,13 @@ from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, furthest_ch
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.parts import remove_checkpoint
-from scalinglab.scaling.records.prefixes import candidates, owner_of
+from scalinglab.scaling.records.prefixes import owner_of, stored_checkpoints
 from scalinglab.scaling.schedule.pieces import branch_points, lr_array
 from scalinglab.scaling.training.events import validation_steps
 
 
 def pack_facts(claims: Sequence[Claim]) -> dict[str, Any]:
-    """What an attempt records about its pack; nothing if it is alone.
+    """The entries about its pack that an attempt records; none if the run trains alone.
 
     ``pack`` is the pack's name, the same for all members, and ``members`` how many it began with.
     """
@@ -101,6 +101,6 @@ class MemberRun:
 
     def remove_latest(self, keep: Path | None) -> None:
         """Remove its own replaced checkpoints; pinned ones have no owner and stay."""
-        for _, path in candidates(self.outputs, self.spec.science):
+        for _, path in stored_checkpoints(self.outputs, self.spec.science):
             if path != keep and owner_of(path) == self.spec.run_id:
                 remove_checkpoint(path)

@@ -16,7 +16,7 @@ from scalinglab.scaling.run.step_options import StepOptions
 def engine_values(
     members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
 ) -> dict[str, Any]:
-    """What distinguishes an engine for these runs from any other, as plain or frozen values."""
+    """The values by which an engine for these runs differs from any other, plain or frozen."""
     settings = [
         Member(
             seed=m.spec.seed,

@@ -45,7 +45,7 @@ warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # 
 
 
 class ChunkEngine(Protocol):
-    """What Lightning needs of an engine."""
+    """The methods of an engine that Lightning calls."""
 
     @property
     def module(self) -> nn.Module:
@@ -56,7 +56,7 @@ class ChunkEngine(Protocol):
 
 
 class ChunkedTraining(Protocol):
-    """What Lightning drives: chunk after chunk until it is over."""
+    """The data set that Lightning drives: chunk after chunk until the run ends."""
 
     execution: ExecutionConfig
 

@@ -1,1 +1,1 @@
-"""What follows a mixer, token by token: a file each, with its keys and sizes."""
+"""The feed-forward layers after a mixer: a file each, with its keys and sizes."""

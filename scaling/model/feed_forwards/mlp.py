@@ -23,7 +23,7 @@ KEPT_FLOATS: Mapping[str, int] = {"relu": 1, "relu2": 2, "gelu": 2, "swiglu": 4,
 @FEED_FORWARDS.register("mlp")
 @dataclass(frozen=True, kw_only=True)
 class MLP(FeedForward):
-    """Of width ``model.mlp_width``, with ``model.activation``."""
+    """An MLP of width ``model.mlp_width`` with ``model.activation``."""
 
     module: ClassVar[str] = ""
     inits: ClassVar[tuple[str, ...]] = INITS

@@ -1,1 +1,1 @@
-"""What a matrix of the blocks is: a file each, with its keys and sizes."""
+"""The linear maps that a block may use: a file each, with its keys and sizes."""

@@ -64,7 +64,7 @@ class GatedLinear(Mixer):
             )
 
     def key_width(self, architecture: Architecture) -> int:
-        """Of a head's queries and keys."""
+        """Width of a head's queries and keys."""
         return divided(architecture.shape.head_dim, 2)
 
     def map_flops(self, architecture: Architecture) -> MapFlops:

@@ -1,1 +1,1 @@
-"""What normalises: a file each, with its keys and sizes."""
+"""The norms: a file each, with its keys and sizes."""

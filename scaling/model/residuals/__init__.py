@@ -1,1 +1,1 @@
-"""How a branch is added to the stream: a file each, with its keys and sizes."""
+"""The rules that add a branch to the stream: a file each, with its keys and sizes."""

@@ -1,4 +1,4 @@
-"""What attention attends to."""
+"""Attention logits and the entropy of attention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Attention(Probe):
     """Largest attention logit (arXiv 2309.14322) and mean entropy (arXiv 2303.06296) by layer.
 
-    Of every call of torch's scaled dot product attention, in order, whatever network makes it.
+    Layers are the calls of torch's scaled dot product attention, in order, in any network.
     Entropy is in nats, relative to that of even attention to all that a token sees.
     """
 

@@ -17,7 +17,7 @@ UNIFORM, EMA = "uniform", "ema"
 class Average(Probe):
     """Validation loss of the mean of the weights of the last checkpoints up to a step.
 
-    ``uniform``: all count alike (arXiv 1803.05407; of late checkpoints arXiv 2209.14981). ``ema``:
+    ``uniform``: equal weights (arXiv 1803.05407; for late checkpoints arXiv 2209.14981). ``ema``:
     each counts `decay` times the one after it, as an exponential moving average would (arXiv
     2411.18704).
     """

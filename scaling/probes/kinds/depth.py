@@ -1,4 +1,4 @@
-"""What removing layers costs, by where they stand."""
+"""The rise of the loss after removing layers, by their place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSITIONS, STRATEGIES = "positions", "strategies"
 @PROBES.register("depth")
 @dataclass(frozen=True, kw_only=True)
 class Depth(Probe):
-    """A map of the depth: loss after removing 1 to `most` successive layers at each place.
+    """Loss after removing 1 to `most` successive layers at each place.
 
     ``positions``: every place, with the angle between the streams before and after (arXiv
     2403.17887); ``strategies``: the last layers, the first, every second, those in the middle

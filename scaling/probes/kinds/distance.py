@@ -1,4 +1,4 @@
-"""How far the weights have gone."""
+"""Distance and angle of the weights from an earlier checkpoint."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ START, BEFORE = "start", "before"
 class Distance(Probe):
     """Distance and angle of the weights from their start, or from the checkpoint before.
 
-    Little of both is lazy training (arXiv 1812.07956); angles of weights are what weight decay
-    balances (arXiv 2305.17212).
+    Small distance and angle mean lazy training (arXiv 1812.07956); weight decay balances angles of
+    weights (arXiv 2305.17212).
     """
 
     since: str = setting(START, (START, BEFORE))
     each: bool = False  # of each tensor, too
 
     def reads(self, step: int, kept: Sequence[int]) -> list[int]:
-        """Of what it is the distance to, and the step."""
+        """The step from which the distance is measured, and the step itself."""
         if self.since == START or step == 0:
             return [0, step]
         earlier = [0, *(at for at in kept if at < step)]

@@ -1,4 +1,4 @@
-"""How many directions of the residual stream are used."""
+"""Effective rank of the residual stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class EffectiveRank(Probe):
 
     The exponential of the entropy of the singular values of the centred features, over their sum
     (Roy and Vetterli 2007). Beside it the utilised rank: the share of directions that hold `kept`
-    of the variance (what of its space a network uses on data: arXiv 2407.04797).
+    of the variance (arXiv 2407.04797).
     """
 
     windows: int = setting(8, AT_LEAST_1)  # of the validation set

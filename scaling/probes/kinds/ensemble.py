@@ -1,4 +1,4 @@
-"""The seeds of a recipe as one model."""
+"""Runs of one recipe with several seeds as one model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Ensemble(Probe):
     """Validation loss of the mean of the probabilities of runs that differ in their seeds alone.
 
-    As in arXiv 1612.01474; against size and number of members in arXiv 2007.08483. It belongs to
-    the run of the lowest seed.
+    See arXiv 1612.01474, and arXiv 2007.08483 for the scaling with size and number of members. The
+    numbers belong to the run with the lowest seed.
     """
 
     of_seeds: ClassVar[bool] = True

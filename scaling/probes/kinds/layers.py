@@ -1,4 +1,4 @@
-"""What each layer is good for."""
+"""The loss with layers skipped, swapped, parallel or removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pass rates by sampling until there are successes enough."""
+"""Pass rates by sampling until enough samples pass."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, Within, setting
-from scalinglab.scaling.probes.asked_tasks import AskedTask
 from scalinglab.scaling.probes.probe import PROBES
+from scalinglab.scaling.probes.task_probe import TaskProbe
 from scalinglab.scaling.records.spec import RunSpec
 
 
 @PROBES.register("pass_until")
 @dataclass(frozen=True, kw_only=True)
-class PassUntil(AskedTask):
+class PassUntil(TaskProbe):
     """Pass rate by sampling each item until `successes` pass, or to the cap (arXiv 2310.03262).
 
     After n samples the estimate (r - 1) / (n - 1) has no bias. A capped item is censored, never

@@ -1,4 +1,4 @@
-"""What fewer bits of the weights cost."""
+"""The loss with weights of fewer bits."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Quantized(Probe):
     """Validation loss with the matrices of the blocks rounded to few bits, and its rise.
 
-    Rounded to the nearest of 2^bits - 1 even steps up to the largest entry of each row, after
-    training, as in the law of arXiv 2411.04330; with embeddings, head, gains and biases left as
-    they are.
+    Each row is rounded to 2^bits - 1 even steps up to its largest entry, after training, as in the
+    law of arXiv 2411.04330. Embeddings, head, gains and biases are not rounded.
     """
 
     bits: int = setting(4, Within(2, 16))

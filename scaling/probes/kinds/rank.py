@@ -1,4 +1,4 @@
-"""How many directions a matrix uses."""
+"""Stable rank of the matrices."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from scalinglab.scaling.probes.probe import PROBES, Probe
 class Rank(Probe):
     """Stable rank of each matrix of the blocks over its full rank; their mean and the lowest.
 
-    Squared Frobenius norm over squared largest singular value. It falls unevenly over the layers
-    (arXiv 2407.11239).
+    The stable rank is the squared Frobenius norm over the squared largest singular value. It falls
+    unevenly over the layers (arXiv 2407.11239).
     """
 
     each: bool = False  # of each matrix, too

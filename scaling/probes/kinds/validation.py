@@ -17,8 +17,8 @@ from scalinglab.scaling.records.spec import RunSpec
 class Validation(Probe):
     """Loss and bits per byte on the run's own validation set, or on that of any store.
 
-    Of a store with the run's own number of tokens the loss is the column ``loss.<store>``, as
-    ``execution.validate`` measures it during training, bit for bit.
+    With the run's own number of tokens, the loss on a store is the column ``loss.<store>``, equal
+    bit for bit to that of ``execution.validate`` during training.
     """
 
     store: str | None = None  # a folder in outputs/data; None: the run's own
@@ -38,7 +38,7 @@ class Validation(Probe):
         return read_manifest(outputs / "data" / self.store).content_hash
 
     def column(self, name: str, number: str) -> str:
-        """As during training, where it is the same."""
+        """The column of training, where the number is the same."""
         if number == "loss" and self.store is not None and self.tokens is None:
             return f"loss.{self.store}"
         return super().column(name, number)

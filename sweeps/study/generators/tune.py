@@ -28,7 +28,7 @@ Loss = Callable[[Setting], float | None]  # None: not finished; infinite: diverg
 @GENERATORS.register("tune")
 @dataclass(frozen=True)
 class Tune(Generator):
-    """How an arm is tuned; give every arm the same budget.
+    """Options of an arm's tuning; give every arm the same budget.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from scalinglab import analysis
 from scalinglab.analysis.fitting.censored import Censored
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.error_scale import RELATIVE
-from scalinglab.analysis.tables.points import TooFewPoints
+from scalinglab.analysis.tables.point_checks import TooFewPoints
 
 POWER, A, NOISE, CAP = LAWS["power"], 0.5, 0.3, 6.0
 

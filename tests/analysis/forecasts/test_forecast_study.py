@@ -21,7 +21,7 @@ from scalinglab.analysis.forecasts.track import (
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
 from scalinglab.analysis.tables.numbers import read_csv_exactly
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.probes.folder import ProbeFolder, Wanted
+from scalinglab.scaling.probes.folder import ProbeFolder, RequestedResult
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.run_folder import RunFolder
 
@@ -88,7 +88,9 @@ def test_a_column_of_a_probe_is_forecast_at_its_steps(running) -> None:
         for row in curve.dropna(subset=["loss"]).to_dict("records"):
             step = int(row["step"])
             result = {"probe": "x", "step": step, "columns": {"probe.x.loss": 1.1 * row["loss"]}}
-            probed.store(Wanted(step, ((run_id, step),)), result | {"reads": [[run_id, step]]})
+            probed.store(
+                RequestedResult(step, ((run_id, step),)), result | {"reads": [[run_id, step]]}
+            )
     table = unfinished_runs(outputs, "tiny", "probe.x.loss").dropna(subset=["loss"])
     own = unfinished_runs(outputs, "tiny").set_index("step").loss
     shared = table[table["step"].isin(own.dropna().index)]

@@ -15,7 +15,7 @@ from scalinglab.analysis.decisions.allocation import NoBestSplit
 from scalinglab.analysis.reporting.facts import facts_without_law
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report import report_html
-from scalinglab.analysis.tables.points import TooFewPoints
+from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.scaling.records.atomic import read_json, write_json
 
 

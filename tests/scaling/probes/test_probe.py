@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.probes.folder import Wanted
+from scalinglab.scaling.probes.folder import RequestedResult
 from scalinglab.scaling.probes.probe import PROBES, key_of, probe_of
 
 NOWHERE = Path("nowhere")
@@ -66,6 +66,6 @@ def test_an_average_reads_the_last_that_are_kept() -> None:
 
 
 def test_a_result_of_other_checkpoints_has_another_file() -> None:
-    alone = Wanted(8, (("run", 8),)).file("run")
-    several = {Wanted(8, (("run", s), ("run", 8))).file("run") for s in (2, 4)}
+    alone = RequestedResult(8, (("run", 8),)).file("run")
+    several = {RequestedResult(8, (("run", s), ("run", 8))).file("run") for s in (2, 4)}
     assert alone == "00000008.json" and len(several) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalinglab.scaling.records.prefixes import candidates, checkpoint_path
+from scalinglab.scaling.records.prefixes import checkpoint_path, stored_checkpoints
 
 
 def place(outputs, run, step, owner=""):
@@ -13,7 +13,7 @@ def place(outputs, run, step, owner=""):
 
 
 def found(outputs, run):
-    return [step for step, _ in candidates(outputs, run.science)]
+    return [step for step, _ in stored_checkpoints(outputs, run.science)]
 
 
 def test_a_run_finds_the_trunk_of_its_sibling_but_not_its_cooldown(tmp_path, tiny_run):
@@ -43,7 +43,7 @@ def test_a_run_of_other_science_finds_nothing(tmp_path, tiny_run, change):
 def test_a_runs_own_latest_checkpoint_lies_beside_the_pinned_ones(tmp_path, tiny_run):
     run = tiny_run()
     pinned, latest = place(tmp_path, run, 10), place(tmp_path, run, 20, owner=run.run_id)
-    assert [path for _, path in candidates(tmp_path, run.science)] == [latest, pinned]
+    assert [path for _, path in stored_checkpoints(tmp_path, run.science)] == [latest, pinned]
     assert pinned.parent == latest.parent and pinned.parent.name == run.family_id
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.candidates import candidates
+from scalinglab.candidate_runs import candidate_runs
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ExecutionConfig
@@ -184,10 +184,10 @@ def test_a_plan_says_that_its_times_are_of_another_machine(study) -> None:
 def test_candidates_are_chosen_by_their_cost(study, login_node, capsys) -> None:
     """Those of a study for GPUs of a cluster are timed there, too."""
     grid = {"model": {"width": [16]}, "tokens": [2560]}
-    rows = candidates(compose(["study=tiny", *ON_SLURM]), grid).table
+    rows = candidate_runs(compose(["study=tiny", *ON_SLURM]), grid).table
     assert len(rows) == 1 and rows["cost"].between(20 / 3600, 30 / 3600).all()  # 40 steps, .5 s
     with pytest.raises(ConfigError, match="launch.measure = off: candidates are chosen by their"):
-        candidates(compose(["study=tiny", *ON_SLURM, "launch.measure=off"]), grid)
+        candidate_runs(compose(["study=tiny", *ON_SLURM, "launch.measure=off"]), grid)
 
 
 def test_a_measurement_is_asked_for_where_it_can_be_made() -> None:

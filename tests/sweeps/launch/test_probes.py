@@ -27,14 +27,14 @@ from scalinglab.scaling.probes.probe import PROBES
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
-from scalinglab.sweeps.launch.asking import ask
+from scalinglab.sweeps.launch.ask_probe import ask_probe
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.submissions import read_submissions
 from scalinglab.sweeps.launch.worker import Worker
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.sweeps.store.asked import store_ask
 from scalinglab.sweeps.store.launch_record import read_launch, read_probe_launches
+from scalinglab.sweeps.store.probe_questions import store_question
 from scalinglab.sweeps.store.probe_status import probe_status
 from scalinglab.sweeps.watch.gc import remove, survey
 
@@ -204,8 +204,8 @@ def test_a_mistake_is_told_before_anything_is_stored(person, asked, said) -> Non
 def test_gc_keeps_what_a_question_has_yet_to_read(person) -> None:
     outputs = person / "outputs"
     assert survey(outputs, "needed")["goes"].all()
-    asked = ask(outputs, "probed", "validation", {}, [6]).ask
-    store_ask(outputs, "probed", asked)
+    asked = ask_probe(outputs, "probed", "validation", {}, [6]).question
+    store_question(outputs, "probed", asked)
     found = survey(outputs, "needed")
     assert sorted(found.loc[~found["goes"], "kind"]) == ["to be probed"] * 4
     remove(found)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scalinglab.cli import main
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.slurm import tasks_needed
@@ -142,7 +142,7 @@ def test_kill_9_between_the_last_checkpoint_and_done(study, processes, undisturb
         victim.join()
         folder = plan.run_folder(plan.runs[0])
         assert victim.exitcode == -9 and (folder.done() is not None) == (point == "with DONE")
-        assert candidates(plan.outputs, plan.runs[0].run.science)[0][0] == 40
+        assert stored_checkpoints(plan.outputs, plan.runs[0].run.science)[0][0] == 40
         assert launched(*ONE, f"outputs={plan.outputs}", "launch.pack=off") == 0
         assert recorded(plan) == expected, point
         assert folder.latest_attempt().number == (1 if point == "with DONE" else 2)

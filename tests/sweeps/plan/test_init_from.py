@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from scalinglab.compose import compose
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.probes.folder import Wanted
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.probes.folder import RequestedResult
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
@@ -25,7 +25,7 @@ from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.plan.selection import check_selections
-from scalinglab.sweeps.store.asked import Ask, store_ask, withdraw
+from scalinglab.sweeps.store.probe_questions import ProbeQuestion, store_question, withdraw
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.gc import remove, survey
@@ -105,7 +105,7 @@ def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tu
     assert launch(plan.outputs, "tuned", LaunchConfig("inline"))
     assert set(status(plan.outputs, "tuned")["state"]) == {State.DONE}
     remove(survey(plan.outputs, "needed"))  # now nothing begins with them
-    assert not any(candidates(plan.outputs, p.run.science) for p in code.values())
+    assert not any(stored_checkpoints(plan.outputs, p.run.science) for p in code.values())
     make_plan(tuned("{block: code}", blocks=(BASE, TUNE)))  # and finished runs need them no more
     with pytest.raises(ConfigError, match="has no readable checkpoint of step 40.*keep=weights"):
         make_plan(tuned("{block: code}", blocks=(BASE, TUNE.replace("[5]", "[6]"))))
@@ -181,8 +181,8 @@ def test_a_copy_of_a_file_stays_while_runs_may_begin_with_it(tuned, tmp_path):
     assert launch(plan.outputs, "tuned", LaunchConfig("inline"))
     assert kind() == "begun with"
     (run_id,) = (p.run.run_id for p in plan.runs if p.run.initial is not None)
-    start = Wanted(0, ((run_id, 0),))  # the weights at step 0 are those of the file
-    store_ask(plan.outputs, "tuned", Ask("distance", "key", {}, {run_id: [start]}))
+    start = RequestedResult(0, ((run_id, 0),))  # the weights at step 0 are those of the file
+    store_question(plan.outputs, "tuned", ProbeQuestion("distance", "key", {}, {run_id: [start]}))
     assert kind() == "to be probed"
     withdraw(plan.outputs, "tuned", "distance", {})
     assert kind() == "begun with"

@@ -1,1 +1,1 @@
-"""What follows a mixer, token by token: a file each, with its arithmetic."""
+"""The feed-forward layers after a mixer: a file each, with its arithmetic."""

@@ -27,7 +27,7 @@ class LowRank(nn.Module):
         self.down_in, self.down = nn.Linear(m, r, bias=False), nn.Linear(r, d, bias=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        """What it adds to the residual stream, before its norm and multiplier."""
+        """The addition to the residual stream, before its norm and multiplier."""
         up_BTM = self.up(self.up_in(x_BTD))
         if self.gate is None or self.gate_in is None:
             hidden_BTM = self.activation(up_BTM)

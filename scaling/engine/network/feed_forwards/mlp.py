@@ -25,7 +25,7 @@ class MLP(nn.Module):
         self.down = linear(architecture, feed_forward, "down")
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        """What it adds to the residual stream, before its norm and multiplier."""
+        """The addition to the residual stream, before its norm and multiplier."""
         if self.gate is None:
             hidden_BTM = self.activation(self.up(x_BTD))
         else:

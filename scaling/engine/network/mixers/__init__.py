@@ -1,1 +1,1 @@
-"""What mixes the tokens of a sequence: a file each, with its arithmetic."""
+"""The mixers of tokens (attention and others): a file each, with its arithmetic."""

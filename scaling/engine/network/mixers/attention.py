@@ -51,7 +51,7 @@ class Attention(nn.Module):
     def forward(
         self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, documents_BT: Tensor | None = None
     ) -> Tensor:
-        """What attention adds to the residual stream, before its norm and multiplier."""
+        """The addition of attention to the residual stream, before its norm and multiplier."""
         split = (*x_BTD.shape[:-1], self.heads, x_BTD.shape[-1] // self.heads)
         shared = (*split[:-2], self.key_heads, split[-1])
         q_BHTK = self.query_norm(self.query(x_BTD).view(split)).transpose(-3, -2)
@@ -78,7 +78,7 @@ class Attention(nn.Module):
         return self.out(self.inner_norm(y_BHTK.transpose(-3, -2).reshape(x_BTD.shape)))
 
     def _mask(self, q_BHTK: Tensor, documents_BT: Tensor | None) -> Tensor | None:
-        """What is added to the products, or which of them are seen; None where causality is all."""
+        """The bias of the products, or a mask of the seen ones; None for plain causal attention."""
         if self.mask_TT is None:
             return None
         T = q_BHTK.shape[-2]
@@ -92,7 +92,7 @@ class Attention(nn.Module):
 
 
 def minus_distance(context: int, window: int | None) -> Tensor:
-    """How far each token lies behind each other, negative; -inf where it does not see it, (T, T).
+    """Distance of each token behind each other, negative; -inf where it does not see it, (T, T).
 
     It is there also in a model that is made on the meta device, as rotary tables are.
     """

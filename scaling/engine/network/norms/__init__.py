@@ -1,1 +1,1 @@
-"""What normalises: a file each, with its arithmetic."""
+"""The norms: a file each, with its arithmetic."""

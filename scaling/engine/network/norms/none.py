@@ -10,5 +10,5 @@ from scalinglab.scaling.model.part import Norm
 
 @NORMED_BY.register("none")
 def nothing(description: Norm, width: int) -> nn.Identity:
-    """What it is given."""
+    """The input, unchanged."""
     return nn.Identity()

@@ -24,5 +24,5 @@ class RMSNorm(nn.Module):
 
 @NORMED_BY.register("rmsnorm")
 def rms_norm(description: Norm, width: int) -> RMSNorm:
-    """That of a width."""
+    """The RMSNorm of a width."""
     return RMSNorm(width)

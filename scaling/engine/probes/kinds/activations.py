@@ -41,6 +41,6 @@ def activations(probe: Activations, reading: Reading) -> dict[str, float]:
 
 
 def kurtosis(x_ND: Tensor) -> float:
-    """Of the features' mean squares: 1 where all features are alike, D where one has all."""
+    """Kurtosis of the features' mean squares: 1 for equal features, D where one has all."""
     squares_D = x_ND.square().mean(0)
     return float(squares_D.square().mean() / squares_D.mean().square())

@@ -1,4 +1,4 @@
-"""What attention attends to."""
+"""Attention logits and the entropy of attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What removing layers costs, by where they stand."""
+"""The rise of the loss after removing layers, by their place."""
 
 from __future__ import annotations
 

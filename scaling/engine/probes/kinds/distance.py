@@ -1,4 +1,4 @@
-"""How far the weights have gone."""
+"""Distance and angle of the weights from an earlier checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sums = tuple[float, float, float, float]  # |w - w0|^2, |w0|^2, |w|^2, <w, w0>
 def distance(probe: Distance, reading: Reading) -> dict[str, float]:
     """``distance``, ``relative``, ``angle`` in degrees, and ``norm`` of all matrices together.
 
-    Since the checkpoint before also the angle per step.
+    ``since=before`` also gives the angle per step.
 
     Gains and biases are left out of the sums: they begin as ones and zeros.
     """

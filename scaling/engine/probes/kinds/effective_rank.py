@@ -1,4 +1,4 @@
-"""How many directions of the residual stream are used."""
+"""Effective rank of the residual stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seeds of a recipe as one model."""
+"""Runs of one recipe with several seeds as one model."""
 
 from __future__ import annotations
 

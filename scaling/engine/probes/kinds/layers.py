@@ -1,4 +1,4 @@
-"""What each layer is good for."""
+"""The loss with layers skipped, swapped, parallel or removed."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def layers(probe: Layers, reading: Reading) -> dict[str, float]:
 
 
 def pass_on(x: Tensor, *_: Tensor) -> Tensor:
-    """What a layer does that is left out."""
+    """The forward pass of a layer that is left out."""
     return x
 
 
 def _both(one: Any, other: Any) -> Any:
-    """What two layers do that stand side by side: each adds its part to the same stream."""
+    """The forward pass of two parallel layers: both read one stream and add to it."""
 
     def forward(x: Tensor, *more: Tensor) -> Tensor:
         return stream_of(one(x, *more)) + stream_of(other(x, *more)) - x
@@ -69,7 +69,7 @@ def _both(one: Any, other: Any) -> Any:
 
 @contextlib.contextmanager
 def changed(model: Model, forwards: Mapping[int, Any]) -> Iterator[None]:
-    """Within it some blocks compute something else."""
+    """A context in which some blocks have other forward passes."""
     blocks: list[Any] = model.blocks
     for place, forward in forwards.items():
         blocks[place].forward = forward

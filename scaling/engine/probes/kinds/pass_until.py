@@ -1,4 +1,4 @@
-"""Pass rates by sampling until there are successes enough."""
+"""Pass rates by sampling until enough samples pass."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pass_until(probe: PassUntil, reading: Reading) -> dict[str, float]:
 
 
 def _samples(p: float, probe: PassUntil, draw: np.random.Generator) -> float:
-    """How many samples it takes until enough passed; infinite where it takes far too many."""
+    """Number of samples until enough passed; infinite where it is far beyond the cap."""
     if p * probe.cap < 1e-6:  # numpy's numbers of tries end at 2^63
         return math.inf
     return float(draw.geometric(p, size=probe.successes).astype(float).sum())

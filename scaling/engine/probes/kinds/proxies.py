@@ -1,4 +1,4 @@
-"""What initial weights tell before anything is trained."""
+"""Zero-cost proxies of the loss, from initial weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fewer bits of the weights cost."""
+"""The loss with weights of fewer bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many directions a matrix uses."""
+"""Stable rank of the matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sharp the minimum is that training has found."""
+"""Sharpness: the extreme eigenvalues of the loss's Hessian."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _of_choices(
 def _of_answers(
     items: Sequence[Item], found: Sequence[Sequence[Scored]], sizes: Sequence[Sequence[float]]
 ) -> dict[str, float]:
-    """Of several right answers the first is scored; any of them passes."""
+    """Scores of prompts with answers: the first right answer is scored, any of them passes."""
     first = [answers[0] for answers in found]
     log_rates = [np.logaddexp.reduce([-a.loss for a in answers]) for answers in found]
     return {

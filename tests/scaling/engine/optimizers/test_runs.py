@@ -10,7 +10,7 @@ from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 
 LR = {"sgd": 0.1, "lion": 1e-3, "normalized": 0.1, "adafactor": 0.02, "muon": 0.02}
 COLUMNS = ["loss", "grad_norm", "validation_loss"]
@@ -48,7 +48,7 @@ def test_the_final_loss_of_schedule_free_is_that_of_the_average(make_run, train_
     """Measured again by hand, from the checkpoint of the end."""
     folder = make_run(changes("schedule_free"))
     train_run(folder)
-    (step, path), *_ = candidates(folder.outputs, folder.record().spec.science)
+    (step, path), *_ = stored_checkpoints(folder.outputs, folder.record().spec.science)
     state, run = load_checkpoint(path).state, folder.spec()
     assert step == 20
     model = Transformer(run.architecture)

@@ -27,7 +27,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
 from scalinglab.scaling.probes.kinds.linear import Linear
 from scalinglab.scaling.probes.probe import PROBES, probe_of
 from scalinglab.scaling.records.parts import new_parts, write_manifest
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 
 DEEP = {"model.depth": 3}
 
@@ -115,7 +115,11 @@ def test_a_checkpoint_in_parts_and_a_member_of_a_pack_give_the_numbers_of_the_wh
 
 def _ends(folder):
     spec = folder.spec()
-    return [(at, path) for at, path in candidates(folder.outputs, spec.science) if at == spec.steps]
+    return [
+        (at, path)
+        for at, path in stored_checkpoints(folder.outputs, spec.science)
+        if at == spec.steps
+    ]
 
 
 def test_step_zero_is_the_initial_weights_and_needs_no_checkpoint(make_run) -> None:

@@ -20,7 +20,7 @@ from scalinglab.scaling.records.curve import Curve
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import new_parts, remove_checkpoint, write_manifest
-from scalinglab.scaling.records.prefixes import candidates, checkpoint_path
+from scalinglab.scaling.records.prefixes import checkpoint_path, stored_checkpoints
 
 # Of the curve at step 20, as its tensor lies in the file.
 LOSS = np.random.default_rng(20).random((2, 20)).astype(np.float32)[0].tobytes()
@@ -124,7 +124,7 @@ def test_a_checkpoint_goes_with_its_parts_and_before_them(tmp_path, tiny_run, mo
     monkeypatch.setattr(Path, "unlink", lambda p, **k: (order.append(p), unlink(p, **k)))
     assert remove_checkpoint(path) and order == [path, *parts]
     assert not remove_checkpoint(path)
-    assert candidates(tmp_path, run.science) == []
+    assert stored_checkpoints(tmp_path, run.science) == []
 
 
 # ---------------------------------------------------------------------- where a run starts

@@ -10,7 +10,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
 from scalinglab.scaling.engine.trainer.evaluation import evaluation_weights
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 from scalinglab.scaling.records.state import Outcome
 
 
@@ -24,7 +24,7 @@ def test_the_loss_of_the_weights_is_that_of_the_record(optimizer, make_run, tiny
     assert claim is not None
     assert train([claim], {}, ExecutionConfig()) == Outcome.DONE
     run = folder.spec()
-    checkpoint = load_checkpoint(dict(candidates(folder.outputs, run.science))[8])
+    checkpoint = load_checkpoint(dict(stored_checkpoints(folder.outputs, run.science))[8])
     model = Transformer(run.architecture)
     model.load_state_dict(evaluation_weights(run, checkpoint))
     windows = torch.from_numpy(tiny_store.validation_batch(512, 16).astype(np.int64))

@@ -16,7 +16,7 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 
 TIMING = ("throughput", "machine", "attempt", "started_at_step")
 
@@ -89,7 +89,7 @@ def test_training_the_same_run_again_gives_the_same_bits(make_run, train_run, el
 
 def test_only_checkpoints_that_others_may_start_from_stay(make_run, train_run, tiny_run, outputs):
     train_run(make_run(), pins=[12])
-    steps = [step for step, path in candidates(outputs, tiny_run().science)]
+    steps = [step for step, path in stored_checkpoints(outputs, tiny_run().science)]
     assert steps == [40, 30, 12]  # its end, its branch point, and what was asked for
 
 
@@ -138,7 +138,7 @@ def test_an_unreadable_checkpoint_costs_time_but_no_bit(
 ):
     folder = make_run()
     train_run(folder, pins=[5], should_stop=stop_at(folder, 31))
-    found = dict(candidates(outputs, tiny_run().science))
+    found = dict(stored_checkpoints(outputs, tiny_run().science))
     for step in list(found)[:-1]:
         found[step].write_bytes(found[step].read_bytes()[:1000])
     with caplog.at_level(logging.WARNING):
@@ -153,7 +153,7 @@ def test_a_checkpoint_is_saved_as_often_as_asked(make_run, train_run, outputs, t
     seen = set()
 
     def look():
-        found = candidates(outputs, tiny_run().science)
+        found = stored_checkpoints(outputs, tiny_run().science)
         own = {step for step, path in found if len(path.suffixes) == 2}
         assert len(own) <= 1  # the latest replaces the one before
         seen.update(own)
@@ -162,7 +162,7 @@ def test_a_checkpoint_is_saved_as_often_as_asked(make_run, train_run, outputs, t
     folder = make_run({"execution.checkpoint_seconds": 1e-6})
     assert train_run(folder, should_stop=look) == "done"
     assert len(seen) >= 5
-    assert all(len(p.suffixes) == 1 for _, p in candidates(outputs, tiny_run().science))
+    assert all(len(p.suffixes) == 1 for _, p in stored_checkpoints(outputs, tiny_run().science))
 
 
 # ---------------------------------------------------------------------- sharing a prefix
@@ -336,7 +336,7 @@ def test_a_run_that_breaks_off_within_a_chunk_says_at_which_step(make_run, train
 def test_an_unreadable_branch_point_is_replaced(make_run, train_run, outputs, tiny_run):
     """Else every sibling would train the trunk again, for ever."""
     train_run(make_run({"schedule.kind": "constant", "tokens": 64 * 30}))
-    ((_, path),) = candidates(outputs, tiny_run().science)
+    ((_, path),) = stored_checkpoints(outputs, tiny_run().science)
     path.write_bytes(path.read_bytes()[:1000])
     train_run(make_run())
     assert load_checkpoint(path).step == 30

@@ -14,7 +14,7 @@ from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 
 LONG = {"tokens": 64 * 240}
 # A life of a process that saves its pack after every chunk.
@@ -114,7 +114,7 @@ def test_a_kill_while_a_pack_is_saved_leaves_a_step_that_all_have(make_run, trai
     claims = [Claim.acquire(folder, 60.0) for folder in folders]
     with pytest.raises(Killed):
         train(claims, {}, execution)
-    own = [{step for step, _ in candidates(f.outputs, f.spec().science)} for f in folders]
+    own = [{step for step, _ in stored_checkpoints(f.outputs, f.spec().science)} for f in folders]
     assert own[0] - own[2] and set.intersection(*own) == {folders[2].progress(1).saved} == {3}
     for claim in claims:
         claim.release("interrupted")

@@ -7,7 +7,7 @@ import pytest
 
 from scalinglab.analysis.tables.runs import load
 from scalinglab.scaling.data.mixed import open_data
-from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.prefixes import stored_checkpoints
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import resolve
@@ -91,7 +91,7 @@ def test_a_change_of_the_mixture_branches_off_the_run_without_it(
     trunk, branch = make_run(STATIC | constant), make_run(ANNEALED | constant)
     assert trunk.spec().family_id == branch.spec().family_id
     assert train_run(trunk, pins=[30]) == "done"
-    assert next(step for step, _ in candidates(outputs, branch.spec().science)) == 30
+    assert next(step for step, _ in stored_checkpoints(outputs, branch.spec().science)) == 30
     assert train_run(branch) == "done"
     assert branch.record().started_at_step == 30
     assert curve_of(branch) == curve_of(elsewhere(ANNEALED | constant))

@@ -7,12 +7,12 @@ from collections import defaultdict
 from scalinglab.scaling.probes.folder import ProbeFolder
 from scalinglab.scaling.records.prefixes import checkpoint_name
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.asking import ask
-from scalinglab.sweeps.store.asked import read_ask, store_ask
+from scalinglab.sweeps.launch.ask_probe import ask_probe
+from scalinglab.sweeps.store.probe_questions import read_question, store_question
 
 
 def test_a_checkpoint_that_runs_share_is_read_beside_one_of_them(finished, tmp_path) -> None:
-    question = ask(finished, "tiny", "validation", {}, "all").ask
+    question = ask_probe(finished, "tiny", "validation", {}, "all").question
     sharing = defaultdict(list)
     for run_id, questions in question.runs.items():
         science = RunFolder(finished / "runs" / run_id).spec().science
@@ -23,15 +23,15 @@ def test_a_checkpoint_that_runs_share_is_read_beside_one_of_them(finished, tmp_p
     for places in shared:
         (owner,) = [run_id for run_id, wanted in places if not wanted.twins]
         assert all(w.twins == (owner,) for run_id, w in places if run_id != owner)
-    store_ask(tmp_path, "tiny", question)
+    store_question(tmp_path, "tiny", question)
     (file,) = tmp_path.glob("studies/tiny/probes/*.json")
-    stored = read_ask(file)
+    stored = read_question(file)
     assert stored == question
     assert [w.twins for w in stored.runs[run_id]] == [w.twins for w in question.runs[run_id]]
 
 
 def test_a_twin_takes_the_numbers_of_the_first(finished, tmp_path) -> None:
-    question = ask(finished, "tiny", "validation", {}, "all").ask
+    question = ask_probe(finished, "tiny", "validation", {}, "all").question
     run_id, wanted = next((i, w) for i, ws in question.runs.items() for w in ws if w.twins)
     (owner,) = wanted.twins
     here, there = (

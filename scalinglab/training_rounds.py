@@ -1,4 +1,4 @@
-"""Train until a target is known: choose runs, add them to the study, train them, fit again."""
+"""Rounds of training until a target is known: choose runs, add them to the study, train, fit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pandas as pd
 
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
-from scalinglab.candidates import (
+from scalinglab.candidate_runs import (
     ChoiceOptions,
     blocks_of,
-    candidates,
-    known_runs,
+    candidate_runs,
+    finished_runs,
     say_widened,
     show_chosen,
 )
@@ -28,12 +28,12 @@ from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.probes.folder import results
 from scalinglab.sweeps.config import LaunchConfig
-from scalinglab.sweeps.store.asked import Ask, read_asks
+from scalinglab.sweeps.store.probe_questions import ProbeQuestion, read_questions
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.reach import ReachResult as TargetReach
+    from scalinglab.analysis.decisions.reach_target import ReachResult
     from scalinglab.analysis.decisions.target import Target
     from scalinglab.plan_view import PlanView
     from scalinglab.source import StudySource
@@ -51,51 +51,53 @@ class ReachOptions(ChoiceOptions):
 
 @dataclass(frozen=True)
 class ReachAnswer:
-    """How a target was approached.
+    """The rounds of training for a target, and their end.
 
     Attributes
     ----------
     target : str
         What was asked.
-    found : TargetReach or None
+    approach : ReachResult or None
         The rounds, and why they ended; None after an interrupt.
     calibration_factor : float
-        By what the record of earlier forecasts widened the target's interval.
+        Factor by which the record of earlier forecasts widened the target's interval.
     history : list of dict
-        A row a fit: how well the target was known, and what was spent.
+        One row per fit: value and interval of the target, and device-hours spent.
     """
 
     target: str
-    found: TargetReach | None
+    approach: ReachResult | None
     calibration_factor: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def code(self) -> int:
         """0 if the target is known as well as was asked."""
-        if self.found is None:
+        if self.approach is None:
             return INTERRUPTED
-        return 0 if self.found.reached else 1
+        return 0 if self.approach.reached else 1
 
     def as_json(self) -> dict[str, Any]:
         """The rounds, and why they ended."""
         return {
             "target": self.target,
-            "why": "interrupted" if self.found is None else self.found.why,
-            "reached": self.found is not None and self.found.reached,
+            "why": "interrupted" if self.approach is None else self.approach.why,
+            "reached": self.approach is not None and self.approach.reached,
             "history": self.history,
             "inflation": self.calibration_factor,
         }
 
     def show(self, screen: Screen) -> None:
-        """Why the rounds ended; each was told when it was made."""
-        if self.found is not None:
+        """Why the rounds ended; each round was shown when it was trained."""
+        if self.approach is not None:
             say_widened(screen, self.calibration_factor)
-            screen.say(self.found.why if self.found.reached else f"not reached: {self.found.why}")
+            screen.say(
+                self.approach.why if self.approach.reached else f"not reached: {self.approach.why}"
+            )
 
 
 class GrowingStudy(Protocol):
-    """What is asked of a study here: `scalinglab.study.Study`, which uses this file, has it."""
+    """What rounds call on a study; `scalinglab.study.Study`, which imports this file, has it."""
 
     @property
     def name(self) -> str:
@@ -138,7 +140,7 @@ def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAn
     Raises
     ------
     ConfigError
-        If the target says not how well it is to be known; else as `Study.launch`.
+        If the target has no tolerance (``within``); else as `Study.launch`.
     """
     target = analysis.read_target(options.target)
     if target.within is None:
@@ -147,12 +149,12 @@ def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAn
         )
     composed = study.compose()
     _refuse_unwatched(launch_config(composed))
-    runs, law = known_runs(study.source, options.law, options.loss)
+    runs, law = finished_runs(study.source, options.law, options.loss)
     widens = (
         options.widen and options.loss is None
     )  # earlier forecasts were of the runs' own losses
     factor = track.calibration_factor(study.outputs, study.name, options.level) if widens else 1.0
-    planned = candidates(composed, options.grid)
+    planned = candidate_runs(composed, options.grid)
     if planned.note:
         screen.say(planned.note)
     if options.loss is not None:
@@ -192,18 +194,18 @@ def _refuse_unwatched(config: LaunchConfig) -> None:
             )
 
 
-def _question_of(study: GrowingStudy, column: str | None) -> Ask | None:
+def _question_about(study: GrowingStudy, column: str | None) -> ProbeQuestion | None:
     """The question that probes answered with a column; None if training measures it."""
-    for question in read_asks(study.outputs, study.name) if column else []:
+    for question in read_questions(study.outputs, study.name) if column else []:
         for folder in question.folders(study.outputs):
             for answer in results(folder.run):
-                if answer.key == question.folder_name and column in answer.known:
+                if answer.key == question.folder_name and column in answer.table_columns:
                     return question
     return None
 
 
 class _Rounds:
-    """What is trained in each round, and what is told of it."""
+    """Trains the runs of each round and shows them."""
 
     def __init__(
         self, study: GrowingStudy, options: ReachOptions, target: Target, screen: Screen
@@ -213,7 +215,7 @@ class _Rounds:
         self.history: list[dict[str, Any]] = []
 
     def tell(self, row: dict[str, Any]) -> None:
-        """How well the target is known, what is wanted, and what is spent."""
+        """Show the target's interval, the wanted precision, and the device-hours spent."""
         self.history.append(row)
         of = "" if self.asked.hours is None else f" of {self.asked.hours:.3g}"
         interval = (
@@ -249,11 +251,11 @@ class _Rounds:
                 "run scaling reach again"
             )
         self._probe()
-        return known_runs(self.study.source, self.asked.law, self.asked.loss)[0]
+        return finished_runs(self.study.source, self.asked.law, self.asked.loss)[0]
 
     def _probe(self) -> None:
-        """Ask the new runs, too, where the loss is a number of a probe."""
-        question = _question_of(self.study, self.asked.loss)
+        """Probe the new runs, where the loss is a number of a probe."""
+        question = _question_about(self.study, self.asked.loss)
         if question is None:
             return
         probed = self.study.probe(probe=question.probe, options=dict(question.options))

@@ -1,4 +1,4 @@
-"""Runs that could be trained next: planned, with their cost, and chosen among.
+"""Candidate runs: planned runs with their cost, among which the next ones are chosen.
 
 ``scaling next`` chooses some of them once, ``scaling reach`` round after round.
 """
@@ -62,8 +62,8 @@ class ChoiceOptions(IntervalOptions, VersionOptions, LossOptions):
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Runs that could be trained.
+class CandidateRuns:
+    """Candidate runs.
 
     Attributes
     ----------
@@ -78,18 +78,20 @@ class Candidates:
     note: str = ""
 
 
-def known_runs(
+def finished_runs(
     source: StudySource, law: str | None = None, loss: str | None = None
 ) -> tuple[pd.DataFrame, str]:
     """The finished runs that a study fits, and the law: `law`, or else the study's own.
 
-    With `loss`, a measured column, that is the loss of these runs.
+    `loss` names a measured column that is taken as the loss of these runs.
     """
     return fitted_runs(source.outputs, source.name, law, flops=FLOPS, loss=loss)
 
 
-def candidates(composed: Mapping[str, Any], grid: Mapping[str, Any] | None = None) -> Candidates:
-    """Runs that could be trained, with what each costs.
+def candidate_runs(
+    composed: Mapping[str, Any], grid: Mapping[str, Any] | None = None
+) -> CandidateRuns:
+    """Plan the candidate runs, with the cost of each.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def candidates(composed: Mapping[str, Any], grid: Mapping[str, Any] | None = Non
     Raises
     ------
     ConfigError
-        If a run cannot be trained or its cost not be told, or every one is trained already.
+        If a run cannot be trained, its cost cannot be predicted, or all runs are trained already.
     """
     composed = with_added(composed)
     plan, note = (_planned(composed, grid), "") if grid else _around(composed)
@@ -124,7 +126,7 @@ def candidates(composed: Mapping[str, Any], grid: Mapping[str, Any] | None = Non
             "every candidate is trained already; give others, as in "
             "'grid.model.width=[96]' 'grid.tokens=[4194304]'"
         )
-    return Candidates(pd.DataFrame(rows).set_index("run_id"), note)
+    return CandidateRuns(pd.DataFrame(rows).set_index("run_id"), note)
 
 
 def _planned(composed: Mapping[str, Any], grid: Mapping[str, Any]) -> Plan:
@@ -208,6 +210,6 @@ def show_chosen(screen: Screen, chosen: pd.DataFrame) -> None:
 
 
 def say_widened(screen: Screen, factor: float) -> None:
-    """Say by what earlier forecasts widened the target's interval, where they did."""
+    """Say by which factor earlier forecasts widened the target's interval, if they did."""
     if factor > 1:
         screen.say(f"the interval of the target is {calibration_in_words(factor)}")

@@ -1,4 +1,4 @@
-"""Reads the checkpoints of a probe; a worker calls this as it calls a trainer."""
+"""Computes a probe of a run; a worker calls this as it calls a trainer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, AtLeast, AtMost, Reading, Stopped
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.probes.folder import ProbeFolder, Wanted
+from scalinglab.scaling.probes.folder import ProbeFolder, RequestedResult
 from scalinglab.scaling.probes.probe import Probe, probe_of
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _REPORT_SECONDS = 30.0  # between two reports that one long number is still being computed
 
 
-def read(
+def run_probe(
     claims: Sequence[Claim],
     pins: Mapping[str, Sequence[int]],
     execution: ExecutionConfig,
@@ -77,21 +77,21 @@ def _all_steps(
 ) -> Outcome:
     probe = probe_of(folder.probe, dict(folder.options))
     # A result that several runs share is computed by the first; the others copy it at the end.
-    missing = sorted(folder.missing(), key=lambda wanted: wanted.twins[:1] != ())
-    for done, wanted in enumerate(missing):
+    missing = sorted(folder.missing(), key=lambda requested: requested.twins[:1] != ())
+    for count, requested in enumerate(missing):
         if claim.is_cancelled():
             return Outcome.CANCELLED
         if should_stop():
             return Outcome.INTERRUPTED
-        progress = {"start": 0, "step": done, "steps": len(missing)}
+        progress = {"start": 0, "step": count, "steps": len(missing)}
         claim.report(progress)
         stops = _reporting(claim, progress, should_stop)
-        result = folder.shared(wanted)
+        result = folder.shared(requested)
         if result is None:
-            result = _result(folder, probe, wanted, execution, sequences, stops)
+            result = _result(folder, probe, requested, execution, sequences, stops)
         claim.check()
-        folder.store(wanted, result)
-        claim.report({"start": 0, "step": done + 1, "steps": len(missing)})
+        folder.store(requested, result)
+        claim.report({"start": 0, "step": count + 1, "steps": len(missing)})
     return Outcome.DONE
 
 
@@ -114,7 +114,7 @@ def _reporting(
 def _result(
     folder: ProbeFolder,
     probe: Probe,
-    wanted: Wanted,
+    requested: RequestedResult,
     execution: ExecutionConfig,
     sequences: int,
     should_stop: Callable[[], bool],
@@ -122,10 +122,11 @@ def _result(
     """The content of a result's file."""
     began = time.perf_counter()
     places = [
-        (RunFolder(folder.outputs / "runs" / run_id).spec(), step) for run_id, step in wanted.reads
+        (RunFolder(folder.outputs / "runs" / run_id).spec(), step)
+        for run_id, step in requested.reads
     ]
     reading = Reading(
-        folder.outputs, folder.spec(), wanted.step, places, execution, sequences, should_stop
+        folder.outputs, folder.spec(), requested.step, places, execution, sequences, should_stop
     )
     numbers = PROBED_BY[folder.probe](probe, reading)
     columns = {probe.column(folder.probe, name): number for name, number in numbers.items()}
@@ -135,7 +136,7 @@ def _result(
     return {
         "probe": folder.probe,
         "options": dict(folder.options),
-        "step": wanted.step,
+        "step": requested.step,
         "of_start": probe.of_start,
         "columns": {column: _plain(float(number)) for column, number in columns.items()},
         "censored": {
@@ -143,7 +144,7 @@ def _result(
             for column, number in columns.items()
             if type(number) in bounds
         },
-        "reads": [list(place) for place in wanted.reads],
+        "reads": [list(place) for place in requested.reads],
         "seconds": time.perf_counter() - began,
         "machine": {"host": machine.host(), "device": machine.device_name(execution.device)},
         "commit": machine.code_commit(),

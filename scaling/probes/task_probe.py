@@ -1,4 +1,4 @@
-"""What the probes of tasks have in common: which items are asked."""
+"""The base of probes of tasks: the items of a task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOLDER = "tasks"  # below outputs: copies of files, by their content
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedTask(Probe):
+class TaskProbe(Probe):
     """Items of a file, or of a synthetic task."""
 
     file: str | None = None  # a file of lines of JSON

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scalinglab.candidates import BLOCK, candidates
+from scalinglab.candidate_runs import BLOCK, candidate_runs
 from scalinglab.sweeps.study.added import add_block
 from scalinglab.sweeps.study.expand import BlockConfig
 
@@ -11,4 +11,4 @@ def test_blocks_of_a_study_that_has_the_name_of_the_candidates_are_none(study, t
     composed = study()
     add_block(tmp_path / "outputs", BLOCK, "other", BlockConfig("fit", {"model": {"width": [40]}}))
     grid = {"model": {"width": [24]}, "tokens": [2560]}
-    assert set(candidates(composed, grid).table["width"]) == {24}
+    assert set(candidate_runs(composed, grid).table["width"]) == {24}

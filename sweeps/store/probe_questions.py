@@ -1,4 +1,4 @@
-"""The questions of a study to its probes: which numbers, of which runs, at which steps.
+"""Questions of a study to its checkpoints: a probe, the runs, the steps.
 
 <outputs>/studies/<name>/probes/<probe>-<key>-<hash>.json    one question; written once
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.probes.folder import FOLDER, Place, ProbeFolder, Wanted
+from scalinglab.scaling.probes.folder import FOLDER, Place, ProbeFolder, RequestedResult
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading
 from scalinglab.scaling.records.identity import digest
 from scalinglab.sweeps.store.stored_plan import study_folder
 
-_ASK: Shape = {"probe": str, "key": str, "options": dict, "runs": dict}
+_QUESTION: Shape = {"probe": str, "key": str, "options": dict, "runs": dict}
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A probe with its options, and what it is asked for.
+class ProbeQuestion:
+    """A probe with its options, and the results that a study requests.
 
     Attributes
     ----------
@@ -33,14 +33,14 @@ class Ask:
         Short name of the probe with its options (``scalinglab.scaling.probes.probe.key_of``).
     options : mapping
         As plain values.
-    runs : mapping of str to sequence of Wanted
+    runs : mapping of str to sequence of RequestedResult
         The numbers of each run, by its id.
     """
 
     probe: str
     key: str
     options: Mapping[str, Any]
-    runs: Mapping[str, Sequence[Wanted]]
+    runs: Mapping[str, Sequence[RequestedResult]]
 
     @property
     def folder_name(self) -> str:
@@ -62,29 +62,26 @@ class Ask:
     def to_dict(self) -> dict[str, Any]:
         """The content of its file."""
         runs = {
-            run_id: [
-                [w.step, [list(place) for place in w.reads], *([list(w.twins)] if w.twins else [])]
-                for w in questions
-            ]
+            run_id: [_plain(result) for result in questions]
             for run_id, questions in self.runs.items()
         }
         return {"probe": self.probe, "key": self.key, "options": dict(self.options), "runs": runs}
 
 
-def asks_folder(outputs: Path, study: str) -> Path:
+def questions_folder(outputs: Path, study: str) -> Path:
     """Where the questions of a study lie."""
     return study_folder(outputs, study) / "probes"
 
 
-def store_ask(outputs: Path, study: str, ask: Ask) -> None:
+def store_question(outputs: Path, study: str, question: ProbeQuestion) -> None:
     """Store a question; one that is stored already stays as it is."""
-    content = ask.to_dict()
-    file = asks_folder(outputs, study) / f"{ask.folder_name}-{digest(content, 8)}.json"
+    content = question.to_dict()
+    file = questions_folder(outputs, study) / f"{question.folder_name}-{digest(content, 8)}.json"
     if not file.exists():
         write_json(file, content)
 
 
-def read_ask(file: Path) -> Ask:
+def read_question(file: Path) -> ProbeQuestion:
     """Read a question.
 
     Raises
@@ -92,19 +89,27 @@ def read_ask(file: Path) -> Ask:
     DamagedFile
         If it cannot be read.
     """
-    stored = read_json(file, _ASK)
+    stored = read_json(file, _QUESTION)
     with reading(file, "it asks for nothing"):
-        runs = {run_id: [*map(_wanted, questions)] for run_id, questions in stored["runs"].items()}
-        return Ask(stored["probe"], stored["key"], stored["options"], runs)
+        runs = {
+            run_id: [*map(_requested, questions)] for run_id, questions in stored["runs"].items()
+        }
+        return ProbeQuestion(stored["probe"], stored["key"], stored["options"], runs)
 
 
-def _wanted(stored: Sequence[Any]) -> Wanted:
+def _plain(result: RequestedResult) -> list[Any]:
+    """A requested result as JSON holds it; `_requested` reads it."""
+    twins = [list(result.twins)] if result.twins else []
+    return [result.step, [list(place) for place in result.reads], *twins]
+
+
+def _requested(stored: Sequence[Any]) -> RequestedResult:
     step, reads, *twins = stored
     places = tuple((str(run_id), int(at)) for run_id, at in reads)
-    return Wanted(int(step), places, tuple(map(str, *twins)) if twins else ())
+    return RequestedResult(int(step), places, tuple(map(str, *twins)) if twins else ())
 
 
-def read_asks(outputs: Path, study: str) -> list[Ask]:
+def read_questions(outputs: Path, study: str) -> list[ProbeQuestion]:
     """All questions of a study.
 
     Raises
@@ -112,7 +117,7 @@ def read_asks(outputs: Path, study: str) -> list[Ask]:
     DamagedFile
         If one cannot be read.
     """
-    return [read_ask(file) for file in sorted(asks_folder(outputs, study).glob("*.json"))]
+    return [read_question(file) for file in sorted(questions_folder(outputs, study).glob("*.json"))]
 
 
 def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str, Any]) -> list[str]:
@@ -136,11 +141,11 @@ def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str,
         The probes with their options that are no longer asked, and of how many runs.
     """
     gone = []
-    for file in sorted(asks_folder(outputs, study).glob("*.json")):
+    for file in sorted(questions_folder(outputs, study).glob("*.json")):
         if probe is not None and not file.name.startswith(f"{probe}-"):
             continue
         try:
-            ask = read_ask(file)
+            question = read_question(file)
         except FileNotFoundError:
             continue
         except DamagedFile:
@@ -148,33 +153,35 @@ def withdraw(outputs: Path, study: str, probe: str | None, options: Mapping[str,
                 continue
             entry = f"{file.stem}: a question that could not be read"
         else:
-            lacking = sum(bool(folder.missing()) for folder in ask.folders(outputs))
-            if not lacking or any(ask.options.get(k) != v for k, v in options.items()):
+            lacking = sum(bool(folder.missing()) for folder in question.folders(outputs))
+            if not lacking or any(question.options.get(k) != v for k, v in options.items()):
                 continue
-            entry = f"{ask.folder_name}: of {lacking} runs that lacked numbers"
+            entry = f"{question.folder_name}: of {lacking} runs that lacked numbers"
         file.unlink(missing_ok=True)
         gone.append(entry)
     return gone
 
 
-def asked_folders(outputs: Path, study: str) -> list[ProbeFolder]:
-    """The questions of a study by run and probe, those of one run and probe joined."""
+def probe_folders(outputs: Path, study: str) -> list[ProbeFolder]:
+    """The folders of results of all questions of a study, one per run and probe."""
     by_path: dict[Path, ProbeFolder] = {}
-    for ask in read_asks(outputs, study):
-        for folder in ask.folders(outputs):
+    for question in read_questions(outputs, study):
+        for folder in question.folders(outputs):
             folder_before = by_path.setdefault(folder.path, folder)
-            more = [w for w in folder.wanted if w not in folder_before.wanted]
+            more = [result for result in folder.requested if result not in folder_before.requested]
             if more:
-                questions = [*folder_before.wanted, *more]
-                by_path[folder.path] = ProbeFolder(folder.path, ask.probe, ask.options, questions)
+                questions = [*folder_before.requested, *more]
+                by_path[folder.path] = ProbeFolder(
+                    folder.path, question.probe, question.options, questions
+                )
     return list(by_path.values())
 
 
-def still_read(outputs: Path) -> Iterator[Place | DamagedFile]:
-    """Checkpoints that questions of any study have yet to read, and damage to the questions."""
+def unread_checkpoints(outputs: Path) -> Iterator[Place | DamagedFile]:
+    """Checkpoints that questions of any study still have to read, and damage to the questions."""
     for file in outputs.glob("studies/*/probes/*.json"):
         try:
-            folders = read_ask(file).folders(outputs)
+            folders = read_question(file).folders(outputs)
         except DamagedFile as error:
             yield error
             continue

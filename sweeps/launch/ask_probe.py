@@ -1,4 +1,4 @@
-"""From a request to read a study's checkpoints to a question; every mistake is refused here."""
+"""From a request to probe a study's checkpoints to a question; every mistake is refused here."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.probes.folder import Wanted
+from scalinglab.scaling.probes.folder import RequestedResult
 from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates, checkpoint_name, owner_of
+from scalinglab.scaling.records.prefixes import checkpoint_name, owner_of, stored_checkpoints
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
-from scalinglab.sweeps.store.asked import Ask
+from scalinglab.sweeps.store.probe_questions import ProbeQuestion
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 
@@ -25,17 +25,17 @@ _SEEDS = ("seed", "data.seed")  # in which runs that are read together may diffe
 
 
 @dataclass(frozen=True)
-class CheckedAsk:
-    """A question, and which runs it leaves out.
+class CheckedQuestion:
+    """A question, and the runs that it leaves out.
 
     Attributes
     ----------
-    ask : Ask
+    question : ProbeQuestion
     left_out : tuple of str
         A sentence for each reason why runs are not read.
     """
 
-    ask: Ask
+    question: ProbeQuestion
     left_out: tuple[str, ...]
 
 
@@ -48,15 +48,15 @@ class _Run:
     kept: list[int]
 
 
-def ask(
+def ask_probe(
     outputs: Path,
     study: str,
     probe: str,
     options: dict[str, Any],
     steps: str | Sequence[int] = END,
     runs: str | None = None,
-) -> CheckedAsk:
-    """Determine which numbers a probe shall read from the checkpoints of finished runs.
+) -> CheckedQuestion:
+    """Determine the numbers that a probe measures on checkpoints of finished runs.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def ask(
         raise ConfigError(f"study {study!r} has no run that a probe can read: {reason}")
     for run in readable:
         question.check(run.spec, outputs)
-    wanted_steps = (
+    by_run = (
         _of_seeds(question, readable, steps)
         if question.of_seeds
         else _each(question, readable, steps)
     )
     question = question.prepared(outputs)
     key = key_of(probe, question, outputs)
-    return CheckedAsk(Ask(probe, key, asdict(question), wanted_steps), tuple(left_out))
+    return CheckedQuestion(ProbeQuestion(probe, key, asdict(question), by_run), tuple(left_out))
 
 
 def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], list[str]]:
@@ -107,7 +107,7 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
             reasons[str(state)] += 1
         else:
             kept_steps = {
-                at for at, path in candidates(outputs, spec.science) if not owner_of(path)
+                at for at, path in stored_checkpoints(outputs, spec.science) if not owner_of(path)
             }
             readable.append(_Run(run.folder.run_id, spec, sorted(kept_steps)))
     return readable, [
@@ -115,38 +115,42 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
     ]
 
 
-def _each(probe: Probe, runs: list[_Run], steps: str | Sequence[int]) -> dict[str, list[Wanted]]:
-    by_run = {run.run_id: _wanted(probe, run, [run], steps) for run in runs}
+def _each(
+    probe: Probe, runs: list[_Run], steps: str | Sequence[int]
+) -> dict[str, list[RequestedResult]]:
+    by_run = {run.run_id: _requested(probe, run, [run], steps) for run in runs}
     return by_run if probe.of_whole_run else _with_twins(runs, by_run)
 
 
-def _with_twins(runs: list[_Run], by_run: dict[str, list[Wanted]]) -> dict[str, list[Wanted]]:
+def _with_twins(
+    runs: list[_Run], by_run: dict[str, list[RequestedResult]]
+) -> dict[str, list[RequestedResult]]:
     """Each checkpoint that several runs share is to be read once, beside the first of them.
 
     Their next batches are the same only where their mixtures are, too, also beyond the step.
     """
     first: dict[tuple[Any, ...], str] = {}
-    shared: dict[str, list[Wanted]] = {}
+    shared: dict[str, list[RequestedResult]] = {}
     for run in runs:
         rest = digest(without(run.spec.science, _OF_THE_END))
         shared[run.run_id] = []
-        for wanted in by_run[run.run_id]:
-            read = tuple(step for _, step in wanted.reads)
-            place = (rest, checkpoint_name(run.spec.science, wanted.step), read)
+        for requested in by_run[run.run_id]:
+            read = tuple(step for _, step in requested.reads)
+            place = (rest, checkpoint_name(run.spec.science, requested.step), read)
             owner = first.setdefault(place, run.run_id)
             twins = () if owner == run.run_id else (owner,)
-            shared[run.run_id].append(replace(wanted, twins=twins))
+            shared[run.run_id].append(replace(requested, twins=twins))
     return shared
 
 
-def _wanted(
+def _requested(
     probe: Probe, run: _Run, members: list[_Run], steps: str | Sequence[int]
-) -> list[Wanted]:
+) -> list[RequestedResult]:
     """The numbers at each step, and the checkpoints of `members` that they read.
 
     If all steps are asked for, those are left out that have too few checkpoints before them.
     """
-    questions: list[Wanted] = []
+    questions: list[RequestedResult] = []
     refusal: ConfigError | None = None
     for step in _steps(probe, run, steps):
         try:
@@ -156,7 +160,7 @@ def _wanted(
                 raise
             refusal = refusal or error
         else:
-            questions.append(Wanted(step, reads))
+            questions.append(RequestedResult(step, reads))
     if refusal is not None and not questions:
         raise refusal
     return questions
@@ -164,7 +168,7 @@ def _wanted(
 
 def _of_seeds(
     probe: Probe, runs: list[_Run], steps: str | Sequence[int]
-) -> dict[str, list[Wanted]]:
+) -> dict[str, list[RequestedResult]]:
     """The numbers of each recipe with several seeds, by the id of the run with the lowest seed."""
     groups: dict[str, list[_Run]] = defaultdict(list)
     for run in runs:
@@ -173,7 +177,7 @@ def _of_seeds(
     for group in groups.values():
         members = sorted(group, key=lambda run: (run.spec.seed, run.run_id))
         if len(members) > 1:
-            by_run[members[0].run_id] = _wanted(probe, members[0], members, steps)
+            by_run[members[0].run_id] = _requested(probe, members[0], members, steps)
     if not by_run:
         raise ConfigError(
             f"the probe reads runs together that differ in their seeds alone, and none of these "

@@ -1,0 +1,94 @@
+"""The curves of a study: one law for all schedules but the held-out one, which it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.study_runs import with_role
+from scalinglab.scaling.records.plan_file import AnswerConfig
+from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.fitting.result import Result
+
+
+@dataclass(frozen=True, eq=False)
+class StudyCurves:
+    """The curves of the runs with the role "curve", and what their law predicts.
+
+    Attributes
+    ----------
+    curves : DataFrame
+        With `loss` at the steps that were validated.
+    law : Result or None
+        Fitted to the schedules that were not held out; None if no schedule is held out or no other
+        is left.
+    check : DataFrame
+        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+    """
+
+    curves: pd.DataFrame
+    law: Result | None = None
+    check: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def load_study_curves(outputs: str | Path, runs: pd.DataFrame, loss: str | None) -> StudyCurves:
+    """The curves of the finished runs with the role "curve", without a law.
+
+    Parameters
+    ----------
+    outputs : path
+    runs : DataFrame
+        From `analysis.load`.
+    loss : str, optional
+        As in `analysis.load`.
+    """
+    ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
+    return StudyCurves(load_curves(outputs, run_ids=ids, loss=loss))
+
+
+def with_curve_law(study: StudyCurves, answer: AnswerConfig, **fit_options: Any) -> StudyCurves:
+    """Fit the curve law to all schedules but the held-out one, and predict that one.
+
+    Parameters
+    ----------
+    study : StudyCurves
+    answer : AnswerConfig
+        Names the law and the schedule that is held out.
+    **fit_options
+        As in `analysis.fit`.
+
+    Raises
+    ------
+    TooFewPoints
+        If the curves do not determine the law.
+    """
+    is_held_out = study.curves["schedule"] == answer.curve_held_out
+    if is_held_out.all() or not is_held_out.any():
+        return study
+    # All curves have the same initial weights and data: as one cluster they could not be resampled.
+    curves = study.curves.drop(columns="cluster")
+    law = fit(answer.curve_law, curves[~is_held_out], **fit_options)
+    checks = [_check_curve(law, curve) for _, curve in curves[is_held_out].groupby("run")]
+    return StudyCurves(curves, law, pd.DataFrame(checks))
+
+
+def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
+    predicted = law.predict(curve)["loss"]
+    fit_scores = scores(curve["loss"], predicted)
+    last = curve["loss"].last_valid_index()
+    return {
+        "run": curve["run"].iloc[0],
+        "schedule": curve["schedule"].iloc[0],
+        **{k: fit_scores[k] for k in ("points", "r2", "mae")},
+        "final": curve["loss"][last],
+        "predicted": predicted[last],
+        "error": predicted[last] / curve["loss"][last] - 1,
+    }
