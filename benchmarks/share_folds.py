@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +27,20 @@ from scalinglab.analysis.choice.origins import (
 )
 from scalinglab.analysis.choice.score import HeldOut
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
-from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
+from scalinglab.analysis.fitting.held_out_errors import (
+    SPARE,
+    ahead,
+    held_out_errors,
+    of_rows,
+    wild_rows,
+)
 from scalinglab.analysis.fitting.law_choice import budget_of
-from scalinglab.analysis.fitting.outliers import far_points
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_SWEEPS = [s.name for s in surfaces("porian")]
 _FEWEST = 6  # rows that an origin must leave, as in `law_choice`
 
 
@@ -55,7 +61,7 @@ class Fold:
     cluster : array of int, shape (m,)
         Points that miss together.
     far : array of bool, shape (m,)
-        Points that every law names as outliers when it is fitted to all rows.
+        Points that all laws which fit well name as outliers (`wild_rows`).
     allowed : array of bool, shape (windows, laws)
         Are enough rows left for the window?
     ahead : array, shape (windows, laws, h)
@@ -85,14 +91,22 @@ class Fold:
 
 
 def development_sets(only: str) -> Iterator[tuple[str, Surface]]:
-    """All development sets with their shapes."""
-    for surface in surfaces(only):
-        if surface.role == DEVELOPMENT:
-            yield "whole", surface
-    for surface in small_surfaces(only):
-        yield ("made" if surface.entry == "made" else "thin"), surface
+    """All development sets with their shapes, the small ones first; every other sweep of Porian."""
     for surface in ladder_surfaces(only):
-        yield "ladder", surface
+        if not _is_left_out(surface):
+            yield "ladder", surface
+    for surface in small_surfaces(only):
+        if not _is_left_out(surface):
+            yield ("made" if surface.entry == "made" else "thin"), surface
+    for surface in surfaces(only):
+        if surface.role == DEVELOPMENT and not _is_left_out(surface):
+            yield "whole", surface
+
+
+def _is_left_out(surface: Surface) -> bool:
+    """Ten sweeps share most runs and take most of the time."""
+    name = surface.name.removesuffix(" ladder").removesuffix(" thin")
+    return name in _SWEEPS[1::2]
 
 
 def folds_of(surface: Surface, shape: str) -> Iterator[Fold]:
@@ -137,7 +151,7 @@ def _fold(surface: Surface, shape: str, out: int, few: pd.DataFrame, asked: pd.D
         error = np.array([held_out_errors(fit, origins, SHARES, budget) for fit in fits])
         error = error.swapaxes(0, 1)
         held = ahead(error[0], origins, points.noise)
-        row_cluster, is_far = cluster[held.row], _far(fits)[held.row]
+        row_cluster, is_far = cluster[held.row], wild_rows(fits)[held.row]
     else:
         error = np.empty((len(SHARES), len(fits), 0))
         held = HeldOut(error[0], *np.empty((2, 0), int), *np.empty((2, 0)))
@@ -146,15 +160,6 @@ def _fold(surface: Surface, shape: str, out: int, few: pd.DataFrame, asked: pd.D
         surface.name, shape, surface.entry, out, tuple(members), error, held, row_cluster, is_far,
         allowed, predicted, every, surface.noise,
     )  # fmt: skip
-
-
-def _far(fits: Sequence[BestFit]) -> Array:
-    """Points that all laws name as outliers, (n,)."""
-    of_each = [
-        far_points(f.misfit.space.law, f.residuals, f.points, len(f.misfit.space.free))
-        for f in fits
-    ]
-    return np.all(of_each, axis=0)
 
 
 def _errors_ahead(fit: BestFit, asked: pd.DataFrame) -> Array:

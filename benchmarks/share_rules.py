@@ -7,9 +7,9 @@
 that chose nothing. Why, and does another rule do better? Protocol, committed before a rule but the
 present one was scored:
 
-* Sets: those of role development alone, in four shapes: whole (17 published surfaces), thinned to
-  30 rows (`small_sets`), ladders of 25 rows (`ladder_sets`), and made checkpoints (8). No test set
-  is opened. The folds are those of `held_out.py`: the largest 1, 2 and 3 budgets held out.
+* Sets: those of role development alone, in four shapes: whole (12 published surfaces: of Porian's
+  ten sweeps every other, since an entry counts once), thinned to 30 rows (`small_sets`), ladders of
+  25 rows (`ladder_sets`), and made checkpoints (8). No test set is opened. The folds are those of `held_out.py`: the largest 1, 2 and 3 budgets held out.
 * What an origin says of every law and window, and what each predicts of the held-out rows, is
   computed once and kept. A rule sees the former and gives one prediction a row.
 * Score of a rule on a set: its RMS log error over all folds, floored at seed noise, over that of
@@ -18,8 +18,8 @@ present one was scored:
 * Rules (`FAMILIES`): the median of the laws in place of their mean; a prior of shares, which are
   those of the other entries, worth some points; no floor or another; the default law in so far as
   the origins cannot tell; less of the bias that the trend gives, shrunk by its standard error; a
-  window only where the origins tell it from none, or windows averaged, or none; points that every
-  law names as outliers not scored; a farther question.
+  window only where the origins tell it from none, or windows averaged, or none; points that all
+  laws which fit well name as outliers not scored; a farther question.
 * A rule's constant is chosen on all entries but the one it is scored on, all shapes together.
 * Adopted is a rule only if, so chosen, its score over all shapes is lower than the present rule's
   by 5 % or more, it is lower in at least three of the four shapes and in none higher by more than
@@ -86,7 +86,7 @@ class Rule:
     bias : float
         How much of the shrunk bias is taken off.
     no_far : bool
-        Do not score points that all laws name as outliers.
+        Do not score points that all laws which fit well name as outliers.
     question : float
         Logarithm of how far beyond the question lies.
     shares : str
