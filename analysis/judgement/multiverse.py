@@ -23,10 +23,12 @@ import pandas as pd
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
 EXCLUSIONS: Mapping[str, tuple[str, ...]] = {"all runs": ()}
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
@@ -72,7 +74,8 @@ class Multiverse:
             if not has_answer.all()
             else f"{len(has_answer)}"
         )
-        text = f"Across {count} analysis variants {self.of} is {low:.4g} to {high:.4g}"
+        form = short if self.of.partition(" ")[0] in _COUNTED else "{:.4g}".format
+        text = f"Across {count} analysis variants {self.of} is {form(low)} to {form(high)}"
         if self.shares.empty or high == low:
             return text + "."
         most = self.shares.iloc[0]

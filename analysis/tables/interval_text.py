@@ -66,11 +66,17 @@ def _written(value: float, form: Form) -> str:
     return form(value) if callable(form) else f"{value:{form}}"
 
 
+def _three_digits(value: float) -> str:
+    """Three digits, zeros included; whole numbers below a million without an exponent."""
+    text = f"{value:#.3g}".removesuffix(".")
+    return f"{float(text):,.0f}" if "e" in text and 1e3 <= abs(value) < 999_500 else text
+
+
 def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     """A value and its interval: three digits by default; ends of zero are shown."""
     lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
     if np.isnan(row[name]):
         return ""
     numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or "#.3g").removesuffix(".") for v in numbers)
+    value, low, high = (_written(v, form or _three_digits) for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"
