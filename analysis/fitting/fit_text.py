@@ -61,7 +61,10 @@ def _statistics(result: FittedLaw) -> list[str]:
         rows.append(("priors", _priors(priors, result)))
     if len(result.left_out):
         rows.append(("schedules", _unseen(result.left_out)))
-    rows += [("left out", f"{count} rows: {reason}") for reason, count in result.excluded.items()]
+    rows += [
+        ("left out", f"{count} row{'s' * (count != 1)}: {reason}")
+        for reason, count in result.excluded.items()
+    ]
     if result.noise is not None:
         rows.insert(
             rows.index(next(r for r in rows if r[0] == "search")),

@@ -6,7 +6,6 @@ it widens every interval that comes from resamples.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.condition import rows_that_meet
-from scalinglab.analysis.tables.exclusion import exclude_rule
+from scalinglab.analysis.tables.exclusion import exclude_advice
 from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.points import Points
@@ -219,8 +218,7 @@ def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> st
         except ConditionError:
             continue
         if (met == is_outlier).all():
-            rule = exclude_rule(condition)
-            return f"; {rule} leaves {they} out (in a shell: {shlex.quote(rule)})"
+            return f"; {exclude_advice(condition)} leaves {they} out"
     return ""
 
 

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 # Columns of counts and compute, as figures write them.
 WRITTEN = {"N": short, "D": short, "C": power}
+# Columns of compared arms -> what people read.
+_ARMS = {
+    "ratio": "loss, B / A",
+    "better": "probability that B is lower",
+    "speed_up": "compute speed-up",
+    "equivalent_data": "data efficiency",
+    "censored": "share unbounded",
+    "inside": "measured in both",
+}
 
 
 def outlook_sections(outlook: Outlook) -> list[Section]:
@@ -96,12 +105,12 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
                 f"What the compute of {b} is worth in that of {a}",
                 f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its own"
                 " or one for both. The verdict is what both say.",
-                [with_intervals(multipliers, WRITTEN)],
+                [with_intervals(multipliers, WRITTEN).rename(columns=_ARMS)],
             ),
             Section(
                 f"{b} against {a} along the ladder",
-                f"{crossover(comparison)}.",
-                [with_intervals(comparison.scales, WRITTEN)],
+                _as_sentence(crossover(comparison)),
+                [with_intervals(comparison.scales, WRITTEN).rename(columns=_ARMS)],
             ),
             Section(
                 "Do the arms share parameters?",
@@ -117,6 +126,10 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     )
     parts.append(Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs]))
     return parts
+
+
+def _as_sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _sharing(tests: pd.DataFrame) -> pd.DataFrame:

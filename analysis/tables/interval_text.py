@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
@@ -16,17 +17,17 @@ _RELATIVE = {
     **dict.fromkeys(("effect", "per_doubling"), "+.2%"),
     **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
 }
+Form = str | Callable[[float], str]
+
 # Formats of columns for which three or four digits do not suit.
-_FORMS = {
+_FORMS: dict[str, Form] = {
     **_RELATIVE,
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),
+    **dict.fromkeys(("N", "D"), short),
 }
-
-
-Form = str | Callable[[float], str]
 
 
 NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})

@@ -74,7 +74,7 @@ def test_what_is_said_to_leave_it_out_does(runs) -> None:
     rule = re.search(r"exclude=(\[.*?\"\])", said)[1]
     result = analysis.fit("chinchilla", wild, exclude=eval(rule), resamples=0)  # as it is pasted
     assert result.params == analysis.fit("chinchilla", runs.drop([4, 20]), resamples=0).params
-    (word,) = shlex.split(re.search(r"in a shell: (.*)\)$", said)[1])
+    (word,) = shlex.split(re.search(r"in a shell: (.*)\) leaves", said)[1])
     assert word == f"exclude={rule}"
 
 
