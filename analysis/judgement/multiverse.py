@@ -28,6 +28,7 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
 EXCLUSIONS: Mapping[str, tuple[str, ...]] = {"all runs": ()}
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
@@ -87,7 +88,7 @@ class Multiverse:
 
     def _written(self, value: float) -> str:
         """Counts of parameters and tokens as tables have them."""
-        return short(value) if self.of.partition(" ")[0] in ("N", "D") else f"{value:.4g}"
+        return short(value) if self.of.partition(" ")[0] in _COUNTED else f"{value:.4g}"
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     imported = analysis.read_runs(folder / "table.csv")
     analysis.save_study(imported, folder, "table", question="How large?", **options)
     arm = "recipe" if "recipe" in table else None
-    compare = request.param is messy  # once is enough: laws compared are many fits
-    answer = analysis.answer_study(folder, "table", resamples=40, arm=arm, laws=compare)
+    answer = analysis.answer_study(folder, "table", resamples=40, arm=arm)
     return report_html(answer)
 
 
