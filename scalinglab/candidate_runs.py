@@ -198,15 +198,16 @@ def write_study(path: Path, study: str, chosen: pd.DataFrame) -> None:
     )
 
 
-def show_chosen(screen: Screen, chosen: pd.DataFrame) -> None:
+def show_chosen(screen: Screen, chosen: pd.DataFrame, unit: str = "hours") -> None:
     """Print the chosen runs with their cost and the expected precision of the target after each."""
-    table = with_intervals(chosen.drop(columns="tokens"))
+    table = with_intervals(chosen.drop(columns="tokens", errors="ignore"))
     table["N"], table["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
     table = table.rename(
-        columns={"cost": "hours", "spent": "total hours", "half_width": "expected precision"}
+        columns={"cost": unit, "spent": f"total {unit}", "half_width": "expected precision"}
     )
-    table.insert(0, "run", chosen.index)
-    screen.table(table, optional=("total hours", "depth"))
+    if chosen.index.name == "run_id":
+        table.insert(0, "run", chosen.index)
+    screen.table(table, optional=(f"total {unit}", "depth"))
 
 
 def say_widened(screen: Screen, factor: float) -> None:

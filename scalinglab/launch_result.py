@@ -62,7 +62,7 @@ class LaunchResult:
 
     @property
     def code(self) -> int:
-        """0 if all runs of the launch are done or submitted."""
+        """0 if all runs of the launch have ended undamaged, or are submitted."""
         if self.interrupted:
             return INTERRUPTED
         return 0 if self.submitted else int(bool(len(self.left) or self.damaged))

@@ -94,7 +94,8 @@ def probe(
     if options.probe is None:
         questions = _stored_questions(outputs, study, options)
     else:
-        checked = _new_question(outputs, study, options.probe, options)
+        here = config.backend != "slurm"
+        checked = _new_question(outputs, study, options.probe, options, here)
         store_question(outputs, study, checked.question)
         questions, left_out = [checked.question], checked.left_out
     progress = _ProbeProgress(outputs, questions, screen)
@@ -131,7 +132,7 @@ def withdraw_questions(study: str, outputs: Path, options: ProbeOptions) -> With
 
 
 def _new_question(
-    outputs: Path, study: str, probe_name: str, options: ProbeOptions
+    outputs: Path, study: str, probe_name: str, options: ProbeOptions, here: bool
 ) -> CheckedQuestion:
     if options.runs is None:  # without finished runs, its sentence says what to do
         # Imported here, because pandas takes a while.
@@ -139,7 +140,9 @@ def _new_question(
         from scalinglab.analysis.tables.study_runs import require
 
         require(load(outputs, study=study), outputs, study)
-    return ask_probe(outputs, study, probe_name, options.options, _steps(options), options.runs)
+    return ask_probe(
+        outputs, study, probe_name, options.options, _steps(options), options.runs, here
+    )
 
 
 def _stored_questions(outputs: Path, study: str, options: ProbeOptions) -> list[ProbeQuestion]:

@@ -26,6 +26,14 @@ STATUS_OPTIONAL = (
     "role",
 )
 
+_RECIPE = (
+    "warm-up",
+    "beta2",
+    "WD",
+    "batch",
+    "LR",
+)  # columns that follow from N and D in one recipe
+
 
 def duration(seconds: float) -> str:
     """ "1 h 05 min", "3 min 20 s" or "12 s"."""
@@ -66,9 +74,12 @@ def show_runs(
     text: str | None = None,
     title: str = "",
 ) -> None:
-    """Show a row a run; a narrow terminal leaves out the settings that vary last."""
+    """Show a row a run; a narrow terminal leaves out last what tells runs apart."""
     frame, names = with_varying(fixed, varies)
-    screen.table(frame, optional=(*optional, *names[::-1]), text=text, title=title)
+    alike_sizes = frame.groupby(["N", "D"])
+    apart = [name for name in _RECIPE if name in frame and (alike_sizes[name].nunique() > 1).any()]
+    first = [name for name in optional if name not in apart]
+    screen.table(frame, optional=(*first, *apart, *names[::-1]), text=text, title=title)
 
 
 def status_frame(status: pd.DataFrame) -> pd.DataFrame:

@@ -63,7 +63,12 @@ def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
 
 
 def table_lines(
-    frame: pd.DataFrame, width: float, *, optional: Sequence[str] = (), text: str | None = None
+    frame: pd.DataFrame,
+    width: float,
+    *,
+    optional: Sequence[str] = (),
+    text: str | None = None,
+    notes: bool = True,
 ) -> list[Text]:
     """A data frame as lines that fit a width, with every cell whole.
 
@@ -85,6 +90,8 @@ def table_lines(
         Columns that may be left out, in this order.
     text : str, optional
         The last column, if it holds sentences.
+    notes : bool
+        Whether lines below the table name the columns that are not shown.
     """
     cells = {one_line(str(name)): [one_line(str(value)) for value in frame[name]] for name in frame}
     fitted = _fitted({n: c for n, c in cells.items() if n != text}, width, optional)
@@ -98,7 +105,8 @@ def table_lines(
     )
     for line in lines:
         line.rstrip()
-    return lines + [Text(part, "dim") for note in fitted.notes for part in wrap(note, width)]
+    told = fitted.notes if notes else ()
+    return lines + [Text(part, "dim") for note in told for part in wrap(note, width)]
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,11 @@ class _Fitted:
     def notes(self) -> list[str]:
         return [
             *([f"the same in all rows: {', '.join(self.alike)}"] if self.alike else []),
-            *([f"left out at this width: {', '.join(self.left_out)}"] if self.left_out else []),
+            *(
+                [f"no room for columns (-v shows them): {', '.join(self.left_out)}"]
+                if self.left_out
+                else []
+            ),
         ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Group
 from rich.live import Live
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,8 @@ from scalinglab.table_lines import GrowingTable, table_lines, wrap
 from scalinglab.terminal import Screen
 
 _MAY_DIFFER = ("role", "N", "D", "schedule", "seed")  # not shown where all runs agree
-_OPTIONAL = ("step", "LR", "schedule", "seed", "role", "tok/s", "D", "N")  # first to give way first
+# First to give way first; LR stands there only where it tells runs apart.
+_OPTIONAL = ("step", "schedule", "tok/s", "seed", "role", "D", "N", "LR")
 
 _WATCH_SECONDS = 3.0
 _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
@@ -45,9 +47,16 @@ class Watch:
         self._states: dict[str, str] = {}  # run_id -> state at the last look
         self._finished: dict[str, dict[str, Any]] = {}  # rows that `status` need not read again
         self._ended: GrowingTable | None = None
-        self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
+        self._last: tuple[pd.DataFrame, Progress] | None = None  # what is shown now
+        self._widths: list[int] = []  # of its lines, as they stand on the terminal
         self._cell = cell_bar() if screen.is_standard else None
         self._next = 0.0  # when the study is looked at again, by time.monotonic
+        self._live = Live(
+            console=screen.console,
+            refresh_per_second=2,
+            transient=True,
+            get_renderable=self._drawn,
+        )
 
     def __enter__(self) -> Watch:
         if self.screen.is_live:
@@ -84,8 +93,8 @@ class Watch:
                 self._say(row, table)
             self._states[row["run_id"]] = row["state"]
         if self.screen.is_live:
-            self.screen.console.width = int(self.screen.width)  # it may have changed
-            self._live.update(self._picture(table))
+            self._last = table, progress(self.outputs, self.study, table, ask_queue=False)
+            self._live.refresh()
         elif self._cell:
             now = progress(self.outputs, self.study, table, ask_queue=False)
             pace = _pace(now, table[table["state"] == State.RUNNING])
@@ -108,23 +117,44 @@ class Watch:
             cells["loss"] = ""  # the loss of some step says nothing of the end
         self._ended.add(cells, one_line(excerpt(row["note"])))
 
-    def _picture(self, table: pd.DataFrame) -> Group:
+    def _drawn(self) -> Group:
+        """The picture of the last look, for the width that the terminal has now."""
+        if self._last is None:
+            return Group()
+        width = int(self.screen.width)
+        if width < self.screen.console.width:
+            self._count_wrapped(width)
+        self.screen.console.width = width
+        picture = Group(*self._picture(*self._last))
+        drawn_lines = self.screen.console.render_lines(picture, pad=False)
+        self._widths = [Segment.get_line_length(line) for line in drawn_lines]
+        return picture
+
+    def _count_wrapped(self, width: int) -> None:
+        """Say how many rows the last picture takes since the terminal became narrower.
+
+        The terminal has wrapped its lines; rich goes up by as many rows as it had drawn, and would
+        leave the first ones behind at each refresh.
+        """
+        rows = sum(max(1, math.ceil(drawn / width)) for drawn in self._widths)
+        self._live._live_render._shape = (width, rows)
+
+    def _picture(self, table: pd.DataFrame, now: Progress) -> list[Text | Table]:
         running = table[table["state"] == State.RUNNING]
         width = self.screen.width
         lines: list[Text | Table] = [
             Text(line) for line in wrap(one_line(self._heading(table)), width)
         ]
-        now = progress(self.outputs, self.study, table, ask_queue=False)
         lines += bar_lines(_share(now, table), _pace(now, running), width)
         if len(running):
-            rate = ["LR"] if _rates_differ(table) else []
-            columns = ["run", *_differing(table), *rate, "step", "loss", "tok/s"]
+            columns = ["run", *_differing(table), *_rate(table), "step", "loss", "tok/s"]
             shown = status_frame(running)[columns]
             shown.insert(1, "done", [text_bar(share) for share in _shares(running)])
             shown["left"] = _times_left(running)
             frame, names = with_varying(shown, running["varies"])
-            lines += table_lines(frame, width, optional=(*_OPTIONAL, *names[::-1]))
-        return Group(*lines)
+            optional = (*_OPTIONAL, *names[::-1])
+            lines += table_lines(frame, width, optional=optional, notes=False)
+        return lines
 
     def _heading(self, table: pd.DataFrame) -> str:
         elapsed = duration(time.monotonic() - self.began)
@@ -139,7 +169,7 @@ def _ended_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             "ended": f"{len(table)}/{len(table)}",
             "run": shown["run"],
             "loss": [blank(v, ".4f") or "0.0000" for v in table["loss"]],
-            **{name: shown[name] for name in _differing(table)},
+            **{name: shown[name] for name in (*_differing(table), *_rate(table))},
             "after": duration(3599),
             "state": State.DONE,
         }
@@ -152,9 +182,9 @@ def _differing(table: pd.DataFrame) -> list[str]:
     return [name for name in _MAY_DIFFER if table[name].nunique() > 1 or name == "N"]
 
 
-def _rates_differ(table: pd.DataFrame) -> bool:
-    """Whether runs of one N and D have several learning rates."""
-    return bool((table.groupby(["N", "D"])["lr"].nunique() > 1).any())
+def _rate(table: pd.DataFrame) -> list[str]:
+    """The column LR, if runs of one N and D have several learning rates."""
+    return ["LR"] if (table.groupby(["N", "D"])["lr"].nunique() > 1).any() else []
 
 
 def _shares(running: pd.DataFrame) -> pd.Series:

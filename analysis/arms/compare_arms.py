@@ -21,10 +21,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.both_arms import of_both_arms
+from scalinglab.analysis.arms.compared_runs import (
+    compared_runs,
+    count_by_arm,
+    runs_of_arms,
+    without_excluded,
+)
 from scalinglab.analysis.arms.comparison import ArmComparison
 from scalinglab.analysis.arms.multiplier import floors_to_fit, multipliers, verdicts
 from scalinglab.analysis.arms.pairs import pair_label, pair_runs
@@ -35,14 +40,9 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
-from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
-from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.trials import trials_chosen, tried_settings
-from scalinglab.analysis.tables.typed import names_of
+from scalinglab.analysis.tables.trials import tried_settings
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.state import CENSORED, State
-from scalinglab.scaling.text.nearest import nearest
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
 
@@ -60,6 +60,7 @@ def compare_arms(
     seed: int = 0,
     level: float = 0.95,
     differences: pd.DataFrame | None = None,
+    exclude: Sequence[str] = (),
     **options: Any,
 ) -> ArmComparison:
     """Compare two recipes by the final losses of their runs, each at the best of its trials.
@@ -87,6 +88,9 @@ def compare_arms(
         As in `analysis.fit`.
     differences : DataFrame, optional
         From `analysis.arm_settings`, for the report and warnings.
+    exclude : list of str
+        Runs to leave out, as in `analysis.fit`. Runs of whose loss only a bound is known are
+        refused unless ``bounded`` is among them.
     **options
         As in `analysis.fit`.
 
@@ -97,8 +101,8 @@ def compare_arms(
     Raises
     ------
     UserError
-        If the column is missing, there are not two arms, an arm has points in the middle of a
-        schedule, their losses were measured on different validation sets, or as `analysis.fit`.
+        If the column is missing, there are not two arms, of a run only a bound is known, an arm has
+        points in the middle of a schedule, their losses were measured on different validation sets, or as `analysis.fit`.
 
     Examples
     --------
@@ -115,9 +119,11 @@ def compare_arms(
     law = find(law)
     if law.curve or set(law.inputs) != {"N", "D"}:
         raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
-    every, runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
+    of_arms, arms = runs_of_arms(as_loss(data, loss), arm, between)
+    of_arms, left_out = without_excluded(of_arms, exclude, loss or "loss")
+    every, runs, censored = compared_runs(of_arms, arms)
     refuse_different_sets(runs)
-    comparison = _measured(every, runs, censored, arms, level, differences)
+    comparison = _measured(every, runs, censored, arms, level, differences, left_out)
     if lacking := _too_few(law, runs, arms, shared):
         return replace(comparison, warnings=(*comparison.warnings, lacking))
     arm_options = {"arm": "_arm", "mix_fingerprints": True, **options}
@@ -146,6 +152,7 @@ def _measured(
     arms: tuple[str, str],
     level: float,
     differences: pd.DataFrame | None,
+    left_out: Sequence[str],
 ) -> ArmComparison:
     """The comparison without a law: what pairs of runs say, and warnings about the runs."""
     settings = pd.DataFrame() if differences is None else differences
@@ -160,8 +167,9 @@ def _measured(
         crossover={},
         censored=censored,
         differences=settings,
-        ended=_count(every["_arm"], arms),
+        ended=count_by_arm(every["_arm"], arms),
         warnings=(
+            *left_out,
             *_of_trials(every, len(compared)),
             *_of_sets(compared, arms),
             *_of_settings(settings),
@@ -210,61 +218,6 @@ def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence
                 + (f", or let the arms have parameters in common: shared=[{few}]" * (count > 1))
             )
     return ""
-
-
-def _arms_of(
-    data: pd.DataFrame, arm: str, between: Sequence[str] | None
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int], tuple[str, str]]:
-    """Finished runs with ``_arm``, those that are compared, and the censored runs of each arm.
-
-    The arms are in order, the baseline first.
-    """
-    if arm not in data:
-        raise UserError(
-            f"arm = {arm!r}: the table has no such column{nearest(arm, names_of(data), 'it has')}"
-        )
-    labels = data[arm].astype(str)
-    data = as_floats(data)
-    names = sorted(labels[data[arm].notna()].unique())
-    chosen = names if between is None else [str(name) for name in between]
-    if len(chosen) != 2 or chosen[0] == chosen[1]:
-        raise UserError(
-            f"{len(names)} arm{'s' * (len(names) != 1)} ({', '.join(names[:8])}): two are compared;"
-            " say between=[BASELINE,OTHER]"
-        )
-    for name in chosen:
-        if name not in names:
-            raise UserError(f"between: arm {name!r} has no run{nearest(name, names)}")
-    runs = data.assign(_arm=labels)[labels.isin(chosen)].reset_index(drop=True)
-    status = (
-        runs["status"].astype(str) if "status" in runs else pd.Series(State.DONE.value, runs.index)
-    )
-    lost = status.isin(CENSORED)
-    censored = _count(runs["_arm"][lost], chosen)
-    runs = runs.drop(columns="arm", errors="ignore")
-    ended = runs[~lost & runs["loss"].notna()]
-    _refuse_points_on_the_way(ended)
-    tried = runs.assign(loss=runs["loss"].where(~lost, np.inf))[lost | runs["loss"].notna()]
-    best = trials_chosen(tried, "_arm").index
-    compared = ended.loc[ended.index.isin(best)].reset_index(drop=True)
-    return ended.reset_index(drop=True), compared, censored, (chosen[0], chosen[1])
-
-
-def _count(labels: pd.Series, arms: Sequence[str]) -> dict[str, int]:
-    """How many of the labels each arm has."""
-    return {arm: int((labels == arm).sum()) for arm in arms}
-
-
-def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
-    early = unfinished(runs) | mid_schedule(runs, "D")
-    if early.any():
-        row = runs[early].iloc[0]
-        name = row.get("run_id", row.get("run", f"row {runs.index[early][0]}"))
-        raise UserError(
-            f"{int(early.sum())} of {len(runs)} points were taken before their run had come to its"
-            f" end (the first is {name}): with the learning rate on its way down, a loss says where"
-            " on the way it was taken; compare ends"
-        )
 
 
 def _of_trials(every: pd.DataFrame, chosen: int) -> list[str]:

@@ -13,6 +13,7 @@ from scalinglab.analysis.arms.pairs import Pairs
 from scalinglab.analysis.arms.scale import Ladder
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.shown import Overview, Shown
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def at_scale(row: dict[str, Any], b: str) -> str:
     where = "" if row["inside"] else ", outside the measured compute"
     sure = _probability(row["better"])
     return (
-        f"C = {row['C']:.3g} (N {row['N']:.3g}, D {row['D']:.3g}{where}): {b}'s loss"
+        f"C = {row['C']:.3g} (N {short(row['N'])}, D {short(row['D'])}{where}): {b}'s loss"
         f" {row['ratio'] - 1:+.2%}{_between(row)}, lower with probability {sure};"
         f" compute speed-up {_times(row, 'speed_up')}, data efficiency"
         f" {_times(row, 'equivalent_data')}"

@@ -17,6 +17,7 @@ from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.critical_batch import CRITICAL_BATCH_AT_LOSS, critical_batch_at
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.errors import UserError
 
@@ -151,7 +152,7 @@ def outside_in_words(result: Result, table: pd.DataFrame) -> list[str]:
         place = {name: np.array([row[name]]) for name in ("N", "D")}
         loss = f"loss {row['target']:.4g}: " if "target" in row else ""
         where = "; ".join(result.measured.outside(place))
-        sentences.append(f"{loss}N = {row['N']:.3g}, D = {row['D']:.3g}: {where}")
+        sentences.append(f"{loss}N = {short(row['N'])}, D = {short(row['D'])}: {where}")
     return sentences
 
 

@@ -11,6 +11,7 @@ from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
 from scalinglab.analysis.intervals.left_out import LeftOutRuns
 from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.tables.powers import short
 
 _CORRELATED = 0.9
 
@@ -33,6 +34,11 @@ def render(result: FittedLaw, only: Sequence[str] = ()) -> str:
     return "\n".join(blocks)
 
 
+def _range(name: str, low: float, high: float) -> str:
+    form = short if name in ("N", "D") else "{:.3g}".format
+    return f"{name} {form(low)} .. {form(high)}"
+
+
 def _statistics(result: FittedLaw) -> list[str]:
     settings, diagnosis = result.settings, result.diagnosis
     size = float(np.sqrt(np.mean(result.residuals**2)))
@@ -44,7 +50,7 @@ def _statistics(result: FittedLaw) -> list[str]:
             else []
         ),
         ("columns", ", ".join(_renamed(result))),
-        ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
+        ("range", ", ".join(_range(name, *ends) for name, ends in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(result)}"),
         ("residuals", _size(result, size) + " (root mean square)"),
         ("search", _search(result)),
@@ -55,7 +61,10 @@ def _statistics(result: FittedLaw) -> list[str]:
         rows.append(("priors", _priors(priors, result)))
     if len(result.left_out):
         rows.append(("schedules", _unseen(result.left_out)))
-    rows += [("left out", f"{count} rows: {reason}") for reason, count in result.excluded.items()]
+    rows += [
+        ("left out", f"{count} row{'s' * (count != 1)}: {reason}")
+        for reason, count in result.excluded.items()
+    ]
     if result.noise is not None:
         rows.insert(
             rows.index(next(r for r in rows if r[0] == "search")),

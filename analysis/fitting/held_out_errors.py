@@ -16,11 +16,14 @@ from scalinglab.analysis.choice.score import HeldOut
 from scalinglab.analysis.fitting.best_fit import BestFit, refit
 from scalinglab.analysis.fitting.extrapolation import subset
 from scalinglab.analysis.fitting.levenberg_marquardt import minimise
+from scalinglab.analysis.fitting.outliers import far_points
 from scalinglab.analysis.intervals.draws import Draws
 
 Array = np.ndarray
 
 SPARE = 2  # rows that a fit needs beyond its free parameters
+_LEAST_SPREAD = 1e-3  # of log losses: laws that fit more closely are all as close
+_AS_CLOSE = 2.0  # times the least spread of residuals: a law farther off vouches for no row
 
 
 def held_out_errors(
@@ -47,6 +50,34 @@ def held_out_errors(
         error.append(coordinates)
     is_asked = np.array([origin.asked for origin in origins])
     return np.stack(error, axis=1)[:, is_asked]
+
+
+def wild_rows(fits: Sequence[BestFit]) -> Array:
+    """Rows that all laws which fit the others well name as outliers, (n,).
+
+    Such a row is wrong whichever law is right, and as a held-out row it would make up the error of
+    all laws. A row that one law alone misses is what tells laws apart.
+    """
+    laws = [fit.misfit.space.law for fit in fits]
+    free = [len(fit.misfit.space.free) for fit in fits]
+    spread = np.array([_spread(fit.residuals, k) for fit, k in zip(fits, free, strict=True)])
+    far = [
+        far_points(law, fit.residuals, fit.points, k)
+        for law, fit, k in zip(laws, fits, free, strict=True)
+    ]
+    return np.all(np.array(far)[spread <= _AS_CLOSE * spread.min()], axis=0)
+
+
+def _spread(residuals: Array, free: int) -> float:
+    """Median of the residuals that no parameter made small."""
+    left = np.sort(np.abs(residuals))[free:]
+    return max(float(np.median(left)) if len(left) else 0.0, _LEAST_SPREAD)
+
+
+def without_rows(origins: Sequence[Origin], rows: Array) -> list[Origin]:
+    """The origins without some of the rows that they ask for; those that ask for none are gone."""
+    kept = [replace(origin, asked=origin.asked & ~rows) for origin in origins]
+    return [origin for origin in kept if origin.asked.any()]
 
 
 def ahead(error: Array, origins: Sequence[Origin], noise: float | None) -> HeldOut:

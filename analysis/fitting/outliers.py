@@ -6,8 +6,7 @@ it widens every interval that comes from resamples.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.condition import rows_that_meet
-from scalinglab.analysis.tables.exclusion import exclude_rule
+from scalinglab.analysis.tables.exclusion import exclude_advice, is_plain
 from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.points import Points
@@ -192,7 +191,10 @@ def _headline(
     def far(params: Array, fitted: Result) -> Array:
         return fitted.law.predict(params, columns)[:, 0]
 
-    where = ", ".join(f"{name} = {columns[name][0]:.3g}" for name in columns)
+    where = ", ".join(
+        f"{name} = {short(c[0]) if name in ('N', 'D') else f'{c[0]:.3g}'}"
+        for name, c in columns.items()
+    )
     return f"the {result.law.response} predicted at {where}", far, _digits
 
 
@@ -210,44 +212,71 @@ def _said(
 
 
 def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:
-    """The ``exclude=`` that leaves out exactly these rows; empty if no condition does."""
-    for condition in _conditions(result, data[is_outlier]):
-        if len(condition) > _LONGEST:  # too long to read or to type
+    sources = [result.columns[result.law.response], *result.columns.values()]
+    rule = rule_that_excludes(sources, data, is_outlier)
+    return f"; {rule} leaves {they} out" if rule else ""
+
+
+def rule_that_excludes(columns: Sequence[str], data: pd.DataFrame, rows: Array) -> str:
+    """The ``exclude=`` that leaves out exactly some rows; empty if nobody could type one.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns of the table that conditions may read, the response first.
+    data : DataFrame
+    rows : array of bool, shape (n,)
+    """
+    for conditions in _conditions(columns, data, rows):
+        if sum(map(len, conditions)) > _LONGEST:  # too long to read or to type
             continue
         try:
-            met = rows_that_meet(data, condition)
+            met = np.any([rows_that_meet(data, condition) for condition in conditions], axis=0)
         except ConditionError:
             continue
-        if (met == is_outlier).all():
-            rule = exclude_rule(condition)
-            return f"; {rule} leaves {they} out (in a shell: {shlex.quote(rule)})"
+        if (met == rows).all():
+            return exclude_advice(*conditions)
     return ""
 
 
-def _conditions(result: Result, some: pd.DataFrame) -> list[str]:
-    conditions = []
+def _conditions(columns: Sequence[str], data: pd.DataFrame, rows: Array) -> list[list[str]]:
+    """Conditions that may hold for these rows alone, those that are easiest to read first."""
+    some, conditions = data[rows], []
     for column in ("run_id", "run"):
         if column in some and some[column].notna().all():
-            conditions.append(_one_of(column, some[column]))
-    sources = [result.columns[result.law.response], *result.columns.values()]
-    names = [s for s in dict.fromkeys(sources) if s in some and s.isidentifier()]
+            conditions.append(_each_of(column, some[column]))
+    names = [s for s in dict.fromkeys(columns) if s in some and s.isidentifier()]
     if names:
-        conditions.append(_one_of(names[0], some[names[0]]))
+        conditions += _beyond_all_others(names[0], data[names[0]], rows)
+        conditions.append(_each_of(names[0], some[names[0]]))
         conditions.append(
-            " or ".join(
-                "(" + " and ".join(f"{name} == {_literal(row[name])}" for name in names) + ")"
+            [
+                " and ".join(f"{name} == {_literal(row[name])}" for name in names)
                 for _, row in some.iterrows()
-            )
+            ]
         )
-    return conditions
+    return sorted(conditions, key=lambda each: (not is_plain(*each), len(each) > 1))
+
+
+def _beyond_all_others(column: str, values: pd.Series, is_outlier: Array) -> list[list[str]]:
+    """One bound, if these rows are larger or smaller than all others: ``loss > 5``."""
+    numbers = values.to_numpy(float)
+    others, some = numbers[~is_outlier & np.isfinite(numbers)], numbers[is_outlier]
+    if not len(others) or not (some > 0).all():
+        return []
+    if some.min() > others.max():
+        low, high, sign = others.max(), some.min(), ">"
+    elif some.max() < others.min():
+        low, high, sign = some.max(), others.min(), "<"
+    else:
+        return []
+    between = [float(f"{np.sqrt(max(low, 1e-300) * high):.{digits}g}") for digits in (1, 2, 3)]
+    return [[f"{column} {sign} {bound:g}"] for bound in between if low < bound < high][:1]
 
 
 def _literal(cell: Any) -> str:
     return repr(cell) if isinstance(cell, str) else repr(float(cell))
 
 
-def _one_of(column: str, values: pd.Series) -> str:
-    literals = [_literal(value) for value in values.unique()]
-    if len(literals) == 1:
-        return f"{column} == {literals[0]}"
-    return f"{column} in [{', '.join(literals)}]"
+def _each_of(column: str, values: pd.Series) -> list[str]:
+    return [f"{column} == {_literal(value)}" for value in values.unique()]

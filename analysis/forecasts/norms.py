@@ -1,9 +1,15 @@
 """Norms inside a network, extrapolated over size and learning rate to warn of instabilities.
 
-Wortsman et al. (arXiv 2309.14322, section 3.4) predict instabilities of large models from the norms
-of small ones: the largest attention logit grows with size and learning rate, and above 1e4 their
-runs diverged; the gradient's rms falls with them, and below Adam's epsilon (1e-8 by default)
-updates shrink. Each norm of the finished runs of one recipe is fitted by
+Wortsman et al. (arXiv 2309.14322) predict instabilities of large models from the norms of small
+ones. Section 3.3: the largest attention logit of the first block at step 2,000 is fitted by a
+quadratic in model size at each learning rate; every run in which it was above 1e4 diverged, and so
+did a model of 4.8B parameters of which the fit had said so. Forced upon a model of 10M parameters,
+logits raised the loss from about 1e3 on. Section 3.4: the gradient's rms falls with size and
+learning rate, and where it comes to Adam's epsilon (1e-8 by default) updates shrink.
+
+Here a norm is the largest of all blocks (the least, of a gradient) at the end of a run, and what
+is tried is beyond the sizes of finished runs. Each norm of the finished runs of one recipe is
+fitted by
 
     log norm = c + a log N + b log lr
 
@@ -13,8 +19,9 @@ the runs do not determine a and b, or if a point departs from the line along whi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +31,7 @@ import pandas as pd
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.tables.study_runs import LEFT_OUT, ended_runs, unfinished_runs
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
@@ -35,6 +43,7 @@ LEVEL = 0.95
 _LEAST_DEGREES = 2  # of the residuals: with fewer an interval says nothing
 _OFF = 1e-3  # how far off, relative, a point may lie from what the runs varied together
 _WIDEST = 1e3  # ratio of the ends of an interval that is worth a warning by its end alone
+_MOST_RUNS = 256  # that are read: a line of three parameters needs no more
 _SAME = 1e-6  # singular values, relative to the largest, that count as zero
 
 
@@ -64,12 +73,17 @@ class Norm:
 
 
 NORMS = (
-    Norm("attention_logit_max", 1e4, why=f"above 1e4 runs diverged in {PAPER}, section 3.4"),
+    Norm(
+        "attention_logit_max",
+        1e4,
+        why=f"in {PAPER}, section 3.3, every run diverged whose largest logit of the first block"
+        " was above 1e4 at step 2,000",
+    ),
     Norm(
         "gradient_rms_min",
         at_epsilon=True,
         above=False,
-        why=f"below the optimizer's epsilon updates shrink: {PAPER}, section 3.4",
+        why=f"where it comes to the optimizer's epsilon updates shrink: {PAPER}, section 3.4",
     ),
     Norm("logit_max"),
     Norm("log_partition"),
@@ -149,32 +163,50 @@ def norm_line(norm: Norm, runs: pd.DataFrame) -> NormLine | None:
 def measured_norms(outputs: str | Path, recipes: set[str]) -> pd.DataFrame:
     """Norms at the ends of finished runs of some recipes: ``recipe, N, lr`` and a column a norm.
 
-    Of a norm that is measured layer by layer, the one closest to trouble.
+    Of a norm that is measured layer by layer, the one closest to trouble. Of more than 256 runs
+    with norms 256 are read, in the order of their ids, which are hashes: a plan must not wait for
+    thousands.
     """
     rows: list[dict[str, Any]] = []
-    for folder, _ in ended_runs(outputs, None, "DONE") if Path(outputs).is_dir() else ():
-        if not _has_norms(folder.path):
+    folders = ended_runs(outputs, None, "DONE") if Path(outputs).is_dir() else ()
+    for folder in sorted((folder for folder, _ in folders), key=lambda folder: folder.run_id):
+        if not _may_have_norms(folder.path, recipes):
             continue
         try:
-            spec = folder.spec()
-            recipe_text = recipe_without_lr(spec.science, spec.config, vars(spec.shape))
-            if recipe_text not in recipes or not spec.lr_peak > 0:
-                continue
             record = folder.record()
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
-        if record.status == State.DONE:
-            norms = dict(_norms(record.columns))
+        spec, norms = record.spec, dict(_norms(record.columns))
+        recipe_text = recipe_without_lr(spec.science, spec.config, vars(spec.shape))
+        if record.status == State.DONE and norms and recipe_text in recipes and spec.lr_peak > 0:
             run = {"recipe": recipe_text, "N": float(size(spec.counts)), "lr": spec.lr_peak}
             rows.append(run | norms)
+        if len(rows) == _MOST_RUNS:
+            break
     return pd.DataFrame(rows, columns=None if rows else ["recipe", "N", "lr"])
 
 
-def _has_norms(folder: Path) -> bool:
-    """Whether a record names a norm. Most name none, and to read them all would take seconds."""
+def _may_have_norms(folder: Path, recipes: set[str]) -> bool:
+    """Whether a record of some recipes names a norm, by a look at its text.
+
+    Most name none, and to read and check them all would take seconds.
+    """
     texts = (path.read_bytes() for path in folder.glob("record*.json"))
-    return any(name in text for text in texts for name in _WRITTEN)
+    return any(
+        any(name in text for name in _WRITTEN) and _recipe_of(text) in {None, *recipes}
+        for text in texts
+    )
+
+
+def _recipe_of(text: bytes) -> str | None:
+    """The recipe in the text of a record, unchecked; None where it cannot be read."""
+    try:
+        record = json.loads(text)
+        shape = {f.name: record["shape"][f.name] for f in fields(Shape)}
+        return recipe_without_lr(record["science"], record["config"], shape)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def recipe_without_lr(

@@ -28,8 +28,10 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
+from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.folder import columns_at
+from scalinglab.scaling.probes.probe import COLUMN, TASK
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
@@ -216,8 +218,7 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
     if column := row[_COLUMN]:
         measured = (ended.columns | columns_at(folder, ended.steps)).get(str(column))
     if measured is None:
-        missing = "not measured by its probe yet" if column else "without a validation loss"
-        return row | {"outcome": f"ended, and {missing}"}
+        return row | {"outcome": f"ended, {_missing(str(column))}"}
     half = np.log(forecast["upper"] / forecast["lower"]) / 2 / forecast["inflation"]
     with np.errstate(divide="ignore", invalid="ignore"):  # an accuracy may be 0
         times = float(np.divide(forecast["loss"], measured))
@@ -230,6 +231,17 @@ def _judged(outputs: Path, forecast: dict[str, Any]) -> dict[str, Any]:
         "counts": True,
         "outcome": "contained" if forecast["lower"] <= measured <= forecast["upper"] else "missed",
     }
+
+
+def _missing(column: str) -> str:
+    """Why a run that ended lacks the predicted column; an empty one is the loss."""
+    if not column:
+        return "and without a validation loss"
+    if column.startswith((COLUMN, TASK)):
+        return "and not measured by its probe yet"
+    if column.startswith(FURTHER_LOSS):
+        return "and not validated on this set yet"
+    return "and its training did not measure it"
 
 
 def _before_the_end(folder: RunFolder, ending: Done, forecast: dict[str, Any]) -> bool:

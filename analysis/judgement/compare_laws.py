@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -25,18 +27,27 @@ from scalinglab.analysis.choice.score import (
 )
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
-from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.judgement.comparison import Comparison
+from scalinglab.analysis.fitting.held_out_errors import (
+    SPARE,
+    ahead,
+    held_out_errors,
+    of_rows,
+    wild_rows,
+    without_rows,
+)
+from scalinglab.analysis.fitting.outliers import rule_that_excludes
+from scalinglab.analysis.judgement.comparison import Comparison, NotScored
 from scalinglab.analysis.judgement.holdout import first_column, named
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.law_columns import column_named
 from scalinglab.scaling.errors import UserError
 
 Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
 
+_NAMED = 5
 _OPTIONS = tuple(field.name for field in fields(FitOptions))
 
 
@@ -46,6 +57,7 @@ def compare_laws(
     *,
     by: str | None = None,
     beyond: float | None = None,
+    refused: dict[str, str] | None = None,
     **options: Any,
 ) -> Comparison:
     """Choose among laws by held-out extrapolation, or say that the data cannot tell.
@@ -69,6 +81,9 @@ def compare_laws(
     beyond : float, optional
         How many times beyond the largest value the question lies; default 2. Points as far ahead of
         their origin count most.
+    refused : dict, optional
+        Laws that cannot be fitted are left out and named here, each with its reason; default: they
+        are refused.
     **options
         As in `analysis.fit`, for all laws.
 
@@ -89,38 +104,64 @@ def compare_laws(
     'power_plus_constant'
     """
     candidates = _candidates(laws, options)
-    first, chosen = next(iter(candidates.values()))
     for _, law_options in candidates.values():
         data = with_multiples(data, law_options.get("columns"))
+    first, chosen = next(iter(candidates.values()))
     by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
         raise UserError(f"the table has no column {by!r}; by= names that along which laws predict")
     if beyond is not None and not beyond >= 1:
         raise UserError(f"beyond={beyond!r} must be at least 1")
-    fitted = _of_common_rows(
-        [_best(law, data, law_options) for law, law_options in candidates.values()]
-    )
+    fitted = _of_common_rows(_fitted(candidates, data, refused))
     column = data[by].iloc[fitted[0].points.rows]
     fewest = max(len(law_fit.misfit.space.free) for law_fit in fitted) + SPARE
     origins, cluster, budget = _origins(
         column, fewest, None if first.curve else fitted[0].points.cluster
     )
-    results = {
-        name: fit(law, data, **law_options) for name, (law, law_options) in candidates.items()
-    }
+    wild = wild_rows(fitted)
+    if not (without_wild := without_rows(origins, wild)):
+        wild = np.zeros_like(wild)  # nothing else is held out
+    origins = without_wild or origins
     error = [held_out_errors(law_fit, origins, [0.0], budget)[0] for law_fit in fitted]
     predictions = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))
     return Comparison(
-        _table(results, predictions, cluster, question),
-        _predictions(list(results), fitted[0], predictions, data.index),
-        results,
+        _table(fitted, list(candidates), predictions, cluster, question, ~wild),
+        _predictions(list(candidates), fitted[0], predictions, data.index),
+        {
+            name: partial(fit, law, data, **law_options)
+            for name, (law, law_options) in candidates.items()
+        },
         by,
         tuple(origin.label for origin in origins),
+        _not_scored(fitted, data, wild),
     )
 
 
+def _fitted(
+    candidates: dict[str, tuple[Law, dict[str, Any]]],
+    data: pd.DataFrame,
+    refused: dict[str, str] | None,
+) -> list[BestFit]:
+    """Each candidate fitted to all rows; those that cannot be are taken out and noted."""
+    fitted = []
+    for name, (law, law_options) in list(candidates.items()):
+        try:
+            fitted.append(_best(law, data, law_options))
+        except UserError as error:
+            if refused is None:
+                raise
+            refused[name] = str(error)
+            del candidates[name]
+    if len(candidates) < 2:
+        raise UserError(
+            next(iter(refused.values())) if refused else "laws: give at least two to choose among"
+        )
+    return fitted
+
+
 def _best(law: Law, data: pd.DataFrame, options: Mapping[str, Any]) -> BestFit:
+    signature(fit).bind(law, data, **options)  # unknown options are no law's
     return best_fit(law, data, FitOptions(**{n: v for n, v in options.items() if n in _OPTIONS}))
 
 
@@ -197,20 +238,25 @@ def _predictions(
 
 
 def _table(
-    results: dict[str, Result], predictions: HeldOut, cluster: Array, question: float
+    fitted: Sequence[BestFit],
+    names: list[str],
+    predictions: HeldOut,
+    cluster: Array,
+    question: float,
+    scored: Array,
 ) -> pd.DataFrame:
     weights = predictions.weights(question)
     density = log_densities(predictions, weights, question)
     score = density @ weights
-    scale = next(iter(results.values())).scale
+    scale = fitted[0].misfit.scale
     error = np.where(np.isfinite(predictions.error), scale.error(predictions.error), np.inf)
     above = (error > 0) @ weights
     table = pd.DataFrame(
         {
-            "free": [len(result.free) for result in results.values()],
+            "free": [len(law_fit.misfit.space.free) for law_fit in fitted],
             "in_sample": [
-                float(np.mean(np.abs(result.scale.error(-result.residuals))))
-                for result in results.values()
+                float(np.mean(np.abs(law_fit.misfit.scale.error(-law_fit.residuals[scored]))))
+                for law_fit in fitted
             ],
             "held_out": np.abs(error) @ weights,
             "score": score,
@@ -218,6 +264,34 @@ def _table(
             "one_sided": np.maximum(above, 1 - above),
             "behind": leads(density, weights, cluster[predictions.row]),
         },
-        index=pd.Index(list(results), name="law"),
+        index=pd.Index(names, name="law"),
     )
     return table.sort_values("score", ascending=False, kind="stable")
+
+
+def _not_scored(fitted: Sequence[BestFit], data: pd.DataFrame, wild: Array) -> NotScored:
+    """The wild rows by name, what the law that fits best predicts there, how to leave them out."""
+    if not wild.any():
+        return NotScored()
+    closest = min(fitted, key=lambda law_fit: float(np.median(np.abs(law_fit.residuals))))
+    points, law = closest.points, closest.misfit.space.law
+    rows = points.rows[wild]
+    predicted = closest.misfit.scale.back(closest.misfit.target - closest.residuals)[wild]
+    names = tuple(row_name(data, row) for row in rows)
+    each = [
+        f"{name}: {measured:.4g} measured, {value:.4g} predicted"
+        for name, measured, value in zip(names, points.response[wild], predicted, strict=True)
+    ]
+    more = f" and {len(each) - _NAMED} more" if len(each) > _NAMED else ""
+    is_wild = np.zeros(len(data), bool)
+    is_wild[rows] = True
+    renamed = points.renamed
+    rule = rule_that_excludes([renamed[law.response], *renamed.values()], data, is_wild)
+    one = len(each) == 1
+    return NotScored(
+        names,
+        f"{'1 point lies' if one else f'{len(each)} points lie'} far from every law that fits the"
+        f" others ({'; '.join(each[:_NAMED])}{more}): {'it counts' if one else 'they count'} in no"
+        f" error and no score here"
+        + (f"; {rule} leaves {'it' if one else 'them'} out of the fits, too" if rule else ""),
+    )

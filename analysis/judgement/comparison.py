@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,21 @@ if TYPE_CHECKING:
 
 _BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about its doubt
 _SIDES = 0.9  # share of errors on one side that is worth a sentence
+
+
+@dataclass(frozen=True)
+class NotScored:
+    """Rows that lie far from every law which fits: they are fitted, and in no error or score.
+
+    Attributes
+    ----------
+    rows : tuple of str
+        The runs, or the rows of the table.
+    sentence : str
+    """
+
+    rows: tuple[str, ...] = ()
+    sentence: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,19 +52,22 @@ class Comparison(Shown):
     predictions : DataFrame
         One row per held-out point and law: ``law, origin, row`` (of the data), ``measured``,
         ``predicted``, ``error``.
-    results : dict of str to Result
-        Each law fitted to all points.
+    fits : mapping of str to callable
+        Fit each law to all points, with intervals; see `results`.
     by : str
         The column along which points were held out.
     origins : tuple of str
         What each origin left out.
+    not_scored : NotScored
+        Wild rows: they are in no error and no score of the table.
     """
 
     table: pd.DataFrame
     predictions: pd.DataFrame
-    results: dict[str, Result]
+    fits: Mapping[str, Callable[[], Result]]
     by: str
     origins: tuple[str, ...]
+    not_scored: NotScored = NotScored()
 
     @property
     def shown(self) -> Overview:
@@ -68,6 +88,11 @@ class Comparison(Shown):
     def winner(self) -> str:
         """The law of the best score; `rivals` says what the data cannot tell it from."""
         return str(self.table.index[0])
+
+    @cached_property
+    def results(self) -> dict[str, Result]:
+        """Each law fitted to all points: on demand, as a comparison alone needs no intervals."""
+        return {name: fit_law() for name, fit_law in self.fits.items()}
 
     @property
     def best(self) -> Result:
@@ -113,6 +138,8 @@ class Comparison(Shown):
         smallest = table["in_sample"].idxmin()
         if smallest != winner:
             sentences.append(f"{smallest} has the smallest error in sample, but predicts worse.")
+        if self.not_scored.rows:
+            sentences.append(f"! {self.not_scored.sentence}")
         return sentences
 
     def report(self) -> str:

@@ -23,10 +23,12 @@ import pandas as pd
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
 EXCLUSIONS: Mapping[str, tuple[str, ...]] = {"all runs": ()}
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
@@ -72,7 +74,10 @@ class Multiverse:
             if not has_answer.all()
             else f"{len(has_answer)}"
         )
-        text = f"Across {count} analysis variants {self.of} is {low:.4g} to {high:.4g}"
+        text = (
+            f"Across {count} analysis variants {self.of} is {self._written(low)} to"
+            f" {self._written(high)}"
+        )
         if self.shares.empty or high == low:
             return text + "."
         most = self.shares.iloc[0]
@@ -80,6 +85,10 @@ class Multiverse:
             f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the "
             f"variance, a factor of {most['factor']:.3g} between its options)."
         )
+
+    def _written(self, value: float) -> str:
+        """Counts of parameters and tokens as tables have them."""
+        return short(value) if self.of.partition(" ")[0] in _COUNTED else f"{value:.4g}"
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
             lw=1.5,
         )
     log_axis(ax.xaxis, power)
-    frame(ax, log=False, far=_FAR)
+    frame(ax, log=False, far=_FAR, hold=(0.0,))
     beyond(ax, top)
     a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)

@@ -6,6 +6,7 @@ table has one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -44,6 +45,8 @@ class Layer:
     artists : list
     away : array or None
         Points that may lie outside the frame.
+    has_bars : bool
+        Whether each point has a bar for its interval.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Layer:
     kind: str
     artists: list[Artist] = field(default_factory=list)
     away: np.ndarray | None = None
+    has_bars: bool = False
 
     @property
     def values(self) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +116,8 @@ def points(
         **colours,
     )
     layer.artists.append(artist)
-    if bars and layer.ends is not None:
+    layer.has_bars = bars and layer.ends is not None
+    if layer.has_bars and layer.ends is not None:
         low, high = layer.ends
         has_interval = np.isfinite(low) & np.isfinite(high)
         layer.artists.append(
@@ -175,13 +180,20 @@ def beyond(ax: Axes, start: float, name: str = "beyond the runs", way: int = 1) 
     ax.set_xlim(low, high)
 
 
-def frame(ax: Axes, log: bool = True, mark: bool = True, far: float = _FAR) -> None:
+def frame(
+    ax: Axes,
+    log: bool = True,
+    mark: bool = True,
+    far: float = _FAR,
+    hold: Sequence[float] = (),
+) -> None:
     """Limits that hold all but runs far from the rest,
     which are marked at the edge with their value.
 
     One run that diverged would else press all others into a line; so would an interval that
-    reaches far: it may add `far` times the height of the data on either side. With ``mark=False``
-    what lies outside is no mistake: the start of a curve.
+    reaches far: it may add `far` times the height of the data on either side, and a bar that goes
+    on beyond the edge ends there in an arrow. With ``mark=False`` what lies outside is no mistake:
+    the start of a curve. The values `hold` are in the frame in any case.
     """
     scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     inner, ends = [], []
@@ -194,8 +206,8 @@ def frame(ax: Axes, log: bool = True, mark: bool = True, far: float = _FAR) -> N
         if layer.ends is not None:
             both = np.concatenate(layer.ends)
             ends.append(scale(both[np.isfinite(both) & ((both > 0) | (not log))]))
-    values = np.concatenate(inner) if inner else np.empty(0)
-    if not len(values):
+    values = np.concatenate([*inner, scale(np.asarray(hold, float))])
+    if len(values) == len(hold):
         return
     low, high = values.min(), values.max()
     height = (high - low) or abs(high) * 0.05 or 1.0
@@ -208,7 +220,36 @@ def frame(ax: Axes, log: bool = True, mark: bool = True, far: float = _FAR) -> N
         _mark(ax, bottom, top)
 
 
+def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
+    """Arrows at the edges of a frame, where bars from `low` to `high` go on beyond it."""
+    bottom, top = ax.get_ylim()
+    for ends, edge, marker in (
+        (np.asarray(high) > top, 1.0, 6),
+        (np.asarray(low) < bottom, 0.0, 7),
+    ):
+        ax.plot(
+            np.asarray(at)[ends],
+            np.full(ends.sum(), edge),
+            linestyle="none",
+            marker=marker,  # a caret with its tip at the edge
+            transform=ax.get_xaxis_transform(),
+            color=color,
+            ms=0.8 * mpl.rcParams["lines.markersize"],
+            zorder=4,
+            label="_goes on",
+            clip_on=False,
+        )
+
+
 def _mark(ax: Axes, bottom: float, top: float) -> None:
+    for layer in layers(ax):
+        if layer.has_bars and layer.ends is not None:
+            color = layer.artists[0].get_facecolor()  # type: ignore[attr-defined]
+            arrows(ax, layer.values[0], *layer.ends, color[0])
+    _mark_outside(ax, bottom, top)
+
+
+def _mark_outside(ax: Axes, bottom: float, top: float) -> None:
     """Points outside the frame: a triangle at the edge, and the value of a few."""
     for up in (True, False):
         places, values = [], []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from scalinglab.analysis.plot.labels import SHARES, budget_in_words, literal
 from scalinglab.analysis.plot.layers import frame, layers, points
@@ -49,6 +50,7 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     log_axis(ax.yaxis, short)
     frame(ax)
     ax.set_xlim(0, len(ways) + 1)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return finish(ax, "analysis variant, sorted by its answer", budget_in_words(variants.of))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.analysis.plot.labels import INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_name, run_table
-from scalinglab.analysis.plot.layers import frame, points
+from scalinglab.analysis.plot.layers import arrows, frame, points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short
@@ -65,6 +65,7 @@ def residuals(
         away=far_from_law(result, fitted),
         color=palette()[0] if color is None else color(fitted["N"]),
     )
+    held_out_ends = None
     if held_out is not None and len(held_out):
         held_out_runs = _relative(run_table(result, held_out))
         if level_known:
@@ -81,10 +82,12 @@ def residuals(
             bars=False,
         )
         if level_known:
-            _bars(ax, held_out_runs, x)
+            held_out_ends = _bars(ax, held_out_runs, x)
     if fitted[x].min() > 0:
         log_axis(ax.xaxis, power if x == "C" else short)
     frame(ax, log=False)
+    if held_out_ends is not None:
+        arrows(ax, *held_out_ends, HELD_OUT)
     if color is not None:
         color.bar(ax, SIZE)
     return finish(
@@ -129,8 +132,8 @@ def _interval(ax: Axes, result: Result, fitted: pd.DataFrame, x: str, level: flo
     )
 
 
-def _bars(ax: Axes, table: pd.DataFrame, x: str) -> None:
-    """One bar a place: the widest ends of the runs there."""
+def _bars(ax: Axes, table: pd.DataFrame, x: str) -> tuple[pd.Index, pd.Series, pd.Series]:
+    """One bar a place: the widest ends of the runs there; places and ends."""
     ends = table.groupby(x).agg({"interval_lower": "min", "interval_upper": "max"})
     ax.vlines(
         ends.index,
@@ -142,3 +145,4 @@ def _bars(ax: Axes, table: pd.DataFrame, x: str) -> None:
         zorder=2,
         label="interval of the held-out run",
     )
+    return ends.index, ends["interval_lower"], ends["interval_upper"]

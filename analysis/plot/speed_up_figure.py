@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
 from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
 _REACH = 3.0  # times the largest compute, that the trend is drawn to: farther, its band is all
-_FAR = 1.5  # of the height of the multipliers: their intervals are the answer
+_WIDEST = 8.0  # multiplier and its inverse, up to which intervals are shown whole
 _FLOORS = {OWN: ", own floors", ONE: ", one floor", NONE: ""}
 
 
@@ -74,7 +75,14 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         points(ax, rows, "C", "multiplier", name, color=color, marker=MARKERS[1 + k], size=1.2)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
-    frame(ax, far=_FAR)
+    frame(ax, hold=(1.0, *_ends(table)))
     beyond(ax, top)
     a, b = map(literal, comparison.arms)
     return finish(ax, COMPUTE, f"compute of {a} / {b}, equal loss")
+
+
+def _ends(multipliers: pd.DataFrame) -> list[float]:
+    """The lowest and the highest end of the intervals: they say whether compute is saved."""
+    ends = multipliers[["multiplier_lower", "multiplier_upper"]].to_numpy(float)
+    ends = ends[np.isfinite(ends) & (ends > 0)].clip(1 / _WIDEST, _WIDEST)
+    return [float(ends.min()), float(ends.max())] if len(ends) else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.comparison import paired
+from scalinglab.analysis.arms.comparison import at_scale, crossover, paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
@@ -108,6 +108,7 @@ class Answer(ReportedRuns):
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
+            self._arms_at_largest_scale(),
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
             self.design(),
@@ -115,6 +116,15 @@ class Answer(ReportedRuns):
             self._exponents() if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
+
+    def _arms_at_largest_scale(self) -> str:
+        """What the laws of two arms say of the largest compute that both were measured at."""
+        comparison = None if self.outlook is None else self.outlook.arms
+        if comparison is None or comparison.result is None:
+            return ""
+        rows = records_of(comparison.scales[comparison.scales["inside"]])
+        scale = f"At {at_scale(rows[-1], comparison.arms[1])}. " if rows else ""
+        return f"{scale}By one law per arm, {crossover(comparison)}."
 
     def _tested(self) -> str:
         """How well held-out runs were predicted, in one sentence."""

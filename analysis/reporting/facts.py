@@ -76,8 +76,9 @@ def facts_of_approaches(approaches: Approaches) -> dict[str, Any]:
 
 def facts_of_next(next_runs: NextRuns) -> dict[str, Any]:
     """The chosen runs, and the target's precision now and as expected after them."""
+    table = next_runs.table
     return {
-        "runs": next_runs.table.rename_axis("run_id").reset_index(),
+        "runs": table.reset_index(drop=table.index.name is None),
         "now": next_runs.now,
         "then": next_runs.then,
         "enough": next_runs.enough,

@@ -12,17 +12,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from scalinglab.analysis.reporting.cells import columns_of, detail
 from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
-from scalinglab.analysis.tables.interval_text import relative_form
 from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.scaling.text.printable import printable
 
@@ -31,10 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 200  # of a table, that a page shows
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
-_PROSE = 60  # characters of a cell, from which it is broken into lines
-_ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
 _EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
-_COUNTED = 1e7  # below it whole numbers are read in full, above it by their size
 
 
 @dataclass(frozen=True)
@@ -107,16 +103,6 @@ class _Shown:
     figures: Sequence[tuple[str, Picture]]
     listing: str
     refused: Sequence[str]
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of a table as the page shows it."""
-
-    name: str
-    numeric: bool
-    prose: bool
-    texts: Sequence[str]
 
 
 def page(
@@ -211,7 +197,7 @@ def _run_data(runs: RunDetails | None) -> str:
         return "null"
     names = [name for name in runs.table if name != "run_id"]
     rows = {
-        str(row["run_id"]): [in_powers(_text(row[name])) for name in names]
+        str(row["run_id"]): [detail(row[name]) for name in names]
         for row in runs.table.to_dict("records")
     }
     return embedded({"columns": names, "rows": rows, "curves": runs.curves})
@@ -226,7 +212,7 @@ def _environment() -> Environment:
         finalize=_visible,
     )
     environment.filters |= {
-        "columns": _columns,
+        "columns": partial(columns_of, most_rows=_MOST_ROWS),
         "removeprefix": str.removeprefix,
         "rows": _rows,
         "laid_out": _laid_out,
@@ -251,45 +237,7 @@ def _laid_out(text: str) -> Markup:
     return escape(printable(text))
 
 
-def _columns(frame: pd.DataFrame) -> list[_Column]:
-    """The columns of a table; numbers are set to the right."""
-    columns = []
-    for name in frame:
-        texts = _texts(frame[name])
-        numeric = pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
-        long = not numeric and any(len(text) > _PROSE for text in texts[:_MOST_ROWS])
-        columns.append(_Column(str(name), numeric, long, texts))
-    return columns
-
-
 def _rows(frame: pd.DataFrame) -> Markup:
     """A long table as JSON, its names first: what its file holds."""
     cells = frame.astype(object).where(frame.notna(), None)
     return Markup(embedded([[str(name) for name in frame], *cells.to_numpy().tolist()]))
-
-
-def _texts(values: pd.Series) -> list[str]:
-    """Texts of a column; numbers of about one size have as many decimals as the longest."""
-    if form := relative_form(values.name):
-        return ["" if pd.isna(value) else f"{value:{form}}" for value in values]
-    texts = [_text(value) for value in values]
-    if not pd.api.types.is_float_dtype(values):
-        return texts
-    numbers = values.dropna()
-    if (numbers % 1 == 0).all() and numbers.abs().max() < _COUNTED:  # counts that a gap made floats
-        return ["" if pd.isna(value) else f"{value:,.0f}" for value in values]
-    sizes = values.abs()[values.abs() > 0]
-    if sizes.empty or sizes.max() > _ONE_SIZE * sizes.min() or any("e" in t for t in texts):
-        return texts
-    decimals = max(len(text.partition(".")[2]) for text in texts)
-    return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in values]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, int | np.integer):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.5g}"
-    return str(value)

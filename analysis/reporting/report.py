@@ -22,7 +22,11 @@ from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
     figures_without_law,
 )
-from scalinglab.analysis.reporting.report_outlook import outlook_sections
+from scalinglab.analysis.reporting.report_outlook import (
+    WRITTEN,
+    arms_sections,
+    outlook_sections,
+)
 from scalinglab.analysis.reporting.report_runs import (
     curves_of_runs,
     machine_sections,
@@ -31,7 +35,6 @@ from scalinglab.analysis.reporting.report_runs import (
 )
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.powers import power, short
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
-# Columns of counts and compute, as figures write them.
-_WRITTEN = {"N": short, "D": short, "C": power}
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _PARABOLA = "arXiv:2603.22339"
@@ -64,6 +65,7 @@ def report_html(answer: Answer) -> str:
     """The report as a text."""
     figures = ReportFigures(answer)
     sections = [
+        *arms_sections(answer.outlook),
         *_allocation(answer, figures),
         *_approaches(answer),
         *_law(answer, figures),
@@ -99,6 +101,7 @@ def html_without_law(study: RunsWithoutLaw) -> str:
         study.sentences()[1:],
         [f"arms: {warning}" for warning in _arm_warnings(study)],
         [
+            *arms_sections(study.outlook),
             *_outlook(study),
             *logbook(study.outputs, study.study),
             *runs_sections(study),
@@ -119,10 +122,13 @@ def _arm_warnings(study: ReportedRuns) -> Sequence[str]:
 
 
 def _warnings(answer: Answer) -> list[str]:
-    warnings = [*answer.unanswered, *answer.law.warnings]
+    of_law = answer.law.warnings
+    if _compares_arms(answer):
+        of_law = [f"law of all arms together: {warning}" for warning in of_law]
+    warnings = [f"arms: {warning}" for warning in _arm_warnings(answer)]
+    warnings += [*answer.unanswered, *of_law]
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
-    warnings += [f"arms: {warning}" for warning in _arm_warnings(answer)]
     if answer.curve_law is not None:
         warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
     return warnings
@@ -131,15 +137,27 @@ def _warnings(answer: Answer) -> list[str]:
 def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
     law = answer.law
     text = f"{law.law.formula} ({law.law.source})"
+    title = "The law"
+    if _compares_arms(answer):
+        title = "The law of all arms together"
+        text += (
+            ". One law is fitted to the runs of all arms, as if they were one recipe. The sections"
+            " above, with a law for each arm, tell the arms apart."
+        )
     return [
         Section(
-            f"The law: {law.law.name}",
+            f"{title}: {law.law.name}",
             text,
             tables=[_overview(law)],
             figures=figures.law(),
             listing=_how(law),
         )
     ]
+
+
+def _compares_arms(answer: ReportedRuns) -> bool:
+    """Whether an answer compares two arms."""
+    return answer.outlook is not None and answer.outlook.arms is not None
 
 
 def _how(law: Result) -> str:
@@ -177,9 +195,7 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
     title = f"How to split a budget ({answer.counted})"
     return [
-        Section(
-            title, tables=[with_intervals(answer.allocation.table, _WRITTEN)], figures=captioned
-        )
+        Section(title, tables=[with_intervals(answer.allocation.table, WRITTEN)], figures=captioned)
     ]
 
 
@@ -192,7 +208,7 @@ def _approaches(answer: Answer) -> list[Section]:
             text="Three approaches side by side: N* grows as C^a, D* as C^b.",
             tables=[
                 with_intervals(approaches.exponents),
-                with_intervals(approaches.table, _WRITTEN),
+                with_intervals(approaches.table, WRITTEN),
             ],
             refused=refusals_in_words(approaches.refused),
         )
@@ -239,7 +255,7 @@ def _downloads(answer: Answer) -> list[Download]:
     tables = [latex(law, caption, texts)]
     sources = [answer.law.law.source, _METHODS]
     if answer.allocation is not None:
-        split = with_intervals(answer.allocation.table, _WRITTEN)
+        split = with_intervals(answer.allocation.table, WRITTEN)
         texts = [[str(value) for value in split[name]] for name in split]
         tables.append(latex(split, f"Best splits of compute budgets, {answer.counted}", texts))
     if answer.approaches is not None:

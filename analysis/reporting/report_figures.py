@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 
 WIDTH = 5.4  # inches: text is legible on a telephone, and not huge beside another figure
 Captioned = tuple[str, "Figure"]
-_LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which the runs are an IsoFLOP design
+_LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which their figure is drawn
+_DESIGN_MINIMA = 3  # and from which they are the design of the study
+_AGAINST_COMPUTE = (
+    "Loss against compute. Points: runs, coloured by size. Black: the law's least loss at each C;"
+    " coloured lines: the law at some sizes."
+)
 
 
 def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: Any) -> Figure:
@@ -89,23 +94,13 @@ class ReportFigures:
         arms = _of_arms(self.answer.outlook)
         if arms:
             return arms
-        captioned = [
-            (
-                "Loss against compute. Points: runs, coloured by size. Black: the law's least loss "
-                "at each C; coloured lines: the law at some sizes.",
-                drawn(
-                    plot.loss_against_compute,
-                    self.answer.law,
-                    self.fitted,
-                    held_out=self.held_out,
-                    budgets=self.budgets,
-                ),
-            )
-        ]
-        if self.budgets:
-            caption = "The best size at each compute budget."
-            captioned.insert(0, (caption, self._split("N")))
-        return captioned
+        # The curves of an IsoFLOP design are its evidence; loss against compute is the law's then.
+        evidence = (
+            self._isoflop() if self._is_isoflop else (_AGAINST_COMPUTE, self._against_compute())
+        )
+        if not self.budgets:
+            return [evidence]
+        return [("The best size at each compute budget.", self._split("N")), evidence]
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -115,16 +110,33 @@ class ReportFigures:
     def _split(self, quantity: str) -> Figure:
         return drawn(draw_split, self._path, quantity, self.minima)
 
+    @property
+    def _is_isoflop(self) -> bool:
+        """Whether the runs are an IsoFLOP design, and not some that happen to have equal C."""
+        return self.minima is not None and len(self.minima.found) >= _DESIGN_MINIMA
+
+    def _isoflop(self) -> Captioned:
+        from scalinglab.analysis import plot
+
+        caption = "IsoFLOP curves: a parabola through the runs of each budget, and its minimum."
+        return caption, drawn(plot.isoflop, self.fitted, minima=self.minima)
+
+    def _against_compute(self) -> Figure:
+        from scalinglab.analysis import plot
+
+        return drawn(
+            plot.loss_against_compute,
+            self.answer.law,
+            self.fitted,
+            held_out=self.held_out,
+            budgets=self.budgets,
+        )
+
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
         captioned = []
-        if self.minima is not None:
-            captioned.append(
-                (
-                    "IsoFLOP curves: a parabola through the runs of each budget, and its minimum.",
-                    drawn(plot.isoflop, self.fitted, minima=self.minima),
-                )
-            )
+        if self.minima is not None and not self._is_isoflop:
+            captioned.append(self._isoflop())
         if not self.budgets:
             return captioned
         return [
@@ -144,10 +156,9 @@ class ReportFigures:
         captioned = []
         if self.answer.outlook is not None and self.answer.outlook.arms is not None:
             text = "Loss against compute, all arms together."
-            figure = drawn(
-                plot.loss_against_compute, law, self.fitted, budgets=self.budgets, **together
-            )
-            captioned.append((text, figure))
+            captioned.append((text, self._against_compute()))
+        elif self._is_isoflop:
+            captioned.append((_AGAINST_COMPUTE, self._against_compute()))
         captioned.append(
             (
                 "Measured over predicted loss of each run.",

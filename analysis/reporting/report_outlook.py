@@ -12,14 +12,27 @@ from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook
 
+# Columns of counts and compute, as figures write them.
+WRITTEN = {"N": short, "D": short, "C": power}
+# Columns of compared arms -> what people read.
+_ARMS = {
+    "ratio": "loss, B / A",
+    "better": "probability that B is lower",
+    "speed_up": "compute speed-up",
+    "equivalent_data": "data efficiency",
+    "censored": "share unbounded",
+    "inside": "measured in both",
+}
+
 
 def outlook_sections(outlook: Outlook) -> list[Section]:
     """A section for each part that has something to show."""
-    return [*_forecasts(outlook), *_norms(outlook), *_track(outlook), *_arms(outlook)]
+    return [*_forecasts(outlook), *_norms(outlook), *_track(outlook)]
 
 
 def _forecasts(outlook: Outlook) -> list[Section]:
@@ -77,44 +90,46 @@ def _track(outlook: Outlook) -> list[Section]:
     return [Section("Track record of forecasts", text, [table])]
 
 
-def _arms(outlook: Outlook) -> list[Section]:
-    comparison = outlook.arms
+def arms_sections(outlook: Outlook | None) -> list[Section]:
+    """Two arms compared: what compute is worth, along the ladder, shared parameters, pairs."""
+    comparison = None if outlook is None else outlook.arms
     if comparison is None:
         return []
     a, b = comparison.arms
-    pairs = comparison.pairs.table.rename(
-        columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
-    )
-    parts = [Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs])]
-    if len(comparison.differences):
-        differences = comparison.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
-        parts.append(Section("What differs between the arms", tables=[differences]))
+    parts = []
     if comparison.result is not None:
-        parts.append(
-            Section(
-                "Do the arms share parameters?",
-                "A small p rejects sharing.",
-                [_sharing(comparison.sharing)],
-            )
-        )
         multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
         multipliers = multipliers.drop(columns=["split", "share", "agree"])
-        parts.append(
+        parts = [
             Section(
                 f"What the compute of {b} is worth in that of {a}",
                 f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its own"
                 " or one for both. The verdict is what both say.",
-                [with_intervals(multipliers)],
-            )
-        )
-        parts.append(
+                [with_intervals(multipliers, WRITTEN).rename(columns=_ARMS)],
+            ),
             Section(
                 f"{b} against {a} along the ladder",
-                f"{crossover(comparison)}.",
-                [with_intervals(comparison.scales)],
-            )
-        )
+                _as_sentence(crossover(comparison)),
+                [with_intervals(comparison.scales, WRITTEN).rename(columns=_ARMS)],
+            ),
+            Section(
+                "Do the arms share parameters?",
+                "A small p rejects sharing.",
+                [_sharing(comparison.sharing)],
+            ),
+        ]
+    if len(comparison.differences):
+        differences = comparison.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
+        parts.append(Section("What differs between the arms", tables=[differences]))
+    pairs = comparison.pairs.table.rename(
+        columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
+    )
+    parts.append(Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs]))
     return parts
+
+
+def _as_sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _sharing(tests: pd.DataFrame) -> pd.DataFrame:

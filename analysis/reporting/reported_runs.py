@@ -64,9 +64,9 @@ class ReportedRuns:
             f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
             f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
             f"{short(fitted['D'].max())}."
-            + (f" {diverged} diverged runs are left out." if diverged else "")
+            + (f" {_left_out(diverged, 'that diverged')}." if diverged else "")
             + (
-                f" {swept} runs with the role sweep are left out: answer.kind=tune evaluates them."
+                f" {_left_out(swept, 'with the role sweep')}: answer.kind=tune evaluates them."
                 if swept
                 else ""
             )
@@ -104,6 +104,10 @@ class RunsWithoutLaw(ReportedRuns):
         """The runs in words and numbers."""
         table = self.table().to_string(index=False)
         return "\n\n".join(filter(None, [self.question, *self.sentences(), table]))
+
+
+def _left_out(count: int, which: str) -> str:
+    return f"1 run {which} is left out" if count == 1 else f"{count} runs {which} are left out"
 
 
 def _design_in_words(fitted: pd.DataFrame) -> str:

@@ -97,16 +97,15 @@ def judge(
         delta=delta,
     )
     ahead = with_role(points, "held_out")
-    measured = ahead.dropna(subset=["y"]).reset_index(drop=True)
+    asked = ahead["y"].notna() | ahead["y_at_least"].notna()
     warnings = [f"{LAW}: {w}" for w in law.warnings]
-    warnings += _censored(points, command)
+    warnings += _censored(fit_runs, ahead, command)
     sentences, forecasts = [], None
-    tested = _tested(law, measured)
+    tested = _tested(law, ahead[asked].reset_index(drop=True))
     curvature, bends = _curvature(fitted, x)
     if len(tested):
         sentences.append(_verdict(tested, task, bends))
-    unasked = int(ahead["y"].isna().sum() - ahead["y_at_least"].notna().sum())
-    if unasked:
+    if unasked := int((~asked).sum()):
         warnings.append(f"{unasked} held-out runs are trained and not asked: {command}")
     if planned is not None and len(with_role(planned, "held_out")):
         forecasts = _forecasts(law, with_role(planned, "held_out"), column)
@@ -123,21 +122,27 @@ def judge(
     )
 
 
-def _tested(law: Result, measured: pd.DataFrame) -> pd.DataFrame:
-    """Held-out runs beside the law's predictions; ``bent`` is +1 where they pass more often."""
-    if measured.empty:
-        return measured
-    predictions = law.predict(measured, LEVEL)
-    table = measured[["N", "D", "C", "seed"]].assign(
-        rate=np.exp(-measured["y"]),
-        neg_log=measured["y"],
+def _tested(law: Result, asked: pd.DataFrame) -> pd.DataFrame:
+    """Held-out runs beside the law's predictions; ``bent`` is +1 where they pass more often.
+
+    It is NaN where a run reached the cap of samples and the law allows what is below that bound.
+    """
+    if asked.empty:
+        return asked
+    predictions = law.predict(asked, LEVEL)
+    is_bound = asked["y"].isna()
+    neg_log = asked["y"].fillna(asked["y_at_least"])
+    table = asked[["N", "D", "C", "seed"]].assign(
+        rate=np.exp(-neg_log),
+        at_most=is_bound,
+        neg_log=neg_log,
         predicted=predictions["loss"],
         lower=predictions["lower"],
         upper=predictions["upper"],
     )
-    table["bent"] = (table["neg_log"] < table["lower"]).astype(int) - (
-        table["neg_log"] > table["upper"]
-    )
+    above, below = neg_log > table["upper"], neg_log < table["lower"]
+    bent = below.astype(float) - above.astype(float)
+    table["bent"] = bent.where(~is_bound | above)
     return table
 
 
@@ -145,8 +150,8 @@ def _verdict(tested: pd.DataFrame, task: str, bends: bool) -> str:
     """Whether the held-out runs follow the law, or why that cannot be told."""
     width = (tested["upper"] / tested["lower"]).max()
     rates = ", ".join(
-        f"{row['rate']:.3g} (predicted {_rate(row['predicted'])},"
-        f" {_rate(row['upper'])} to {_rate(row['lower'])})"
+        f"{'at most ' if row['at_most'] else ''}{row['rate']:.3g}"
+        f" (predicted {_rate(row['predicted'])}, {_rate(row['upper'])} to {_rate(row['lower'])})"
         for row in records_of(tested)
     )
     begin = f"{task} at the held-out size: pass rate {rates}"
@@ -159,7 +164,12 @@ def _verdict(tested: pd.DataFrame, task: str, bends: bool) -> str:
         )
         return f"{begin}. {outcome} cannot be told: the prediction of -log(rate) {problem}."
     within = f"a bend beyond a factor of {width**0.5:.2f} in -log(rate) would have been seen"
-    bent = tested["bent"]
+    bent = tested["bent"].dropna()
+    if bent.empty:
+        return (
+            f"{begin}. Whether it bent cannot be told: all runs reached the cap of samples, and"
+            " the law allows rates below that bound."
+        )
     if (bent == 0).all():
         return f"{begin}. It did not bend: the law holds ({within})."
     if (bent > 0).all() or (bent < 0).all():
@@ -234,15 +244,16 @@ def _curvature(fitted: pd.DataFrame, x: str) -> tuple[str, bool]:
     return text, bends
 
 
-def _censored(points: pd.DataFrame, command: str) -> list[str]:
-    """What is said of runs of which only a bound is known."""
-    rows = points[points["y_at_least"].notna()]
-    if rows.empty:
-        return []
+def _censored(fit_runs: pd.DataFrame, ahead: pd.DataFrame, command: str) -> list[str]:
+    """What is said of runs of which only a bound is known: those that are fitted and held out."""
     return [
-        f"{len(rows)} runs have items that reached the cap of samples: their pass rate is at most"
-        f" {np.exp(-rows['y_at_least'].min()):.2g}. The law counts them as censored; {command}"
-        " samples longer"
+        f"{len(rows)} {which} have items that reached the cap of samples: their pass rate is at"
+        f" most {np.exp(-rows['y_at_least'].min()):.2g}. {how}; {command} samples longer"
+        for which, how, runs in (
+            ("runs", "The law counts them as censored", fit_runs),
+            ("held-out runs", "They test the law by that bound", ahead),
+        )
+        if len(rows := runs[runs["y_at_least"].notna()])
     ]
 
 

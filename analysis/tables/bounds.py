@@ -58,6 +58,11 @@ def with_bounds(frame: pd.DataFrame, response: str) -> pd.DataFrame:
     return frame.assign(**{response: values, SIDE: side})
 
 
+def only_bounded(frame: pd.DataFrame) -> Array:
+    """The rows of a table that `with_bounds` read whose response is a bound; of others none."""
+    return frame[SIDE].to_numpy(float) != 0 if SIDE in frame else np.zeros(len(frame), bool)
+
+
 def bounds_of(frame: pd.DataFrame, response: str, columns: Columns, group: Array | None) -> Bounds:
     """The censored rows of a table that `with_bounds` read.
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.bounds import only_bounded
 from scalinglab.analysis.tables.condition import columns_of, rows_that_meet
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import CENSORED, State
@@ -27,6 +28,7 @@ RULES = {
     "unmeasured": "the response, or another column that the law reads, is missing",
     "unfinished": "the run had not come to its end: its status or its last step says so",
     "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
+    "bounded": "of the response only a bound is known (`scalinglab.analysis.tables.bounds`)",
 }
 _DONE = (State.DONE, *CENSORED, "finished", "completed", "complete", "success")
 _NONE: Mapping[str, str] = {}
@@ -88,17 +90,23 @@ def exclude_rows(
     return left_out, counts
 
 
-def exclude_rule(condition: str) -> str:
-    """The ``exclude=`` of one condition, as Python reads it."""
-    return f"exclude=[{json.dumps(condition)}]"
+def exclude_rule(*conditions: str) -> str:
+    """The ``exclude=`` of some conditions, as Python reads it and a shell reads it as one word."""
+    return f"exclude=[{','.join(json.dumps(condition) for condition in conditions)}]"
 
 
-def exclude_advice(condition: str) -> str:
-    """The ``exclude=`` of one condition to be pasted: in Python, and in a shell if that differs."""
-    rule = exclude_rule(condition)
-    if set(condition) & set('"\\$`,'):  # which a shell, or the list of a command, would read
-        return f"{rule} (in a shell: {shlex.quote(rule)})"
-    return rule
+def exclude_advice(*conditions: str) -> str:
+    """The ``exclude=`` of some conditions to be pasted, and in a shell if that reads it otherwise.
+
+    Conditions that need no comma stay readable in both: a row more is an element more.
+    """
+    rule = exclude_rule(*conditions)
+    return rule if is_plain(*conditions) else f"{rule} (in a shell: {shlex.quote(rule)})"
+
+
+def is_plain(*conditions: str) -> bool:
+    """Whether a shell, and the list of a command, read conditions as Python does."""
+    return not any(set(condition) & set('"\\$`,') for condition in conditions)
 
 
 def unfinished(frame: pd.DataFrame) -> Array:
@@ -136,6 +144,8 @@ def _meets(
         return (frame["status"].astype(str).map(CENSORING) == rule).to_numpy()
     if rule == "unmeasured":
         return frame[list(needed)].isna().any(axis=1).to_numpy()
+    if rule == "bounded":
+        return only_bounded(frame)
     if rule == "unfinished":
         return unfinished(frame)
     if rule == "mid_schedule":

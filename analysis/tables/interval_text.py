@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
@@ -16,17 +17,17 @@ _RELATIVE = {
     **dict.fromkeys(("effect", "per_doubling"), "+.2%"),
     **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
 }
+Form = str | Callable[[float], str]
+
 # Formats of columns for which three or four digits do not suit.
-_FORMS = {
+_FORMS: dict[str, Form] = {
     **_RELATIVE,
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),
+    **dict.fromkeys(("N", "D"), short),
 }
-
-
-Form = str | Callable[[float], str]
 
 
 NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
@@ -66,11 +67,17 @@ def _written(value: float, form: Form) -> str:
     return form(value) if callable(form) else f"{value:{form}}"
 
 
+def _three_digits(value: float) -> str:
+    """Three digits, zeros included; whole numbers below a million without an exponent."""
+    text = f"{value:#.3g}".removesuffix(".")
+    return f"{float(text):,.0f}" if "e" in text and 1e3 <= abs(value) < 999_500 else text
+
+
 def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     """A value and its interval: three digits by default; ends of zero are shown."""
     lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
     if np.isnan(row[name]):
         return ""
     numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or "#.3g").removesuffix(".") for v in numbers)
+    value, low, high = (_written(v, form or _three_digits) for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"

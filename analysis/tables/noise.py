@@ -19,6 +19,8 @@ from scalinglab.scaling.errors import UserError
 
 SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree
+# Settings of which trials may lack one: rows without agree, too.
+_MAY_LACK = (*RECIPE, "weight_decay", "warmup", "depth", "width", "heads")
 _NAMED = 3
 
 
@@ -134,7 +136,7 @@ def seed_scatter(
     data = data[np.isfinite(data[response].astype(float))]
     runs = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     runs = runs[~runs.duplicated([*by, "seed"]) | runs["seed"].isna()]
-    runs = runs.assign(**{name: pd.factorize(runs[name])[0] for name in RECIPE if name in by})
+    runs = runs.assign(**{name: pd.factorize(runs[name])[0] for name in _MAY_LACK if name in by})
     values = ERROR_SCALES[errors].of(runs[response].astype(float).to_numpy())
     cells = (
         runs.groupby(by).ngroup().fillna(-1).to_numpy(int)

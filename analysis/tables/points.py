@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
-from scalinglab.analysis.tables.bounds import SIDE, Bounds, bounds_of, with_bounds
+from scalinglab.analysis.tables.bounds import SIDE, Bounds, bounds_of, only_bounded, with_bounds
 from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
@@ -144,6 +144,8 @@ def read_points(
     frame = _frame(law, data, columns, weights, noise)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
+    if law.curve:
+        frame = _without_bounds(law, frame, (columns or {}).get(law.response, law.response))
     excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
     refuse_mixed_code(frame, mix_fingerprints)
     for rows in _by_arm(frame, renamed):
@@ -202,7 +204,7 @@ def _frame(
         frame = with_common_sets(frame, named)
     frame = with_multiples(frame, columns)
     response = (columns or {}).get(law.response, law.response)
-    return frame.assign(**{SIDE: 0.0}) if law.curve else with_bounds(frame, response)
+    return with_bounds(frame, response)
 
 
 def _per_row(
@@ -246,6 +248,22 @@ def _without_excluded(
     if "status" in frame:
         fitted = fitted[~frame["status"].astype(str).isin(CENSORED)]
     return fitted, counts
+
+
+def _without_bounds(law: Law, frame: pd.DataFrame, response: str) -> pd.DataFrame:
+    """The rows of curves; points of which only a bound is known are refused unless left out.
+
+    The likelihood of a bound is that of single runs: noise along a curve is not independent.
+    """
+    bounded = only_bounded(frame) & frame[response].notna().to_numpy()
+    if bounded.any():
+        raise UserError(
+            f"law = {law.name!r} is fitted to measured values of curves, and of "
+            f"{int(bounded.sum())} of {int(frame[response].notna().sum())} points only a bound of "
+            f"{response!r} is known: exclude=['bounded'] leaves these points out, and a law of "
+            "the runs' ends takes them as censored"
+        )
+    return frame.assign(**{SIDE: 0.0})
 
 
 def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFrame]:

@@ -95,7 +95,8 @@ def load(
     outputs : path
         The folder given to ``scaling launch`` as ``outputs``.
     study, role : str, optional
-        Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
+        Only the runs of this study, or with this role in it ("fit", "held_out", "curve",
+        "sweep").
     n_count : str
         Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total", or
         "n_active" (the part of "n_matmul" that one token passes through). If a program did not

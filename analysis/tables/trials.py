@@ -24,14 +24,15 @@ def trial_columns(runs: pd.DataFrame, cell: Sequence[str]) -> list[str]:
     """The columns that tell the trials of a cell apart, the learning rate first.
 
     A column that differs only where another does is none, and so is a recipe that differs between
-    seeds alone, as by the weights that each starts from.
+    seeds alone, as by the weights that each starts from. A row that lacks a setting is a trial of
+    its own: group with ``dropna=False``.
     """
-    tried = [c for c in _TRIED if c in runs and c not in cell and runs[c].notna().all()]
+    tried = [c for c in _TRIED if c in runs and c not in cell and runs[c].notna().any()]
     by_seed = "seed" in runs and runs["seed"].notna().all()
     columns = ["lr"] if "lr" in runs else []
     for name in tried:
         same = [*cell, *columns, *(["seed"] if name == "recipe" and by_seed else [])]
-        if (runs.groupby(same)[name].nunique() > 1).any():
+        if (runs.groupby(same, dropna=False)[name].nunique(dropna=False) > 1).any():
             columns.append(name)
     return columns
 
@@ -43,7 +44,7 @@ def tried_settings(runs: pd.DataFrame, arm: str) -> list[str]:
     for column in trial_columns(runs, cell):
         if column == "recipe":
             names += _differing(runs, cell)
-        elif (runs.groupby(cell)[column].nunique() > 1).any():
+        elif (runs.groupby(cell)[column].nunique(dropna=False) > 1).any():
             names.append(column)
     return [*dict.fromkeys(names)]
 
@@ -56,7 +57,7 @@ def _differing(runs: pd.DataFrame, cell: Sequence[str]) -> list[str]:
     """Keys in which recipes differ at one learning rate, where they are ours."""
     names = []
     for _, own in runs.groupby([*cell, "lr"]):
-        recipes = [text for text in own["recipe"].unique() if str(text).startswith("{")]
+        recipes = [text for text in own["recipe"].dropna().unique() if str(text).startswith("{")]
         if len(recipes) > 1:
             flat = [flatten(json.loads(text)) for text in recipes]
             names += [k for k in flat[0] | flat[-1] if len({str(f.get(k)) for f in flat}) > 1]
@@ -77,7 +78,7 @@ def at_best_lr(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> p
         The column of the loss.
     """
     keys = [runs[key] for key in [*cell, *trial_columns(runs, cell)]]
-    tried = runs[loss].astype(float).groupby(keys)
+    tried = runs[loss].astype(float).groupby(keys, dropna=False)
     means = tried.transform(lambda losses: losses.mean(skipna=False)).fillna(float("inf"))
     best = means.groupby([runs[key] for key in cell]).transform("min")
     return runs[(means == best) & (means < float("inf"))]
@@ -93,7 +94,7 @@ def trials_chosen(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
         return runs
     cell = [arm, "N", "D", *_settings(runs)]
     tried = trial_columns(runs, cell)
-    if (runs.groupby(cell)[tried].nunique() <= 1).all(axis=None):
+    if (runs.groupby(cell)[tried].nunique(dropna=False) <= 1).all(axis=None):
         return runs
     best = at_best_lr(runs, cell)
     cells = pd.MultiIndex.from_frame(runs[cell])
@@ -106,7 +107,7 @@ def at_the_edge(runs: pd.DataFrame, cell: Sequence[str], loss: str = "loss") -> 
     """Number of cells whose best rate is at the end of three or more, and number of cells."""
     ends, cells = 0, list(groups_of(runs, list(cell)))
     for _, cell_runs in cells:
-        trials = cell_runs.groupby(trial_columns(cell_runs, cell))[loss]
+        trials = cell_runs.groupby(trial_columns(cell_runs, cell), dropna=False)[loss]
         means = trials.agg(lambda losses: losses.mean(skipna=False)).fillna(np.inf)
         means = means.groupby("lr").min()
         is_end = means.idxmin() in (means.index[0], means.index[-1])

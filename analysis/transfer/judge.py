@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.exclusion import exclude_advice
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.transfer.decision import Verdict, decide
 from scalinglab.analysis.transfer.judgement import Judgement, Measured
 from scalinglab.analysis.transfer.ladder_runs import ARM, SECONDS, SIZE, ladder_runs
@@ -123,7 +124,7 @@ def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
     if (twice := fresh.duplicated(keys)).any():
         row = fresh[twice].iloc[0]
         raise UserError(
-            f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed"
+            f"{row[ARM]} has several runs of N {short(row['N'])}, D {short(row['D'])}, seed"
             f" {row['seed']:g} and one trial; leave out those that are not meant, as in"
             f" {exclude_advice(_EXAMPLE)}"
         )
@@ -189,7 +190,7 @@ def _diverged(fresh: pd.DataFrame, arms: tuple[str, str]) -> list[str]:
     return [
         f"{arm} diverged at "
         + ", ".join(
-            f"N {N:.3g} (seed {', '.join(f'{seed:g}' for seed in sorted(seeds))})"
+            f"N {short(N)} (seed {', '.join(f'{seed:g}' for seed in sorted(seeds))})"
             for N, seeds in lost[lost[ARM] == arm].groupby("N")["seed"].agg(list).items()
         )
         + ": a diverged run has no final loss"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.analysis.transfer.decision import Decision, Verdict
 from scalinglab.analysis.transfer.multiplier_line import Interval
@@ -201,7 +202,7 @@ def _capital(text: str) -> str:
 def _size(row: dict[str, Any]) -> str:
     pairs = f"{row['pairs']:.0f} pair{'s' * (row['pairs'] != 1)}"
     text = (
-        f"N {row['N']:.3g}, D {row['D']:.3g}, C {row['C']:.3g}: {pairs}, loss"
+        f"N {short(row['N'])}, D {short(row['D'])}, C {row['C']:.3g}: {pairs}, loss"
         f" {row['loss_ratio'] - 1:+.2%}, compute multiplier {row['multiplier']:.3f}x"
     )
     device = row.get("device_multiplier", np.nan)
@@ -213,7 +214,7 @@ def _trial(row: dict[str, Any]) -> str:
     settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in columns)
     fresh = ", ".join(map(str, row["fresh"])) or "none"
     return (
-        f"{row['arm']}, N {row['N']:.3g}: {row['trials']} trial{'s' * (row['trials'] != 1)}"
+        f"{row['arm']}, N {short(row['N'])}: {row['trials']} trial{'s' * (row['trials'] != 1)}"
         + (f", chosen {settings}" if settings else "")
         + f"; fresh seeds: {fresh}"
     )
@@ -225,6 +226,7 @@ def _proposal(row: dict[str, Any]) -> str:
     then = f"then +-{half:.3f} in log multiplier" if np.isfinite(half) else "no interval yet"
     seeds = ", ".join(map(str, row["seed"]))
     return (
-        f"{where}N {row['N']:.3g}, D {row['D']:.3g}: seed {seeds} of {' and '.join(row['arms'])}"
+        f"{where}N {short(row['N'])}, D {short(row['D'])}: seed {seeds} of"
+        f" {' and '.join(row['arms'])}"
         f" ({row['cost']:.2g} FLOPs; {then})"
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import exclude_advice, mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats, booleans_in
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import names_of, records_of
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
@@ -118,8 +119,8 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     if down.any():
         row = records_of(base.iloc[1:][down])[0]
         raise UserError(
-            f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute"
-            " than before and a smaller N or D; select one ladder, as in "
+            f"the sizes are no ladder: at N {short(row['N'])}, D {short(row['D'])} there is more"
+            " compute than before and a smaller N or D; select one ladder, as in "
             f"{exclude_advice('D < 20e9')}"
         )
     return both.merge(base[keys].assign(**{SIZE: np.arange(len(base))}), on=keys)

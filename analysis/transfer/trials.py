@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum, repeats
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import groups_of, records_of
 from scalinglab.analysis.transfer.ladder_runs import ARM, SIZE
 
@@ -64,7 +65,7 @@ def read_trials(runs: pd.DataFrame, arms: Sequence[str], *, checked: bool) -> Tr
         cells[arm, size] = cell
         chosen, reruns, warning = _chosen(cell, knobs)
         fresh.append(reruns)
-        warnings += [f"{arm}, N {cell['N'].iloc[0]:.3g}: {warning}"] if warning else []
+        warnings += [f"{arm}, N {short(cell['N'].iloc[0])}: {warning}"] if warning else []
         rows.append(
             {"arm": arm, SIZE: size, "N": cell["N"].iloc[0], "D": cell["D"].iloc[0]}
             | {"trials": len(cell[knobs].drop_duplicates()) if knobs else 1}
@@ -122,7 +123,7 @@ def _counts(table: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     for size, row in wide[wide[arms[0]] != wide[arms[1]]].iterrows():
         N = table.loc[table[SIZE] == size, "N"].iloc[0]
         reasons.append(
-            f"at N {N:.3g} {arms[0]} had {row[arms[0]]:.0f} trials and {arms[1]}"
+            f"at N {short(N)} {arms[0]} had {row[arms[0]]:.0f} trials and {arms[1]}"
             f" {row[arms[1]]:.0f}: give both as many"
         )
     tuned = (wide.min(axis=1) >= _INNER).sum()
@@ -156,13 +157,13 @@ def _optimum(
             continue
         if values < _INNER:
             reasons.append(
-                f"{arm}: {values} values of {knob} with a finite loss at N {row['N']:.3g} show no"
-                f" optimum inside a grid, {_INNER} would"
+                f"{arm}: {values} values of {knob} with a finite loss at N {short(row['N'])} show"
+                f" no optimum inside a grid, {_INNER} would"
             )
             continue
         best = optimum(cell[knob], cell["loss"], scatter=repeats(cell, [knob]))
         if best.edge:
-            reasons.append(f"{arm}, N {row['N']:.3g}: {best.sentence(knob)}")
+            reasons.append(f"{arm}, N {short(row['N'])}: {best.sentence(knob)}")
         else:
             steps = np.diff(np.sort(np.log(cell[knob].unique())))
             optima[size] = (best, float(np.median(steps)))
@@ -189,9 +190,9 @@ def _moves(arm: str, knob: str, optima: dict, chosen_trials: pd.DataFrame) -> li
     if follows:
         return []
     return [
-        f"{arm}: the best {knob} moves from {first.x:.3g} at N {chosen_trials['N'][low]:.3g} to"
+        f"{arm}: the best {knob} moves from {first.x:.3g} at N {short(chosen_trials['N'][low])} to"
         f" {last.x:.3g} "
-        f"at N {chosen_trials['N'][high]:.3g}, and the values used "
+        f"at N {short(chosen_trials['N'][high])}, and the values used "
         f"({', '.join(f'{v:.3g}' for v in chosen_trials[knob])})"
         " follow no power of N: no rule says what to use at the target"
     ]

@@ -32,7 +32,7 @@ def used_by(science: Mapping[str, Any]) -> str:
     for registry in Registry.number_making:
         for name in _names_in(science, registry):
             if registry.is_shipped(name):
-                if apart := _files_apart(registry.halves_of(name)):
+                if apart := _files_apart(registry.halves_of(name), imports=True):
                     texts.add(f"{name}={digest(apart)}")
             else:
                 extension = extension_of(registry.module_of(name))
@@ -54,8 +54,8 @@ def is_known(science: Mapping[str, Any]) -> bool:
 
 
 @functools.cache
-def _files_apart(modules: tuple[str, ...]) -> list[Path]:
-    return files_apart(modules)
+def _files_apart(modules: tuple[str, ...], *, imports: bool = False) -> list[Path]:
+    return files_apart(modules, imports=imports)
 
 
 def check_importable(science: Mapping[str, Any]) -> None:

@@ -137,9 +137,11 @@ class ProbeFolder(RunFolder):
     def shared(self, requested: RequestedResult) -> dict[str, Any] | None:
         """The result of a twin, as this run's; None if no twin has it yet."""
         for run_id in requested.twins:
-            of_twin = RequestedResult(
-                requested.step, tuple((run_id, step) for _, step in requested.reads)
-            )
+            reads = [
+                (run_id if read == self.run.run_id else read, step)
+                for read, step in requested.reads
+            ]
+            of_twin = RequestedResult(requested.step, tuple(reads))
             folder = self.outputs / "runs" / run_id / FOLDER / self.path.name
             try:
                 result: dict[str, Any] = read_json(folder / of_twin.file(run_id), _RESULT)

@@ -18,10 +18,12 @@ from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.read_options import from_dict
+from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:
+    from scalinglab.scaling.probes.folder import Place
     from scalinglab.scaling.records.spec import RunSpec
 
 COLUMN = "probe."  # how the columns of probes begin
@@ -35,6 +37,8 @@ class Probe:
 
     Attributes
     ----------
+    memory_options : tuple of str
+        Options on which `held_floats` depends.
     version : int
         Raise it when a probe gives other numbers than before: old results are then measured anew.
     of_start : bool
@@ -46,6 +50,7 @@ class Probe:
         length; else runs that share a checkpoint share its numbers.
     """
 
+    memory_options: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[int] = 1
     of_start: ClassVar[bool] = False
     of_seeds: ClassVar[bool] = False
@@ -77,6 +82,17 @@ class Probe:
         """
         return [step]
 
+    def beside(self, outputs: Path) -> Sequence[Place]:
+        """Checkpoints of other runs that are read after the run's own: run and step of each."""
+        return ()
+
+    def held_floats(self, run: RunSpec) -> float:
+        """Numbers in float64 that it holds at once in the memory of the host, at the most.
+
+        Beside those of the network: 0 where these are few.
+        """
+        return 0
+
     def state(self, outputs: Path) -> Any:
         """The content that the options only name, such as that of files; None if there is none."""
         return None
@@ -100,6 +116,19 @@ class Probe:
         return ".".join(filter(None, (f"{COLUMN}{name}", self.words(), number)))
 
 
+def validation_windows(run: RunSpec, most: int) -> int:
+    """Windows of a run's validation set, of all pools together; no more than `most`."""
+    each = run.data.validation_tokens // run.shape.context
+    return min(most, each * max(1, len(run.data.pools)))
+
+
+def stream_floats(run: RunSpec, windows: int) -> float:
+    """Numbers of the residual stream after each block on so many validation windows."""
+    passes = getattr(run.architecture, "passes", run.shape.depth)
+    tokens = validation_windows(run, windows) * run.shape.context
+    return float(passes * tokens * run.shape.width)
+
+
 PROBES: Registry[type[Probe]] = Registry("probe", f"{__package__}.kinds")
 PROBES.wants(subclass_of(Probe))
 
@@ -114,6 +143,26 @@ def probe_of(name: str, options: dict[str, Any]) -> Probe:
     """
     found: Probe = from_dict(PROBES.find(name), options, "options")
     return found
+
+
+def check_memory(name: str, probe: Probe, run: RunSpec) -> None:
+    """Refuse a probe that holds more at once than this machine has memory.
+
+    Raises
+    ------
+    ConfigError
+        Naming the options that decide it.
+    """
+    needed, memory = 8 * probe.held_floats(run), machine.memory_bytes()
+    if needed > memory:
+        options = ", ".join(
+            f"options.{key} = {getattr(probe, key)}" for key in probe.memory_options
+        )
+        raise ConfigError(
+            f"probe = {name!r}, {options}: for run {run.run_id} ({run.counts['n_total']:,} "
+            f"parameters) it holds about {needed / 1e9:.3g} GB; the machine has "
+            f"{memory / 1e9:.3g} GB: ask for less"
+        )
 
 
 def key_of(name: str, probe: Probe, outputs: Path) -> str:

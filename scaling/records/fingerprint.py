@@ -71,7 +71,8 @@ LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 # says how to update this line.
 CURRENT = "db1ba3b252"
 # Fingerprints of older code -> that of code which makes the same numbers, bit for bit: a fit takes
-# their runs together, and a plan does not warn. Each entry says how that was shown.
+# their runs together, and a plan does not warn. Each entry says how that was shown. Shipped parts
+# with files of their own have entries of their own, NAME=HASH.
 EQUAL_NUMBERS: Mapping[str, str] = {
     "0bc085c4b7": "db1ba3b252",  # all golden curves are equal
     "59d404f029": "0bc085c4b7",  # all golden curves are equal
@@ -97,10 +98,12 @@ def same_numbers(fingerprint: str) -> str:
     What stands behind it, ``+NAME=HASH``, is of each extension that a run used
     (``scalinglab.scaling.extensions.loading``).
     """
-    code, plus, extensions = fingerprint.partition("+")
-    while code in EQUAL_NUMBERS:
-        code = EQUAL_NUMBERS[code]
-    return f"{code}{plus}{extensions}"
+    versions = []
+    for version in fingerprint.split("+"):
+        while version in EQUAL_NUMBERS:
+            version = EQUAL_NUMBERS[version]
+        versions.append(version)
+    return "+".join(versions)
 
 
 def versions_of_code(fingerprints: Iterable[str]) -> list[str]:
@@ -135,23 +138,37 @@ def code_fingerprint() -> str:
 @functools.cache
 def number_making() -> tuple[Path, ...]:
     """The files whose code decides a loss curve: `STEPS` and what they import of `ROOMS`."""
+    return _reached(module for step in STEPS for module in _modules(step))
+
+
+def _reached(modules: Iterable[str]) -> tuple[Path, ...]:
+    """The files of some modules, and those that they import of `ROOMS`, by name."""
     files: dict[str, Path] = {}
-    modules = [module for step in STEPS for module in _modules(step)]
-    while modules:
-        module = modules.pop()
+    ahead = list(modules)
+    while ahead:
+        module = ahead.pop()
         if module in files or module in LOOKS_ON:
             continue
         files[module] = _file(module)
-        modules += [
-            m for m in _imports(files[module]) if m.startswith(tuple(f"{r}." for r in ROOMS))
-        ]
+        ahead += [m for m in _imports(files[module]) if m.startswith(tuple(f"{r}." for r in ROOMS))]
     return tuple(files[module] for module in sorted(files))
 
 
-def files_apart(modules: Iterable[str]) -> list[Path]:
-    """The files of some modules of this package that are not among `number_making`."""
+def files_apart(modules: Iterable[str], *, imports: bool = False) -> list[Path]:
+    """The files of some modules of this package that are not among `number_making`.
+
+    Parameters
+    ----------
+    modules : iterable of str
+    imports : bool
+        Whether the files that they import of `ROOMS` belong to them.
+    """
     common = set(number_making())
-    return [file for file in map(_file, modules) if file not in common]
+    modules = tuple(modules)
+    files = [_file(module) for module in modules]
+    if imports:
+        files += [file for file in _reached(modules) if file not in files]
+    return [file for file in files if file not in common]
 
 
 def _modules(name: str) -> list[str]:

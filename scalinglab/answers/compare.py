@@ -52,6 +52,9 @@ class CompareOptions(IntervalOptions):
         None,
     )
     delta: float | str | None = delta_option()
+    exclude: list[str] = option(
+        "runs to leave out, by name (bounded) or condition: 'exclude=[bounded,D < 1e9]'", []
+    )
 
 
 _EQUAL_SHARES = 1e-6  # largest difference of n_active / n_matmul that counts as none
@@ -224,4 +227,5 @@ def _compare(
         level=options.level,
         delta=options.delta,
         differences=differences,
+        exclude=options.exclude,
     )

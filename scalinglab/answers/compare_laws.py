@@ -11,13 +11,11 @@ from scalinglab.analysis.laws.registry import AUTO, read_as
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import option
 from scalinglab.run_options import CountOptions
-from scalinglab.scaling.errors import ConfigError, UserError
+from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from scalinglab.analysis.judgement.comparison import Comparison
 
 
@@ -84,22 +82,15 @@ def compare_laws(source: Source, options: CompareLawsOptions) -> ComparedLaws:
         **({"x": options.x} if options.x else {}),
     }
     refused: dict[str, str] = {}
-    laws = options.laws or _fittable(first, table, fitting, refused)
-    by = options.by or ("C" if "C" in table and not read_as(first).curve else None)
-    comparison = analysis.compare_laws(laws, table, by=by, beyond=options.beyond, **fitting)
-    return ComparedLaws(comparison, refused)
-
-
-def _fittable(first: str, table: pd.DataFrame, fitting: dict, refused: dict[str, str]) -> list[str]:
-    """The source's own law and the default ones, without those that are `refused`."""
     usual = MIXED_CURVES if read_as(first).curve else MIXED_SURFACES
-    laws = []
-    for law in dict.fromkeys([*([] if first == AUTO else [first]), *usual]):
-        try:
-            analysis.fit(law, table, **fitting)
-            laws.append(law)
-        except UserError as error:
-            refused[law] = str(error)
-    if len(laws) < 2 and refused:
-        raise ConfigError(next(iter(refused.values())))
-    return laws
+    laws = options.laws or list(dict.fromkeys([*([] if first == AUTO else [first]), *usual]))
+    by = options.by or ("C" if "C" in table and not read_as(first).curve else None)
+    comparison = analysis.compare_laws(
+        laws,
+        table,
+        by=by,
+        beyond=options.beyond,
+        refused=None if options.laws else refused,
+        **fitting,
+    )
+    return ComparedLaws(comparison, refused)

@@ -37,7 +37,7 @@ from scalinglab.answers.judge import (
 )
 from scalinglab.answers.keywords import keywords, read_keywords
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse
-from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
+from scalinglab.answers.next import ChosenRuns, NextOptions, next_of_file, next_runs
 from scalinglab.answers.report import AnswerOptions, answer, write_page
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
 from scalinglab.answers.tasks import TaskForecasts, TaskOptions, forecast_tasks
@@ -225,3 +225,8 @@ class FileAnswers(SourceAnswers):
     def judge(self, options: JudgeOptions) -> Judged:
         """Does a recipe still help at a target; recipes are values of the column `arm`."""
         return judge_file(self.path, options)
+
+    @keywords(NextOptions)
+    def next(self, options: NextOptions) -> ChosenRuns:
+        """Suggest the N and D of the most informative next runs for a target, per cost."""
+        return next_of_file(self.source, options)

@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.decisions.beyond_table import candidates_of_table
+from scalinglab.analysis.decisions.cost_functions import named_cost
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.candidate_runs import ChoiceOptions, candidate_runs, finished_runs, write_study
 from scalinglab.options import option
+from scalinglab.run_options import CountOptions
 from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.scaling.records.study_name import check_study_name
-from scalinglab.source import StudySource
+from scalinglab.source import FileSource, StudySource
 
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.next_runs import NextRuns
+
+HOURS = "device-hours"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +30,14 @@ class NextOptions(ChoiceOptions):
     """Options of a choice of next runs."""
 
     to: str | None = option("a study to write: conf/study/NAME.yaml", None)
+    flops: float | None = option(
+        "with data=FILE: FLOPs to spend, as 6 N D; hours= needs its column tokens_per_second",
+        None,
+        ABOVE_0,
+    )
+    unit: str | None = option(
+        "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
+    )
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,8 @@ class ChosenRuns:
         The file of a study with the old runs and the chosen ones.
     loss : str
         The column that is taken as the loss.
+    unit : str
+        Of the cost of the runs.
     """
 
     target: str
@@ -49,6 +65,7 @@ class ChosenRuns:
     note: str
     written: str | None
     loss: str = "loss"
+    unit: str = HOURS
 
 
 def next_runs(
@@ -72,6 +89,12 @@ def next_runs(
         If the target cannot be read, the study has no runs to fit, a candidate cannot be trained,
         or the fit gives no interval to choose by.
     """
+    for key, value in (("flops", options.flops), ("unit", options.unit)):
+        if value is not None:
+            raise ConfigError(
+                f"{key} = {value} is for data=FILE: runs of a study cost hours= and have losses in "
+                "nats per token"
+            )
     if options.to is not None:
         _check_file(options.to)
     target = analysis.read_target(options.target)
@@ -96,6 +119,60 @@ def next_runs(
     if options.to is not None:
         write_study(Path(options.to), file, choice.table)
     return ChosenRuns(options.target, choice, planned.note, options.to, options.loss or "loss")
+
+
+def next_of_file(source: FileSource, options: NextOptions) -> ChosenRuns:
+    """Choose the N and D at which further runs narrow the target's interval most for their cost.
+
+    Raises
+    ------
+    UserError
+        If an option needs a study, the table lacks a column, or as `next_runs`.
+    """
+    if options.to is not None:
+        raise ConfigError(
+            f"to = {options.to!r}: a study is written from a study, and {source.path} names none"
+        )
+    if options.flops is not None and options.hours is not None:
+        raise ConfigError("hours and flops both say what may be spent: give one of them")
+    if unknown := sorted(set(options.grid) - {"N", "D"}):
+        raise ConfigError(
+            f"grid.{unknown[0]}: with data=FILE candidates are sizes and tokens: grid.N=[...] and"
+            " grid.D=[...]"
+        )
+    target = analysis.read_target(options.target)
+    runs, law = source.runs(CountOptions(columns=options.columns, unit=options.unit), options.law)
+    if options.hours is not None and "tokens_per_second" not in runs:
+        raise ConfigError(
+            f"hours = {options.hours:g}: {source.path} has no column tokens_per_second, by which"
+            " hours are told; flops= limits 6 N D instead"
+        )
+    cost = named_cost("6nd" if options.hours is None else "hours", runs)
+    result = analysis.fit(
+        law,
+        runs,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+        beyond=times_beyond(runs, target.compute),
+    )
+    planned = candidates_of_table(runs, cost, *(_numbers(options.grid, name) for name in "ND"))
+    budget = options.budget if options.flops is None else options.flops
+    choice = analysis.choose_next(
+        result, target, planned, budget=budget, most=options.runs, level=options.level
+    )
+    return ChosenRuns(options.target, choice, "", None, unit=cost.unit)
+
+
+def _numbers(grid: Mapping[str, Any], name: str) -> list[float]:
+    """The values of an axis of the candidates; empty if nobody named it."""
+    values = grid.get(name, [])
+    values = values if isinstance(values, list) else [values]
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        raise ConfigError(f"grid.{name} = {grid[name]}: allowed are numbers, as in [1e8,2e8]")
+    return [float(v) for v in values]
 
 
 def _check_file(to: str) -> None:

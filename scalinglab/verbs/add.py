@@ -19,7 +19,7 @@ class AddOptions(OutputsOptions):
 
     study: str = option("the study that gets the runs")
     block: str = option("a new name for the runs")
-    role: str = option("what the runs are for: fit, held_out or curve", "fit")
+    role: str = option("what the runs are for: fit, held_out, curve or sweep", "fit")
     grid: dict[str, Any] = option("axes: 'grid.model.width=[96]' 'grid.tokens=[524288]'", {})
     overrides: list[str] = overrides("an override with which the study was launched")
 

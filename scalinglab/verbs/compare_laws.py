@@ -38,6 +38,7 @@ class CompareLawsResult:
             "rivals": comparison.rivals,
             "laws": comparison.table.to_dict("index"),
             "predictions": comparison.predictions,
+            "not_scored": comparison.not_scored.rows,
             "refused": self.answer.refused,
         }
 

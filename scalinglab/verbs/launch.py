@@ -24,7 +24,7 @@ def run(options: LaunchOptions, screen: Screen) -> LaunchResult | DetachedLaunch
     launch=local (the default), launch=slurm or launch=inline chooses.
     The plan is made and stored first. Ctrl-C saves all runs of a pool, and leaves jobs on SLURM
     running; run the same command to go on. launch.runs=failed retries the failed runs only.
-    The exit code is 0 if all runs, or those of launch.runs, are done.
+    The exit code is 0 if all runs, or those of launch.runs, have ended (diverged ones have).
     """
     study = Study.of(options.overrides, screen)
     return study.launch(on_plan=lambda plan: plan.show_unfinished(screen))

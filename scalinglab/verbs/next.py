@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.analysis.reporting.facts import facts_of_next
-from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
+from scalinglab.answers.next import HOURS, ChosenRuns, NextOptions, next_of_file, next_runs
 from scalinglab.candidate_runs import say_widened, show_chosen
 from scalinglab.options import overrides
-from scalinglab.source import StudyOptions
+from scalinglab.scaling.errors import ConfigError
+from scalinglab.source import FileSource, SourceOptions
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextVerbOptions(StudyOptions, NextOptions):
+class NextVerbOptions(SourceOptions, NextOptions):
     """Options of ``scaling next``."""
 
     overrides: list[str] = overrides("an override for the candidate runs: data.max_epochs=3")
@@ -36,7 +37,7 @@ class NextResult:
         named = {} if chosen.loss == "loss" else {"loss_column": chosen.loss}
         return (
             facts_of_next(chosen.choice)
-            | {"target": chosen.target, "written": chosen.written}
+            | {"target": chosen.target, "written": chosen.written, "cost_unit": chosen.unit}
             | named
         )
 
@@ -46,7 +47,7 @@ class NextResult:
         if chosen.note:
             screen.say(chosen.note)
         if len(choice.table):
-            show_chosen(screen, choice.table)
+            show_chosen(screen, choice.table, "hours" if chosen.unit == HOURS else chosen.unit)
         if chosen.loss != "loss":
             screen.say(f"the loss is {chosen.loss}")
         screen.say(
@@ -69,14 +70,26 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
     seeds and one step beyond, as far as the data reach, or grid.KEY=[...]; the cost of each in
     device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
     writes a study with the old runs and the new ones, which scaling launch trains.
+
+    data=FILE takes runs made elsewhere: candidates are its sizes and tokens and one step beyond, or
+    grid.N=[...] grid.D=[...]; they cost 6 N D, of which flops= limits the total, or with hours=
+    device-hours at the throughput in the column tokens_per_second.
     """
-    study = Study.of_file(options.study, options.outputs, options.overrides, screen)
+    source = options.source
+    if isinstance(source, FileSource):
+        if options.overrides:
+            raise ConfigError(
+                f"{options.overrides[0]!r} overrides the configuration of a study, and data=FILE"
+                " has none"
+            )
+        return NextResult(next_of_file(source, options))
+    study = Study.of_file(source.name, options.outputs, options.overrides, screen)
     return NextResult(next_runs(study.source, study.file, study.compose, options))
 
 
 VERB = Verb(
     "suggest the most informative next runs per hour, as a study",
-    "scaling next study=NAME target='loss at C=1e13 within 1%' [hours=1 to=FILE]",
+    "scaling next study=NAME|data=FILE target='loss at C=1e13 within 1%' [hours=1 to=FILE]",
     run,
     NextVerbOptions,
 )

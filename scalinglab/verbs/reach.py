@@ -27,7 +27,8 @@ def run(options: ReachVerbOptions, screen: Screen) -> ReachAnswer:
     are spent, or no candidate tells more. Each round says how well the target is known, what is
     spent, and which runs are made next; the first, or with plan=true every round, also shows the
     study's whole plan. Run it again after an interrupt: finished runs are not retrained. launch=...
-    and other overrides go to scaling launch.
+    and other overrides go to scaling launch. It trains, so it needs a study: for runs made
+    elsewhere scaling next data=FILE names those of one round.
     """
     study = Study.of_file(options.study, options.outputs, options.overrides, screen)
     return reach(study, options, screen)

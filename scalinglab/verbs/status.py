@@ -32,7 +32,7 @@ class StatusOptions(OutputsOptions):
     study: str | None = option("one study; all if not given", None)
     runs: str | None = option(f"only these runs: {SELECTION}", None)
     why: bool = option("failures by cause, each with its last traceback", False)
-    watch: bool = option("go on until every run has ended", False)
+    watch: bool = option("go on until every run has ended; Ctrl-C ends the view alone", False)
     forecast: bool = option("forecasts of the runs that have not ended", False)
 
 
@@ -181,9 +181,10 @@ class StatusResult:
 def run(options: StatusOptions, screen: Screen) -> StatusResult:
     """Show the state of studies: scaling status study=NAME [runs=failed] [--watch].
 
-    The state is derived from the run folders; SLURM is only asked for its queue. --why groups the
-    failures by cause, with the last traceback of each. --forecast adds forecasts of the runs that
-    have not ended (scaling forecast says more).
+    The state is derived from the run folders; SLURM is only asked for its queue. The loss is the
+    final validation loss of a run that is done, and the latest training loss of any other. --why
+    groups the failures by cause, with the last traceback of each. --forecast adds forecasts of the
+    runs that have not ended (scaling forecast says more).
     """
     if options.watch and options.json:
         raise ConfigError("watch=true shows a study while it trains; --json needs watch=false")
@@ -195,9 +196,16 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
             [StudyCauses(s.name, s.causes(), s.given_up()) for s in studies], imported
         )
     if options.watch:
+        _watch(studies, screen)
+    return StatusResult([_status(study, options) for study in studies], imported)
+
+
+def _watch(studies: Sequence[LaunchedStudy], screen: Screen) -> None:
+    try:
         for study in studies:
             study.watch()
-    return StatusResult([_status(study, options) for study in studies], imported)
+    except KeyboardInterrupt:  # ends the view; a launch is another process
+        screen.say("no longer watching; a launch elsewhere goes on")
 
 
 def _names(options: StatusOptions) -> tuple[list[str], list[str]]:

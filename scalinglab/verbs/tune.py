@@ -7,6 +7,7 @@ from typing import Any
 
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice
 from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.powers import short
 from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
@@ -98,7 +99,7 @@ class MixtureResult:
     def show(self, screen: Screen) -> None:
         """The shares, the losses there, the tests and the warnings."""
         choice = self.answer
-        screen.say(f"at N = {choice.N:.4g}, D = {choice.D:.4g}")
+        screen.say(f"at N = {short(choice.N)}, D = {short(choice.D)}")
         screen.table(with_intervals(choice.best.shares))
         screen.table(with_intervals(choice.best.losses))
         screen.say(choice.sentence())

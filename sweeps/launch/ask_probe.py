@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.probes.folder import RequestedResult
-from scalinglab.scaling.probes.probe import Probe, key_of, probe_of
+from scalinglab.scaling.probes.folder import Place, RequestedResult
+from scalinglab.scaling.probes.probe import Probe, check_memory, key_of, probe_of
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import checkpoint_name, owner_of, stored_checkpoints
+from scalinglab.scaling.records.prefixes import (
+    checkpoint_name,
+    no_checkpoint,
+    owner_of,
+    stored_checkpoints,
+)
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 from scalinglab.sweeps.store.probe_questions import ProbeQuestion
@@ -55,6 +61,7 @@ def ask_probe(
     options: dict[str, Any],
     steps: str | Sequence[int] = END,
     runs: str | None = None,
+    here: bool = True,
 ) -> CheckedQuestion:
     """Determine the numbers that a probe measures on checkpoints of finished runs.
 
@@ -70,6 +77,8 @@ def ask_probe(
         "end", "all" (every step that has a checkpoint), or steps.
     runs : str, optional
         A selection of runs.
+    here : bool
+        Whether this machine reads them, and must have the memory.
 
     Raises
     ------
@@ -85,10 +94,14 @@ def ask_probe(
         raise ConfigError(f"study {study!r} has no run that a probe can read: {reason}")
     for run in readable:
         question.check(run.spec, outputs)
+        if here:
+            check_memory(probe, question, run.spec)
+    further = tuple(question.beside(outputs))
+    _check_kept(outputs, further)
     by_run = (
         _of_seeds(question, readable, steps)
         if question.of_seeds
-        else _each(question, readable, steps)
+        else _each(question, readable, steps, further)
     )
     question = question.prepared(outputs)
     key = key_of(probe, question, outputs)
@@ -115,10 +128,22 @@ def _readable(chosen: Sequence[StoredRun], outputs: Path) -> tuple[list[_Run], l
     ]
 
 
+def _check_kept(outputs: Path, places: Sequence[Place]) -> None:
+    """Refuse checkpoints of further runs that are gone."""
+    for run_id, step in places:
+        science = RunFolder(outputs / "runs" / run_id).spec().science
+        if step and step not in {at for at, _ in stored_checkpoints(outputs, science)}:
+            raise ConfigError(no_checkpoint(outputs, run_id, science, step))
+
+
 def _each(
-    probe: Probe, runs: list[_Run], steps: str | Sequence[int]
+    probe: Probe, runs: list[_Run], steps: str | Sequence[int], further: tuple[Place, ...]
 ) -> dict[str, list[RequestedResult]]:
     by_run = {run.run_id: _requested(probe, run, [run], steps) for run in runs}
+    by_run = {
+        run_id: [replace(requested, reads=requested.reads + further) for requested in questions]
+        for run_id, questions in by_run.items()
+    }
     return by_run if probe.of_whole_run else _with_twins(runs, by_run)
 
 

@@ -102,6 +102,13 @@ def vocabularies() -> pd.DataFrame:
     return pd.DataFrame({"N": N.ravel(), "N_vocab": N_vocab.ravel(), "D": D.ravel()})
 
 
+def shares() -> pd.DataFrame:
+    """Sizes, tokens of continued training, and shares of the corpus of the loss in them."""
+    axes = np.geomspace(5e8, 4e9, 4), np.geomspace(1e8, 2.6e10, 6), [0, 0.05, 0.1, 0.3, 0.6, 1]
+    N, D, r = np.meshgrid(*axes)
+    return pd.DataFrame({"N": N.ravel(), "D": D.ravel(), "r": r.ravel()})
+
+
 def batches() -> pd.DataFrame:
     """Sizes, steps and batch sizes, the latter on both sides of the critical batch."""
     N, steps, batch = np.meshgrid(
@@ -158,6 +165,13 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     "repetition_penalty": (
         repeated,
         dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, P=0.05, delta=0.8, kappa=0.5),
+    ),
+    "d_cpt": (
+        shares,
+        {
+            **dict(E=0.8, A=400.0, alpha=0.34, B=300.0, beta=0.32),
+            **dict(eta=0.25, C=0.3, gamma=0.6, epsilon=0.1),
+        },
     ),
     "best_lr": (surface, dict(c=1.79, a=-0.713, b=0.307)),
     "best_batch": (surface, dict(d=0.58, e=0.571)),

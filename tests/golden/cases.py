@@ -141,6 +141,8 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         },
         {"model.feed_forward": {"name": "moe", "capacity": None, "balance": "none"}},
         {"model.feed_forward": {"name": "moe", "capacity": None, "dispatch": "sorted"}},
+        {"model.feed_forward": {"name": "moe", "gates": "sigmoid", "balance": "bias"}},
+        {"model.feed_forward": {"name": "expert_choice", "experts": 4, "capacity": None}},
     ],
     "activation": [
         {"model.activation": "relu"},

@@ -43,7 +43,7 @@ def test_quietly_the_answer_alone_is_shown(run):
 
 def test_in_detail_no_column_is_left_out_and_a_refusal_says_where_it_was_made(run):
     code, out, err = run("status", "study=tiny", "-v")
-    assert code == 0 and "predicted" in out and "left out at this width" not in out, err
+    assert code == 0 and "predicted" in out and "no room for columns" not in out, err
     code, _, err = run("fit", "study=tiny", "law=none", "--verbose")
     assert code == 2 and "Traceback" in err and err.splitlines()[-1].startswith("error: law")
     assert "Traceback" not in run("fit", "study=tiny", "law=none")[2]

@@ -117,10 +117,11 @@ def test_columns_are_left_out_and_named_and_narrow_ones_come_back() -> None:
         "efgh     1  failed   nan",
         "    a long sentence that",
         "    stands below its row",
-        "left out at this width:",
-        "  N",
+        "no room for columns (-v",
+        "  shows them): N",
     ]
-    assert plain(34, optional=("seed", "loss"))[-1] == "left out at this width: seed"
+    assert plain(34, optional=("seed", "loss"))[-1] == "  them): seed"
+    assert plain(34, optional=("seed", "loss"), notes=False)[-1] == "    below its row"
 
 
 def test_what_all_rows_share_is_said_before_anything_is_left_out() -> None:

@@ -19,11 +19,19 @@
     (digits === "1" ? "10" : digits + "·10")
     + [...exponent].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] || "⁻").join(""));
 
-  const shown = (value) => {
+  // Parameters and tokens are 82.4k or 2.5B, as in figures.
+  const COUNTS = /^(N|D|n_(block|matmul|total|active)|tokens|unique_tokens)$/;
+  const UNITS = { k: 1e3, M: 1e6, B: 1e9, T: 1e12 };
+  const short = (value) => {
+    const [letter, size] = Object.entries(UNITS).findLast(([, one]) => value >= 0.9995 * one) || ["", 1];
+    return String(Number((value / size).toPrecision(3))) + letter;
+  };
+  const shown = (value, name) => {
     if (value === null || value === undefined || value === "") return "";
     if (typeof value === "boolean") return value ? "yes" : "no";
     if (typeof value !== "number") return String(value);
     const size = Math.abs(value);
+    if (COUNTS.test(name) && size >= 1e7) return short(value);
     if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en-US");
     if (size >= 1e7 || (size > 0 && size < 1e-3)) return raised(value.toExponential(3));
     return String(Number(value.toPrecision(5)));
@@ -60,7 +68,7 @@
       if (k === at || row[k] === null || row[k] === "") return;
       const line = make("div", undefined, tip);
       make("i", name + " ", line);
-      line.append(shown(row[k]));
+      line.append(shown(row[k], name));
     });
     if (at >= 0 && runs.rows[row[at]]) make("i", "click: the run", tip);
     tip.style.display = "block";
@@ -188,7 +196,7 @@
     runs.columns.forEach((column, k) => {
       if (row[k] === null || row[k] === "") return;
       make("dt", column, list);
-      make("dd", shown(row[k]), list);
+      make("dd", shown(row[k], column), list);
     });
     const close = make("button", "close", dialog);
     close.addEventListener("click", () => dialog.close());
@@ -196,14 +204,23 @@
   };
 
   // Tables: sorted by a click on a heading, saved as CSV; a run's name opens the run.
-  const number = (text) => { const v = parseFloat(text.replaceAll(",", "")); return Number.isNaN(v) ? null : v; };
+  const exponent = (raised) => Number([...raised].map((c) => c === "⁻" ? "-" : "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(c)).join(""));
+  // The number at the beginning of a cell: 12,345; 350M (302M to 382M); 3·10¹²; 10⁹.
+  const number = (text) => {
+    const parts = text.replaceAll(",", "").match(/^[+-]?[\d.]+(?:e[+-]?\d+)?(?:(?:·10)?([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)|([kMBT])(?![a-z]))?/i);
+    if (!parts) return null;
+    const power = parts[1] ? exponent(parts[1]) : 0;
+    const digits = parts[1] && !parts[0].includes("·") ? 1 : parseFloat(parts[0]);
+    return digits * 10 ** power * (UNITS[parts[2]] || 1);
+  };
+  const content = (td) => td.dataset.value || td.textContent;
   document.querySelectorAll("table").forEach((table) => {
     const body = table.tBodies[0];
     [...table.querySelectorAll("th")].forEach((head, k) => head.addEventListener("click", () => {
       const up = head.dataset.up !== "1";
       table.querySelectorAll("th").forEach((other) => delete other.dataset.up);
       head.dataset.up = up ? "1" : "0";
-      const key = (tr) => tr.cells[k].textContent;
+      const key = (tr) => content(tr.cells[k]);
       const order = (a, b) => {
         const [u, v] = [number(key(a)), number(key(b))];
         return u !== null && v !== null ? u - v : key(a).localeCompare(key(b));
@@ -228,7 +245,7 @@
     const all = long && long.matches("script.rows") ? read(long) : null;
     const rows = all === "runs"
       ? [["run_id", ...runs.columns], ...Object.entries(runs.rows).map(([name, row]) => [name, ...row])]
-      : all || [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells].map((td) => td.textContent));
+      : all || [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells].map(content));
     save("table.csv", csv(rows), "text/csv");
   }));
   document.querySelectorAll("[data-file]").forEach((button) => button.addEventListener("click", () =>

@@ -178,6 +178,7 @@ class Experts(nn.Module):
         own, d = config.experts, config.hidden_size
         count, m = own["count"], own["width"]
         self.top_k, self.places = own["top_k"], own["places"]
+        self.sigmoid = own.get("gates") == "sigmoid"
         self.activation, self.gated = ACTIVATION[config.activation], config.activation in GATED
         self.router = Matrices("weight", count, d)
         self.balance = Matrices("bias", count) if own["biased"] else None
@@ -192,12 +193,13 @@ class Experts(nn.Module):
     def forward(self, x_BTD: Tensor, kept_BT: Tensor | None) -> Tensor:
         """The addition of the experts to the residual stream."""
         logits_BTE = F.linear(x_BTD.float(), self.router.get_parameter("weight").float())
-        ranked_BTE = (
-            logits_BTE if self.balance is None else logits_BTE + self.balance.get_parameter("bias")
-        )
+        scores_BTE = logits_BTE.sigmoid() if self.sigmoid else logits_BTE.softmax(-1)
+        ranked_BTE = scores_BTE if self.sigmoid else logits_BTE
+        if self.balance is not None:
+            ranked_BTE = ranked_BTE + self.balance.get_parameter("bias")
         chosen_BTSE = F.one_hot(ranked_BTE.topk(self.top_k, dim=-1).indices, ranked_BTE.shape[-1])
         chosen_BTSE = chosen_BTSE.to(logits_BTE.dtype)
-        weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
+        weights_BTS = (scores_BTE[..., None, :] * chosen_BTSE).sum(-1)
         if self.top_k > 1:
             weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
         if kept_BT is not None:

@@ -117,6 +117,26 @@ class Model:
         return residual.end(stream) if isinstance(residual, Stream) else stream
 
     @torch.no_grad()
+    def streams(self, windows_WT: np.ndarray, go_on: Callable[[], None]) -> list[Tensor]:
+        """The stream after each block as the head would read it, (W, T, D), float64 on the CPU.
+
+        One for each pass through a block: blocks that are run several times have several. `go_on`
+        is called between parts of the work.
+        """
+        passes: list[Tensor] = []
+        parts: list[list[Tensor]] = []
+
+        def keep(_: int, __: tuple[Any, ...], output: Any) -> None:
+            passes.append(self.stream(output).double().cpu())
+
+        with hooked(self.blocks, keep):
+            for _ in self.logits(windows_WT):
+                go_on()
+                parts.append(passes.copy())
+                passes.clear()
+        return [torch.cat(of_pass) for of_pass in zip(*parts, strict=True)]
+
+    @torch.no_grad()
     def loss(self, windows_WT: np.ndarray) -> float:
         """Mean loss on windows, by the same operations as the run's own validation."""
         total = torch.zeros((), dtype=torch.float64, device=self.device)

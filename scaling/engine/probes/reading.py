@@ -77,7 +77,7 @@ class Reading:
 
     def model(self, place: int = -1) -> Model:
         """A checkpoint as a model; by default the last."""
-        return self.model_of(self.weights(place))
+        return Model(self.places[place][0], self.weights(place), self.execution, self.part)
 
     def model_of(self, weights: Weights) -> Model:
         """The run's network with other weights."""
@@ -95,6 +95,11 @@ class Reading:
         """
         count, context = tokens or self.spec.data.validation_tokens, self.spec.shape.context
         return np.concatenate(list(own_sets(self.store_of(store, count), count, context).values()))
+
+    def halves(self, most: int) -> np.ndarray:
+        """Validation windows, `most` at most, of which each half has windows of every pool."""
+        pools = len(self.spec.data.pools) or 1
+        return by_turns(self.windows(), pools)[:most]
 
     def loss(self, model: Model) -> float:
         """Loss on the run's own validation set, as training measures it: of pools the mean."""
@@ -119,6 +124,11 @@ class Reading:
         """A loss in nats per token, also in bits per byte."""
         per_token = (store or self.store).manifest.bytes_per_token
         return {"loss": loss, "bpb": bits_per_byte(loss, per_token)}
+
+
+def by_turns(windows: np.ndarray, pools: int) -> np.ndarray:
+    """Windows sorted by pool -> one of each pool in turn."""
+    return windows.reshape(pools, -1, windows.shape[1]).swapaxes(0, 1).reshape(windows.shape)
 
 
 # Probe -> its arithmetic; each is described in ``scalinglab.scaling.probes.kinds`` under its name.

@@ -16,7 +16,7 @@ from scalinglab.scaling.engine.probes.reading import PROBED_BY, AtLeast, AtMost,
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.probes.folder import ProbeFolder, RequestedResult
-from scalinglab.scaling.probes.probe import Probe, probe_of
+from scalinglab.scaling.probes.probe import Probe, check_memory, probe_of
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -76,6 +76,7 @@ def _all_steps(
     should_stop: Callable[[], bool],
 ) -> Outcome:
     probe = probe_of(folder.probe, dict(folder.options))
+    check_memory(folder.probe, probe, folder.spec())
     # A result that several runs share is computed by the first; the others copy it at the end.
     missing = sorted(folder.missing(), key=lambda requested: requested.twins[:1] != ())
     for count, requested in enumerate(missing):

@@ -2,102 +2,72 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, setting
-from scalinglab.scaling.model.architecture import GATED, Architecture
-from scalinglab.scaling.model.feed_forwards.mlp import KEPT_FLOATS
-from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size, divided
+from scalinglab.scaling.fields import AT_LEAST_0, setting
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.feed_forwards.experts import RoutedExperts
+from scalinglab.scaling.model.part import FEED_FORWARDS, Size
 from scalinglab.scaling.model.placements import Norms
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 
 BALANCES = ("loss", "bias", "none")
 DISPATCHES = ("fixed", "sorted")
+GATES = ("softmax", "sigmoid")
 
 
 @FEED_FORWARDS.register("moe")
 @dataclass(frozen=True, kw_only=True)
-class MoE(FeedForward):
-    """Experts of width ``model.mlp_width`` / granularity, of which a token takes ``top_k``.
+class MoE(RoutedExperts):
+    """Experts of which each token takes the ``top_k`` that its router scores highest.
 
     Attributes
     ----------
-    experts : int
-        Experts among which the router chooses.
-    top_k : int
-        Those that a token passes through.
-    shared : int
-        Experts of the same width that all tokens pass through, beside them (arXiv 2401.06066).
-    granularity : int
-        How many times narrower an expert is than the dense feed-forward (arXiv 2402.07871).
-    capacity : float or None
-        Tokens of a sequence that an expert takes, over those of an even load; what comes later in
-        the sequence is dropped (arXiv 2006.16668). None: nothing is dropped.
     dispatch : str
         How tokens come to experts where nothing is dropped. ``fixed``: every expert computes every
         token. ``sorted``: each the tokens that chose it (dropless, arXiv 2211.15841), equal to
         rounding; how many they are follows from the tokens, so such runs train alone.
+    gates : str
+        What a token's experts are weighted by, over the sum of those chosen. ``softmax``: their
+        shares of the probability. ``sigmoid``: scores that do not compete, as in DeepSeek-V3 (arXiv
+        2412.19437, equations 13 to 16).
     balance : str
         ``loss``: Switch's auxiliary loss (arXiv 2101.03961), of each sequence. ``bias``: a bias of
         each expert in the choice alone, whose gradient is its excess load (arXiv 2408.15664).
     balance_weight : float
         Of the auxiliary loss in the objective.
     router_z_loss : float
-        Coefficient of the router's mean squared log-normaliser (arXiv 2202.08906: 1e-3).
+        Coefficient of the router's mean squared log-normaliser (arXiv 2202.08906: 1e-3). Sigmoids
+        have none.
     """
 
     told: ClassVar[tuple[str, ...]] = ("router_max_load", "router_dropped")
-    no_bias: ClassVar[str] = "experts have none"
-    no_inner_norm: ClassVar[str] = "and each expert would need its own"
 
     name: str = "moe"
-    experts: int = setting(8, AT_LEAST_1)
-    top_k: int = setting(2, AT_LEAST_1)
-    shared: int = setting(0, AT_LEAST_0)
-    granularity: int = setting(1, AT_LEAST_1)
-    capacity: float | None = setting(1.25, ABOVE_0)
     dispatch: str = setting("fixed", DISPATCHES, historic="fixed")
+    gates: str = setting("softmax", GATES, historic="softmax")
     balance: str = setting("loss", BALANCES)
     balance_weight: float = setting(0.01, AT_LEAST_0, used_with=("balance", ("loss",)))
-    router_z_loss: float = setting(0.0, AT_LEAST_0)
+    router_z_loss: float = setting(0.0, AT_LEAST_0, used_with=("gates", ("softmax",)))
 
     def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
         """See ``Branch.tensors``."""
-        d, m = architecture.shape.width, self.expert_width(architecture)
-        sizes: dict[str, Size] = {"router.weight": (self.experts, d)}
-        if self.balance == "bias":
-            sizes["balance.bias"] = (self.experts,)
-        matrices = {"up": (m, d), "gate": (m, d), "down": (d, m)}
-        if architecture.activation not in GATED:
-            del matrices["gate"]
-        sizes |= {f"experts.{name}.weight": (self.experts, *s) for name, s in matrices.items()}
-        if self.shared:
-            m = m * self.shared
-            both = {"up": (m, d), "gate": (m, d), "down": (d, m)}
-            sizes |= {f"shared.{name}.weight": both[name] for name in matrices}
-        return sizes
+        sizes = super().tensors(architecture, norms)
+        if self.balance != "bias":
+            return sizes
+        router = sizes.pop("router.weight")
+        return {"router.weight": router, "balance.bias": (self.experts,)} | sizes
 
     def check(self, architecture: Architecture) -> None:
         """See ``Part.check``."""
         super().check(architecture)
-        key, width = "model.feed_forward", architecture.shape.mlp_width
-        if self.top_k > self.experts:
-            raise ConfigError(
-                f"{key}.top_k = {self.top_k} of {key}.experts = {self.experts}: a token passes "
-                f"through {self.experts} at most"
-            )
+        key = "model.feed_forward"
         if self.dispatch == "sorted" and self.capacity is not None:
             raise ConfigError(
                 f"{key}.dispatch = 'sorted' drops nothing, and {key}.capacity = {self.capacity:g} "
                 f"does; allowed beside it: {key}.capacity = null"
-            )
-        if width % self.granularity:
-            raise ConfigError(
-                f"{key}.granularity = {self.granularity} does not divide the feed-forward's width "
-                f"{width} (model.mlp_width); allowed are its divisors"
             )
 
     def check_optimizer(self, optimizer: OptimizerConfig) -> None:
@@ -119,40 +89,6 @@ class MoE(FeedForward):
             "from the tokens"
         )
 
-    def expert_width(self, architecture: Architecture) -> int:
-        """Hidden width of one expert."""
-        return divided(architecture.shape.mlp_width, self.granularity)
-
-    def slots(self, context: int) -> int:
-        """Tokens of a sequence that an expert takes."""
-        if self.capacity is None:
-            return context
-        return min(context, math.ceil(self.capacity * self.top_k * context / self.experts))
-
-    def idle_weights(self, architecture: Architecture) -> int:
-        """See ``Branch.idle_weights``."""
-        return (self.experts - self.top_k) * self._expert_weights(architecture)
-
-    def columns(self) -> dict[str, tuple[float, float]]:
-        """See ``Part.columns``."""
-        active = self.top_k + self.shared
-        return {
-            "experts": (self.experts, 1),
-            "active_experts": (active, 1),
-            "active_share": (active / (self.experts + self.shared), 1),
-            "granularity": (self.granularity, 1),
-        }
-
-    def kept_floats(self, architecture: Architecture) -> float:
-        """See ``Branch.kept_floats``: of the experts' slots, of who goes where, of the shared."""
-        shape = architecture.shape
-        slots = self.experts * self.slots(shape.context)
-        if self.dispatch == "sorted":
-            slots = self.top_k * shape.context
-        hidden = KEPT_FLOATS[architecture.activation] * self.expert_width(architecture)
-        taken = slots / shape.context * (hidden + 2 * shape.width) + self.shared * hidden
-        return taken + 3 * self.experts + (0 if self.capacity is None else 3 * slots)
-
-    def _expert_weights(self, architecture: Architecture) -> int:
-        matrices = 3 if architecture.activation in GATED else 2
-        return matrices * architecture.shape.width * self.expert_width(architecture)
+    def computed(self, context: int) -> int:
+        """See ``RoutedExperts.computed``."""
+        return self.top_k * context if self.dispatch == "sorted" else super().computed(context)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scalinglab.scaling.fields import AT_LEAST_1, Within, setting
-from scalinglab.scaling.probes.probe import PROBES, Probe
+from scalinglab.scaling.probes.probe import PROBES, Probe, stream_floats
+from scalinglab.scaling.records.spec import RunSpec
 
 
 @PROBES.register("effective_rank")
@@ -18,5 +20,11 @@ class EffectiveRank(Probe):
     of the variance (arXiv 2407.04797).
     """
 
+    memory_options: ClassVar[tuple[str, ...]] = ("windows",)
+
     windows: int = setting(8, AT_LEAST_1)  # of the validation set
     kept: float = setting(0.99, Within(0, 1, open=True))  # of the variance
+
+    def held_floats(self, run: RunSpec) -> float:
+        """The streams of all blocks."""
+        return stream_floats(run, self.windows)

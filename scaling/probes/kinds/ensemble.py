@@ -17,4 +17,5 @@ class Ensemble(Probe):
     numbers belong to the run with the lowest seed.
     """
 
+    version: ClassVar[int] = 2  # 1 counted the separators of documents
     of_seeds: ClassVar[bool] = True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, setting
-from scalinglab.scaling.probes.probe import PROBES, Probe
+from scalinglab.scaling.probes.probe import PROBES, Probe, stream_floats, validation_windows
 from scalinglab.scaling.records.spec import RunSpec
 
 BEFORE, SEEN, PARITY = "before", "seen", "parity"
@@ -24,6 +25,8 @@ class Linear(Probe):
     2203.04668).
     """
 
+    memory_options: ClassVar[tuple[str, ...]] = ("windows",)
+
     # before: whether the token `lag` places ago is above the median one; seen:
     # whether the token stood in the window before; parity: whether its position is even.
     property: str = setting(BEFORE, (BEFORE, SEEN, PARITY))
@@ -33,8 +36,7 @@ class Linear(Probe):
 
     def check(self, run: RunSpec, outputs: Path) -> None:
         """Refuse a lag that no window has, and a validation set of one window."""
-        windows = run.data.validation_tokens // run.shape.context * max(1, len(run.data.pools))
-        if windows < 2:
+        if validation_windows(run, self.windows) < 2:
             raise ConfigError(
                 f"probe=linear: the validation set of run {run.run_id} has one window "
                 f"(data.validation_tokens = {run.data.validation_tokens}, model.context ="
@@ -46,3 +48,7 @@ class Linear(Probe):
                 f"options.lag = {self.lag}: allowed is 1 to {run.shape.context - 1} (model.context"
                 f" = {run.shape.context})"
             )
+
+    def held_floats(self, run: RunSpec) -> float:
+        """The streams of all blocks."""
+        return stream_floats(run, self.windows)

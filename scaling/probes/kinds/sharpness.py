@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, Within, setting
 from scalinglab.scaling.probes.probe import PROBES, Probe
+from scalinglab.scaling.records.spec import RunSpec
+
+_VECTORS = 6  # beside the basis: a product, its parts, and what is subtracted from it
 
 
 @PROBES.register("sharpness")
@@ -18,7 +22,14 @@ class Sharpness(Probe):
     (arXiv 2103.00065); noise of small batches raises the extremes (arXiv 2006.09092).
     """
 
+    memory_options: ClassVar[tuple[str, ...]] = ("steps",)
+
     sequences: int = setting(8, AT_LEAST_1)  # of the next batch, at most
     steps: int = setting(30, Within(2, 1000))  # products at most
     tolerance: float = setting(1e-3, Within(1e-12, 1))  # of the largest, relative; then it ends
     seed: int = setting(0, AT_LEAST_0)
+
+    def held_floats(self, run: RunSpec) -> float:
+        """The basis of Lanczos' method: a vector of all parameters for each step."""
+        size = run.counts["n_total"]
+        return float((min(self.steps, size) + _VECTORS) * size)

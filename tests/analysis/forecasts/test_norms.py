@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalinglab.analysis.forecasts import norms
 from scalinglab.analysis.forecasts.norms import (
     NORMS,
     measured_norms,
@@ -105,18 +106,25 @@ def test_finished_runs_that_have_norms_are_read_by_their_recipe(
         _measure(folder, {"activation_rms.0": 2.0, "activation_rms.1": 3.0})
     read = []
     monkeypatch.setattr(
-        RunFolder, "spec", lambda self, spec=RunFolder.spec: read.append(self) or spec(self)
+        RunFolder, "record", lambda self, record=RunFolder.record: read.append(self) or record(self)
     )
     table = measured_norms(outputs, kinds)
     assert set(table["recipe"]) == kinds and (table["activation_rms"] == 3.0).all()
-    assert [folder.path for folder in read] == [folder.path for folder in measured]
+    assert {folder.path for folder in read} == {folder.path for folder in measured}
+    assert measured_norms(outputs, {"another"}).empty and len(read) == len(measured)
+    monkeypatch.setattr(norms, "_MOST_RUNS", 1)
+    assert len(measured_norms(outputs, kinds)) == 1
+    record_file = measured[0].path / read_json(measured[0].done_file)["record"]
+    record_file.write_text(record_file.read_text()[:-9])  # cut off: told, and left out
+    monkeypatch.setattr(norms, "_MOST_RUNS", 9)
+    assert len(measured_norms(outputs, kinds)) == 1
 
 
-def _measure(folder: RunFolder, norms: dict[str, float]) -> None:
+def _measure(folder: RunFolder, columns: dict[str, float]) -> None:
     """Write norms into the record of a finished run."""
     done = read_json(folder.done_file)
     path = folder.path / done["record"]
     record = read_json(path)
-    steps = {"step": [record["steps"]]} | {name: [value] for name, value in norms.items()}
+    steps = {"step": [record["steps"]]} | {name: [value] for name, value in columns.items()}
     write_json(path, record | {"measured": steps})
     write_json(folder.done_file, done | {"sha256": done["sha256"] | {path.name: file_hash(path)}})

@@ -97,6 +97,29 @@ def test_schedules_not_seen_judge_the_laws_of_curves(made_by):
     assert later.winner == "lr_annealing"
 
 
+@pytest.mark.parametrize("row", [2, 25])  # among the smallest, and one that is held out
+def test_a_wild_row_is_in_no_score_and_is_named(row):
+    runs = _ladder()
+    clean = analysis.compare_laws(X, runs, by="C", resamples=0)
+    runs.loc[row, "loss"] *= 4
+    comparison = analysis.compare_laws(X, runs, by="C", resamples=0)
+    assert comparison.winner == clean.winner
+    columns = ["in_sample", "held_out"]
+    np.testing.assert_allclose(comparison.table[columns], clean.table[columns], rtol=0.2)
+    assert comparison.not_scored.rows == (f"row {row}",)
+    assert row not in set(comparison.predictions["row"])
+    assert comparison.sentences()[-1].startswith("! 1 point lies far from every law")
+    assert 'exclude=["loss > ' in comparison.report() and not clean.not_scored.rows
+
+
+def test_a_row_that_one_law_alone_misses_is_scored():
+    """The last size leaves the power law, and it is what tells the laws apart."""
+    runs = _ladder(noise=0.0005)
+    comparison = analysis.compare_laws(X, runs, by="C", resamples=0)
+    assert not comparison.not_scored.rows
+    assert {24, 25, 26} <= set(comparison.predictions["row"])
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

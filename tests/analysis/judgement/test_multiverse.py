@@ -5,6 +5,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.judgement.multiverse import shares
 from scalinglab.analysis.judgement.study_multiverse import table_multiverse
+from scalinglab.analysis.tables.powers import short
 
 
 def runs(count: int = 5) -> pd.DataFrame:
@@ -50,7 +51,7 @@ def test_each_way_is_that_fit():
     found = table_multiverse({"a": table}, analysis.read_target("N at C=1e20"), starts=8)
     assert len(found.table) == 2 * 3 * 3 and found.table.answer.notna().all()
     low, high = found.range
-    assert low < high and f"{low:.4g} to {high:.4g}" in found.sentence()
+    assert low < high and f"{short(low)} to {short(high)}" in found.sentence()
     single = found.table.set_index(["law", "objective", "exclusion"]).answer
     alone = analysis.fit("chinchilla", table, resamples=0, starts=8)
     assert single["chinchilla", "Huber 1e-3", "all runs"] == pytest.approx(

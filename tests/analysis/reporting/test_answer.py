@@ -43,7 +43,7 @@ def test_the_third_schedule_is_predicted_from_the_other_two(answer) -> None:
 def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
     assert text.startswith("Does it <run>?")
-    assert "1 diverged runs are left out" in text
+    assert "1 run that diverged is left out" in text
     assert "Held-out runs, not fitted:\n- N " in text
     assert "outside the measured range" in text
     for name in answer.law.diagnosis.unidentified:

@@ -63,6 +63,23 @@ def test_a_bound_is_fitted_as_censored_and_is_told() -> None:
     assert found.tables["Pass rates"]["bound"].sum() == 1
 
 
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        (30.0, "pass less often than the law allows"),  # the law says 1.7
+        (0.2, "all runs reached the cap of samples, and the law allows rates below that bound"),
+    ],
+)
+def test_a_held_out_bound_tests_the_law_and_is_not_said_to_be_fitted(bound, said) -> None:
+    table = runs()
+    table[f"{COLUMN}_at_least"] = np.where(table["role"] == "held_out", bound, np.nan)
+    table.loc[table["role"] == "held_out", COLUMN] = np.nan
+    finding = judge(table, resamples=50)
+    assert "at most" in finding.sentences[0] and said in finding.sentences[0]
+    assert not any("censored" in warning for warning in finding.warnings)
+    assert any("2 held-out runs" in warning for warning in finding.warnings)
+
+
 def test_what_was_not_measured_names_the_command_that_measures_it() -> None:
     with pytest.raises(UserError, match="probe=pass_until options.task=addition") as error:
         judge(runs().drop(columns=COLUMN))

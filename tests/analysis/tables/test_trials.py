@@ -100,3 +100,20 @@ def test_the_noise_of_seeds_is_within_one_trial():
     assert trial_columns(runs, cell) == ["lr", "weight_decay"]
     assert seed_scatter(runs, by=[*cell, *trial_columns(runs, cell)]).noise < 0.001
     assert trial_columns(runs.drop(columns="lr"), cell) == ["weight_decay"]
+
+
+def test_a_setting_that_one_row_lacks_still_tells_trials_apart() -> None:
+    """Two decays of two seeds each, and one run of which nobody wrote the decay down."""
+    rows = [
+        {"arm": "x", "N": 1, "D": 1, "lr": 1, "seed": s, "weight_decay": d, "loss": d + s / 1000}
+        for s in (0, 1)
+        for d in (1.0, 2.0)
+    ]
+    rows.append(rows[0] | {"seed": 2, "weight_decay": None, "loss": 0.5})
+    runs, cell = pd.DataFrame(rows), ["arm", "N", "D"]
+    assert trial_columns(runs, cell) == ["lr", "weight_decay"]
+    assert trials_chosen(runs, "arm")["loss"].tolist() == [0.5]
+    assert trials_chosen(runs.iloc[:4], "arm")["weight_decay"].tolist() == [1.0, 1.0]
+    assert seed_scatter(runs, by=[*cell, *trial_columns(runs, cell)]).noise < 0.001
+    without = runs.assign(weight_decay=np.nan)
+    assert trial_columns(without, cell) == ["lr"]

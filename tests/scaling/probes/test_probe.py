@@ -8,7 +8,8 @@ import pytest
 
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.probes.folder import RequestedResult
-from scalinglab.scaling.probes.probe import PROBES, key_of, probe_of
+from scalinglab.scaling.probes.probe import PROBES, check_memory, key_of, probe_of
+from scalinglab.scaling.records import machine
 
 NOWHERE = Path("nowhere")
 
@@ -69,3 +70,23 @@ def test_a_result_of_other_checkpoints_has_another_file() -> None:
     alone = RequestedResult(8, (("run", 8),)).file("run")
     several = {RequestedResult(8, (("run", s), ("run", 8))).file("run") for s in (2, 4)}
     assert alone == "00000008.json" and len(several) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "more", "said"),
+    [
+        ("sharpness", {"steps": 30}, {"steps": 3}, "options.steps = 30"),
+        ("linear", {"windows": 16}, {"windows": 2}, "options.windows = 16"),
+        ("maps", {"windows": 16}, {"windows": 2}, "options.windows = 16"),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_refused_before_it_starts(
+    make_run, monkeypatch, name, options, more, said
+) -> None:
+    spec = make_run().spec()
+    needed, less = (8 * probe_of(name, o).held_floats(spec) for o in (options, more))
+    assert 0 < less < needed
+    monkeypatch.setattr(machine, "memory_bytes", lambda: (less + needed) / 2)
+    check_memory(name, probe_of(name, more), spec)
+    with pytest.raises(ConfigError, match=f"probe = '{name}', {said}: for run {spec.run_id}"):
+        check_memory(name, probe_of(name, options), spec)

@@ -187,7 +187,7 @@ def check(shown: str, width: int, told: Told, whole: str) -> None:
 
 def without_what_was_left_out(shown: str) -> tuple[set[str], set[str], str]:
     """Columns that a text says were left out, words that it says of all rows, the rest of it."""
-    notes = {"left out at this width: ": "", "the same in all rows: ": ""}
+    notes = {"no room for columns (-v shows them): ": "", "the same in all rows: ": ""}
     rest, within = [], None
     for line in shown.splitlines():
         begun = next((note for note in notes if line.startswith(note)), None)
@@ -261,7 +261,7 @@ def test_the_entry_point_on_a_terminal(place, light) -> None:
         )
         shown = text()
     assert status.returncode == 0
-    assert "\x1b[32mdone" in shown and "left out at this width" in shown
+    assert "\x1b[32mdone" in shown and "no room for columns" in shown
     assert all(cell_len(line) <= 80 for line in COLOUR.sub("", shown).splitlines())
 
 
@@ -279,3 +279,22 @@ def test_progress_is_drawn_within_the_terminal(states, tmp_path, light, monkeypa
             lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).replace("\r", "\n").splitlines()
             assert max(map(cell_len, lines), default=0) <= width
             assert plain or any("byidrl7k3k" in line for line in lines)
+
+
+def test_a_terminal_that_becomes_narrower_keeps_no_line_of_the_picture(
+    states, tmp_path, light
+) -> None:
+    """It wraps what was drawn: all rows that this takes are gone up and drawn anew."""
+    states.make("running", tmp_path)
+    with terminal(120) as (stream, text):
+        with Watch(Screen(stream), tmp_path / "outputs", "tiny") as watch:
+            drawn = list(watch._widths)
+            rows = sum(max(1, -(-columns // 30)) for columns in drawn)
+            fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 30, 0, 0))
+            stream.write("NARROWER")
+            watch._live.refresh()
+            stream.write("DRAWN")
+            assert max(watch._widths) <= 30
+        shown = text()
+    assert len(drawn) < rows
+    assert shown.partition("NARROWER")[2].partition("DRAWN")[0].count("\x1b[1A") == rows - 1

@@ -152,6 +152,13 @@ def test_what_was_predicted_of_a_column_is_judged_once_its_probe_was_asked(perso
     (outputs / "track" / run["run_id"]).mkdir(parents=True)
     (outputs / "track" / run["run_id"] / "kept.json").write_text(json.dumps(said))
     assert track_record(outputs)["outcome"].tolist() == ["ended, and not measured by its probe yet"]
+    told = {"logit_max": "its training did not measure it", "loss.x": "not validated on this set"}
+    for column, reason in told.items():
+        other = {k: v for k, v in said.items() if k != "hash"} | {"column": column}
+        kept = json.dumps(other | {"hash": digest(other, 20)})
+        (outputs / "track" / run["run_id"] / "kept.json").write_text(kept)
+        assert reason in track_record(outputs)["outcome"].iloc[0]
+    (outputs / "track" / run["run_id"] / "kept.json").write_text(json.dumps(said))
     assert opened().probe(probe="rank").code == 0
     record = track_record(outputs)
     assert record["measured"].tolist() == [
@@ -169,9 +176,29 @@ def test_an_ensemble_is_read_beside_the_run_of_the_lowest_seed(person) -> None:
         opened().probe(probe="ensemble", runs="seed == 0")
 
 
+def test_maps_to_another_run_read_its_last_checkpoint_which_gc_keeps(person) -> None:
+    runs = load("outputs", study="probed")
+    target = runs.loc[runs["width"] == 16, "run_id"].iloc[0]
+    options = {"to": target[:6], "windows": 8}
+    checked = ask_probe(Path("outputs"), "probed", "maps", options, "all", "width == 8")
+    question = checked.question
+    reads = {one.reads[-1] for results in question.runs.values() for one in results}
+    assert reads == {(target, 40)} and question.options["to"] == target
+    store_question(Path("outputs"), "probed", question)
+    checkpoints = survey(Path("outputs"), keep="needed")
+    kept = checkpoints[checkpoints["kind"] == "to be probed"]["path"].astype(str)
+    family = RunFolder(Path("outputs") / "runs" / target).spec().family_id
+    assert kept.str.contains(f"{family}/00000040-").sum() == 1
+    found = opened().probe(probe="maps", options=options, runs="width == 8", steps="all")
+    assert found.code == 0 and len(found.frame) == 2 * 4
+    column = f"probe.maps.to_{target}.windows_8"
+    assert (found.frame[f"{column}.error.0.1"] > 0).all() and f"{column}.apart" in found.frame
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"probe": "maps", "options": {"to": "nope"}}, "options.to = 'nope' is no run's id"),
         ({"probe": "validaton"}, "did you mean 'validation'"),
         (
             {"probe": "validation", "steps": 7},

@@ -119,6 +119,7 @@ def _experts(architecture: Architecture) -> dict[str, Any] | None:
         "shared": moe.shared * width,
         "places": None if moe.capacity is None else moe.slots(context),
         "biased": moe.balance == "bias",
+        "gates": moe.gates,
     }
 
 

@@ -13,89 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scalinglab.scaling.engine.network.layers import ACTIVATION
+from scalinglab.scaling.engine.network.feed_forwards.experts import Experts, Shared, Weight
 from scalinglab.scaling.engine.network.part import FED_BY
-from scalinglab.scaling.model.architecture import GATED, Architecture
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.feed_forwards.moe import MoE as Description
 
 # Factor of the gradient of the balancing biases, which keeps them out of the clipped norm.
 SHARE_OF_BIAS = 0.01
 
 
-class Weight(nn.Module):
-    """A parameter ``weight`` or ``bias`` of a shape that no module of torch has."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, name: str, *size: int) -> None:
-        super().__init__()
-        self.register_parameter(name, nn.Parameter(torch.zeros(size)))
-
-
-class Experts(nn.Module):
-    """The dense feed-forward in every expert at once: (..., E, C, D) to the same size."""
-
-    def __init__(self, architecture: Architecture, experts: int, width: int) -> None:
-        super().__init__()
-        d = architecture.shape.width
-        self.activation = ACTIVATION[architecture.activation]
-        self.up = Weight("weight", experts, width, d)
-        self.gate = (
-            Weight("weight", experts, width, d) if architecture.activation in GATED else None
-        )
-        self.down = Weight("weight", experts, d, width)
-
-    def forward(self, x_ECD: Tensor) -> Tensor:
-        """See the class."""
-        hidden_ECM = x_ECD @ self.up.weight.mT
-        if self.gate is None:
-            hidden_ECM = self.activation(hidden_ECM)
-        else:
-            hidden_ECM = self.activation(x_ECD @ self.gate.weight.mT) * hidden_ECM
-        return hidden_ECM @ self.down.weight.mT
-
-    def sorted(self, x_ND: Tensor, load: list[int]) -> Tensor:
-        """The same for tokens sorted by expert, of which each expert has its `load`."""
-        # Unbound at once, as the gradient of a single slice would have the size of all experts.
-        ups, downs = self.up.weight.unbind(), self.down.weight.unbind()
-        gates = [None] * len(ups) if self.gate is None else self.gate.weight.unbind()
-        outputs = []
-        for x_nD, up, gate, down in zip(x_ND.split(load), ups, gates, downs, strict=True):
-            hidden_nM = F.linear(x_nD, up)
-            if gate is None:
-                hidden_nM = self.activation(hidden_nM)
-            else:
-                hidden_nM = self.activation(F.linear(x_nD, gate)) * hidden_nM
-            outputs.append(F.linear(hidden_nM, down))
-        return torch.cat(outputs)
-
-
-class Shared(nn.Module):
-    """Experts that all tokens pass through: one dense feed-forward."""
-
-    def __init__(self, architecture: Architecture, width: int) -> None:
-        super().__init__()
-        d = architecture.shape.width
-        self.activation = ACTIVATION[architecture.activation]
-        self.up = nn.Linear(d, width, bias=False)
-        gated = architecture.activation in GATED
-        self.gate = nn.Linear(d, width, bias=False) if gated else None
-        self.down = nn.Linear(width, d, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        if self.gate is None:
-            return self.down(self.activation(self.up(x)))
-        return self.down(self.activation(self.gate(x)) * self.up(x))
-
-
 @FED_BY.register("moe")
 class MoE(nn.Module):
-    """The experts that a router chooses for each token, weighted by its probabilities.
+    """The experts that a router chooses for each token, weighted by its scores.
 
     With several experts per token their weights are divided by their sum; the weight of a single
-    one is its probability, without which the router would have no gradient.
+    one is its score, without which the router would have no gradient.
     """
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
@@ -112,7 +44,7 @@ class MoE(nn.Module):
     def forward(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
         """The experts' addition to the stream, and the router's addition to the objective."""
         logits_BTE, chosen_BTSE = self.choose(x_BTD)
-        weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
+        weights_BTS = (self.scores(logits_BTE)[..., None, :] * chosen_BTSE).sum(-1)
         if self.description.top_k > 1:
             weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
         if self.description.dispatch == "sorted":
@@ -146,10 +78,21 @@ class MoE(nn.Module):
         """The router's logits, in float32, and each choice of a token, one-hot over experts."""
         with torch.autocast(x_BTD.device.type, enabled=False):
             logits_BTE = F.linear(x_BTD.float(), self.router.weight)
-        ranked_BTE = logits_BTE if self.balance is None else logits_BTE + self.balance.bias
+        ranked_BTE = logits_BTE
+        if self.balance is not None:
+            # The bias has the unit of what is compared: logits, or the scores of DeepSeek-V3.
+            sigmoid = self.description.gates == "sigmoid"
+            ranked_BTE = (logits_BTE.sigmoid() if sigmoid else logits_BTE) + self.balance.bias
         chosen_BTS = ranked_BTE.detach().topk(self.description.top_k, dim=-1).indices
         numbers_E = torch.arange(self.description.experts, device=x_BTD.device)
         return logits_BTE, (chosen_BTS[..., None] == numbers_E).to(logits_BTE.dtype)
+
+    def scores(self, logits_BTE: Tensor) -> Tensor:
+        """What a token's experts are weighted by before they are divided by their sum."""
+        if self.description.gates == "softmax":
+            return logits_BTE.softmax(-1)
+        # Never zero, so that the sum of a token's experts is not, either.
+        return logits_BTE.sigmoid().clamp_min(torch.finfo(logits_BTE.dtype).tiny)
 
     def place(self, chosen_BTSE: Tensor) -> Tensor:
         """The place of each choice in its expert, one-hot; zeros if the expert is full."""
@@ -165,7 +108,10 @@ class MoE(nn.Module):
         load_BE = chosen_BTSE.sum(-2).mean(-2) / moe.top_k  # adds up to one
         penalty = torch.zeros_like(load_BE).sum()
         if moe.balance == "loss":
-            share_BE = logits_BTE.softmax(-1).mean(-2)
+            scores_BTE = self.scores(logits_BTE)
+            if moe.gates == "sigmoid":
+                scores_BTE = scores_BTE / scores_BTE.sum(-1, keepdim=True)
+            share_BE = scores_BTE.mean(-2)
             even = moe.experts * (load_BE * share_BE).sum(-1).mean()  # one where the load is even
             penalty = penalty + moe.balance_weight * even
         if self.balance is not None:

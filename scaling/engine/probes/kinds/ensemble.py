@@ -23,8 +23,10 @@ def ensemble(probe: Ensemble, reading: Reading) -> dict[str, float]:
         found = []
         for logits_BTV, targets_BT in model.logits(windows):
             reading.go_on()
-            log_p = logits_BTV.double().log_softmax(-1)
-            found.append(log_p.gather(-1, targets_BT[..., None]).flatten().cpu())
+            log_p = logits_BTV.double().log_softmax(-1).gather(-1, targets_BT[..., None])[..., 0]
+            for token in model.options.excluded:  # they count nothing, as in the loss
+                log_p = torch.where(targets_BT == token, 0.0, log_p)
+            found.append(log_p.flatten().cpu())
         parts.append(torch.cat(found))
     each = torch.stack(parts)
     together = torch.logsumexp(each, 0) - math.log(len(parts))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.engine.probes.model import hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
+from scalinglab.scaling.engine.probes.ridge import AffineMap
 from scalinglab.scaling.probes.kinds.linear import BEFORE, SEEN, Linear
 
 
@@ -19,23 +17,14 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
 
     Also ``chance``: the share of the more frequent answer, which needs no network.
     """
-    windows = _by_turns(reading.windows(), len(reading.spec.data.pools) or 1)[: probe.windows]
+    windows = reading.halves(probe.windows)
     labels, known = _labels(probe, windows[:, :-1])
-    model = reading.model()
-    streams: list[list[Tensor]] = [[] for _ in model.blocks]
-
-    def keep(place: int, given: tuple[Any, ...], out: Any) -> None:
-        streams[place].append(model.stream(out).detach().double().cpu())
-
-    with hooked(model.blocks, keep):
-        for _ in model.logits(windows):
-            reading.go_on()
+    streams = reading.model().streams(windows, reading.go_on)
     half = len(windows) // 2
     target = torch.from_numpy(np.where(labels, 1.0, -1.0))
     mask = torch.from_numpy(known)
     numbers: dict[str, float] = {}
-    for layer, parts in enumerate(streams):
-        x_WTD = torch.cat(parts)
+    for layer, x_WTD in enumerate(streams):
         fitted = x_WTD[:half][mask[:half]], target[:half][mask[:half]]
         tested = x_WTD[half:][mask[half:]], target[half:][mask[half:]]
         numbers[f"accuracy.{layer}"] = _accuracy(fitted, tested, probe.ridge)
@@ -47,11 +36,6 @@ def linear(probe: Linear, reading: Reading) -> dict[str, float]:
         "layer": best,
         "chance": max(share, 1 - share),
     }
-
-
-def _by_turns(windows: np.ndarray, pools: int) -> np.ndarray:
-    """Windows sorted by pool -> one of each pool in turn, so that each half has all pools."""
-    return windows.reshape(pools, -1, windows.shape[1]).swapaxes(0, 1).reshape(windows.shape)
 
 
 def _labels(probe: Linear, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,14 +53,7 @@ def _labels(probe: Linear, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _accuracy(fitted: tuple[Tensor, Tensor], tested: tuple[Tensor, Tensor], ridge: float) -> float:
-    """Share of right signs of a ridge regression, features centred on what it is fitted to."""
+    """Share of right signs of a ridge regression."""
     x_ND, y_N = fitted
-    middle_D, offset = x_ND.mean(0), y_N.mean()
-    centred_ND = x_ND - middle_D
-    gram_DD = centred_ND.T @ centred_ND
-    size = float(gram_DD.diagonal().mean())
-    penalty = ridge * size if size > 0 else 1.0
-    gram_DD += penalty * torch.eye(len(gram_DD), dtype=gram_DD.dtype)
-    weights_D = torch.linalg.solve(gram_DD, centred_ND.T @ (y_N - offset))
-    guess_M = (tested[0] - middle_D) @ weights_D + offset
+    guess_M = AffineMap(x_ND, y_N[:, None], ridge)(tested[0])[:, 0]
     return float(((guess_M > 0) == (tested[1] > 0)).double().mean())

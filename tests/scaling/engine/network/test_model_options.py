@@ -31,6 +31,7 @@ from scalinglab.scaling.model.architecture import (
 )
 from scalinglab.scaling.model.counts import count_role, parameter_counts, tensor_sizes
 from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.feed_forwards.experts import RoutedExperts
 from scalinglab.scaling.model.flops import flop_parts
 from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.model.part import LINEARS, NORMS, RESIDUALS, SLOTS
@@ -56,6 +57,12 @@ MOES = [
     {"top_k": 1, "shared": 1, "granularity": 4, "capacity": 1.0, "router_z_loss": 1e-3},
     {"balance": "bias", "capacity": None},
     {"capacity": None, "dispatch": "sorted"},
+    {"gates": "sigmoid", "balance": "bias"},
+    {"gates": "sigmoid", "top_k": 1, "capacity": None},
+]
+CHOOSING = [
+    {"shared": 1, "granularity": 4, "capacity": 1.0, "router_z_loss": 1e-3},
+    {"capacity": None, "top_k": 1},
 ]
 
 CASES = [
@@ -90,6 +97,8 @@ CASES = [
     {"placement": "peri", "embedding_scale": "norm", **COMPLETEP},
     *({"feed_forward": {"name": "moe", "experts": 4, **keys}} for keys in MOES),
     {"feed_forward": {"name": "moe"}, "parametrization": "mup", **BASE},
+    *({"feed_forward": {"name": "expert_choice", "experts": 4, **keys}} for keys in CHOOSING),
+    {"feed_forward": {"name": "expert_choice"}, "parametrization": "mup", **BASE},
     {"feed_forward": {"name": "low_rank"}},
     {"mixer": {"queries_per_key": 2}, "bias": True, "norm": "layernorm", "placement": "normformer"},
     {"mixer": {"queries_per_key": None, "positions": "none"}, "parametrization": "mup", **BASE},
@@ -180,7 +189,7 @@ def test_flops_are_what_torch_counts(architecture, model):
         F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
     parts = flop_parts(architecture)
     if (
-        architecture.feed_forward.name == "moe" and not architecture.alone
+        isinstance(architecture.feed_forward, RoutedExperts) and not architecture.alone
     ):  # sends tokens, which is no part: tests of its own
         assert counter.get_total_flops() > 36 * (parts["matmul"] + parts["attention_full"])
         return

@@ -16,9 +16,9 @@ from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.engine.network.attention_calls import of_call
 from scalinglab.scaling.engine.probes.kinds.activations import kurtosis
-from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _by_turns, _labels
+from scalinglab.scaling.engine.probes.kinds.linear import _accuracy, _labels
 from scalinglab.scaling.engine.probes.kinds.quantized import rounded
-from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
+from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading, by_turns
 from scalinglab.scaling.engine.trainer.checkpoint import (
     load_checkpoint,
     save_checkpoint,
@@ -254,8 +254,8 @@ def test_properties_of_a_text_are_as_they_are_told() -> None:
 
 def test_windows_of_pools_come_by_turns_and_those_of_one_source_as_they_are() -> None:
     windows = np.arange(24).reshape(6, 4)  # three of each of two pools
-    assert _by_turns(windows, 2)[:, 0].tolist() == [0, 12, 4, 16, 8, 20]
-    assert np.array_equal(_by_turns(windows, 1), windows)
+    assert by_turns(windows, 2)[:, 0].tolist() == [0, 12, 4, 16, 8, 20]
+    assert np.array_equal(by_turns(windows, 1), windows)
 
 
 @pytest.mark.parametrize("residual", ["add", {"name": "hyper", "streams": 3}])

@@ -51,9 +51,12 @@ def by_a_loop(moe: MoE, x_TD: torch.Tensor) -> tuple[torch.Tensor, int]:
     taken, out, kept = [0] * moe.description.experts, torch.zeros_like(x_TD), 0
     for t, x_D in enumerate(x_TD):
         logits = moe.router.weight @ x_D
-        ranked = logits if moe.balance is None else logits + moe.balance.bias
+        ranked = logits.sigmoid() if moe.description.gates == "sigmoid" else logits
+        if moe.balance is not None:
+            ranked = ranked + moe.balance.bias
         chosen = ranked.topk(moe.description.top_k).indices.tolist()
-        weights = logits.softmax(0)[chosen]
+        sigmoid = moe.description.gates == "sigmoid"
+        weights = (logits.sigmoid() if sigmoid else logits.softmax(0))[chosen]
         if moe.description.top_k > 1:
             weights = weights / weights.sum()
         for e, weight in zip(chosen, weights, strict=True):
@@ -82,6 +85,9 @@ def by_a_loop(moe: MoE, x_TD: torch.Tensor) -> tuple[torch.Tensor, int]:
         ({"balance": "bias"}, {}),
         (SORTED, {}),
         ({**SORTED, "top_k": 1, "shared": 1}, {"activation": "swiglu", "mlp_width": 32}),
+        ({"gates": "sigmoid", "top_k": 3}, {}),
+        ({"gates": "sigmoid", "balance": "bias", "shared": 1}, {}),
+        ({**SORTED, "gates": "sigmoid", "top_k": 1}, {}),
     ],
 )
 def test_it_is_what_a_loop_computes(options, model):
@@ -107,7 +113,7 @@ def test_a_full_house_costs_what_is_counted():
     counts = counter.get_flop_counts()
     counted = sum(sum(of.values()) for name, of in counts.items() if name.endswith(".experts"))
     own = architecture.feed_forward
-    assert counted == 6 * 5 * 12 * 2 * own.top_k * own._expert_weights(architecture)
+    assert counted == 6 * 5 * 12 * 2 * own.top_k * own.expert_weights(architecture)
 
 
 def test_parts_of_a_batch_have_the_gradient_of_the_whole():
@@ -125,10 +131,11 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole():
         assert gradients[0].abs().sum() > 0
 
 
+@pytest.mark.parametrize("gates", ["softmax", "sigmoid"])
 @pytest.mark.parametrize(("balance", "evens"), [("loss", True), ("bias", True), ("none", False)])
-def test_balancing_evens_the_load(balance, evens):
+def test_balancing_evens_the_load(balance, evens, gates):
     """A router that sends all to one expert, moved by its penalty alone."""
-    moe, x_BTD = part(network({"balance": balance})), tokens(16, 12, 16)
+    moe, x_BTD = part(network({"balance": balance, "gates": gates})), tokens(16, 12, 16)
     x_BTD[..., 0] = 2.0
     moe.router.weight.data[0, 0] = 4.0
     assert float(moe.tell(x_BTD)["router_max_load"]) == 2.0  # half of all choices

@@ -1,0 +1,101 @@
+"""Tables of a page: each cell as people read it, and the number that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.tables.interval_text import relative_form
+from scalinglab.analysis.tables.powers import short
+
+_PROSE = 60  # characters of a cell, from which it is broken into lines
+_ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
+_IN_FULL = 1e7  # below it whole numbers are read in full, above it by their size
+_DIGITS = 8  # of the numbers beside the texts: for files and for sorting
+# Columns of parameters and tokens, which figures and sentences write as 82.4k or 2.5B.
+_COUNTS = frozenset(
+    ("N", "D", "n_block", "n_matmul", "n_total", "n_active", "tokens", "unique_tokens")
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table as the page shows it.
+
+    Attributes
+    ----------
+    name : str
+    numeric : bool
+    prose : bool
+        Whether its cells are sentences.
+    texts : sequence of str
+    numbers : sequence of str
+        What a cell stands for, where that is a number whose text is another; else empty.
+    """
+
+    name: str
+    numeric: bool
+    prose: bool
+    texts: Sequence[str]
+    numbers: Sequence[str]
+
+
+def columns_of(frame: pd.DataFrame, most_rows: int) -> list[Column]:
+    """The columns of a table; numbers are set to the right."""
+    columns = []
+    for name in frame:
+        texts = _texts(frame[name])
+        numeric = pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
+        is_prose = not numeric and any(len(text) > _PROSE for text in texts[:most_rows])
+        numbers = [
+            "" if not numeric or pd.isna(value) or str(value) == text else f"{value:.{_DIGITS}g}"
+            for value, text in zip(frame[name], texts, strict=True)
+        ]
+        columns.append(Column(str(name), numeric, is_prose, texts, numbers))
+    return columns
+
+
+def detail(value: object) -> object:
+    """A value of a run as a page keeps it: a number, a boolean, a text, or None for what is not."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
+    return str(value)
+
+
+def _texts(values: pd.Series) -> list[str]:
+    """Texts of a column; numbers of about one size have as many decimals as the longest."""
+    if form := relative_form(values.name):
+        return ["" if pd.isna(value) else f"{value:{form}}" for value in values]
+    if not pd.api.types.is_numeric_dtype(values) or values.dtype == bool:
+        return [_text(value) for value in values]
+    numbers = values.dropna()
+    are_whole, largest = (numbers % 1 == 0).all(), numbers.abs().max()
+    if values.name in _COUNTS and not (are_whole and largest < _IN_FULL):
+        return ["" if pd.isna(value) else short(value) for value in values]
+    texts = [_text(value) for value in values]
+    if not pd.api.types.is_float_dtype(values):
+        return texts
+    if are_whole and largest < _IN_FULL:  # counts that a gap made floats
+        return ["" if pd.isna(value) else f"{value:,.0f}" for value in values]
+    sizes = values.abs()[values.abs() > 0]
+    if sizes.empty or sizes.max() > _ONE_SIZE * sizes.min() or any("e" in t for t in texts):
+        return texts
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in values]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.5g}"
+    return str(value)
