@@ -1,4 +1,4 @@
-"""Development sets in the shape of a ladder: five sizes times five ratios D/N of a published surface.
+"""Development sets in the shape of a ladder: five sizes by five ratios D/N of a surface.
 
 Ladders are what people train who fit a law at all: few sizes, the same ratios at each. The
 published development sets are sweeps of 80 runs and more. Of each, the rows nearest to the nodes

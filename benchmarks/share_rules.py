@@ -9,7 +9,8 @@ present one was scored:
 
 * Sets: those of role development alone, in four shapes: whole (12 published surfaces: of Porian's
   ten sweeps every other, since an entry counts once), thinned to 30 rows (`small_sets`), ladders of
-  25 rows (`ladder_sets`), and made checkpoints (8). No test set is opened. The folds are those of `held_out.py`: the largest 1, 2 and 3 budgets held out.
+  25 rows (`ladder_sets`), and synthetic checkpoints (8). No test set is opened. The folds are those
+  of `held_out.py`: the largest 1, 2 and 3 budgets held out.
 * What an origin says of every law and window, and what each predicts of the held-out rows, is
   computed once and kept. A rule sees the former and gives one prediction a row.
 * Score of a rule on a set: its RMS log error over all folds, floored at seed noise, over that of

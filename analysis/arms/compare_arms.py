@@ -101,8 +101,9 @@ def compare_arms(
     Raises
     ------
     UserError
-        If the column is missing, there are not two arms, of a run only a bound is known, an arm has
-        points in the middle of a schedule, their losses were measured on different validation sets, or as `analysis.fit`.
+        If the column is missing, there are not two arms, only a bound is known of a run, an arm has
+        points in the middle of a schedule, their losses were measured on different validation sets,
+        or as `analysis.fit`.
 
     Examples
     --------

@@ -4,9 +4,9 @@
 
 D are the tokens of the continued training, r the share of them that comes from the corpus on whose
 validation set L is measured: the domain's share for the loss on the domain, the rest for the loss
-on the general corpus, each with parameters of its own. At any one r it is Chinchilla's surface. More
-of a corpus lowers the last term, and raises the third: tokens of a small share repeat what the
-model knows less.
+on the general corpus, each with parameters of its own. At any one r it is Chinchilla's surface. A
+larger share of a corpus lowers the last term and raises the third: tokens of a small share repeat
+less of what the model knows.
 
 The form is that of Que et al. 2024 (arXiv:2406.01375), as the survey of Sengupta et al.
 (arXiv:2502.12051, equation 7) and the paper's summaries quote it. The paper's ranges of parameters

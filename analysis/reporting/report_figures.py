@@ -116,14 +116,10 @@ class ReportFigures:
         return self.minima is not None and len(self.minima.found) >= _DESIGN_MINIMA
 
     def _isoflop(self) -> Captioned:
-        from scalinglab.analysis import plot
-
         caption = "IsoFLOP curves: a parabola through the runs of each budget, and its minimum."
         return caption, drawn(plot.isoflop, self.fitted, minima=self.minima)
 
     def _against_compute(self) -> Figure:
-        from scalinglab.analysis import plot
-
         return drawn(
             plot.loss_against_compute,
             self.answer.law,
