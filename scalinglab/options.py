@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scalinglab.option_typos import refuse_mistyped
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.read_options import from_dict
@@ -182,6 +183,7 @@ def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
             arguments = [a for a in arguments if a not in words_of[name]]
     if OVERRIDES in fields:
         arguments, words_of[OVERRIDES] = split_options(cls, arguments)
+        refuse_mistyped([name for name in fields if name != OVERRIDES], words_of[OVERRIDES])
     options = read_options(cls, arguments)
     for name, words in words_of.items():
         words = [*words, *getattr(options, name)]

@@ -73,8 +73,8 @@ def without_excluded(
         of_arm = runs["_arm"][bounded].value_counts()
         raise UserError(
             f"of {' and '.join(f'{n} runs of {arm}' for arm, n in of_arm.items())} only a bound of"
-            f" {loss!r} is known, and pairs compare values: exclude=[bounded] leaves these runs"
-            " out; probe=tasks gives pass rates without sampling, so without bounds"
+            f" the compared {loss} is known, and pairs compare values: exclude=[bounded] leaves"
+            " these runs out; probe=tasks gives pass rates without sampling, so without bounds"
         )
     return runs.drop(columns=SIDE), sentences
 

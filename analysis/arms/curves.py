@@ -44,7 +44,8 @@ def compare_arm_curves(
     Raises
     ------
     UserError
-        If a column is missing, or no two runs have one size, seed and schedule.
+        If a column is missing, no two runs have one size, seed and schedule, or none of these were
+        measured at one step.
     """
     for name in ("run", "step", "lr", "loss", arm):
         if name not in curves:
@@ -55,7 +56,13 @@ def compare_arm_curves(
             f"no run of {arm} = {between[0]!r} has the size, seed, length and shape of schedule of"
             f" one of {between[1]!r}: on the way, only equal schedules compare"
         )
-    return pd.concat(tables, ignore_index=True)
+    steps = pd.concat(tables, ignore_index=True)
+    if steps.empty:
+        raise UserError(
+            f"{len(tables)} pairs of runs have one schedule, and no step at which both were"
+            " measured: a probe reads more of them with steps=all"
+        )
+    return steps
 
 
 def arm_curves(

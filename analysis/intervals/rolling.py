@@ -239,6 +239,9 @@ def _excess(residual: Array, keep: Array, free: int) -> float:
 
 def _shrinking(along: Array) -> Iterator[Array]:
     """Rows without the outermost shares; each set of rows once."""
+    finite = along[np.isfinite(along)]
+    if 0 < len(finite) < len(along):  # the logarithm of a column that may be 0
+        along = np.clip(along, finite.min() - 1, finite.max() + 1)
     before = len(along)
     for share in _SHARES:
         keep = along <= np.quantile(along, 1 - share)

@@ -14,6 +14,8 @@ from scalinglab.options import (
     Within,
     explain,
     option,
+    overrides,
+    read_arguments,
     read_options,
     split_options,
 )
@@ -120,3 +122,15 @@ def test_overrides_of_a_study_are_not_options_of_the_same_first_word() -> None:
     mine = ["study=tiny", "grid.seed=[1]", "--json"]
     others = ["study.blocks.a.role=fit", "model.width=8", "resamples.x=1"]
     assert split_options(Ranged, [*mine, *others]) == (mine, others)
+
+
+@dataclass(frozen=True)
+class Composing(Asked):
+    overrides: list[str] = overrides()
+
+
+def test_a_mistyped_option_is_no_override() -> None:
+    with pytest.raises(ConfigError, match="unknown option 'sizse'; did you mean 'sizes'"):
+        read_arguments(Composing, ["study=tiny", "sizse=[64]"])
+    others = ["seed=3", "+mine=big", "optimizer.nmae=x", "cluster=big", "mdoel=llama"]
+    assert read_arguments(Composing, others).overrides == others

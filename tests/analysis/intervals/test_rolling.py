@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.intervals.rolling import NO_ORIGINS, extrapolation_cov, t_draws
+from scalinglab.analysis.intervals.rolling import (
+    NO_ORIGINS,
+    _shrinking,
+    extrapolation_cov,
+    t_draws,
+)
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +220,13 @@ def test_what_was_measured_apart_is_beyond_by_its_ratio(made_by):
     assert len(ahead) and not apart["inside"].any()
     bare = replace(narrow, origins=NO_ORIGINS).predict(ahead, 0.95)
     assert (apart["upper"] - apart["lower"] > bare["upper"] - bare["lower"]).all()
+
+
+def test_rows_whose_column_is_zero_are_the_outermost_ones():
+    """Its logarithm is none; shares of the other rows are cut as ever."""
+    along = np.log(np.maximum([0, 0, 0, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0], 1e-9))
+    infinite = np.where(along < -20, -np.inf, along)
+    for sign in (1, -1):
+        cuts = [keep.tolist() for keep in _shrinking(sign * infinite)]
+        assert cuts and all(3 <= sum(keep) < 10 for keep in cuts)
+    assert not any(keep[0] for keep in map(list, _shrinking(-infinite)))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from scalinglab import Table
 
 LAW = "law=overtrained"  # ten runs leave it some freedom
 TARGET = "target=loss at N=2000 D=8000 within 0.0001%"
@@ -59,8 +63,58 @@ def test_candidates_that_nobody_named_stay_within_the_data(run, own) -> None:
         (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
         (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
         (["next", "study=tiny"], "target is not set"),
+        (["next", "study=tiny", TARGET, "flops=1e20"], "flops = 1e+20 is for data=FILE"),
     ],
 )
 def test_a_mistake_is_one_sentence(run, arguments, message) -> None:
     code, out, error = run(*arguments)
+    assert code == 2 and message in error and error.count("\n") == 1
+
+
+@pytest.fixture
+def points(tmp_path):
+    """A table made elsewhere, near Chinchilla's law."""
+    draw = np.random.default_rng(0)
+    N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e6, 1e8, 5), np.geomspace(1e8, 1e10, 5)))
+    loss = (1.7 + 400 / N**0.34 + 1800 / D**0.37) * np.exp(0.003 * draw.standard_normal(25))
+    table = pd.DataFrame({"params": N, "D": D, "loss": loss, "tokens_per_second": 1e12 / N})
+    table.to_csv(tmp_path / "points.csv", index=False)
+    return tmp_path / "points.csv"
+
+
+def test_a_table_of_runs_is_told_at_which_sizes_and_tokens_more_tell_most(run, points) -> None:
+    asked = ["next", f"data={points}", "columns.N=params", "target=loss at C=1e20", "resamples=60"]
+    answer = json.loads(run(*asked, "runs=3", "flops=3e19", "--json")[1])
+    assert answer["cost_unit"] == "FLOPs" and 1 <= len(answer["runs"]) <= 3
+    assert answer["then"] < answer["now"] and answer["runs"][-1]["spent"] <= 3e19
+    assert {"N", "D", "cost", "made"} <= set(answer["runs"][0]) and "run_id" not in answer["runs"][
+        0
+    ]
+    code, out, error = run(*asked, "runs=1", "grid.N=[2e8]", "grid.D=[2e10]")
+    assert code == 0 and "200,000,000" in out and "total FLOPs" in out, error
+    code, out, error = run(*asked, "runs=1", "hours=1e9")
+    assert code == 0 and "total hours" in out, error
+    found = Table(str(points)).next(
+        target="loss at C=1e20", columns={"N": "params"}, resamples=60, runs=1, law="chinchilla"
+    )
+    assert found.unit == "FLOPs" and len(found.found.table) == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("to=conf/study/x.yaml", "a study is written from a study"),
+        ("data.max_epochs=3", "overrides the configuration of a study, and data=FILE has none"),
+        ("grid.M=[1]", "grid.N=[...] and grid.D=[...]"),
+        ("grid.N=large", "grid.N = large: allowed are numbers"),
+        ("grid.D=[-1]", "grid.D = -1.0: allowed are positive numbers"),
+        ("study=tiny", "either data=FILE or study=NAME"),
+        ("hours=1", "has no column tokens_per_second"),
+        ("rnus=3", "unknown option 'rnus'; did you mean 'runs'?"),
+    ],
+)
+def test_a_mistake_about_a_table_is_one_sentence(run, points, argument, message) -> None:
+    pd.read_csv(points).drop(columns="tokens_per_second").to_csv(points, index=False)
+    asked = ["next", f"data={points}", "columns.N=params", "target=loss at C=1e20"]
+    code, _, error = run(*asked, argument)
     assert code == 2 and message in error and error.count("\n") == 1

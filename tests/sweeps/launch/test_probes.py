@@ -180,7 +180,7 @@ def test_maps_to_another_run_read_its_last_checkpoint_which_gc_keeps(person) -> 
     runs = load("outputs", study="probed")
     target = runs.loc[runs["width"] == 16, "run_id"].iloc[0]
     options = {"to": target[:6], "windows": 8}
-    checked = ask_probe(Path("outputs"), "probed", "maps", options, "all", "width == 8")
+    checked = ask_probe(Path("outputs"), "probed", "maps", options, "all", "model.width == 8")
     question = checked.question
     reads = {one.reads[-1] for results in question.runs.values() for one in results}
     assert reads == {(target, 40)} and question.options["to"] == target
@@ -189,7 +189,7 @@ def test_maps_to_another_run_read_its_last_checkpoint_which_gc_keeps(person) -> 
     kept = checkpoints[checkpoints["kind"] == "to be probed"]["path"].astype(str)
     family = RunFolder(Path("outputs") / "runs" / target).spec().family_id
     assert kept.str.contains(f"{family}/00000040-").sum() == 1
-    found = opened().probe(probe="maps", options=options, runs="width == 8", steps="all")
+    found = opened().probe(probe="maps", options=options, runs="model.width == 8", steps="all")
     assert found.code == 0 and len(found.frame) == 2 * 4
     column = f"probe.maps.to_{target}.windows_8"
     assert (found.frame[f"{column}.error.0.1"] > 0).all() and f"{column}.apart" in found.frame

@@ -1,0 +1,36 @@
+"""Mistyped options of verbs that also take overrides of the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Sequence
+
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.errors import ConfigError
+
+_ALIKE = 0.7  # of 1: 'rnus' and 'runs' are 0.75 alike
+# Top keys of a composed configuration.
+_SECTIONS = (
+    *(f.name for f in dataclasses.fields(RunConfig)),
+    *("config", "extend", "launch", "outputs", "rule", "study"),
+)
+
+
+def refuse_mistyped(names: Iterable[str], overrides: Sequence[str]) -> None:
+    """Refuse an override whose key is no key of the configuration and nearly that of an option.
+
+    Composing refuses it, too, but knows the keys of the configuration alone.
+
+    Raises
+    ------
+    ConfigError
+        With the option that was meant.
+    """
+    for word in overrides:
+        key = word.partition("=")[0]
+        if not key.isidentifier() or key in _SECTIONS:
+            continue
+        near = difflib.get_close_matches(key, [*names, *_SECTIONS], n=1, cutoff=_ALIKE)
+        if near and near[0] not in _SECTIONS:
+            raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
