@@ -34,6 +34,7 @@ from scalinglab.compose_refusals import (
     NOT_SCIENCE,
     below_a_value,
     no_such_file,
+    quoted_override,
     refuse_resolvers,
     unreadable,
     used_elsewhere,
@@ -200,9 +201,12 @@ def _check_overrides(overrides: Sequence[str]) -> None:
 def _check_override(override: Override, groups: set[str]) -> None:
     key, text = override.key_or_group, override.input_line
     if override.is_sweep_override():
+        value = text.partition("=")[2]
+        is_numbers = re.fullmatch(r"[\d\s.,eE+-]*", value)
+        hint = "" if is_numbers else f"; if it is one text, {quoted_override(key, value)}"
         raise ConfigError(
             f"{text!r} names several values, and one configuration is made; the "
-            "values of an axis stand in a study: study.blocks.NAME.grid"
+            f"values of an axis stand in a study: study.blocks.NAME.grid{hint}"
         )
     if override.is_delete():
         if not key.startswith("study.") and ".options." not in key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,12 +24,22 @@ def unreadable(override: str) -> str:
     """The sentence for an override that is not ``key=value``, or whose value cannot be parsed."""
     key, equals, value = override.partition("=")
     if equals:
-        return (
-            f"cannot read the value of the override {override!r}; if it is one text, "
-            f"quote it inside the shell's quotes: \"{key}='{value}'\""
-        )
+        quoted = quoted_override(key, value)
+        return f"cannot read the value of the override {override!r}; if it is one text, {quoted}"
     example = f", as in study={override}" if override.isidentifier() else ""
     return f"cannot read the override {override!r}: expected key=value{example}"
+
+
+def quoted_override(key: str, value: str) -> str:
+    """How a text that Hydra would take apart is given in a shell, as the end of a sentence."""
+    if re.search(r"[\"$`\\!]", value):
+        escaped = value.replace('"', '\\"')
+        word = shlex.quote(f'{key}="{escaped}"')
+    elif "'" in value:
+        word = f'"{key}=\\"{value}\\""'
+    else:
+        word = f"\"{key}='{value}'\""
+    return f"quote it inside the shell's quotes: {word}"
 
 
 def no_such_file(missing: str, options: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from scalinglab.scaling.data.documents import CHUNK, Rows
 from scalinglab.scaling.data.file_documents import FileDocuments
+from scalinglab.scaling.data.kinds import format_hint
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import rows_of
 from scalinglab.scaling.errors import ConfigError
@@ -98,4 +99,5 @@ def _batches(path: Path, start: int = 0) -> Iterator[Any]:
                 if i >= start:
                     yield batch
     except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"{path} is no file of Arrow that can be read: {error}") from error
+        hint = format_hint(path, "Arrow")
+        raise ConfigError(f"{path} is no file of Arrow that can be read{hint}: {error}") from error

@@ -36,6 +36,7 @@ from scalinglab.scaling.tokenizers.tokenizer import Encoder
 log = logging.getLogger(__name__)
 NOTE = "progress.json"  # sizes of the files and counts, up to the last complete chunk
 NOTE_SECONDS = 5.0  # between two notes
+MANY_EMPTY = 0.01  # share of the rows: more rows without text than this are warned of
 LOG_SECONDS = 15.0  # between two lines of progress
 SMALL = 8 << 20  # bytes: a smaller source is encoded before other processes have started
 _NOTE: Shape = {"chunks": int, "counts": dict, "sizes": dict}
@@ -163,6 +164,7 @@ def _built(
     encoder, aside = _encoder(artefact), maker.folder
     with _Written(aside, source.kept) as written:
         _encode(written, maker, source, artefact, processes)
+    _warn_of_empty(written.counts, source)
     if source.state() != state:
         raise ConfigError(
             f"data.source = {name!r}: its files were changed while they were read; give the"
@@ -194,6 +196,18 @@ def _encode(
             _log(written.counts, bytes_before, now - began, size)
             logged_at = now
     written.note()
+
+
+def _warn_of_empty(counts: Counts, source: Documents) -> None:
+    if counts.empty > MANY_EMPTY * counts.rows and sum(counts.documents.values()):
+        log.warning(
+            "%s of %s rows have no text in the column %r (data.options.text) and are left out;"
+            " the first is %s",
+            f"{counts.empty:,}",
+            f"{counts.rows:,}",
+            source.text,
+            counts.first_empty,
+        )
 
 
 def _encoded(shared: tuple[Documents, Artefact], chunk: Chunk) -> Encoded:

@@ -77,6 +77,7 @@ class Selected:
     filtered: int
     unreadable: int
     columns: dict[str, list[Value]] = field(default_factory=dict)
+    first_empty: str = ""  # the place of the first row without text
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class Documents(DataSource, ABC):
         condition = self.condition
         needed = (self.text, *(condition.names if condition else ()), *self.columns)
         return tuple(dict.fromkeys(needed))
+
+    @property
+    def named(self) -> str:
+        """The source, for messages: the option that names it, and its value."""
+        return "data.options"
 
     @property
     def kept(self) -> list[str]:
@@ -154,8 +160,13 @@ class Documents(DataSource, ABC):
             raise ConfigError(
                 f"data.options.columns and scores have {twice!r} twice: each names one column"
             )
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        """Refuse columns that the first documents of all files lack."""
         missing = set(self.names)
         available: dict[str, None] = {}
+        declared_names: set[str] = set()
         origins: set[Any] = set()
         for chunk in self.chunks():
             # The first chunk suffices, or else the first chunks of further files.
@@ -166,12 +177,18 @@ class Documents(DataSource, ABC):
             missing -= {name for name in columns if any(v is not None for v in columns[name])}
             declared = self.column_names(chunk.content)
             missing -= set(declared) - {self.text}  # a condition's column may be empty at first
+            declared_names |= set(declared)
             available |= dict.fromkeys(columns) | dict.fromkeys(declared)
             if not missing:
                 return
         if not origins:
-            raise ConfigError("data.options: the source has no documents")
+            raise ConfigError(f"{self.named}: it has no documents")
         name = self.text if self.text in missing else min(missing)
+        if name in declared_names:
+            raise ConfigError(
+                f"{self.option_of(name)}: the column {name!r} holds no text in any of the first"
+                f" rows of {self.named}"
+            )
         listed = conditions.listed(sorted(n for n in available if n not in missing))
         raise ConfigError(
             f"{self.option_of(name)}: no document has the column {name!r}; there are: {listed}"
@@ -211,23 +228,22 @@ class Documents(DataSource, ABC):
         texts = rows.columns.get(self.text, [None] * len(rows))
         meets = self._meets_condition(rows, len(texts))
         selected, numbers = [], []
-        empty = 0
+        empty, first_empty = 0, ""
         for i, text in enumerate(texts):
             if not meets[i]:
                 continue
             if text is not None and not isinstance(text, str):
-                raise ConfigError(
-                    f"{rows.place(i)}: the column {self.text!r} (data.options.text) holds"
-                    f" {str(text)[:40]!r}, which is no string"
-                )
+                raise ConfigError(_no_string(rows.place(i), self.text, text))
             if text:
                 _check_characters(text, self.text, rows, i)
                 selected.append(text)
                 numbers.append(i)
             else:
+                first_empty = first_empty or rows.place(i)
                 empty += 1
         columns = self._kept_columns(rows, numbers, selected)
-        return Selected(selected, empty, len(texts) - sum(meets), rows.unreadable, columns)
+        filtered = len(texts) - sum(meets)
+        return Selected(selected, empty, filtered, rows.unreadable, columns, first_empty)
 
     def _meets_condition(self, rows: Rows, row_count: int) -> Sequence[bool]:
         """Whether each row meets the condition; all do without one."""
@@ -282,6 +298,17 @@ class Documents(DataSource, ABC):
                     sampled_bytes += len(encoded)
                     if sampled_bytes >= size:
                         return
+
+
+def _no_string(place: str, column: str, value: Any) -> str:
+    hint = ""
+    if isinstance(value, dict) and value:
+        key = next((k for k, v in value.items() if isinstance(v, str)), next(iter(value)))
+        hint = f"; columns inside it are named by paths: data.options.text={column}.{key}"
+    return (
+        f"{place}: the column {column!r} (data.options.text) holds {str(value)[:40]!r}"
+        f" ({type(value).__name__}); a string is wanted{hint}"
+    )
 
 
 def _check_characters(text: str, column: str, rows: Rows, number: int) -> None:

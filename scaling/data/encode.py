@@ -24,6 +24,7 @@ class Counts:
     empty: int = 0
     filtered: int = 0
     unreadable: int = 0
+    first_empty: str = ""  # the place of the first row without text
     bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     documents: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
 
@@ -31,6 +32,7 @@ class Counts:
         """Add the counts of a further chunk."""
         for name in ("rows", "empty", "filtered", "unreadable"):
             setattr(self, name, getattr(self, name) + getattr(chunk, name))
+        self.first_empty = self.first_empty or chunk.first_empty
         for part in PARTS:
             self.bytes[part] += chunk.bytes[part]
             self.documents[part] += chunk.documents[part]
@@ -76,6 +78,7 @@ def encode_chunk(source: Documents, encoder: Encoder, chunk: Chunk) -> Encoded:
         empty=selected.empty,
         filtered=selected.filtered,
         unreadable=selected.unreadable,
+        first_empty=selected.first_empty,
     )
     columns: dict[str, dict[str, list[Value]]] = {
         part: {name: [] for name in selected.columns} for part in PARTS

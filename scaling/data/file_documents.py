@@ -34,6 +34,11 @@ class FileDocuments(Documents):
             return []
         return files_of("data.options.validation", self.validation, self.pattern, self.kind())
 
+    @property
+    def named(self) -> str:
+        """The option that names the files, and its value."""
+        return f"data.options.path = {self.path!r}"
+
     @classmethod
     def kind(cls) -> str:
         """A noun for the files, for messages."""

@@ -16,7 +16,7 @@ from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Chunk, Document
 from scalinglab.scaling.data.files import state_of
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import inner, top_columns
-from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extras import needs_extra
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -43,6 +43,11 @@ class HuggingFace(Documents):
                 "data.options.path is not set: a folder of a dataset, or its name on the Hub"
             )
         if self._is_local:
+            if self.revision:
+                raise ConfigError(
+                    f"data.options.revision = {self.revision!r}: {self.path!r} is a folder here,"
+                    " which has no commits; leave it out, or name a dataset of the Hub"
+                )
             return state_of(sorted(p for p in Path(self.path).rglob("*") if p.is_file()))
         if not _COMMIT.fullmatch(self.revision):
             stated = repr(self.revision) if self.revision else "not set"
@@ -52,6 +57,11 @@ class HuggingFace(Documents):
                 f" digits (https://huggingface.co/datasets/{self.path}/commits)"
             )
         return None
+
+    @property
+    def named(self) -> str:
+        """The option that names the dataset, and its value."""
+        return f"data.options.path = {self.path!r}"
 
     @property
     def _is_local(self) -> bool:
@@ -80,7 +90,7 @@ class HuggingFace(Documents):
                     )
             rows = rows.select_columns(top_columns(self.names, available))
         start = 0
-        for columns in _reading(self.path, rows.iter(_ROWS)):
+        for columns in self._reading(rows.iter(_ROWS)):
             yield Chunk(part, (split, start, columns))
             start += len(next(iter(columns.values())))
 
@@ -114,7 +124,13 @@ class HuggingFace(Documents):
         try:
             if any((folder / name).exists() for name in _SAVED):
                 saved = datasets.load_from_disk(self.path)
-                return saved[split] if isinstance(saved, datasets.DatasetDict) else saved
+                if not isinstance(saved, datasets.DatasetDict):
+                    if split not in ("train", str(saved.split)):
+                        raise ValueError("it is one dataset, without splits")
+                    return saved
+                if split not in saved:
+                    raise ValueError(f"there are the splits {', '.join(saved)}")
+                return saved[split]
             return datasets.load_dataset(
                 self.path,
                 self.name or None,
@@ -122,20 +138,26 @@ class HuggingFace(Documents):
                 revision=self.revision or None,
                 streaming=self.streaming,
             )
-        except Exception as error:  # files, the network and the library raise without a common base
-            raise ConfigError(_refused(self.path, split, error)) from error
+        except Exception as error:  # files, the network and the library share no base
+            raise self._error(error, split) from error
 
+    def _reading(self, batches: Iterator[dict[str, list[Any]]]) -> Iterator[dict[str, list[Any]]]:
+        try:
+            yield from batches
+        except UserError:
+            raise
+        except Exception as error:  # files, the network and the library share no base
+            raise self._error(error) from error
 
-def _reading(path: str, batches: Iterator[dict[str, list[Any]]]) -> Iterator[dict[str, list[Any]]]:
-    try:
-        yield from batches
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(_refused(path, "", error)) from error
+    def _error(self, error: Exception, split: str = "") -> UserError:
+        """The refusal of a dataset that cannot be read.
 
-
-def _refused(path: str, split: str, error: Exception) -> str:
-    of_split = f", split {split!r}," if split else ""
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"data.options.path = {path!r}{of_split} cannot be read: {reason}"
+        Of the Hub it is no `ConfigError`: the network may be back when the command is given again,
+        so a build keeps what it has.
+        """
+        of_split = f", split {split!r}," if split else ""
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        sentence = f"data.options.path = {self.path!r}{of_split} cannot be read: {reason}"
+        if self._is_local:
+            return ConfigError(sentence)
+        return UserError(f"{sentence}; once the Hub answers, the same command goes on from there")

@@ -24,6 +24,7 @@ from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import inner
 from scalinglab.scaling.errors import ConfigError
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")  # how it begins
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
 
@@ -135,24 +136,41 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         text = line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {line[error.start]:#04x} is no UTF-8") from None
+        wide = " (the file looks like UTF-16: convert it)" if line[:2] in _UTF16 else ""
+        raise ValueError(f"byte {line[error.start]:#04x} is no UTF-8{wide}") from None
     if text.isspace() or not text:
         return None
     try:
         row = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    except ValueError as error:
-        hint = " (an array over several lines is not JSON Lines)" if text[:1] == "[" else ""
-        raise ValueError(f"it is no JSON: {error}{hint}") from None
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} at character {error.pos + 1:,}{_other_format(text)}"
+        raise ValueError(f"it is no JSON: {reason}") from None
     if not isinstance(row, dict):
-        raise ValueError(f"it holds a {type(row).__name__}, an object is wanted")
+        held = f"it holds a value of the type {type(row).__name__}, an object is wanted"
+        raise ValueError(f"{held}{_other_format(text)}")
     if "\\ud" in text or "\\uD" in text:
         try:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise ValueError("it holds half of a surrogate pair, which is no Unicode") from None
     return row
+
+
+def _other_format(text: str) -> str:
+    """A hint at what a line is that is no object, "" if it looks like a damaged one."""
+    if text[0] == "[":
+        return " (an array over several lines is not JSON Lines: it has one object a line)"
+    if text.strip() == "{":
+        return " (an object over several lines is not JSON Lines: it has one object a line)"
+    if "\0" in text:
+        return " (it holds zeros, as UTF-16 does: convert the file to UTF-8)"
+    if "\r" in text.strip():
+        return " (its lines end in CR alone: convert the file to lines that end in LF)"
+    if text.lstrip()[0] != "{" and ("," in text or "\t" in text):
+        return " (it looks like CSV or TSV: data=hf reads a folder of such files)"
+    return ""
 
 
 def _value(row: dict[str, Any], name: str) -> Any:

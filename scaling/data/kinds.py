@@ -14,6 +14,7 @@ from scalinglab.scaling.errors import ConfigError
 
 _COMPRESSED = "decompress it first"
 _TABLE = "write its text to .txt files, or its tokens to .npy or .bin files, first"
+_ARROW = "data=arrow reads it"
 _NO_TEXT = "take it out of the folder, or name the text files with data.options.pattern"
 # First bytes -> what such a file is, and what to do.
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
@@ -25,9 +26,9 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "7-Zip", _COMPRESSED),
     (b"Rar!\x1a\x07", "RAR", _COMPRESSED),
     (b"PK\x03\x04", "ZIP (or .npz, .docx, .pt)", _COMPRESSED),
-    (b"PAR1\x15", "parquet", _TABLE),
-    (b"ARROW1", "Arrow", _TABLE),
-    (b"\xff\xff\xff\xff\x10\x00\x00\x00", "Arrow stream", _TABLE),
+    (b"PAR1\x15", "parquet", "data=parquet reads it"),
+    (b"ARROW1", "Arrow", _ARROW),
+    (b"\xff\xff\xff\xff\x10\x00\x00\x00", "Arrow stream", _ARROW),
     (b"Obj\x01", "Avro", _TABLE),
     (b"\x89HDF\r\n\x1a\n", "HDF5", _TABLE),
     (b"SQLite format 3\x00", "SQLite", _TABLE),
@@ -64,13 +65,31 @@ def refuse_binary(path: Path) -> None:
 def refuse_format(path: Path, beginning: bytes | None = None) -> None:
     """Raise `ConfigError` if a file begins like a format that is neither text nor tokens."""
     if beginning is None:
-        with path.open("rb") as file:
-            beginning = file.read(_LONGEST)
+        beginning = _beginning(path)
     for magic, name, way_out in _MAGIC:
         if beginning.startswith(magic):
             raise ConfigError(
                 f"{path} is a file of the kind {name}, not what it is to be read as: {way_out}"
             )
+
+
+def format_hint(path: Path, wanted: str) -> str:
+    """A hint at what a file is that cannot be read as the format `wanted`; "" if nothing tells."""
+    beginning = _beginning(path)
+    if not beginning:
+        return " (it is empty)"
+    if beginning.lstrip()[:1] == b"{":
+        return " (it looks like JSON: data=jsonl reads JSON Lines)"
+    for magic, name, way_out in _MAGIC:
+        if beginning.startswith(magic):
+            cut = "it was cut off or damaged: copy it again"
+            return f" ({cut if name.startswith(wanted) else f'it is {name}: {way_out}'})"
+    return ""
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LONGEST)
 
 
 def refuse_misread(path: Path, tokens: np.ndarray, vocab: int) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.scaling.data.files import files_of, refuse_shared, state_of
-from scalinglab.scaling.data.shards import Shard, check_stated, pieces
+from scalinglab.scaling.data.shards import Shard, check_set, check_stated, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, Within, setting
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, setting
 from scalinglab.scaling.read_options import check_ranges
 
 _MAGIC, _OLD = b"MMIDIDX\x00\x00", b"TNTIDX\x00\x00"
@@ -28,7 +28,7 @@ class Megatron(Source):
     path: str = ""  # without suffix or with .bin; a folder, or a pattern: in the order of names
     validation: str = ""  # the same; without, the last held_out documents of the training files
     held_out: int = setting(1_000, AT_LEAST_1)  # documents
-    vocab: int = setting(0, Within(2))  # of the tokenizer; it must be given
+    vocab: int = setting(0, AT_LEAST_0)  # of the tokenizer; it must be given
     bytes_per_token: float = 0.0  # bytes of text that a token stands for, on average
     separator: int | None = setting(None, AT_LEAST_0)  # the token that ends documents, if one does
     max_overlap: float = setting(0.5, FRACTION)  # share of validation that training may hold
@@ -77,6 +77,9 @@ class Megatron(Source):
         return state_of([file for path in paths for file in (path, path.with_suffix(".idx"))])
 
     def _check(self) -> None:
+        if not self.path:
+            self._files("path")  # before the options that describe it
+        check_set(self.vocab, self.bytes_per_token)
         check_ranges(self, "data.options")
         check_stated(self.bytes_per_token, self.separator, self.vocab)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from scalinglab.scaling.data.documents import Rows
 from scalinglab.scaling.data.file_documents import FileDocuments
+from scalinglab.scaling.data.kinds import format_hint
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.tables import rows_of, top_columns
 from scalinglab.scaling.errors import ConfigError
@@ -68,7 +69,8 @@ def _opened(path: Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"{path} is no parquet file that can be read: {error}") from error
+        hint = format_hint(path, "parquet")
+        raise ConfigError(f"{path} is no parquet file that can be read{hint}: {error}") from error
 
 
 class _Cursor(threading.local):

@@ -54,6 +54,28 @@ class Shard:
             yield tokens
 
 
+def check_set(vocab: int, bytes_per_token: float) -> None:
+    """Refuse tokens of which nobody said what they are.
+
+    Raises
+    ------
+    ConfigError
+        Naming the option.
+    """
+    if not vocab:
+        raise ConfigError(
+            "data.options.vocab is not set: the number of ids of the tokenizer that made the"
+            " tokens (GPT-2: 50257)"
+        )
+    if vocab < 2:
+        raise ConfigError(f"data.options.vocab = {vocab}: allowed is 2 or more")
+    if not bytes_per_token:
+        raise ConfigError(
+            "data.options.bytes_per_token is not set: bytes of the text over its tokens (English"
+            " text with the tokenizer of GPT-2: about 4.5), from which bits per byte are computed"
+        )
+
+
 def check_stated(bytes_per_token: float, separator: int | None, vocab: int) -> None:
     """Refuse impossible values of options that describe tokens.
 

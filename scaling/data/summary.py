@@ -46,7 +46,7 @@ def summarize(
     """
     for part in PARTS:
         if not counts.documents[part]:
-            raise ConfigError(_no_documents(name, part, source, counts))
+            raise ConfigError(_no_documents(part, source, counts))
     tokens = {p: TokenFile(folder / f"{p}.bin", np.dtype(encoder.dtype)) for p in PARTS}
     per_token = counts.bytes[VALIDATION] / len(tokens[VALIDATION])
     facts = {
@@ -80,16 +80,16 @@ def summarize(
     return replace(manifest, content_hash=content[:16])
 
 
-def _no_documents(name: str, part: str, source: Documents, counts: Counts) -> str:
+def _no_documents(part: str, source: Documents, counts: Counts) -> str:
     total = sum(counts.documents.values())
     if not total:
         return (
-            f"data.source = {name!r}: of {counts.rows:,} rows none is a document: {counts.empty:,}"
+            f"{source.named}: of {counts.rows:,} rows none is a document: {counts.empty:,}"
             f" are empty, {counts.filtered:,} are left out by data.options.where,"
             f" {counts.unreadable:,} cannot be read"
         )
     return (
-        f"data.source = {name!r}: the {part} part has none of its {total:,} documents: give more,"
+        f"{source.named}: the {part} part has none of its {total:,} documents: give more,"
         f" or another data.options.validation_share (it is {source.validation_share})"
     )
 

@@ -15,9 +15,9 @@ def top_columns(names: Sequence[str], available: Sequence[str]) -> list[str]:
 
 
 def rows_of(table: Any, names: Sequence[str], place: Callable[[int], str]) -> Rows:
-    """The named columns of a table or a batch of rows, as far as it has them."""
+    """The named columns of a table or a batch of rows; None in all rows of a column it lacks."""
     available = table.schema.names
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {name: [None] * table.num_rows for name in names}
     for top in top_columns(names, available):
         cells = table.column(top).to_pylist()
         for name in names:

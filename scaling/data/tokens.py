@@ -15,11 +15,11 @@ import numpy as np
 
 from scalinglab.scaling.data.files import refuse_shared, state_of
 from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
-from scalinglab.scaling.data.shards import Shard, check_stated, ends_of, pieces
+from scalinglab.scaling.data.shards import Shard, check_set, check_stated, ends_of, pieces
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, Within, setting
+from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, FRACTION, setting
 from scalinglab.scaling.read_options import check_ranges
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
@@ -35,7 +35,7 @@ class TokensSource(Source):
     train: str = ""  # a file, or a pattern such as shards/train_*.bin: taken in the order of names
     validation: str = ""  # the same; without, the last held_out tokens of the training files
     held_out: int = setting(1_048_576, AT_LEAST_1)
-    vocab: int = setting(0, Within(2))  # of the tokenizer; it must be given
+    vocab: int = setting(0, AT_LEAST_0)  # of the tokenizer; it must be given
     bytes_per_token: float = 0.0  # bytes of text that a token stands for, on average
     dtype: str = setting("uint16", DTYPES)  # of .bin files; .npy files say their own
     header_bytes: int = setting(0, AT_LEAST_0)  # at the beginning of each .bin file
@@ -105,6 +105,9 @@ class TokensSource(Source):
         return state_of(paths)
 
     def _check(self) -> None:
+        if not self.train:
+            _matching("train", self.train)  # before the options that describe it
+        check_set(self.vocab, self.bytes_per_token)
         check_ranges(self, "data.options")
         check_stated(self.bytes_per_token, self.separator, self.vocab)
 
@@ -168,5 +171,7 @@ def _matching(key: str, pattern: str) -> list[Path]:
         return [Path(pattern)]
     files = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
     if not files:
-        raise ConfigError(f"data.options.{key} = {pattern!r}: no such file")
+        is_folder = Path(pattern).is_dir()
+        hint = f"it is a folder; give a pattern, {pattern}/*.bin" if is_folder else "no such file"
+        raise ConfigError(f"data.options.{key} = {pattern!r}: {hint}")
     return files

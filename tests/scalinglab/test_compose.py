@@ -134,6 +134,10 @@ def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:
         ("study=[[1]]", "expected the name of a file of conf/study"),
         ("~model", "a run needs model, nothing would take its place"),
         ("~model.width", "a run needs model.width"),
+        (
+            "data.options.pattern=*.py,*.md",
+            "if it is one text, quote it inside the shell's quotes: \"data.options.pattern='*.py",
+        ),
         ("seed=1,2", "names several values, and one configuration is made"),
         ("model.width.x=3", "model.width is a value, not a group of keys; model.width=... sets"),
         ("execution.measure.x=1", "execution.measure is a value, not a group of keys"),

@@ -15,6 +15,7 @@ from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.labels import label_sentences
 from scalinglab.answers.compare import CompareOptions
 from scalinglab.answers.fit import FitOptions
+from scalinglab.compose import compose
 from scalinglab.options import read_options
 from scalinglab.scaling.errors import UserError
 
@@ -37,6 +38,16 @@ def test_rows_of_another_label_are_left_out(column, value):
     for rules in pasted(sentence):
         out, _ = exclude_rows(table, rules, response="loss", needed=["loss"], length=None)
         assert out.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["*.py,*.md", "lang=='en'", 'lang == "en"', "costs > $5", 'say "it\'s", ok', "a\\b, c"]
+)
+def test_a_text_that_is_quoted_as_advised_is_taken_whole(text):
+    with pytest.raises(UserError) as refused:
+        compose(["data=folder", f"data.options.where={text}"])
+    (word,) = shlex.split(str(refused.value).partition("shell's quotes: ")[2])
+    assert compose(["data=folder", word])["data"]["options"]["where"] == text
 
 
 def test_examples_in_refusals_are_commands():

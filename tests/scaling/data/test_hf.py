@@ -3,7 +3,7 @@
 import pytest
 
 from scalinglab.scaling.data import build
-from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.errors import ConfigError, UserError
 from tests.scaling.data.corpora import documents, store_of, texts_of, write_jsonl
 
 datasets = pytest.importorskip("datasets")
@@ -55,7 +55,11 @@ MISTAKES = {
         {"path": "org/set", "revision": "main"},
         "'main': .*give the commit, 40 hexadecimal",
     ),
-    "split": ({"split": "tain"}, "data.options.path = .*saved', split 'tain', cannot be read"),
+    "a commit of a folder": ({"revision": "a" * 40}, "saved' is a folder here, which has no comm"),
+    "split": (
+        {"split": "tain"},
+        "data.options.path = .*saved', split 'tain', cannot be read: there are the splits train",
+    ),
     "one split": ({"validation_split": "train"}, "'train' is data.options.split"),
     "column": ({"text": "content"}, "has no column 'content'; there are: text, score"),
 }
@@ -86,6 +90,6 @@ def test_the_hub_is_asked_for_the_commit(tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     options = {"path": "org/set", "revision": "a" * 40, "name": "en"}
-    with pytest.raises(ConfigError, match="'org/set', split 'train', cannot be read: no net"):
+    with pytest.raises(UserError, match="'org/set', split 'train', cannot be read: no net"):
         store_of("hf", tmp_path, **options)
     assert asked == options | {"split": "train", "streaming": True}

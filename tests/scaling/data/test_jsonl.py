@@ -80,8 +80,15 @@ BAD = {
         "line 3: byte 0xe9 is no UTF-8; mend the line",
     ),
     "no json": (LINE * 9 + b"{'text': 1}\n", "line 10: it is no JSON"),
-    "no object": (b'"a"\n', "line 1: it holds a str, an object is wanted"),
+    "no object": (b'"a"\n', "line 1: it holds a value of the type str, an object"),
     "surrogate": (LINE + b'{"text": "\\ud800"}\n', "line 2: it holds half of a surrogate pair"),
+    "CSV": (b"id,text\n", r"line 1: it is no JSON: Expecting value at character 1 \(.*like CSV"),
+    "TSV": (b"1\ta\n", r"Extra data at character 3 \(.*like CSV or TSV: data=hf reads"),
+    "UTF-16": ("{}".encode("utf-16") + b"\n", r"byte 0xf[ef] is no UTF-8 \(.*like UTF-16"),
+    "UTF-16 without a mark": ('{"text": 1}'.encode("utf-16-le"), r"holds zeros, as UTF-16 does"),
+    "old lines": (LINE.replace(b"\n", b"\r") * 2, r"its lines end in CR alone"),
+    "pretty": (b'{\n"text": "a"}\n', "an object over several lines is not JSON Lines"),
+    "list": (b'[{"text": "a"}]\n', "holds a value of the type list, an object is wanted"),
     "array": (b'[\n{"text": "a"}]\n', "an array over several lines is not JSON Lines"),
     "torn": (LINE + b'{"text": "a', "line 2: it is no JSON"),
 }
@@ -94,23 +101,42 @@ def test_a_line_that_cannot_be_read_is_named_or_passed_over(name, tmp_path):
     path.write_bytes(content + b"".join(b'{"text": "%d"}\n' % i for i in range(100)) * 2)
     with pytest.raises(ConfigError, match=message):
         store_of("jsonl", tmp_path, path=str(path))
-    if name != "torn":  # which joins what follows
+    if name not in ("torn", "UTF-16 without a mark", "old lines"):  # which join what follows
         store = store_of("jsonl", tmp_path, path=str(path), unreadable="skip")
-        assert store.manifest.facts["unreadable"] == (2 if name == "array" else 1)
+        assert store.manifest.facts["unreadable"] == (2 if name in ("array", "pretty") else 1)
+
+
+def test_many_rows_without_text_are_told(tmp_path, caplog):
+    write_jsonl(tmp_path / "c" / "a.jsonl", TEXTS)
+    lines = [json.dumps({"content": text}) for text in TEXTS[:100]]
+    (tmp_path / "c" / "b.jsonl").write_text("\n".join(lines))
+    store_of("jsonl", tmp_path, path=str(tmp_path / "c"))
+    assert "100 of 500 rows have no text in the column 'text'" in caplog.text
+    assert "b.jsonl, line 1" in caplog.text
+
+
+def test_a_column_of_no_text_is_not_said_to_be_absent(tmp_path):
+    write_jsonl(tmp_path / "a.jsonl", [None] * 9)
+    with pytest.raises(ConfigError, match="the column 'text' holds no text in any of the first"):
+        store_of("jsonl", tmp_path, path=str(tmp_path / "a.jsonl"))
 
 
 MISTAKES = {
     "no path": ({}, "data.options.path is not set: a file of JSON Lines"),
     "no file": ({"path": "nowhere"}, "'nowhere': there is no such file or folder"),
     "no match": ({"pattern": "*.tex"}, r"no file in it or below matches \*.tex"),
-    "column": ({"text": "content"}, "no document has the column 'content'; there are: score, text"),
+    "column": (
+        {"text": "content"},
+        "no document has the column 'content'; there are: meta, score, text",
+    ),
     "where": ({"where": "scor > 1"}, "data.options.where: no document has the column 'scor'"),
     "grammar": (
         {"where": "score = 1"},
         "data.options.where = 'score = 1': cannot be read.*write ==",
     ),
     "types": ({"where": "score > 'a'"}, r"data.options.where = .*a.jsonl, line 1 on"),
-    "number": ({"text": "score"}, r"a.jsonl, line 1: the column 'score' \(data.options.text\)"),
+    "number": ({"text": "score"}, r"line 1: the column 'score' .* '0.5' \(float\); a string is"),
+    "nested": ({"text": "meta"}, r"line 1: .* by paths: data.options.text=meta.body"),
     "nothing left": ({"where": "score > 9"}, "of 50 rows none is a document: 0 are empty, 50 are"),
     "no validation": ({"validation_share": 10**9}, "validation part has none of its 50 documents"),
 }
@@ -119,7 +145,8 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_are_one_sentence_and_leave_nothing(name, tmp_path):
     options, message = MISTAKES[name]
-    write_jsonl(tmp_path / "c" / "a.jsonl", TEXTS[:50], score=[0.5] * 50)
+    nested = [{"id": 1, "body": text} for text in TEXTS[:50]]
+    write_jsonl(tmp_path / "c" / "a.jsonl", TEXTS[:50], score=[0.5] * 50, meta=nested)
     options = (
         options if "path" in options or not options else {"path": str(tmp_path / "c")} | options
     )

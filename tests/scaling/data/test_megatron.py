@@ -59,12 +59,12 @@ def cut_off(path, bytes_, suffix):
 
 
 MISTAKES = {
-    "no vocab": (lambda p: None, {"vocab": 0}, "data.options.vocab = 0: allowed is 2 or more"),
+    "no vocab": (lambda p: None, {"vocab": 0}, "data.options.vocab is not set: the number of ids"),
     "small vocab": (lambda p: None, {"vocab": 200}, r"a.bin has the token \d+: .*allows 0 to 199"),
     "no bytes": (
         lambda p: None,
         {"bytes_per_token": 0},
-        "bytes_per_token = 0.0: allowed is above 0",
+        "bytes_per_token is not set: bytes of the text",
     ),
     "held out": (lambda p: None, {"held_out": 60}, "there are 60 documents; allowed is 1 to 59"),
     "no index": (

@@ -74,6 +74,25 @@ def test_what_is_no_such_file_is_refused(source, damage, tmp_path):
         store_of(source, tmp_path, path=str(path))
 
 
+def test_a_table_of_another_format_is_named(tmp_path):
+    pq.write_table(table(), tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match="that can be read .it is parquet: data=parquet reads"):
+        store_of("arrow", tmp_path, path=str(tmp_path / "a.parquet"))
+    with pytest.raises(ConfigError, match="of the kind parquet.* data=parquet reads it"):
+        store_of("jsonl", tmp_path, path=str(tmp_path / "a.parquet"))
+    lines = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    with pytest.raises(ConfigError, match="looks like JSON: data=jsonl reads JSON Lines"):
+        store_of("parquet", tmp_path, path=str(lines))
+
+
+def test_rows_of_a_file_without_the_column_are_counted(tmp_path, caplog):
+    pq.write_table(table(), tmp_path / "a.parquet")
+    pq.write_table(table().drop_columns("text"), tmp_path / "b.parquet")
+    facts = store_of("parquet", tmp_path, path=str(tmp_path)).manifest.facts
+    assert (facts["rows"], facts["empty"]) == (2 * len(TEXTS), len(TEXTS))
+    assert "b.parquet, row 1 of group 0" in caplog.text
+
+
 def test_a_stream_is_read_once_for_all_its_chunks(tmp_path, monkeypatch):
     """From where the last chunk was: to begin anew for each would read the first ones each time."""
     path = tmp_path / "a.arrow"
