@@ -291,9 +291,11 @@ def _median(ahead: Array, shares: Array) -> Array:
 # ---- sets and entries
 
 
-def set_scores(folds: Sequence[Fold], rule: Rule) -> pd.DataFrame:
+Priors = Mapping[str, Mapping[str, float]]  # entry -> law -> its share in all other entries
+
+
+def set_scores(folds: Sequence[Fold], rule: Rule, priors: Priors) -> pd.DataFrame:
     """Logarithm of the ratio to the best law, and to the default, of each set."""
-    priors = usual_shares(folds)
     rows = []
     for name in dict.fromkeys(fold.set for fold in folds):
         some = [fold for fold in folds if fold.set == name]
@@ -367,9 +369,11 @@ def row_of(scores: pd.DataFrame) -> dict[str, object]:
 
 def show(folds: Sequence[Fold]) -> None:
     """The reasons, and the rules chosen crosswise."""
-    rows = {name: row_of(set_scores(folds, rule)) for name, rule in REASONS.items()}
+    priors = usual_shares(folds)
+    rows = {name: row_of(set_scores(folds, rule, priors)) for name, rule in REASONS.items()}
+    present = set_scores(folds, PRESENT, priors)
     for name, rules in FAMILIES.items():
-        scored = [set_scores(folds, rule) for rule in (PRESENT, *rules)]
+        scored = [present, *(set_scores(folds, rule, priors) for rule in rules)]
         for k, scores in enumerate(scored[1:]):
             rows[f"{name} {k}"] = row_of(scores)
         crosswise, picks = chosen_crosswise(scored)
