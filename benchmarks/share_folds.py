@@ -9,6 +9,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,6 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
-_SWEEPS = [s.name for s in surfaces("porian")]
 _FEWEST = 6  # rows that an origin must leave, as in `law_choice`
 
 
@@ -106,7 +106,12 @@ def development_sets(only: str) -> Iterator[tuple[str, Surface]]:
 def _is_left_out(surface: Surface) -> bool:
     """Ten sweeps share most runs and take most of the time."""
     name = surface.name.removesuffix(" ladder").removesuffix(" thin")
-    return name in _SWEEPS[1::2]
+    return name in _sweeps()[1::2]
+
+
+@cache
+def _sweeps() -> list[str]:
+    return [surface.name for surface in surfaces("porian")]
 
 
 def folds_of(surface: Surface, shape: str) -> Iterator[Fold]:

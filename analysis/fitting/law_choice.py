@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,14 @@ from scalinglab.analysis.choice.score import (
 )
 from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
-from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
+from scalinglab.analysis.fitting.held_out_errors import (
+    SPARE,
+    ahead,
+    held_out_errors,
+    of_rows,
+    wild_rows,
+    without_rows,
+)
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.laws.law import Columns
 from scalinglab.analysis.tables.point_checks import TooFewPoints
@@ -64,6 +71,8 @@ class LawChoice:
         Logarithm of how many times beyond the points the question lies.
     cluster : array of int, shape (n,)
         Points that miss together: those of a budget, or of a schedule.
+    not_scored : int
+        Number of points far from every law that fits the others: they count in no score.
     """
 
     fitted: tuple[BestFit, ...]
@@ -77,6 +86,7 @@ class LawChoice:
     origins: tuple[Origin, ...]
     question: float
     cluster: Array
+    not_scored: int = 0
 
     @property
     def heaviest(self) -> int:
@@ -134,7 +144,10 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
         budget, windows, run = budget_of(points.columns), tuple(SHARES), points.cluster
         origins = budget_origins(budget, _FEWEST, run)
         cluster = levels(budget if run is None else of_runs(budget, run))
-    return weigh(fits, origins, budget, windows, question, cluster)
+    wild = wild_rows(fits)
+    scored = without_rows(origins, wild)
+    choice = weigh(fits, scored or origins, budget, windows, question, cluster)
+    return replace(choice, not_scored=int(wild.sum()) if scored else 0)
 
 
 def times_beyond(

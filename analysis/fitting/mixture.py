@@ -56,11 +56,14 @@ class Mixture(Result):
         Number of held-out points that were predicted.
     held_out_origins : int
         Number of origins from which they were predicted.
+    not_scored : int
+        See `LawChoice`.
     """
 
     laws: pd.DataFrame = field(default_factory=pd.DataFrame)
     held_out_points: int = 0
     held_out_origins: int = 0
+    not_scored: int = 0
 
     @property
     def overview(self) -> pd.DataFrame:
@@ -167,6 +170,7 @@ def _mixture(
         laws=choice.table,
         held_out_points=len(choice.held.row),
         held_out_origins=len(choice.origins),
+        not_scored=choice.not_scored,
     )
 
 

@@ -22,6 +22,7 @@ def mixture_report(result: Mixture) -> list[str]:
         *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
         f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
         f" origins"
+        + (f", {result.not_scored} far from every law not counted" if result.not_scored else "")
         + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
         "[[Fit]]",
         f"    points     {result.points}",

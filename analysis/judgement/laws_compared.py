@@ -27,12 +27,15 @@ class LawsCompared:
         One row per law, the largest share first; see `scalinglab.analysis.fitting.law_choice`.
     points, origins : int
         Predicted points, and from how many cuts.
+    not_scored : int
+        Runs far from every law that fits the others: they count in no score.
     """
 
     law: str
     table: pd.DataFrame
     points: int
     origins: int
+    not_scored: int = 0
 
     @property
     def rivals(self) -> list[str]:
@@ -56,9 +59,10 @@ class LawsCompared:
         own_law = ""
         if self.law in self.table.index and self.law != best:
             own_law = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
+        without = f" ({self.not_scored} far from every law not counted)" if self.not_scored else ""
         return (
-            f"Laws compared by {self.points} predictions of budgets that they had not seen: "
-            f"{verdict}. {best} was {self._off(best)} off{own_law}."
+            f"Laws compared by {self.points} predictions of budgets that they had not seen{without}:"
+            f" {verdict}. {best} was {self._off(best)} off{own_law}."
         )
 
     def _off(self, law: str) -> str:
@@ -117,10 +121,18 @@ def laws_compared(
         If none of the laws can be fitted to the runs.
     """
     if isinstance(result, Mixture):
-        return LawsCompared(AUTO, result.laws, result.held_out_points, result.held_out_origins)
+        return LawsCompared(
+            AUTO,
+            result.laws,
+            result.held_out_points,
+            result.held_out_origins,
+            result.not_scored,
+        )
     if set(result.law.inputs) != {"N", "D"}:
         return None
     options = FitOptions(delta=delta, mix_fingerprints=mix_fingerprints)
     choice = choose_laws(runs, options, beyond)
     name = result.law.name
-    return LawsCompared(name, choice.table, len(choice.held.row), len(choice.origins))
+    return LawsCompared(
+        name, choice.table, len(choice.held.row), len(choice.origins), choice.not_scored
+    )

@@ -52,6 +52,18 @@ def test_budgets_are_split_under_a_mixture(mixed):
     assert asked.table.loss[0] == pytest.approx(one.table.loss[0], rel=0.02)
 
 
+def test_a_wild_row_is_in_no_score_of_the_laws_and_is_told():
+    runs = RUNS[RUNS.C < 1e20]
+    clean = analysis.fit("auto", runs, resamples=0)
+    wild = runs.assign(loss=runs.loss * np.where(runs.index == runs.index[-2], 4, 1))
+    result = analysis.fit("auto", wild, resamples=0)
+    np.testing.assert_allclose(
+        result.laws.error["chinchilla"], clean.laws.error["chinchilla"], rtol=0.3
+    )
+    assert (result.not_scored, clean.not_scored) == (1, 0)
+    assert "1 far from every law not counted" in result.report()
+
+
 def test_small_runs_that_follow_another_law_are_left_out():
     result = analysis.fit("auto", _sweep(smallest=1.1), resamples=0)
     assert result.laws.window[result.laws.share.idxmax()] >= 0.3
