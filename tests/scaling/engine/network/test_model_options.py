@@ -106,6 +106,8 @@ CASES = [
     {"mixer": {"positions": "alibi"}, "heads": 3},
     {"mixer": {"window": 4}},
     {"mixer": {"name": "gated_linear", "chunk": 5}},
+    {"mixer": {"name": "differential"}, "linear": "low_rank"},
+    {"mixer": {"name": "differential", "start": 0.5}, "parametrization": "mup", **BASE},
     {"mixer": {"name": "gated_linear"}, "parametrization": "mup", **BASE, "placement": "sub_ln"},
     {"loops": 3, "mixer": {"window": 2}, "feed_forward": {"name": "moe", "experts": 3}},
     {"loops": 2, "placement": "deepnorm"},
