@@ -325,3 +325,8 @@ def test_a_run_that_passes_a_budget_waits_for_the_next_one(script) -> None:
     assert bench.r_squared(measured, measured) == 1
     assert bench.r_squared(measured, np.array([9.0, 9.0, 9.0])) == -1
     assert bench.r_squared(measured, np.array([1.0, np.nan, 3.0])) == -1
+
+
+def test_experts_are_timed_by_both_products() -> None:
+    printed = run("experts", "--experts", "4", "--tokens", "64", "--rounds", "2")
+    assert re.search(r"4 experts of width \d+: .* a loop takes [\d.]+ times as long", printed)

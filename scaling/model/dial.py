@@ -75,6 +75,7 @@ def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
     architecture = Architecture(shape, **used)
     for part in architecture.parts:
         _check_part(part, architecture)
+    _check_documents(architecture)
     return architecture
 
 
@@ -178,6 +179,15 @@ def _check_part(part: Part, architecture: Architecture) -> None:
             f"not know these tensors; allowed beside it: {', '.join(part.inits)}"
         )
     part.check(architecture)
+
+
+def _check_documents(architecture: Architecture) -> None:
+    if architecture.mixer.bounded and architecture.init == "lsuv":
+        raise ConfigError(
+            "model.init = 'lsuv' clashes with model.mixer, which stays within documents: it scales "
+            "weights on drawn tokens, in which no document ends; allowed beside it: normal, small, "
+            "mimetic"
+        )
 
 
 def _check_norms(model: ModelConfig) -> None:

@@ -124,6 +124,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"model.mixer.queries_per_key": None, "model.mixer.positions": "none"},
         {"model.mixer": {"name": "attention", "window": 4, "positions": "alibi"}},
         {"model.mixer": {"name": "gated_linear", "chunk": 8}},
+        {"model.mixer": {"name": "differential"}},
     ],
     "feed_forward": [
         {"model.feed_forward": {"name": "moe"}},

@@ -13,7 +13,7 @@ the MLP, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ class Block(nn.Module):
 
     def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        of_mixer, of_feed_forward = architecture.norms(layer)
+        of_mixer, of_feed_forward = self.norms = architecture.norms(layer)
         mixer, feed_forward = architecture.branches
         residual = ADDED_BY[architecture.residual_part.name]
         self.norm_multiplier = architecture.norm_multiplier(layer)
@@ -63,25 +63,32 @@ class Block(nn.Module):
 
         With a key for each sequence, dropout draws by it; `documents_BT` is for the mixer.
         """
+        # A norm that is not placed is not called: of a small model's step, calls are a good part.
+        of_mixer, of_feed_forward = self.norms
         read_BTD = self.attention_residual.read(stream)
         normed_BTD = times(self.attention_norm(read_BTD), self.norm_multiplier)
         documents = () if documents_BT is None else (documents_BT,)
-        branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK, *documents))
-        branch_BTD = self._dropped(branch_BTD, key_B, 0)
-        stream = self.attention_sum_norm(self.attention_residual(stream, branch_BTD))
+        branch_BTD = self._mix(normed_BTD, cos_TK, sin_TK, *documents)
+        if of_mixer.output:
+            branch_BTD = self.attention_output_norm(branch_BTD)
+        if key_B is not None:
+            branch_BTD = dropped(branch_BTD, self.dropout, of_place(key_B, 0))
+        stream = self.attention_residual(stream, branch_BTD)
+        if of_mixer.sum:
+            stream = self.attention_sum_norm(stream)
         if not self.parallel:
             read_BTD = self.mlp_residual.read(stream)
             normed_BTD = times(self.mlp_norm(read_BTD), self.norm_multiplier)
         fed = self._feed(normed_BTD)
-        fed_BTD, *penalty = fed if isinstance(fed, tuple) else (fed,)
-        branch_BTD = self._dropped(self.mlp_output_norm(fed_BTD), key_B, 1)
-        stream = self.mlp_sum_norm(self.mlp_residual(stream, branch_BTD))
+        branch_BTD, *penalty = fed if isinstance(fed, tuple) else (fed,)
+        if of_feed_forward.output:
+            branch_BTD = self.mlp_output_norm(branch_BTD)
+        if key_B is not None:
+            branch_BTD = dropped(branch_BTD, self.dropout, of_place(key_B, 1))
+        stream = self.mlp_residual(stream, branch_BTD)
+        if of_feed_forward.sum:
+            stream = self.mlp_sum_norm(stream)
         return (stream, *penalty) if penalty else stream
-
-    def _dropped(self, branch_BTD: Tensor, key_B: Tensor | None, branch: int) -> Tensor:
-        if key_B is None:
-            return branch_BTD
-        return dropped(branch_BTD, self.dropout, of_place(key_B, branch))
 
 
 class Transformer(nn.Module):
@@ -103,7 +110,8 @@ class Transformer(nn.Module):
         self.softcap = architecture.logit_softcap
         self.loops = architecture.loops
         self.embedding = nn.Embedding(shape.vocab, shape.width)
-        self.embedding_norm = norm(architecture, architecture.embedding_scale == "norm")
+        self.norms_embedding = architecture.embedding_scale == "norm"
+        self.embedding_norm = norm(architecture, self.norms_embedding)
         self.blocks = nn.ModuleList(Block(architecture, i) for i in range(shape.depth))
         self.norm = norm(architecture, architecture.final_norm)
         tied = architecture.tied_head
@@ -127,24 +135,22 @@ class Transformer(nn.Module):
         """
         T = tokens_BT.shape[-1]
         cos_TK, sin_TK = self.cos_TK[:T], self.sin_TK[:T]
-        x_BTD = self.embedding_norm(times(self.embedding(tokens_BT), self.embedding_multiplier))
-        stream = self._residual.begin(x_BTD)
+        x_BTD = times(self.embedding(tokens_BT), self.embedding_multiplier)
+        if self.norms_embedding:
+            x_BTD = self.embedding_norm(x_BTD)
+        blocks: list[Any] = list(self.blocks)
+        residual: Stream = blocks[0].attention_residual
+        stream = residual.begin(x_BTD)
         penalty, key_B = None, None if key is None else of_sequences(key, tokens_BT)
         documents_BT = None if self.ends is None else _documents(tokens_BT, self.ends)
         for loop in range(self.loops):
-            for i, block in enumerate(self.blocks):
-                place = loop * len(self.blocks) + i
-                drawn = None if key_B is None else of_place(key_B, place)
+            for i, block in enumerate(blocks):
+                drawn = None if key_B is None else of_place(key_B, loop * len(blocks) + i)
                 stream = block(stream, cos_TK, sin_TK, drawn, documents_BT)
                 if isinstance(stream, tuple):
                     stream, of_block = stream
                     penalty = of_block if penalty is None else penalty + of_block
-        return self._residual.end(stream), penalty
-
-    @property
-    def _residual(self) -> Stream:
-        """The residual that begins and ends the stream."""
-        return cast("Block", self.blocks[0]).attention_residual
+        return residual.end(stream), penalty
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Logits (B, T, V) of the stream after the last block."""

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from scalinglab.scaling.engine.network.grouped import GROUPED_FLOPS
+
+_FLOPS = GROUPED_FLOPS | flop_registry  # torch's own formula where it has one
+
 
 class Watch(TorchDispatchMode):
     """Sums the FLOPs of the operations run inside it, by the parameters in each product.
@@ -64,8 +68,8 @@ class Watch(TorchDispatchMode):
         result = function(*args, **(kwargs or {}))
         tensors, results = tensors_of((args, kwargs)), tensors_of(result)
         packet = function._overloadpacket
-        if packet in flop_registry:
-            count = flop_registry[packet](*args, **(kwargs or {}), out_val=result)
+        if packet in _FLOPS:
+            count = _FLOPS[packet](*args, **(kwargs or {}), out_val=result)
             self._add(packet, count, tensors, results[0])
         weights = [self._of.get(storage(t)) for t in tensors]
         if tensors and all(

@@ -16,7 +16,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.loss import build_loss
 from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
-from scalinglab.scaling.engine.network.part import Stream
+from scalinglab.scaling.engine.network.streams import read_by_head
 from scalinglab.scaling.engine.steps.eager import (
     EVALUATION_BYTES,
     EVALUATION_TOKENS,
@@ -47,11 +47,6 @@ def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def stream_of(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """The stream in a block's output, without its addition to the objective."""
-    return output[0] if isinstance(output, tuple) else output
 
 
 class Model:
@@ -108,13 +103,8 @@ class Model:
         return list(blocks.children())
 
     def stream(self, output: Tensor | tuple[Tensor, ...]) -> Tensor:
-        """The input or output of a block as the head would read it, (B, T, D).
-
-        Several streams become one as at the end of the network.
-        """
-        residual = getattr(self.blocks[0], "attention_residual", None)
-        stream = stream_of(output)
-        return residual.end(stream) if isinstance(residual, Stream) else stream
+        """See `read_by_head`."""
+        return read_by_head(self.blocks[0], output)
 
     @torch.no_grad()
     def streams(self, windows_WT: np.ndarray, go_on: Callable[[], None]) -> list[Tensor]:

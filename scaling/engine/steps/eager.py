@@ -219,6 +219,7 @@ class EagerEngine:
                     part=self.micro_batch or tokens_kBT.shape[1],
                     gradients=self._gradients,
                     multiplier=getattr(self._loss, "multiplier", 1.0),
+                    precision=self.options.precision,
                 ),
             )
 

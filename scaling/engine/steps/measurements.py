@@ -18,6 +18,7 @@ from torch.func import functional_call
 from scalinglab.scaling.engine.network.attention_calls import AttentionCalls
 from scalinglab.scaling.engine.network.module import logits_of
 from scalinglab.scaling.engine.network.stacked import split
+from scalinglab.scaling.engine.network.streams import read_by_head
 from scalinglab.scaling.registry import Registry, function
 from scalinglab.scaling.run.measurements import MEASUREMENTS
 
@@ -48,6 +49,8 @@ class Subject:
         Tokens (k, b, T) to the gradients of each member's objective, (k, P).
     multiplier : float
         Factor of the logits in the objective, beside those that the model applies.
+    precision : str
+        Of the run: its forward passes are measured as it makes them.
     """
 
     model: nn.Module
@@ -57,6 +60,14 @@ class Subject:
     part: int
     gradients: Callable[[Tensor], Tensor]
     multiplier: float = 1.0
+    precision: str = "fp32"
+
+    def forward(self, member: int, tokens_bT: Tensor) -> Any:
+        """The model's output for one member's tokens, by the operations of its run."""
+        weights = {name: weight[member] for name, weight in self.weights.items()}
+        half, kind = self.precision == "bf16", tokens_bT.device.type
+        with torch.autocast(kind, torch.bfloat16, half, cache_enabled=False):
+            return functional_call(self.model, weights, (tokens_bT,))
 
 
 # Measurement -> its arithmetic; each is described in ``scalinglab.scaling.run.measurements``.
@@ -93,12 +104,15 @@ def noise_scale(subject: Subject) -> Columns:
 
 @MEASURED_BY.register("activations")
 def activations(subject: Subject) -> Columns:
-    """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
+    """Root mean square of the residual stream after each block, ``activation_rms.<layer>``.
+
+    Several streams are taken as the head would read them, as the probe of this name takes them.
+    """
     blocks = list(subject.model.get_submodule("blocks").children())
 
     def mean_square(block: nn.Module, _: object, output: Tensor | tuple[Tensor, ...]) -> Tensor:
-        stream = output[0] if isinstance(output, tuple) else output
-        return stream.detach().reshape(1, -1).square().mean(1)[0]
+        stream_BTD = read_by_head(block, output).detach().float()
+        return stream_BTD.reshape(1, -1).square().mean(1)[0]
 
     means = _means(subject, [(block, mean_square) for block in blocks])
     return {f"activation_rms.{i}": mean.sqrt() for i, mean in enumerate(means)}
@@ -184,7 +198,7 @@ def logits(subject: Subject) -> Columns:
     for logits_kbTV in _logits(subject):
         share = logits_kbTV.shape[1] / batch
         squares = squares + logits_kbTV.flatten(1).square().mean(1) * share
-        log_z = log_z + logits_kbTV.float().logsumexp(-1).flatten(1).mean(1) * share
+        log_z = log_z + logits_kbTV.logsumexp(-1).flatten(1).mean(1) * share
         largest.append(logits_kbTV.flatten(1).abs().amax(1))
     return {
         "logit_rms": squares.sqrt(),
@@ -206,9 +220,8 @@ def attention(subject: Subject) -> Columns:
         share = part_kbT.shape[1] / subject.tokens_kBT.shape[1]
         for i, tokens_bT in enumerate(part_kbT):
             calls[i].begin(share)
-            weights = {name: weight[i] for name, weight in subject.weights.items()}
             with calls[i]:
-                functional_call(subject.model, weights, (tokens_bT[:, :-1],))
+                subject.forward(i, tokens_bT[:, :-1])
     if not calls[0].logit_max:
         return {}
     largest_kL = torch.tensor([of_member.logit_max for of_member in calls])
@@ -279,9 +292,7 @@ def _logits(subject: Subject) -> Iterator[Tensor]:
     for part_kbT in subject.tokens_kBT.split(subject.part, dim=1):
         outputs = []
         for i, tokens_bT in enumerate(part_kbT):
-            weights = {name: weight[i] for name, weight in subject.weights.items()}
-            output = functional_call(subject.model, weights, (tokens_bT[:, :-1],))
-            outputs.append(logits_of(output))
+            outputs.append(logits_of(subject.forward(i, tokens_bT[:, :-1])).float())
         logits_kbTV = torch.stack(outputs)
         yield logits_kbTV if subject.multiplier == 1 else logits_kbTV * subject.multiplier
 

@@ -6,9 +6,11 @@ from scalinglab.scaling.records import fingerprint
 from scalinglab.scaling.records.fingerprint import (
     CURRENT,
     code_fingerprint,
+    files_apart,
     number_making,
     same_numbers,
     significant,
+    versions_of_code,
 )
 
 SOURCE = '''
@@ -110,3 +112,17 @@ def test_this_code_is_known_by_its_fingerprint():
 def test_older_code_that_makes_the_same_numbers_is_found_over_several_steps(monkeypatch):
     monkeypatch.setattr(fingerprint, "EQUAL_NUMBERS", {"a": "b", "b": "c"})
     assert [same_numbers(code) for code in "abcd"] == ["c", "c", "c", "d"]
+
+
+def test_older_text_of_a_shipped_part_may_make_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(fingerprint, "EQUAL_NUMBERS", {"a": "b", "moe=1": "moe=2"})
+    assert same_numbers("a+mine=1+moe=1") == "b+mine=1+moe=2"
+    assert versions_of_code(["a+moe=1", "b+moe=2"]) == []
+    assert versions_of_code(["a+moe=1", "b+moe=3"]) == ["moe=2", "moe=3"]
+
+
+def test_what_a_shipped_part_imports_belongs_to_it():
+    part = "scalinglab.scaling.engine.network.feed_forwards.expert_choice"
+    alone, reached = files_apart([part]), files_apart([part], imports=True)
+    assert [file.name for file in alone] == ["expert_choice.py"]
+    assert reached[0] == alone[0] and {"experts.py", "grouped.py"} <= {f.name for f in reached}

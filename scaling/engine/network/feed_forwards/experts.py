@@ -6,9 +6,9 @@ Letters in names are sizes: E experts, C places of an expert, M their hidden wid
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scalinglab.scaling.engine.network.grouped import grouped_linear
 from scalinglab.scaling.engine.network.layers import ACTIVATION
 from scalinglab.scaling.model.architecture import GATED, Architecture
 
@@ -46,20 +46,15 @@ class Experts(nn.Module):
             hidden_ECM = self.activation(x_ECD @ self.gate.weight.mT) * hidden_ECM
         return hidden_ECM @ self.down.weight.mT
 
-    def sorted(self, x_ND: Tensor, load: list[int]) -> Tensor:
-        """The same for tokens sorted by expert, of which each expert has its `load`."""
-        # Unbound at once, as the gradient of a single slice would have the size of all experts.
-        ups, downs = self.up.weight.unbind(), self.down.weight.unbind()
-        gates = [None] * len(ups) if self.gate is None else self.gate.weight.unbind()
-        outputs = []
-        for x_nD, up, gate, down in zip(x_ND.split(load), ups, gates, downs, strict=True):
-            hidden_nM = F.linear(x_nD, up)
-            if gate is None:
-                hidden_nM = self.activation(hidden_nM)
-            else:
-                hidden_nM = self.activation(F.linear(x_nD, gate)) * hidden_nM
-            outputs.append(F.linear(hidden_nM, down))
-        return torch.cat(outputs)
+    def sorted(self, x_ND: Tensor, load_E: Tensor) -> Tensor:
+        """The same for tokens sorted by expert, of which each expert has its load."""
+        hidden_NM = grouped_linear(x_ND, self.up.weight, load_E)
+        if self.gate is None:
+            hidden_NM = self.activation(hidden_NM)
+        else:
+            gate_NM = grouped_linear(x_ND, self.gate.weight, load_E)
+            hidden_NM = self.activation(gate_NM) * hidden_NM
+        return grouped_linear(hidden_NM, self.down.weight, load_E)
 
 
 class Shared(nn.Module):

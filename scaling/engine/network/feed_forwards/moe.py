@@ -68,10 +68,10 @@ class MoE(nn.Module):
         """The output of the experts, each run on the tokens that chose it and no others."""
         chosen_N = chosen_BTS.flatten()
         order_N = chosen_N.argsort(stable=True)
-        load = chosen_N.bincount(minlength=self.description.experts).tolist()
+        load_E = chosen_N.bincount(minlength=self.description.experts)
         token_N = order_N // self.description.top_k
         x_ND = x_BTD.flatten(0, -2)
-        y_ND = self.experts.sorted(x_ND[token_N], load) * weights_BTS.flatten()[order_N, None]
+        y_ND = self.experts.sorted(x_ND[token_N], load_E) * weights_BTS.flatten()[order_N, None]
         return torch.zeros_like(x_ND).index_add(0, token_N, y_ND.to(x_ND.dtype)).view_as(x_BTD)
 
     def choose(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:

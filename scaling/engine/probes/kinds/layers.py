@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.engine.probes.model import Model, hooked, stream_of
+from scalinglab.scaling.engine.network.streams import stream_of
+from scalinglab.scaling.engine.probes.model import Model, hooked
 from scalinglab.scaling.engine.probes.reading import PROBED_BY, Reading
 from scalinglab.scaling.probes.kinds.layers import REMOVE, SKIP, SWAP, Layers
 

@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.network.grouped import GROUPED_FLOPS
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.engine import Member
@@ -105,6 +106,8 @@ CASES = [
     {"mixer": {"positions": "alibi"}, "heads": 3},
     {"mixer": {"window": 4}},
     {"mixer": {"name": "gated_linear", "chunk": 5}},
+    {"mixer": {"name": "differential"}, "linear": "low_rank"},
+    {"mixer": {"name": "differential", "start": 0.5}, "parametrization": "mup", **BASE},
     {"mixer": {"name": "gated_linear"}, "parametrization": "mup", **BASE, "placement": "sub_ln"},
     {"loops": 3, "mixer": {"window": 2}, "feed_forward": {"name": "moe", "experts": 3}},
     {"loops": 2, "placement": "deepnorm"},
@@ -184,7 +187,8 @@ def test_counts_are_sums_over_the_modules_parameters(architecture):
 
 def test_flops_are_what_torch_counts(architecture, model):
     tokens = torch.randint(14, (3, 13))
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    counter = FlopCounterMode(display=False, custom_mapping=GROUPED_FLOPS)
+    with counter, sdpa_kernel(SDPBackend.MATH):
         logits = model(tokens[:, :-1])
         F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
     parts = flop_parts(architecture)

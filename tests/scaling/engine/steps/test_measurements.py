@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.shape import Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.measurements import MEASUREMENTS, Measurement
+from scalinglab.scaling.run.step_options import StepOptions
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
@@ -130,6 +133,33 @@ def test_activations_and_logits_are_those_of_the_plain_model():
         assert found[i].keys() == expected.keys()
         for name, value in expected.items():
             assert found[i][name] == pytest.approx(value.item(), rel=1e-4)
+
+
+def test_several_streams_are_measured_as_the_head_reads_them():
+    target = EagerEngine(replace(SMALL, residual="hyper"), [Member(0, ADAMW)])
+    train(target, k=1)
+    (found,) = target.measure(["activations"], TOKENS[0, :1])
+    model, seen = Transformer(replace(SMALL, residual="hyper")), []
+    state = target.state(0)
+    model.load_state_dict({n: state[f"weight/{n}"] for n, _ in model.named_parameters()})
+    for block in model.blocks:
+        block.register_forward_hook(lambda _, __, out: seen.append(out.detach().mean(-2)))
+    model(torch.from_numpy(TOKENS[0, 0, :, :-1]))
+    expected = {f"activation_rms.{n}": float(s.square().mean().sqrt()) for n, s in enumerate(seen)}
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_run_in_bfloat16_is_measured_in_bfloat16():
+    target = engine(1, options=StepOptions(precision="bf16"))
+    names = ["logits", "attention"]
+    (found,), (whole,) = (t.measure(names, TOKENS[0, :1]) for t in (target, engine(1)))
+    calls, model, tokens = AttentionCalls(), plain(target, 0), torch.from_numpy(TOKENS[0, 0])
+    calls.begin(1.0)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), calls:
+        logits = model(tokens[:, :-1])
+    assert found["logit_max"] == float(logits.float().abs().max()) != whole["logit_max"]
+    assert found["attention_logit_max"] == pytest.approx(max(calls.logit_max))
+    assert whole["attention_logit_max"] != found["attention_logit_max"]
 
 
 @pytest.mark.parametrize("micro_batch", [None, 3])

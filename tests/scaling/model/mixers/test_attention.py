@@ -42,6 +42,7 @@ def test_keys_that_a_window_hides_cost_nothing():
         ),
         ({"window": 16}, {}, "window = 16 of model.context = 16 hides nothing"),
         ({"queries_per_key": 2}, {"init": "mimetic"}, "'mimetic' clashes with model.mixer.queries"),
+        ({"within_documents": True}, {"init": "lsuv"}, "'lsuv' clashes with model.mixer, which"),
         ({"positions": "alibbi"}, {}, "did you mean 'alibi'"),
     ],
 )

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from scalinglab.scaling.engine.network.feed_forwards.moe import MoE
+from scalinglab.scaling.engine.network.grouped import GROUPED_FLOPS
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.captured import CapturedEngine
@@ -169,10 +170,11 @@ def test_sorted_tokens_train_as_all_tokens_of_all_experts():
         for engine in (fixed, by_load)
     ]
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
-    none = part(network(SORTED)).experts.sorted(tokens(5, 16), [2, 0, 3, 0])
+    none = part(network(SORTED)).experts.sorted(tokens(5, 16), torch.tensor([2, 0, 3, 0]))
     assert none.shape == (5, 16)
     architecture = network(SORTED, depth=2)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    counter = FlopCounterMode(display=False, custom_mapping=GROUPED_FLOPS)
+    with counter, sdpa_kernel(SDPBackend.MATH):
         Transformer(architecture)(torch.zeros(5, 12, dtype=torch.long)).sum().backward()
     parts = flop_parts(architecture)
     assert counter.get_total_flops() == 5 * 12 * (parts["matmul"] + parts["attention_full"])
