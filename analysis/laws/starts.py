@@ -11,7 +11,6 @@ from scalinglab.analysis.laws.parameter import Array, Parameter
 DEFAULT_STARTS = 64
 _ROWS = 2000  # that a law's own starts are read off
 _DIMENSIONS = 12  # further parameters share them: beyond, Halton's columns are correlated
-_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
 def spread_starts(parameters: Sequence[Parameter], count: int | None = None) -> Array:
@@ -46,19 +45,11 @@ def some_rows(columns: dict[str, Array], response: Array) -> tuple[dict[str, Arr
 
 
 def _halton(count: int) -> Array:
-    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence).
+    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence)."""
+    from scipy.stats.qmc import Halton  # takes .4 s to load; some laws have starts of their own
 
-    Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random draw.
-    Its first point, zero, is left out. SciPy has it, in a module that takes .4 s to load.
-    """
-    return np.stack([_van_der_corput(base, count) for base in _PRIMES[:_DIMENSIONS]], axis=1)
-
-
-def _van_der_corput(base: int, count: int) -> Array:
-    """The digits of 1, 2, ... in some base, mirrored at the point, (count,)."""
-    quotient, place, value = np.arange(1, count + 1), 1.0 / base, np.zeros(count)
-    while quotient.any():
-        quotient, digit = np.divmod(quotient, base)
-        value += digit * place
-        place /= base
-    return value
+    # Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random
+    # draw.
+    sequence = Halton(_DIMENSIONS, scramble=False)
+    sequence.fast_forward(1)  # its first point is zero
+    return sequence.random(count)
