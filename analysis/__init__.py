@@ -57,7 +57,7 @@ _HOME = {
     "task_chains": "scalinglab.analysis.fitting.task_chains",
     "study_tasks": "scalinglab.analysis.forecasts.study_tasks",
     "scores": "scalinglab.analysis.judgement.accuracy",
-    "forecast_run": "scalinglab.analysis.forecasts.forecast",
+    "forecast_run": "scalinglab.analysis.forecasts.forecast_run",
     "forecast_study": "scalinglab.analysis.forecasts.forecast_study",
     "forecast_curves": "scalinglab.analysis.forecasts.forecast_study",
     "Forecast": "scalinglab.analysis.forecasts.forecast",

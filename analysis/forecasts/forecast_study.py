@@ -13,7 +13,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
+from scalinglab.analysis.forecasts.forecast_run import Basis, fit_basis
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
 from scalinglab.analysis.intervals.spread import IMPOSSIBLE, missing_draws_in_words, scaled_interval
 from scalinglab.analysis.laws.error_scale import RELATIVE

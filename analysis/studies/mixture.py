@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.decisions.mixture_choice import Mixtures, choose_mixture, mixtures_of
+from scalinglab.analysis.decisions.mixture_choice import choose_mixture
+from scalinglab.analysis.decisions.mixture_runs import Mixtures, mixtures_of
 from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding

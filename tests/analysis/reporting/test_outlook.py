@@ -13,7 +13,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.arms.settings import arm_values
 from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.forecasts import forecast
+from scalinglab.analysis.forecasts import forecast_run
 from scalinglab.analysis.forecasts.track import remember
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -22,7 +22,9 @@ from scalinglab.scaling.records.run_folder import RunFolder
 def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypatch) -> None:
     """The law of curves is one whose resamples predict no possible loss: this decides nothing."""
     outputs, folder = unended(finished, tmp_path)
-    monkeypatch.setattr(forecast, "fit", lambda *args, **options: runaway(fit(*args, **options)))
+    monkeypatch.setattr(
+        forecast_run, "fit", lambda *args, **options: runaway(fit(*args, **options))
+    )
     said = {
         "run_id": folder.run_id,
         "N": 1,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
+from scalinglab.analysis.forecasts.forecast_run import Basis, fit_basis
 from scalinglab.analysis.laws import LAWS
 from scalinglab.scaling.errors import UserError
 
