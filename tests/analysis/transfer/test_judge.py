@@ -68,7 +68,7 @@ def test_runs_that_diverged_are_named() -> None:
     lost = (runs["arm"] == "new") & (runs["seed"] == 3) & (runs["N"] == runs["N"].max())
     found = judge(runs.assign(status=np.where(lost, "diverged", "done")), question())
     assert str(found.verdict) == "cannot tell"
-    assert "new diverged at N 9.13e+08 (seed 3)" in found.sentence()
+    assert "new diverged at N 913M (seed 3)" in found.sentence()
 
 
 def test_runs_on_their_way_are_not_counted() -> None:
