@@ -199,7 +199,7 @@ def _check_overrides(overrides: Sequence[str]) -> None:
 
 
 def _check_override(override: Override, groups: set[str]) -> None:
-    key, text = override.key_or_group, override.input_line
+    key, text = override.key_or_group, override.input_line or ""
     if override.is_sweep_override():
         value = text.partition("=")[2]
         is_numbers = re.fullmatch(r"[\d\s.,eE+-]*", value)

@@ -330,3 +330,10 @@ def test_a_run_that_passes_a_budget_waits_for_the_next_one(script) -> None:
 def test_experts_are_timed_by_both_products() -> None:
     printed = run("experts", "--experts", "4", "--tokens", "64", "--rounds", "2")
     assert re.search(r"4 experts of width \d+: .* a loop takes [\d.]+ times as long", printed)
+
+
+@pytest.mark.slow
+def test_a_version_calls_as_much_as_itself() -> None:
+    printed = run("paired", str(BENCHMARKS.parent), "--calls", "--widths", "16")
+    pairs = re.findall(r"a step: ([\d.]+) and ([\d.]+)", printed)
+    assert len(pairs) == 3 and all(one == other and float(one) > 100 for one, other in pairs)

@@ -80,7 +80,7 @@ def fit(
     Parameters
     ----------
     law : str or Law
-        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: a mixture of the laws of N and
+        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: an average of the laws of N and
         D (or of curves), weighted by their predictions of held-out points
         (`scalinglab.analysis.fitting.mixture`).
     data : DataFrame

@@ -42,7 +42,7 @@ _FEW = 200  # resamples of a mixture that is only compared with another
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mixture(Result):
-    """A mixture of laws, as a fit.
+    """An average of laws, as a fit.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A mixture of laws as text."""
+"""An average of laws as text."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class LawsCompared:
                 "score": [
                     f"{s:.2f}" if k else "" for s, k in zip(table["score"], has_score, strict=True)
                 ],
-                "weight in a mixture": [f"{s:.0%}" for s in table["share"]],
+                "weight in an average": [f"{s:.0%}" for s in table["share"]],
                 "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
                 "the best keeps its lead": [
                     "" if np.isnan(b) else f"{b:.0%}" for b in table["behind"]

@@ -37,7 +37,7 @@ def find(law: str | Law) -> Law:
         one law is needed.
     """
     if law == AUTO:
-        raise UserError("law = 'auto' is a mixture of laws; here one law is needed: name it")
+        raise UserError("law = 'auto' is an average of laws; here one law is needed: name it")
     return law if isinstance(law, Law) else LAWS.find(law)
 
 

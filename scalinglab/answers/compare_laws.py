@@ -70,7 +70,7 @@ def compare_laws(source: Source, options: CompareLawsOptions) -> ComparedLaws:
         can, or as `analysis.compare_laws`.
     """
     if AUTO in options.laws:
-        raise ConfigError("laws: auto is a mixture of laws; name single ones")
+        raise ConfigError("laws: auto is an average of laws; name single ones")
     first = options.laws[0] if options.laws else source.law
     table, first = source.runs(options, None if first == AUTO else first, options.x)
     fitting = {

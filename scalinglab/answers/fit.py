@@ -36,7 +36,7 @@ class FitOptions(CountOptions, IntervalOptions):
     """Options of everything that fits a law first."""
 
     law: str | None = option(
-        "the law to fit, or auto: a mixture of laws; default: that of the study, or chinchilla",
+        "the law to fit, or auto: an average of laws; default: that of the study, or chinchilla",
         None,
     )
     exclude: list[str] = option(

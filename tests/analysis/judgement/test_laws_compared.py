@@ -33,7 +33,7 @@ def test_a_law_that_misses_is_told_from_one_that_does_not(runs) -> None:
     assert best in ("chinchilla", "skaling", "farseer") and "kaplan_nd" not in found.rivals
     assert "the law of this study, kaplan_nd, was" in found.sentence()
     shown = found.shown().set_index("law")
-    assert shown.loc["kaplan_nd", "weight in a mixture"] == "0%"
+    assert shown.loc["kaplan_nd", "weight in an average"] == "0%"
     assert shown.loc[best, "the best keeps its lead"] == ""
 
 
