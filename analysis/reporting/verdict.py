@@ -110,7 +110,7 @@ class Verdict:
         """The verdict in words and numbers."""
         finding = self.finding
         tables = [
-            f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
+            f"{title}\n{table.to_string(index=False, float_format=_number)}"
             for title, table in finding.tables.items()
         ]
         return "\n\n".join(
@@ -241,3 +241,9 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
             "numbers: differences may be the code's"
         )
     return sentences
+
+
+def _number(value: float) -> str:
+    """A number of a table: counts in full, others with four digits."""
+    is_count = 1_000 <= abs(value) < 1e12 and value == round(value)
+    return f"{value:,.0f}" if is_count else f"{value:.4g}"

@@ -137,7 +137,9 @@ class _Effect:
             else ""
         )
         effect = f"loss {pair.told()} over {sizes}{worth}"
-        least = f" (the least that is detected: {pair.least:.2%})" if not pair.resolved else ""
+        least = (
+            f" (the least that these pairs detect: {pair.least:.2%})" if not pair.resolved else ""
+        )
         return f"{self.name} (equal {COUNTS[self.count]}): {pair.verdict}{least}: {effect}."
 
     def row(self) -> dict[str, Any]:

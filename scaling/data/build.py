@@ -134,8 +134,7 @@ def build_store(
     Raises
     ------
     ConfigError
-        If a document cannot be read, a part would be empty, files changed meanwhile, or too much of
-        the validation part is in the training part.
+        If a document cannot be read, a part would be empty, or files changed meanwhile.
     """
     with resumed(folder) as maker:
         if maker is None:
@@ -181,7 +180,8 @@ def _encode(
     if size is not None and size < SMALL:
         processes = 1
     if written.chunks:
-        log.warning("going on after %s bytes of text", f"{_text_bytes(written.counts):,}")
+        done = _text_bytes(written.counts) / 1e6
+        log.warning("%s: going on after %.0f MB of text", maker.name, done)
     remaining = itertools.islice(source.chunks(), written.chunks, None)
     began = noted_at = logged_at = time.monotonic()
     bytes_before = _text_bytes(written.counts)
@@ -193,13 +193,13 @@ def _encode(
             written.note()
             noted_at = time.monotonic()
         if now - logged_at > LOG_SECONDS:
-            _log(written.counts, bytes_before, now - began, size)
+            _log(maker.name, written.counts, bytes_before, now - began, size)
             logged_at = now
     written.note()
 
 
 def _warn_of_empty(counts: Counts, source: Documents) -> None:
-    if counts.empty > MANY_EMPTY * counts.rows and sum(counts.documents.values()):
+    if counts.empty > MANY_EMPTY * counts.rows and sum(counts.documents.values()) > 0:
         log.warning(
             "%s of %s rows have no text in the column %r (data.options.text) and are left out;"
             " the first is %s",
@@ -221,11 +221,12 @@ def _encoder(artefact: Artefact) -> Encoder:
     return artefact.encoder()
 
 
-def _log(counts: Counts, bytes_before: int, seconds: float, size: int | None) -> None:
+def _log(name: str, counts: Counts, bytes_before: int, seconds: float, size: int | None) -> None:
     text_bytes = _text_bytes(counts)
     rate = (text_bytes - bytes_before) / seconds
-    files = "" if size is None else f" (files of {size / 1e6:,.0f} MB)"
-    log.warning("%.0f MB of text are tokens%s, %.1f MB/s", text_bytes / 1e6, files, rate / 1e6)
+    files = "" if size is None else f" from files of {size / 1e6:,.0f} MB"
+    megabytes = f"{text_bytes / 1e6:,.0f} MB of text{files}"
+    log.warning("%s: %s turned into tokens, %.1f MB/s", name, megabytes, rate / 1e6)
 
 
 def _text_bytes(counts: Counts) -> int:

@@ -57,6 +57,11 @@ class Maker:
         return cls(aside, sealed(owner))
 
     @property
+    def name(self) -> str:
+        """The store's name."""
+        return self.folder.name.removeprefix(".").removesuffix(BUILDING)
+
+    @property
     def file(self) -> Path:
         """The maker's file."""
         return _file_of(self.folder)

@@ -15,11 +15,12 @@ from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.summary import check_overlap
 from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.loading import extension_of
-from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.fields import defaults, historic_values
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
@@ -92,7 +93,10 @@ def open_store(
             build_store(
                 folder, config.source, options, source, state, artefact, processes or cores()
             )
-    return TokenStore(folder)
+    store = TokenStore(folder)
+    if isinstance(source, Documents):
+        check_overlap(store.manifest, source.max_overlap)
+    return store
 
 
 def _options(source: DataSource) -> dict[str, Any]:
@@ -120,7 +124,9 @@ def _tokenizer_of(config: DataConfig, source: DataSource) -> tuple[str, Tokenize
 
 def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
     """All that determines the tokens of a store except the tokenizer."""
-    made_from = {"source": config.source, "options": _options(source)}
+    made_from: dict[str, Any] = {"source": config.source, "options": _options(source)}
+    if isinstance(source, Documents):  # what is allowed changes no token: `check_overlap`
+        made_from["options"]["max_overlap"] = defaults(type(source))["max_overlap"]
     extension = extension_of(SOURCES.module_of(config.source))
     if extension is not None:
         made_from["text"] = extension.text  # an edited file makes other tokens

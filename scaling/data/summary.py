@@ -12,7 +12,7 @@ import numpy as np
 from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Documents
 from scalinglab.scaling.data.encode import Counts
 from scalinglab.scaling.data.manifest import PARTS, Manifest
-from scalinglab.scaling.data.overlap import overlap, refuse_overlap
+from scalinglab.scaling.data.overlap import Overlap, overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, TokenFile, content_of, ends_file
 from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
 from scalinglab.scaling.errors import ConfigError
@@ -42,7 +42,7 @@ def summarize(
     Raises
     ------
     ConfigError
-        If a part is empty, or the training part holds too much of the validation part.
+        If a part is empty.
     """
     for part in PARTS:
         if not counts.documents[part]:
@@ -57,7 +57,7 @@ def summarize(
         "filtered": counts.filtered,
         "unreadable": counts.unreadable,
         **{f"{p}_bytes": counts.bytes[p] for p in PARTS},
-        **_duplicates(folder, name, source, tokens, per_token),
+        **_duplicates(folder, tokens, per_token),
         "special_tokens": len(encoder.special),
         "unused_tokens": encoder.unused,
     }
@@ -80,6 +80,28 @@ def summarize(
     return replace(manifest, content_hash=content[:16])
 
 
+def check_overlap(manifest: Manifest, limit: float) -> None:
+    """Refuse a store of documents whose training part holds too much of its validation part.
+
+    It is asked of a finished store, which stays: where the limit is raised, nothing is built again.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    limit : float
+        data.options.max_overlap.
+
+    Raises
+    ------
+    ConfigError
+    """
+    facts, validation = manifest.facts, (manifest.documents or {}).get(VALIDATION, 0)
+    copies = int(facts.get("validation_in_train", 0))
+    share = max(float(facts.get("overlap", 0.0)), copies / max(1, validation))
+    shared = Overlap(share, facts.get("validation_nearly_in_train", 0), 0)
+    refuse_overlap(manifest.source, shared, share, limit, copies)
+
+
 def _no_documents(part: str, source: Documents, counts: Counts) -> str:
     total = sum(counts.documents.values())
     if not total:
@@ -94,16 +116,12 @@ def _no_documents(part: str, source: Documents, counts: Counts) -> str:
     )
 
 
-def _duplicates(
-    folder: Path, name: str, source: Documents, tokens: Mapping[str, TokenFile], per_token: float
-) -> dict[str, Any]:
+def _duplicates(folder: Path, tokens: Mapping[str, TokenFile], per_token: float) -> dict[str, Any]:
     """Counts of duplicate documents, and the share of validation that is in the training part."""
     hashes = {p: np.fromfile(folder / hashes_file(p), np.uint64) for p in PARTS}
     copies = int(np.isin(hashes[VALIDATION], hashes[TRAIN]).sum())
     ends = np.memmap(folder / ends_file(VALIDATION), ENDS, "r")
     shared = overlap(tokens[TRAIN], tokens[VALIDATION], per_token, ends)
-    share = max(shared.share, copies / len(hashes[VALIDATION]))
-    refuse_overlap(name, shared, share, source.max_overlap, copies)
     return {
         "train_duplicates": len(hashes[TRAIN]) - len(np.unique(hashes[TRAIN])),
         "validation_duplicates": len(hashes[VALIDATION]) - len(np.unique(hashes[VALIDATION])),

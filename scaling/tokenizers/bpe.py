@@ -6,6 +6,7 @@ that pairs are counted in are GPT-2's. Training is deterministic: equal text giv
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from scalinglab.scaling.fields import Within, setting
 from scalinglab.scaling.read_options import check_ranges
 from scalinglab.scaling.tokenizers.fast import END_OF_TEXT, FILE, FastEncoder
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Encoder, Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 @TOKENIZERS.register("bpe")
@@ -45,6 +48,7 @@ class BpeTokenizer(Tokenizer):
         with needs_extra("data.tokenizer.name = 'bpe'"):
             from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+        megabytes = self.train_bytes / 1e6
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -53,6 +57,9 @@ class BpeTokenizer(Tokenizer):
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             special_tokens=[END_OF_TEXT],
             show_progress=False,
+        )
+        log.warning(
+            "training a BPE of %s tokens on up to %.0f MB of text", f"{self.vocab:,}", megabytes
         )
         tokenizer.train_from_iterator(texts(), trainer)
         size = tokenizer.get_vocab_size()

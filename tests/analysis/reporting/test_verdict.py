@@ -138,3 +138,9 @@ def test_a_shipped_study_with_a_verdict_can_be_planned(study, finished) -> None:
 def test_every_kind_has_a_shipped_study() -> None:
     of_probes = {"proxies"}  # asks the probes of any study
     assert set(SHIPPED.values()) == set(VERDICTS) - of_probes
+
+
+def test_counts_of_a_table_are_written_in_full() -> None:
+    table = pd.DataFrame({"D": [16_384.0], "loss": [6.80381], "C": [1e13], "least": [0.5]})
+    text = Verdict("s", "q?", Path(), Finding(["s"], {"t": table})).text()
+    assert "16,384" in text and "6.804" in text and "1e+13" in text

@@ -206,7 +206,11 @@ def test_near_copies_are_found_by_long_stretches(corpus, tmp_path):
     options = {"path": str(corpus), "validation": str(validation)}
     with pytest.raises(ConfigError, match="0 whole documents; 5 at least by half"):
         store_of("jsonl", tmp_path, **options)
+    (manifest,) = tmp_path.glob("data/*/manifest.json")
+    written = manifest.stat().st_mtime_ns
     for tokenizer in (None, bpe(400)):
         store = store_of("jsonl", tmp_path, tokenizer=tokenizer, max_overlap=1, **options)
+        if tokenizer is None:  # what was refused is kept: nothing is read again
+            assert store.folder == manifest.parent and manifest.stat().st_mtime_ns == written
         assert store.manifest.facts["validation_nearly_in_train"] == 5
         assert 0.7 < store.manifest.facts["overlap"] < 0.95
