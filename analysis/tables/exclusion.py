@@ -96,7 +96,7 @@ def exclude_rule(condition: str) -> str:
 def exclude_advice(condition: str) -> str:
     """The ``exclude=`` of one condition to be pasted: in Python, and in a shell if that differs."""
     rule = exclude_rule(condition)
-    if set(condition) & set('"\\$`!,'):  # which a shell, or the list of a command, would read
+    if set(condition) & set('"\\$`,'):  # which a shell, or the list of a command, would read
         return f"{rule} (in a shell: {shlex.quote(rule)})"
     return rule
 
