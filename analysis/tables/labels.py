@@ -25,6 +25,7 @@ _NAMES = (
     "counts_from",
     "flops_convention",
     "cluster",
+    "family_id",
     "date",
     "time",
     "file",
