@@ -57,7 +57,8 @@ def without_excluded(
         If a rule is none, or of a run that is not left out only a bound is known.
     """
     runs = with_bounds(runs, "loss")
-    kept, sentences = np.ones(len(runs), bool), []
+    kept: np.ndarray = np.ones(len(runs), bool)
+    sentences: list[str] = []
     if rules:
         needed = [name for name in ("N", "D", "loss") if name in runs]
         left_out, counts = exclude_rows(runs, rules, response="loss", needed=needed, length="D")

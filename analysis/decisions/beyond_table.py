@@ -43,13 +43,14 @@ def candidates_of_table(
     UserError
         If a size or a number of tokens is not positive.
     """
-    axes = {}
+    axes: dict[str, Array] = {}
     for name, values in (("N", sizes), ("D", tokens)):
         wrong = [value for value in values if not (np.isfinite(value) and value > 0)]
         if wrong:
             raise UserError(f"grid.{name} = {wrong[0]}: allowed are positive numbers")
         axes[name] = np.unique(values).astype(float) if len(values) else _and_beyond(runs[name])
-    N, D = (axis.ravel() for axis in np.meshgrid(axes["N"], axes["D"], indexing="ij"))
+    grid: Sequence[Array] = np.meshgrid(axes["N"], axes["D"], indexing="ij")
+    N, D = (axis.ravel() for axis in grid)
     made = runs.groupby(["N", "D"]).size()
     counts = [int(made.get(place, 0)) for place in zip(N, D, strict=True)]
     return pd.DataFrame({"N": N, "D": D, "cost": cost(N, D), "made": counts})
