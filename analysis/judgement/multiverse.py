@@ -74,7 +74,8 @@ class Multiverse:
             if not has_answer.all()
             else f"{len(has_answer)}"
         )
-        form = short if self.of.partition(" ")[0] in _COUNTED else "{:.4g}".format
+        is_count = self.of.partition(" ")[0] in _COUNTED
+        form: Callable[[float], str] = short if is_count else "{:.4g}".format
         text = f"Across {count} analysis variants {self.of} is {form(low)} to {form(high)}"
         if self.shares.empty or high == low:
             return text + "."
