@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -35,7 +35,7 @@ def render(result: FittedLaw, only: Sequence[str] = ()) -> str:
 
 
 def _range(name: str, low: float, high: float) -> str:
-    form = short if name in ("N", "D") else "{:.3g}".format
+    form: Callable[[float], str] = short if name in ("N", "D") else "{:.3g}".format
     return f"{name} {form(low)} .. {form(high)}"
 
 

@@ -45,8 +45,8 @@ class Layer:
     artists : list
     away : array or None
         Points that may lie outside the frame.
-    has_bars : bool
-        Whether each point has a bar for its interval.
+    bar_color : colour or None
+        Of the bars for the intervals of its points; None if it has none.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Layer:
     kind: str
     artists: list[Artist] = field(default_factory=list)
     away: np.ndarray | None = None
-    has_bars: bool = False
+    bar_color: Any = None
 
     @property
     def values(self) -> tuple[np.ndarray, np.ndarray]:
@@ -116,9 +116,10 @@ def points(
         **colours,
     )
     layer.artists.append(artist)
-    layer.has_bars = bars and layer.ends is not None
-    if layer.has_bars and layer.ends is not None:
+    if bars and layer.ends is not None:
         low, high = layer.ends
+        colors = artist.get_facecolor()
+        layer.bar_color = colors[0] if len(colors) == 1 else INK
         has_interval = np.isfinite(low) & np.isfinite(high)
         layer.artists.append(
             ax.vlines(
@@ -227,6 +228,8 @@ def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
         (np.asarray(high) > top, 1.0, 6),
         (np.asarray(low) < bottom, 0.0, 7),
     ):
+        if not ends.any():
+            continue
         ax.plot(
             np.asarray(at)[ends],
             np.full(ends.sum(), edge),
@@ -243,9 +246,8 @@ def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
 
 def _mark(ax: Axes, bottom: float, top: float) -> None:
     for layer in layers(ax):
-        if layer.has_bars and layer.ends is not None:
-            color = layer.artists[0].get_facecolor()  # type: ignore[attr-defined]
-            arrows(ax, layer.values[0], *layer.ends, color[0])
+        if layer.bar_color is not None and layer.ends is not None:
+            arrows(ax, layer.values[0], *layer.ends, layer.bar_color)
     _mark_outside(ax, bottom, top)
 
 

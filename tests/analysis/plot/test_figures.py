@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from scalinglab.analysis import plot
-from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.plot.layers import frame, layers, points
 from scalinglab.analysis.plot.style import PALETTE, colour_map, panels
 
 BUDGETS = (1e21, 1e22)
@@ -236,3 +236,16 @@ def test_colours_are_told_apart_by_every_eye(eye: str) -> None:
         assert np.linalg.norm(a - b) > 9
     lightness = lab(colour_map()(np.linspace(0, 1, 12))[:, :3], eye)[:, 0]
     assert (np.diff(lightness) > 1).all()
+
+
+def test_a_bar_that_goes_on_beyond_the_figure_ends_in_an_arrow() -> None:
+    """No interval looks shorter than it is, and what must be shown is."""
+    (ax,) = panels(plot.COLUMN)
+    table = pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 1.1]})
+    table = table.assign(y_lower=[0.95, 1.05], y_upper=[1.05, 9.0])
+    points(ax, table, "x", "y", "measured", color="red")
+    frame(ax, log=False, hold=(0.5,))
+    bottom, top = ax.get_ylim()
+    assert bottom <= 0.5 and top < 9
+    goes_on = [line for line in ax.lines if line.get_label() == "_goes on"]
+    assert [list(line.get_xdata()) for line in goes_on] == [[2.0]]
