@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.data.cells import check_characters, no_string, score_of
 from scalinglab.scaling.data.columns import Value, values_of
-from scalinglab.scaling.data.scores import SCORES
 from scalinglab.scaling.data.source import DataSource
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within, setting
@@ -233,9 +233,9 @@ class Documents(DataSource, ABC):
             if not meets[i]:
                 continue
             if text is not None and not isinstance(text, str):
-                raise ConfigError(_no_string(rows.place(i), self.text, text))
+                raise ConfigError(no_string(rows.place(i), self.text, text))
             if text:
-                _check_characters(text, self.text, rows, i)
+                check_characters(text, self.text, rows.place(i))
                 selected.append(text)
                 numbers.append(i)
             else:
@@ -267,7 +267,7 @@ class Documents(DataSource, ABC):
             columns[name] = values_of(name, [values[i] for i in numbers], numbers, rows.place)
         for name in self.scores:
             columns[name] = [
-                _score(name, text, rows, i) for i, text in zip(numbers, texts, strict=True)
+                score_of(name, text, rows.place(i)) for i, text in zip(numbers, texts, strict=True)
             ]
         return columns
 
@@ -298,45 +298,6 @@ class Documents(DataSource, ABC):
                     sampled_bytes += len(encoded)
                     if sampled_bytes >= size:
                         return
-
-
-def _no_string(place: str, column: str, value: Any) -> str:
-    hint = ""
-    if isinstance(value, dict) and value:
-        key = next((k for k, v in value.items() if isinstance(v, str)), next(iter(value)))
-        hint = f"; columns inside it are named by paths: data.options.text={column}.{key}"
-    return (
-        f"{place}: the column {column!r} (data.options.text) holds {str(value)[:40]!r}"
-        f" ({type(value).__name__}); a string is wanted{hint}"
-    )
-
-
-def _check_characters(text: str, column: str, rows: Rows, number: int) -> None:
-    """Refuse what no encoding writes: halves of characters, as a wrong decoder leaves them."""
-    try:
-        text.isascii() or text.encode()
-    except UnicodeEncodeError as error:
-        raise ConfigError(
-            f"{rows.place(number)}: the column {column!r} (data.options.text) has at character"
-            f" {error.start} {text[error.start]!r}, which is half of a character: repair the text,"
-            " or leave the row out"
-        ) from None
-
-
-def _score(name: str, text: str, rows: Rows, number: int) -> float:
-    try:
-        score: Any = SCORES[name](text)
-    except Exception as error:  # whatever the code of somebody else does
-        raise ConfigError(
-            f"data.options.scores = {name!r} fails for {rows.place(number)}:"
-            f" {type(error).__name__}: {error}"
-        ) from error
-    if isinstance(score, bool) or not isinstance(score, int | float | np.number):
-        raise ConfigError(
-            f"data.options.scores = {name!r} gave {str(score)[:40]!r} for {rows.place(number)}: "
-            "it is a number that is wanted of each text"
-        )
-    return float(score)
 
 
 @functools.lru_cache(maxsize=8)

@@ -66,7 +66,10 @@ class Data:
             }
             for name, m in self.stores.items()
         ]
-        screen.table(pd.DataFrame(rows), text="facts")
+        if rows:
+            screen.table(pd.DataFrame(rows), text="facts")
+        else:
+            screen.say("no stores yet: scaling data data=NAME makes one, and so does a plan")
         for text in self.selected:
             screen.say(f"read of {text}")
         for name, says in self.sources.items():
@@ -74,15 +77,27 @@ class Data:
 
 
 def _facts(manifest: Manifest) -> list[str]:
-    facts = [f"{name} {value}" for name, value in manifest.facts.items() if value not in (0, None)]
+    """What is told of a store beside its tokens: of which text it is, and what was counted."""
+    origin = manifest.options.get("path") or manifest.options.get("train")
+    facts = [f"of {origin}"] if origin else []
+    facts.append(f"{manifest.bytes_per_token:.3g} bytes a token")
+    for name, value in manifest.facts.items():
+        if value not in (0, None):
+            facts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}")
     return facts + ([f"columns {' '.join(manifest.columns)}"] if manifest.columns else [])
 
 
 def run(options: DataOptions, screen: Screen) -> Data:
-    """Show all token sources and stores; data=markov makes the store of that source first."""
+    """Show all token sources and stores; data=markov makes the store of that source first.
+
+    Without a source nothing is made.
+    """
     composed = compose_configuration(options.overrides)
     outputs = Path(composed["outputs"]).absolute()
-    store = open_data(from_dict(DataConfig, composed["data"], "data"), outputs)
+    selected: list[str] = []
+    if any(not override.startswith("outputs=") for override in options.overrides):
+        store = open_data(from_dict(DataConfig, composed["data"], "data"), outputs)
+        selected = amounts(store)
     stores: dict[str, Manifest] = {}
     for folder in folders_in(outputs / "data"):
         try:
@@ -95,7 +110,7 @@ def run(options: DataOptions, screen: Screen) -> Data:
         name: (source.__doc__ or "").splitlines()[0].replace("``", "")
         for name, source in SOURCES.items()
     }
-    return Data(stores, sources, amounts(store))
+    return Data(stores, sources, selected)
 
 
 VERB = Verb("show the token sources and stores", "scaling data [data=markov]", run, DataOptions)
