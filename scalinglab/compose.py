@@ -201,9 +201,9 @@ def _check_overrides(overrides: Sequence[str]) -> None:
 def _check_override(override: Override, groups: set[str]) -> None:
     key, text = override.key_or_group, override.input_line or ""
     if override.is_sweep_override():
-        value = text.partition("=")[2]
-        is_numbers = re.fullmatch(r"[\d\s.,eE+-]*", value)
-        hint = "" if is_numbers else f"; if it is one text, {quoted_override(key, value)}"
+        values = text.partition("=")[2]
+        is_numbers = re.fullmatch(r"[\d\s.,eE+-]*", values)
+        hint = "" if is_numbers else f"; if it is one text, {quoted_override(key, values)}"
         raise ConfigError(
             f"{text!r} names several values, and one configuration is made; the "
             f"values of an axis stand in a study: study.blocks.NAME.grid{hint}"
