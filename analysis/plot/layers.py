@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from scalinglab.analysis.plot.labels import literal
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, figure_of
@@ -119,7 +120,7 @@ def points(
     if bars and layer.ends is not None:
         low, high = layer.ends
         colors = artist.get_facecolor()
-        layer.bar_color = colors[0] if len(colors) == 1 else INK
+        layer.bar_color = to_hex(colors[0]) if len(colors) == 1 else INK
         has_interval = np.isfinite(low) & np.isfinite(high)
         layer.artists.append(
             ax.vlines(

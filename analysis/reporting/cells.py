@@ -51,7 +51,7 @@ def columns_of(frame: pd.DataFrame, most_rows: int) -> list[Column]:
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
         is_prose = not numeric and any(len(text) > _PROSE for text in texts[:most_rows])
         numbers = [
-            "" if not numeric or pd.isna(value) or str(value) == text else f"{value:.{_DIGITS}g}"
+            "" if not numeric or pd.isna(value) or text.isdigit() else f"{value:.{_DIGITS}g}"
             for value, text in zip(frame[name], texts, strict=True)
         ]
         columns.append(Column(str(name), numeric, is_prose, texts, numbers))

@@ -96,7 +96,7 @@ def test_rows_that_no_bound_tells_from_the_others_are_an_element_each(runs) -> N
 def test_rows_without_names_of_their_own_are_told_by_their_numbers(runs, change) -> None:
     wild = diverged(runs, 35).assign(**change)
     said = named(analysis.fit("chinchilla", wild, resamples=0))
-    rule = re.search(r"exclude=(\[.*?\])(?= leaves)", said)[1]
+    rule = re.search(r"exclude=(\[.*?\])(?= leaves| \(in a shell)", said)[1]
     result = analysis.fit("chinchilla", wild, exclude=eval(rule), resamples=0)
     assert result.points == len(runs) - 1 and not named(result)
 

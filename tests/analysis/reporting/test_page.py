@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,15 +24,26 @@ from scalinglab.analysis.reporting.page import Section, page
 )
 def test_numbers_of_one_size_have_equal_decimals(values: list, texts: list[str]) -> None:
     html = page("", "", [], [], [Section(tables=[pd.DataFrame({"x": values})])], "")
-    assert [f'<td class="number">{text}</td>' in html for text in texts] == [True] * len(texts)
+    assert shown(html) == texts
+
+
+def shown(html: str) -> list[str]:
+    """Numbers of a page's tables as a reader sees them."""
+    return re.findall(r'<td class="number"[^>]*>(.*?)</td>', html)
+
+
+def test_cells_keep_the_numbers_that_their_texts_shorten() -> None:
+    """For files, and for sorting: 1.06B comes after 790M."""
+    table = pd.DataFrame({"N": [1.057e9, 7.9e8], "C": [3e19, 4e18], "seed": [0, 1]})
+    html = page("", "", [], [], [Section(tables=[table])], "")
+    assert shown(html) == ["1.06B", "3·10¹⁹", "0", "790M", "4·10¹⁸", "1"]
+    assert re.findall('data-value="(.*?)"', html) == ["1.057e+09", "3e+19", "7.9e+08", "4e+18"]
 
 
 def test_relative_differences_are_percent() -> None:
     table = pd.DataFrame({"effect": [0.00308], "effect_lower": [-0.0038], "least": [0.019]})
     html = page("", "", [], [], [Section(tables=[table])], "")
-    assert [
-        f'<td class="number">{text}</td>' in html for text in ("+0.31%", "-0.38%", "1.90%")
-    ] == [True] * 3
+    assert shown(html) == ["+0.31%", "-0.38%", "1.90%"]
 
 
 def test_no_text_anywhere_in_a_page_is_markup() -> None:

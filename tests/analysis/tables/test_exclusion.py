@@ -31,7 +31,7 @@ def test_every_rule_is_counted_and_told(runs):
     report = result.report()
     assert f"{result.points} of 36 rows" in report
     for rule, count in result.excluded.items():
-        assert f"{count} rows: {rule}" in report
+        assert f"{count} row{'s' * (count != 1)}: {rule}" in report
 
 
 def test_a_row_that_lacks_any_column_of_the_law_is_unmeasured(runs):
