@@ -106,6 +106,7 @@ OPTIONS = [
     {"feed_forward": MoE(experts=4, top_k=2, capacity=0.6)},
     {"feed_forward": MoE(experts=4, top_k=1, shared=1, balance="bias"), "activation": "swiglu"},
     {"feed_forward": MoE(experts=4, top_k=3, capacity=None, granularity=2), "norm": "layernorm"},
+    {"feed_forward": MoE(experts=4, gates="sigmoid", balance="bias")},
     SCALED,
 ]
 
