@@ -1,17 +1,19 @@
-"""Training in the tests: one thread, and processes that start fast."""
+"""Training in the tests: one thread, and processes that start fast.
+
+torch is imported where it is used: what needs none is tested without it, too.
+"""
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -20,12 +22,16 @@ from scalinglab.scaling.training import ranks
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    torch.set_num_threads(1)
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def train_run() -> Callable[..., str]:
     """Claim and train runs as a worker does: one, or several as a pack; gives the outcome."""
+    from scalinglab.scaling.engine.trainer.trainer import train
 
     def run(*folders: RunFolder, should_stop=lambda: False, pins: Sequence[int] = ()) -> str:
         config = folders[0].spec().config["execution"]

@@ -114,9 +114,16 @@ numbers = st.recursive(
 )
 texts = st.sampled_from(["'done'", '"it\'s"', "'a'", "''", "'fit,curve'", "'&|`'"])
 signs = st.sampled_from("== != < <= > >=".split())
+
+
+def _has_column(text: str) -> bool:
+    """Where there is none, pandas negates True by ~ to -2, which is true (a warning from 3.12 on)."""
+    return any(name in text for name in NUMBERS)
+
+
 atoms = st.one_of(
-    st.tuples(numbers, signs, numbers).map(" ".join),
-    st.tuples(literals, signs, numbers, signs, literals).map(" ".join),
+    st.tuples(numbers, signs, numbers).map(" ".join).filter(_has_column),
+    st.tuples(literals, signs, numbers, signs, literals).map(" ".join).filter(_has_column),
     st.tuples(st.sampled_from(["status", "note"]), signs, texts).map(" ".join),
     st.tuples(
         st.sampled_from(["status", "note"]),
