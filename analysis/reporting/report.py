@@ -122,7 +122,7 @@ def _arm_warnings(study: ReportedRuns) -> Sequence[str]:
 
 
 def _warnings(answer: Answer) -> list[str]:
-    of_law = answer.law.warnings
+    of_law = list(answer.law.warnings)
     if _compares_arms(answer):
         of_law = [f"law of all arms together: {warning}" for warning in of_law]
     warnings = [f"arms: {warning}" for warning in _arm_warnings(answer)]

@@ -83,7 +83,8 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
                 " has none"
             )
         return NextResult(next_of_file(source, options))
-    study = Study.of_file(source.name, options.outputs, options.overrides, screen)
+    assert options.study is not None  # the other of two sources
+    study = Study.of_file(options.study, options.outputs, options.overrides, screen)
     return NextResult(next_runs(study.source, study.file, study.compose, options))
 
 
