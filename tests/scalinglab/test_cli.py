@@ -102,7 +102,7 @@ def test_a_reader_that_goes_away_is_no_error(finished) -> None:
         (["allocate", "data=runs.csv"], "budgets is not set"),
         (["report", "study=nope"], "there is no study 'nope'"),
         (["report"], "study is not set; usage: scaling report study=NAME"),
-        (["next", "study=tiny"], "target is not set; usage: scaling next study=NAME target="),
+        (["next", "study=tiny"], "target is not set; usage: scaling next study=NAME|data=FILE"),
         (["report", "stduy=tiny"], "unknown key 'stduy'; did you mean 'study'?"),
         (["report", "study=nope"], "scaling launch study=nope trains it"),
     ],
