@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scalinglab.options import OVERRIDES, Options
-from scalinglab.own_groups import OWN, SHARED, SHIPPED
+from scalinglab.own_groups import OWN, SHARED, SHIPPED, shipped_groups
 from scalinglab.verb import module_of
 
 _SCRIPTS = {
@@ -65,7 +65,7 @@ def complete(line: str, verbs: Iterable[str]) -> list[str]:
         return [f"{key}={word}" for word in _values(key, options) if word.startswith(value)]
     keys = [f"{name}=" for name in options if name != OVERRIDES]
     if OVERRIDES in options:
-        keys += [f"{group}=" for group in (*_groups(), "study") if f"{group}=" not in keys]
+        keys += [f"{group}=" for group in shipped_groups() if f"{group}=" not in keys]
     return sorted(key for key in {*keys, "--json", "--help"} if key.startswith(last))
 
 
@@ -85,10 +85,6 @@ def _values(key: str, options: dict[str, dataclasses.Field]) -> list[str]:
             return ["false", "true"]
         return sorted(map(str, field.metadata.get("among") or ()))
     return sorted(_files(key)) if OVERRIDES in options else []
-
-
-def _groups() -> list[str]:
-    return sorted(p.name for p in SHIPPED.iterdir() if p.is_dir() and any(p.glob("*.yaml")))
 
 
 def _files(group: str) -> typing.Iterator[str]:

@@ -40,7 +40,7 @@ from scalinglab.compose_refusals import (
     used_elsewhere,
 )
 from scalinglab.leftover_keys import drop_leftovers
-from scalinglab.own_groups import SHIPPED, own_folders, quoted
+from scalinglab.own_groups import SHIPPED, own_folders, quoted, shipped_groups
 from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import unknown_key
@@ -193,7 +193,7 @@ def _check_overrides(overrides: Sequence[str]) -> None:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(_explain(error, overrides)) from error
-    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    groups = set(shipped_groups())
     for override in parsed:
         _check_override(override, groups)
 
@@ -262,7 +262,7 @@ def _siblings(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:
 
     No keys: the part above it is a value, not a group.
     """
-    groups = {_SEARCH_PATH, *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
+    groups = {_SEARCH_PATH, *shipped_groups()}
     groups |= {f"model/{slot}" for slot in SLOTS}
     chosen = [o for o in overrides if o.partition("=")[0].lstrip("+") in groups]
     try:

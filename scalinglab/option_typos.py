@@ -6,14 +6,16 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 
+from scalinglab.own_groups import shipped_groups
 from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.errors import ConfigError
 
 _ALIKE = 0.7  # of 1: 'rnus' and 'runs' are 0.75 alike
-# Top keys of a composed configuration.
+# Top keys of a composed configuration, and its groups.
 _SECTIONS = (
     *(f.name for f in dataclasses.fields(RunConfig)),
-    *("config", "extend", "launch", "outputs", "rule", "study"),
+    *("config", "extend", "outputs"),
+    *shipped_groups(),
 )
 
 

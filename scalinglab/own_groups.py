@@ -1,4 +1,4 @@
-"""Folders with a person's own configuration groups, and the files in them that are refused."""
+"""The shipped configuration groups, folders with a person's own, and the files that are refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from scalinglab.yaml_limits import check_size
 SHIPPED = Path(conf.__file__).parent
 # In the current folder: a folder for this program alone, and one that others may use as well.
 OWN, SHARED = "scaling_conf", "conf"
+
+
+def shipped_groups() -> list[str]:
+    """Names of the configuration groups, sorted; ``rule`` holds further ones."""
+    return sorted(p.name for p in SHIPPED.iterdir() if p.is_dir() and p.name != "__pycache__")
 
 
 def own_folders(overrides: Sequence[str], config: Path | None) -> list[Path]:
