@@ -19,7 +19,7 @@ from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import IMPORTED
 from scalinglab.sweeps.watch.progress import Progress
 from scalinglab.terminal import Screen
-from scalinglab.verb import Verb
+from scalinglab.verb import INTERRUPTED, Verb
 
 if TYPE_CHECKING:
     from scalinglab.verbs.forecast import ForecastResult
@@ -158,12 +158,24 @@ class StudyCauses:
 
 @dataclass(frozen=True)
 class StatusResult:
-    """The present state of studies, and the names of imported ones, which train nothing."""
+    """The present state of studies, and the names of imported ones, which train nothing.
+
+    Attributes
+    ----------
+    studies : sequence of StudyStatus or StudyCauses
+    imported : sequence of str
+    interrupted : bool
+        Whether Ctrl-C ended the watching, so that a command after this one does not begin.
+    """
 
     studies: Sequence[StudyStatus | StudyCauses]
     imported: Sequence[str] = field(default=())
+    interrupted: bool = False
 
-    code = 0
+    @property
+    def code(self) -> int:
+        """0, or that of an interrupt."""
+        return INTERRUPTED if self.interrupted else 0
 
     def as_json(self) -> dict[str, Any]:
         """An object a study."""
@@ -195,17 +207,19 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
         return StatusResult(
             [StudyCauses(s.name, s.causes(), s.given_up()) for s in studies], imported
         )
-    if options.watch:
-        _watch(studies, screen)
-    return StatusResult([_status(study, options) for study in studies], imported)
+    interrupted = options.watch and not _watched(studies, screen)
+    return StatusResult([_status(study, options) for study in studies], imported, interrupted)
 
 
-def _watch(studies: Sequence[LaunchedStudy], screen: Screen) -> None:
+def _watched(studies: Sequence[LaunchedStudy], screen: Screen) -> bool:
+    """Whether all runs were watched to their end."""
     try:
         for study in studies:
             study.watch()
     except KeyboardInterrupt:  # ends the view; a launch is another process
         screen.say("no longer watching; a launch elsewhere goes on")
+        return False
+    return True
 
 
 def _names(options: StatusOptions) -> tuple[list[str], list[str]]:

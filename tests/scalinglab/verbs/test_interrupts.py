@@ -72,6 +72,8 @@ def test_an_interrupt_is_told_in_a_sentence(quick, long, place, monkeypatch, cap
     with interrupt(0.05), pytest.raises(SystemExit) as ended:
         main(long.split())
     assert ended.value.code == 130
-    assert capsys.readouterr().err == (
-        "interrupted; finished work is kept, run the same command again\n"
-    )
+    printed = capsys.readouterr()
+    if "no longer watching" in printed.out:  # a view is ended, and the state is shown once more
+        assert "watch" in long and "running" in printed.out and not printed.err
+        return
+    assert printed.err == "interrupted; finished work is kept, run the same command again\n"

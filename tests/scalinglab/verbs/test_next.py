@@ -97,7 +97,7 @@ def test_a_table_of_runs_is_told_at_which_sizes_and_tokens_more_tell_most(run, p
     found = Table(str(points)).next(
         target="loss at C=1e20", columns={"N": "params"}, resamples=60, runs=1, law="chinchilla"
     )
-    assert found.unit == "FLOPs" and len(found.found.table) == 1
+    assert found.unit == "FLOPs" and len(found.choice.table) == 1
 
 
 @pytest.mark.parametrize(
