@@ -6,17 +6,9 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 
-from scalinglab.own_groups import shipped_groups
-from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.errors import ConfigError
 
 _ALIKE = 0.7  # of 1: 'rnus' and 'runs' are 0.75 alike
-# Top keys of a composed configuration, and its groups.
-_SECTIONS = (
-    *(f.name for f in dataclasses.fields(RunConfig)),
-    *("config", "extend", "outputs"),
-    *shipped_groups(),
-)
 
 
 def refuse_mistyped(names: Iterable[str], overrides: Sequence[str]) -> None:
@@ -29,10 +21,21 @@ def refuse_mistyped(names: Iterable[str], overrides: Sequence[str]) -> None:
     ConfigError
         With the option that was meant.
     """
+    sections = _sections() if overrides else ()
     for word in overrides:
         key = word.partition("=")[0]
-        if not key.isidentifier() or key in _SECTIONS:
+        if not key.isidentifier() or key in sections:
             continue
-        near = difflib.get_close_matches(key, [*names, *_SECTIONS], n=1, cutoff=_ALIKE)
-        if near and near[0] not in _SECTIONS:
+        near = difflib.get_close_matches(key, [*names, *sections], n=1, cutoff=_ALIKE)
+        if near and near[0] not in sections:
             raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
+
+
+def _sections() -> tuple[str, ...]:
+    """Top keys of a composed configuration, and its groups."""
+    # Imported here, because a call without overrides, such as --help, needs no configuration.
+    from scalinglab.own_groups import shipped_groups
+    from scalinglab.scaling.config import RunConfig
+
+    keys = (field.name for field in dataclasses.fields(RunConfig))
+    return (*keys, "config", "extend", "outputs", *shipped_groups())

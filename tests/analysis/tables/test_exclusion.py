@@ -79,7 +79,10 @@ def test_curves_stay_whole_when_some_of_their_losses_are_left_out(made_by):
     ("rules", "sentence"),
     [
         ("unmeasured", "must be a list of rules, such as"),
-        (["unfinnished"], "'unfinnished' is not one of unmeasured, unfinished, mid_schedule, bounded, nor"),
+        (
+            ["unfinnished"],
+            "'unfinnished' is not one of unmeasured, unfinished, mid_schedule, bounded, nor",
+        ),
         (["tokens < 3"], "nor a condition on the columns N, D, loss"),
         (["D + 1"], "nor a condition"),
         (["D > 0"], "leaves none of 36 rows"),
