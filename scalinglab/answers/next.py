@@ -17,10 +17,14 @@ from scalinglab.run_options import CountOptions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.scaling.records.study_name import check_study_name
-from scalinglab.source import FileSource, StudySource
+from scalinglab.source import FileSource, Source, StudySource
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scalinglab.analysis.decisions.next_runs import NextRuns
+    from scalinglab.analysis.decisions.target import Target
+    from scalinglab.analysis.fitting.result import Result
 
 HOURS = "device-hours"
 
@@ -100,17 +104,7 @@ def next_runs(
     target = analysis.read_target(options.target)
     runs, law = finished_runs(source, options.law, options.loss)
     planned = candidate_runs(compose(), options.grid)
-    result = analysis.fit(
-        law,
-        runs,
-        resamples=options.resamples,
-        seed=options.seed,
-        delta=source.delta,
-        level=options.level,
-        exclude=options.exclude,
-        mix_fingerprints=options.mix_fingerprints,
-        beyond=times_beyond(runs, target.compute),
-    )
+    result = _fitted(source, law, runs, target, options)
     if options.widen and options.loss is None:  # earlier forecasts were of the runs' own losses
         result = source.calibrated(result)
     choice = analysis.choose_next(
@@ -148,22 +142,30 @@ def next_of_file(source: FileSource, options: NextOptions) -> ChosenRuns:
             " hours are told; flops= limits 6 N D instead"
         )
     cost = named_cost("6nd" if options.hours is None else "hours", runs)
-    result = analysis.fit(
-        law,
-        runs,
-        resamples=options.resamples,
-        seed=options.seed,
-        level=options.level,
-        exclude=options.exclude,
-        mix_fingerprints=options.mix_fingerprints,
-        beyond=times_beyond(runs, target.compute),
-    )
+    result = _fitted(source, law, runs, target, options)
     planned = candidates_of_table(runs, cost, *(_numbers(options.grid, name) for name in "ND"))
     budget = options.budget if options.flops is None else options.flops
     choice = analysis.choose_next(
         result, target, planned, budget=budget, most=options.runs, level=options.level
     )
     return ChosenRuns(options.target, choice, "", None, unit=cost.unit)
+
+
+def _fitted(
+    source: Source, law: str, runs: pd.DataFrame, target: Target, options: NextOptions
+) -> Result:
+    """The law by which runs are chosen."""
+    return analysis.fit(
+        law,
+        runs,
+        resamples=options.resamples,
+        seed=options.seed,
+        delta=source.delta,
+        level=options.level,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+        beyond=times_beyond(runs, target.compute),
+    )
 
 
 def _numbers(grid: Mapping[str, Any], name: str) -> list[float]:
