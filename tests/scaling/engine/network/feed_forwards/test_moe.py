@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,39 +13,23 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scalinglab.scaling.engine.network.feed_forwards.moe import MoE
 from scalinglab.scaling.engine.network.grouped import GROUPED_FLOPS
-from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.captured import CapturedEngine
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.steps.engine import Member
 from scalinglab.scaling.errors import ConfigError
-from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
-from scalinglab.scaling.model.options import ModelConfig
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
-from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.run.part_checks import check_engine_of_parts
 from scalinglab.scaling.run.step_options import StepOptions
+from tests.scaling.engine.network.routed import network_of, part, tokens
 
 ADAMW = AdamWConfig()
 SORTED = {"capacity": None, "dispatch": "sorted"}
 
 
-def network(options=(), **model):
-    moe = {"name": "moe", "experts": 4, **dict(options)}
-    keys = {"depth": 1, "width": 16, "heads": 2, "context": 12, "feed_forward": moe, **model}
-    return architecture_of(from_dict(ModelConfig, keys), vocab=11)
-
-
-def part(architecture) -> MoE:
-    model = Transformer(architecture)
-    model.load_state_dict(dict(initial_weights(architecture, seed=0)))
-    return model.blocks[0].feed_forward
-
-
-def tokens(*size, seed=0):
-    return torch.randn(*size, generator=torch.Generator().manual_seed(seed))
+network = partial(network_of, "moe")
 
 
 def by_a_loop(moe: MoE, x_TD: torch.Tensor) -> tuple[torch.Tensor, int]:
