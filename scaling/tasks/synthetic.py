@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,13 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LETTERS = np.frombuffer(LETTERS.encode(), np.uint8)
 _OPEN, _CLOSE = "([{<", ")]}>"
 _NOISE = 4  # brackets beside those of the answer, about
+# Problems of one call where all take equally many numbers: they are those of as many calls, as NumPy
+# fills an array number by number, and one call costs as much as a hundred numbers.
+_AT_ONCE = 256
 _TRIES = 1_000  # draws that gave nothing new, after which a task has no further problems
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A prompt and its only right answer, which a line break ends."""
 
     prompt: str
@@ -37,22 +39,20 @@ class Problem:
         return int.from_bytes(mark[:4], "little") % TEST_SHARE == 0
 
 
-def _copy(draw: np.random.Generator, difficulty: int) -> Problem:
-    word = _word(draw, difficulty)
-    return Problem(f"c:{word}=", word)
+def _copy(draw: np.random.Generator, difficulty: int) -> list[Problem]:
+    return [Problem(f"c:{word}=", word) for word in _words(draw, difficulty)]
 
 
-def _reverse(draw: np.random.Generator, difficulty: int) -> Problem:
-    word = _word(draw, difficulty)
-    return Problem(f"r:{word}=", word[::-1])
+def _reverse(draw: np.random.Generator, difficulty: int) -> list[Problem]:
+    return [Problem(f"r:{word}=", word[::-1]) for word in _words(draw, difficulty)]
 
 
-def _addition(draw: np.random.Generator, difficulty: int) -> Problem:
-    a, b = draw.integers(10**difficulty, size=2).tolist()
-    return Problem(f"{a}+{b}=", str(a + b))
+def _addition(draw: np.random.Generator, difficulty: int) -> list[Problem]:
+    pairs = draw.integers(10**difficulty, size=(_AT_ONCE, 2)).tolist()
+    return [Problem(f"{a}+{b}=", str(a + b)) for a, b in pairs]
 
 
-def _brackets(draw: np.random.Generator, difficulty: int) -> Problem:
+def _brackets(draw: np.random.Generator, difficulty: int) -> list[Problem]:
     """Opened brackets, some of them closed: the answer closes the rest."""
     open_now: list[int] = []
     text = ""
@@ -62,25 +62,26 @@ def _brackets(draw: np.random.Generator, difficulty: int) -> Problem:
         else:
             open_now.append(int(draw.integers(len(_OPEN))))
             text += _OPEN[open_now[-1]]
-    return Problem(f"b:{text}=", "".join(_CLOSE[kind] for kind in reversed(open_now)))
+    return [Problem(f"b:{text}=", "".join(_CLOSE[kind] for kind in reversed(open_now)))]
 
 
-def _recall(draw: np.random.Generator, difficulty: int) -> Problem:
+def _recall(draw: np.random.Generator, difficulty: int) -> list[Problem]:
     """Keys with values, and one key: the answer is its value."""
     keys = draw.permutation(len(LETTERS))[:difficulty]
     values = draw.integers(10, size=difficulty)
     pairs = "".join(f"{LETTERS[k]}{v}" for k, v in zip(keys, values, strict=True))
     chosen = int(draw.integers(difficulty))
-    return Problem(f"k:{pairs}?{LETTERS[keys[chosen]]}=", str(values[chosen]))
+    return [Problem(f"k:{pairs}?{LETTERS[keys[chosen]]}=", str(values[chosen]))]
 
 
-def _word(draw: np.random.Generator, length: int) -> str:
-    return _LETTERS[draw.integers(len(LETTERS), size=length)].tobytes().decode()
+def _words(draw: np.random.Generator, length: int) -> list[str]:
+    letters = _LETTERS[draw.integers(len(LETTERS), size=_AT_ONCE * length)].tobytes().decode()
+    return [letters[at : at + length] for at in range(0, len(letters), length)]
 
 
-# Task -> (a problem of a difficulty, the largest difficulty); difficulty counts letters, digits,
-# open brackets, pairs.
-TASKS: Mapping[str, tuple[Callable[[np.random.Generator, int], Problem], int]] = {
+# Task -> (its next problems of a difficulty, the largest difficulty); difficulty counts letters,
+# digits, open brackets, pairs.
+TASKS: Mapping[str, tuple[Callable[[np.random.Generator, int], list[Problem]], int]] = {
     "copy": (_copy, 64),
     "reverse": (_reverse, 64),
     "addition": (_addition, 18),
@@ -105,9 +106,7 @@ def check_task(key: str, name: str, difficulty: int, key_of_difficulty: str) -> 
 
 def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterator[Problem]:
     """Problems without end, of training or of test; the same ones for a seed."""
-    make, draw = TASKS[name][0], _generator(name, difficulty, test=test, seed=seed)
-    while True:
-        problem = make(draw, difficulty)
+    for problem in _drawn(name, difficulty, test=test, seed=seed):
         if problem.is_test == test:
             yield problem
 
@@ -115,14 +114,21 @@ def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterat
 def distinct(name: str, difficulty: int, count: int, *, seed: int = 0) -> list[Problem]:
     """`count` different test problems, or fewer if the task has no more."""
     by_prompt: dict[str, Problem] = {}
-    make, draw = TASKS[name][0], _generator(name, difficulty, test=True, seed=seed)
     idle = 0
-    while len(by_prompt) < count and idle < _TRIES * TEST_SHARE:
-        problem = make(draw, difficulty)
+    for problem in _drawn(name, difficulty, test=True, seed=seed):
+        if len(by_prompt) >= count or idle >= _TRIES * TEST_SHARE:
+            break
         idle += 1
         if problem.is_test and problem.prompt not in by_prompt:
             by_prompt[problem.prompt], idle = problem, 0
     return list(by_prompt.values())
+
+
+def _drawn(name: str, difficulty: int, *, test: bool, seed: int) -> Iterator[Problem]:
+    """All problems in the order of their numbers, of training and of test."""
+    make, draw = TASKS[name][0], _generator(name, difficulty, test=test, seed=seed)
+    while True:
+        yield from make(draw, difficulty)
 
 
 def _generator(name: str, difficulty: int, *, test: bool, seed: int) -> np.random.Generator:

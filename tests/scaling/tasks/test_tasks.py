@@ -5,13 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 
+import numpy as np
 import pytest
 
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.tasks.items import Item, encoded, read_items
-from scalinglab.scaling.tasks.synthetic import TASKS, check_task, distinct, problems
+from scalinglab.scaling.tasks.synthetic import (
+    LETTERS,
+    TASKS,
+    Problem,
+    _generator,
+    check_task,
+    distinct,
+    problems,
+)
 
 CLOSES = dict(zip(")]}>", "([{<", strict=True))
 
@@ -44,6 +53,23 @@ def test_answers_are_right_and_training_and_test_share_no_prompt(name, difficult
         assert problem.answer == solved(problem.prompt)
     assert not {p.prompt for p in of_test} & {p.prompt for p in of_training}
     assert of_test and len({p.prompt for p in of_test}) == len(of_test)
+
+
+def test_problems_drawn_at_once_are_those_drawn_one_by_one() -> None:
+    """The text of studies that were trained, and so their ids, hang on it."""
+    draw = _generator("addition", 10, test=False, seed=2)  # beyond 32 bits
+    pairs = (draw.integers(10**10, size=2).tolist() for _ in range(700))
+    one_by_one = [Problem(f"{a}+{b}=", str(a + b)) for a, b in pairs]
+    letters, draw = np.array([*LETTERS]), _generator("reverse", 3, test=False, seed=2)
+    words = ["".join(letters[draw.integers(26, size=3)]) for _ in range(700)]
+    reversed_words = [Problem(f"r:{word}=", word[::-1]) for word in words]
+    for name, difficulty, expected in (
+        ("addition", 10, one_by_one),
+        ("reverse", 3, reversed_words),
+    ):
+        found = problems(name, difficulty, test=False, seed=2)
+        of_training = [p for p in expected if not p.is_test]
+        assert [*itertools.islice(found, len(of_training))] == of_training
 
 
 def test_the_source_trains_on_nothing_that_a_task_asks(tmp_path) -> None:
