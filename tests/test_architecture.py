@@ -11,7 +11,7 @@ import functools
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 import pytest
@@ -66,13 +66,20 @@ FILE_OF = {module(file): file for file in python_files()}
 
 
 @functools.cache
+def parsed(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text())
+
+
+@functools.cache
 def imports(file: str) -> frozenset[str]:
     """Modules that a file imports anywhere in its code, types-only imports left out."""
     names = set()
-    nodes: list[ast.AST] = [ast.parse((ROOT / file).read_text())]
+    nodes: list[ast.AST] = [parsed(file)]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.expr):  # no statement stands in an expression
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -84,10 +91,11 @@ def imports(file: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def arrows(file: str) -> set[str]:
+@functools.cache
+def arrows(file: str) -> frozenset[str]:
     """Files of ours that a file imports; every file stands in the package `scalinglab` anyway."""
     used = {FILE_OF[m] for m in imports(file) if m in FILE_OF}
-    return used - {file, "scalinglab/__init__.py"}
+    return frozenset(used - {file, "scalinglab/__init__.py"})
 
 
 def late_imports(file: str) -> list[tuple[int, bool]]:
@@ -96,8 +104,7 @@ def late_imports(file: str) -> list[tuple[int, bool]]:
     The reason is a comment at the import, or above its group of imports, or ``needs_extra(...)``
     around it, which says which extra of the installation has the library.
     """
-    text = (ROOT / file).read_text()
-    lines, tree = [*text.splitlines(), ""], ast.parse(text)
+    lines, tree = [*(ROOT / file).read_text().splitlines(), ""], parsed(file)
     of_extras: set[ast.stmt] = set()
     late: dict[int, ast.stmt] = {}
     for node in ast.walk(tree):
@@ -127,7 +134,7 @@ def top(modules: Iterable[str]) -> set[str]:
     return {m.partition(".")[0] for m in modules}
 
 
-def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
+def circles(graph: Mapping[str, Set[str]]) -> list[set[str]]:
     """Sets of nodes from each of which all others can be reached."""
     reach = {node: set(targets) for node, targets in graph.items()}
     changed = True
@@ -169,19 +176,26 @@ def test_a_circle_is_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}]
 
 
-@pytest.mark.parametrize("file", python_files())
-def test_arrows_between_packages(file: str) -> None:
+def test_arrows_between_packages() -> None:
     """scalinglab -> sweeps, analysis, scaling; sweeps -> scaling; analysis -> scaling."""
-    package = "scalinglab" if file.endswith("__main__.py") else file.partition("/")[0]
-    assert {used.partition("/")[0] for used in arrows(file)} <= set(MAY_IMPORT[package])
-    # One name: a folder of ours that lies in the current folder is another module.
-    assert not top(imports(file)) & {"scaling", "sweeps", "analysis", "conf"}
+    wrong = []
+    for file in python_files():
+        package = "scalinglab" if file.endswith("__main__.py") else file.partition("/")[0]
+        others = {used.partition("/")[0] for used in arrows(file)} - set(MAY_IMPORT[package])
+        # One name: a folder of ours that lies in the current folder is another module.
+        others |= top(imports(file)) & {"scaling", "sweeps", "analysis", "conf"}
+        wrong += [f"{file} imports {name}" for name in sorted(others)]
+    assert not wrong
 
 
-@pytest.mark.parametrize("file", python_files())
-def test_third_parties_stand_where_they_may(file: str) -> None:
-    for name in top(imports(file)) & set(ONLY_BELOW):
-        assert file.startswith(ONLY_BELOW[name]), f"{file} imports {name}"
+def test_third_parties_stand_where_they_may() -> None:
+    wrong = [
+        f"{file} imports {name}"
+        for file in python_files()
+        for name in sorted(top(imports(file)) & set(ONLY_BELOW))
+        if not file.startswith(ONLY_BELOW[name])
+    ]
+    assert not wrong
 
 
 @pytest.mark.parametrize("name", IN_ONE_FILE)
@@ -189,16 +203,21 @@ def test_what_may_be_absent_or_changes_often_stands_in_one_file(name: str) -> No
     assert len([f for f in python_files() if name in top(imports(f))]) == 1
 
 
-@pytest.mark.parametrize("file", [f for f in python_files() if f.startswith(PURE)])
-def test_pure_by_place(file: str) -> None:
+def test_pure_by_place() -> None:
     """All but the engine is used on machines without torch; what computes needs torch alone."""
-    others = top(imports(file)) - sys.stdlib_module_names - {"scalinglab"}
-    if not file.startswith(ENGINE):
-        readers = [names for room, names in READERS.items() if file.startswith(room)]
-        assert others <= {"numpy"}.union(*readers)
-        assert not [used for used in arrows(file) if used.startswith(ENGINE)]
-    elif file.startswith(COMPUTING):
-        assert others <= {"numpy", "torch"}
+    wrong = []
+    for file in (f for f in python_files() if f.startswith(PURE)):
+        others = top(imports(file)) - sys.stdlib_module_names - {"scalinglab"}
+        if not file.startswith(ENGINE):
+            readers = [names for room, names in READERS.items() if file.startswith(room)]
+            others -= {"numpy"}.union(*readers)
+            others |= {used for used in arrows(file) if used.startswith(ENGINE)}
+        elif file.startswith(COMPUTING):
+            others -= {"numpy", "torch"}
+        else:
+            continue
+        wrong += [f"{file} imports {name}" for name in sorted(others)]
+    assert not wrong
 
 
 def loaded_by(code: str) -> set[str]:
@@ -240,9 +259,11 @@ def test_a_study_is_imported_on_first_use() -> None:
     assert not loaded_by(f"from {LAB} import Study; Study.open('x')") & {"hydra", "torch"}
 
 
-def test_training_loads_no_dashboard() -> None:
-    engine = ", ".join(module(f) for f in python_files() if f.startswith(ENGINE))
-    assert "wandb" not in loaded_by(f"import {engine}, {LAB}.sweeps.launch.launch")
+def test_a_worker_loads_no_dashboard_and_nothing_of_metrics() -> None:
+    """What Lightning would load besides takes longer than torch does."""
+    code = f"import {LAB}.scaling.engine.trainer.trainer, {LAB}.sweeps.launch.launch"
+    unused = {"wandb", "torchmetrics", "transformers", "scipy", "matplotlib", "pandas"}
+    assert not loaded_by(code) & unused
 
 
 def test_a_frozen_worker_starts_without_the_application(tmp_path: Path) -> None:
@@ -274,16 +295,29 @@ SPEAKS = {
 }
 
 
-@pytest.mark.parametrize("file", [f for f in python_files() if f not in SPEAKS])
-def test_people_are_told_by_one_screen(file: str) -> None:
+def test_people_are_told_by_one_screen() -> None:
     """What users and programs write is never markup, and no line is cut: so speaks one file."""
-    nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
-    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    consoles = {name for name in called if name.split(".")[-1] in ("Console", "from_markup")}
-    assert not called & {"print", "sys.stdout.write", "console.print"} and not consoles
-    named = {k.arg: k.value for node in nodes if isinstance(node, ast.Call) for k in node.keywords}
-    for option in {"markup", "highlight", "emoji"} & set(named):
-        assert ast.unparse(named[option]) == "False"
+    wrong = []
+    for file in (f for f in python_files() if f not in SPEAKS):
+        calls = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Call)]
+        called = {name(call.func) for call in calls}
+        spoken = called & {"print", "sys.stdout.write", "console.print"}
+        spoken |= {c for c in called if c.split(".")[-1] in ("Console", "from_markup")}
+        spoken |= {
+            f"{k.arg}={ast.unparse(k.value)}"
+            for call in calls
+            for k in call.keywords
+            if k.arg in ("markup", "highlight", "emoji") and ast.unparse(k.value) != "False"
+        }
+        wrong += [f"{file}: {words}" for words in sorted(spoken)]
+    assert not wrong
+
+
+def name(node: ast.expr) -> str:
+    """The dotted name of what is called; of what has no name, its last part."""
+    if isinstance(node, ast.Attribute):
+        return f"{name(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def test_no_drawers() -> None:

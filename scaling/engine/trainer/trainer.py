@@ -18,11 +18,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from torch import nn
 
 from scalinglab.scaling.config import ExecutionConfig
@@ -30,9 +27,15 @@ from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.engine import Backward, ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import pack_facts
+from scalinglab.scaling.engine.trainer.without_torchmetrics import without_torchmetrics
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.training.endings import outcome, reason
+
+with without_torchmetrics():
+    import lightning
+    from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
+    from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 for _name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(_name).setLevel(logging.WARNING)
