@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import subprocess
 import sys
 import tomllib
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.scaling.training.child import child_environment
+from scalinglab.scaling.training.child import OURS, child_environment
 from scalinglab.sweeps.launch.freeze import freeze
 
 ROOT = Path(__file__).parent.parent
@@ -220,10 +221,15 @@ def test_pure_by_place() -> None:
     assert not wrong
 
 
-def loaded_by(code: str) -> set[str]:
+def loaded_by(code: str, **environment: str) -> set[str]:
     program = f"{code}\nimport sys; print(*sys.modules)"
     out = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | environment,
     ).stdout
     return top(set(out.splitlines()[-1].split()))
 
@@ -263,7 +269,16 @@ def test_a_worker_loads_no_dashboard_and_nothing_of_metrics() -> None:
     """What Lightning would load besides takes longer than torch does."""
     code = f"import {LAB}.scaling.engine.trainer.trainer, {LAB}.sweeps.launch.launch"
     unused = {"wandb", "torchmetrics", "transformers", "scipy", "matplotlib", "pandas"}
-    assert not loaded_by(code) & unused
+    assert not loaded_by(code, **{OURS: "1"}) & unused
+
+
+def test_elsewhere_lightning_knows_the_metrics_of_others() -> None:
+    """A notebook that trains a run may log metrics by Lightning in a module of its own."""
+    code = (
+        f"import {LAB}.scaling.engine.trainer.trainer, torchmetrics, lightning.pytorch.core.module as m; "
+        "assert m.Metric is torchmetrics.Metric"
+    )
+    assert OURS not in os.environ and "torchmetrics" in loaded_by(code)
 
 
 def test_a_frozen_worker_starts_without_the_application(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from scalinglab.scaling.extensions.handing_on import INHERITED, inherited
 from scalinglab.scaling.records import machine
 
 GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of the user
+OURS = "SCALING_PROCESS_OF_OURS"  # set where nobody but this package imports Lightning
 SAFE = "-P"  # Python's option: no modules from the current folder
 OF_SLURM = ("SLURM_", "SRUN_", "PMI_", "PMIX_")
 
@@ -48,14 +49,15 @@ def child_environment(code: Path | None = None) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if k != INHERITED}
     return (
         environment
-        | {"PYTHONPATH": path, GIVEN: person_path}
+        | {"PYTHONPATH": path, GIVEN: person_path, OURS: "1"}
         | (inherited() if code is None else {})
     )
 
 
 def user_environment() -> dict[str, str]:
     """The environment of a program of the user, with the user's PYTHONPATH."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", GIVEN, INHERITED)}
+    not_for_users = ("PYTHONPATH", GIVEN, INHERITED, OURS)
+    environment = {k: v for k, v in os.environ.items() if k not in not_for_users}
     person_path = _given()
     return environment | ({"PYTHONPATH": person_path} if person_path else {})
 
@@ -78,6 +80,7 @@ def shell_lines(code: Path, setup: Sequence[str]) -> list[str]:
         *setup,
         f'export {GIVEN}="${{PYTHONPATH-}}"',
         f'export PYTHONPATH={shlex.quote(str(code))}"${{{GIVEN}:+:${GIVEN}}}"',
+        f"export {OURS}=1",
     ]
 
 

@@ -1,17 +1,21 @@
 """Lightning without torchmetrics, which brings transformers, scipy.signal and matplotlib with it.
 
 Lightning needs two classes of torchmetrics, to recognize metrics that a module logs. Our module
-logs none. torchmetrics took about a third of the time in which a worker starts.
+logs none. torchmetrics took about a third of the time in which a worker starts. In a notebook, or a
+program that imports this package, modules of others may log metrics: there nothing is replaced.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from scalinglab.scaling.training.child import OURS
 
 NAME = "torchmetrics"
 
@@ -29,9 +33,9 @@ def without_torchmetrics() -> Iterator[None]:
     """Within it, imports of torchmetrics get a module of those two classes alone.
 
     Afterwards the name is free again: code of a user that imports torchmetrics gets the real one.
-    Where it was imported before, nothing is replaced.
+    Where it was imported before, or the process is not one of ours, nothing is replaced.
     """
-    if NAME in sys.modules:
+    if NAME in sys.modules or OURS not in os.environ:
         yield
         return
     module = ModuleType(NAME)

@@ -12,6 +12,7 @@ import pytest
 from scalinglab.scaling.training import child
 from scalinglab.scaling.training.child import (
     GIVEN,
+    OURS,
     child_environment,
     python_command,
     shell_lines,
@@ -75,10 +76,10 @@ def test_a_program_has_the_path_that_was_given_to_the_first_of_us(hostile, monke
         for code in (Path("/launcher"), Path("/worker")):
             environment = child_environment(code)
             assert environment["PYTHONPATH"] == ":".join(filter(None, (str(code), given)))
-            for name in ("PYTHONPATH", GIVEN):
+            for name in ("PYTHONPATH", GIVEN, OURS):
                 monkeypatch.setenv(name, environment[name])
         assert user_environment().get("PYTHONPATH", "") == given
-        assert GIVEN not in user_environment()
+        assert not {GIVEN, OURS} & {*user_environment()}
 
 
 def test_an_installed_package_needs_no_path_of_its_own(monkeypatch) -> None:
