@@ -156,14 +156,14 @@ def olmo_ladder() -> Iterator[Row]:
     """arXiv:2412.04403: accuracy of 3B models on eight tasks from models of 190M to 1B."""
     models = {task: ladder_task(columns) for task, columns in LADDER.items()}
     small = {task: table[table.N < 2e9] for task, table in models.items()}
-    alone, _ = timed(
-        lambda: [analysis.task_chain(t, resamples=0) for t in small.values()], repeats=2
+    ratio = times_as_long(
+        lambda: [analysis.task_chain(t) for t in small.values()],
+        lambda: analysis.task_chains(small),
     )
-    seconds, chains = timed(
-        lambda: {task: analysis.task_chain(t) for task, t in small.items()}, repeats=2
-    )
+    without, _ = timed(lambda: analysis.task_chains(small, resamples=0), repeats=2)
+    seconds, together = timed(lambda: analysis.task_chains(small), repeats=2)
     errors, inside = [], []
-    for task, chain in chains.items():
+    for task, chain in together.chains.items():
         large = models[task][models[task].N > 2e9]
         ahead = chain.predict(large, LEVEL)
         errors.append(np.abs(ahead.accuracy - large.accuracy))
@@ -183,7 +183,7 @@ def olmo_ladder() -> Iterator[Row]:
         "task_chain",
         "4 of 8 tasks within 2 points (7B and 13B)",
         f"{sum(e.mean() < 0.02 for e in errors)} of 8 tasks within 2 points (3B); without intervals"
-        f" {alone:.2f} s",
+        f" {without:.2f} s; a task at a time takes {ratio:.2f} times as long",
         "",
         points_of_accuracy(pd.concat(errors)),
         covered(pd.concat(inside)),
@@ -357,6 +357,16 @@ def timed(work: Callable, repeats: int = 2) -> tuple[float, object]:
         value = work()
         seconds.append(time.process_time() - began)
     return min(seconds), value
+
+
+def times_as_long(slow: Callable, fast: Callable, rounds: int = 7) -> float:
+    """Median ratio of the processor times of two calls that take turns."""
+    ratios = []
+    for k in range(rounds):
+        first, second = (slow, fast) if k % 2 else (fast, slow)
+        seconds = {first: timed(first, 1)[0], second: timed(second, 1)[0]}
+        ratios.append(seconds[slow] / seconds[fast])
+    return float(np.median(ratios))
 
 
 SETS: dict[str, Callable[[], Iterator[Row]]] = {

@@ -7,6 +7,7 @@ damping. Problems that are done leave the batch, so the cost is that of the work
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from copy import copy, deepcopy
 from dataclasses import dataclass, fields
 
@@ -92,16 +93,50 @@ def minimise(
         Most steps to take.
     """
     start = np.clip(np.asarray(start, float), low, high)
-    max_step = np.full(len(low), np.inf) if max_step is None else max_step
-    frozen = np.zeros(start.shape, bool) if frozen is None else frozen
-    batch = _Batch(assess, start, (low, high), max_step, frozen, damping)
+    return SOLVER.get()(
+        Minimisation(
+            assess,
+            start,
+            low,
+            high,
+            max_step=np.full(len(low), np.inf) if max_step is None else max_step,
+            frozen=np.zeros(start.shape, bool) if frozen is None else frozen,
+            damping=damping,
+            tolerance=tolerance,
+            patience=patience,
+            floor=floor,
+            steps=steps,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Minimisation:
+    """A batch of problems to solve: the arguments of `minimise`, with what they leave out."""
+
+    assess: Assess
+    start: Array
+    low: Array
+    high: Array
+    max_step: Array
+    frozen: Array
+    damping: float
+    tolerance: float
+    patience: int
+    floor: float
+    steps: int
+
+
+def solve(asked: Minimisation) -> Solution:
+    """Minimise each problem of a batch."""
+    batch = _Batch(asked)
     ended = deepcopy(batch.solution())
-    for _ in range(steps):
+    for _ in range(asked.steps):
         promised, brought = batch.step()
-        worth = tolerance * (np.abs(batch.value) + floor)
+        worth = asked.tolerance * (np.abs(batch.value) + asked.floor)
         still = (promised >= 0) & (promised < worth) & (brought < worth)
         batch.idle = np.where(still, batch.idle + 1, 0)
-        finished = (batch.idle >= patience) | (batch.damping >= _MOST_DAMPING)
+        finished = (batch.idle >= asked.patience) | (batch.damping >= _MOST_DAMPING)
         if finished.any():
             ended[batch.rows[finished]] = batch.some(np.flatnonzero(finished)).solution()
             batch = batch.some(np.flatnonzero(~finished))
@@ -111,6 +146,9 @@ def minimise(
     return ended
 
 
+# Who solves: fits in lockstep hand their batches to one (`scalinglab.analysis.fitting.lockstep`).
+SOLVER: ContextVar[Callable[[Minimisation], Solution]] = ContextVar("SOLVER", default=solve)
+
 _PLACE = ("u", "value", "gradient", "curvature")
 _OF_EACH = (*_PLACE, "rows", "steepest", "frozen", "damping", "caution", "steps", "refused", "idle")
 
@@ -118,25 +156,17 @@ _OF_EACH = (*_PLACE, "rows", "steepest", "frozen", "damping", "caution", "steps"
 class _Batch:
     """The problems that are not done, one row each; `rows` says which they are."""
 
-    def __init__(
-        self,
-        assess: Assess,
-        start: Array,
-        limits: tuple[Array, Array],
-        max_step: Array,
-        frozen: Array,
-        damping: float,
-    ) -> None:
-        count = len(start)
-        self.assess, self.max_step, self.frozen = assess, max_step, frozen
-        self.low, self.high = limits
-        self.rows, self.u = np.arange(count), start
+    def __init__(self, asked: Minimisation) -> None:
+        count = len(asked.start)
+        self.assess, self.max_step, self.frozen = asked.assess, asked.max_step, asked.frozen
+        self.low, self.high = asked.low, asked.high
+        self.rows, self.u = np.arange(count), asked.start
         # Caution 1 is the quadratic bound alone, which always descends: see `Objective.curvature`.
-        self.damping, self.caution = np.full(count, float(damping)), np.ones(count)
+        self.damping, self.caution = np.full(count, float(asked.damping)), np.ones(count)
         self.steps, self.refused, self.idle = np.zeros((3, count), int)
-        value, self.gradient, self.curvature = assess(self.u, self.rows, self.caution)
+        value, self.gradient, self.curvature = self.assess(self.u, self.rows, self.caution)
         self.value = np.where(np.isfinite(value), value, np.inf)
-        self.steepest = np.zeros(start.shape)  # largest curvature met: MINPACK's scaling
+        self.steepest = np.zeros(self.u.shape)  # largest curvature met: MINPACK's scaling
 
     def scale(self) -> Array:
         """Natural length of each coordinate; 0 if it is held, at a bound, or of no effect."""

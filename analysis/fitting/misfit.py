@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from scalinglab.analysis.fitting.censored import Censored
+from scalinglab.analysis.fitting.levenberg_marquardt import Assess
 from scalinglab.analysis.fitting.objective import Objective
 from scalinglab.analysis.fitting.space import Space
 from scalinglab.analysis.intervals.draws import Draws, Prior
@@ -30,6 +31,46 @@ def _keep_freed_memory() -> None:
 
 
 _keep_freed_memory()
+
+
+Terms = tuple[Array, Array, Array]  # value, gradient and curvature of each problem
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the problems of a block see.
+
+    Attributes
+    ----------
+    predicted : array, shape (b, n)
+    jacobian : array, shape (b, parameters, n)
+    target, weight : array, shape (b, n) or (n,)
+    centre : array, shape (b, free) or (free,)
+        Of the priors; empty where there are none.
+    sharpness : array, shape (b, n) or (n,)
+    strength : array, shape (b, free) or (free,), optional
+        Of the priors.
+    """
+
+    predicted: Array
+    jacobian: Array
+    target: Array
+    weight: Array
+    centre: Array
+    sharpness: Array
+    strength: Array | None
+
+
+def in_blocks(assess: Assess, size: int, u: Array, problem: Array, caution: Array) -> Terms:
+    """Assess problems in blocks; `size` is how many numbers the Jacobian of one has."""
+    length = max(1, _BLOCK // size)
+    parts = [slice(at, at + length) for at in range(0, len(u), length)]
+    with np.errstate(all="ignore"):  # a wild trial overflows; the solver sees inf and refuses
+        blocks = [assess(u[p], problem[p], caution[p, None]) for p in parts]
+    if len(blocks) == 1:
+        return blocks[0]
+    value, gradient, curvature = (np.concatenate(of) for of in zip(*blocks, strict=True))
+    return value, gradient, curvature
 
 
 @dataclass(frozen=True)
@@ -68,16 +109,10 @@ class Misfit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_select", self.space.select)
 
-    def __call__(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
+    def __call__(self, u: Array, problem: Array, caution: Array) -> Terms:
         """Value (b,), gradient (b, free) and curvature (b, free, free) at coordinates (b, free)."""
-        length = max(1, _BLOCK // (len(self.target) * len(self.space.law.names)))
-        parts = [slice(at, at + length) for at in range(0, len(u), length)]
-        with np.errstate(all="ignore"):  # a wild trial overflows; the solver sees inf and refuses
-            blocks = [self._block(u[p], problem[p], caution[p, None]) for p in parts]
-        if len(blocks) == 1:
-            return blocks[0]
-        value, gradient, curvature = (np.concatenate(of) for of in zip(*blocks, strict=True))
-        return value, gradient, curvature
+        size = len(self.target) * len(self.space.law.names)
+        return in_blocks(self._block, size, u, problem, caution)
 
     def of_rows(self, chosen: Array) -> Misfit:
         """The same on some rows, by their places, that weigh as much as all."""
@@ -107,12 +142,27 @@ class Misfit:
         slope = self.scale.slope(predicted[0]) * np.sqrt(self.weight) * self.sharpness
         return chain.T @ jacobian[0] * slope
 
-    def _block(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
+    def _block(self, u: Array, problem: Array, caution: Array) -> Terms:
         params = self.space.expand(u)
+        seen = self.seen(params, problem)
+        terms = self.terms(seen, caution)
+        if self.censored is not None:
+            beside = self._censored_weight(problem, len(self.censored))
+            more = self.censored.terms(self.space.law, params, self.scale, beside)
+            terms = (terms[0] + more[0], terms[1] + more[1], terms[2] + more[2])
+        return self.of_coordinates(u, params, seen, terms)
+
+    def seen(self, params: Array, problem: Array) -> Seen:
+        """What problems see at parameters (b, p)."""
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
-        target, weight, centre = self._points(problem)
-        residual = (self.scale.of(predicted) - target) * self.sharpness
-        jacobian *= (self.sharpness * self.scale.slope(predicted))[:, None, :]
+        strength = None if self.prior is None else self.prior.strength
+        return Seen(predicted, jacobian, *self.points(problem), self.sharpness, strength)
+
+    def terms(self, seen: Seen, caution: Array) -> Terms:
+        """Value (b,), gradient (b, p) and curvature (b, p, p) by the law's parameters."""
+        residual = (self.scale.of(seen.predicted) - seen.target) * seen.sharpness
+        jacobian, weight = seen.jacobian, seen.weight
+        jacobian *= (seen.sharpness * self.scale.slope(seen.predicted))[:, None, :]
         cost, slope = self.objective.cost(residual)
         value = (cost * weight).sum(-1)
         if not np.isfinite(value).all() and (unseen := _impossible_unseen(residual, weight)).any():
@@ -124,25 +174,30 @@ class Misfit:
         gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
         # Gauss and Newton's: without the law's second derivatives, which no law has to give, it is
         # never negative, and near the minimum of small residuals they hardly count.
-        curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
-        if self.censored is not None:
-            beside = self._censored_weight(problem, len(self.censored))
-            more = self.censored.terms(self.space.law, params, self.scale, beside)
-            value, gradient, curvature = value + more[0], gradient + more[1], curvature + more[2]
+        return value, gradient, (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
+
+    def of_coordinates(self, u: Array, params: Array, seen: Seen, terms: Terms) -> Terms:
+        """The same by free coordinates, with what the priors add."""
+        value, gradient, curvature = terms
         slopes = self.space.slopes(params)
         gradient *= slopes
         curvature *= slopes[:, :, None] * slopes[:, None, :]
         if self.space.fixed or self.space.tied:
             gradient = gradient @ self._select
             curvature = self._select.T @ curvature @ self._select
-        return self._with_prior(u, centre, value, gradient, curvature)
+        if seen.strength is None:
+            return value, gradient, curvature
+        away, strength = u - seen.centre, seen.strength
+        value = value + 0.5 * (strength * away**2).sum(-1)
+        curvature = curvature + strength[..., None] * np.eye(strength.shape[-1])
+        return value, gradient + strength * away, curvature
 
     def objective_value(self, u: Array) -> float:
         """The objective at one point, shape (1, free), in its published scale, without priors."""
         cost = self.objective.cost(self.residual(u)[0] * self.sharpness)[0]
         return float((cost * self.weight).sum()) * self.objective.unit
 
-    def _points(self, problem: Array) -> tuple[Array, Array, Array]:
+    def points(self, problem: Array) -> tuple[Array, Array, Array]:
         """Targets, weights and centres of the prior that each problem sees: (b, ...), or of all."""
         centre = np.zeros(0) if self.prior is None else self.prior.centre
         every_point = (self.target, self.weight, centre)
@@ -171,15 +226,6 @@ class Misfit:
                 weight[in_draws] = draws.censored[problem[in_draws] - before]
             before += len(draws)
         return weight
-
-    def _with_prior(
-        self, u: Array, centre: Array, value: Array, gradient: Array, curvature: Array
-    ) -> tuple[Array, Array, Array]:
-        if self.prior is None:
-            return value, gradient, curvature
-        away, strength = u - centre, self.prior.strength
-        value = value + 0.5 * (strength * away**2).sum(-1)
-        return value, gradient + strength * away, curvature + np.diag(strength)
 
 
 def _impossible_unseen(residual: Array, weight: Array) -> Array:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
 from scalinglab.scaling.errors import UserError
 
@@ -59,7 +61,9 @@ def task_chains(
     checkpoints: Mapping[str, pd.DataFrame] = _NONE,
     **options: Any,
 ) -> TaskChains:
-    """Fit the chain of every task.
+    """Fit the chain of every task, all as one batch of the solver.
+
+    The fits are those of `analysis.task_chain` for each task, within the solver's tolerance.
 
     Parameters
     ----------
@@ -76,12 +80,16 @@ def task_chains(
     UserError
         If no task can be fitted; else `TaskChains.refused` says which cannot.
     """
-    chains, refused = {}, {}
-    for task, table in models.items():
+
+    def of(task: str) -> TaskChain | UserError:
         try:
-            chains[task] = task_chain(table, checkpoints.get(task), **options)
+            return task_chain(models[task], checkpoints.get(task), **options)
         except UserError as error:
-            refused[task] = str(error)
+            return error
+
+    found = dict(zip(models, in_lockstep([partial(of, task) for task in models]), strict=True))
+    chains = {task: chain for task, chain in found.items() if isinstance(chain, TaskChain)}
+    refused = {task: str(error) for task, error in found.items() if isinstance(error, UserError)}
     if not chains:
         raise UserError(
             "; ".join(f"{t}: {reason}" for t, reason in refused.items()) or "no task is named"

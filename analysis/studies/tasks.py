@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtrc, stdtrit
 
-from scalinglab.analysis.fitting.task_chain import TaskChain, task_chain
+from scalinglab.analysis.fitting.task_chain import TaskChain
+from scalinglab.analysis.fitting.task_chains import task_chains
 from scalinglab.analysis.forecasts.study_tasks import HELD_OUT, pairs_of
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import Line, panels
@@ -68,7 +69,7 @@ def judge(
     Raises
     ------
     UserError
-        If a task was not measured, or at too few runs for its law.
+        If a task was not measured, or none at enough runs for its laws.
     """
     ended = runs[runs["status"] == State.DONE]
     held_out = with_role(ended, HELD_OUT)
@@ -76,41 +77,47 @@ def judge(
     finding = Finding([])
     if held_out.empty and (larger is None or larger.empty):
         finding.warnings.append("no larger run is held out: the chain is not tested")
-    panes = []
+    models, checkpoints, targets, pairs = {}, {}, {}, {}
     for task in tasks:
         points = task_points(ended, task, task_loss, accuracy, study=study)
-        every = pairs_of(curves, task, points, task_loss, accuracy)
-        ahead = points[points["run_id"].isin(held_out["run_id"])].reset_index(drop=True)
-        if len(ahead) < len(held_out):
+        pairs[task] = pairs_of(curves, task, points, task_loss, accuracy)
+        models[task], targets[task] = _apart(points, held_out["run_id"])
+        checkpoints[task], _ = _apart(pairs[task], held_out["run_id"])
+        if len(targets[task]) < len(held_out):
             finding.warnings.append(
-                f"{len(held_out) - len(ahead)} held-out runs are trained and not asked:"
+                f"{len(held_out) - len(targets[task])} held-out runs are trained and not asked:"
                 f" {probe_command(task, study, more=' steps=all')}"
             )
-        _chain_of(finding, task, points, every, ahead, larger, resamples)
-        curve_sentence, sizes = one_curve(every)
+    found = task_chains(models, checkpoints, resamples=resamples)
+    finding.warnings.extend(f"{task}: {reason}" for task, reason in found.refused.items())
+    for task in tasks:
+        if task in found.chains:
+            _tell_chain(finding, task, found.chains[task], targets[task], larger)
+        curve_sentence, sizes = one_curve(pairs[task])
         finding.sentences.append(f"{task}: {curve_sentence}")
         if len(sizes):
             finding.tables[f"Sizes beside the common curve of {task}"] = sizes
-        panes.append((task, _lines(every)))
+    panes = [(task, _lines(pairs[task])) for task in tasks]
     caption = "Loss of each task against the validation loss, by size."
     figure = panels(panes, "validation loss", "loss of the task", log_y=True)
     finding.figures.append((caption, figure))
     return finding
 
 
-def _chain_of(
+def _apart(table: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of other runs, and those of these runs."""
+    named = table["run_id"].isin(run_ids)
+    return table[~named].reset_index(drop=True), table[named].reset_index(drop=True)
+
+
+def _tell_chain(
     finding: Finding,
     task: str,
-    points: pd.DataFrame,
-    every: pd.DataFrame,
+    chain: TaskChain,
     ahead: pd.DataFrame,
     larger: pd.DataFrame | None,
-    resamples: int,
 ) -> None:
-    """Fit a task's chain to the runs that are not held out, and test it at those that are."""
-    fitted = points[~points["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
-    pairs = every[~every["run_id"].isin(ahead["run_id"])].reset_index(drop=True)
-    chain = task_chain(fitted, pairs, resamples=resamples)
+    """What a task's chain says of the runs that are held out."""
     for law in (chain.loss, chain.accuracy):
         finding.warnings.extend(f"{task}, {law.law.name}: {w}" for w in law.warnings)
         finding.tables[f"Parameters of {law.law.name}, {task}"] = law.summary.reset_index()
