@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -43,24 +43,36 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def varying_columns(varies: Iterable[str], reserved: Collection[str]) -> dict[str, list[str]]:
-    """The settings in which runs differ, a column each; none has a `reserved` name."""
+def varying_columns(varies: Iterable[str], fixed: pd.DataFrame) -> dict[str, list[str]]:
+    """The settings in which runs differ, a column each.
+
+    A setting that has the name of a column of `fixed` and its values is that column; one with other
+    values stands beside it as ``NAME (setting)``.
+    """
     settings = [settings_in(text) for text in varies]
     names = dict.fromkeys(name for run in settings for name in run)
+    columns = {name: [run.get(name, "") for run in settings] for name in names}
     return {
-        f"{name}=" if name in reserved else name: [run.get(name, "") for run in settings]
-        for name in names
+        f"{name} (setting)" if name in fixed and not _repeats(texts, fixed[name]) else name: texts
+        for name, texts in columns.items()
     }
+
+
+def _repeats(texts: Sequence[str], shown: pd.Series) -> bool:
+    """Whether a column shows what a setting holds, for each run that has the setting."""
+    pairs = zip(texts, shown.astype(str), strict=True)
+    return all(text in ("", cell.replace(",", "")) for text, cell in pairs)
 
 
 def with_varying(fixed: pd.DataFrame, varies: Iterable[str]) -> tuple[pd.DataFrame, list[str]]:
     """A table of runs with columns of the settings in which they differ, and their names.
 
-    The columns stand before N.
+    The columns stand before N; of a setting that has a column already, that column is named.
     """
-    columns = varying_columns(varies, list(map(str, fixed)))
+    columns = varying_columns(varies, fixed)
     n_index = list(fixed).index("N")
-    varying = pd.DataFrame(columns, index=fixed.index)
+    added = {name: texts for name, texts in columns.items() if name not in fixed}
+    varying = pd.DataFrame(added, index=fixed.index)
     table = pd.concat([fixed.iloc[:, :n_index], varying, fixed.iloc[:, n_index:]], axis=1)
     return table, list(columns)
 
@@ -78,7 +90,7 @@ def show_runs(
     frame, names = with_varying(fixed, varies)
     alike_sizes = frame.groupby(["N", "D"])
     apart = [name for name in _RECIPE if name in frame and (alike_sizes[name].nunique() > 1).any()]
-    first = [name for name in optional if name not in apart]
+    first = [name for name in optional if name not in (*apart, *names)]
     screen.table(frame, optional=(*first, *apart, *names[::-1]), text=text, title=title)
 
 

@@ -106,7 +106,7 @@ class Watch:
             return
         frame, names = _ended_frame(table)
         if self._ended is None:
-            optional = (*_OPTIONAL, *names[::-1])
+            optional = (*(n for n in _OPTIONAL if n not in names), *names[::-1])
             self._ended = GrowingTable(self.screen, frame, optional=optional)
         cells = dict(frame.iloc[list(table["run_id"]).index(row["run_id"])])
         states = self._states | {row["run_id"]: row["state"]}  # later rows are not counted yet
@@ -152,7 +152,7 @@ class Watch:
             shown.insert(1, "done", [text_bar(share) for share in _shares(running)])
             shown["left"] = _times_left(running)
             frame, names = with_varying(shown, running["varies"])
-            optional = (*_OPTIONAL, *names[::-1])
+            optional = (*(n for n in _OPTIONAL if n not in names), *names[::-1])
             lines += table_lines(frame, width, optional=optional, notes=False)
         return lines
 

@@ -19,6 +19,7 @@ from scalinglab.scaling.records.plan_file import (
     read_study_config,
     stored_plans,
 )
+from scalinglab.scaling.records.planning import being_planned
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import CENSORED, State
@@ -51,6 +52,8 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
         return plan
     path = folder / MANIFEST
     if not path.exists():
+        if sentence := being_planned(folder):
+            raise UserError(sentence)
         names = sorted(
             {
                 p.parent.name

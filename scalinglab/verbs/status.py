@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, OutputsOptions, option
 from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.records.planning import Planner, first_plans
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.scaling.text.shell import override
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, show_runs, status_frame
@@ -164,12 +165,15 @@ class StatusResult:
     ----------
     studies : sequence of StudyStatus or StudyCauses
     imported : sequence of str
+    planning : mapping of str to Planner
+        Studies whose first plan is being made, and by which process.
     interrupted : bool
         Whether Ctrl-C ended the watching, so that a command after this one does not begin.
     """
 
     studies: Sequence[StudyStatus | StudyCauses]
     imported: Sequence[str] = field(default=())
+    planning: Mapping[str, Planner] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
@@ -180,7 +184,11 @@ class StatusResult:
     def as_json(self) -> dict[str, Any]:
         """An object a study."""
         studies = [study.as_json() for study in self.studies]
-        return {"studies": studies, "imported": self.imported}
+        planning = [
+            {"study": name, "pid": p.process.pid, "host": p.process.host, "began": p.began}
+            for name, p in self.planning.items()
+        ]
+        return {"studies": studies, "imported": self.imported, "planning": planning}
 
     def show(self, screen: Screen) -> None:
         """One study after another."""
@@ -188,6 +196,10 @@ class StatusResult:
             study.show(screen)
         for name in self.imported:
             screen.say(f"{name}: imported; scaling report study={name} reads it")
+        for name, planner in self.planning.items():
+            screen.say(
+                f"{name}: being planned {planner}; its runs are shown once the plan is stored"
+            )
 
 
 def run(options: StatusOptions, screen: Screen) -> StatusResult:
@@ -200,15 +212,15 @@ def run(options: StatusOptions, screen: Screen) -> StatusResult:
     """
     if options.watch and options.json:
         raise ConfigError("watch=true shows a study while it trains; --json needs watch=false")
-    names, imported = _names(options)
     outputs = options.outputs_path
+    names, imported, planning = _names(options)
     studies = [LaunchedStudy(name, outputs, screen=screen) for name in names]
     if options.why:
-        return StatusResult(
-            [StudyCauses(s.name, s.causes(), s.given_up()) for s in studies], imported
-        )
+        causes = [StudyCauses(s.name, s.causes(), s.given_up()) for s in studies]
+        return StatusResult(causes, imported, planning)
     interrupted = options.watch and not _watched(studies, screen)
-    return StatusResult([_status(study, options) for study in studies], imported, interrupted)
+    shown = [_status(study, options) for study in studies]
+    return StatusResult(shown, imported, planning, interrupted)
 
 
 def _watched(studies: Sequence[LaunchedStudy], screen: Screen) -> bool:
@@ -222,20 +234,23 @@ def _watched(studies: Sequence[LaunchedStudy], screen: Screen) -> bool:
     return True
 
 
-def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
-    """The names of the studies to show, and of imported ones."""
-    if options.study:
-        return [options.study], []
+def _names(options: StatusOptions) -> tuple[list[str], list[str], dict[str, Planner]]:
+    """The names of the studies to show, of imported ones, and those that are being planned."""
     outputs = options.outputs_path
+    planning = first_plans(outputs)
+    if options.study:
+        if options.study in planning and not options.watch:
+            return [], [], {options.study: planning[options.study]}
+        return [options.study], [], {}
     names, imported = (
         sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
         for file in ("plan.json", IMPORTED)
     )
-    if not names and not imported:
+    if not names and not imported and not planning:
         raise ConfigError(
             f"there is no study in {outputs}; scaling launch study=quickstart trains one"
         )
-    return names, imported
+    return names, imported, planning
 
 
 def _status(study: LaunchedStudy, options: StatusOptions) -> StudyStatus:

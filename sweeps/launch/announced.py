@@ -1,25 +1,15 @@
-"""A marker file while a launcher plans, so that ``status --watch`` keeps waiting for it.
-
-<outputs>/studies/<study>/planning-<token>.json    the process; removed when it has finished
-"""
+"""A marker file while a launcher plans, so that ``status --watch`` keeps waiting for it."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import read_json, server_time, write_json
-from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.processes import PROCESS, Process, this_process
+from scalinglab.scaling.records.planning import mark_planning, planners
 from scalinglab.scaling.records.study_name import is_study_name
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
-
-# How long a marker of another host counts: from here nobody can see whether its process lives.
-ELSEWHERE_SECONDS = 1800.0
 
 
 @contextlib.contextmanager
@@ -36,8 +26,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
         return
     folder = study_folder(outputs, name)
     new_folders = [path for path in (folder, folder.parent, outputs) if not path.exists()]
-    file = folder / f"planning-{secrets.token_hex(4)}.json"
-    write_json(file, this_process().to_dict())
+    file = mark_planning(folder)
     try:
         yield
     finally:
@@ -49,17 +38,4 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
 
 def is_announced(outputs: Path, study: str) -> bool:
     """Whether a launcher of a study is planning it, or launching what it planned."""
-    files = study_folder(outputs, study).glob("planning-*.json")
-    return any(_is_there(file, outputs) for file in files)
-
-
-def _is_there(file: Path, outputs: Path) -> bool:
-    try:
-        process = Process.from_dict(read_json(file, PROCESS))
-        if process.has_ended:
-            file.unlink(missing_ok=True)
-            return False
-        age = server_time(outputs) - file.stat().st_mtime
-    except (FileNotFoundError, DamagedFile):
-        return False
-    return process.host == machine.host() or age < ELSEWHERE_SECONDS
+    return bool(planners(study_folder(outputs, study)))

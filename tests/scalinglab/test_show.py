@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from scalinglab.bar import bar_lines
 from scalinglab.scaling.records.state import State
-from scalinglab.show import varying_columns
+from scalinglab.show import show_runs, varying_columns, with_varying
 from scalinglab.terminal import Screen
 from scalinglab.watch import Watch
 
@@ -64,11 +64,31 @@ def test_what_tells_the_runs_apart_has_columns(tmp_path, monkeypatch) -> None:
     heading, first, *_ = told(FOUND.assign(varies=varies), tmp_path, monkeypatch)
     assert heading.split() == "ended run loss optimizer loops N D schedule after state".split()
     assert first.split()[3:5] == ["muon", "1"]
-    assert varying_columns(["N=3 path=a b c=d", "N=4"], {"N"}) == {
-        "N=": ["3", "4"],
+    assert varying_columns(["N=3 path=a b c=d", "N=4"], pd.DataFrame({"N": ["5", "6"]})) == {
+        "N (setting)": ["3", "4"],
         "path": ["a b", ""],
         "c": ["d", ""],
     }
+
+
+def test_a_setting_that_a_table_shows_already_has_one_column() -> None:
+    """The width of a network of one's own is an option named `width`; another arm has none."""
+    fixed = pd.DataFrame({"width": [64, 1024, 32], "N": ["9", "8", "7"], "D": ["1", "1", "1"]})
+    frame, names = with_varying(fixed, ["width=64 loops=1", "width=1024 loops=2", "loops=1"])
+    assert list(frame) == ["width", "loops", "N", "D"] and names == ["width", "loops"]
+    assert list(frame["width"]) == [64, 1024, 32]
+    grouped = fixed.assign(width=["64", "1,024", "32"])
+    assert list(with_varying(grouped, ["width=64", "width=1024", ""])[0]) == list(grouped)
+    # Something else of the same name is told apart.
+    other, _ = with_varying(fixed, ["width=64", "width=512", ""])
+    assert list(other) == ["width", "width (setting)", "N", "D"]
+    # On a narrow terminal what tells runs apart is left out last.
+    stream = io.StringIO()
+    wide = fixed.assign(**{"starts from": ["a long text of a checkpoint"] * 3})
+    screen = Screen(stream)
+    screen.console.width = 24
+    show_runs(screen, wide, ["width=64", "width=1024", ""], optional=("width", "starts from"))
+    assert stream.getvalue().split()[:3] == ["width", "N", "D"]
 
 
 @pytest.mark.parametrize("width", [20, 50, 80, 140])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -11,9 +14,9 @@ import pytest
 from scalinglab import watch
 from scalinglab.cli import main
 from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.records import planning
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.processes import Process
-from scalinglab.sweeps.launch import announced as announcements
 from scalinglab.sweeps.launch.announced import announced, is_announced
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
@@ -59,11 +62,35 @@ def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypat
         process = read_json(file)
         write_json(file, process | {"host": "another"})
         assert is_announced(outputs, "tiny")  # nobody here can tell
-        monkeypatch.setattr(announcements, "ELSEWHERE_SECONDS", -1.0)
+        monkeypatch.setattr(planning, "ELSEWHERE_SECONDS", -1.0)
         assert not is_announced(outputs, "tiny")
         write_json(file, process | {"process_start": "long ago"})
         assert Process.from_dict(read_json(file)).has_ended and not is_announced(outputs, "tiny")
         assert not file.exists()
+
+
+def test_what_is_true_is_said_before_there_is_a_plan(study, tmp_path, capsys) -> None:
+    def answer(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, f"outputs={tmp_path / 'outputs'}"])
+        told = capsys.readouterr()
+        return f"{ended.value.code} {told.out}{told.err}"
+
+    composed = study()
+    by = rf"since \d\d:\d\d:\d\d UTC by process {os.getpid()}"
+    with announced(composed):
+        for arguments in (["status"], ["status", "study=tiny"]):
+            assert re.match(rf"0 tiny: being planned {by};", answer(*arguments))
+        json_answer = json.loads(answer("status", "study=tiny", "json=true").partition(" ")[2])
+        assert json_answer["planning"][0]["pid"] == os.getpid()
+        assert answer("status", "study=tyni").startswith("2 error: there is no study 'tyni'")
+        for verb in ("logs", "fit"):
+            told = " ".join(answer(verb, "study=tiny").split())
+            assert re.match(
+                rf"2 error: study 'tiny' is being planned {by}: .* watch=true waits", told
+            )
+        save_plan(make_plan(composed))
+        assert "2 planned" in answer("status", "study=tiny")
 
 
 def test_a_watch_stays_while_a_launch_plans(study, tmp_path, capsys, monkeypatch) -> None:
