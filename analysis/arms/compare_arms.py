@@ -175,7 +175,17 @@ def _measured(
             *_of_sets(compared, arms),
             *_of_settings(settings),
         ),
+        runs=_as_shown(compared),
     )
+
+
+def _as_shown(compared: pd.DataFrame) -> pd.DataFrame:
+    """The compared runs under the names that people read."""
+    names = [n for n in ("run_id", "run", "_arm", "N", "D", "loss") if n in compared]
+    if "run_id" in names and "run" in names:
+        names.remove("run")
+    shown = compared[names].rename(columns={"run": "run_id", "_arm": "arm"})
+    return shown.reset_index(drop=True)
 
 
 def _by_laws(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,9 @@ class ArmComparison(Shown):
     differences : DataFrame
         Which settings differ between paired runs, see `analysis.arm_settings`; empty if unknown.
     warnings : tuple of str
+    runs : DataFrame
+        The compared runs, each arm at the best of its trials: ``arm, N, D, loss``, and ``run_id``
+        where known.
     """
 
     arms: tuple[str, str]
@@ -77,6 +80,7 @@ class ArmComparison(Shown):
     differences: pd.DataFrame
     ladder: Ladder | None = None
     warnings: tuple[str, ...] = ()
+    runs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def shown(self) -> Overview:

@@ -16,6 +16,7 @@ _HOME = {
     "data": "files",
     "save": "files",
     "allocation": "allocation_figure",
+    "arm_losses": "arm_losses_figure",
     "arm_ratio": "arm_ratio_figure",
     "best_ratio": "best_split_figure",
     "best_size": "best_split_figure",

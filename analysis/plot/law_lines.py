@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +29,13 @@ def of_size_and_tokens(result: Result) -> bool:
     } <= {read.get(name, name) for name in ("N", "D", "C")}
 
 
-def run_table(result: Result | None, runs: pd.DataFrame) -> pd.DataFrame:
+def run_table(result: Result | None, runs: pd.DataFrame, more: Sequence[str] = ()) -> pd.DataFrame:
     """The runs as figures need them: ``run_id``, the law's inputs under its own names, ``C``, the
-    response as ``loss`` and the law's ``predicted``; without a law ``N, D, C, loss``.
+    response as ``loss`` and the law's ``predicted``; without a law ``N, D, C, loss``. Columns
+    `more` are kept as they are.
     """
     if result is None:
-        names = [name for name in ("run_id", "N", "D", "C", "loss") if name in runs]
+        names = [name for name in ("run_id", *more, "N", "D", "C", "loss") if name in runs]
         return runs.loc[np.isfinite(runs["loss"]), names].reset_index(drop=True)
     response = result.columns.get(result.law.response, result.law.response)
     response = response if response in runs else result.law.response
@@ -41,6 +43,8 @@ def run_table(result: Result | None, runs: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in ("run_id", "run") if name in runs]
     if names:
         table["run_id"] = runs[names[0]].astype(str)
+    for name in more:
+        table[name] = runs[name]
     for name in dict.fromkeys(("N", "D", *result.law.inputs)):
         source = result.columns.get(name, name)
         source = source if source in runs else name

@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, figure_of
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, SMALL, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -91,7 +91,7 @@ def points(
     away: np.ndarray | None = None,
     color: Any = None,
     marker: str = "o",
-    size: float = 1.0,
+    size: float | np.ndarray = 1.0,
     label: bool = True,
     bars: bool = True,
     alpha: float = 1.0,
@@ -298,7 +298,7 @@ def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:
         textcoords="offset points",
         ha="left" if right else "right",
         va="top" if up else "bottom",
-        fontsize="x-small",
+        fontsize=SMALL * mpl.rcParams["font.size"],
         color=HELD_OUT,
         annotation_clip=False,
     )

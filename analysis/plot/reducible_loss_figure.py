@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
@@ -17,7 +18,7 @@ from scalinglab.analysis.plot.law_lines import (
     run_table,
 )
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
-from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
+from scalinglab.analysis.plot.style import HELD_OUT, SMALL, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
@@ -100,7 +101,7 @@ def reducible_loss(
         f"{floors[0]} = {floor:.3f}",
         (0.03, 0.04),
         xycoords="axes fraction",
-        fontsize="small",
+        fontsize=SMALL * mpl.rcParams["font.size"],
     )
     return finish(ax, COMPUTE, f"loss − {floors[0]} (nats/token)")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from scalinglab.analysis.plot.labels import INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_name, run_table
 from scalinglab.analysis.plot.layers import arrows, frame, points
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, finish, palette
+from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 _ROOM = 1.4
+_ARMS = 6  # that have a colour of their own
 
 
 def residuals(
@@ -28,6 +29,7 @@ def residuals(
     *,
     held_out: pd.DataFrame | None = None,
     x: str = "C",
+    arm: str | None = None,
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
@@ -42,6 +44,9 @@ def residuals(
         With the columns that were fitted; `held_out` runs were not.
     x : str
         ``C``, or an input of the law.
+    arm : str, optional
+        A column of the runs: a colour and a marker for each of its values, instead of a colour a
+        size. It shows which recipes one law misses.
     level : float
     ax : Axes, optional
 
@@ -50,37 +55,26 @@ def residuals(
     Axes
     """
     ax = axes() if ax is None else ax
-    fitted = _relative(run_table(result, runs))
-    color = Scale(fitted["N"]) if "N" in fitted else None
+    more = () if arm is None else (arm,)
+    fitted = _relative(run_table(result, runs, more))
+    scale = Scale(fitted["N"]) if "N" in fitted and arm is None else None
     level_known = len(result.draws) > 0
     if level_known:
         _interval(ax, result, fitted, x, level)
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
-    points(
-        ax,
-        fitted,
-        x,
-        "residual",
-        "fitted runs",
-        away=far_from_law(result, fitted),
-        color=palette()[0] if color is None else color(fitted["N"]),
-    )
+    away = far_from_law(result, fitted)
+    if arm is None:
+        color = palette()[0] if scale is None else scale(fitted["N"])
+        points(ax, fitted, x, "residual", "fitted runs", away=away, color=color)
+    else:
+        _by_arm(ax, fitted, x, arm, away)
     held_out_ends = None
     if held_out is not None and len(held_out):
         held_out_runs = _relative(run_table(result, held_out))
         if level_known:
             held_out_runs = _around_zero(result, held_out_runs, level)
-        points(
-            ax,
-            held_out_runs,
-            x,
-            "residual",
-            "held-out runs",
-            color=HELD_OUT,
-            marker="*",
-            size=1.9,
-            bars=False,
-        )
+        star: dict[str, Any] = {"color": HELD_OUT, "marker": "*", "size": 1.9, "bars": False}
+        points(ax, held_out_runs, x, "residual", "held-out runs", **star)
         if level_known:
             held_out_ends = _bars(ax, held_out_runs, x)
     if fitted[x].min() > 0:
@@ -88,11 +82,24 @@ def residuals(
     frame(ax, log=False)
     if held_out_ends is not None:
         arrows(ax, *held_out_ends, HELD_OUT)
-    if color is not None:
-        color.bar(ax, SIZE)
+    if scale is not None:
+        scale.bar(ax, SIZE)
     return finish(
         ax, INPUTS.get(x) or result.law.columns.get(x, x), "measured / predicted loss − 1 (%)"
     )
+
+
+def _by_arm(ax: Axes, fitted: pd.DataFrame, x: str, arm: str, away: np.ndarray) -> None:
+    """A layer for each arm, those of fewest runs together where there are too many."""
+    names = fitted[arm].astype(str)
+    shown = list(names.value_counts().index[:_ARMS])
+    for k, name in enumerate(sorted(shown)):
+        rows = (names == name).to_numpy()
+        points(ax, fitted[rows], x, "residual", name, away=away[rows], **category(k))
+    others = ~names.isin(shown).to_numpy()
+    if others.any():
+        rest = fitted[others]
+        points(ax, rest, x, "residual", "others", away=away[others], color="0.6", size=0.8)
 
 
 def _relative(table: pd.DataFrame) -> pd.DataFrame:

@@ -42,6 +42,7 @@ HELD_OUT = "#D55E00"
 INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 BAND = 0.18  # opacity of an interval
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
+SMALL = 0.9  # size of legends and notes over the font's: on a telephone smaller is not legible
 _HEIGHT = 0.68  # of a figure's, that its axes have
 _EM = 0.6  # width of a character in sizes of the font, on average
 _LABEL_EMS, _BAR_EMS = 5.0, 7.0  # that labels beside the axes take, and a colour bar
@@ -58,7 +59,9 @@ def palette() -> Sequence[str]:
 def category(k: int) -> dict[str, Any]:
     """Colour and marker of the k-th category: told apart without colour, too."""
     colours = palette()
-    return {"color": colours[k % len(colours)], "marker": MARKERS[k % len(MARKERS)]}
+    # Beyond the colours each goes on with another marker, so that no two categories look alike.
+    marker = MARKERS[(k + k // len(colours)) % len(MARKERS)]
+    return {"color": colours[k % len(colours)], "marker": marker}
 
 
 def colour_map() -> Colormap:
@@ -172,7 +175,7 @@ def _along(ax: Axes, text: str) -> str:
 
 def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None:
     """In as many columns as there is room for."""
-    size = mpl.rcParams["font.size"] * 0.83
+    size = mpl.rcParams["font.size"] * SMALL
     columns = len(names)
     while columns > 1 and _legend_width(names, columns) * size > _room_above(ax):
         columns -= 1

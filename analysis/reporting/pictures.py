@@ -202,7 +202,8 @@ def _has_layers(ax: Axes) -> bool:
 
 def _legend(figure: Figure, key: str) -> list[list[str]]:
     """Name the artists that each entry of a legend stands for: ``[entry, artist, ...]`` by id."""
-    entries = []
+    entries: list[list[str]] = []
+    ids: dict[int, str] = {}  # several entries may stand for one artist, as all bands and an arm
     for i, ax in enumerate(figure.axes):
         legend = ax.get_legend()
         if legend is None or not _has_layers(ax):
@@ -214,13 +215,15 @@ def _legend(figure: Figure, key: str) -> list[list[str]]:
             text.set_gid(f"{name}-t")
             together = _together(ax, artist)
             for j, handle in enumerate(together):
-                handle.set_gid(f"{name}-{j}")
-            entries.append([f"{name}-t", *(f"{name}-{j}" for j in range(len(together)))])
+                handle.set_gid(ids.setdefault(id(handle), f"{name}-{j}"))
+            entries.append([f"{name}-t", *(ids[id(handle)] for handle in together)])
     return entries
 
 
 def _together(ax: Axes, artist: Any) -> list[Artist]:
-    """What an entry of the legend stands for: all bands, or a layer and the law's line of it."""
+    """What an entry of the legend stands for: all bands, or a layer and the law's line of it with
+    its band.
+    """
     if not hasattr(artist, "set_gid"):
         return list(artist)  # bars
     every = layers(ax)
@@ -231,6 +234,5 @@ def _together(ax: Axes, artist: Any) -> list[Artist]:
         return bands if artist in bands else [artist, *bands]
     own_layers = [layer for layer in every if artist in layer.artists]
     names = {layer.name for layer in own_layers} | {f"law, {layer.name}" for layer in own_layers}
-    named = [a for layer in every if layer.name in names for a in layer.artists]
-    artists = [a for a in named if not isinstance(a, PolyCollection)]
+    artists = [a for layer in every if layer.name in names for a in layer.artists]
     return artists if artist in artists else [artist, *artists]

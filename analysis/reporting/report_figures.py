@@ -14,6 +14,7 @@ import pandas as pd
 
 from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
+from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
 from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from scalinglab.analysis.arms.comparison import ArmComparison
     from scalinglab.analysis.decisions.isoflop import Minima
     from scalinglab.analysis.reporting.answer import Answer
     from scalinglab.analysis.reporting.outlook import Outlook
     from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 
-WIDTH = 5.4  # inches: text is legible on a telephone, and not huge beside another figure
+WIDTH = 4.7  # inches: on a telephone its texts are legible (nine pixels), beside another not huge
 Captioned = tuple[str, "Figure"]
 _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which their figure is drawn
 _DESIGN_MINIMA = 3  # and from which they are the design of the study
@@ -50,16 +52,16 @@ def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: 
 
 
 def figures_without_law(study: RunsWithoutLaw) -> list[Captioned]:
-    """The losses of runs that have no law; of compared arms their ratio."""
+    """The losses of runs that have no law, of compared arms by arm."""
+    if arms := _of_arms(study.outlook):
+        return arms
     runs = study.runs[study.runs["status"] == State.DONE]
     held_out = with_role(runs, "held_out")
-    captioned = []
     fitted = with_role(runs, "fit")
-    if len(fitted):
-        text = "Loss against compute. Points: runs, coloured by size."
-        figure = drawn(plot.loss_against_compute, None, fitted, held_out=held_out)
-        captioned.append((text, figure))
-    return [*_of_arms(study.outlook), *captioned]
+    if fitted.empty:
+        return []
+    text = "Loss against compute. Points: runs, coloured by size."
+    return [(text, drawn(plot.loss_against_compute, None, fitted, held_out=held_out))]
 
 
 class ReportFigures:
@@ -131,7 +133,7 @@ class ReportFigures:
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
         captioned = []
-        if self.minima is not None and not self._is_isoflop:
+        if self.minima is not None and not self._is_isoflop and not self._compares_arms:
             captioned.append(self._isoflop())
         if not self.budgets:
             return captioned
@@ -145,15 +147,21 @@ class ReportFigures:
             ),
         ]
 
+    @property
+    def _compares_arms(self) -> bool:
+        return self.answer.outlook is not None and self.answer.outlook.arms is not None
+
     def law(self) -> list[Captioned]:
         """The law through its runs, and what it misses."""
         law = self.answer.law
         together: dict[str, Any] = {"held_out": self.held_out}
         captioned = []
-        if self.answer.outlook is not None and self.answer.outlook.arms is not None:
-            text = "Loss against compute, all arms together."
-            captioned.append((text, self._against_compute()))
-        elif self._is_isoflop:
+        if self._compares_arms:
+            # Lines of one law between two recipes would tell of neither: what it misses does.
+            text = "What one law for all arms misses: measured over predicted loss of each run."
+            one_law = drawn(plot.residuals, law, self.fitted, arm=self.answer.arm, **together)
+            return [(text, one_law)]
+        if self._is_isoflop:
             captioned.append((_AGAINST_COMPUTE, self._against_compute()))
         captioned.append(
             (
@@ -197,21 +205,29 @@ class ReportFigures:
 
 
 def _of_arms(outlook: Outlook | None) -> list[Captioned]:
-    """The compared recipes: speed-up and ratio of losses along compute."""
+    """The compared recipes: their losses, and what the compute of one is worth in the other's."""
     comparison = None if outlook is None else outlook.arms
-    if comparison is None or not len(comparison.pairs.table):
+    if comparison is None or comparison.runs.empty:
         return []
     a, b = comparison.arms
-    captioned = [
-        (
-            f"Loss of {b} over that of {a}. Points: paired runs; below zero {b} is better.",
-            drawn(plot.arm_ratio, comparison),
-        )
+    text = f"Loss of {a} and {b} against compute. Larger marks: larger models."
+    if comparison.result is None:
+        return [(text, drawn(plot.arm_losses, comparison)), *arm_pairs(comparison)]
+    text += f" Lines: the law of each, {law_place(comparison)}."
+    worth = f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute."
+    return [
+        (text, drawn(plot.arm_losses, comparison)),
+        (worth, drawn(plot.speed_up, comparison)),
     ]
-    if comparison.result is not None:
-        text = f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute."
-        captioned.insert(0, (text, drawn(plot.speed_up, comparison)))
-    return captioned
+
+
+def arm_pairs(comparison: ArmComparison) -> list[Captioned]:
+    """The ratio of losses of paired runs; none without pairs."""
+    if not len(comparison.pairs.table):
+        return []
+    a, b = comparison.arms
+    text = f"Loss of {b} over that of {a}. Points: paired runs; below zero {b} is better."
+    return [(text, drawn(plot.arm_ratio, comparison))]
 
 
 def _reducible(law: Any) -> bool:

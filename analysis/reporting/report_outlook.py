@@ -11,6 +11,7 @@ from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
+from scalinglab.analysis.reporting.report_figures import arm_pairs
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import power, short
 
@@ -124,7 +125,11 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     pairs = comparison.pairs.table.rename(
         columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
     )
-    parts.append(Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs]))
+    # Without laws this figure supports the answer, and stands beside it.
+    figures = arm_pairs(comparison) if comparison.result is not None else []
+    parts.append(
+        Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs], figures)
+    )
     return parts
 
 

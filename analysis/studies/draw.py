@@ -14,7 +14,7 @@ from scalinglab.analysis.plot.labels import decimal, literal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WIDTH = 5.4  # inches of a panel
+_WIDTH = 4.7  # inches of a panel
 _TICKS = 5  # different x, up to which each has its own tick
 Line = tuple[str, ArrayLike, ArrayLike]  # label, x, y
 Pane = tuple[str, Iterable[Line]]  # title, lines
@@ -55,7 +55,7 @@ def panels(
         for title, lines in drawn
     ]
     rows, columns = -(-len(panes) // 2), min(len(panes), 2)
-    figure = Figure(figsize=(_WIDTH * columns, 3.9 * rows), layout="constrained")
+    figure = Figure(figsize=(_WIDTH * columns, 3.5 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for spare in axes[len(panes) :]:
         spare.set_visible(False)

@@ -114,15 +114,19 @@
         if (at >= 0) open(found[1][at]);
       });
     }
-    for (const [entry, ...artists] of data.legend) {
+    for (const [entry] of data.legend) {
       for (const label of figure.querySelectorAll('[id="' + entry + '"]')) {
         label.classList.add("entry");
         label.addEventListener("click", (event) => {
           event.stopPropagation();
-          const off = label.classList.toggle("off");
+          label.classList.toggle("off");
           const within = label.closest("svg");
-          for (const id of artists) for (const part of within.querySelectorAll('[id="' + id + '"]'))
-            part.style.display = off ? "none" : "";
+          const all = (id) => [...within.querySelectorAll('[id="' + id + '"]')];
+          // A band belongs to its line's entry and to that of all bands: it is shown if both are on.
+          const hidden = new Set(data.legend.flatMap(([one, ...ids]) =>
+            (all(one).some((t) => t.classList.contains("off")) ? ids : [])));
+          for (const id of data.legend.flatMap(([, ...ids]) => ids))
+            for (const part of all(id)) part.style.display = hidden.has(id) ? "none" : "";
         });
       }
     }

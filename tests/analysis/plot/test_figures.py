@@ -20,9 +20,11 @@ from matplotlib.text import Text
 
 from scalinglab.analysis import plot
 from scalinglab.analysis.plot.layers import frame, layers, points
-from scalinglab.analysis.plot.style import PALETTE, colour_map, panels
+from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
+from scalinglab.scaling.errors import UserError
 
 BUDGETS = (1e21, 1e22)
+ARMS = ["adamw", "muon"] * 50
 FIGURES: dict[str, Callable] = {
     "loss_against_compute": lambda m, ax: plot.loss_against_compute(
         m.law, m.runs, held_out=m.held_out, budgets=BUDGETS, ax=ax
@@ -47,6 +49,10 @@ FIGURES: dict[str, Callable] = {
     "curves alone": lambda m, ax: plot.curves(m.curves, ax=ax),
     "learning_rates": lambda m, ax: plot.learning_rates(m.curves, ax=ax),
     "lr_basins": lambda m, ax: plot.lr_basins(m.sweep, ax=ax),
+    "arm_losses": lambda m, ax: plot.arm_losses(m.arms, ax=ax),
+    "residuals by arm": lambda m, ax: plot.residuals(
+        m.law, m.runs.assign(recipe=ARMS[: len(m.runs)]), held_out=m.held_out, arm="recipe", ax=ax
+    ),
     "arm_ratio": lambda m, ax: plot.arm_ratio(m.arms, ax=ax),
     "speed_up": lambda m, ax: plot.speed_up(m.arms, ax=ax),
     "multiverse": lambda m, ax: plot.multiverse(m.multiverse, ax=ax),
@@ -129,7 +135,7 @@ def test_every_line_of_a_law_has_its_interval(name: str, made) -> None:
     lines = [layer for layer in layers(ax) if layer.kind == "line"]
     if name in ("iso_loss", "forecast"):  # along lines of equal compute; at several levels
         return _has_area(ax)
-    if name == "residuals":
+    if name.startswith("residuals"):
         return _has_area(ax)
     assert lines
     for layer in lines:
@@ -157,6 +163,46 @@ def test_where_no_split_is_best_the_other_things_are_drawn(made) -> None:
     plot.best_size(law, made.runs, BUDGETS, ax=ax)
     assert [layer.name for layer in layers(ax)] == ["runs"]
     plot.iso_loss(law, made.runs, BUDGETS, ax=panels(plot.PAGE)[0])
+
+
+def test_arms_are_told_apart_by_colour_and_marker_and_sizes_by_the_mark(made) -> None:
+    ax = drawn("arm_losses", made, plot.PAGE)
+    for name in ("adamw", "muon"):
+        layer, law = (next(x for x in layers(ax) if x.name == n) for n in (name, f"law, {name}"))
+        marks, (band, drawn_line) = layer.artists[0], law.artists
+        assert set(layer.table["arm"]) == {name}
+        colour = mpl.colors.to_hex(marks.get_facecolor()[0])
+        assert (
+            colour == drawn_line.get_color().lower() == mpl.colors.to_hex(band.get_facecolor()[0])
+        )
+        by_size = pd.Series(marks.get_sizes()).groupby(layer.table["N"]).first()
+        assert by_size.is_monotonic_increasing and by_size.iloc[-1] > 3 * by_size.iloc[0]
+    shapes = [layer.artists[0].get_paths()[0] for layer in layers(ax) if layer.kind == "points"]
+    assert len({len(shape.vertices) for shape in shapes}) == 2
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"adamw", "muon", "N = 10M", "N = 1B"} <= set(names)
+    # The law is drawn where its best split is, not where the runs of one size are.
+    table = next(x for x in layers(ax) if x.name == "law, muon").table
+    assert (table["N"].diff().dropna() > 0).all()
+
+
+def test_more_arms_than_colours_still_look_different(made) -> None:
+    looks = {tuple(category(k).values()) for k in range(30)}
+    assert len(looks) == 30
+    (ax,) = panels(plot.PAGE)
+    names = [f"arm {k % 9}" for k in range(len(made.runs))]
+    plot.residuals(made.law, made.runs.assign(recipe=names), arm="recipe", ax=ax)
+    assert [x.name for x in layers(ax)][-1] == "others"
+    assert sum(len(x.table) for x in layers(ax)) == len(made.runs)
+
+
+def test_arms_without_laws_are_drawn_by_their_runs(made) -> None:
+    alone = replace(made.arms, result=None, ladder=None)
+    (ax,) = panels(plot.COLUMN)
+    plot.arm_losses(alone, ax=ax)
+    assert [x.name for x in layers(ax)] == ["adamw", "muon"]
+    with pytest.raises(UserError, match="no run has come to its end"):
+        plot.arm_losses(replace(alone, runs=alone.runs.iloc[:0]))
 
 
 def test_a_figure_is_saved_in_each_format_with_its_data(made, tmp_path) -> None:
