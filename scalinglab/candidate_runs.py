@@ -68,8 +68,8 @@ class CandidateRuns:
     Attributes
     ----------
     table : DataFrame
-        Index run_id: ``N, D``, ``cost`` in device-hours, ``width, depth, tokens, seed``. Runs that
-        are trained already are left out.
+        Index run_id: ``N, D``, ``cost`` in device-hours if it is trained alone, ``width, depth,
+        tokens, seed``. Runs that are trained already are left out.
     note : str
         Why runs on more tokens are not among them, if nobody named the axes; else empty.
     """
@@ -111,7 +111,7 @@ def candidate_runs(
         {
             "N": p.run.counts["n_matmul"],
             "D": p.run.tokens,
-            "cost": p.seconds / 3600,
+            "cost": p.seconds * plan.execution.processes / 3600,
             "width": p.run.shape.width,
             "depth": p.run.shape.depth,
             "tokens": p.run.tokens,
@@ -133,7 +133,8 @@ def _planned(composed: Mapping[str, Any], grid: Mapping[str, Any]) -> Plan:
     """The runs of a grid in place of the study's, with what they cost."""
     study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": dict(grid)}}}
     # A person's own study may have this name: blocks added to that one are no candidates.
-    plan = make_plan({**composed, "study": study}, added=False)
+    # Each candidate is priced alone: a trunk that it would share may not be among the chosen runs.
+    plan = make_plan({**composed, "study": study}, added=False, shared=False)
     config = from_dict(LaunchConfig, composed["launch"], "launch")
     if config.measure == "off":
         raise ConfigError(

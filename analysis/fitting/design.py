@@ -112,10 +112,10 @@ def _few_sizes(points: Points) -> list[str]:
     sentences = []
     for name, column in _scales(points).items():
         steps = np.diff(np.sort(column))
-        sizes = 1 + int((steps > _SAME_SIZE).sum())
-        if sizes <= _FEW_SIZES:
+        distinct = 1 + int((steps > _SAME_SIZE).sum())
+        if distinct <= _FEW_SIZES:
             sentences.append(
-                f"{name} has only {sizes} different sizes. Any three sizes fit this law; use at "
+                f"{name} has only {distinct} different values. Any three fit this law; use at "
                 "least four"
             )
     return sentences

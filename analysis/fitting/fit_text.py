@@ -92,7 +92,7 @@ def _size(result: FittedLaw, size: float) -> str:
 
 
 def _grouped(result: FittedLaw) -> str:
-    return f" in {result.clusters} clusters" if result.clusters < result.points else ""
+    return f" in {result.clusters} independent groups" if result.clusters < result.points else ""
 
 
 def _renamed(result: FittedLaw) -> list[str]:
@@ -135,9 +135,9 @@ def _intervals(result: FittedLaw) -> str:
         return "none: see the warnings"
     grouped = result.clusters < result.points
     method = {
-        "weights": "by weights of " + ("clusters" if grouped else "points"),
+        "weights": "by weights of " + ("groups" if grouped else "points"),
         "rows": "of rows",
-        "clusters": "of clusters",
+        "clusters": "of groups",
         "residual": "of residuals",
         "given": "given with the points",
     }[settings["resample"]]

@@ -33,7 +33,7 @@ HOURS = "device-hours"
 class NextOptions(ChoiceOptions):
     """Options of a choice of next runs."""
 
-    to: str | None = option("a study to write: conf/study/NAME.yaml", None)
+    to: str | None = option("a study to write: scaling_conf/study/NAME.yaml", None)
     flops: float | None = option(
         "with data=FILE: FLOPs to spend, as 6 N D; hours= needs its column tokens_per_second",
         None,
@@ -179,5 +179,7 @@ def _numbers(grid: Mapping[str, Any], name: str) -> list[float]:
 
 def _check_file(to: str) -> None:
     if Path(to).suffix != ".yaml" or Path(to).parent.name != "study":
-        raise ConfigError(f"to = {to!r}: a study's file is conf/study/NAME.yaml")
+        raise ConfigError(
+            f"to = {to!r}: a study's file is scaling_conf/study/NAME.yaml or conf/study/NAME.yaml"
+        )
     check_study_name("to: NAME", Path(to).stem)

@@ -68,8 +68,9 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
     The target is the loss at the best split of a budget (C=...), at a point (N=... D=...), the best
     N or D at a budget, or a parameter of the law. Candidates are the study's sizes, tokens and
     seeds and one step beyond, as far as the data reach, or grid.KEY=[...]; the cost of each in
-    device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
-    writes a study with the old runs and the new ones, which scaling launch trains.
+    device-hours is what it would take alone (those that share a trunk take less together). hours=
+    limits the total. to=scaling_conf/study/more.yaml writes a study with the old runs and the new
+    ones, which scaling launch trains.
 
     data=FILE takes runs made elsewhere: candidates are its sizes and tokens and one step beyond, or
     grid.N=[...] grid.D=[...]; they cost 6 N D, of which flops= limits the total, or with hours=

@@ -49,7 +49,13 @@ from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.study import RequestedRun, read_study, set_by
 
 
-def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: LawNeeds = SURFACE) -> Plan:
+def make_plan(
+    composed: Mapping[str, Any],
+    *,
+    added: bool = True,
+    shared: bool = True,
+    law: LawNeeds = SURFACE,
+) -> Plan:
     """Plan the study of a composed configuration.
 
     Parameters
@@ -57,6 +63,9 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: LawNeeds 
     composed : mapping
     added : bool
         Whether the blocks that were added to the study of this name are part of it.
+    shared : bool
+        Whether runs start from what others of the plan train; without, each has all work left that
+        it would have alone.
     law : LawNeeds
         What the law that is fitted to its runs needs of them.
 
@@ -99,7 +108,8 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: LawNeeds 
             roles=_union(planned.roles, request.role),
         )
     named = _named(list(merged.values()), composed)
-    runs = share_prefixes([stored.with_state(p) for p in named])
+    runs = [stored.with_state(p) for p in named]
+    runs = share_prefixes(runs) if shared else runs
     runs = with_sources(runs, outputs)
     runs = with_kept(runs, study.checkpoints)
     warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]

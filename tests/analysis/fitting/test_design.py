@@ -32,10 +32,10 @@ def test_sizes_and_tokens_that_rise_together_are_named(runs):
 
 def test_three_sizes_are_too_few(runs):
     three = runs[runs.N.isin(np.unique(runs.N)[:3])]
-    assert "N has only 3 different sizes" in _warnings(three)
+    assert "N has only 3 different values" in _warnings(three)
     jittered = three.assign(N=three.N * (1 + 1e-4 * np.arange(len(three)) / len(three)))
-    assert "N has only 3 different sizes" in _warnings(jittered)
-    assert "different sizes" not in _warnings(runs[runs.N.isin(np.unique(runs.N)[:4])])
+    assert "N has only 3 different values" in _warnings(jittered)
+    assert "different values" not in _warnings(runs[runs.N.isin(np.unique(runs.N)[:4])])
 
 
 def test_an_exponent_at_its_bound_says_what_the_points_show(runs):

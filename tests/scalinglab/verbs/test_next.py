@@ -60,7 +60,10 @@ def test_candidates_that_nobody_named_stay_within_the_data(run, own) -> None:
         (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
         (["next", "study=nope", TARGET], "nope"),
         (["next", "study=tiny", TARGET, "hours=-1"], "hours = -1.0: allowed is above 0"),
-        (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
+        (
+            ["next", "study=tiny", TARGET, "to=more.yaml"],
+            "a study's file is scaling_conf/study/NAME.yaml",
+        ),
         (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
         (["next", "study=tiny"], "target is not set"),
         (["next", "study=tiny", TARGET, "flops=1e20"], "flops = 1e+20 is for data=FILE"),
