@@ -121,8 +121,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
             raise
     for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
-            hint = "; experiments are studies here: study=NAME" if name == "experiment" else ""
-            raise ConfigError(unknown_key(name, TOP_LEVEL) + hint)
+            raise ConfigError(unknown_key(name, TOP_LEVEL) + _of_templates(name))
     return composed
 
 
@@ -246,8 +245,13 @@ def _explain_key(key: str, error: HydraException, overrides: Sequence[str]) -> s
         return f"{key}: {str(error.__cause__).splitlines()[0]}"
     if key.startswith("study.") and not difflib.get_close_matches(name, siblings, n=1):
         return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
-    sentence = used_elsewhere(key, siblings) or unknown_key(key, siblings)
+    sentence = used_elsewhere(key, siblings) or unknown_key(key, siblings) + _of_templates(key)
     return f"{sentence}; +{key}=... sets one of a pool's others" if _POOL.match(key) else sentence
+
+
+def _of_templates(key: str) -> str:
+    """What answers a group that Hydra's templates have and this configuration has not."""
+    return "; experiments are studies here: study=NAME" if key == "experiment" else ""
 
 
 def _first_line(error: HydraException) -> str:

@@ -67,7 +67,7 @@ class Megatron(Source):
             facts={"files": len(set(paths) | set(validation_paths))},
             ends={"train": ends, "validation": validation_ends - start},
             excluded=() if self.separator is None else (self.separator,),
-            max_overlap=self.max_overlap,
+            count_overlap=True,
         )
 
     def state(self) -> list[list[str | int]]:

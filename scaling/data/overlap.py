@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.verify import TokenFile
 from scalinglab.scaling.errors import ConfigError
 
@@ -84,31 +86,36 @@ def overlap(
     return Overlap(float(is_shared.mean()), documents, length)
 
 
-def refuse_overlap(
-    source: str, shared: Overlap, share: float, limit: float, copies: int = 0
-) -> None:
-    """Raise `ConfigError` if too much of the validation part is in the training part.
+def check_overlap(folder: Path, manifest: Manifest, limit: float) -> None:
+    """Refuse a store whose training part holds too much of its validation part.
+
+    It is asked of a finished store, which stays: where the limit is raised, nothing is built again.
 
     Parameters
     ----------
-    source : str
-    shared : Overlap
-    share, limit : float
-        The share of the validation part that is in the training part, and the largest allowed.
-    copies : int
-        Whole documents that are in both.
+    folder : Path
+        The store, for the message.
+    manifest : Manifest
+    limit : float
+        data.options.max_overlap.
+
+    Raises
+    ------
+    ConfigError
     """
+    facts = manifest.facts
+    validation = (manifest.documents or {}).get("validation", 0)
+    copies = int(facts.get("validation_in_train", 0))
+    share = max(float(facts.get("overlap", 0.0)), copies / max(1, validation))
     if share <= limit:
         return
-    documents = (
-        ""
-        if shared.documents is None
-        else f" ({copies:,} whole documents; {shared.documents:,} at least by half)"
-    )
+    near = facts.get("validation_nearly_in_train")
+    documents = "" if near is None else f" ({copies:,} whole documents; {near:,} at least by half)"
     raise ConfigError(
-        f"data.source = {source!r}: {share:.0%} of the validation text is in the training text"
-        f"{documents}; allowed is data.options.max_overlap = {limit:g}: give other text for"
-        " validation, or a larger max_overlap"
+        f"data.source = {manifest.source!r}: {share:.0%} of the validation text is in the training"
+        f" text{documents}; allowed is data.options.max_overlap = {limit:g}: give other text for"
+        f" validation, or a larger max_overlap (the store is kept in {folder}: nothing is read"
+        " again)"
     )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from scalinglab.scaling.data.build import build_store
 from scalinglab.scaling.data.documents import Documents
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
+from scalinglab.scaling.data.overlap import check_overlap
 from scalinglab.scaling.data.scores import SCORES, VERSIONS
 from scalinglab.scaling.data.source import SOURCES, DataSource, Source
 from scalinglab.scaling.data.store import TokenStore
-from scalinglab.scaling.data.summary import check_overlap
 from scalinglab.scaling.data.write_store import write_store
 from scalinglab.scaling.data_config import DataConfig, TokenizerConfig
 from scalinglab.scaling.errors import ConfigError, UserError
@@ -94,8 +94,9 @@ def open_store(
                 folder, config.source, options, source, state, artefact, processes or cores()
             )
     store = TokenStore(folder)
-    if isinstance(source, Documents):
-        check_overlap(store.manifest, source.max_overlap)
+    limit = getattr(source, "max_overlap", None)
+    if limit is not None:
+        check_overlap(folder, store.manifest, limit)
     return store
 
 
@@ -105,7 +106,10 @@ def _options(source: DataSource) -> dict[str, Any]:
     Stores that were made before an option existed are found in this way.
     """
     historic = historic_values(type(source))
-    return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
+    options = asdict(source)
+    if "max_overlap" in options:  # what is allowed changes no token: `check_overlap`
+        options["max_overlap"] = defaults(type(source))["max_overlap"]
+    return {k: v for k, v in options.items() if k not in historic or v != historic[k]}
 
 
 def _tokenizer_of(config: DataConfig, source: DataSource) -> tuple[str, Tokenizer] | None:
@@ -125,8 +129,6 @@ def _tokenizer_of(config: DataConfig, source: DataSource) -> tuple[str, Tokenize
 def _made_from(config: DataConfig, source: DataSource) -> dict[str, Any]:
     """All that determines the tokens of a store except the tokenizer."""
     made_from: dict[str, Any] = {"source": config.source, "options": _options(source)}
-    if isinstance(source, Documents):  # what is allowed changes no token: `check_overlap`
-        made_from["options"]["max_overlap"] = defaults(type(source))["max_overlap"]
     extension = extension_of(SOURCES.module_of(config.source))
     if extension is not None:
         made_from["text"] = extension.text  # an edited file makes other tokens

@@ -63,9 +63,9 @@ class Corpus:
         Part -> ends of its documents, int64, if they are known.
     excluded : tuple of int
         Tokens that are no text and do not count as targets of the loss.
-    max_overlap : float or None
-        The largest share of the validation part that may also be in the training part; None: not
-        checked.
+    count_overlap : bool
+        Whether to count how much of the validation part is also in the training part. How much is
+        allowed is an option ``max_overlap`` of the source.
     """
 
     train: np.ndarray | Pieces
@@ -75,7 +75,7 @@ class Corpus:
     facts: dict[str, Any] = field(default_factory=dict)
     ends: dict[str, np.ndarray] = field(default_factory=dict)
     excluded: tuple[int, ...] = ()
-    max_overlap: float | None = None
+    count_overlap: bool = False
 
 
 class TokenStore:

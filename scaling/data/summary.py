@@ -12,7 +12,7 @@ import numpy as np
 from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Documents
 from scalinglab.scaling.data.encode import Counts
 from scalinglab.scaling.data.manifest import PARTS, Manifest
-from scalinglab.scaling.data.overlap import Overlap, overlap, refuse_overlap
+from scalinglab.scaling.data.overlap import overlap
 from scalinglab.scaling.data.verify import ENDS, TokenFile, content_of, ends_file
 from scalinglab.scaling.data.vocabulary import BYTES, COUNTS
 from scalinglab.scaling.errors import ConfigError
@@ -78,28 +78,6 @@ def summarize(
     )
     content, _ = content_of(folder, manifest)
     return replace(manifest, content_hash=content[:16])
-
-
-def check_overlap(manifest: Manifest, limit: float) -> None:
-    """Refuse a store of documents whose training part holds too much of its validation part.
-
-    It is asked of a finished store, which stays: where the limit is raised, nothing is built again.
-
-    Parameters
-    ----------
-    manifest : Manifest
-    limit : float
-        data.options.max_overlap.
-
-    Raises
-    ------
-    ConfigError
-    """
-    facts, validation = manifest.facts, (manifest.documents or {}).get(VALIDATION, 0)
-    copies = int(facts.get("validation_in_train", 0))
-    share = max(float(facts.get("overlap", 0.0)), copies / max(1, validation))
-    shared = Overlap(share, facts.get("validation_nearly_in_train", 0), 0)
-    refuse_overlap(manifest.source, shared, share, limit, copies)
 
 
 def _no_documents(part: str, source: Documents, counts: Counts) -> str:

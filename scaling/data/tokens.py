@@ -92,7 +92,7 @@ class TokensSource(Source):
             self.vocab,
             self.bytes_per_token,
             facts={"files": files},
-            max_overlap=self.max_overlap,
+            count_overlap=True,
             **documents,
         )
 

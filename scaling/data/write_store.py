@@ -11,7 +11,7 @@ import numpy as np
 
 from scalinglab.scaling.data.making import abandoned_stores, refuse_other, signed
 from scalinglab.scaling.data.manifest import DTYPES, PARTS, Manifest
-from scalinglab.scaling.data.overlap import overlap, refuse_overlap
+from scalinglab.scaling.data.overlap import overlap
 from scalinglab.scaling.data.store import Corpus, Pieces
 from scalinglab.scaling.data.verify import ENDS, TokenFile, ends_file, head
 from scalinglab.scaling.errors import ConfigError
@@ -40,7 +40,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     def fill(aside: Path) -> None:
         with signed(aside):
             content = _write_tokens(aside, corpus)
-            facts = corpus.facts | _overlap(aside, source, corpus)
+            facts = corpus.facts | _overlap(aside, corpus)
         manifest = Manifest(
             source=source,
             options=options,
@@ -121,12 +121,10 @@ def _write_tokens(folder: Path, corpus: Corpus) -> str:
     return content.hexdigest()[:16]
 
 
-def _overlap(folder: Path, source: str, corpus: Corpus) -> dict[str, Any]:
-    """The share of the validation part that is also in the training part; too much is refused."""
-    if corpus.max_overlap is None:
+def _overlap(folder: Path, corpus: Corpus) -> dict[str, Any]:
+    """The share of the validation part that is also in the training part."""
+    if not corpus.count_overlap:
         return {}
     train, validation = (TokenFile(folder / f"{part}.bin", corpus.train.dtype) for part in PARTS)
     ends = corpus.ends.get("validation")
-    shared = overlap(train, validation, corpus.bytes_per_token, ends)
-    refuse_overlap(source, shared, shared.share, corpus.max_overlap)
-    return {"overlap": round(shared.share, 6)}
+    return {"overlap": round(overlap(train, validation, corpus.bytes_per_token, ends).share, 6)}

@@ -21,6 +21,7 @@ _RUNGS = {
 _OWN = "model.options"  # whole numbers in the options of a person's own network are sizes
 # Whether the warm-up has its default length: a tenth of a short run, rounded.
 DEFAULT_WARMUP = "a default warm-up"
+_MLP_ROUNDING = 4  # a gated MLP has the nearest multiple of 8 where two thirds are not whole
 LR_RULE = "the rule or value of the LR"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
@@ -73,21 +74,24 @@ def recipe(
     return common | {
         DEFAULT_WARMUP: schedule.get("warmup_tokens") in (default, WARMUP_TOKENS),
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
-        **_proportions(shape),
+        **_proportions(shape, config["model"]),
         LR_RULE: config["optimizer"]["lr"] or rules.get("lr"),
         "schedule": schedule,
         **{f"the rule of {name}": rules.get(name) for name in _GOVERNED},
     }
 
 
-def _proportions(shape: Mapping[str, Any]) -> dict[str, float]:
+def _proportions(shape: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, float]:
     """Ratios that all sizes of the shipped network have in common; other networks have none."""
     if not shape["heads"]:
         return {}
-    return {
-        "model.head_dim": shape["width"] / shape["heads"],
-        "model.mlp_ratio": shape["mlp_width"] / shape["width"],
-    }
+    width, mlp_width = shape["width"], shape["mlp_width"]
+    mlp_ratio = mlp_width / width
+    if model.get("mlp_width") is None and "mlp_ratio" in model:
+        two_thirds = 2 * model["mlp_ratio"] / 3
+        if abs(mlp_width - two_thirds * width) <= _MLP_ROUNDING:
+            mlp_ratio = two_thirds  # rounded at some widths, which is no other recipe
+    return {"model.head_dim": width / shape["heads"], "model.mlp_ratio": mlp_ratio}
 
 
 def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def test_in_detail_no_column_is_left_out_and_a_refusal_says_where_it_was_made(ru
     assert "Traceback" not in run("fit", "study=tiny", "law=none")[2]
 
 
-def test_an_experiment_is_a_study():
+@pytest.mark.parametrize("override", ["experiment=mine", "+experiment=mine"])
+def test_an_experiment_is_a_study(override):
     with pytest.raises(ConfigError, match="study=NAME"):
-        compose(["+experiment=mine"])
+        compose([override])

@@ -53,6 +53,19 @@ def test_files_of_two_dtypes_follow_each_other(tmp_path):
     assert np.array_equal(store.document_ends("train"), np.cumsum(LENGTHS))
 
 
+def test_a_store_that_is_refused_for_overlap_is_kept(tmp_path):
+    write(tmp_path / "train")
+    cut = LENGTHS[:10].sum()
+    write(tmp_path / "v", TOKENS[:cut], LENGTHS[:10])
+    with pytest.raises(ConfigError, match="of the validation text is in the training text"):
+        megatron(tmp_path, tmp_path / "train", validation=str(tmp_path / "v"))
+    (kept,) = (tmp_path / "data").iterdir()
+    allowed = megatron(
+        tmp_path, tmp_path / "train", validation=str(tmp_path / "v"), max_overlap=1.0
+    )
+    assert allowed.folder == kept
+
+
 def cut_off(path, bytes_, suffix):
     file = path.with_suffix(suffix)
     file.write_bytes(file.read_bytes()[:-bytes_])

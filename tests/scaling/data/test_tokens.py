@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -240,9 +243,15 @@ def test_tokens_that_are_copied_into_the_training_files_are_refused(shards, tmp_
     both = np.concatenate([TOKENS[:100], TOKENS[9_000:9_900]])
     both.astype(np.uint16).tofile(shards / "train_c.bin")
     named = {"train": f"{shards}/train_*.bin", "validation": f"{shards}/validation.bin"}
-    with pytest.raises(ConfigError, match=r"9\d% of the validation text is in the training text;"):
+    message = r"9\d% of the validation text is in the training text;.*the store is kept in (.*):"
+    with pytest.raises(ConfigError, match=message) as refused:
         store(tmp_path, **named)
-    assert 0.8 < store(tmp_path, max_overlap=1, **named).manifest.facts["overlap"] < 1
+    kept = Path(re.search(message, str(refused.value))[1])
+    written = (kept / "manifest.json").stat().st_mtime_ns
+    allowed = store(tmp_path, max_overlap=1, **named)
+    assert allowed.folder == kept  # nothing is read again
+    assert (kept / "manifest.json").stat().st_mtime_ns == written
+    assert 0.8 < allowed.manifest.facts["overlap"] < 1
 
 
 def write_llmc(path, ids, dtype="uint16", count=None):

@@ -87,6 +87,15 @@ def test_another_recipe_on_one_rung_is_named(ladder, changes, name) -> None:
     assert "mix recipes" in said(other) and name in said(other)
 
 
+def test_a_gated_mlp_that_is_rounded_at_some_widths_is_one_recipe(ladder) -> None:
+    run, _ = ladder
+    points = [(run(w, d, model__activation="swiglu"), ("fit",)) for w in SIZES for d in TOKENS]
+    assert len({p.shape.mlp_width / p.shape.width for p, _ in points}) > 1
+    assert "mix recipes" not in said(points)
+    other = run(8, TOKENS[0], model__activation="swiglu", model__mlp_ratio=6)
+    assert "model.mlp_ratio" in said([*points[1:], (other, ("fit",))])
+
+
 def test_a_seed_of_another_recipe_repeats_nothing(ladder) -> None:
     run, points = ladder
     once = [p for p in points if p[0].config.seed == 0]
