@@ -122,7 +122,7 @@ def candidates_of(fold: Fold, rule: Rule) -> Candidates:
             continue
         at = int(np.argmax(score))
         if rule.windows > 0 and at:
-            sure = win_share(of_window[at], of_window[0], weights, cluster)
+            sure = kept(of_window[at] - of_window[0], weights, cluster)
             at = at if sure >= rule.windows else 0
         density.append(of_window[at])
         predicted.append(ahead[at])
@@ -208,7 +208,7 @@ def _shares(fold: Fold, rule: Rule, candidates: Candidates, prior: Mapping[str, 
         best = int(np.argmax(density @ weights))
         sure = 1.0
         if best != default:
-            sure = win_share(density[best], density[default], weights, fold.cluster)
+            sure = kept(density[best] - density[default], weights, fold.cluster)
         told = min(max((sure - 0.5) / (TOLD - 0.5), 0.0), 1.0)
         shares = told * shares + (1 - told) * (np.arange(len(shares)) == default)
     return shares
@@ -259,3 +259,8 @@ def _median(ahead: Array, shares: Array) -> Array:
             for j, s in enumerate(sorted_ahead.T)
         ]
     )
+
+
+def kept(lead: Array, weights: Array, cluster: Array) -> float:
+    """`win_share` of a lead of log densities, (m,), at weighted points of clusters."""
+    return win_share(np.bincount(np.unique(cluster, return_inverse=True)[1], lead * weights))

@@ -118,6 +118,23 @@ def log_densities(predictions: HeldOut, weights: Array, question: float = NEAR) 
     return -0.5 * (predictions.sizes**2 / variance + np.log(2 * np.pi * variance))
 
 
+def cluster_scores(predictions: HeldOut, question: float, cluster: Array) -> Array:
+    """What each cluster of points adds to the score of each candidate, (candidates, clusters).
+
+    Parameters
+    ----------
+    predictions : HeldOut
+    question : float
+        As in `HeldOut.weights`.
+    cluster : array of int, shape (n,)
+        Points that miss together: a budget, a schedule; of all points.
+    """
+    weights = predictions.weights(question)
+    density = log_densities(predictions, weights, question) * weights
+    some, number = np.unique(cluster[predictions.row], return_inverse=True)
+    return density @ (number[:, None] == np.arange(len(some)))
+
+
 def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:
     """Shares of the mixture of greatest mean log density, none below `floor`, (candidates,).
 
@@ -134,34 +151,45 @@ def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:
     return _share(np.where(near, np.maximum(shares, min(floor, 1 / len(shares))), 0))
 
 
-def win_share(best: Array, rival: Array, weights: Array, cluster: Array) -> float:
-    """Share of random weightings of the clusters of points under which the best keeps its lead.
+def win_share(lead: Array) -> float:
+    """Share of random weightings of the clusters of points under which a lead stays one.
 
     One half for fewer than three clusters, which determine nothing.
 
     Parameters
     ----------
-    best, rival : array, shape (m,)
-        Log densities of the same points.
-    weights : array, shape (m,)
-    cluster : array of int, shape (m,)
-        Points that miss together: a budget, a schedule.
+    lead : array, shape (clusters,) or (draws, clusters)
+        What each cluster adds to the lead; of one fit, or of another one in each draw.
     """
-    some, cluster = np.unique(cluster, return_inverse=True)
-    lead = np.bincount(cluster, (best - rival) * weights)
-    drawn = np.random.default_rng(0).exponential(size=(_DRAWS, len(lead)))
-    return float(np.mean(drawn @ lead > 0)) if len(some) >= _FEWEST_CLUSTERS else 0.5
+    if lead.ndim == 1:
+        lead = np.broadcast_to(lead, (_DRAWS, len(lead)))
+    if lead.shape[1] < _FEWEST_CLUSTERS:
+        return 0.5
+    weight = np.random.default_rng(0).exponential(size=lead.shape)
+    return float(np.mean((weight * lead).sum(axis=1) > 0))
 
 
-def leads(density: Array, weights: Array, cluster: Array) -> Array:
-    """`win_share` of the candidate of the best score over each; NaN for itself, (candidates,)."""
-    best = int(np.argmax(density @ weights))
-    return np.array(
-        [
-            np.nan if k == best else win_share(density[best], law_density, weights, cluster)
-            for k, law_density in enumerate(density)
-        ]
-    )
+def leads(scores: Array, drawn: Array | None = None) -> Array:
+    """How often the candidate of the best score keeps its lead, over each; NaN for itself.
+
+    Of two laws of one family one may be ahead by a little in every cluster: then it is the noise of
+    the fits that put it there, and only refits show that their order could turn.
+
+    Parameters
+    ----------
+    scores : array, shape (candidates, clusters)
+        See `cluster_scores`.
+    drawn : array, shape (draws, candidates, clusters), optional
+        The same of refits to resamples.
+
+    Returns
+    -------
+    array, shape (candidates,)
+    """
+    best = int(np.argmax(scores.sum(axis=1)))
+    each = scores if drawn is None else drawn
+    share = [win_share(each[..., best, :] - each[..., k, :]) for k in range(len(scores))]
+    return np.where(np.arange(len(scores)) == best, np.nan, share)
 
 
 def _share(values: Array) -> Array:

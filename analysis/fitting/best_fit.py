@@ -194,13 +194,23 @@ def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
     refits = [from_expansion(fitted.misfit, tied, some) for some in draws]
     left = [some.some(~holds) for some, (_, holds) in zip(draws, refits, strict=True)]
     if any(map(len, left)):
-        solutions = _refit_each(fitted.misfit, tied, left)
+        solutions = refit_from(tied, fitted.misfit, left)
         for (coordinates, holds), solution in zip(refits, solutions, strict=True):
             coordinates[~holds] = solution
     return [coordinates for coordinates, _ in refits]
 
 
-def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array]:
+def refit_from(
+    places: Array,
+    misfit: Misfit,
+    draws: Sequence[Draws],
+    tolerance: float = 1e-7,
+    steps: int = 300,
+) -> list[Array]:
+    """`refit` that begins in turn at some places, (m, free), by the solver alone.
+
+    `tolerance` and `steps` are those of `minimise`.
+    """
     counts = [len(some) for some in draws]
     solutions = minimise(
         replace(misfit, draws=tuple(draws)),
@@ -208,8 +218,9 @@ def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array
         *misfit.space.limits,
         max_step=misfit.space.max_steps,
         damping=1e-4,
-        tolerance=1e-7,
+        tolerance=tolerance,
         patience=1,
+        steps=steps,
     ).coordinates
     return np.split(solutions, np.cumsum(counts)[:-1])
 

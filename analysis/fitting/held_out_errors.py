@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from scalinglab.analysis.choice.origins import Origin, in_window
-from scalinglab.analysis.choice.score import HeldOut
-from scalinglab.analysis.fitting.best_fit import BestFit, refit
+from scalinglab.analysis.choice.score import HeldOut, cluster_scores
+from scalinglab.analysis.fitting.best_fit import BestFit, refit, refit_from
 from scalinglab.analysis.fitting.extrapolation import subset
 from scalinglab.analysis.fitting.levenberg_marquardt import minimise
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.outliers import far_points
 from scalinglab.analysis.intervals.draws import Draws
 
@@ -23,6 +25,10 @@ Array = np.ndarray
 
 SPARE = 2  # rows that a fit needs beyond its free parameters
 _LEAST_SPREAD = 1e-3  # of log losses: laws that fit more closely are all as close
+_DRAWS = 100  # resamples of what origins have seen
+# A share of draws needs no more digits; the last steps along a valley would double the time.
+_TOLERANCE, _STEPS = 1e-4, 40
+_MOST_ROWS = 2000  # beyond, the noise of fits is small beside what laws miss
 _AS_CLOSE = 2.0  # times the least spread of residuals: a law farther off vouches for no row
 
 
@@ -37,19 +43,79 @@ def held_out_errors(
         On the scale of the objective, the points as `ahead` has them; infinite where the law has no
         possible value or too few points to be fitted to.
     """
-    free, error = len(fitted.misfit.space.free), []
-    for origin in origins:
-        # Of its rows alone: a step that is impossible at rows ahead must not be refused.
-        refitted = replace(fitted, misfit=subset(fitted.misfit, origin.seen))
-        keep = np.array([in_window(budget, origin.seen, share)[origin.seen] for share in windows])
-        enough = keep.sum(axis=1) >= free + SPARE
-        coordinates = np.full((len(windows), len(budget)), np.inf)
-        if enough.any():
-            draws = Draws(counts=keep[enough].astype(float), group=np.arange(keep.shape[1]))
-            coordinates[enough] = errors(fitted, refit(refitted, draws)[0])
-        error.append(coordinates)
-    is_asked = np.array([origin.asked for origin in origins])
-    return np.stack(error, axis=1)[:, is_asked]
+    calls = [partial(_errors_ahead, fitted, origin, windows, budget) for origin in origins]
+    return np.concatenate(in_lockstep(calls), axis=1)
+
+
+def _errors_ahead(
+    fitted: BestFit, origin: Origin, windows: Sequence[float], budget: Array
+) -> Array:
+    """Predicted - measured ahead of one origin, (windows, asked)."""
+    # Of its rows alone: a step that is impossible at rows ahead must not be refused.
+    refitted = replace(fitted, misfit=subset(fitted.misfit, origin.seen))
+    keep = np.array([in_window(budget, origin.seen, share)[origin.seen] for share in windows])
+    enough = keep.sum(axis=1) >= len(fitted.misfit.space.free) + SPARE
+    error = np.full((len(windows), len(budget)), np.inf)
+    if enough.any():
+        draws = Draws(counts=keep[enough].astype(float), group=np.arange(keep.shape[1]))
+        error[enough] = errors(fitted, refit(refitted, draws)[0])
+    return error[:, origin.asked]
+
+
+def drawn_scores(
+    fits: Sequence[BestFit],
+    origins: Sequence[Origin],
+    windows: Sequence[float],
+    budget: Array,
+    question: float,
+    cluster: Array,
+) -> Array | None:
+    """Scores of laws that are refitted to resamples of the rows that each origin has seen.
+
+    All laws see the same resamples, so their scores can be compared draw by draw. None of laws of
+    curves and of many rows, whose refits would take long.
+
+    Parameters
+    ----------
+    fits, windows
+        Each law, and the window of scales that it is fitted to.
+    origins, budget
+        As of `held_out_errors`.
+    question, cluster
+        As of `cluster_scores`, of all points.
+
+    Returns
+    -------
+    array, shape (draws, laws, clusters)
+    """
+    points = fits[0].points
+    if len(points) > _MOST_ROWS or fits[0].misfit.space.law.curve:
+        return None
+    luck = np.random.default_rng(1).exponential(size=(_DRAWS, points.group.max() + 1))
+    weight = luck[:, points.group].astype(np.float32)
+    scores = []
+    for fitted, window in zip(fits, windows, strict=True):
+        calls = [partial(_drawn_errors, fitted, o, window, budget, weight) for o in origins]
+        error = np.concatenate(in_lockstep(calls), axis=1)
+        predictions = ahead(error, origins, points.noise)
+        scores.append(cluster_scores(predictions, question, cluster))
+    return np.stack(scores, axis=1)
+
+
+def _drawn_errors(
+    fitted: BestFit, origin: Origin, window: float, budget: Array, weight: Array
+) -> Array:
+    """Predicted - measured ahead of one origin by refits with random weights, (draws, asked)."""
+    rows = in_window(budget, origin.seen, window)
+    if rows.sum() < len(fitted.misfit.space.free) + SPARE:
+        return np.full((len(weight), origin.asked.sum()), np.inf)
+    misfit, every = subset(fitted.misfit, rows), np.arange(rows.sum())
+    as_seen = Draws(counts=np.ones((1, len(every)), np.float32), group=every)
+    # From the fit of what the origin has seen: one that has seen more would lead some refits.
+    (place,) = refit_from(fitted.best.coordinates, misfit, [as_seen])
+    draws = Draws(counts=weight[:, rows], group=every)
+    (coordinates,) = refit_from(place, misfit, [draws], _TOLERANCE, _STEPS)
+    return errors(fitted, coordinates)[:, origin.asked]
 
 
 def wild_rows(fits: Sequence[BestFit]) -> Array:

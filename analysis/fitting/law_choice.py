@@ -20,6 +20,7 @@ from scalinglab.analysis.choice.origins import (
 from scalinglab.analysis.choice.score import (
     NEAR,
     HeldOut,
+    cluster_scores,
     leads,
     log_densities,
     stacked,
@@ -30,6 +31,7 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.held_out_errors import (
     SPARE,
     ahead,
+    drawn_scores,
     held_out_errors,
     of_rows,
     wild_rows,
@@ -73,6 +75,8 @@ class LawChoice:
         Points that miss together: those of a budget, or of a schedule.
     not_scored : int
         Number of points far from every law that fits the others: they count in no score.
+    drawn : array, shape (draws, laws, clusters), optional
+        The scores of refits, see `drawn_scores`.
     """
 
     fitted: tuple[BestFit, ...]
@@ -87,6 +91,7 @@ class LawChoice:
     question: float
     cluster: Array
     not_scored: int = 0
+    drawn: Array | None = None
 
     @property
     def heaviest(self) -> int:
@@ -105,10 +110,9 @@ class LawChoice:
         """
         error = behind = np.full(len(self.shares), np.nan)
         if self.origins:
-            weights = self.held.weights(self.question)
-            error = np.sqrt(self.held.sizes**2 @ weights)
-            density = log_densities(self.held, weights, self.question)
-            behind = leads(density, weights, self.cluster[self.held.row])
+            error = np.sqrt(self.held.sizes**2 @ self.held.weights(self.question))
+            scores = cluster_scores(self.held, self.question, self.cluster)
+            behind = leads(scores, self.drawn)
         table = pd.DataFrame(
             {
                 "share": self.shares,
@@ -124,8 +128,12 @@ class LawChoice:
         return table.sort_values("share", ascending=False, kind="stable")
 
 
-def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -> LawChoice:
+def choose_laws(
+    data: pd.DataFrame, options: FitOptions, beyond: float | None, drawn: bool = True
+) -> LawChoice:
     """Fit every law that the table has the columns of, and weigh them.
+
+    Unless `drawn`, how often the best keeps its lead is judged by the fits as they are.
 
     Raises
     ------
@@ -145,9 +153,12 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
         origins = budget_origins(budget, _FEWEST, run)
         cluster = levels(budget if run is None else of_runs(budget, run))
     wild = wild_rows(fits)
-    scored = without_rows(origins, wild)
-    choice = weigh(fits, scored or origins, budget, windows, question, cluster)
-    return replace(choice, not_scored=int(wild.sum()) if scored else 0)
+    without_wild = without_rows(origins, wild)
+    choice = weigh(fits, without_wild or origins, budget, windows, question, cluster)
+    scores = None
+    if drawn and choice.origins:
+        scores = drawn_scores(fits, choice.origins, choice.windows, budget, question, cluster)
+    return replace(choice, not_scored=int(wild.sum()) if without_wild else 0, drawn=scores)
 
 
 def times_beyond(

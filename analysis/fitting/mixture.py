@@ -102,15 +102,14 @@ def fit_mixture(
     for name in _OF_ONE_LAW:
         if getattr(options, name):
             raise UserError(f"{name} is of one law: name the law, law=auto chooses among several")
-    choice = choose_laws(data, options, beyond)
+    choice = choose_laws(data, options, beyond, drawn=resamples > 0)
     result = _mixture(choice, options, resamples, seed, level)
     heaviest = choice.whole[choice.heaviest]
 
     def without(rows: Array) -> Result:
         few, few_options = data[rows], options.of_rows(rows)
-        return _mixture(
-            choose_laws(few, few_options, beyond), few_options, min(resamples, _FEW), seed, level
-        )
+        few_choice = choose_laws(few, few_options, beyond, drawn=False)
+        return _mixture(few_choice, few_options, min(resamples, _FEW), seed, level)
 
     far_points = outlier_warnings(result, heaviest.points.of_rows(_core(choice)), data, without)
     of_points = point_warnings(heaviest.misfit.space.law, heaviest.points, data, None)

@@ -21,6 +21,7 @@ from scalinglab.analysis.choice.origins import (
 from scalinglab.analysis.choice.score import (
     NEAR,
     HeldOut,
+    cluster_scores,
     leads,
     log_densities,
     trend,
@@ -30,6 +31,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.held_out_errors import (
     SPARE,
     ahead,
+    drawn_scores,
     held_out_errors,
     of_rows,
     wild_rows,
@@ -67,7 +69,7 @@ def compare_laws(
     each origin every law is fitted to the rest and predicts all points left out; the score is their
     mean log density (`scalinglab.analysis.choice.score`). The error in sample is shown but does not
     decide: a surface can reach an R² of .998 and miss the next decade of compute. Laws whose order
-    other draws of the held-out values could reverse are rivals.
+    other draws of the runs could reverse, those fitted and those held out, are rivals.
 
     Parameters
     ----------
@@ -125,8 +127,10 @@ def compare_laws(
     error = [held_out_errors(law_fit, origins, [0.0], budget)[0] for law_fit in fitted]
     predictions = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))
+    scores = cluster_scores(predictions, question, cluster)
+    drawn = drawn_scores(fitted, origins, [0.0] * len(fitted), budget, question, cluster)
     return Comparison(
-        _table(fitted, list(candidates), predictions, cluster, question, ~wild),
+        _table(fitted, list(candidates), predictions, question, ~wild, leads(scores, drawn)),
         _predictions(list(candidates), fitted[0], predictions, data.index),
         {
             name: partial(fit, law, data, **law_options)
@@ -241,13 +245,12 @@ def _table(
     fitted: Sequence[BestFit],
     names: list[str],
     predictions: HeldOut,
-    cluster: Array,
     question: float,
     scored: Array,
+    behind: Array,
 ) -> pd.DataFrame:
     weights = predictions.weights(question)
-    density = log_densities(predictions, weights, question)
-    score = density @ weights
+    score = log_densities(predictions, weights, question) @ weights
     scale = fitted[0].misfit.scale
     error = np.where(np.isfinite(predictions.error), scale.error(predictions.error), np.inf)
     above = (error > 0) @ weights
@@ -262,7 +265,7 @@ def _table(
             "score": score,
             "bias": scale.error(trend(predictions, weights, question).value),
             "one_sided": np.maximum(above, 1 - above),
-            "behind": leads(density, weights, cluster[predictions.row]),
+            "behind": behind,
         },
         index=pd.Index(names, name="law"),
     )

@@ -48,7 +48,7 @@ class Comparison(Shown):
         of the origins, as each counts; ``score``: mean log density of these; ``bias``: signed error
         (predicted / measured - 1) that its trend over the distance gives at the question;
         ``one_sided``: share of the held-out errors on the larger side; ``behind``: how often the
-        best law keeps its lead over this one for other draws of the held-out values.
+        best law keeps its lead over this one for other draws of the runs, fitted and held out.
     predictions : DataFrame
         One row per held-out point and law: ``law, origin, row`` (of the data), ``measured``,
         ``predicted``, ``error``.
@@ -119,8 +119,8 @@ class Comparison(Shown):
         table, winner = self.table, self.winner
         row = table.loc[winner]
         sentences = [
-            f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with "
-            f"other draws of {self.by}. law=auto averages laws."
+            f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with other "
+            "draws of the runs. law=auto averages laws."
             if self.rivals
             else f"{winner} predicts best: error {row['held_out']:.2%} held out, "
             f"{row['in_sample']:.2%} in sample."

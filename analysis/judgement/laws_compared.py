@@ -39,7 +39,7 @@ class LawsCompared:
 
     @property
     def rivals(self) -> list[str]:
-        """Laws that other draws of the budgets could put before the best."""
+        """Laws that other draws of the runs could put before the best."""
         return [str(name) for name in self.table.index[self.table["behind"] < TOLD]]
 
     def sentence(self) -> str:
@@ -52,7 +52,7 @@ class LawsCompared:
         best = str(self.table["score"].idxmax())
         verdict = (
             f"cannot tell {best} from {', '.join(self.rivals)}; their order could turn with other"
-            " draws of the budgets"
+            " draws of the runs"
             if self.rivals
             else f"{best} predicts best"
         )

@@ -5,6 +5,7 @@ from scalinglab.analysis.choice.score import (
     FLOOR,
     MARGIN,
     HeldOut,
+    leads,
     log_densities,
     stacked,
     trend,
@@ -60,10 +61,17 @@ def test_laws_that_are_right_at_different_points_share():
 
 
 def test_a_lead_is_told_by_clusters_not_by_points():
-    rng = np.random.default_rng(1)
-    cluster = np.repeat(np.arange(4), 100)
-    lead = np.repeat([1.0, -0.8, 0.6, -0.5], 100) + 0.01 * rng.standard_normal(400)
-    weights = np.full(400, 1 / 400)
-    assert 0.2 < win_share(lead, np.zeros(400), weights, cluster) < 0.9
-    assert win_share(lead, np.zeros(400), weights, np.arange(400)) > 0.9
-    assert win_share(np.abs(lead), np.zeros(400), weights, cluster) == 1
+    even, turning = np.array([1.0, 0.8, 0.6, 0.5]), np.array([1.0, -0.8, 0.6, -0.5])
+    assert win_share(even) == 1
+    assert 0.2 < win_share(turning) < 0.9
+    assert win_share(np.repeat(turning, 100) / 100) > 0.9  # as if each point were independent
+    assert win_share(even[:2]) == 0.5
+
+
+def test_a_lead_that_other_fits_do_not_have_is_not_told():
+    """A little ahead in every cluster, and in refits now one law, now the other."""
+    scores = np.array([[1.0, 1.0, 1.0], [0.9, 0.9, 0.9], [0.0, 0.1, 0.0]])
+    luck = 0.2 * np.random.default_rng(2).standard_normal((200, 3, 1))
+    behind = leads(scores, scores + luck)
+    assert np.isnan(behind[0]) and behind[2] == 1
+    assert 0.5 < behind[1] < 0.8 and leads(scores)[1] == 1

@@ -112,6 +112,23 @@ def test_a_wild_row_is_in_no_score_and_is_named(row):
     assert 'exclude=["loss > ' in comparison.report() and not clean.not_scored.rows
 
 
+@pytest.mark.parametrize("wild", [None, 12])
+def test_the_law_that_made_the_runs_is_not_told_from_one_of_its_family(wild):
+    """The other is ahead at every budget, by what the noise has left between their fits."""
+    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 6)))
+    loss = 1.82 + 482 / N**0.348 + 2085 / D**0.366
+    loss *= np.exp(0.005 * np.random.default_rng(0).standard_normal(30))
+    if wild is not None:
+        loss[wild] *= 1.24
+    runs = pd.DataFrame({"N": N, "D": D, "C": 6 * N * D, "loss": loss})
+    laws = ["overtrained", "chinchilla", "kaplan_nd"]
+    found = analysis.compare_laws(laws, runs, by="C", starts=8)
+    assert found.winner == "overtrained" and found.rivals == ("chinchilla",)
+    behind, error = found.table.behind, found.table.held_out
+    assert behind["kaplan_nd"] > 0.99 and error["kaplan_nd"] > 5 * error["chinchilla"]
+    assert len(found.not_scored.rows) == (wild is not None)
+
+
 def test_a_row_that_one_law_alone_misses_is_scored():
     """The last size leaves the power law, and it is what tells the laws apart."""
     runs = _ladder(noise=0.0005)

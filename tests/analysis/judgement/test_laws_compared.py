@@ -42,7 +42,7 @@ def test_where_runs_cannot_tell_the_sentence_says_so(runs) -> None:
     noisy = runs.assign(loss=runs.loss * np.exp(0.05 * rng.standard_normal(len(runs))))
     found = laws_compared(noisy, fitted("chinchilla", noisy))
     assert found is not None and found.rivals
-    assert "cannot tell" in found.sentence() and "other draws of the budgets" in found.sentence()
+    assert "cannot tell" in found.sentence() and "other draws of the runs" in found.sentence()
     few = laws_compared(runs[::7], fitted("chinchilla", runs[::7]))  # of one budget
     assert few is not None and not few.origins
     assert "too few budgets" in few.sentence()
