@@ -23,7 +23,7 @@ from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
 _FULL_DISK = 1e7  # free bytes below which a disk counts as full
-_SHOWN = 10  # unfinished runs that are shown by name
+_SHOWN = 10  # reasons that are shown, and unfinished runs of each by name
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,23 @@ class LaunchResult:
             return
         if self.stopped is not None:
             yield f"stopped: {self.stopped}", "red"
-        for row in self.left.head(_SHOWN).to_dict("records"):
-            reasons = (excerpt(row["note"]), self.given_up.get(row["run_id"]))
-            why = "; ".join(filter(None, reasons))
-            yield f"  {row['run_id']} {row['state']}{': ' * bool(why)}{why}", ""
-        if len(self.left) > _SHOWN:
-            yield f"  and {len(self.left) - _SHOWN:,} more", ""
+        alike = self._left_by_reason()
+        for (state, why), names in list(alike.items())[:_SHOWN]:
+            more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+            yield f"  {', '.join(names[:_SHOWN])}{more} {state}{': ' * bool(why)}{why}", ""
+        if others := sum(map(len, list(alike.values())[_SHOWN:])):
+            yield f"  and {others:,} more", ""
         if len(self.left):
             yield from self._ways_out()
+
+    def _left_by_reason(self) -> dict[tuple[str, str], list[str]]:
+        """(state, why) -> the runs that are left for it: one cause is told once."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for row in self.left.to_dict("records"):
+            note = "" if row["note"] and row["note"] in (self.stopped or "") else row["note"]
+            why = "; ".join(filter(None, (excerpt(note), self.given_up.get(row["run_id"]))))
+            alike.setdefault((str(row["state"]), why), []).append(row["run_id"])
+        return alike
 
     def _ways_out(self) -> Iterator[tuple[str, str]]:
         free = shutil.disk_usage(self.outputs).free

@@ -15,7 +15,7 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.store.state import states
-from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan, study_folder
 from scalinglab.terminal import Screen
 from scalinglab.wandb_run import InStudy
 from scalinglab.wandb_study import is_outdated, run_id_of, study_results
@@ -169,8 +169,9 @@ def _hints(outputs: Path, plan: StoredPlan, gone: list[str], folder: Path) -> li
         )
     if is_outdated(outputs, plan):
         hints.append(
-            f"its runs have no report, or an older one: scaling report "
-            f"{override('study', plan.study.name)} writes it, {command} then adds it"
+            f"there is no report of these runs in {study_folder(outputs, plan.study.name)} (to=FILE "
+            f"writes it elsewhere): scaling report {override('study', plan.study.name)} writes it, "
+            f"{command} then adds it"
         )
     return hints
 

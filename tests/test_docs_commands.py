@@ -291,7 +291,8 @@ def test_every_command_of_a_page_is_one(page: str, tmp_path, monkeypatch) -> Non
     if path.parent.parent.name == "examples":
         shutil.copytree(path.parent, ".", dirs_exist_ok=True)
     of_blocks = [command for block in blocks(path) for command in block.commands]
-    for written in {a[3:] for command in of_blocks for a in command if a.startswith("to=conf/")}:
+    studies = ("to=conf/", "to=scaling_conf/study/")
+    for written in {a[3:] for command in of_blocks for a in command if a.startswith(studies)}:
         Path(written).parent.mkdir(parents=True, exist_ok=True)  # an earlier command writes it
         text = Path("scaling_conf/study/mine.yaml").read_text()
         Path(written).write_text(text.replace("name: mine", f"name: {Path(written).stem}"))

@@ -29,10 +29,10 @@ def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> 
     """From a folder of JSON Lines, with a BPE of 4,096."""
     _, text = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "scaling_conf" / "study").mkdir(parents=True)
-    (tmp_path / "scaling_conf" / "study" / "mine.yaml").write_text(text)
+    (tmp_path / "scaling_conf" / "study" / "arms.yaml").write_text(text)
     write_documents(tmp_path / "corpus")
     monkeypatch.chdir(tmp_path)
-    plan = make_plan(compose(["study=mine"]))
+    plan = make_plan(compose(["study=arms"]))
     assert len(plan.runs) == 2 * 2 * 4 * 2
     assert {p.run.shape.vocab for p in plan.runs} == {4096}
     assert {p.run.config.model.activation for p in plan.runs} == {"relu2", "swiglu"}

@@ -11,10 +11,11 @@ from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.engines import AUTO
 
-# An estimate, not a measurement, of when compiling pays: compiling a shape takes
-# about a minute; if compiled and captured steps train 0.2M parameters at 11 million tokens a second
-# and 25M at 1.5 million (a feasibility study on an H200), and captured steps that are not compiled
-# take half as long again, the minute comes back from 6e14 and from 1e16 FLOPs on.
+# An estimate; no engine of this package has been timed on a GPU. Compiling a shape takes about a
+# minute. A prototype of captured steps, which is no part of this package, trained 0.2M parameters
+# at 11 million tokens a second and 25M at 1.5 million on one H200 (bf16). If compiled and captured
+# steps are as fast, and those that are not compiled take half as long again, the minute comes back
+# from 6e14 and from 1e16 FLOPs on.
 COMPILED_FROM = 3e15  # FLOPs of a run, between the two
 
 

@@ -68,7 +68,9 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
         if kind == FailureClass.GPU_OOM and end.micro_batch == 1:
             return Verdict(Retry.NEVER, "the device is out of memory with a micro-batch of one")
         if count >= TRIES[kind]:
-            return Verdict(Retry.NEVER, f"failed {count} times: {kind}")
+            return Verdict(
+                Retry.NEVER, f"failed {'once' if count == 1 else f'{count} times'}: {kind}"
+            )
         if kind == FailureClass.INFRA:
             pause = BACK_OFF_SECONDS * 4 ** (count - 1)
             if server_time(folder.outputs) < end.ended + pause:
@@ -127,7 +129,8 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
     for mark, packs in failed.items():
         if len(packs) >= allowed:
             names = ", ".join(list(packs.values())[:3])
-            return f"{len(packs)} runs failed alike ({names}): {errors[mark]}"
+            alike = "1 run failed" if len(packs) == 1 else f"{len(packs)} runs failed alike"
+            return f"{alike} ({names}): {errors[mark]}"
     return None
 
 

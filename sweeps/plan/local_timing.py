@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalinglab.scaling.errors import ConfigError
+from scalinglab.scaling.extras import missing_package
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.training.child import child_environment, python_command
@@ -23,6 +25,7 @@ SHAPE_SECONDS = 30.0  # limit for one shape, compiling included
 START_SECONDS = 300.0  # limit for the first answer: torch may be imported from a slow disk
 # Assumed FLOP/s of one CPU core and of one GPU, where no shape could be timed.
 RATES = {"cpu": 2e10, "cuda": 2e13}
+_LACKING = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 Timing = dict[str, Any]
 
@@ -89,14 +92,23 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
     except (EOFError, BrokenPipeError):
         process.wait()
         readers[1].join()
-        last = "".join(errors).strip().splitlines()[-1:] or ["no message"]
-        raise CannotMeasure(f"measuring the step time failed: {last[0]}") from None
+        raise CannotMeasure(_failure("".join(errors))) from None
     finally:
         process.kill()
         process.wait()
         for reader, stream in zip(readers, (stdout, stderr), strict=True):
             reader.join()
             stream.close()
+
+
+def _failure(errors: str) -> str:
+    """What the process died of, by its standard error: a package of an extra, or its last line."""
+    *_, last = errors.strip().splitlines() or ["no message"]
+    if lacking := _LACKING.fullmatch(last):
+        package = missing_package(ModuleNotFoundError(last, name=lacking[1]))
+        if package is not None:
+            return f"measuring the step time needs {package}"
+    return f"measuring the step time failed: {last}"
 
 
 def _read_timings(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from scalinglab.launch_result import end_of_launch
+from scalinglab.launch_result import LaunchResult, end_of_launch
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
@@ -76,5 +77,23 @@ def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> 
         ended.show(Screen())
         assert ended.code == code
     said = capsys.readouterr().out
-    assert sum(line.startswith("  ") for line in said.splitlines()) == 11  # ten, and how many more
-    assert "  and 2 more\n" in said
+    left = [i for i in (r.run_id for r in runs) if i not in done]
+    assert all(i in said for i in left[:10]) and not any(i in said for i in left[10:])
+    assert " and 2 more planned\n" in said
+
+
+def test_one_cause_is_told_once_for_all_of_its_runs(capsys) -> None:
+    left = pd.DataFrame(
+        {
+            "run_id": ["a", "b", "c"],
+            "state": "failed",
+            "note": ["KeyError: wsd", "KeyError: wsd", "ValueError: x"],
+        }
+    )
+    alike = "2 runs failed alike (a, b): KeyError: wsd"
+    LaunchResult("s", Path("."), left, left, stopped=alike, given_up={"a": "w", "b": "w"}).show(
+        Screen()
+    )
+    said = capsys.readouterr().out
+    assert said.count("KeyError: wsd") == 1
+    assert "  a, b failed: w\n" in said and "  c failed: ValueError: x\n" in said

@@ -318,7 +318,7 @@ def test_a_canary_that_fails_stops_the_launch(study, monkeypatch) -> None:
     monkeypatch.setattr(worker, "_trainer", lambda name: broken)
     launch(plan.outputs, "tiny", LaunchConfig("inline", canary=1))
     assert attempts(plan.outputs) == 1
-    assert "1 runs failed alike" in why_stopped(plan.outputs, "tiny")
+    assert "1 run failed (" in why_stopped(plan.outputs, "tiny")
     monkeypatch.undo()
     launch(plan.outputs, "tiny", LaunchConfig("inline", runs="failed"))
     found = status(plan.outputs, "tiny")["state"]

@@ -68,6 +68,14 @@ def test_a_process_that_fails_says_why(measuring) -> None:
         local_timing.measure_here([request(16)])
 
 
+def test_a_package_that_is_not_installed_is_named_with_its_extra(measuring, monkeypatch) -> None:
+    monkeypatch.setattr("scalinglab.scaling.extras.find_spec", lambda module: None)
+    measuring("    raise ModuleNotFoundError(\"No module named 'torch'\")\n")
+    needed = r"measuring the step time needs torch: pip install 'scaling-laboratory\[train\]'"
+    with pytest.raises(ConfigError, match=needed):
+        local_timing.measure_here([request(16)])
+
+
 def test_shapes_are_really_measured(monkeypatch) -> None:
     own = {"micro_batch": None, "engine": "eager", "packs": [2], "optimizer": "adamw"}
     whole = request(16) | own | {"options": {"precision": "fp32"}}
