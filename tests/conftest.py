@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import multiprocessing
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -53,13 +56,29 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:grad and param do not obey:UserWarning")
 
 
+MANY = 200  # modules, that a test has imported
+_seen_modules = 0
+
+
 def pytest_collection_finish() -> None:
     """What was imported and collected stays: no garbage collection looks through it again.
 
-    Each would take a second, and the trainer, a probe and a timing collect after every run.
+    Each would take seconds, and the trainer, a probe and a timing collect after every run.
     """
+    _pass_over_in_collections()
+
+
+def pytest_runtest_teardown() -> None:
+    """The same of what a test was the first to import, as Lightning or matplotlib."""
+    if len(sys.modules) > _seen_modules + MANY:
+        _pass_over_in_collections()
+
+
+def _pass_over_in_collections() -> None:
+    global _seen_modules  # noqa: PLW0603 - hooks of pytest share nothing else
     gc.collect()
     gc.freeze()
+    _seen_modules = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +152,31 @@ def make_run(outputs, tiny_config, tiny_store) -> Callable[..., RunFolder]:
     return make
 
 
+@pytest.fixture
+def early_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits end after a few steps, for tests of what is done with a fit, whatever it has found."""
+    from scalinglab.analysis.fitting import best_fit
+    from scalinglab.analysis.fitting.levenberg_marquardt import minimise
+
+    def stopping(*places: Any, steps: int = 30, **options: Any) -> Any:
+        return minimise(*places, steps=min(steps, 30), **options)
+
+    assert minimise.__kwdefaults__ is not None
+    monkeypatch.setitem(minimise.__kwdefaults__, "steps", 30)
+    monkeypatch.setattr(best_fit, "minimise", stopping)  # which takes more to the last digits
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages hold empty pictures, for tests of what is written beside them."""
+    from scalinglab.analysis.reporting.pictures import Picture
+
+    monkeypatch.setattr(
+        "scalinglab.analysis.reporting.page.picture",
+        lambda figure, key: Picture(key, ('<svg viewBox="0 0 1 1"></svg>',), '{"layers":[]}'),
+    )
+
+
 _TIMED: dict[str, dict[str, Any]] = {}  # request, as JSON -> answer
 
 
@@ -145,6 +189,11 @@ def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        with pytest.MonkeyPatch.context() as patch:  # no test asks how long a step takes here
+            patch.setattr("scalinglab.scaling.engine.trainer.measure.REPETITIONS", 1)
+            return timings_of(requests)
+
+    def timings_of(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         from scalinglab.scaling.engine.trainer.measure import measure
         from scalinglab.sweeps.plan.local_timing import CannotMeasure
 
@@ -204,14 +253,31 @@ batch: 4
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An outputs folder with a finished study named "tiny", one of whose runs diverged."""
+    """An outputs folder with a finished study named "tiny", one of whose runs diverged.
+
+    The processes of one session of tests train it once and copy it.
+    """
+    folder = tmp_path_factory.mktemp("finished")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _train_finished(folder)
+        return folder / "outputs"
+    shared = tmp_path_factory.getbasetemp().parent / "finished"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            _train_finished(shared.with_suffix(".new"))
+            shared.with_suffix(".new").rename(shared)
+    shutil.copytree(shared, folder, dirs_exist_ok=True, symlinks=True)
+    return folder / "outputs"
+
+
+def _train_finished(folder: Path) -> None:
     from scalinglab.compose import compose
     from scalinglab.sweeps.config import LaunchConfig
     from scalinglab.sweeps.launch.launch import launch
     from scalinglab.sweeps.plan.make import make_plan
     from scalinglab.sweeps.plan.save import save_plan
 
-    folder = tmp_path_factory.mktemp("finished")
     (folder / "conf" / "study").mkdir(parents=True)
     (folder / "conf" / "study" / "tiny.yaml").write_text(FINISHED_STUDY)
     with pytest.MonkeyPatch.context() as patch:
@@ -219,7 +285,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         plan = make_plan(compose(["study=tiny"]))
         save_plan(plan)
         assert launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    return plan.outputs
 
 
 TINY_STUDY = """

@@ -175,7 +175,9 @@ def test_teams_are_measured_and_what_cannot_run_says_why() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # the profiler's
 def test_a_large_model_is_measured(script, capsys) -> None:
-    script("large").main(["--steps=2", "--rounds=1", "--loss-chunk=100", "--micro-batch=1"])
+    script("large").main(
+        ["--steps=1", "--rounds=1", "--loss-chunk=100", "--micro-batch=1", "--context=64"]
+    )
     out = capsys.readouterr().out
     assert "MFU               unknown" in out
     for line in ("tokens per second", "backward", "matrix products", "attention"):

@@ -30,6 +30,7 @@ from scalinglab import analysis
 from scalinglab.cli import main
 from scalinglab.scaling.records import damage, run_folder
 from scalinglab.scaling.records.run_folder import RunFolder
+from tests.conftest import TINY_STUDY
 
 # Laws fitted to so few wild points overflow here and there: not what is asked here.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -213,9 +214,29 @@ def names_of(path: Path) -> set[str]:
 # ---------------------------------------------------------------------- studies to damage
 
 
+Studies = dict[str, tuple[Path, pd.DataFrame]]
+
+
 @pytest.fixture(scope="module")
-def studies(finished: Path, tmp_path_factory) -> dict[str, tuple[Path, pd.DataFrame]]:
+def studies(finished: Path, tmp_path_factory) -> Studies:
     """A finished and a half-finished study, each with what it comes to if nothing is damaged."""
+    return half_and_whole(finished, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def small_studies(tmp_path_factory) -> Studies:
+    """The same of a study that takes a tenth of the steps to launch again."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "tiny.yaml").write_text(TINY_STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        code, said = run_verb(*LAUNCH)
+    assert code == 0, said
+    return half_and_whole(folder / "outputs", tmp_path_factory)
+
+
+def half_and_whole(finished: Path, tmp_path_factory) -> Studies:
     undamaged = analysis.load(finished)
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -282,7 +303,7 @@ def check(case: str, names: set[str], undamaged: pd.DataFrame, outcome: Outcome)
 
 
 def fuzz(
-    studies: dict[str, tuple[Path, pd.DataFrame]],
+    studies: Studies,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -322,9 +343,9 @@ def fuzz(
     return counted
 
 
-def test_a_damaged_file_is_named_and_changes_no_number(studies, tmp_path, monkeypatch):
+def test_a_damaged_file_is_named_and_changes_no_number(small_studies, tmp_path, monkeypatch):
     counted = fuzz(
-        studies,
+        small_studies,
         tmp_path,
         monkeypatch,
         seed=1,

@@ -87,6 +87,7 @@ def test_formulas_become_mathml() -> None:
         assert shown.startswith("<math") and "\\" not in shown, formula
 
 
+@pytest.mark.usefixtures("early_fits")
 @pytest.mark.parametrize("page", GALLERY, ids=lambda p: p.stem)
 def test_the_code_of_the_gallery_draws(page: Path) -> None:
     figures = [ax for _, ax in hook("figures").drawn(page.read_text()) if ax is not None]

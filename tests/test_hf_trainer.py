@@ -96,7 +96,7 @@ def test_an_interrupted_run_goes_on_to_the_same_curve(study: Study) -> None:
 
 
 def wait_for_progress(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while process.poll() is None and not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -33,7 +33,13 @@ from scalinglab.analysis.arms.compared_runs import (
 from scalinglab.analysis.arms.comparison import ArmComparison
 from scalinglab.analysis.arms.multiplier import floors_to_fit, multipliers, verdicts
 from scalinglab.analysis.arms.pairs import pair_label, pair_runs
-from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing, largest_measured
+from scalinglab.analysis.arms.scale import (
+    Ladder,
+    along_ladder,
+    check_budgets,
+    crossing,
+    largest_measured,
+)
 from scalinglab.analysis.arms.sharing import sharing_tests
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
@@ -120,6 +126,7 @@ def compare_arms(
     law = find(law)
     if law.curve or set(law.inputs) != {"N", "D"}:
         raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
+    check_budgets(budgets)
     of_arms, arms = runs_of_arms(as_loss(data, loss), arm, between)
     of_arms, left_out = without_excluded(of_arms, exclude, loss or "loss")
     every, runs, censored = compared_runs(of_arms, arms)

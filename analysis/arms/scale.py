@@ -63,6 +63,19 @@ class Ladder:
         return size, cost / (6 * size)
 
 
+def check_budgets(budgets: Sequence[float]) -> None:
+    """Refuse budgets at which nothing can be compared.
+
+    Raises
+    ------
+    UserError
+        If a budget is not a positive number.
+    """
+    for cost in budgets:
+        if not cost > 0:
+            raise UserError(f"budgets: {cost!r} is no number of FLOPs")
+
+
 def along_ladder(
     result: Result, arms: Arms, ladder: Ladder, budgets: Sequence[float], level: float
 ) -> pd.DataFrame:
@@ -90,10 +103,9 @@ def along_ladder(
     UserError
         If a budget is not a positive number.
     """
+    check_budgets(budgets)
     rows = []
     for cost in budgets:
-        if not cost > 0:
-            raise UserError(f"budgets: {cost!r} is no number of FLOPs")
         size, tokens = (float(x) for x in ladder.at(np.array(cost)))
         row = {
             "C": cost,

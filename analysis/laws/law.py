@@ -159,9 +159,10 @@ class Law:
 
     def predict(self, params: Array, columns: Columns) -> Array:
         """The law for each parameter vector, shape (batch, parameters) -> (batch, n)."""
-        n = next(iter(columns.values())).shape[-1]
-        value = self.value(**columns, **self._by_name(np.atleast_2d(params)))
-        return np.broadcast_to(value, (len(np.atleast_2d(params)), n))
+        params = np.atleast_2d(params)
+        shape = (len(params), next(iter(columns.values())).shape[-1])
+        value = self.value(**columns, **self._by_name(params))
+        return value if np.shape(value) == shape else np.broadcast_to(value, shape)
 
     def jacobian(self, params: Array, columns: Columns) -> tuple[Array, Array]:
         """Value and exact derivatives, shapes (batch, n) and (batch, parameters, n)."""
@@ -181,13 +182,12 @@ class Law:
         Im f(x + ih) / h has no subtraction, so h can be so small that its error vanishes.
         """
         params = np.atleast_2d(params)
-        n = next(iter(columns.values())).shape[-1]
-        jacobian = np.empty((len(params), len(self.parameters), n))
-        for k in range(len(self.parameters)):
-            moved = params.astype(complex)
-            step = 1e-30 * np.maximum(np.abs(params[:, k]), 1e-30)
-            moved[:, k] += 1j * step
-            jacobian[:, k] = self.predict(moved, columns).imag / step[:, None]
+        batch, count = params.shape
+        steps = 1e-30 * np.maximum(np.abs(params), 1e-30)
+        # All parameters' steps at once: of few points a call costs more than its arithmetic.
+        moved = params[:, None, :] + 1j * steps[:, None, :] * np.eye(count)
+        tangent = self.predict(moved.reshape(-1, count), columns).imag
+        jacobian = tangent.reshape(batch, count, -1) / steps[:, :, None]
         return np.asarray(self.predict(params, columns)), jacobian
 
     def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:

@@ -10,6 +10,8 @@ import pytest
 from tests.golden import product, schemas
 from tests.golden.write import read
 
+pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+
 SCHEMAS = read("schemas")
 
 

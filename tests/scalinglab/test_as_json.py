@@ -11,6 +11,8 @@ import pytest
 
 from scalinglab.as_json import print_json
 
+pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+
 
 def strict(text: str) -> dict:
     """Read JSON as other languages do: NaN and Infinity are no numbers."""

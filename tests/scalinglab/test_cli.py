@@ -229,6 +229,7 @@ def test_fit_the_curve_law_of_a_study(run) -> None:
     assert code == 0 and "[[lr_annealing" in out
 
 
+@pytest.mark.usefixtures("early_fits", "blank_figures")
 def test_a_report_without_resamples_says_so(run, tmp_path) -> None:
     code, out, error = run(
         "report", "study=tiny", "resamples=0", "multiverse=false", f"to={tmp_path}/report.html"
@@ -253,6 +254,7 @@ def test_logs_of_a_study_without_failures(run) -> None:
     assert code == 0 and out.startswith("no run of tiny has failed")
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_report_prints_the_answer_and_writes_the_page(run, tmp_path) -> None:
     asked = ("report", "study=tiny", "resamples=20", "multiverse=false")
     code, out, _ = run(*asked, f"to={tmp_path}/report.html")

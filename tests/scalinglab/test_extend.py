@@ -162,7 +162,7 @@ def test_a_study_of_own_parts_is_trained_by_workers_and_fitted(monkeypatch, caps
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(STUDY)
-    study = Study.open("own", "launch.workers=2", "launch.measure=off")
+    study = Study.open("own", "launch.workers=1", "launch.measure=off")
     assert not [w for w in study.plan().warnings if "of N" in w or "same N" in w]  # a law of D
     end = study.launch()
     assert end.code == 0

@@ -258,6 +258,7 @@ def test_a_server_without_a_key_is_one_sentence(sync, outputs, monkeypatch) -> N
     assert len(segments(outputs / "dashboard")) == 3  # two runs and the study: nothing is lost
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_a_study_run_has_its_results(sync, outputs) -> None:
     folder = outputs / "studies" / "tiny"
     _, out, _ = sync("study=tiny")

@@ -22,8 +22,18 @@ def sweep(curved: float = 0.0) -> pd.DataFrame:
     return pd.DataFrame({"N": N, "D": D, "lr": lr, "batch": batch, "loss": 2.5 + 0.01 * away})
 
 
-def test_laws_that_hold_cost_little_where_they_were_not_fitted():
-    table = analysis.held_out_regret(analysis.lr_batch(sweep(), resamples=0))
+@pytest.fixture(scope="module")
+def laws():
+    return analysis.lr_batch(sweep(), resamples=0)
+
+
+@pytest.fixture(scope="module")
+def regret(laws) -> pd.DataFrame:
+    return analysis.held_out_regret(laws)
+
+
+def test_laws_that_hold_cost_little_where_they_were_not_fitted(regret):
+    table = regret
     assert len(table) == 9 and table.regret.mean() < 0.001
     assert table.constant.mean() > 5 * table.regret.mean()
     true = 1.8 * table.N**-0.7 * table.D**0.3
@@ -41,9 +51,8 @@ def test_what_was_seen_does_not_help_the_held_out_cell():
     assert table.regret.mean() > laws.regret().mean()
 
 
-def test_the_constant_pair_is_the_best_of_the_other_cells():
-    table = analysis.held_out_regret(analysis.lr_batch(sweep(), resamples=0)).iloc[0]
-    runs = analysis.lr_batch(sweep(), resamples=0).sweep
+def test_the_constant_pair_is_the_best_of_the_other_cells(laws, regret):
+    table, runs = regret.iloc[0], laws.sweep
     others = runs[(runs.N != table.N) | (runs.D != table.D)]
     pair = others.groupby(["lr", "batch"]).excess.mean().idxmin()
     own = runs[(runs.N == table.N) & (runs.D == table.D)].set_index(["lr", "batch"])

@@ -24,6 +24,13 @@ def answer(finished):
     return analysis.answer_study(finished, "tiny", resamples=100)
 
 
+@pytest.fixture(scope="module")
+def page(answer, tmp_path_factory) -> str:
+    """Its page, as it is written."""
+    folder = tmp_path_factory.mktemp("page")
+    return analysis.write_report(answer, folder / "report.html").read_text()
+
+
 def test_the_held_out_size_is_predicted_and_never_fitted(answer) -> None:
     (row,) = answer.held_out.to_dict("records")
     assert row["N"] > answer.law.ranges["N"][1]
@@ -57,9 +64,7 @@ def test_runs_that_no_part_of_the_answer_reads_are_told(answer) -> None:
     assert "sweep" not in answer.text()
 
 
-def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
-    path = analysis.write_report(answer, tmp_path / "report.html")
-    page = path.read_text()
+def test_the_report_is_one_self_contained_file(answer, page) -> None:
     assert page.count("<figure") == 11
     assert not re.search(
         r"<link|src=|href=['\"]http|url\(['\"]?http", page.replace("xlink:href", "")
@@ -72,6 +77,7 @@ def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
         assert version in page
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_texts_of_a_study_are_no_markup_in_its_report(answer, monkeypatch) -> None:
     """A study's name and question, a run's note, a machine, a warning: all are a person's texts."""
     script = "<script>1</script>"
@@ -86,11 +92,12 @@ def test_texts_of_a_study_are_no_markup_in_its_report(answer, monkeypatch) -> No
     assert script not in page and page.count("&lt;script&gt;") >= 5 + len(note)
 
 
-def test_reports_of_one_answer_are_the_same_but_for_their_time(answer) -> None:
-    one, other = (re.sub(r"Made [^<]*", "", report_html(answer)) for _ in range(2))
+def test_reports_of_one_answer_are_the_same_but_for_their_time(answer, page) -> None:
+    one, other = (re.sub(r"Made [^<]*", "", text) for text in (page, report_html(answer)))
     assert one == other
 
 
+@pytest.mark.usefixtures("early_fits", "blank_figures")
 def test_an_unfinished_study_is_answered_from_what_there_is(finished, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs)
@@ -110,6 +117,7 @@ def test_a_study_with_nothing_finished_says_so(finished, tmp_path) -> None:
         analysis.answer_study(outputs, "tiny")
 
 
+@pytest.mark.usefixtures("early_fits", "blank_figures")
 def test_runs_that_determine_no_law_are_shown_with_the_reason(finished, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs)
@@ -127,6 +135,7 @@ def test_runs_that_determine_no_law_are_shown_with_the_reason(finished, tmp_path
     assert facts_without_law(shown)["fit"] is None
 
 
+@pytest.mark.usefixtures("early_fits", "blank_figures")
 def test_a_budget_without_a_best_split_is_told_beside_the_rest(finished, monkeypatch) -> None:
     def refuse(*_, **__):
         raise NoBestSplit("budget 1e+13 has no best split")
@@ -138,6 +147,7 @@ def test_a_budget_without_a_best_split_is_told_beside_the_rest(finished, monkeyp
     assert "No split of the budgets" in report_html(answer)
 
 
+@pytest.mark.usefixtures("early_fits", "blank_figures")
 def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs)
@@ -151,6 +161,7 @@ def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_pat
     assert "How to split" not in page and page.count("<figure") == 5
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_record_of_forecasts_widens_the_loss_at_a_budget_and_says_so(
     finished, answer, monkeypatch
 ) -> None:

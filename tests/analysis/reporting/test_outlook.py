@@ -18,7 +18,10 @@ from scalinglab.analysis.forecasts.track import remember
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.scaling.records.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("early_fits")
 
+
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypatch) -> None:
     """The law of curves is one whose resamples predict no possible loss: this decides nothing."""
     outputs, folder = unended(finished, tmp_path)
@@ -102,13 +105,15 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         ">recipe</th>" in runs and runs.count("<td>muon</td>") == runs.count("<td>adamw</td>") == 20
     )
     alone = analysis.answer_study(two, "two", resamples=20)
-    assert "pairs" not in report_html(alone)
+    page_alone = report_html(alone)
+    assert "pairs" not in page_alone
     said = "these runs mix recipes (recipe)"
-    assert said in report_html(alone) and said in alone.text()
+    assert said in page_alone and said in alone.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_table_of_runs_says_a_setting_by_its_key(finished) -> None:
     answer = analysis.answer_study(finished, "tiny", resamples=0)
     runs = answer.runs.assign(

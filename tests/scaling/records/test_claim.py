@@ -93,7 +93,7 @@ def test_of_many_processes_exactly_one_wins(make_run, processes):
     racers = [processes.Process(target=exec, args=(script, names)) for _ in range(count)]
     for racer in racers:
         racer.start()
-    wins = [won.get(timeout=60) for _ in range(count * len(folders))]
+    wins = [won.get(timeout=600) for _ in range(count * len(folders))]
     for racer in racers:
         racer.join()
     assert sum(wins) == len(folders)

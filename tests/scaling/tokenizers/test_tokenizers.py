@@ -185,7 +185,8 @@ def test_ranks_of_tiktoken(tmp_path, trained, corpus):
     assert np.array_equal(other.train[other.train != 319] + 1, store.train[store.train != 0])
     words = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     ready = encoder(tmp_path, "tiktoken", **options)
-    for text, ids in zip(TEXTS, ready.encode(TEXTS), strict=True):
+    few = TEXTS[-20:]  # what stands for tiktoken here is slow
+    for text, ids in zip(few, ready.encode(few), strict=True):
         split = [bytes_of(word) for word, _ in words.pre_tokenize_str(text)]
         assert ids.tolist() == [i for word in split for i in as_tiktoken(word, ranks)]
     counts = ready.token_bytes()

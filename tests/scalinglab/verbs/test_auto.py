@@ -28,6 +28,7 @@ def mixed(run, tmp_path: Path) -> str:
     return outputs
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_answers_of_a_study_whose_law_is_the_mixture(run, mixed) -> None:
     code, out, error = run(
         "report", "study=mixed", mixed, "resamples=20", "multiverse=false", "--json"

@@ -12,6 +12,8 @@ import pytest
 
 from scalinglab.cli import main
 
+pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+
 OURS = tuple(str(Path(__file__).parents[3] / name) for name in ("scaling", "sweeps", "analysis"))
 
 # Quick first, so that everything is imported; then so long that the interrupt meets it.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 
+
+@pytest.mark.usefixtures("early_fits", "blank_figures")
 def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, own) -> None:
     page = own / "outputs" / "studies" / "tiny" / "report.html"
     page.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ import pytest
 
 from scalinglab.cli import VERBS, main
 
+pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+
 # "missing": no outputs folder; "empty": nothing in it; "gone": somebody removed the runs' folders;
 # of the others see `conftest.States`.
 STATES = (

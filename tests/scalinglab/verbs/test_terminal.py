@@ -25,6 +25,8 @@ from scalinglab.cli import VERBS, main
 from scalinglab.terminal import Screen
 from scalinglab.watch import Watch
 
+pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+
 WIDTHS = (80, 100, 140)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FIT = "study=tiny resamples=40"

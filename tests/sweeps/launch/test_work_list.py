@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scalinglab.compose import compose
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
@@ -17,24 +18,37 @@ from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.launch_record import new_launch, store_launch
 from scalinglab.sweeps.store.stored_plan import read_plan
+from tests.conftest import TINY_STUDY
 
 RUNS = 3 * LEAST_LOOK
 
 
-@pytest.fixture
-def work(study, monkeypatch: pytest.MonkeyPatch) -> WorkList:
-    """The work list of a launch of many planned runs of one shape."""
-    plan = make_plan(
-        study(
-            "~study.blocks.curves",
-            f"+study.blocks.ladder.grid.seed={list(range(RUNS))}",
-            "study.blocks.ladder.grid.model.width=[8]",
-            "study.blocks.ladder.grid.tokens=[2560]",
-        )
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An outputs folder with many planned runs of one shape."""
+    folder = tmp_path_factory.mktemp("planned")
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "tiny.yaml").write_text(TINY_STUDY)
+    overrides = (
+        "study=tiny",
+        "~study.blocks.curves",
+        f"+study.blocks.ladder.grid.seed={list(range(RUNS))}",
+        "study.blocks.ladder.grid.model.width=[8]",
+        "study.blocks.ladder.grid.tokens=[2560]",
     )
-    save_plan(plan)
-    runs = read_plan(plan.outputs, "tiny").runs
-    launch = new_launch(plan.outputs, "tiny", LaunchConfig("inline"), runs, Path("code"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        plan = make_plan(compose(overrides))
+        save_plan(plan)
+    return plan.outputs
+
+
+@pytest.fixture
+def work(planned, tmp_path) -> WorkList:
+    """The work list of a launch of those runs."""
+    outputs = shutil.copytree(planned, tmp_path / "outputs")
+    runs = read_plan(outputs, "tiny").runs
+    launch = new_launch(outputs, "tiny", LaunchConfig("inline"), runs, Path("code"))
     store_launch(launch)
     return WorkList(launch, "default")
 

@@ -10,6 +10,8 @@ import pytest
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study, open_launches
@@ -20,7 +22,7 @@ def test_a_running_run_saves_and_leaves_and_the_others_go_on(plan) -> None:
     said = []
 
     def cancel_when_it_runs() -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         folder = plan.run_folder(plan.runs[0])
         while time.monotonic() < deadline and not folder.progress(1).reached:
             time.sleep(0.02)
@@ -52,8 +54,11 @@ def test_a_waiting_run_is_not_begun_by_the_launch_that_is_under_way(plan) -> Non
     assert states(read_plan(plan.outputs, "tiny").runs)[waiting] == "interrupted"
 
 
-def test_a_launch_that_has_returned_leaves_its_process_alone(plan) -> None:
+def test_a_launch_that_has_returned_leaves_its_process_alone(study) -> None:
     """A notebook's kernel launches and lives on: cancelling then would end the kernel."""
+    ladder = "study.blocks.ladder.grid"
+    plan = make_plan(study(f"{ladder}.model.width=[8]", f"{ladder}.tokens=[2560]"))
+    save_plan(plan)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert open_launches(plan.outputs, "tiny") == []
     assert cancel_study(plan.outputs, "tiny") == []

@@ -17,7 +17,7 @@ def test_a_stopped_run_leaves_and_stays_out_until_it_is_taken_up(plan) -> None:
     folder = plan.run_folder(plan.runs[0])
 
     def stop_when_it_runs() -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and not folder.progress(1).reached:
             time.sleep(0.02)
         stop_run(plan.outputs, first, {"step": 1, "rule": "test"})

@@ -225,7 +225,7 @@ def test_a_run_killed_at_random_moments_is_the_undisturbed_run(
 
 def wait_for_progress(folder, attempt):
     """Until the attempt has trained a chunk."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while folder.progress(attempt).step is None:
         assert time.monotonic() < deadline, folder.progress(attempt)
         time.sleep(0.001)
