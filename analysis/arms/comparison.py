@@ -154,7 +154,8 @@ def paired(comparison: ArmComparison) -> str:
     better = (pairs.table["ratio"] < 1).mean()
     count = f"{len(pairs.table)} {noun} with the same {', '.join(pairs.by)}"
     near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
-    return f"{text} over {count}{near}, and lower in {better:.0%} of them"
+    often = {1.0: "all", 0.0: "none"}.get(better, f"{better:.0%}")
+    return f"{text} over {count}{near}, and lower in {often} of them"
 
 
 def _without_signs(lower: float, upper: float) -> str:

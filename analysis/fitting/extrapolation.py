@@ -11,6 +11,7 @@ from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.intervals.freedom import freedom
 from scalinglab.analysis.laws.error_scale import ErrorScale
 from scalinglab.analysis.laws.law import Columns
+from scalinglab.analysis.tables.powers import short
 
 Array = np.ndarray
 
@@ -171,9 +172,14 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "impossible": impossible,
-        "sentence": f"a fit without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
+        "sentence": f"a fit without {name} >= {_place(name, column[top].min())} ({beyond:.2g}x beyond the"
         f" rest) {predicts}",
     }
+
+
+def _place(name: str, value: float) -> str:
+    """Sizes and tokens are counts that people read as 1.8B."""
+    return short(value) if name in ("N", "D") else f"{value:.3g}"
 
 
 def subset(misfit: Misfit, rows: Array) -> Misfit:

@@ -14,6 +14,7 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.tables.powers import short
 
 _CORRELATED = 0.9
+_IN_FULL = 1e5  # below which the number of the condition is written in full
 
 
 def render(result: FittedLaw, only: Sequence[str] = ()) -> str:
@@ -51,10 +52,13 @@ def _statistics(result: FittedLaw) -> list[str]:
         ),
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(_range(name, *ends) for name, ends in result.ranges.items())),
-        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(result)}"),
+        ("objective", f"{settings['objective']} = {result.objective:.4g}{_delta(result)}"),
         ("residuals", _size(result, size) + " (root mean square)"),
         ("search", _search(result)),
-        ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
+        (
+            "converged",
+            f"gradient {diagnosis.gradient:.1e}, condition {_condition(diagnosis.condition)}",
+        ),
         ("intervals", _intervals(result)),
     ]
     if priors := settings.get("priors"):
@@ -71,6 +75,10 @@ def _statistics(result: FittedLaw) -> list[str]:
             ("noise", _size(result, result.noise) + ", known from repeats or rounding"),
         )
     return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _condition(value: float) -> str:
+    return f"{value:,.0f}" if value < _IN_FULL else f"{value:.1e}"
 
 
 def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:

@@ -75,7 +75,7 @@ class Multiverse:
             else f"{len(has_answer)}"
         )
         text = (
-            f"Across {count} analysis variants {self.of} is {self._written(low)} to"
+            f"Across {count} analysis variants {self.of.replace('C=', 'C = ')} is {self._written(low)} to"
             f" {self._written(high)}"
         )
         if self.shares.empty or high == low:

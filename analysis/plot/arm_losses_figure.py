@@ -87,7 +87,7 @@ def _laws(ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float) -
     """The law of each arm, in its colour; the legend's entry of an arm stands for its line, too."""
     result, ladder = comparison.result, comparison.ladder
     assert result is not None and ladder is not None
-    band = interval_name(level, "the laws") if len(result.draws) else ""
+    band = interval_name(level) if len(result.draws) else ""
     for k, arm in enumerate(comparison.arms):
         N, D = ladder.at(cost)
         if _at_best(comparison):

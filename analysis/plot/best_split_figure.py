@@ -12,7 +12,7 @@ from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import beyond, frame, line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import HELD_OUT, INK, axes, finish, palette
+from scalinglab.analysis.plot.style import ANSWER, INK, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -112,7 +112,7 @@ def draw_split(
         points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=1.1)
     if len(splits.budgets):
         name = "budgets of the answer"
-        points(ax, splits.budgets, "C", quantity, name, color=HELD_OUT, marker="*", size=2)
+        points(ax, splits.budgets, "C", quantity, name, **ANSWER)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)

@@ -80,7 +80,7 @@ def curves(
     loss_axis(ax.yaxis)
     frame(ax, mark=False)
     if law is not None and len(law.draws):
-        named = interval_name(level, "the law")
+        named = interval_name(level)
         ax.fill_between([], [], [], color="0.5", alpha=BAND, lw=0, label=named)
     if scale is not None:
         scale.bar(ax, SIZE)

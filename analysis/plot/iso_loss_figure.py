@@ -12,7 +12,7 @@ from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS
 from scalinglab.analysis.plot.law_lines import LEVEL, law_line
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, colour_map, finish
+from scalinglab.analysis.plot.style import ANSWER, BAND, INK, axes, colour_map, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import short
 
@@ -80,10 +80,8 @@ def draw_iso_loss(result: Result, splits: SplitPath, *, ax: Axes | None = None) 
             "N",
             "D",
             "budgets of the answer (dashed)",
-            color=HELD_OUT,
-            marker="*",
-            size=2,
             bars=False,
+            **ANSWER,
         )
     log_axis(ax.xaxis, short)
     log_axis(ax.yaxis, short)

@@ -35,9 +35,11 @@ def literal(name: object) -> str:
 def decimal(value: float) -> str:
     """A number of everyday size in digits, others as a power.
 
-    >>> decimal(0.012), decimal(3e-4)
-    ('0.012', '3·10⁻⁴')
+    >>> decimal(0.012), decimal(1000), decimal(3e-4)
+    ('0.012', '1,000', '3·10⁻⁴')
     """
+    if 1000 <= value < 1e4:
+        return f"{value:,.0f}"
     return f"{value:.3g}" if 0.001 <= value < 1e4 else power(value)
 
 

@@ -98,6 +98,6 @@ def frontier(result: Result, low: float, high: float, level: float | None = LEVE
     return law_line(result, N[has_split], D[has_split], level)
 
 
-def interval_name(level: float, of: str = "the law") -> str:
-    """What a band is, for the legend."""
-    return f"{level:.0%} interval of {of}"
+def interval_name(level: float) -> str:
+    """What the band of a law is, for the legend: short, so that entries fit beside each other."""
+    return f"{level:.0%} interval"

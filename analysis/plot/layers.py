@@ -301,4 +301,6 @@ def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:
         fontsize=SMALL * mpl.rcParams["font.size"],
         color=HELD_OUT,
         annotation_clip=False,
+        # Legible where it lies upon points.
+        bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
     )

@@ -10,8 +10,11 @@ from weakref import WeakSet
 import matplotlib as mpl
 import numpy as np
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter
 
 from scalinglab.analysis.plot.ticks import LogTicks
@@ -39,13 +42,17 @@ PAPER: dict[str, Any] = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = "osD^vP"
 HELD_OUT = "#D55E00"
+ANSWER = {"color": "#CC79A7", "marker": "P", "size": 1.6}  # budgets that were asked for
 INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
+NEUTRAL = "0.4"  # in a legend, of what has a colour a size in the figure
 BAND = 0.18  # opacity of an interval
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 SMALL = 0.9  # size of legends and notes over the font's: on a telephone smaller is not legible
 _HEIGHT = 0.68  # of a figure's, that its axes have
 _EM = 0.6  # width of a character in sizes of the font, on average
-_LABEL_EMS, _BAR_EMS = 5.0, 7.0  # that labels beside the axes take, and a colour bar
+# Of a column of a legend, in sizes of the font: mark, pad and gap; the gap; the pad.
+_HANDLE, _BETWEEN, _PAD = 2.8, 0.8, 0.5
+_LABEL_EMS, _BAR_EMS = 8.5, 7.0  # that labels beside the axes take, and a colour bar
 _WITH_BAR: WeakSet[Axes] = WeakSet()
 _MANY = 6  # different values, up to which a colour bar marks each
 
@@ -65,8 +72,8 @@ def category(k: int) -> dict[str, Any]:
 
 
 def colour_map() -> Colormap:
-    """Viridis without its darkest and its palest part: legible as a line on white."""
-    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.85, 256)))
+    """Viridis without its palest quarter: legible as a line on white, and on a dark page too."""
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.75, 256)))
 
 
 def axes(width: float | None = None, ratio: float = _RATIO, columns: int = 1) -> Any:
@@ -179,7 +186,7 @@ def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None
     columns = len(names)
     while columns > 1 and _legend_width(names, columns) * size > _room_above(ax):
         columns -= 1
-    ax.legend(
+    legend = ax.legend(
         handles,
         names,
         loc="lower left",
@@ -190,10 +197,28 @@ def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None
         title=title or None,
         alignment="left",
         frameon=False,
-        handlelength=1.6,
-        columnspacing=1.2,
+        handlelength=_HANDLE - _BETWEEN - _PAD,
+        handletextpad=_PAD,
+        columnspacing=_BETWEEN,
         labelspacing=0.3,
     )
+    _neutral(ax, legend, handles)
+
+
+def _neutral(ax: Axes, legend: Any, handles: list) -> None:
+    """Grey in the legend where what an entry stands for has many colours: none is meant."""
+    bands = [c for c in ax.collections if isinstance(c, PolyCollection)]
+    has_bands = (
+        len({to_hex(band.get_facecolor()[0]) for band in bands if len(band.get_facecolor())}) > 1
+    )
+    for handle, shown in zip(handles, legend.legend_handles, strict=True):
+        if (
+            isinstance(handle, PathCollection)
+            and len(np.unique(handle.get_facecolor(), axis=0)) > 1
+        ):
+            shown.set_facecolor(NEUTRAL)
+        elif isinstance(handle, PolyCollection) and handle in bands and has_bands:
+            shown.set(facecolor=NEUTRAL, alpha=BAND * 1.5)
 
 
 def _room_above(ax: Axes) -> float:
@@ -206,10 +231,12 @@ def _room_above(ax: Axes) -> float:
 
 def _legend_width(names: list[str], columns: int) -> float:
     """In sizes of the font; matplotlib fills columns from above."""
+    font = FontProperties(size=10)
+    ems = [text_to_path.get_text_width_height_descent(n, font, False)[0] / 10 for n in names]
     rows, more = divmod(len(names), columns)
-    width, first = 0.0, 0
+    width, first = -_BETWEEN, 0
     for k in range(columns):
         count = rows + (k < more)
-        width += _EM * max(len(name) for name in names[first : first + count]) + 3.6
+        width += max(ems[first : first + count]) + _HANDLE
         first += count
     return width

@@ -15,6 +15,7 @@ _PROSE = 60  # characters of a cell, from which it is broken into lines
 _ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
 _IN_FULL = 1e7  # below it whole numbers are read in full, above it by their size
 _DIGITS = 8  # of the numbers beside the texts: for files and for sorting
+_COMPUTE = frozenset(("C", "C = 6 N D"))  # FLOPs, in three digits as figures write them
 # Columns of parameters and tokens, which figures and sentences write as 82.4k or 2.5B.
 _COUNTS = frozenset(
     ("N", "D", "n_block", "n_matmul", "n_total", "n_active", "tokens", "unique_tokens")
@@ -79,6 +80,8 @@ def _texts(values: pd.Series) -> list[str]:
     are_whole, largest = (numbers % 1 == 0).all(), numbers.abs().max()
     if values.name in _COUNTS and not (are_whole and largest < _IN_FULL):
         return ["" if pd.isna(value) else short(value) for value in values]
+    if values.name in _COMPUTE and largest >= _IN_FULL:
+        return ["" if pd.isna(value) else f"{value:.3g}" for value in values]
     texts = [_text(value) for value in values]
     if not pd.api.types.is_float_dtype(values):
         return texts
@@ -97,5 +100,10 @@ def _text(value: object) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.5g}"
+        return "" if pd.isna(value) else f"{value:.{_significant(value)}g}"
     return str(value)
+
+
+def _significant(value: float) -> int:
+    """Digits that tell losses apart, and fewer of what is small: an error, a p."""
+    return 5 if abs(value) >= 1 else 4 if abs(value) >= 0.1 else 3

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
+_UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _PARABOLA = "arXiv:2603.22339"
 
@@ -179,6 +180,8 @@ def _held_out(answer: Answer) -> list[Section]:
         return []
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
     table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
+    table = table.rename(columns={"lower": "predicted_lower", "upper": "predicted_upper"})
+    table = with_intervals(table).rename(columns={"covered": "inside its interval"})
     return [Section("Held-out runs: predicted and measured loss", tables=[table])]
 
 
@@ -207,12 +210,19 @@ def _approaches(answer: Answer) -> list[Section]:
         Section(
             text="Three approaches side by side: N* grows as C^a, D* as C^b.",
             tables=[
-                with_intervals(approaches.exponents),
+                with_intervals(_with_source(approaches.exponents)),
                 with_intervals(approaches.table, WRITTEN),
             ],
             refused=refusals_in_words(approaches.refused),
         )
     ]
+
+
+def _with_source(exponents: pd.DataFrame) -> pd.DataFrame:
+    """What each approach's exponents come from: ``5 budgets`` in place of a bare 5."""
+    units = [_UNITS[int(str(name).partition(" ")[0])] for name in exponents["approach"]]
+    texts = [f"{n} {unit}" for n, unit in zip(exponents["seen"], units, strict=True)]
+    return exponents.drop(columns="seen").assign(**{"found from": texts})
 
 
 def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
@@ -236,7 +246,8 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
     return [
         Section(
             f"The curve law: {law.law.name}",
-            "Curves that were held out:",
+            "Schedules of the same runs, and what the law says of them. The table is of curves that"
+            " were held out.",
             tables=[answer.curve_check.assign(error=error)],
             figures=figures.curves(),
         ),

@@ -39,8 +39,8 @@ Captioned = tuple[str, "Figure"]
 _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which their figure is drawn
 _DESIGN_MINIMA = 3  # and from which they are the design of the study
 _AGAINST_COMPUTE = (
-    "Loss against compute. Points: runs, coloured by size. Black: the law's least loss at each C;"
-    " coloured lines: the law at some sizes."
+    "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
+    " C; thin lines: the law at some sizes."
 )
 
 
@@ -142,7 +142,7 @@ class ReportFigures:
             ("The best number of tokens at each compute budget.", self._split("D")),
             ("Tokens per parameter at the best split.", self._split("tokens_per_parameter")),
             (
-                "The law's loss over size and tokens. The black path joins the best splits.",
+                "The law's loss over size and tokens. The path joins the best splits.",
                 drawn(draw_iso_loss, self.answer.law, self._path),
             ),
         ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.comparison import crossover, paired, worth
+from scalinglab.analysis.arms.comparison import worth
 from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
@@ -16,6 +16,7 @@ from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
+    from scalinglab.analysis.arms.comparison import ArmComparison
     from scalinglab.analysis.reporting.outlook import Outlook
 
 # Columns of counts and compute, as figures write them.
@@ -101,6 +102,8 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     if comparison.result is not None:
         multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
         multipliers = multipliers.drop(columns=["split", "share", "agree"])
+        if not multipliers["censored"].any():
+            multipliers = multipliers.drop(columns="censored")
         parts = [
             Section(
                 f"What the compute of {b} is worth in that of {a}",
@@ -110,7 +113,7 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
             ),
             Section(
                 f"{b} against {a} along the ladder",
-                _as_sentence(crossover(comparison)),
+                "On the ladder N and D grow together with C as they do in the runs.",
                 [with_intervals(comparison.scales, WRITTEN).rename(columns=_ARMS)],
             ),
             Section(
@@ -128,13 +131,16 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     # Without laws this figure supports the answer, and stands beside it.
     figures = arm_pairs(comparison) if comparison.result is not None else []
     parts.append(
-        Section(f"{b} (B) against {a} (A): pairs", f"{paired(comparison)}.", [pairs], figures)
+        Section(f"{b} (B) against {a} (A): pairs", _what_a_pair_is(comparison), [pairs], figures)
     )
     return parts
 
 
-def _as_sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:]}."
+def _what_a_pair_is(comparison: ArmComparison) -> str:
+    by = ", ".join(comparison.pairs.by)
+    if not len(comparison.pairs.table):
+        return f"No two runs share {by}."
+    return f"Each row is a run of either recipe with the same {by}."
 
 
 def _sharing(tests: pd.DataFrame) -> pd.DataFrame:

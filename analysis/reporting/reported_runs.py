@@ -59,12 +59,15 @@ class ReportedRuns:
         fitted = with_role(self.runs, "fit")
         missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
         diverged = (self.runs["status"] == State.DIVERGED).sum()
+        done = self.runs["status"] == State.DONE
+        incomplete = (done & ~(self.runs["role"].fillna("") != "")).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
             f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
             f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
             f"{short(fitted['D'].max())}."
             + (f" {_left_out(diverged, 'that diverged')}." if diverged else "")
+            + (f" {_left_out(incomplete, 'without N, D or a loss')}." if incomplete else "")
             + (
                 f" {_left_out(swept, 'with the role sweep')}: answer.kind=tune evaluates them."
                 if swept
@@ -111,9 +114,11 @@ def _left_out(count: int, which: str) -> str:
 
 
 def _design_in_words(fitted: pd.DataFrame) -> str:
-    """How many runs, and at how many compute budgets, or sizes and token budgets."""
+    """How many runs, and at how many compute budgets, or sizes and token budgets, if few."""
     sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
     budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
+    if min(sizes, lengths, budgets) > len(fitted) / 2:  # scattered: no design to name
+        return f"{len(fitted)} runs"
     if 1 < budgets < min(sizes, lengths):
         return f"{len(fitted)} runs at {budgets} compute budgets"
     return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"

@@ -17,6 +17,7 @@ import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.tables.curves import load_curves
+from scalinglab.analysis.tables.interval_text import relative_form
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.noise import seed_scatter
@@ -110,7 +111,7 @@ class Verdict:
         """The verdict in words and numbers."""
         finding = self.finding
         tables = [
-            f"{title}\n{table.to_string(index=False, float_format=_number)}"
+            f"{title}\n{table.to_string(index=False, float_format=_number, formatters=_forms(table))}"
             for title, table in finding.tables.items()
         ]
         return "\n\n".join(
@@ -241,6 +242,15 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
             "numbers: differences may be the code's"
         )
     return sentences
+
+
+def _forms(table: pd.DataFrame) -> dict[Any, Callable[[float], str]]:
+    """How columns of relative differences are written, as on a page."""
+    forms = {name: form for name in table if (form := relative_form(name))}
+    return {
+        name: (lambda value, form=form: "" if pd.isna(value) else f"{value:{form}}")
+        for name, form in forms.items()
+    }
 
 
 def _number(value: float) -> str:

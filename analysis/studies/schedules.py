@@ -99,7 +99,7 @@ def _row(curve: pd.DataFrame, predicted: np.ndarray, is_fitted: bool) -> dict:
         "role": "fitted" if is_fitted else "predicted",
         "final": measured[last],
         "law": predicted[last],
-        "error": predicted[last] / measured[last] - 1,
+        "relative error": predicted[last] / measured[last] - 1,
         "r2": fit_scores["r2"],
         "mae": fit_scores["mae"],
     }
@@ -108,11 +108,11 @@ def _row(curve: pd.DataFrame, predicted: np.ndarray, is_fitted: bool) -> dict:
 def _sentences(
     law: str, table: pd.DataFrame, unseen: pd.DataFrame, fitted: Sequence[str]
 ) -> list[str]:
-    worst = highest(unseen.assign(size=unseen["error"].abs()), "size")
+    worst = highest(unseen.assign(size=unseen["relative error"].abs()), "size")
     sentences = [
         f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
-        f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
-        f"{worst['error']:+.2%} ({worst['schedule']})."
+        f"other schedules to {unseen['relative error'].abs().mean():.2%} on average, at worst "
+        f"{worst['relative error']:+.2%} ({worst['schedule']})."
     ]
     if len(table) > 2:
         tau = kendalltau(table["final"], table["law"]).statistic

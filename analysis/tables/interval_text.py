@@ -14,7 +14,7 @@ from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
 _RELATIVE = {
-    **dict.fromkeys(("effect", "per_doubling"), "+.2%"),
+    **dict.fromkeys(("effect", "per_doubling", "relative error"), "+.2%"),
     **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
 }
 Form = str | Callable[[float], str]
@@ -22,7 +22,7 @@ Form = str | Callable[[float], str]
 # Formats of columns for which three or four digits do not suit.
 _FORMS: dict[str, Form] = {
     **_RELATIVE,
-    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
+    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "predicted", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),

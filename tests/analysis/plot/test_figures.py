@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -16,11 +17,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from scalinglab.analysis import plot
 from scalinglab.analysis.plot.layers import frame, layers, points
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
+from scalinglab.analysis.reporting import page
 from scalinglab.scaling.errors import UserError
 
 BUDGETS = (1e21, 1e22)
@@ -282,6 +285,44 @@ def test_colours_are_told_apart_by_every_eye(eye: str) -> None:
         assert np.linalg.norm(a - b) > 9
     lightness = lab(colour_map()(np.linspace(0, 1, 12))[:, :3], eye)[:, 0]
     assert (np.diff(lightness) > 1).all()
+
+
+def contrast(colours: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """WCAG's contrast of colours, shape (colours,)."""
+
+    def luminance(rgb: np.ndarray) -> np.ndarray:
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ _XYZ[1] + 0.05
+
+    a, b = luminance(colours), luminance(paper)
+    return np.maximum(a, b) / np.minimum(a, b)
+
+
+def on_a_dark_page(colours: np.ndarray) -> np.ndarray:
+    """Colours after the filter of page.css: invert(.88) hue-rotate(180deg) brightness(1.12)."""
+    inverted = 0.88 - 0.76 * colours
+    turned = inverted @ (2 * np.array([[0.213, 0.715, 0.072]] * 3) - np.eye(3)).T
+    return np.clip(1.12 * np.clip(turned, 0, 1), 0, 1)
+
+
+def test_colours_stand_out_on_white_and_on_a_dark_page() -> None:
+    folder = Path(page.__file__).parent / "templates"
+    assert "invert(.88) hue-rotate(180deg) brightness(1.12)" in (folder / "page.css").read_text()
+    colours = np.array([mpl.colors.to_rgb(c) for c in PALETTE])
+    colours = np.concatenate([colours, colour_map()(np.linspace(0, 1, 9))[:, :3]])
+    assert contrast(colours, np.ones(3)).min() > 2
+    assert contrast(on_a_dark_page(colours), np.array([0x14, 0x17, 0x1B]) / 255).min() > 3
+
+
+def test_a_legend_is_grey_where_an_entry_has_many_colours(made) -> None:
+    ax = drawn("loss_against N", made, plot.PAGE)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    handles = dict(zip(names, ax.get_legend().legend_handles, strict=True))
+    for name in ("fitted runs", "95% interval"):
+        red, green, blue, _ = np.ravel(handles[name].get_facecolor())
+        assert red == green == blue, name
+    one = drawn("best_size", made, plot.PAGE).get_legend().legend_handles
+    assert any(len(set(np.ravel(h.get_facecolor())[:3])) > 1 for h in one if isinstance(h, Patch))
 
 
 def test_a_bar_that_goes_on_beyond_the_figure_ends_in_an_arrow() -> None:

@@ -210,7 +210,7 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         assert hides and min(hides.values()) >= 1, hides
         if "adamw" in hides:  # an arm with its points, its line and its band; all bands at once
             assert hides["adamw"] == hides["muon with a long name"] == 3
-            assert hides["95% interval of the laws"] == 2
+            assert hides["95% interval"] == 2
         assert told["smallest"][0] >= SMALLEST, (width, told["smallest"])
 
 

@@ -150,7 +150,7 @@ def test_a_curve_law_predicts_and_ranks_schedules_it_has_not_seen() -> None:
     found = schedules.judge(runs, curves=curves, fitted=["constant", "wsd"])
     table = found.tables["Schedules"].set_index("schedule")
     assert (table.loc[["cosine", "steps", "line"], "role"] == "predicted").all()
-    assert table["error"].abs().max() < 0.01
+    assert table["relative error"].abs().max() < 0.01
     assert "final loss of 3 other schedules" in found.sentences[0]
     assert "Kendall's tau 1.00" in found.sentences[1] and "as it says" in found.sentences[1]
 
