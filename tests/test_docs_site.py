@@ -84,7 +84,14 @@ def test_formulas_become_mathml() -> None:
     page = (ROOT / "docs" / "formulas.md").read_text()
     for formula in re.findall(r"\$\$(.*?)\$\$", page, re.DOTALL):
         shown = formulas.on_page_content(f'<div class="arithmatex">\\[{formula}\\]</div>')
-        assert shown.startswith("<math") and "\\" not in shown, formula
+        assert shown.startswith(("<math", '<div class="formulas"><math')), formula
+        assert "\\" not in shown, formula
+
+
+def test_formulas_of_one_line_stand_apart_for_narrow_screens() -> None:
+    pytest.importorskip("latex2mathml")
+    line = r'<div class="arithmatex">\[a = b, \qquad c = \left( d \qquad e \right)\]</div>'
+    assert hook("formulas").on_page_content(line).count("<math") == 2
 
 
 @pytest.mark.usefixtures("early_fits")

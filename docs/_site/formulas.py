@@ -8,6 +8,7 @@ from typing import Any
 
 from latex2mathml.converter import convert
 
+_SPACE = "\\qquad"  # between formulas of one line, which a narrow screen shows one below the other
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -15,7 +16,24 @@ def on_page_content(content: str, **_: Any) -> str:
     """Replace the formulas that arithmatex marks."""
 
     def draw(found: re.Match[str]) -> str:
-        display = "block" if found[1] == "div" else "inline"
-        return convert(html.unescape(found[2]), display=display)
+        formula = html.unescape(found[2])
+        if found[1] == "span":
+            return convert(formula, display="inline")
+        drawn = [convert(part, display="block") for part in _parts(formula)]
+        return drawn[0] if len(drawn) == 1 else f'<div class="formulas">{"".join(drawn)}</div>'
 
     return _FORMULA.sub(draw, content)
+
+
+def _parts(formula: str) -> list[str]:
+    """The formulas that wide spaces separate; those within braces or an environment stay."""
+    parts = [""]
+    for piece in formula.split(_SPACE):
+        parts[-1] += piece
+        openings = parts[-1].count("{") + parts[-1].count(r"\begin") + parts[-1].count(r"\left")
+        closings = parts[-1].count("}") + parts[-1].count(r"\end") + parts[-1].count(r"\right")
+        if openings == closings:
+            parts.append("")
+        else:
+            parts[-1] += _SPACE
+    return [part for part in parts if part.strip()]
