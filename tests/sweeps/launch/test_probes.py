@@ -64,7 +64,7 @@ from scalinglab.scaling.probes.probe import Probe
 @register.probe("slow")
 @dataclass(frozen=True, kw_only=True)
 class Slow(Probe):
-    seconds: float = 1.0
+    seconds: float = 0.3
 
 @register.probed_by("slow")
 def slow(probe, reading):
@@ -250,7 +250,7 @@ def test_kept_steps_stay_unless_only_what_is_needed_does(person) -> None:
 
 def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     text = SLOW.replace("    return", "    raise ValueError('no')\n    return").replace(
-        "1.0", "0.0"
+        "0.3", "0.0"
     )
     (person / "mine.py").write_text(text)
     found = opened("extend=[mine.py]").probe(probe="slow")
@@ -258,7 +258,7 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     assert found.code == 1 and why.startswith("ValueError: no; File") and "mine.py" in why
     (row,) = probe_status(person / "outputs", "probed").to_dict("records")
     assert (row["asked"], row["found"]) == (4, 0) and row["failed"] and "no" in row["error"]
-    (person / "mine.py").write_text(SLOW.replace("1.0", "0.0"))
+    (person / "mine.py").write_text(SLOW.replace("0.3", "0.0"))
     study = opened("extend=[mine.py]")
     assert study.probe(probe="slow", options={"seconds": 1.5}, withdraw=True).questions == []
     assert study.probe(probe="validation").code == 0
@@ -318,15 +318,18 @@ def test_a_cluster_is_asked_for_few_workers_that_find_the_numbers(person, fake) 
 
 def test_an_interrupt_keeps_what_was_found(person) -> None:
     """Ctrl-C comes while the first number is being found."""
-    text = SLOW.replace("1.0", "0.0").replace(
-        "    return", "    interrupt_once()\n    reading.go_on()\n    return"
+    text = SLOW.replace("0.3", "0.0").replace(
+        "    return", "    interrupt_once(reading)\n    return"
     )
     once = """
-def interrupt_once():
+def interrupt_once(reading):
     import os, pathlib, signal
     if not pathlib.Path("once").exists():
         pathlib.Path("once").touch()
         os.kill(os.getpid(), signal.SIGINT)
+        while True:  # another thread may be given the signal, and take its time
+            reading.go_on()
+            time.sleep(0.01)
 """
     (person / "slow.py").write_text(text + once)
     study = opened("extend=[slow.py]")
