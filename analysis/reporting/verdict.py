@@ -17,7 +17,7 @@ import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.tables.curves import load_curves
-from scalinglab.analysis.tables.interval_text import relative_form
+from scalinglab.analysis.tables.interval_text import four_digits, relative_form
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.noise import seed_scatter
@@ -256,4 +256,4 @@ def _forms(table: pd.DataFrame) -> dict[Any, Callable[[float], str]]:
 def _number(value: float) -> str:
     """A number of a table: counts in full, others with four digits."""
     is_count = 1_000 <= abs(value) < 1e12 and value == round(value)
-    return f"{value:,.0f}" if is_count else f"{value:.4g}"
+    return f"{value:,.0f}" if is_count else four_digits(value)

@@ -46,7 +46,7 @@ def with_intervals(
         if f"{name}_lower" in table:
             shown[name] = [value_text(row, str(name), form) for row in records_of(table)]
         elif not str(name).endswith(("_lower", "_upper")):
-            shown[name] = [_plain(value, form or ".4g") for value in table[name]]
+            shown[name] = [_plain(value, form or four_digits) for value in table[name]]
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
 
 
@@ -67,9 +67,21 @@ def _written(value: float, form: Form) -> str:
     return form(value) if callable(form) else f"{value:{form}}"
 
 
+def four_digits(value: float) -> str:
+    """Four digits, without zeros at the end; below a million without an exponent.
+
+    >>> four_digits(22_531.7), four_digits(0.0523), four_digits(3e9)
+    ('22,530', '0.0523', '3e+09')
+    """
+    return _without_exponent(f"{value:.4g}", value)
+
+
 def _three_digits(value: float) -> str:
-    """Three digits, zeros included; whole numbers below a million without an exponent."""
-    text = f"{value:#.3g}".removesuffix(".")
+    """Three digits, zeros included; below a million without an exponent."""
+    return _without_exponent(f"{value:#.3g}".removesuffix("."), value)
+
+
+def _without_exponent(text: str, value: float) -> str:
     return f"{float(text):,.0f}" if "e" in text and 1e3 <= abs(value) < 999_500 else text
 
 

@@ -146,6 +146,9 @@ def test_every_kind_has_a_shipped_study() -> None:
 
 
 def test_counts_of_a_table_are_written_in_full() -> None:
-    table = pd.DataFrame({"D": [16_384.0], "loss": [6.80381], "C": [1e13], "least": [0.5]})
+    best = 22_531.7  # between counts
+    table = pd.DataFrame(
+        {"D": [16_384.0], "loss": [6.80381], "C": [1e13], "least": [0.5], "best N": [best]}
+    )
     text = Verdict("s", "q?", Path(), Finding(["s"], {"t": table})).text()
-    assert "16,384" in text and "6.804" in text and "1e+13" in text
+    assert "16,384" in text and "6.804" in text and "1e+13" in text and "22,530" in text
