@@ -69,7 +69,8 @@ class _Call(Generic[Answer]):
     def __init__(self, call: Callable[[], Answer]) -> None:
         self.asked: Minimisation | None = None
         self.answer: Future[Answer] = Future()
-        self._call, self._given = call, None
+        self._call = call
+        self._given: Solution | None = None
         self._is_given_up = False
         self._may_run, self._has_stopped = Semaphore(0), Semaphore(0)
         self._thread = Thread(target=copy_context().run, args=(self._run,), daemon=True)
