@@ -120,7 +120,7 @@ class Comparison(Shown):
         row = table.loc[winner]
         sentences = [
             f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with "
-            f"other draws of {self.by}. law=auto mixes laws."
+            f"other draws of {self.by}. law=auto averages laws."
             if self.rivals
             else f"{winner} predicts best: error {row['held_out']:.2%} held out, "
             f"{row['in_sample']:.2%} in sample."
