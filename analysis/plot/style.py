@@ -208,9 +208,8 @@ def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None
 def _neutral(ax: Axes, legend: Any, handles: list) -> None:
     """Grey in the legend where what an entry stands for has many colours: none is meant."""
     bands = [c for c in ax.collections if isinstance(c, PolyCollection)]
-    has_bands = (
-        len({to_hex(band.get_facecolor()[0]) for band in bands if len(band.get_facecolor())}) > 1
-    )
+    colours = {tuple(row) for b in bands for row in np.reshape(b.get_facecolor(), (-1, 4))[:1]}
+    has_bands = len(colours) > 1
     for handle, shown in zip(handles, legend.legend_handles, strict=True):
         if (
             isinstance(handle, PathCollection)
