@@ -21,13 +21,14 @@ _PROBE = """<script>new PerformanceObserver((list) => {
   const first = list.getEntriesByName("first-contentful-paint")[0];
   if (first) addEventListener("load", () => setTimeout(() => {
     const [page] = performance.getEntriesByType("navigation");
-    new Image().src = "http://127.0.0.1:PORT/?paint=" + first.startTime + "&load=" + page.loadEventEnd;
+    const times = "paint=" + first.startTime + "&load=" + page.loadEventEnd;
+    new Image().src = "http://127.0.0.1:PORT/?" + times;
   }, 0));
 }).observe({type: "paint", buffered: true});</script>"""
 
 
 def first_paint(page: Path, browser: str) -> tuple[float, float]:
-    """Milliseconds from the start of the navigation to the first content, and to the end of loading.
+    """Milliseconds from the start of the navigation to the first content, and to its end.
 
     Raises
     ------

@@ -172,8 +172,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "impossible": impossible,
-        "sentence": f"a fit without {name} >= {_place(name, column[top].min())} ({beyond:.2g}x beyond the"
-        f" rest) {predicts}",
+        "sentence": f"a fit without {name} >= {_place(name, column[top].min())} ({beyond:.2g}x"
+        f" beyond the rest) {predicts}",
     }
 
 

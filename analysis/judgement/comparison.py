@@ -119,8 +119,8 @@ class Comparison(Shown):
         table, winner = self.table, self.winner
         row = table.loc[winner]
         sentences = [
-            f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with other "
-            "draws of the runs. law=auto averages laws."
+            f"Cannot tell {winner} from {', '.join(self.rivals)}: their order could turn with "
+            "other draws of the runs. law=auto averages laws."
             if self.rivals
             else f"{winner} predicts best: error {row['held_out']:.2%} held out, "
             f"{row['in_sample']:.2%} in sample."

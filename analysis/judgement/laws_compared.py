@@ -61,8 +61,8 @@ class LawsCompared:
             own_law = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
         without = f" ({self.not_scored} far from every law not counted)" if self.not_scored else ""
         return (
-            f"Laws compared by {self.points} predictions of budgets that they had not seen{without}:"
-            f" {verdict}. {best} was {self._off(best)} off{own_law}."
+            f"Laws compared by {self.points} predictions of budgets that they had not seen"
+            f"{without}: {verdict}. {best} was {self._off(best)} off{own_law}."
         )
 
     def _off(self, law: str) -> str:

@@ -75,8 +75,8 @@ class Multiverse:
             else f"{len(has_answer)}"
         )
         text = (
-            f"Across {count} analysis variants {self.of.replace('C=', 'C = ')} is {self._written(low)} to"
-            f" {self._written(high)}"
+            f"Across {count} analysis variants {self.of.replace('C=', 'C = ')} is"
+            f" {self._written(low)} to {self._written(high)}"
         )
         if self.shares.empty or high == low:
             return text + "."

@@ -10,8 +10,7 @@ from scalinglab.analysis.laws.parameter import Array, Parameter
 
 DEFAULT_STARTS = 64
 _ROWS = 2000  # that a law's own starts are read off
-_BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)  # Halton's columns of more are correlated
-_DIMENSIONS = len(_BASES)  # further parameters share them
+_DIMENSIONS = 12  # further parameters share them: beyond, Halton's columns are correlated
 
 
 def spread_starts(parameters: Sequence[Parameter], count: int | None = None) -> Array:
@@ -46,16 +45,11 @@ def some_rows(columns: dict[str, Array], response: Array) -> tuple[dict[str, Arr
 
 
 def _halton(count: int) -> Array:
-    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence).
+    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence)."""
+    from scipy.stats.qmc import Halton  # takes .4 s to load; some laws have starts of their own
 
-    Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random draw.
-    Written out: scipy.stats takes 0.4 s to import, longer than most fits.
-    """
-    points = np.zeros((count, _DIMENSIONS))
-    for column, base in zip(points.T, _BASES, strict=True):
-        left, weight = np.arange(1, count + 1), 1 / base  # the sequence's first point is zero
-        while left.any():
-            left, digit = np.divmod(left, base)
-            column += digit * weight
-            weight /= base
-    return points
+    # Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random
+    # draw.
+    sequence = Halton(_DIMENSIONS, scramble=False)
+    sequence.fast_forward(1)  # its first point is zero
+    return sequence.random(count)

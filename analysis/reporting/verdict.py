@@ -111,7 +111,8 @@ class Verdict:
         """The verdict in words and numbers."""
         finding = self.finding
         tables = [
-            f"{title}\n{table.to_string(index=False, float_format=_number, formatters=_forms(table))}"
+            f"{title}\n"
+            + table.to_string(index=False, float_format=_number, formatters=_forms(table))
             for title, table in finding.tables.items()
         ]
         return "\n\n".join(

@@ -20,8 +20,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LETTERS = np.frombuffer(LETTERS.encode(), np.uint8)
 _OPEN, _CLOSE = "([{<", ")]}>"
 _NOISE = 4  # brackets beside those of the answer, about
-# Problems of one call where all take equally many numbers: they are those of as many calls, as NumPy
-# fills an array number by number, and one call costs as much as a hundred numbers.
+# Problems of one call where all take equally many numbers: they are those of as many calls, as
+# NumPy fills an array number by number, and one call costs as much as a hundred numbers.
 _AT_ONCE = 256
 _TRIES = 1_000  # draws that gave nothing new, after which a task has no further problems
 
