@@ -221,9 +221,7 @@ def _legend(figure: Figure, key: str) -> list[list[str]]:
 
 
 def _together(ax: Axes, artist: Any) -> list[Artist]:
-    """What an entry of the legend stands for: all bands, or a layer and the law's line of it with
-    its band.
-    """
+    """What an entry stands for: all bands, or a layer with the law's line of it and its band."""
     if not hasattr(artist, "set_gid"):
         return list(artist)  # bars
     every = layers(ax)

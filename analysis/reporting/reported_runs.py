@@ -60,7 +60,7 @@ class ReportedRuns:
         missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         done = self.runs["status"] == State.DONE
-        incomplete = (done & ~(self.runs["role"].fillna("") != "")).sum()
+        incomplete = (done & (self.runs["role"].fillna("") == "")).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
             f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
