@@ -157,7 +157,8 @@ def choose_laws(
     choice = weigh(fits, without_wild or origins, budget, windows, question, cluster)
     scores = None
     if drawn and choice.origins:
-        scores = drawn_scores(fits, choice.origins, choice.windows, budget, question, cluster)
+        chosen = choice.windows.tolist()
+        scores = drawn_scores(fits, choice.origins, chosen, budget, question, cluster)
     return replace(choice, not_scored=int(wild.sum()) if without_wild else 0, drawn=scores)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -42,7 +42,8 @@ PAPER: dict[str, Any] = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = "osD^vP"
 HELD_OUT = "#D55E00"
-ANSWER = {"color": "#CC79A7", "marker": "P", "size": 1.6}  # budgets that were asked for
+# Of the budgets that were asked for.
+ANSWER: Mapping[str, Any] = {"color": "#CC79A7", "marker": "P", "size": 1.6}
 INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 NEUTRAL = "0.4"  # in a legend, of what has a colour a size in the figure
 BAND = 0.18  # opacity of an interval

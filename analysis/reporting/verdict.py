@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -248,10 +249,11 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
 def _forms(table: pd.DataFrame) -> dict[Any, Callable[[float], str]]:
     """How columns of relative differences are written, as on a page."""
     forms = {name: form for name in table if (form := relative_form(name))}
-    return {
-        name: (lambda value, form=form: "" if pd.isna(value) else f"{value:{form}}")
-        for name, form in forms.items()
-    }
+    return {name: partial(_relative, form) for name, form in forms.items()}
+
+
+def _relative(form: str, value: float) -> str:
+    return "" if pd.isna(value) else f"{value:{form}}"
 
 
 def _number(value: float) -> str:
