@@ -99,6 +99,7 @@ def answer_multiverse(
     answer: AnswerConfig,
     mix_fingerprints: bool,
     loss: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no analysis variant gives one."""
     if not answer.budgets:
@@ -114,6 +115,7 @@ def answer_multiverse(
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
             loss=loss,
+            exclude=exclude,
         )
     except UserError:
         return None
