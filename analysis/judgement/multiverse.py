@@ -8,6 +8,10 @@ The variance of the answers is divided among the choices by Sobol' indices of a 
 (Saltelli et al. 2008). The main effect of a choice (``own``) is the variance of the means over its
 options; its total effect (``whole``) is the mean variance that is left when all other choices are
 fixed. The difference between the two is its interaction with the other choices.
+
+Two differences are told apart from the spread. A way of counting parameters is a definition, so the
+range is that of one count, and the other counts follow. A run far from the law has nothing to do
+with the choices: the range is without it, and what changes with it is said.
 """
 
 from __future__ import annotations
@@ -28,6 +32,12 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_SAME = 1.01  # ratio below which two answers are one
+_EMBEDDINGS = {
+    "n_block": "without embeddings",
+    "n_matmul": "with the output layer",
+    "n_total": "with embeddings",
+}
 _COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
 EXCLUSIONS: Mapping[str, tuple[str, ...]] = {"all runs": ()}
@@ -53,34 +63,96 @@ class Multiverse:
         ``factor``, the largest over the smallest mean answer of its options.
     of : str
         The quantity that is answered.
+    own : str
+        The convention in which the range is told; empty: all of them are one range.
+    far : str
+        Runs far from the law, in words; the exclusion `with_far` alone fits them.
     """
 
     table: pd.DataFrame
     shares: pd.DataFrame
     of: str
+    own: str = ""
+    far: str = ""
+
+    @property
+    def sound(self) -> pd.DataFrame:
+        """The variants without runs far from the law."""
+        return self.table[self.table["exclusion"] != with_far(self.far)]
+
+    @property
+    def told(self) -> pd.DataFrame:
+        """The variants of the range: sound ones, in one convention."""
+        return self._in_own(self.sound)
 
     @property
     def range(self) -> tuple[float, float]:
         """The smallest and the largest answer."""
-        answers = self.table["answer"].dropna()
-        return float(answers.min()), float(answers.max())
+        return _ends(self.told)
+
+    def sentences(self) -> list[str]:
+        """The range, and the ranges by other conventions."""
+        return [sentence for sentence in (self.sentence(), self.by_convention()) if sentence]
 
     def sentence(self) -> str:
-        """The range of the answer, and the choice that matters most."""
+        """The range of the answer, the choice that matters most, and what runs far off change."""
+        return " ".join(filter(None, [self._range(), self._with_far()]))
+
+    def by_convention(self) -> str:
+        """The ranges by the other conventions; empty if there is none."""
+        if not self.own:
+            return ""
+        groups = self.sound.dropna(subset="answer").groupby("convention", sort=False)
+        ranges = {
+            str(name): self._between(*_ends(group)) for name, group in groups if name != self.own
+        }
+        if not ranges:
+            return ""
+        listed = ", ".join(f"as {in_words(name)} {text}" for name, text in ranges.items())
+        return (
+            f"N above is counted as {in_words(self.own)}. Counted {listed}: that is another"
+            " definition of N, no uncertainty."
+        )
+
+    def _in_own(self, variants: pd.DataFrame) -> pd.DataFrame:
+        return variants[variants["convention"] == self.own] if self.own else variants
+
+    def _with_far(self) -> str:
+        """The objectives that answer outside the range once runs far from the law are fitted."""
+        if not self.far:
+            return ""
         low, high = self.range
-        has_answer = self.table["answer"].notna()
+        with_them = self._in_own(self.table[self.table["exclusion"] == with_far(self.far)])
+        outside = (with_them["answer"] < low / _SAME) | (with_them["answer"] > high * _SAME)
+        if not outside.any():
+            return ""
+        objectives = with_them[outside].groupby("objective", sort=False)
+        listed = ", ".join(
+            f"{name} gives {self._between(*_ends(group))}" for name, group in objectives
+        )
+        return f"With {self.far} {listed}."
+
+    def _between(self, low: float, high: float) -> str:
+        ends = dict.fromkeys((self._written(low), self._written(high)))
+        return " to ".join(ends)
+
+    def _range(self) -> str:
+        low, high = self.range
+        has_answer = self.told["answer"].notna()
         count = (
             f"{has_answer.sum()} of {len(has_answer)}"
             if not has_answer.all()
             else f"{len(has_answer)}"
         )
+        without = f" without {self.far} (far from the law)" if self.far else ""
         text = (
-            f"Across {count} analysis variants {self.of.replace('C=', 'C = ')} is"
+            f"Across {count} analysis variants{without} {self.of.replace('C=', 'C = ')} is"
             f" {self._written(low)} to {self._written(high)}"
         )
-        if self.shares.empty or high == low:
+        by_choice = shares(self.told)
+        if by_choice.empty or high == low:
             return text + "."
-        most = self.shares.iloc[0]
+        most = by_choice.iloc[0]
         return (
             f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the "
             f"variance, a factor of {most['factor']:.3g} between its options)."
@@ -104,12 +176,16 @@ class Choices:
         -> options of `analysis.fit`.
     exclusions : mapping of str to sequence of str
         -> what ``exclude=`` of `analysis.fit` takes.
+    own, far : str
+        As in `Multiverse`.
     """
 
     conventions: Mapping[str, pd.DataFrame]
     laws: Sequence[str] = (LAW,)
     objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(OBJECTIVES))
     exclusions: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(EXCLUSIONS))
+    own: str = ""
+    far: str = ""
 
 
 def fit_multiverse(
@@ -155,7 +231,29 @@ def fit_multiverse(
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
         raise UserError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
-    return Multiverse(table, shares(table), of)
+    sound = table[table["exclusion"] != with_far(choices.far)]
+    if sound["answer"].isna().all():  # then nothing is without the runs far from the law
+        return Multiverse(table, shares(table), of)
+    own = choices.own
+    if sound.loc[sound["convention"] == own, "answer"].isna().all():
+        own = ""
+    return Multiverse(table, shares(sound), of, own, choices.far)
+
+
+def with_far(far: str) -> str:
+    """The exclusion that fits runs far from the law, too."""
+    return f"with {far}" if far else ""
+
+
+def in_words(convention: str) -> str:
+    """A way of counting N, and whether embeddings are in it."""
+    meaning = _EMBEDDINGS.get(convention)
+    return f"{convention} ({meaning})" if meaning else convention
+
+
+def _ends(variants: pd.DataFrame) -> tuple[float, float]:
+    answers = variants["answer"].dropna()
+    return float(answers.min()), float(answers.max())
 
 
 def shares(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit
+from scalinglab.analysis.fitting.outliers import far_points
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.judgement.multiverse import (
     EXCLUSIONS,
@@ -18,10 +21,12 @@ from scalinglab.analysis.judgement.multiverse import (
     Choices,
     Multiverse,
     fit_multiverse,
+    with_far,
 )
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.tables.imported import COUNTS
+from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import require
@@ -30,6 +35,10 @@ from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig
 
 _FEW_STARTS = 16  # of each fit for a report, which makes dozens of fits
+_NAMED = 2  # runs far from the law; more are counted
+_OWN = "n_matmul"  # the count of N by which a study is answered
+_DECIDING = {option.name for option in fields(FitOptions)}
+_FAR = "far_from_law == true"
 _LEAST_VALUES = 4  # sizes, or token budgets: with more of them one can be left out
 _ENDS = {"smallest size": "N_over_smallest < 1.01", "fewest tokens": "D_over_fewest < 1.01"}
 
@@ -99,6 +108,7 @@ def answer_multiverse(
     answer: AnswerConfig,
     mix_fingerprints: bool,
     loss: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no analysis variant gives one."""
     if not answer.budgets:
@@ -114,6 +124,7 @@ def answer_multiverse(
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
             loss=loss,
+            exclude=exclude,
         )
     except UserError:
         return None
@@ -131,7 +142,8 @@ def table_multiverse(
     """The multiverse of one set of runs that are counted in several ways.
 
     Its laws are `law` and its rival, its objectives the usual three, its exclusions none, the
-    smallest size, and the fewest tokens.
+    smallest size, and the fewest tokens. Runs far from `law` are fitted by one exclusion more alone:
+    under least squares one such run decides the answer.
 
     Parameters
     ----------
@@ -149,18 +161,21 @@ def table_multiverse(
     """
     rival = find(law).rival or LAW
     first = next(iter(conventions.values()))
-    exclusions = dict(EXCLUSIONS)
+    is_far = _far_rows(law, first, FitOptions(delta=delta, exclude=exclude, **_of_fit(options)))
+    far = _names(first, is_far)
+    exclusions = {f"without {far}": ()} if far else dict(EXCLUSIONS)
     for name, words in {"N": "smallest size", "D": "fewest tokens"}.items():
         if first[name].nunique() > _LEAST_VALUES:
             exclusions[f"without the {words}"] = (words,)
-    tables = {k: _with_ends(table) for k, table in conventions.items()}
+    always = [*exclude, *([_FAR] if far else [])]
+    rules = {name: [*always, *(_ENDS[w] for w in ends)] for name, ends in exclusions.items()}
     choices = Choices(
-        tables,
+        {name: _with_ends(table, is_far) for name, table in conventions.items()},
         (law, rival),
         _objectives(delta),
-        exclusions={
-            name: [*exclude, *(_ENDS[w] for w in rules)] for name, rules in exclusions.items()
-        },
+        exclusions={**rules, **({with_far(far): list(exclude)} if far else {})},
+        own=_OWN if _OWN in conventions else next(iter(conventions)),
+        far=far,
     )
     return fit_multiverse(
         choices, lambda result: float(target.draws(result)[0]), target.in_words, **options
@@ -174,8 +189,39 @@ def _objectives(delta: float | str | None) -> dict[str, Mapping[str, Any]]:
     return {**OBJECTIVES, f"Huber {delta}": {"delta": delta}}
 
 
-def _with_ends(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with columns by which conditions can leave out the ends, whatever the units."""
+def _with_ends(table: pd.DataFrame, is_far: np.ndarray) -> pd.DataFrame:
+    """The table with columns by which conditions can leave out the ends, whatever the units, and
+    the rows far from the law, an array of bool.
+    """
+    near = table[~is_far]
     return table.assign(
-        N_over_smallest=table["N"] / table["N"].min(), D_over_fewest=table["D"] / table["D"].min()
+        N_over_smallest=table["N"] / near["N"].min(),
+        D_over_fewest=table["D"] / near["D"].min(),
+        far_from_law=is_far,
     )
+
+
+def _far_rows(law: str, table: pd.DataFrame, options: FitOptions) -> np.ndarray:
+    """The rows that lie far from a law fitted to all, an array of bool, shape (rows,)."""
+    is_far = np.zeros(len(table), bool)
+    try:
+        fitted = best_fit(law, table, options)
+    except UserError:  # each variant says why
+        return is_far
+    space = fitted.misfit.space
+    far = far_points(space.law, fitted.residuals, fitted.points, len(space.free))
+    is_far[fitted.points.rows[far]] = True
+    return is_far
+
+
+def _names(table: pd.DataFrame, rows: np.ndarray) -> str:
+    """Some rows in words: their names, or how many."""
+    places = np.flatnonzero(rows)
+    if len(places) > _NAMED:
+        return f"{len(places)} runs"
+    return " and ".join(row_name(table, place) for place in places)
+
+
+def _of_fit(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options of all fits that decide the best one."""
+    return {name: options[name] for name in _DECIDING if name in options}

@@ -26,6 +26,8 @@ _LONGEST = 34  # characters of an option in the legend
 def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """The answer of every analysis variant, sorted, coloured by the choice that matters most.
 
+    Variants that fit runs far from the law are not drawn.
+
     Parameters
     ----------
     variants : Multiverse
@@ -42,7 +44,7 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """
     most = str(_shares(variants)["choice"].iloc[0])
     ax = axes() if ax is None else ax
-    ways = variants.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    ways = variants.sound.dropna(subset="answer").sort_values("answer", ignore_index=True)
     ways["variant"] = ways.index + 1
     for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)

@@ -147,7 +147,7 @@ class Answer(ReportedRuns):
         sentences = [
             self._split(),
             self._choice_of_budgets(),
-            self.multiverse.sentence() if self.multiverse else "",
+            *(self.multiverse.sentences() if self.multiverse else []),
             self._extrapolation(),
             self.laws.sentence() if self.laws else "",
             self.design(),

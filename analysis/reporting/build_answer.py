@@ -25,6 +25,7 @@ from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.laws_compared import LawsCompared, laws_compared
 from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.reporting.left_out_runs import leave_out
 from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.study_curves import (
@@ -57,6 +58,7 @@ def answer_study(
     laws: bool = False,
     calibrate: bool = True,
     loss: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Answer:
     """Answer a study from its records.
 
@@ -78,6 +80,8 @@ def answer_study(
         Whether to calibrate the intervals of losses by the record of earlier forecasts.
     loss : str, optional
         A measured column to be taken as the loss, as in `analysis.load`.
+    exclude : list of str
+        Runs to leave out everywhere, as in `analysis.fit`.
 
     Raises
     ------
@@ -89,7 +93,9 @@ def answer_study(
     """
     options = study_plan(outputs, study).study.answer
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
-    fitted = require(with_role(runs, "fit"), outputs, study, "fit")
+    to_fit = require(with_role(runs, "fit"), outputs, study, "fit")
+    runs, left_out = leave_out(runs, exclude)
+    fitted = with_role(runs, "fit")
     fit_options: dict[str, Any] = {
         "resamples": resamples,
         "seed": seed,
@@ -97,7 +103,7 @@ def answer_study(
         "mix_fingerprints": mix_fingerprints,
     }
     beyond = times_beyond(fitted, options.budgets)
-    law = fit(options.law, fitted, beyond=beyond, **fit_options)
+    law = fit(options.law, to_fit, beyond=beyond, exclude=exclude, **fit_options)
     if calibrate:
         law = calibrated(law, outputs, study)
     unanswered: list[str] = []
@@ -106,9 +112,16 @@ def answer_study(
     allocation = _allocation(law, budgets, unanswered)
     curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
     comparison_options = {"delta": options.delta, "mix_fingerprints": mix_fingerprints}
-    outlook_options = {"resamples": resamples, "seed": seed, "calibrate": calibrate, "loss": loss}
+    outlook_options = {
+        "resamples": resamples,
+        "seed": seed,
+        "calibrate": calibrate,
+        "loss": loss,
+        "exclude": exclude,
+    }
     return Answer(
         **_reported(outputs, study, runs, arm, between, **outlook_options),
+        left_out=left_out,
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
         allocation=allocation,
@@ -117,7 +130,7 @@ def answer_study(
         curve_law=curves.law,
         curve_check=curves.check,
         approaches=other_approaches(law, fitted, allocation),
-        multiverse=answer_multiverse(outputs, study, options, mix_fingerprints, loss)
+        multiverse=answer_multiverse(outputs, study, options, mix_fingerprints, loss, exclude)
         if multiverse
         else None,
         laws=_laws(fitted, law, beyond, unanswered, **comparison_options) if laws else None,
@@ -136,6 +149,7 @@ def runs_without_law(
     between: Sequence[str] = (),
     calibrate: bool = True,
     loss: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> RunsWithoutLaw:
     """The runs of a study, for a study whose runs do not determine its law.
 
@@ -145,7 +159,7 @@ def runs_without_law(
     study : str
     reason : str
         Why there is no law: the sentence of the `TooFewPoints` that `answer_study` raised.
-    resamples, seed, arm, between, calibrate, loss
+    resamples, seed, arm, between, calibrate, loss, exclude
         As in `answer_study`, for the forecasts and the comparison of arms.
 
     Raises
@@ -155,9 +169,18 @@ def runs_without_law(
     """
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     require(with_role(runs, "fit"), outputs, study, "fit")
-    outlook_options = {"resamples": resamples, "seed": seed, "calibrate": calibrate, "loss": loss}
+    runs, left_out = leave_out(runs, exclude)
+    outlook_options = {
+        "resamples": resamples,
+        "seed": seed,
+        "calibrate": calibrate,
+        "loss": loss,
+        "exclude": exclude,
+    }
     return RunsWithoutLaw(
-        **_reported(outputs, study, runs, arm, between, **outlook_options), why=reason
+        **_reported(outputs, study, runs, arm, between, **outlook_options),
+        left_out=left_out,
+        why=reason,
     )
 
 

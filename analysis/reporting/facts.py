@@ -94,6 +94,8 @@ def facts_of_multiverse(multiverse: Multiverse) -> dict[str, Any]:
         "of": multiverse.of,
         "smallest": low,
         "largest": high,
+        "convention": multiverse.own,
+        "far_from_law": multiverse.far,
         "shares": multiverse.shares,
         "ways": multiverse.table,
     }

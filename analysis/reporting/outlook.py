@@ -97,11 +97,12 @@ def build_outlook(
     level: float = 0.95,
     calibrate: bool = True,
     loss: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Outlook:
     """Forecast unfinished runs, read their track record, and compare arms if a setting is named.
 
     Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
-    compared. `resamples` are those of the comparison of arms; forecasts use fewer.
+    compared, and `exclude` leaves out runs of the comparison. `resamples` are those of the comparison of arms; forecasts use fewer.
 
     Raises
     ------
@@ -116,7 +117,15 @@ def build_outlook(
     arms = None
     if arm is not None:
         arms = _arms(
-            outputs, study, arm, between, loss, resamples=resamples, seed=seed, level=level
+            outputs,
+            study,
+            arm,
+            between,
+            loss,
+            resamples=resamples,
+            seed=seed,
+            level=level,
+            exclude=exclude,
         )
     own, norms = record[record["study"] == study], unfinished_norms(outputs, study)
     return Outlook(forecasts, factor, own, record, arms, level, norms)

@@ -232,6 +232,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
     return [
         Section(
             "How the answer varies with the analysis choices",
+            multiverse.by_convention(),
             tables=[with_intervals(multiverse.shares).rename(columns=SHARES)],
             figures=figures.multiverse(),
         )

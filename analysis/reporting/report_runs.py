@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.analysis.reporting.left_out_runs import roles_in_words
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import run_curves
 from scalinglab.analysis.tables.curves import load_curves
@@ -49,7 +50,7 @@ def _run_table(answer: ReportedRuns) -> pd.DataFrame:
     columns = [name for name in dict.fromkeys(columns) if answer.runs[name].notna().any()]
     if "cluster" in columns and (answer.runs["cluster"] == answer.runs["run_id"]).all():
         columns.remove("cluster")  # each run is a group of its own
-    runs = answer.runs[columns].astype({"C": float})
+    runs = answer.runs.assign(role=roles_in_words(answer.runs))[columns].astype({"C": float})
     # An imported file may have a C of its own, and so may what a program trained.
     if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():
         runs = runs.rename(columns={"C": "C = 6 N D"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,8 @@ class ReportedRuns:
         Forecasts of unfinished runs, their track record, and the comparison of arms.
     arm : str or None
         The setting that distinguishes the compared arms.
+    left_out : dict
+        Rule of ``exclude=`` -> number of runs that it left out; their role is "left_out".
     """
 
     study: str
@@ -53,6 +55,7 @@ class ReportedRuns:
     machines: pd.DataFrame
     outlook: Outlook | None = None
     arm: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def design(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""
@@ -66,6 +69,9 @@ class ReportedRuns:
             f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
             f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
             f"{short(fitted['D'].max())}."
+            + "".join(
+                f" {_left_out(count)} by exclude=[{rule}]." for rule, count in self.left_out.items()
+            )
             + (f" {_left_out(diverged, 'that diverged')}." if diverged else "")
             + (f" {_left_out(incomplete, 'without N, D or a loss')}." if incomplete else "")
             + (
@@ -109,8 +115,9 @@ class RunsWithoutLaw(ReportedRuns):
         return "\n\n".join(filter(None, [self.question, *self.sentences(), table]))
 
 
-def _left_out(count: int, which: str) -> str:
-    return f"1 run {which} is left out" if count == 1 else f"{count} runs {which} are left out"
+def _left_out(count: int, which: str = "") -> str:
+    runs = " ".join(filter(None, ["1 run" if count == 1 else f"{count} runs", which]))
+    return f"{runs} {'is' if count == 1 else 'are'} left out"
 
 
 def _design_in_words(fitted: pd.DataFrame) -> str:

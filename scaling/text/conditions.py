@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from scalinglab.scaling.text.condition_grammar import (
     shortened,
     shown,
 )
+
+_RUN = {"run": "run_id", "run_id": "run"}
 
 
 class ConditionError(ConfigError):
@@ -82,11 +84,12 @@ class Condition:
         ConditionError
             If a name is no column, or an operation makes no sense for the values of a column.
         """
-        for name in self.names:
-            if name not in columns:
+        source = {name: column_of(name, columns) for name in self.names}
+        for name, column in source.items():
+            if column not in columns:
                 available = f"; there are: {listed(columns)}"
                 raise ConditionError(self.text, _unknown(name, columns), available)
-        values = {name: cells.column(columns[name], rows) for name in self.names}
+        values = {name: cells.column(columns[source[name]], rows) for name in self.names}
         try:
             flags = _flags(self._tree, _evaluate(self._tree, values))
         except CellError as error:
@@ -107,6 +110,14 @@ def parse(text: str) -> Condition:
     except CellError as error:
         raise ConditionError(text, str(error)) from error
     return Condition(text, names, tree)
+
+
+def column_of(name: str, columns: Collection[str]) -> str:
+    """The column that a name in a condition stands for: the runs of a file are told apart by its
+    column ``run``, those of a study by ``run_id``, and either name serves for both.
+    """
+    other = _RUN.get(name, name)
+    return other if name not in columns and other in columns else name
 
 
 def listed(names: Iterable[Any], most: int = 40) -> str:

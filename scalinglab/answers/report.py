@@ -39,6 +39,11 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
         True,
     )
     widen: bool = option("widen intervals of losses by how wrong earlier forecasts were", True)
+    exclude: list[str] = option(
+        "runs that the whole report leaves out, by name (unfinished, mid_schedule)"
+        " or condition: 'exclude=[D < 1e9]'",
+        [],
+    )
     columns: dict[str, str | float] = option(
         "columns.loss=loss.STORE takes another validation set as the loss", {}
     )
@@ -62,6 +67,11 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
                 f"study {source.name!r} asks for the verdict {kind}, which compares no arms: "
                 "scaling compare does"
             )
+        if options.exclude:
+            raise ConfigError(
+                f"study {source.name!r} asks for the verdict {kind}, which is given on all its"
+                " runs: exclude is for studies with a law"
+            )
         verdict = analysis.give_verdict(source.outputs, source.name, loss)
         if verdict.finding.forecasts is not None:
             track.remember(source.outputs, source.name, verdict.finding.forecasts, LEVEL)
@@ -73,6 +83,7 @@ def answer(source: StudySource, options: AnswerOptions) -> Answer | RunsWithoutL
         "between": options.between,
         "calibrate": options.widen,
         "loss": loss,
+        "exclude": options.exclude,
     }
     try:
         return analysis.answer_study(

@@ -41,7 +41,8 @@ class MultiverseResult:
 
     def show(self, screen: Screen) -> None:
         """The range of the answers, a row a choice, and why some variants give none."""
-        screen.say(self.answer.sentence())
+        for sentence in self.answer.sentences():
+            screen.say(sentence)
         screen.table(with_intervals(self.answer.shares).rename(columns=SHARES))
         table = self.answer.table
         for why, failed in table[table["why"] != ""].groupby("why"):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,3 +76,30 @@ def test_a_way_without_an_answer_says_why_and_the_others_stand():
             lambda r: r.params["alpha"],
             "alpha",
         )
+
+
+def test_a_run_far_from_the_law_does_not_make_the_range():
+    table = runs(4)
+    table["run"] = [f"exp-{k}" for k in range(len(table))]
+    table.loc[9, "loss"] = 9.8
+    found = table_multiverse({"a": table}, analysis.read_target("N at C=1e20"), starts=4)
+    clean = table_multiverse(
+        {"a": table.drop(index=9)}, analysis.read_target("N at C=1e20"), starts=4
+    )
+    assert found.range == pytest.approx(clean.range, rel=1e-3) and not clean.far
+    said = found.sentence()
+    assert "analysis variants without run exp-9 (far from the law) N at" in said
+    assert re.search("With run exp-9 .*least squares gives ", said)
+    assert found.shares["factor"].max() < 1.5 < found.table["answer"].max() / found.range[0]
+    assert "exp-9" not in clean.sentence()
+
+
+def test_another_count_of_parameters_is_another_definition_and_no_uncertainty():
+    table = runs(4)
+    counts = {"n_block": table.assign(N=table["N"] / 3), "n_matmul": table}
+    found = table_multiverse(counts, analysis.read_target("N at C=1e20"), starts=4)
+    alone = table_multiverse({"n_matmul": table}, analysis.read_target("N at C=1e20"), starts=4)
+    assert found.range == pytest.approx(alone.range, rel=1e-3)
+    assert "convention" not in found.sentence() and len(found.sentences()) == 2
+    assert "Counted as n_block (without embeddings) " in found.sentences()[1]
+    assert "convention" in set(found.shares["choice"]) and len(alone.sentences()) == 1

@@ -251,3 +251,13 @@ def test_a_condition_tells_what_it_reads() -> None:
         "odd name",
         "N",
     )
+
+
+def test_runs_are_named_run_or_run_id_by_tables_that_have_one_of_them() -> None:
+    for column, name in (("run", "run_id"), ("run_id", "run")):
+        table = pd.DataFrame({column: ["a", "b"]})
+        assert rows_that_meet(table, f"{name} == 'b'").tolist() == [False, True]
+    both = pd.DataFrame({"run": ["a", "b"], "run_id": ["b", "c"]})
+    assert rows_that_meet(both, "run == 'b'").tolist() == [False, True]
+    with pytest.raises(ConditionError, match="unknown column 'run_id'"):
+        rows_that_meet(pd.DataFrame({"N": [1.0]}), "run_id == 'a'")

@@ -1,0 +1,67 @@
+"""A report of an imported table with a run far from the law, and rows without a loss."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalinglab import analysis
+from scalinglab.analysis.reporting.left_out_runs import LEFT_OUT, leave_out, roles_in_words
+from scalinglab.analysis.reporting.report import report_html
+from scalinglab.scaling.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    N, D = 10 ** rng.uniform(7, 9.5, 40), 10 ** rng.uniform(9, 11, 40)
+    loss = (1.7 + 400 / N**0.34 + 1800 / D**0.37) * np.exp(0.004 * rng.standard_normal(40))
+    table = pd.DataFrame({"run": [f"exp-{k}" for k in range(40)], "N": N, "D": D, "loss": loss})
+    table.loc[11, "loss"] = 9.8
+    table.loc[5, "loss"] = np.nan
+    table.loc[6, ["N", "D"]] = np.nan
+    folder = tmp_path_factory.mktemp("far")
+    table.to_csv(folder / "table.csv", index=False)
+    analysis.save_study(analysis.read_runs(folder / "table.csv"), folder, "far")
+    return folder
+
+
+def test_the_remedy_that_a_report_prints_is_taken_by_it(outputs: Path) -> None:
+    before = analysis.answer_study(outputs, "far", resamples=0)
+    (warning,) = (w for w in before.law.warnings if "exp-11" in w)
+    (rule,) = re.findall(r"""exclude=\["(.*?)"\]""", warning)
+    after = analysis.answer_study(outputs, "far", resamples=0, exclude=[rule])
+    assert after.law.points == before.law.points - 1
+    assert not [w for w in after.law.warnings if "exp-11" in w]
+    assert f"1 run is left out by exclude=[{rule}]." in after.design()
+    assert "left out: exclude" in report_html(after)
+
+
+def test_rows_that_lack_something_say_so_in_place_of_a_role(outputs: Path) -> None:
+    runs = analysis.answer_study(outputs, "far", resamples=0).runs
+    words = dict(zip(runs["run_id"], roles_in_words(runs), strict=True))
+    assert words["exp-5"] == "left out: no loss"
+    assert words["exp-6"] == "left out: no N, no D"
+    assert words["exp-7"] == "fit"
+
+
+def test_a_rule_changes_the_role_of_the_runs_to_fit_alone() -> None:
+    runs = pd.DataFrame(
+        {
+            "run_id": list("abcd"),
+            "role": ["fit,curve", "fit", "held_out", ""],
+            "status": "done",
+            "N": [1.0, 2, 3, 4],
+            "D": 1.0,
+            "loss": 1.0,
+        }
+    )
+    changed, counts = leave_out(runs, ["run == 'a'", "N > 2"])
+    assert changed["role"].tolist() == [f"{LEFT_OUT},curve", "fit", "held_out", ""]
+    assert counts == {"run == 'a'": 1}
+    with pytest.raises(UserError, match="leaves none of 2 rows"):
+        leave_out(runs, ["N > 0"])
