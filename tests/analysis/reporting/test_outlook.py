@@ -109,6 +109,10 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     assert "pairs" not in page_alone
     said = "these runs mix recipes (recipe)"
     assert said in page_alone and said in alone.text()
+    pooled = "These runs mix 2 recipes (recipe: adamw, muon), and one law is fitted to all of them"
+    assert alone.headline().startswith(pooled) and alone.sentences()[0].startswith(pooled)
+    assert alone.text().count("scaling report study=two arm=recipe") == 1
+    assert "mix 2 recipes" not in answer.headline() + answer.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
 
