@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.comparison import at_scale, crossover, paired
+from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
