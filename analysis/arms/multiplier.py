@@ -10,7 +10,8 @@ resamples are counted (`censored`) and count as infinite in the quantiles; no me
 
 Far beyond the runs the floor of the loss decides, which runs determine least. So each multiplier is
 given twice: with a separate floor for each recipe, and with one floor for both. A verdict needs
-both to agree.
+both to agree, and intervals whose ends are off 1 by more than their error from few resamples: with
+other resamples it would be the same.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scalinglab.analysis.arms.scale import Arms, compute_along_ladder, law_of_ar
 from scalinglab.analysis.arms.ways import Way
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier, loss_at
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.end_errors import log_end_errors
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.error_scale import RELATIVE
@@ -33,6 +35,7 @@ from scalinglab.analysis.laws.law import Array, Columns, Law
 
 OWN, ONE, NONE = "own", "one", "none"  # floors: of each recipe, of both together, no law has any
 BEST, LADDER = "best", "ladder"  # ways along which budgets grow
+_ERRORS = 1.96  # standard errors of an interval's end, within which its side of 1 is not known
 SAVES, COSTS, UNKNOWN = "saves", "costs", "cannot tell"
 
 
@@ -80,7 +83,9 @@ def multipliers(
         One row per budget and fit: ``C``; ``floor``: each recipe its ``own``, ``one`` for both, or
         ``none``; ``split``: at the ``best`` split of each budget, or along the ``ladder``, on which
         N grows as C^``share``; ``N, D`` of the candidate there; ``multiplier`` with ``_lower`` and
-        ``_upper``, infinite where the baseline never gets there; ``censored``: the share of the
+        ``_upper``, infinite where the baseline never gets there; ``lower_error`` and
+        ``upper_error``, by which the logarithms of these ends are off as the resamples are few
+        (`scalinglab.analysis.intervals.end_errors`); ``censored``: the share of the
         resamples in which it is; ``inside``: whether both recipes were measured where they are
         compared.
     """
@@ -91,6 +96,7 @@ def multipliers(
         for floor, result in fits:
             ratios, places = _found(result, arms, way, cost)
             low, high = quantiles(ratios[1:], level)
+            errors = log_end_errors(ratios[1:], level)
             rows.append(
                 {
                     "C": cost,
@@ -102,6 +108,8 @@ def multipliers(
                     "multiplier": float(ratios[0]),
                     "multiplier_lower": float(low),
                     "multiplier_upper": float(high),
+                    "lower_error": errors[0],
+                    "upper_error": errors[1],
                     "censored": float(np.isinf(ratios[1:]).mean()) if len(ratios) > 1 else np.nan,
                     "inside": way.inside(places),
                 }
@@ -116,22 +124,33 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``C``; ``verdict``: the candidate ``saves`` compute or ``costs`` some where every fit's
-        interval says so, else ``cannot tell``; ``agree``: whether the fits say the same.
+        interval says so, else ``cannot tell``; ``agree``: whether the fits say the same; ``near``:
+        whether an end lies at 1 within the error of the resamples, and so decides nothing.
     """
     rows = []
     for cost, at_cost in table.groupby("C", sort=False):
         records: list[Any] = at_cost.to_dict("records")
         each = {_verdict(row) for row in records}
-        rows.append(
-            {"C": cost, "verdict": each.pop() if len(each) == 1 else UNKNOWN, "agree": not each}
-        )
-    return pd.DataFrame(rows, columns=["C", "verdict", "agree"])
+        verdict = each.pop() if len(each) == 1 else UNKNOWN
+        near = verdict == UNKNOWN and any(_ends_at_one(row) for row in records)
+        rows.append({"C": cost, "verdict": verdict, "agree": not each, "near": near})
+    return pd.DataFrame(rows, columns=["C", "verdict", "agree", "near"])
 
 
 def _verdict(row: dict[str, Any]) -> str:
+    if _ends_at_one(row):
+        return UNKNOWN
     if row["multiplier_lower"] > 1:
         return SAVES
     return COSTS if row["multiplier_upper"] < 1 else UNKNOWN
+
+
+def _ends_at_one(row: dict[str, Any]) -> bool:
+    """Whether an end of the interval lies at 1 within its error."""
+    ends = np.log([row["multiplier_lower"], row["multiplier_upper"]])
+    return bool(
+        (np.abs(ends) <= _ERRORS * np.array([row["lower_error"], row["upper_error"]])).any()
+    )
 
 
 def _found(

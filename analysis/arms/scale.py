@@ -244,6 +244,16 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
     tail = (1 - level) / 2
     lower, upper = np.quantile(crossings, [tail, 1 - tail]) if len(crossings) else (np.nan, np.nan)
     best = float(np.exp(places[0]))
+    measured = np.flatnonzero(_both_measured(result, ladder, grid))
+    if not len(measured):
+        measured = np.flatnonzero((ladder.low <= grid) & (grid <= ladder.top))
+    first, last = measured[0], measured[-1]
+    crosses = gap[1:, :-1] * gap[1:, 1:] < 0
+    crosses &= np.isfinite(gap[1:]).all(1, keepdims=True)
+
+    def share_of(cells: Array) -> float:
+        return float(cells.any(1).mean()) if len(cells) else np.nan
+
     return {
         "C": best,
         "lower": float(lower),
@@ -251,6 +261,11 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
         "share": float(len(crossings) / len(places[1:])) if len(places) > 1 else np.nan,
         "inside": bool(_both_measured(result, ladder, best)[0]),
         "towards": "B" if gap[0, -1] < 0 else "A",
+        "low": float(grid[first]),
+        "top": largest_measured(result, ladder),
+        "below": share_of(crosses[:, :first]),
+        "within": share_of(crosses[:, first:last]),
+        "above": share_of(crosses[:, last:]),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 from typing import Any
 
@@ -13,6 +12,7 @@ from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.clusters import copied
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences, row_name
+from scalinglab.analysis.tables.mixed_recipes import RECIPE_COLUMNS, recipe_of
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.runs import COUNTS_FROM
@@ -36,7 +36,6 @@ _MEASURES = {
     "n_count": "N is counted in different ways",
     "flops_convention": "C is counted in different ways",
 }
-_RECIPE = ("recipe", "arm", "optimizer")  # columns that say how runs were trained
 # Largest values that are probably in millions: 1e5 would be 100 billion parameters, 1e6 be 1,000
 # billion tokens.
 _TINY = {"N": ("parameters", 1e5), "D": ("tokens", 1e6)}
@@ -176,9 +175,9 @@ def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
     """More recipes than one, in the words of a plan; of each arm where arms are told apart."""
     ladders = [data] if arm is None else [rows for _, rows in data.groupby(arm)]
     mixed = [
-        ladder_mismatch(_recipe(column, value) for value in rows[column].dropna().unique())
+        ladder_mismatch(recipe_of(column, value) for value in rows[column].dropna().unique())
         for rows in ladders
-        for column in _RECIPE
+        for column in RECIPE_COLUMNS
         if column in data and column != arm
     ]
     return [*dict.fromkeys(filter(None, mixed))]
@@ -187,14 +186,8 @@ def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
 def _labels(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
     """Words by which rows differ that are the same to the law: a corpus, say."""
     keys = [points.renamed[name] for name in points.columns if name in points.renamed]
-    but = (*_RECIPE, *_MEASURES, *points.renamed.values(), *([arm] if arm else []))
+    but = (*RECIPE_COLUMNS, *_MEASURES, *points.renamed.values(), *([arm] if arm else []))
     return label_sentences(differing_labels(data, keys, but=but), keys)
-
-
-def _recipe(column: str, value: Any) -> dict[str, Any]:
-    """A recipe as our records give it, or the name that a table made elsewhere has for it."""
-    is_dict = column == "recipe" and str(value).startswith("{")
-    return json.loads(value) if is_dict else {column: value}
 
 
 def _mixed_measures(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:

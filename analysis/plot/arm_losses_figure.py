@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.multiplier import BEST
 from scalinglab.analysis.arms.scale import law_of_arm
+from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.optimum import best_split
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name, law_line
@@ -71,12 +71,7 @@ def arm_losses(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | No
 
 def law_place(comparison: ArmComparison) -> str:
     """Where the laws are drawn, in words."""
-    return "at the best split of each C" if _at_best(comparison) else "along the ladder of the runs"
-
-
-def _at_best(comparison: ArmComparison) -> bool:
-    table = comparison.multipliers
-    return len(table) > 0 and bool((table["split"] == BEST).all())
+    return "at the best split of each C" if at_best_splits(comparison) else "at the D/N of the runs"
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
@@ -90,7 +85,7 @@ def _laws(ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float) -
     band = interval_name(level) if len(result.draws) else ""
     for k, arm in enumerate(comparison.arms):
         N, D = ladder.at(cost)
-        if _at_best(comparison):
+        if at_best_splits(comparison):
             law, params = law_of_arm(result, arm)
             N, D = best_split(law, np.repeat(params[:1], len(cost), axis=0), cost)
         told = np.isfinite(N) & np.isfinite(D)

@@ -75,7 +75,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     beyond(ax, top)
     a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)
-    return finish(ax, COMPUTE, f"loss of {b} / {a} − 1 (%)")
+    return finish(ax, COMPUTE, f"loss of {b} against {a} (%)")
 
 
 def without_interval(name: str, along: pd.DataFrame, column: str) -> str:

@@ -58,7 +58,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         bounded[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
         "C",
         "speed_up",
-        without_interval("along the ladder", bounded, "speed_up"),
+        without_interval("at the D/N of the runs", bounded, "speed_up"),
         color=palette()[0],
         band=f"{level:.0%} interval",
         lw=1.5,

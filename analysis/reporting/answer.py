@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.comparison import at_scale, crossover, paired
+from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
@@ -16,6 +16,7 @@ from scalinglab.analysis.intervals.spread import (
 )
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.tables.interval_text import value_text
+from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recipes
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import records_of
@@ -84,13 +85,25 @@ class Answer(ReportedRuns):
 
     def text(self) -> str:
         """The answer in words and numbers."""
-        parts = [self.question, self.law.report(), *self.sentences()]
+        parts = [self.question, self.mixed(), self.law.report(), *self._findings()]
         return "\n\n".join(part for part in parts if part)
 
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
         if self.outlook is not None and self.outlook.arms is not None:
             return f"{paired(self.outlook.arms)}."
+        if mixed := self.mixed():
+            return f"{mixed}. All runs together: {self._of_one_law()}"
+        return self._of_one_law()
+
+    def mixed(self) -> str:
+        """That one law pools several recipes, and how to compare them; empty if it does not."""
+        if self.outlook is not None and self.outlook.arms is not None:
+            return ""
+        return mixed_in_words(self.study, mixed_recipes(with_role(self.runs, "fit")))
+
+    def _of_one_law(self) -> str:
+        """The best split, or the law's exponents, in one sentence."""
         if self.allocation is None:
             return self._exponents().partition(". ")[0].rstrip(".") + "."
         rows = records_of(self.allocation.table)
@@ -143,7 +156,11 @@ class Answer(ReportedRuns):
         )
 
     def sentences(self) -> list[str]:
-        """All findings, the answer first."""
+        """All findings, the answer first; before it that runs mix recipes, if they do."""
+        mixed = self.mixed()
+        return [*([mixed] if mixed else []), *self._findings()]
+
+    def _findings(self) -> list[str]:
         sentences = [
             self._split(),
             self._choice_of_budgets(),

@@ -26,6 +26,7 @@ from scalinglab.analysis.judgement.laws_compared import LawsCompared, laws_compa
 from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.left_out_runs import leave_out
+from scalinglab.analysis.reporting.outlook import Outlook, build_outlook
 from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.study_curves import (
@@ -194,16 +195,25 @@ def _reported(
 ) -> dict[str, Any]:
     """The fields of `ReportedRuns`."""
     plan = study_plan(outputs, study)
+    outlook = build_outlook(outputs, study, arm=arm, between=between, **outlook_options)
     return {
         "study": study,
-        "question": plan.study.question,
+        "question": plan.study.question or _question(outlook),
         "outputs": Path(outputs),
         "runs": runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
         "unfinished": _unfinished(Path(outputs), plan, runs),
         "machines": _machines(Path(outputs), runs),
-        "outlook": build_outlook(outputs, study, arm=arm, between=between, **outlook_options),
+        "outlook": outlook,
         "arm": arm,
     }
+
+
+def _question(outlook: Outlook) -> str:
+    """What is asked of two arms, where the study has no question; empty without arms."""
+    if outlook.arms is None:
+        return ""
+    a, b = outlook.arms.arms
+    return f"Is {b} better than {a}?"
 
 
 def _budgets_of(law: Result) -> tuple[float, ...]:

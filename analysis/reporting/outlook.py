@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab.analysis.arms.compare_arms import compare_arms
-from scalinglab.analysis.arms.comparison import at_scale, crossover, paired, worth
+from scalinglab.analysis.arms.sentences import at_scale, crossover, paired, worth
 from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.norms import norm_warnings, unfinished_norms

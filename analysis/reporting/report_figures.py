@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis import plot
+from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
 from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
@@ -214,7 +215,12 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     if comparison.result is None:
         return [(text, drawn(plot.arm_losses, comparison)), *arm_pairs(comparison)]
     text += f" Lines: the law of each, {law_place(comparison)}."
-    worth = f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute."
+    worth = (
+        f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute. Line: N and D"
+        " as in the runs."
+    )
+    if at_best_splits(comparison):
+        worth += " Marks: every budget at its best split of N and D."
     return [
         (text, drawn(plot.arm_losses, comparison)),
         (worth, drawn(plot.speed_up, comparison)),
@@ -226,7 +232,7 @@ def arm_pairs(comparison: ArmComparison) -> list[Captioned]:
     if not len(comparison.pairs.table):
         return []
     a, b = comparison.arms
-    text = f"Loss of {b} over that of {a}. Points: paired runs; below zero {b} is better."
+    text = f"Loss of {b} against that of {a}. Points: paired runs; below zero {b} is better."
     return [(text, drawn(plot.arm_ratio, comparison))]
 
 

@@ -4,31 +4,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.comparison import worth
+from scalinglab.analysis.arms.multiplier import UNKNOWN
+from scalinglab.analysis.arms.sentences import how_worth, percent_of, probability
 from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import arm_pairs
-from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import three_digits, with_intervals
 from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
+    from scalinglab.analysis.arms.pairs import Pairs
     from scalinglab.analysis.reporting.outlook import Outlook
 
 # Columns of counts and compute, as figures write them.
 WRITTEN = {"N": short, "D": short, "C": power}
-# Columns of compared arms -> what people read.
+# Columns of compared arms -> what people read. What is answered stands first: a telephone shows the
+# first columns. Long names of arms are in headings, never in those of columns.
 _ARMS = {
-    "ratio": "loss, B / A",
+    "C": "C",
+    "multiplier": "multiplier",
+    "verdict": "verdict",
+    "ratio": "loss, B against A",
     "better": "probability that B is lower",
     "speed_up": "compute speed-up",
     "equivalent_data": "data efficiency",
+    "floor": "floor",
     "censored": "share unbounded",
     "inside": "measured in both",
+    "N": "N",
+    "D": "D",
+}
+
+
+def _times(value: float) -> str:
+    return "unbounded" if np.isinf(value) else three_digits(value)
+
+
+_ARMS_WRITTEN = {
+    **WRITTEN,
+    "ratio": percent_of,
+    "better": probability,
+    "speed_up": _times,
+    "equivalent_data": _times,
+    "multiplier": _times,
 }
 
 
@@ -101,20 +125,20 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     parts = []
     if comparison.result is not None:
         multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
-        multipliers = multipliers.drop(columns=["split", "share", "agree"])
+        near = f"{UNKNOWN}: interval ends at 1"
+        multipliers["verdict"] = multipliers["verdict"].mask(multipliers["near"], near)
         if not multipliers["censored"].any():
             multipliers = multipliers.drop(columns="censored")
         parts = [
             Section(
                 f"What the compute of {b} is worth in that of {a}",
-                f"{worth(comparison)[0].removesuffix(':')}; floor: of the loss, each recipe its own"
-                " or one for both. The verdict is what both say.",
-                [with_intervals(multipliers, WRITTEN).rename(columns=_ARMS)],
+                how_worth(comparison),
+                [_arms_table(multipliers)],
             ),
             Section(
-                f"{b} against {a} along the ladder",
-                "On the ladder N and D grow together with C as they do in the runs.",
-                [with_intervals(comparison.scales, WRITTEN).rename(columns=_ARMS)],
+                f"{b} (B) against {a} (A) at the D/N of the runs",
+                "N and D grow together with C as they do in the runs.",
+                [_arms_table(comparison.scales)],
             ),
             Section(
                 "Do the arms share parameters?",
@@ -125,15 +149,28 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     if len(comparison.differences):
         differences = comparison.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
         parts.append(Section("What differs between the arms", tables=[differences]))
-    pairs = comparison.pairs.table.rename(
-        columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
-    )
+    pairs = _pairs_table(comparison.pairs)
     # Without laws this figure supports the answer, and stands beside it.
     figures = arm_pairs(comparison) if comparison.result is not None else []
     parts.append(
         Section(f"{b} (B) against {a} (A): pairs", _what_a_pair_is(comparison), [pairs], figures)
     )
     return parts
+
+
+def _arms_table(table: pd.DataFrame) -> pd.DataFrame:
+    """What the laws of two arms say at each C, what is answered first."""
+    texts = with_intervals(table, _ARMS_WRITTEN)
+    return texts[[name for name in _ARMS if name in texts]].rename(columns=_ARMS)
+
+
+def _pairs_table(pairs: Pairs) -> pd.DataFrame:
+    """The losses of paired runs and their difference; the keys by which they are paired."""
+    table = pairs.table
+    first = {name: table[name] for name in ("N", "D") if name in table}
+    others = [name for name in pairs.by if name not in first]
+    columns = {"B against A": table["ratio"] - 1, "loss of A": table["a"], "loss of B": table["b"]}
+    return pd.DataFrame({**first, **columns, **{name: table[name] for name in others}})
 
 
 def _what_a_pair_is(comparison: ArmComparison) -> str:

@@ -14,7 +14,7 @@ from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
 _RELATIVE = {
-    **dict.fromkeys(("effect", "per_doubling", "relative error"), "+.2%"),
+    **dict.fromkeys(("effect", "per_doubling", "relative error", "B against A"), "+.2%"),
     **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
 }
 Form = str | Callable[[float], str]
@@ -76,7 +76,7 @@ def four_digits(value: float) -> str:
     return _without_exponent(f"{value:.4g}", value)
 
 
-def _three_digits(value: float) -> str:
+def three_digits(value: float) -> str:
     """Three digits, zeros included; below a million without an exponent."""
     return _without_exponent(f"{value:#.3g}".removesuffix("."), value)
 
@@ -91,5 +91,5 @@ def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     if np.isnan(row[name]):
         return ""
     numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or _three_digits) for v in numbers)
+    value, low, high = (_written(v, form or three_digits) for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"

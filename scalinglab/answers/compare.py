@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scalinglab import analysis
-from scalinglab.analysis.arms.comparison import at_scale, paired
 from scalinglab.analysis.arms.curves import arm_curves
+from scalinglab.analysis.arms.sentences import at_scale, paired
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.scale import Ladder
+from scalinglab.analysis.arms.sentences import at_scale, crossover
 from scalinglab.analysis.arms.sharing import sharing_tests
 
 A, B = (400.0, 1800.0), (300.0, 2300.0)  # coefficients of N and D
@@ -132,6 +135,43 @@ def test_laws_that_do_not_cross_are_said_not_to() -> None:
     found = analysis.compare_arms(runs((300.0, 1500.0)), resamples=50)
     assert np.isnan(found.crossover["C"]) and found.crossover["towards"] == "B"
     assert "do not cross" in found.report() and "muon is better" in found.report()
+
+
+@pytest.mark.parametrize(
+    ("below", "within", "above", "said"),
+    [
+        (0.0, 0.0, 0.38, "wherever both were measured; beyond C = 5e+20 a crossing cannot be"),
+        (0.2, 0.0, 0.0, "wherever both were measured; below C = 1e+17 a crossing cannot be"),
+        (0.2, 0.0, 0.2, "measured; outside C = 1e+17 to 5e+20 a crossing cannot be excluded (38%"),
+        (0.0, 0.3, 0.1, "but a crossing cannot be excluded (38% of the resamples, 30% within"),
+    ],
+)
+def test_a_crossing_that_some_resamples_have_is_said_where_it_may_be(
+    below, within, above, said
+) -> None:
+    found = analysis.compare_arms(runs((300.0, 1500.0)), resamples=20)
+    crossed = {"C": np.nan, "share": 0.38, "towards": "B", "low": 1e17, "top": 5e20}
+    crossed |= {"below": below, "within": within, "above": above}
+    text = crossover(replace(found, crossover=crossed))
+    assert said in text and "throughout" not in text.replace("throughout in the best fit", "")
+
+
+def test_where_resamples_cross_is_counted_by_range() -> None:
+    found = analysis.compare_arms(runs((350.0, 2300.0)), resamples=100).crossover
+    assert found["within"] > 0.9 and found["within"] <= found["share"]
+    assert found["low"] < found["C"] < found["top"]
+
+
+def test_one_scale_is_said_in_percent_and_without_infinities() -> None:
+    row = {"C": 1e20, "N": 1e9, "D": 2e10, "inside": True, "better": 1.0}
+    row |= {"ratio": 0.985, "ratio_lower": 0.98, "ratio_upper": 0.99}
+    for name in ("speed_up", "equivalent_data"):
+        row |= {name: 1.5, f"{name}_lower": 1.1, f"{name}_upper": np.inf}
+    text = at_scale(row, "muon")
+    assert "muon's loss is 1.50% lower (1.00% to 2.00%) with probability above 0.99" in text
+    assert "1.5x (1.1 to unbounded)" in text and "at the D/N of the runs" in text
+    worse = row | {"ratio": 1.01, "ratio_lower": 0.99, "ratio_upper": 1.03, "better": 0.2}
+    assert "1.00% higher (-1.00% to +3.00%) with probability 0.80" in at_scale(worse, "muon")
 
 
 def test_points_on_the_way_down_are_refused_and_lost_runs_counted() -> None:

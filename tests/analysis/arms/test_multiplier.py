@@ -10,6 +10,8 @@ from scalinglab import analysis
 from scalinglab.analysis.arms.comparison import ArmComparison
 from scalinglab.analysis.arms.multiplier import verdicts
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
+from scalinglab.analysis.intervals.end_errors import log_end_errors
+from scalinglab.analysis.intervals.spread import quantiles
 
 LAW = analysis.LAWS["chinchilla"]
 BASE = np.array([1.8, 480.0, 0.35, 2100.0, 0.37])
@@ -76,8 +78,45 @@ def test_the_multiplier_of_a_loss_at_its_own_best_split_is_one() -> None:
     assert compute_multiplier(LAW, BASE[None], loss, 1e21) == pytest.approx(1, rel=1e-5)
 
 
+def interval(lower: float, upper: float, error: float = 0.0) -> dict[str, float]:
+    """A row of multipliers, whose ends are off by an error."""
+    ends = {"multiplier_lower": lower, "multiplier_upper": upper}
+    return {"C": 1e20, "multiplier": 1.2, **ends, "lower_error": error, "upper_error": error}
+
+
+@pytest.mark.parametrize("count", [100, 200, 1000])
+def test_an_interval_that_ends_at_one_is_no_verdict_with_few_resamples_or_many(count) -> None:
+    rng, said = np.random.default_rng(count), []
+    for _ in range(200):  # true lower end: exactly 1
+        draws = np.exp(0.3 * (1.96 + rng.standard_normal(count)))
+        low, high = quantiles(draws, 0.95)
+        errors = log_end_errors(draws, 0.95)
+        row = interval(low, high) | {"lower_error": errors[0], "upper_error": errors[1]}
+        said.append(verdicts(pd.DataFrame([row])).iloc[0])
+    assert np.mean([one["verdict"] == "cannot tell" for one in said]) > 0.9
+    assert np.mean([one["near"] for one in said]) > 0.8
+
+
+def test_the_error_of_an_end_is_that_of_a_bootstrap_of_the_draws() -> None:
+    rng = np.random.default_rng(0)
+    draws = np.exp(rng.standard_normal(400))
+    again = np.log(np.quantile(rng.choice(draws, (4000, 400)), (0.025, 0.975), axis=1))
+    assert log_end_errors(draws, 0.95) == pytest.approx(again.std(1), rel=0.15)
+    unbounded = np.where(draws > np.quantile(draws, 0.9), np.inf, draws)
+    assert log_end_errors(unbounded, 0.95)[0] == pytest.approx(again.std(1)[0], rel=0.15)
+    assert log_end_errors(np.array([np.inf, np.nan]), 0.95) == (0.0, 0.0)
+
+
+def test_far_from_one_few_resamples_are_enough() -> None:
+    for lower, upper, said in ((1.1, 1.3, "saves"), (0.7, 0.9, "costs"), (0.9, 1.2, "cannot tell")):
+        (row,) = verdicts(pd.DataFrame([interval(lower, upper, 0.03)])).to_dict("records")
+        assert row["verdict"] == said and not row["near"]
+    (row,) = verdicts(pd.DataFrame([interval(1.02, 2.56, 0.03)])).to_dict("records")
+    assert row["verdict"] == "cannot tell" and row["near"]
+
+
 def test_floors_that_disagree_tell_nothing() -> None:
-    row = {"C": 1e20, "multiplier": 1.2, "multiplier_lower": 1.1, "multiplier_upper": 1.3}
+    row = interval(1.1, 1.3)
     other = row | {"floor": "one", "multiplier_lower": 0.9}
     (said,) = verdicts(pd.DataFrame([row | {"floor": "own"}, other])).to_dict("records")
     assert said["verdict"] == "cannot tell" and not said["agree"]

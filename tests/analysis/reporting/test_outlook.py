@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -96,9 +97,13 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         "muon (B) against adamw (A): pairs",
         "Do the arms share parameters?",
         "speed_up",
-        "Loss of muon over that of adamw",
+        "Loss of muon against that of adamw",
+        "Is muon better than adamw?",
+        "<td>above 0.99</td>",
+        ">B against A</th>",
     ):
         assert words in page
+    assert "loss, muon" not in page and not re.search(r"<td[^>]*>[^<]*\binf\b", page)
     assert "over 20 pairs with the same" in answer.text()
     runs = page.partition(">The runs</h2>")[2]
     assert (
@@ -109,6 +114,10 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     assert "pairs" not in page_alone
     said = "these runs mix recipes (recipe)"
     assert said in page_alone and said in alone.text()
+    pooled = "These runs mix 2 recipes (recipe: adamw, muon), and one law is fitted to all of them"
+    assert alone.headline().startswith(pooled) and alone.sentences()[0].startswith(pooled)
+    assert alone.text().count("scaling report study=two arm=recipe") == 1
+    assert "mix 2 recipes" not in answer.headline() + answer.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
 
