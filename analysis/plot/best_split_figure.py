@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.isoflop import Minima
     from scalinglab.analysis.fitting.result import Result
 
+_CROSS = 2.1  # size of a budget's cross where minima are shown
 RATIO_COLUMN = "tokens_per_parameter"
 _LABELS = {"N": f"best {SIZE}", "D": f"best number of {TOKENS}", RATIO_COLUMN: f"best {RATIO}"}
 
@@ -107,12 +108,14 @@ def draw_split(
     name = {"N": "law: N*(C)", "D": "law: D*(C)"}.get(quantity, "law: D*/N*(C)")
     if len(splits.path):
         line(ax, splits.path, "C", quantity, name, color=palette()[0], band=band, lw=1.6)
-    if minima is not None and len(minima.found):
-        table = _of_minima(minima.found, quantity)
-        points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=1.1)
     if len(splits.budgets):
         name = "budgets of the answer"
-        points(ax, splits.budgets, "C", quantity, name, **ANSWER)
+        # Larger than a minimum at the same place, which is drawn above it.
+        look = {**ANSWER, "size": _CROSS} if minima is not None else ANSWER
+        points(ax, splits.budgets, "C", quantity, name, **look)
+    if minima is not None and len(minima.found):
+        table = _of_minima(minima.found, quantity)
+        points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=0.9)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)

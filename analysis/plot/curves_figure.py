@@ -26,7 +26,7 @@ _FEW = 6  # schedules that have a colour of their own
 _POINTS = 60  # of a curve that is drawn
 _HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
 _REACH = 1.6  # times that height
-_STYLES = ("-", "--", ":", "-.")
+STYLES = ("-", "--", ":", "-.")
 _LINE = 200  # points of a measured line
 _MANY = 200  # curves beyond which no line of a law is drawn, and a vector file has a picture
 
@@ -67,7 +67,10 @@ def curves(
     for run, curve in runs:
         name = group_of(curve)
         k = groups.index(name)
-        look = category(k) | {"ls": _STYLES[k % len(_STYLES)] if scale else "-"}
+        # Schedules with a common trunk lie upon each other: the lower line shows in the gaps.
+        look = category(k) | {
+            "ls": STYLES[k % len(STYLES)] if scale or len(groups) <= _FEW else "-"
+        }
         if scale is not None:
             look["color"] = to_hex(scale(curve["N"].iloc[0]))
         new = name not in in_legend and (scale is None or len(groups) <= _FEW)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS
 from scalinglab.analysis.plot.law_lines import LEVEL, law_line
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _GRID = 48
 _LINE = 24
 _LEVELS = 9
+_TICKS = 6  # of the colour bar
 _ROOM = 1.6
 
 
@@ -98,8 +100,10 @@ def _surface(ax: Axes, result: Result, ends: list[tuple[float, float]]) -> None:
     levels = floor + (top - floor) * np.linspace(0, 1, 2 * _LEVELS) ** 1.6
     drawn = ax.contourf(N, D, losses, levels=levels, cmap=colour_map().reversed(), extend="max")
     ax.contour(N, D, losses, levels=levels, colors="white", linewidths=0.35, alpha=0.7)
-    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format="%.3g")
-    bar.set_ticks(levels[:: max(2 * _LEVELS // 6, 1)])
+    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format="%.4g")
+    ticks = MaxNLocator(_TICKS, steps=[1, 2, 2.5, 5, 10]).tick_values(floor, top)
+    bar.set_ticks([tick for tick in ticks if floor <= tick <= top])
+    bar.ax.minorticks_off()
     bar.set_label(LOSS)
     bar.outline.set_visible(False)
 

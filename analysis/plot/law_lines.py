@@ -98,6 +98,11 @@ def frontier(result: Result, low: float, high: float, level: float | None = LEVE
     return law_line(result, N[has_split], D[has_split], level)
 
 
+def interval_of_run(level: float) -> str:
+    """What a band is that a run falls in: the law's doubt and the noise between runs."""
+    return f"{level:.0%} interval of a run"
+
+
 def interval_name(level: float) -> str:
     """What the band of a law is, for the legend: short, so that entries fit beside each other."""
     return f"{level:.0%} interval"

@@ -17,7 +17,15 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, SMALL, figure_of
+from scalinglab.analysis.plot.style import (
+    BAND,
+    HELD_OUT,
+    INK,
+    SHADE,
+    SHADE_ALPHA,
+    SMALL,
+    figure_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,9 +33,11 @@ if TYPE_CHECKING:
 
 _MANY = 600  # points or lines beyond which a vector file keeps them as one picture
 _CROWDED = 250  # points, beyond which they are drawn smaller and below the lines
+_MARK_ROOM = 1.12  # times a place, where the shade beyond it begins on a logarithmic axis
 _NAMED = 3  # values written at the edge of a figure
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
+_TEXT_EMS = 1.6  # height of a text at the edge, with its gap, in sizes of the font
 _FAR = 0.2  # of the height of the data, that an interval may add on either side by default
 
 
@@ -173,12 +183,18 @@ def line(
 
 
 def beyond(ax: Axes, start: float, name: str = "beyond the runs", way: int = 1) -> None:
-    """Shade what lies beyond a place along x: above it, or below it with ``way=-1``."""
+    """Shade what lies beyond a place along x: above it, or below it with ``way=-1``.
+
+    The shade begins half a mark farther: what stands at the place, or beside it by rounding, is
+    not beyond.
+    """
     low, high = ax.get_xlim()
     end = high if way > 0 else low
+    if ax.get_xscale() == "log":
+        start *= _MARK_ROOM**way
     if (end - start) * way <= 0:
         return
-    ax.axvspan(start, end, color="0.5", alpha=0.09, lw=0, zorder=0, label=name)
+    ax.axvspan(start, end, color=SHADE, alpha=SHADE_ALPHA, lw=0, zorder=0, label=name)
     ax.set_xlim(low, high)
 
 
@@ -216,10 +232,26 @@ def frame(
     reach = np.concatenate([*ends, values])
     low, high = max(reach.min(), low - far * height), min(reach.max(), high + far * height)
     margin = _ROOM * ((high - low) or height)
-    bottom, top = float(back(low - margin)), float(back(high + margin))
+    if mark:
+        low, high = _with_margins(ax, low - margin, high + margin, scale)
+    else:
+        low, high = low - margin, high + margin
+    bottom, top = float(back(low)), float(back(high))
     ax.set_ylim(bottom, top)
     if mark:
         _mark(ax, bottom, top)
+
+
+def _with_margins(ax: Axes, low: float, high: float, scale: Any) -> tuple[float, float]:
+    """Limits with room for a line of text, free of points, where points lie outside."""
+    shown = [scale(layer.values[1]) for layer in layers(ax) if layer.kind == "points"]
+    values = np.concatenate(shown) if shown else np.empty(0)
+    axis_height = figure_of(ax).get_figheight() * 72 * ax.get_position().height
+    room = (high - low) * _TEXT_EMS * mpl.rcParams["font.size"] / axis_height
+    return (
+        low - room if (values < low).any() else low,
+        high + room if (values > high).any() else high,
+    )
 
 
 def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
@@ -300,6 +332,7 @@ def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:
         va="top" if up else "bottom",
         fontsize=SMALL * mpl.rcParams["font.size"],
         color=HELD_OUT,
+        zorder=6,  # above points
         annotation_clip=False,
         # Legible where it lies upon points.
         bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.curves_figure import curve_groups, group_of
+from scalinglab.analysis.plot.curves_figure import STYLES, curve_groups, group_of
 from scalinglab.analysis.plot.labels import RATE, STEP
 from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.style import axes, category, finish
@@ -44,6 +44,8 @@ def learning_rates(curves: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         drawn.add(same)
         places = np.unique(np.linspace(0, len(curve) - 1, _POINTS).astype(int))
         look = category(groups.index(name))
+        # Schedules that agree up to a step lie upon each other: the lower shows in the gaps.
+        style = STYLES[groups.index(name) % len(STYLES)]
         line(
             ax,
             curve[["step", "lr"]].iloc[places],
@@ -53,6 +55,7 @@ def learning_rates(curves: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             color=look["color"],
             label=new,
             lw=1.4,
+            ls=style,
         )
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     ax.set_ylim(bottom=0)

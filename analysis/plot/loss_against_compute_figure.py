@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import (
@@ -17,10 +19,10 @@ from scalinglab.analysis.plot.law_lines import (
     of_size_and_tokens,
     run_table,
 )
-from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.layers import Layer, beyond, frame, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
-from scalinglab.analysis.tables.powers import power
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 _ROOM = 1.6  # of compute, beyond the runs
 _SIZES = 4  # whose own line is drawn
+_LENGTHS = 3  # numbers of tokens of a size, from which it has a line
+_LABEL = 0.8  # size of these labels over the font's
+_WIDTH = 0.25  # of the axes, that a label takes
+_APART = 0.07  # of the height of the axes, between labels of lines
 
 
 def loss_against_compute(
@@ -61,6 +67,7 @@ def loss_against_compute(
     Axes
     """
     ax = axes() if ax is None else ax
+    lines: list[Layer] = []
     fitted = _at_compute(run_table(result, runs))
     held_out_runs = None
     if held_out is not None and not held_out.empty:
@@ -68,8 +75,9 @@ def loss_against_compute(
     together = (
         fitted if held_out_runs is None else pd.concat([fitted, held_out_runs], ignore_index=True)
     )
-    low, measured = together["C"].min() / _ROOM, together["C"].max()
-    high = max(measured * _ROOM, *(b * 1.1 for b in budgets), 0)
+    measured = float(fitted["C"].max())
+    low = together["C"].min() / _ROOM
+    high = max(together["C"].max() * _ROOM, *(b * 1.1 for b in budgets), 0)
     scale = Scale(together["N"])
     drawn = points(
         ax,
@@ -87,8 +95,7 @@ def loss_against_compute(
         )
     if result is not None and of_size_and_tokens(result):
         band = interval_name(level) if len(result.draws) else ""
-        for n in scale.few(_SIZES):
-            _size_line(ax, result, together, n, scale(n), level)
+        lines = _size_lines(ax, result, together, scale, level)
         best = frontier(result, low, high, level)
         if len(best):
             line(ax, best, "C", "loss", "best split", band=band, lw=1.8)
@@ -96,7 +103,8 @@ def loss_against_compute(
     loss_axis(ax.yaxis)
     ax.set_xlim(low, high)
     frame(ax)
-    beyond(ax, float(measured))
+    beyond(ax, measured)
+    _label_starts(ax, lines)
     scale.bar(ax, SIZE)
     return finish(ax, COMPUTE, LOSS)
 
@@ -106,13 +114,56 @@ def _at_compute(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(C=6 * table["N"] * table["D"]) if {"N", "D"} <= set(table) else table
 
 
-def _size_line(
-    ax: Axes, result: Result, runs: pd.DataFrame, n: float, color: np.ndarray, level: float
-) -> None:
-    """The law at one size, over about the compute that it was measured at."""
-    size_tokens = runs.loc[runs["N"] == n, "D"]
-    tokens = np.geomspace(size_tokens.min() / 2, size_tokens.max() * 2, 30)
-    table = law_line(result, n, tokens, level)
-    line(
-        ax, table, "C", "loss", f"law at N = {n:.4g}", color=color, label=False, lw=1, strength=0.6
-    )
+def _size_lines(
+    ax: Axes, result: Result, runs: pd.DataFrame, scale: Scale, level: float
+) -> list[Layer]:
+    """The law at some sizes, over about the compute that each was measured at.
+
+    Only sizes that were trained for several numbers of tokens have a line: elsewhere it would be a
+    scrap through one run.
+    """
+    lines = []
+    measured_at = runs.groupby("N")["D"].nunique()
+    trained_often = measured_at.index[measured_at >= _LENGTHS].to_numpy(float)
+    for n in Scale(trained_often).few(_SIZES) if len(trained_often) else ():
+        tokens = runs.loc[runs["N"] == n, "D"]
+        table = law_line(result, n, np.geomspace(tokens.min() / 2, tokens.max() * 2, 30), level)
+        name = f"law at N = {short(n)}"
+        color = to_hex(scale(n))
+        layer = line(ax, table, "C", "loss", name, color=color, label=False, lw=1, strength=0.6)
+        layer.away = layer.values[1] > runs["loss"].max()  # its steep start leaves the frame
+        lines.append(layer)
+    return lines
+
+
+def _label_starts(ax: Axes, lines: list[Layer]) -> None:
+    """The size beside the start of each line, the first place that is free of other labels: their
+    right ends lie among the runs.
+    """
+    to_axes = ax.transData + ax.transAxes.inverted()
+    taken: list[tuple[float, float]] = []
+    for layer in lines:
+        places = to_axes.transform(np.stack(layer.values, axis=1))
+        inside = [(x, y) for x, y in places if 0 <= x <= 1 - _WIDTH and 0 <= y <= 1 - _APART]
+        free = [
+            (x, y)
+            for x, y in inside
+            if all(abs(x - a) > _WIDTH or abs(y - b) > _APART for a, b in taken)
+        ]
+        if not free:
+            continue
+        x, y = free[0]
+        taken.append((x, y))
+        ax.annotate(
+            layer.name.removeprefix("law at "),
+            (x, y),
+            (3, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="left",
+            va="bottom",
+            fontsize=_LABEL * mpl.rcParams["font.size"],
+            color=layer.artists[-1].get_color(),
+            zorder=6,
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.3},
+        )

@@ -95,7 +95,7 @@ def reducible_loss(
             marker="*",
             size=1.9,
         )
-    _draw_frontier(ax, result, floor, level, together["C"])
+    _draw_frontier(ax, result, floor, level, together["C"], float(fitted["C"].max()))
     scale.bar(ax, SIZE)
     ax.annotate(
         f"{floors[0]} = {floor:.3f}",
@@ -106,10 +106,12 @@ def reducible_loss(
     return finish(ax, COMPUTE, f"loss − {floors[0]} (nats/token)")
 
 
-def _draw_frontier(ax: Axes, result: Result, floor: float, level: float, C: pd.Series) -> None:
+def _draw_frontier(
+    ax: Axes, result: Result, floor: float, level: float, C: pd.Series, measured: float
+) -> None:
     """The loss of the best split above the floor, a bit beyond the runs' compute at both ends."""
-    low, measured = C.min() / _ROOM, C.max()
-    best = _above(frontier(result, low, measured * _ROOM, level), floor)
+    low, high = C.min() / _ROOM, C.max() * _ROOM
+    best = _above(frontier(result, low, high, level), floor)
     if "reducible_lower" in best:
         best["reducible_lower"] = best["reducible_lower"].clip(
             lower=_LEAST * best["reducible"].min()
@@ -118,9 +120,9 @@ def _draw_frontier(ax: Axes, result: Result, floor: float, level: float, C: pd.S
     line(ax, best, "C", "reducible", "best split", band=band, lw=1.8)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}")
-    ax.set_xlim(low, measured * _ROOM)
+    ax.set_xlim(low, high)
     frame(ax)
-    beyond(ax, float(measured))
+    beyond(ax, measured)
 
 
 def _above(table: pd.DataFrame, floor: float) -> pd.DataFrame:

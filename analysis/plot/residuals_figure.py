@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.labels import INPUTS, SIZE
-from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_name, run_table
+from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_of_run, run_table
 from scalinglab.analysis.plot.layers import arrows, frame, points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.fitting.result import Result
 
-_ROOM = 1.4
+_PLACES = 80  # along the band
+_SMOOTH = 0.12  # of the length of the runs: how far along x a run shapes the band
+_END = 0.03  # of that length, which the band goes on beyond the outermost runs
+_HELD = 3.0  # times the height of the points, that intervals may add on either side
 _ARMS = 6  # that have a colour of their own
 
 
@@ -33,9 +36,8 @@ def residuals(
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Measured over predicted loss, minus one, with the interval of the law;
-    held-out runs with the interval of
-    their prediction.
+    """Measured over predicted loss, minus one, with the interval that a run falls in: the doubt
+    of the law and the noise between runs. Held-out runs have a bar for theirs.
 
     Parameters
     ----------
@@ -59,8 +61,7 @@ def residuals(
     fitted = _relative(run_table(result, runs, more))
     scale = Scale(fitted["N"]) if "N" in fitted and arm is None else None
     level_known = len(result.draws) > 0
-    if level_known:
-        _interval(ax, result, fitted, x, level)
+    ends = _interval(ax, result, fitted, x, level) if level_known else np.empty(0)
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
     away = far_from_law(result, fitted)
     if arm is None:
@@ -77,9 +78,10 @@ def residuals(
         points(ax, held_out_runs, x, "residual", "held-out runs", **star)
         if level_known:
             held_out_ends = _bars(ax, held_out_runs, x)
+            ends = np.concatenate([ends, held_out_ends[1], held_out_ends[2]])
     if fitted[x].min() > 0:
         log_axis(ax.xaxis, power if x == "C" else short)
-    frame(ax, log=False)
+    frame(ax, log=False, hold=_within_reach(fitted, away, ends))
     if held_out_ends is not None:
         arrows(ax, *held_out_ends, HELD_OUT)
     if scale is not None:
@@ -87,6 +89,14 @@ def residuals(
     return finish(
         ax, INPUTS.get(x) or result.law.columns.get(x, x), "measured / predicted loss − 1 (%)"
     )
+
+
+def _within_reach(fitted: pd.DataFrame, away: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Ends of intervals for the frame; one that reaches far would press the points flat."""
+    near = fitted.loc[~away, "residual"] if not away.all() else fitted["residual"]
+    low, high = min(0.0, near.min()), max(0.0, near.max())
+    room = _HELD * ((high - low) or 1.0)
+    return np.clip(ends[np.isfinite(ends)], low - room, high + room)
 
 
 def _by_arm(ax: Axes, fitted: pd.DataFrame, x: str, arm: str, away: np.ndarray) -> None:
@@ -114,29 +124,34 @@ def _around_zero(result: Result, table: pd.DataFrame, level: float) -> pd.DataFr
     return table
 
 
-def _interval(ax: Axes, result: Result, fitted: pd.DataFrame, x: str, level: float) -> None:
-    """The interval over all fitted runs, as steps along x: it depends on more than x."""
-    ends = result.band(fitted.drop(columns=["loss", "predicted"]), level)
-    table = fitted.assign(
-        interval_lower=100 * (ends["lower"] / fitted["predicted"] - 1),
-        interval_upper=100 * (ends["upper"] / fitted["predicted"] - 1),
-    ).sort_values(x)
+def _interval(ax: Axes, result: Result, fitted: pd.DataFrame, x: str, level: float) -> np.ndarray:
+    """Draw the interval that a run falls in, smooth along x: it depends on more than x. Its ends.
+
+    At each place it is the mean of the intervals of the runs near it, by distance along the axis.
+    """
+    table = _around_zero(result, fitted, level)
+    table = table.dropna(subset=["interval_lower", "interval_upper"])
     at = table[x].to_numpy(float)
-    size = max(1, len(at) // 12)
-    parts = np.array_split(np.arange(len(at)), max(1, len(at) // size))
-    places = [at[part].mean() for part in parts]
-    low = [table["interval_lower"].iloc[part].mean() for part in parts]
-    high = [table["interval_upper"].iloc[part].mean() for part in parts]
-    places = [at[0] / _ROOM**0.3, *places, at[-1] * _ROOM**0.3]
+    if not len(at):
+        return np.empty(0)
+    log = bool((at > 0).all())
+    at = np.log(at) if log else at
+    reach = float(np.ptp(at)) or 1.0
+    places = np.linspace(at.min() - _END * reach, at.max() + _END * reach, _PLACES)
+    nearness = np.exp(-0.5 * ((places[:, None] - at) / (_SMOOTH * reach)) ** 2)
+    nearness /= nearness.sum(axis=1, keepdims=True)
+    ends = table[["interval_lower", "interval_upper"]].to_numpy(float)
+    low, high = (nearness @ ends).T
     ax.fill_between(
-        places,
-        [low[0], *low, low[-1]],
-        [high[0], *high, high[-1]],
+        np.exp(places) if log else places,
+        low,
+        high,
         color="0.4",
         alpha=BAND,
         lw=0,
-        label=interval_name(level),
+        label=interval_of_run(level),
     )
+    return np.concatenate([low, high])
 
 
 def _bars(ax: Axes, table: pd.DataFrame, x: str) -> tuple[pd.Index, pd.Series, pd.Series]:
@@ -150,6 +165,6 @@ def _bars(ax: Axes, table: pd.DataFrame, x: str) -> tuple[pd.Index, pd.Series, p
         alpha=0.35,
         lw=4,
         zorder=2,
-        label="interval of the held-out run",
+        label="the same of a held-out run",
     )
     return ends.index, ends["interval_lower"], ends["interval_upper"]

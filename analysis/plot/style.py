@@ -14,6 +14,7 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter
 
@@ -47,6 +48,8 @@ ANSWER: Mapping[str, Any] = {"color": "#CC79A7", "marker": "P", "size": 1.6}
 INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 NEUTRAL = "0.4"  # in a legend, of what has a colour a size in the figure
 BAND = 0.18  # opacity of an interval
+SHADE, SHADE_ALPHA = "0.5", 0.11  # of what lies beyond the runs
+_SWATCH = 0.3  # its opacity in a legend, where a small patch is else invisible on a dark page
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 SMALL = 0.9  # size of legends and notes over the font's: on a telephone smaller is not legible
 _HEIGHT = 0.68  # of a figure's, that its axes have
@@ -219,6 +222,8 @@ def _neutral(ax: Axes, legend: Any, handles: list) -> None:
             shown.set_facecolor(NEUTRAL)
         elif isinstance(handle, PolyCollection) and handle in bands and has_bands:
             shown.set(facecolor=NEUTRAL, alpha=BAND * 1.5)
+        elif isinstance(handle, Rectangle) and handle.get_alpha() == SHADE_ALPHA:
+            shown.set(facecolor=SHADE, alpha=_SWATCH, edgecolor=SHADE, linewidth=0.6)
 
 
 def _room_above(ax: Axes) -> float:

@@ -19,6 +19,7 @@ from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
 from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
+from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import figure_of, panels
 from scalinglab.analysis.tables.study_runs import with_role
@@ -41,8 +42,9 @@ _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which their figure is 
 _DESIGN_MINIMA = 3  # and from which they are the design of the study
 _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
-    " C; thin lines: the law at some sizes."
+    " C"
 )
+_SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
 
 def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: Any) -> Figure:
@@ -98,9 +100,7 @@ class ReportFigures:
         if arms:
             return arms
         # The curves of an IsoFLOP design are its evidence; loss against compute is the law's then.
-        evidence = (
-            self._isoflop() if self._is_isoflop else (_AGAINST_COMPUTE, self._against_compute())
-        )
+        evidence = self._isoflop() if self._is_isoflop else self._against_compute()
         if not self.budgets:
             return [evidence]
         return [("The best size at each compute budget.", self._split("N")), evidence]
@@ -122,14 +122,16 @@ class ReportFigures:
         caption = "IsoFLOP curves: a parabola through the runs of each budget, and its minimum."
         return caption, drawn(plot.isoflop, self.fitted, minima=self.minima)
 
-    def _against_compute(self) -> Figure:
-        return drawn(
+    def _against_compute(self) -> Captioned:
+        figure = drawn(
             plot.loss_against_compute,
             self.answer.law,
             self.fitted,
             held_out=self.held_out,
             budgets=self.budgets,
         )
+        lines = [layer for layer in layers(figure.axes[0]) if layer.name.startswith("law at")]
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}.", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -163,7 +165,7 @@ class ReportFigures:
             one_law = drawn(plot.residuals, law, self.fitted, arm=self.answer.arm, **together)
             return [(text, one_law)]
         if self._is_isoflop:
-            captioned.append((_AGAINST_COMPUTE, self._against_compute()))
+            captioned.append(self._against_compute())
         captioned.append(
             (
                 "Measured over predicted loss of each run.",
@@ -173,6 +175,10 @@ class ReportFigures:
         if _reducible(law):
             text = "The loss above the fitted floor: straight where the law is a power law."
             captioned.append((text, drawn(plot.reducible_loss, law, self.fitted, **together)))
+        if self._is_isoflop:
+            # Runs of one size or one number of tokens are few there: lines at such values would
+            # cross the arcs of the budgets, and look like misfit.
+            return captioned
         for x, colour in (("N", "tokens"), ("D", "size")):
             if x in law.law.inputs:
                 text = f"Loss against {x}; colour: {colour}."

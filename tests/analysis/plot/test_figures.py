@@ -336,3 +336,54 @@ def test_a_bar_that_goes_on_beyond_the_figure_ends_in_an_arrow() -> None:
     assert bottom <= 0.5 and top < 9
     goes_on = [line for line in ax.lines if line.get_label() == "_goes on"]
     assert [list(line.get_xdata()) for line in goes_on] == [[2.0]]
+
+
+def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(made) -> None:
+    """The band is that of a run, not of the law's mean, which most runs lie outside."""
+    ax = drawn("residuals", made, plot.PAGE)
+    (band,) = [a for a in ax.collections if str(a.get_label()) == "95% interval of a run"]
+    corners = band.get_paths()[0].vertices
+    (fitted,) = [layer for layer in layers(ax) if layer.name == "fitted runs"]
+    at, residual = (values[~fitted.away] for values in fitted.values)
+    low, high = (
+        np.array([pick(corners[np.abs(np.log(corners[:, 0] / x)) < 0.2, 1]) for x in at])
+        for pick in (np.min, np.max)
+    )
+    assert np.mean((low <= residual) & (residual <= high)) >= 0.85
+
+
+def test_no_point_stands_where_the_value_of_one_outside_is_written(made) -> None:
+    ax = drawn("residuals", made, plot.PAGE)
+    (text,) = [text for text in ax.texts if text.get_text().startswith("outside: ")]
+    FigureCanvasAgg(ax.figure).draw()
+    lowest = text.get_window_extent().y0
+    for layer in layers(ax):
+        if layer.kind == "points":
+            heights = ax.transData.transform(np.stack(layer.values, axis=1))[:, 1]
+            assert not ((heights > lowest) & (heights < ax.bbox.y1)).any()
+
+
+def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> None:
+    def of_sizes(runs: pd.DataFrame) -> list[str]:
+        (ax,) = panels(plot.PAGE)
+        plot.loss_against_compute(made.law, runs, ax=ax)
+        drawn_lines = [a.name for a in layers(ax) if a.name.startswith("law at")]
+        assert [f"law at {text.get_text()}" for text in ax.texts if "N =" in text.get_text()] == (
+            drawn_lines
+        )
+        return drawn_lines
+
+    N, D = (x.ravel() for x in np.meshgrid([1e8, 1e9], [1e9, 1e10, 1e11]))
+    grid = pd.DataFrame({"N": N, "D": D, "C": 6 * N * D})
+    grid["loss"] = np.asarray(made.law.predict(grid)["loss"])
+    assert of_sizes(grid) == ["law at N = 100M", "law at N = 1B"]
+    assert of_sizes(made.runs) == []
+
+
+@pytest.mark.parametrize("name", ["best_size", "loss_against_compute"])
+def test_what_lies_at_the_largest_compute_within_rounding_is_not_shaded(name: str, made) -> None:
+    ax = drawn(name, made, plot.PAGE)
+    (shade,) = [patch for patch in ax.patches if patch.get_label() == "beyond the runs"]
+    start = shade.get_window_extent().x0
+    at = ax.transData.transform([1.01 * made.runs["C"].max(), ax.get_ylim()[0]])[0]
+    assert at < start < ax.transData.transform([1.3 * made.runs["C"].max(), ax.get_ylim()[0]])[0]
