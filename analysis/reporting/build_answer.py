@@ -27,7 +27,6 @@ from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.left_out_runs import leave_out
 from scalinglab.analysis.reporting.outlook import Outlook, build_outlook
-from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.reporting.study_curves import (
     StudyCurves,
