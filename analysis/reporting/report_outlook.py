@@ -125,7 +125,7 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     parts = []
     if comparison.result is not None:
         multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
-        near = f"{UNKNOWN}: interval ends at 1"
+        near = f"{UNKNOWN}: too few resamples"
         multipliers["verdict"] = multipliers["verdict"].mask(multipliers["near"], near)
         if not multipliers["censored"].any():
             multipliers = multipliers.drop(columns="censored")
