@@ -125,14 +125,16 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``C``; ``verdict``: the candidate ``saves`` compute or ``costs`` some where every fit's
         interval says so, else ``cannot tell``; ``agree``: whether the fits say the same; ``near``:
-        whether an end lies at 1 within the error of the resamples, and so decides nothing.
+        whether other resamples could give a verdict, as ends lie at 1 within their error.
     """
     rows = []
     for cost, at_cost in table.groupby("C", sort=False):
         records: list[Any] = at_cost.to_dict("records")
         each = {_verdict(row) for row in records}
+        elsewhere = {_verdict(row) for row in records if not _ends_at_one(row)}
         verdict = each.pop() if len(each) == 1 else UNKNOWN
-        near = verdict == UNKNOWN and any(_ends_at_one(row) for row in records)
+        near = verdict == UNKNOWN and any(map(_ends_at_one, records))
+        near = near and len(elsewhere) <= 1 and UNKNOWN not in elsewhere
         rows.append({"C": cost, "verdict": verdict, "agree": not each, "near": near})
     return pd.DataFrame(rows, columns=["C", "verdict", "agree", "near"])
 

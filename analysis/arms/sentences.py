@@ -24,7 +24,7 @@ _FLOORS = {
     NONE: "",
 }
 _BY_FLOOR = ": it depends on the floor"
-_NEAR = ": an interval ends at 1 within the error of the resamples; take more (resamples=)"
+_NEAR = ": an interval ends at 1 within the error of so few resamples (resamples=)"
 _RARE = 0.05  # share of the resamples, up to which a crossing is excluded
 
 
@@ -154,8 +154,8 @@ def how_worth(comparison: ArmComparison) -> str:
         )
     if comparison.verdicts["near"].any():
         sentences.append(
-            "An interval that ends at 1 within the error of its resamples decides nothing: take"
-            " more resamples (resamples=)."
+            "Too few resamples: an interval ends at 1 within its error from the number of"
+            " resamples, and decides nothing; take more (resamples=)."
         )
     return " ".join(sentences)
 

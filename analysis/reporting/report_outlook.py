@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import UNKNOWN
@@ -14,7 +13,7 @@ from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import arm_pairs
-from scalinglab.analysis.tables.interval_text import three_digits, with_intervals
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
@@ -40,19 +39,10 @@ _ARMS = {
     "N": "N",
     "D": "D",
 }
-
-
-def _times(value: float) -> str:
-    return "unbounded" if np.isinf(value) else three_digits(value)
-
-
 _ARMS_WRITTEN = {
     **WRITTEN,
     "ratio": percent_of,
     "better": probability,
-    "speed_up": _times,
-    "equivalent_data": _times,
-    "multiplier": _times,
 }
 
 
@@ -125,7 +115,7 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     parts = []
     if comparison.result is not None:
         multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
-        near = f"{UNKNOWN}: interval ends at 1"
+        near = f"{UNKNOWN}: too few resamples"
         multipliers["verdict"] = multipliers["verdict"].mask(multipliers["near"], near)
         if not multipliers["censored"].any():
             multipliers = multipliers.drop(columns="censored")

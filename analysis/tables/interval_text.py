@@ -38,7 +38,7 @@ def with_intervals(
 ) -> pd.DataFrame:
     """A table of texts with ``x, x_lower, x_upper`` in one column: "1.2 (1.1 to 1.3)".
 
-    Unknown values are left empty. `written` gives the formats of some columns.
+    Unknown values are left empty, infinite ones are "unbounded". `written` gives the formats of some columns.
     """
     shown = {}
     for name in table:
@@ -64,6 +64,8 @@ def _plain(value: Any, form: Form) -> str:
 
 
 def _written(value: float, form: Form) -> str:
+    if np.isinf(value):
+        return "unbounded"
     return form(value) if callable(form) else f"{value:{form}}"
 
 
@@ -76,7 +78,7 @@ def four_digits(value: float) -> str:
     return _without_exponent(f"{value:.4g}", value)
 
 
-def three_digits(value: float) -> str:
+def _three_digits(value: float) -> str:
     """Three digits, zeros included; below a million without an exponent."""
     return _without_exponent(f"{value:#.3g}".removesuffix("."), value)
 
@@ -91,5 +93,5 @@ def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     if np.isnan(row[name]):
         return ""
     numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or three_digits) for v in numbers)
+    value, low, high = (_written(v, form or _three_digits) for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"

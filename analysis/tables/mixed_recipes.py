@@ -33,8 +33,9 @@ def mixed_recipes(runs: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """
     mixed: dict[str, tuple[str, ...]] = {}
     for column in RECIPE_COLUMNS:
-        values = runs[column].dropna().unique() if column in runs else []
-        recipes = [recipe_of(column, value) for value in values]
+        if column not in runs:
+            continue
+        recipes = [recipe_of(column, value) for value in runs[column].dropna().unique()]
         if ladder_mismatch(recipes):
             mixed |= _differing([flatten(one) for one in recipes])
     return mixed

@@ -111,8 +111,10 @@ def test_far_from_one_few_resamples_are_enough() -> None:
     for lower, upper, said in ((1.1, 1.3, "saves"), (0.7, 0.9, "costs"), (0.9, 1.2, "cannot tell")):
         (row,) = verdicts(pd.DataFrame([interval(lower, upper, 0.03)])).to_dict("records")
         assert row["verdict"] == said and not row["near"]
-    (row,) = verdicts(pd.DataFrame([interval(1.02, 2.56, 0.03)])).to_dict("records")
-    assert row["verdict"] == "cannot tell" and row["near"]
+    edge, wide = interval(1.02, 2.56, 0.03), interval(0.7, 2.56, 0.03)
+    for other, near in ((edge, True), (interval(1.1, 2.56, 0.03), True), (wide, False)):
+        (row,) = verdicts(pd.DataFrame([edge, other])).to_dict("records")
+        assert row["verdict"] == "cannot tell" and row["near"] == near
 
 
 def test_floors_that_disagree_tell_nothing() -> None:

@@ -1,0 +1,14 @@
+"""Numbers with their intervals as texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.tables.interval_text import with_intervals
+
+
+def test_an_infinite_end_is_unbounded_and_an_unknown_value_empty() -> None:
+    table = pd.DataFrame({"m": [2.0, np.nan], "m_lower": [1.0, 1.0], "m_upper": [np.inf, 2.0]})
+    assert with_intervals(table)["m"].tolist() == ["2.00 (1.00 to unbounded)", ""]
+    assert with_intervals(pd.DataFrame({"m": [np.inf]}))["m"].tolist() == ["unbounded"]
