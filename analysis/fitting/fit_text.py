@@ -90,6 +90,18 @@ def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
     return listed + (" (the law's own; priors=none leaves them out)" if is_of_law else "")
 
 
+def in_a_line(result: FittedLaw) -> str:
+    """Which law was fitted to how many runs, what was left out, and what intervals mean."""
+    out = ", ".join(f"{count} {reason}" for reason, count in result.excluded.items())
+    rows = f"{result.points} points" if result.law.curve else f"{result.points} runs"
+    intervals = (
+        f"brackets are {result.settings['level']:.0%} intervals"
+        if len(result.draws) and not result.settings["withheld"]
+        else "no intervals"
+    )
+    return f"{result.law.name} fitted to {rows}{f' (left out: {out})' if out else ''}; {intervals}"
+
+
 def _of_rows(result: FittedLaw) -> str:
     return f" of {result.points + sum(result.excluded.values())} rows" if result.excluded else ""
 

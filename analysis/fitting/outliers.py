@@ -34,6 +34,7 @@ _MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not 
 _SPARE = 4  # degrees of freedom below which the residuals tell nothing of each other
 _NAMED = 5
 _LONGEST = 500  # characters of a condition that is proposed
+_SAME = 0.2  # of an interval's width: so much do its ends move by the draws of few resamples
 _FARTHER = 10.0  # times the largest measured: where an answer is asked for that has no budget
 
 
@@ -147,19 +148,29 @@ def outlier_warnings(
     is_outlier[points.rows[[outlier.place for outlier in outliers]]] = True
     they = "it" if len(outliers) == 1 else "them"
     try:
-        change = _change(result, refit(~is_outlier))
+        change = _change(result, refit(~is_outlier), they)
     except UserError as error:
-        change = f"there is no fit: {error}"
+        change = f"Without {they} there is no fit: {error}"
     return [
-        f"{are} far from the law ({named}{more}). Without {they} {change}"
-        f"{_way(result, data, is_outlier, they)}"
+        f"{are} far from the law ({named}{more}). {change}{_way(result, data, is_outlier, they)}"
     ]
 
 
-def _change(before: Result, after: Result) -> str:
+def _change(before: Result, after: Result, they: str) -> str:
     words, ask, written = _headline(before)
-    said = [_said(ask, result, written) for result in (before, after)]
-    return f"{words} goes from {said[0]} to {said[1]}"
+    answers = [_answer(ask, result) for result in (before, after)]
+    if _is_same(*answers, written):
+        return f"Leaving {they} out does not change {words}, {written(answers[0][0])}"
+    said = [_said(answer, written) for answer in answers]
+    return f"Without {they} {words} goes from {said[0]} to {said[1]}"
+
+
+def _is_same(before: Array, after: Array, written: Callable[[float], str]) -> bool:
+    """Whether two answers, (value, low, high), differ by less than refits do among each other."""
+    if not np.isfinite([before, after]).all():
+        return written(before[0]) == written(after[0])
+    width = max(before[2] - before[1], after[2] - after[1])
+    return bool((np.abs(after - before) <= _SAME * width).all())
 
 
 def _headline(
@@ -202,13 +213,20 @@ def _digits(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _said(
-    ask: Callable[[Array, Result], Array], result: Result, written: Callable[[float], str]
-) -> str:
+def _answer(ask: Callable[[Array, Result], Array], result: Result) -> Array:
+    """The best value and the ends of its interval, (3,); NaN without an interval."""
     best = np.array([list(result.params.values())])
-    value = written(float(ask(best, result)[0]))
     low, high = quantiles(ask(result.params_and_draws(), result)[1:], result.settings["level"])
-    return f"{value} ({written(low)} to {written(high)})" if np.isfinite(low) else value
+    return np.array([float(ask(best, result)[0]), low, high], float)
+
+
+def _said(answer: Array, written: Callable[[float], str]) -> str:
+    value, low, high = answer
+    return (
+        f"{written(value)} ({written(low)} to {written(high)})"
+        if np.isfinite(low)
+        else written(value)
+    )
 
 
 def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:

@@ -37,6 +37,7 @@ _EMBEDDINGS = {
     "n_block": "without embeddings",
     "n_matmul": "with the output layer",
     "n_total": "with embeddings",
+    "n_active": "what one token passes through",
 }
 _COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
@@ -108,10 +109,11 @@ class Multiverse:
         }
         if not ranges:
             return ""
-        listed = ", ".join(f"as {in_words(name)} {text}" for name, text in ranges.items())
+        (first, between), *others = ranges.items()
+        listed = "".join(f", as {in_words(name)} {text}" for name, text in others)
         return (
-            f"N above is counted as {in_words(self.own)}. Counted {listed}: that is another"
-            " definition of N, no uncertainty."
+            f"N above is counted as {in_words(self.own)}. Counted as {in_words(first)} it is"
+            f" {between}{listed}: another definition of N, no uncertainty."
         )
 
     def _in_own(self, variants: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,9 @@ from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recipes
 from scalinglab.analysis.tables.powers import power, short
-from scalinglab.analysis.tables.study_runs import with_role
+from scalinglab.analysis.tables.study_runs import is_imported, with_role
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.text.shell import override
 
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.approaches import Approaches
@@ -142,7 +143,10 @@ class Answer(ReportedRuns):
     def _tested(self) -> str:
         """How well held-out runs were predicted, in one sentence."""
         if self.held_out.empty:
-            return "No run was held out: how far the law extrapolates is not tested."
+            if self.law.held_out is None:
+                return "No run was held out: how far the law extrapolates is not tested."
+            # The same sentence as in the text of the fit: what predicts, what, and how well.
+            return f"Tested by refitting without the largest runs: {self.law.held_out['sentence']}."
         error, count = self.held_out["error"], len(self.held_out)
         runs = "1 held-out run was" if count == 1 else f"{count} held-out runs were"
         covered = self.held_out["covered"].dropna()
@@ -239,10 +243,13 @@ class Answer(ReportedRuns):
         """Where the budgets come from, of a study that names none."""
         if self.allocation is None or not self.budgets_chosen:
             return ""
-        return (
-            "The study names no budget (answer.budgets): these are round ones whose best split lies"
-            " inside the measured range."
+        names = (
+            f"The import named no budget (scaling import ... {override('to', self.study)}"
+            " budgets=[1e21] does)"
+            if is_imported(self.outputs, self.study)
+            else "The study names no budget (study.answer.budgets in its file)"
         )
+        return f"{names}: these are round ones whose best split lies inside the measured range."
 
     def _schedules(self) -> str:
         if self.curve_law is None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import power, short
-from scalinglab.analysis.tables.study_runs import with_role
+from scalinglab.analysis.tables.study_runs import is_imported, with_role
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 _SAME_BUDGET = 0.1  # gap in log C between two compute budgets
 _WAY_OUT = (
-    "Add runs of other sizes and other numbers of tokens, or name a law with fewer parameters"
-    " (study.answer.law)."
+    "Add runs of other sizes and other numbers of tokens, or name a law with fewer parameters ({})."
 )
 _SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
 
@@ -102,7 +101,12 @@ class RunsWithoutLaw(ReportedRuns):
     def sentences(self) -> list[str]:
         """What the runs say without a law."""
         ahead = [] if self.outlook is None else self.outlook.sentences()
-        return [self.headline(), self.design("have ended"), _WAY_OUT, *ahead]
+        place = (
+            "law= of scaling import"
+            if is_imported(self.outputs, self.study)
+            else "study.answer.law"
+        )
+        return [self.headline(), self.design("have ended"), _WAY_OUT.format(place), *ahead]
 
     def table(self) -> pd.DataFrame:
         """The runs as texts: sizes, budgets, losses."""

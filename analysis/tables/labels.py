@@ -80,5 +80,7 @@ def row_name(data: pd.DataFrame, row: int) -> str:
     """A row, by its place, as a reader may find it: the run, or its label in the table."""
     for column in ("run_id", "run"):
         if column in data and pd.notna(data[column].iloc[row]):
-            return f"run {data[column].iloc[row]}"
+            name = str(data[column].iloc[row])
+            # The importer calls a run without a name by its row.
+            return name if name.startswith("row ") else f"run {name}"
     return f"row {data.index[row]}"

@@ -69,6 +69,12 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
 
 
+def is_imported(outputs: str | Path, study: str) -> bool:
+    """Whether the runs of a study were made elsewhere, so that it has no file of its own."""
+    folder = Path(outputs) / "studies" / study
+    return (folder / MANIFEST).exists() and not (folder / "plan.json").exists()
+
+
 def unfinished_runs(outputs: str | Path, study: str) -> Iterator[tuple[PlanEntry, RunSpec]]:
     """The runs of a study that have no end yet, as far as they can be read; with what they are.
 

@@ -86,8 +86,8 @@ class Allocated:
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings of all parts, each once."""
-        sentences = list(self.allocation.warnings)
+        """The warnings of the fit and of all that follows from it, each once."""
+        sentences = [*self.fit.warnings, *self.allocation.warnings]
         for table in (self.cheapest, self.tokens_to_losses, self.splits):
             sentences += [] if table is None else outside_in_words(self.fit, table)
         if self.approaches is not None:

@@ -62,6 +62,8 @@ class ChosenRuns:
         The column that is taken as the loss.
     unit : str
         Of the cost of the runs.
+    warnings : tuple of str
+        Of the fit by which they were chosen.
     """
 
     target: str
@@ -70,6 +72,7 @@ class ChosenRuns:
     written: str | None
     loss: str = "loss"
     unit: str = HOURS
+    warnings: tuple[str, ...] = ()
 
 
 def next_runs(
@@ -112,7 +115,14 @@ def next_runs(
     )
     if options.to is not None:
         write_study(Path(options.to), file, choice.table)
-    return ChosenRuns(options.target, choice, planned.note, options.to, options.loss or "loss")
+    return ChosenRuns(
+        options.target,
+        choice,
+        planned.note,
+        options.to,
+        options.loss or "loss",
+        warnings=tuple(result.warnings),
+    )
 
 
 def next_of_file(source: FileSource, options: NextOptions) -> ChosenRuns:
@@ -148,7 +158,8 @@ def next_of_file(source: FileSource, options: NextOptions) -> ChosenRuns:
     choice = analysis.choose_next(
         result, target, planned, budget=budget, most=options.runs, level=options.level
     )
-    return ChosenRuns(options.target, choice, "", None, unit=cost.unit)
+    warnings = tuple(result.warnings)
+    return ChosenRuns(options.target, choice, "", None, unit=cost.unit, warnings=warnings)
 
 
 def _fitted(

@@ -50,6 +50,11 @@ class ChosenSchedule:
     best: BestSchedule
     peak: float
 
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the fit and of the search, each once."""
+        return list(dict.fromkeys([*self.fit.warnings, *self.best.warnings]))
+
 
 def schedule(
     source: Source, options: ScheduleOptions, on_fit: Callable[[Result], object] = lambda fit: None

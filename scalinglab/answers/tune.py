@@ -78,6 +78,19 @@ class Recommended:
     table: pd.DataFrame
     regret: dict[str, Any]
 
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of both fits, each once."""
+        fits = {"learning rate": self.laws.lr, "batch": self.laws.batch}
+        of_both = [w for w in self.laws.lr.warnings if w in self.laws.batch.warnings]
+        of_one = [
+            f"law of the {name}: {warning}"
+            for name, fit in fits.items()
+            for warning in fit.warnings
+            if warning not in of_both
+        ]
+        return list(dict.fromkeys([*of_both, *of_one]))
+
 
 @dataclass(frozen=True)
 class CriticalBatch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.decisions.allocation import growth_in_words
 from scalinglab.analysis.decisions.approaches import refusals_in_words
+from scalinglab.analysis.fitting.fit_text import in_a_line
 from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
@@ -49,6 +50,8 @@ class AllocateResult:
         answer = facts_of_allocation(allocated.allocation)
         answer["warnings"] = allocated.warnings
         answer["counted"] = allocated.fit.settings["counted"]
+        answer["law"], answer["points"] = allocated.fit.law.name, allocated.fit.points
+        answer["level"] = allocated.fit.settings["level"]
         answer |= {name: table for name, table in parts.items() if table is not None}
         if allocated.approaches is not None:
             answer["approaches"] = facts_of_approaches(allocated.approaches)
@@ -59,6 +62,7 @@ class AllocateResult:
         allocated, allocation = self.answer, self.answer.allocation
         counted = [f"{name} = {how}" for name, how in allocated.fit.settings["counted"].items()]
         screen.say(", ".join([f"C = {allocation.cost}", *counted]))
+        screen.say(in_a_line(allocated.fit))
         _table(screen, allocation.table)
         screen.say(growth_in_words(allocation.exponents))
         if allocated.cheapest is not None:

@@ -38,6 +38,7 @@ class NextResult:
         return (
             facts_of_next(chosen.choice)
             | {"target": chosen.target, "written": chosen.written, "cost_unit": chosen.unit}
+            | {"warnings": chosen.warnings}
             | named
         )
 
@@ -58,6 +59,8 @@ class NextResult:
             + (f"; asked for: {choice.tolerance:.2%}" if choice.tolerance is not None else "")
         )
         say_widened(screen, choice.calibration_factor)
+        for warning in chosen.warnings:
+            screen.say(f"! {warning}", style="yellow")
         if not len(choice.table):
             screen.say("! no affordable candidate is informative about the target", style="yellow")
         if chosen.written is not None:

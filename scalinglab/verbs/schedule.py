@@ -46,7 +46,7 @@ class ScheduleResult:
             **best.loss,
             "schedule": best.table,
             "gains": best.gains,
-            "warnings": best.warnings,
+            "warnings": self.answer.warnings,
             "written": self.written,
         }
 
@@ -61,7 +61,7 @@ class ScheduleResult:
             " Predicted gain over the usual schedules:"
         )
         screen.table(with_intervals(best.gains).rename(columns=_HEADINGS))
-        for warning in best.warnings:
+        for warning in self.answer.warnings:
             screen.say(f"! {warning}", style="yellow")
         if self.written is not None:
             screen.say(

@@ -28,12 +28,19 @@ class Recommendation:
 
     def as_json(self) -> dict[str, Any]:
         """One entry a planned run, and the regret of such choices on the sweep."""
-        return {"recommended": self.answer.table, "regret": self.answer.regret}
+        answer = self.answer
+        return {
+            "recommended": answer.table,
+            "regret": answer.regret,
+            "warnings": answer.warnings,
+        }
 
     def show(self, screen: Screen) -> None:
         """The table, and the regret of such choices on the sweep."""
         regret = self.answer.regret
         screen.table(with_intervals(self.answer.table))
+        for warning in self.answer.warnings:
+            screen.say(f"! {warning}", style="yellow")
         screen.say(
             f"excess loss of the runs nearest to the recommended pair, at the {regret['cells']}"
             f" (N, D) that were fitted: {regret['fitted_mean']:.3%} on average"

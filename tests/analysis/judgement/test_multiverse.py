@@ -101,5 +101,5 @@ def test_another_count_of_parameters_is_another_definition_and_no_uncertainty():
     alone = table_multiverse({"n_matmul": table}, analysis.read_target("N at C=1e20"), starts=4)
     assert found.range == pytest.approx(alone.range, rel=1e-3)
     assert "convention" not in found.sentence() and len(found.sentences()) == 2
-    assert "Counted as n_block (without embeddings) " in found.sentences()[1]
+    assert "Counted as n_block (without embeddings) it is " in found.sentences()[1]
     assert "convention" in set(found.shares["choice"]) and len(alone.sentences()) == 1

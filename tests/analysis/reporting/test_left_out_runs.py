@@ -65,3 +65,11 @@ def test_a_rule_changes_the_role_of_the_runs_to_fit_alone() -> None:
     assert counts == {"run == 'a'": 1}
     with pytest.raises(UserError, match="leaves none of 2 rows"):
         leave_out(runs, ["N > 0"])
+
+
+def test_a_page_says_what_was_tested_and_where_budgets_are_named(outputs: Path) -> None:
+    answer = analysis.answer_study(outputs, "far", resamples=0)
+    said = " ".join(answer.beside_headline())
+    assert "Tested by refitting without the largest runs: a fit without N >= " in said
+    assert "not tested" not in said
+    assert "scaling import ... to=far budgets=[1e21]" in said and "answer.budgets" not in said

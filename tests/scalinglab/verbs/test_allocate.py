@@ -194,3 +194,19 @@ def test_the_fit_is_saved_though_what_follows_is_refused(run, sweep, tmp_path) -
     )
     assert code == 2 and "the law does not go so low" in error
     assert analysis.read_fit(save).params
+
+
+def test_an_allocation_names_its_law_its_runs_and_the_warnings_of_its_fit(
+    run, sweep, tmp_path
+) -> None:
+    table = pd.read_csv(tmp_path / "sweep.csv")
+    table["recipe"] = np.where(np.arange(len(table)) % 2, "adamw", "muon")
+    table.loc[3, "loss"] = 9.8
+    table.to_csv(tmp_path / "mixed.csv", index=False)
+    asked = ("allocate", f"data={tmp_path}/mixed.csv", "budgets=[1e19]", "resamples=20")
+    code, out, _ = run(*asked)
+    assert code == 0
+    assert f"chinchilla fitted to {len(table)} runs; brackets are 95% intervals" in out
+    assert "these runs mix recipes (recipe)" in out and "far from the law" in out
+    warnings = json.loads(run(*asked, "--json")[1])["warnings"]
+    assert len(warnings) == len(set(warnings)) >= 2

@@ -72,9 +72,11 @@ def test_rows_can_be_left_out_of_every_way(run, points, tmp_path) -> None:
         [
             way["answer"]
             for way in answer["ways"]
-            if way["law"] == "chinchilla" and way["exclusion"] == "all runs"
+            if way["law"] == "chinchilla" and way["exclusion"] == rows
         ]
-        for answer in (without, every)
+        for answer, rows in ((without, "all runs"), (every, "with row 5"))
     ]
+    assert (without["far_from_law"], every["far_from_law"]) == ("", "row 5")  # of the file
+    assert every["largest"] == pytest.approx(without["largest"], rel=1e-3)
     assert np.ptp(chinchilla[0]) < np.ptp(chinchilla[1])
     assert chinchilla[0] == pytest.approx([truth] * len(chinchilla[0]), rel=0.01)
