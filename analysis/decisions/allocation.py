@@ -216,7 +216,9 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
         )
     for row in table[~table["inside"]].to_dict("records"):
         place = {name: np.array([row[name]]) for name in ("N", "D")}
-        sentences += [f"C = {row['C']:.3g}: {where}" for where in result.measured.outside(place)]
+        where = "; ".join(result.measured.outside(place))
+        if where:  # a budget without a best split has no place
+            sentences.append(f"C = {row['C']:.3g} is outside the measured range: {where}")
     lost = sorted(
         set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
     )

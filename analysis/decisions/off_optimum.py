@@ -152,7 +152,8 @@ def outside_in_words(result: Result, table: pd.DataFrame) -> list[str]:
         place = {name: np.array([row[name]]) for name in ("N", "D")}
         loss = f"loss {row['target']:.4g}: " if "target" in row else ""
         where = "; ".join(result.measured.outside(place))
-        sentences.append(f"{loss}N = {short(row['N'])}, D = {short(row['D'])}: {where}")
+        split = f"N = {short(row['N'])}, D = {short(row['D'])}"
+        sentences.append(f"{loss}{split} is outside the measured range: {where}")
     return sentences
 
 

@@ -34,10 +34,16 @@ def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
 def _unidentified(result: FittedLaw) -> list[str]:
     floors = result.law.parameters_with_role("floor")
     return [
-        f"{name} is not identified: {_at_bound(result, name) or reason}; ignore its value"
+        f"{_named(result, name)} is not identified: {_at_bound(result, name) or reason}; ignore its value"
         + (_FLOOR if name in floors else "")
         for name, reason in result.diagnosis.unidentified.items()
     ]
+
+
+def _named(result: FittedLaw, name: str) -> str:
+    """A parameter, with what it is unless it is a floor or an exponent, whose names say it."""
+    parameter = result.law.parameters[result.law.names.index(name)]
+    return name if parameter.role or not parameter.meaning else f"{name} ({parameter.meaning})"
 
 
 def _of_curves(result: FittedLaw) -> list[str]:
@@ -93,8 +99,9 @@ def _few_degrees(result: FittedLaw) -> list[str]:
         return []
     kind = "groups of points" if result.clusters < result.points else "points"
     return [
-        f"{result.clusters} independent {kind} for {len(result.free)} free parameters leave"
-        f" {degrees:.1f} degrees of freedom: the intervals are unreliable; add independent runs"
+        f"a parameter rests on few of the {result.clusters} independent {kind}: its standard error"
+        f" is as uncertain as that of {degrees + 1:.0f} measurements ({degrees:.1f} degrees of"
+        " freedom), so its interval is unreliable; add independent runs"
     ]
 
 

@@ -67,18 +67,17 @@ class Measured:
         return self.beyond(columns) == 1
 
     def outside(self, place: Columns) -> list[str]:
-        """Sentences on the axes along which one point, of columns (1,), lies outside."""
-        sentences = []
+        """Along which axes one point, of columns (1,), lies outside, how far, and what was measured."""
+        places = []
         for axis, (low, high) in self.ends.items():
             at = float(along(axis, place)[0])
             times = np.exp(np.fmax(at - high, low - at))
             if times > INSIDE:
                 value, first, last = (_written(axis, np.exp(end)) for end in (at, low, high))
-                sentences.append(
-                    f"{' '.join(axis)} = {value} is {times:.3g}x outside the measured range"
-                    f" {first} .. {last}"
+                places.append(
+                    f"{' '.join(axis)} = {value} by {times:.3g}x (measured {first} to {last})"
                 )
-        return sentences
+        return places
 
 
 def axes_of(names: Axis) -> list[Axis]:

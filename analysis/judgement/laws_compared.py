@@ -69,29 +69,46 @@ class LawsCompared:
         return f"{float(self.table['error'][law]):.2%}"
 
     def shown(self) -> pd.DataFrame:
-        """The table in words for a page."""
-        table = self.table
+        """The laws for a page, the smallest error first, and whether each is told from the best."""
+        table = self._by_error()
+        best = table["score"].idxmax() if self.origins else None
+        return pd.DataFrame(
+            {
+                "law": table.index,
+                "error": _written(table["error"], table["score"].notna(), ".2%"),
+                "against the best": [
+                    "best"
+                    if name == best
+                    else ("" if np.isnan(behind) else "tie" if behind < TOLD else "behind")
+                    for name, behind in table["behind"].items()
+                ],
+            }
+        )
+
+    def details(self) -> pd.DataFrame:
+        """What the order rests on, in the rows of `shown`."""
+        table = self._by_error()
         has_score = table["score"].notna()
         return pd.DataFrame(
             {
                 "law": table.index,
                 "parameters": table["free"],
-                "error": [
-                    f"{e:.2%}" if k else "" for e, k in zip(table["error"], has_score, strict=True)
-                ],
-                "bias at the question": [
-                    f"{b:+.2%}" if k else "" for b, k in zip(table["bias"], has_score, strict=True)
-                ],
-                "score": [
-                    f"{s:.2f}" if k else "" for s, k in zip(table["score"], has_score, strict=True)
-                ],
+                "bias at the largest budget": _written(table["bias"], has_score, "+.2%"),
+                "score": _written(table["score"], has_score, ".2f"),
                 "weight in an average": [f"{s:.0%}" for s in table["share"]],
                 "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
-                "the best keeps its lead": [
-                    "" if np.isnan(b) else f"{b:.0%}" for b in table["behind"]
-                ],
+                "the best keeps its lead": _written(
+                    table["behind"], ~table["behind"].isna(), ".0%"
+                ),
             }
         )
+
+    def _by_error(self) -> pd.DataFrame:
+        return self.table.sort_values("error", kind="stable")
+
+
+def _written(values: pd.Series, known: pd.Series, form: str) -> list[str]:
+    return [f"{value:{form}}" if k else "" for value, k in zip(values, known, strict=True)]
 
 
 def laws_compared(

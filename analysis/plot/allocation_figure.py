@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE
-from scalinglab.analysis.plot.layers import frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short

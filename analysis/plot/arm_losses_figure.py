@@ -10,9 +10,10 @@ import pandas as pd
 from scalinglab.analysis.arms.scale import law_of_arm
 from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.optimum import best_split
+from scalinglab.analysis.plot.frames import beyond, frame
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name, law_line
-from scalinglab.analysis.plot.layers import beyond, frame, line
+from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.sized_points import points_by_size, size_legend
 from scalinglab.analysis.plot.style import axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.scale import along_ladder
+from scalinglab.analysis.plot.frames import beyond, frame
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE, literal
 from scalinglab.analysis.plot.law_lines import LEVEL
-from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import Scale, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power

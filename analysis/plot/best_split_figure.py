@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.plot.frames import beyond, frame
 from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
-from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import ANSWER, INK, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis

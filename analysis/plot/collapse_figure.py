@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import SIZE
-from scalinglab.analysis.plot.layers import frame, line
+from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.style import Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.scaling.errors import UserError

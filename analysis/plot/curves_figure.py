@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import LOSS, SIZE, STEP
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
-from scalinglab.analysis.plot.layers import frame, layers, line, points
+from scalinglab.analysis.plot.layers import layers, line, points
 from scalinglab.analysis.plot.style import BAND, INK, Scale, axes, category, finish
 from scalinglab.analysis.plot.ticks import loss_axis
 from scalinglab.analysis.tables.powers import short

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import LOSS, STEP
-from scalinglab.analysis.plot.layers import frame, layers, line, points
+from scalinglab.analysis.plot.layers import layers, line, points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, finish, palette
 from scalinglab.analysis.plot.ticks import loss_axis
 from scalinglab.analysis.tables.powers import short

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.layers import frame, points
+from scalinglab.analysis.plot.layers import points
 from scalinglab.analysis.plot.style import axes, category, finish
 
 if TYPE_CHECKING:

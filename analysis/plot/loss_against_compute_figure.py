@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from scalinglab.analysis.plot.frames import beyond, frame
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
@@ -19,7 +20,7 @@ from scalinglab.analysis.plot.law_lines import (
     of_size_and_tokens,
     run_table,
 )
-from scalinglab.analysis.plot.layers import Layer, beyond, frame, line, points
+from scalinglab.analysis.plot.layers import Layer, line, points
 from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import power, short

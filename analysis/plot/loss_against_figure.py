@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import INPUTS, LOSS
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
@@ -17,7 +18,7 @@ from scalinglab.analysis.plot.law_lines import (
     run_table,
     with_predictions,
 )
-from scalinglab.analysis.plot.layers import frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import HELD_OUT, INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import power, short

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL
-from scalinglab.analysis.plot.layers import frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.scaling.errors import UserError

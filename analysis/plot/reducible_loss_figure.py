@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.plot.frames import beyond, frame
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
@@ -17,7 +18,7 @@ from scalinglab.analysis.plot.law_lines import (
     of_size_and_tokens,
     run_table,
 )
-from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import HELD_OUT, SMALL, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power

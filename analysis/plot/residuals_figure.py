@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.plot.frames import arrows, frame
 from scalinglab.analysis.plot.labels import INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_of_run, run_table
-from scalinglab.analysis.plot.layers import arrows, frame, points
+from scalinglab.analysis.plot.layers import points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
-from scalinglab.analysis.plot.layers import frame, points
+from scalinglab.analysis.plot.layers import points
 from scalinglab.analysis.plot.style import Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import power

@@ -9,9 +9,10 @@ import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
 from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
+from scalinglab.analysis.plot.frames import beyond, frame
 from scalinglab.analysis.plot.labels import COMPUTE, literal
 from scalinglab.analysis.plot.law_lines import LEVEL
-from scalinglab.analysis.plot.layers import beyond, frame, line, points
+from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import MARKERS, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power

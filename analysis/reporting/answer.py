@@ -53,7 +53,7 @@ class Answer(ReportedRuns):
     curve_law : Result or None
         Fitted to the schedules that were not held out.
     curve_check : DataFrame
-        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+        One row per held-out curve; see `scalinglab.analysis.reporting.study_curves.StudyCurves`.
     approaches : Approaches or None
         The split by other approaches; None if the runs allow only the surface's.
     multiverse : Multiverse or None
@@ -125,6 +125,7 @@ class Answer(ReportedRuns):
             self._arms_at_largest_scale(),
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
+            self.curve_law_failed(),
             self.design(),
             self._choice_of_budgets(),
             self._exponents() if self.allocation is not None else "",
@@ -251,6 +252,20 @@ class Answer(ReportedRuns):
         )
         return f"{names}: these are round ones whose best split lies inside the measured range."
 
+    def curve_law_failed(self) -> str:
+        """Which held-out schedules ended outside the curve law's intervals; empty if none did."""
+        check = self.curve_check
+        if self.curve_law is None or not {"lower", "upper"} <= set(check):
+            return ""
+        missed = check[(check["final"] < check["lower"]) | (check["final"] > check["upper"])]
+        if missed.empty:
+            return ""
+        errors = ", ".join(f"{r.schedule} {r.error:+.2%}" for r in missed.itertuples())
+        return (
+            f"The curve law failed its held-out test ({errors}, outside its"
+            f" {self.curve_law.settings['level']:.0%} interval): choose no schedule by it."
+        )
+
     def _schedules(self) -> str:
         if self.curve_law is None:
             return ""
@@ -259,5 +274,12 @@ class Answer(ReportedRuns):
             f"measured ({r.error:+.2%})"
             for r in self.curve_check.itertuples()
         ]
+        failed = self.curve_law_failed()
         fitted = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
-        return "\n".join([f"The curve law, fitted on {' and '.join(fitted)}, predicts:", *rows])
+        return "\n".join(
+            [
+                f"The curve law, fitted on {' and '.join(fitted)}, predicts:",
+                *rows,
+                *([failed] if failed else []),
+            ]
+        )

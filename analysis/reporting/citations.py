@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from scalinglab.analysis.reporting.papers import PAPERS
+
 _CITED = re.compile(r"([^;]*?)\s*(?:,\s*)?arXiv[: ](\d{4}\.\d{4,5})")
 _YEAR = re.compile(r"\b(19|20)\d\d\b")
 SOFTWARE = """@software{scaling_laboratory,
@@ -31,14 +33,21 @@ def bibtex(sources: Iterable[str], version: str) -> str:
 
 
 def _entry(citation: str, number: str) -> str:
-    year = _YEAR.search(citation)
-    names = citation[: year.start()] if year else citation
-    names = names.strip(" ,.()").replace(" et al.", " and others").replace(" et al", " and others")
-    first = re.sub(r"[^a-z]", "", names.split(" ")[0].lower()) or "arxiv"
-    when = year[0] if year else f"20{number[:2]}"
-    author = f"  author = {{{names}}},\n" if names else ""
+    author, year, title = PAPERS.get(number) or _as_cited(citation, number)
+    family = author.partition(",")[0].partition(" ")[0].lower()
+    key = f"{re.sub(r'[^a-z]', '', family) or 'arxiv'}{year}_{number.replace('.', '_')}"
+    others = "" if not author or author.endswith("others") else " and others"
+    named = f"  author = {{{author}{others}}},\n" if author else ""
     return (
-        f"@misc{{{first}{when}_{number.replace('.', '_')},\n{author}  year = {{{when}}},\n"
+        f"@misc{{{key},\n{named}  title = {{{title}}},\n  year = {{{year}}},\n"
         f"  eprint = {{{number}}},\n  archivePrefix = {{arXiv}},\n"
         f"  url = {{https://arxiv.org/abs/{number}}}\n}}"
     )
+
+
+def _as_cited(citation: str, number: str) -> tuple[str, int | str, str]:
+    """What a law says of a paper whose title is not kept: its author and year."""
+    year = _YEAR.search(citation)
+    names = citation[: year.start()] if year else ""
+    names = names.strip(" ,.()").replace(" et al.", " and others").replace(" et al", " and others")
+    return names, year[0] if year else f"20{number[:2]}", f"arXiv:{number}"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 200  # of a table, that a page shows
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
+_BETWEEN = re.compile(r"^(\S+) (\([^()]+ to [^()]+\))$")  # 1.2 (1.1 to 1.3)
 _EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
 
 
@@ -49,6 +50,7 @@ class Section:
         Text shown as it is laid out.
     refused : sequence of str
         Why parts of an answer are missing, shown on demand.
+    details : Details, optional
     """
 
     title: str = ""
@@ -57,6 +59,16 @@ class Section:
     figures: Sequence[tuple[str, Figure]] = ()
     listing: str = ""
     refused: Sequence[str] = ()
+    details: Details | None = None
+
+
+@dataclass(frozen=True)
+class Details:
+    """A table that is shown on demand, with what its columns mean."""
+
+    title: str
+    text: str
+    table: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,7 @@ class _Shown:
     figures: Sequence[tuple[str, Picture]]
     listing: str
     refused: Sequence[str]
+    details: Details | None
 
 
 def page(
@@ -174,6 +187,7 @@ def _shown(sections: Sequence[Section]) -> Iterator[_Shown]:
             [*_drawn(f"figure-{k + 1}", section.figures)],
             section.listing,
             section.refused,
+            section.details,
         )
 
 
@@ -215,6 +229,7 @@ def _environment() -> Environment:
         "columns": partial(columns_of, most_rows=_MOST_ROWS),
         "removeprefix": str.removeprefix,
         "rows": _rows,
+        "cell": _cell,
         "laid_out": _laid_out,
         "markup": Markup,
     }
@@ -230,6 +245,13 @@ def _visible(value: object) -> Markup:
         return value
     text = str(escape(in_powers(printable(str(value)))))
     return Markup(_EXPONENT.sub(r"\1<sup>\2</sup>", text))
+
+
+def _cell(text: str) -> Markup:
+    """A cell, its interval apart: on a narrow screen it stands below the value."""
+    if parts := _BETWEEN.match(text):
+        return Markup('{} <span class="between">{}</span>').format(*map(_visible, parts.groups()))
+    return _visible(text)
 
 
 def _laid_out(text: str) -> Markup:

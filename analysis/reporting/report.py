@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.answer import Answer
@@ -18,12 +17,16 @@ from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.logbook import logbook
 from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
+from scalinglab.analysis.reporting.report_comparisons import (
+    SPLITS,
+    approaches_section,
+    laws_section,
+)
 from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
     figures_without_law,
 )
 from scalinglab.analysis.reporting.report_outlook import (
-    WRITTEN,
     arms_sections,
     outlook_sections,
 )
@@ -35,6 +38,7 @@ from scalinglab.analysis.reporting.report_runs import (
 )
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
@@ -43,7 +47,6 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
-_UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _PARABOLA = "arXiv:2603.22339"
 
@@ -68,10 +71,10 @@ def report_html(answer: Answer) -> str:
     sections = [
         *arms_sections(answer.outlook),
         *_allocation(answer, figures),
-        *_approaches(answer),
+        *approaches_section(answer),
         *_law(answer, figures),
         *_held_out(answer),
-        *_laws(answer),
+        *laws_section(answer),
         *_multiverse(answer, figures),
         *_curves(answer, figures),
         *_outlook(answer),
@@ -131,6 +134,7 @@ def _warnings(answer: Answer) -> list[str]:
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
     if answer.curve_law is not None:
+        warnings += [failed] if (failed := answer.curve_law_failed()) else []
         warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
     return warnings
 
@@ -163,7 +167,8 @@ def _compares_arms(answer: ReportedRuns) -> bool:
 
 def _how(law: Result) -> str:
     """How a law was fitted, as text; other parts of the page show parameters and warnings."""
-    return render(law, _HOW).replace("[[", "").replace("]]", "")
+    text = render(law, _HOW).replace("[[", "").replace("]]", "").replace(" .. ", " to ")
+    return in_powers(text)
 
 
 def _overview(law: Result) -> pd.DataFrame:
@@ -185,44 +190,14 @@ def _held_out(answer: Answer) -> list[Section]:
     return [Section("Held-out runs: predicted and measured loss", tables=[table])]
 
 
-def _laws(answer: Answer) -> list[Section]:
-    if answer.laws is None:
-        return []
-    title = "Laws compared: what each predicts of budgets that it has not seen"
-    return [Section(title, answer.laws.sentence(), tables=[answer.laws.shown()])]
-
-
 def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     captioned = figures.splits()
     if answer.allocation is None:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
     title = f"How to split a budget ({answer.counted})"
     return [
-        Section(title, tables=[with_intervals(answer.allocation.table, WRITTEN)], figures=captioned)
+        Section(title, tables=[with_intervals(answer.allocation.table, SPLITS)], figures=captioned)
     ]
-
-
-def _approaches(answer: Answer) -> list[Section]:
-    approaches = answer.approaches
-    if answer.allocation is None or approaches is None:
-        return []
-    return [
-        Section(
-            text="Three approaches side by side: N* grows as C^a, D* as C^b.",
-            tables=[
-                with_intervals(_with_source(approaches.exponents)),
-                with_intervals(approaches.table, WRITTEN),
-            ],
-            refused=refusals_in_words(approaches.refused),
-        )
-    ]
-
-
-def _with_source(exponents: pd.DataFrame) -> pd.DataFrame:
-    """What each approach's exponents come from: ``5 budgets`` in place of a bare 5."""
-    units = [_UNITS[int(str(name).partition(" ")[0])] for name in exponents["approach"]]
-    texts = [f"{n} {unit}" for n, unit in zip(exponents["seen"], units, strict=True)]
-    return exponents.drop(columns="seen").assign(**{"found from": texts})
 
 
 def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
@@ -249,11 +224,17 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
             f"The curve law: {law.law.name}",
             "Schedules of the same runs, and what the law says of them. The table is of curves that"
             " were held out.",
-            tables=[answer.curve_check.assign(error=error)],
+            tables=[_with_ends(answer.curve_check.assign(error=error))],
             figures=figures.curves(),
         ),
         Section(text="Parameters:", tables=[_overview(law)], listing=_how(law)),
     ]
+
+
+def _with_ends(check: pd.DataFrame) -> pd.DataFrame:
+    """Held-out curves with the prediction's interval beside it, in one cell."""
+    ends = {"lower": "predicted_lower", "upper": "predicted_upper"}
+    return with_intervals(check.rename(columns=ends))
 
 
 def _outlook(answer: ReportedRuns) -> list[Section]:
@@ -267,7 +248,7 @@ def _downloads(answer: Answer) -> list[Download]:
     tables = [latex(law, caption, texts)]
     sources = [answer.law.law.source, _METHODS]
     if answer.allocation is not None:
-        split = with_intervals(answer.allocation.table, WRITTEN)
+        split = with_intervals(answer.allocation.table, SPLITS)
         texts = [[str(value) for value in split[name]] for name in split]
         tables.append(latex(split, f"Best splits of compute budgets, {answer.counted}", texts))
     if answer.approaches is not None:

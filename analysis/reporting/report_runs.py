@@ -44,12 +44,9 @@ def _run_table(answer: ReportedRuns) -> pd.DataFrame:
         "seed",
         "loss",
         "bpb",
-        "cluster",
         "seconds",
     ]
     columns = [name for name in dict.fromkeys(columns) if answer.runs[name].notna().any()]
-    if "cluster" in columns and (answer.runs["cluster"] == answer.runs["run_id"]).all():
-        columns.remove("cluster")  # each run is a group of its own
     runs = answer.runs.assign(role=roles_in_words(answer.runs))[columns].astype({"C": float})
     # An imported file may have a C of its own, and so may what a program trained.
     if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():

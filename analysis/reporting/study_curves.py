@@ -31,7 +31,9 @@ class StudyCurves:
         Fitted to the schedules that were not held out; None if no schedule is held out or no other
         is left.
     check : DataFrame
-        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+        One row per held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``,
+        and the ``lower`` and ``upper`` end of the interval that `predicted` has for a run, if the
+        fit has resamples.
     """
 
     curves: pd.DataFrame
@@ -81,9 +83,12 @@ def with_curve_law(study: StudyCurves, answer: AnswerConfig, **fit_options: Any)
 
 
 def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
-    predicted = law.predict(curve)["loss"]
+    level = law.settings["level"] if len(law.draws) else None
+    prediction = law.predict(curve, level=level)
+    predicted = prediction["loss"]
     fit_scores = scores(curve["loss"], predicted)
     last = curve["loss"].last_valid_index()
+    ends = {} if level is None else {end: prediction[end][last] for end in ("lower", "upper")}
     return {
         "run": curve["run"].iloc[0],
         "schedule": curve["schedule"].iloc[0],
@@ -91,4 +96,5 @@ def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
         "final": curve["loss"][last],
         "predicted": predicted[last],
         "error": predicted[last] / curve["loss"][last] - 1,
+        **ends,
     }

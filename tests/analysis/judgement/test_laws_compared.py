@@ -40,9 +40,15 @@ def test_a_law_that_misses_is_told_from_one_that_does_not(compared) -> None:
     best = found.table["score"].idxmax()
     assert best in ("chinchilla", "skaling", "farseer") and "kaplan_nd" not in found.rivals
     assert "the law of this study, kaplan_nd, was" in found.sentence()
-    shown = found.shown().set_index("law")
-    assert shown.loc["kaplan_nd", "weight in an average"] == "0%"
-    assert shown.loc[best, "the best keeps its lead"] == ""
+    shown, details = found.shown().set_index("law"), found.details().set_index("law")
+    assert (
+        list(shown.index) == list(details.index) == list(found.table["error"].sort_values().index)
+    )
+    verdicts = shown["against the best"]
+    assert verdicts[best] == "best" and verdicts["kaplan_nd"] == "behind"
+    assert all(verdicts[rival] == "tie" for rival in found.rivals)
+    assert details.loc["kaplan_nd", "weight in an average"] == "0%"
+    assert details.loc[best, "the best keeps its lead"] == ""
 
 
 def test_where_runs_cannot_tell_the_sentence_says_so(runs) -> None:

@@ -21,7 +21,8 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from scalinglab.analysis import plot
-from scalinglab.analysis.plot.layers import frame, layers, points
+from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
 from scalinglab.analysis.reporting import page
 from scalinglab.scaling.errors import UserError

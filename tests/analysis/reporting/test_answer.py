@@ -47,6 +47,18 @@ def test_the_third_schedule_is_predicted_from_the_other_two(answer) -> None:
     assert row["points"] > 8 and np.isfinite(row["r2"])
 
 
+def test_a_curve_law_that_missed_its_held_out_schedule_is_warned_of(answer) -> None:
+    within = answer.curve_check.assign(lower=0.0, upper=99.0)
+    assert replace(answer, curve_check=within).curve_law_failed() == ""
+    missed = answer.curve_check.assign(lower=98.0, upper=99.0, error=0.0465)
+    told = replace(answer, curve_check=missed)
+    assert "failed its held-out test (cosine +4.65%" in told.curve_law_failed()
+    assert told.curve_law_failed() in told.beside_headline()
+    assert told.curve_law_failed() in told.text()
+    careful = report_html(told).partition("What to be careful about</h2>")[2].partition("</div>")[0]
+    assert "choose no schedule by it" in careful
+
+
 def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
     assert text.startswith("Does it <run>?")

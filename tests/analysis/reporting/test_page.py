@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from scalinglab.analysis.reporting.page import Section, page
+from scalinglab.analysis.reporting.page import Details, Section, page
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,21 @@ def test_no_text_anywhere_in_a_page_is_markup() -> None:
         figures=[(script, Figure())],
         listing=script,
         refused=[script],
+        details=Details(script, script, pd.DataFrame({script: [script]})),
     )
     html = page(script, script, [f"{script}\n- {script}"], [script], [section], script)
     assert script not in html and script not in html.replace("\\u003c", "<")
-    assert html.count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") == 15
+    assert html.count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") == 19
 
 
 def test_what_is_empty_is_left_out() -> None:
     html = page("title", "question", ["found"], [], [Section("heading")], "outputs")
     assert html.count("<h2") == 1 and "careful" not in html
     assert html.count("<p") == 2 and "<pre" not in html and "<details>" not in html
+
+
+def test_an_interval_stands_apart_from_its_value_on_a_narrow_screen() -> None:
+    table = pd.DataFrame({"N": ["55.5k (51k to 57.2k)"], "b": ["no interval (yet)"]})
+    html = page("", "", [], [], [Section(tables=[table])], "")
+    assert '<td>55.5k <span class="between">(51k to 57.2k)</span></td>' in html
+    assert "<td>no interval (yet)</td>" in html

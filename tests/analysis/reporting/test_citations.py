@@ -1,0 +1,23 @@
+"""References that a bibliography can be made of."""
+
+from __future__ import annotations
+
+import re
+
+from scalinglab import analysis
+from scalinglab.analysis.reporting.citations import bibtex
+
+
+def test_entries_name_authors_and_titles() -> None:
+    text = bibtex([analysis.LAWS["chinchilla"].source, "arXiv:2203.15556"], "1.0")
+    assert text.count("@misc") == 2
+    assert "author = {Hoffmann, Jordan and others}" in text
+    assert "title = {Training Compute-Optimal Large Language Models}" in text
+
+
+def test_no_entry_lacks_a_title_whatever_law_is_cited() -> None:
+    text = bibtex([law.source for law in analysis.LAWS.values()], "1.0")
+    entries = re.findall(r"@misc\{.*?\n\}", text, re.DOTALL)
+    assert len(entries) > 20
+    assert all("title = {" in entry and entry.count("{") == entry.count("}") for entry in entries)
+    assert len({entry.partition(",")[0] for entry in entries}) == len(entries)
