@@ -158,10 +158,10 @@ def outlier_warnings(
 
 def _change(before: Result, after: Result, they: str) -> str:
     words, ask, written = _headline(before)
-    answers = [_answer(ask, result) for result in (before, after)]
-    if _is_same(*answers, written):
-        return f"Leaving {they} out does not change {words}, {written(answers[0][0])}"
-    said = [_said(answer, written) for answer in answers]
+    with_them, without = _answer(ask, before), _answer(ask, after)
+    if _is_same(with_them, without, written):
+        return f"Leaving {they} out does not change {words}, {written(with_them[0])}"
+    said = [_said(answer, written) for answer in (with_them, without)]
     return f"Without {they} {words} goes from {said[0]} to {said[1]}"
 
 

@@ -163,7 +163,7 @@ def table_multiverse(
     first = next(iter(conventions.values()))
     is_far = _far_rows(law, first, FitOptions(delta=delta, exclude=exclude, **_of_fit(options)))
     far = _names(first, is_far)
-    exclusions = {f"without {far}": ()} if far else dict(EXCLUSIONS)
+    exclusions: dict[str, tuple[str, ...]] = {f"without {far}": ()} if far else dict(EXCLUSIONS)
     for name, words in {"N": "smallest size", "D": "fewest tokens"}.items():
         if first[name].nunique() > _LEAST_VALUES:
             exclusions[f"without the {words}"] = (words,)
@@ -216,7 +216,7 @@ def _far_rows(law: str, table: pd.DataFrame, options: FitOptions) -> np.ndarray:
 
 def _names(table: pd.DataFrame, rows: np.ndarray) -> str:
     """Some rows in words: their names, or how many."""
-    places = np.flatnonzero(rows)
+    places = [int(place) for place in np.flatnonzero(rows)]
     if len(places) > _NAMED:
         return f"{len(places)} runs"
     return " and ".join(row_name(table, place) for place in places)

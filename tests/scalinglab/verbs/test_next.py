@@ -121,3 +121,12 @@ def test_a_mistake_about_a_table_is_one_sentence(run, points, argument, message)
     asked = ["next", f"data={points}", "columns.N=params", "target=loss at C=1e20"]
     code, _, error = run(*asked, argument)
     assert code == 2 and message in error and error.count("\n") == 1
+
+
+def test_the_warnings_of_the_fit_are_told(run, points) -> None:
+    table = pd.read_csv(points)
+    table["recipe"] = np.where(np.arange(len(table)) % 2, "adamw", "muon")
+    table.to_csv(points, index=False)
+    asked = ["next", f"data={points}", "columns.N=params", "target=loss at C=1e20", "resamples=60"]
+    code, out, error = run(*asked, "runs=1", "flops=3e19")
+    assert code == 0 and "! these runs mix recipes (recipe)" in out, error

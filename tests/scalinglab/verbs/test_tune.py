@@ -38,6 +38,7 @@ def test_a_planned_run_gets_a_pair_with_its_spread(run, sweep) -> None:
     assert first["lr_lower"] < 1.8 * 1e9**-0.7 * 1e11**0.3 < first["lr_upper"]
     assert answer["regret"]["held_out_mean"] < answer["regret"]["constant_mean"]
     assert "left out of the fit in turn" in run(*asked)[1]
+    assert answer["warnings"] == list(dict.fromkeys(answer["warnings"]))
 
 
 def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
