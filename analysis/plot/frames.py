@@ -43,7 +43,7 @@ def frame(
     log: bool = True,
     mark: bool = True,
     far: float = _FAR,
-    hold: Sequence[float] = (),
+    hold: Sequence[float] | np.ndarray = (),
 ) -> None:
     """Limits that hold all but runs far from the rest,
     which are marked at the edge with their value.

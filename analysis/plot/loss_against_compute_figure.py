@@ -105,7 +105,7 @@ def loss_against_compute(
     ax.set_xlim(low, high)
     frame(ax)
     beyond(ax, measured)
-    _label_starts(ax, lines)
+    _label_starts(ax, lines, scale)
     scale.bar(ax, SIZE)
     return finish(ax, COMPUTE, LOSS)
 
@@ -137,7 +137,7 @@ def _size_lines(
     return lines
 
 
-def _label_starts(ax: Axes, lines: list[Layer]) -> None:
+def _label_starts(ax: Axes, lines: list[Layer], scale: Scale) -> None:
     """The size beside the start of each line, the first place that is free of other labels: their
     right ends lie among the runs.
     """
@@ -164,7 +164,7 @@ def _label_starts(ax: Axes, lines: list[Layer]) -> None:
             ha="left",
             va="bottom",
             fontsize=_LABEL * mpl.rcParams["font.size"],
-            color=layer.artists[-1].get_color(),
+            color=scale(float(layer.table["N"].iloc[0])),
             zorder=6,
             bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.3},
         )

@@ -130,7 +130,8 @@ class ReportFigures:
             held_out=self.held_out,
             budgets=self.budgets,
         )
-        lines = [layer for layer in layers(figure.axes[0]) if layer.name.startswith("law at")]
+        every = [layer.name for ax in figure.axes for layer in layers(ax)]
+        lines = [name for name in every if name.startswith("law at")]
         return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}.", figure
 
     def splits(self) -> list[Captioned]:
