@@ -102,7 +102,8 @@ def build_outlook(
     """Forecast unfinished runs, read their track record, and compare arms if a setting is named.
 
     Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
-    compared, and `exclude` leaves out runs of the comparison. `resamples` are those of the comparison of arms; forecasts use fewer.
+    compared, and `exclude` leaves out runs of the comparison. `resamples` are those of the
+    comparison of arms; forecasts use fewer.
 
     Raises
     ------

@@ -19,8 +19,6 @@ from scalinglab.analysis.forecasts.track import remember
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.scaling.records.run_folder import RunFolder
 
-pytestmark = pytest.mark.usefixtures("early_fits")
-
 
 @pytest.mark.usefixtures("blank_figures")
 def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypatch) -> None:
@@ -47,7 +45,7 @@ def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypat
     (row,) = answer.outlook.forecasts.to_dict("records")
     assert row["run_id"] == folder.run_id and row["law"] == "chinchilla"
     assert row["loss"] > 0 and np.isnan([row["lower"], row["upper"]]).all()
-    page = report_html(answer)
+    page = re.sub("</?span[^>]*>", "", report_html(answer))  # an interval may stand below its value
     for words in (
         "Forecasts of unfinished runs",
         "Track record of forecasts",
@@ -90,6 +88,7 @@ def two(tmp_path):
     return tmp_path
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_a_report_compares_arms_where_they_are_named(two) -> None:
     answer = analysis.answer_study(two, "two", resamples=50, arm="recipe")
     page = report_html(answer)
@@ -122,7 +121,7 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
 
 
-@pytest.mark.usefixtures("blank_figures")
+@pytest.mark.usefixtures("blank_figures", "early_fits")
 def test_the_table_of_runs_says_a_setting_by_its_key(finished) -> None:
     answer = analysis.answer_study(finished, "tiny", resamples=0)
     runs = answer.runs.assign(
