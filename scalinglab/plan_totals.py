@@ -108,7 +108,8 @@ def totals_text(totals: Totals, prepared: Prepared) -> str:
     return (
         f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs; "
         f"{totals.shared_steps:,} steps are shared or done. {_time_text(totals, prepared)}"
-        f"; {memory * bool(totals.memory_gb)}{totals.new_disk_gb:.2g} GB of checkpoints.{unrecorded}"
+        f"; {memory * bool(totals.memory_gb)}{totals.new_disk_gb:.2g} GB of checkpoints."
+        f"{unrecorded}"
     )
 
 

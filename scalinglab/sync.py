@@ -169,8 +169,8 @@ def _hints(outputs: Path, plan: StoredPlan, gone: list[str], folder: Path) -> li
         )
     if is_outdated(outputs, plan):
         hints.append(
-            f"there is no report of these runs in {study_folder(outputs, plan.study.name)} (to=FILE "
-            f"writes it elsewhere): scaling report {override('study', plan.study.name)} writes it, "
+            f"there is no report of these runs in {study_folder(outputs, plan.study.name)} (to="
+            f"FILE writes it elsewhere): scaling report {override('study', plan.study.name)} writes it, "
             f"{command} then adds it"
         )
     return hints

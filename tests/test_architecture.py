@@ -275,8 +275,8 @@ def test_a_worker_loads_no_dashboard_and_nothing_of_metrics() -> None:
 def test_elsewhere_lightning_knows_the_metrics_of_others() -> None:
     """A notebook that trains a run may log metrics by Lightning in a module of its own."""
     code = (
-        f"import {LAB}.scaling.engine.trainer.trainer, torchmetrics, lightning.pytorch.core.module as m; "
-        "assert m.Metric is torchmetrics.Metric"
+        f"import {LAB}.scaling.engine.trainer.trainer, torchmetrics; "
+        "import lightning.pytorch.core.module as m; assert m.Metric is torchmetrics.Metric"
     )
     assert OURS not in os.environ and "torchmetrics" in loaded_by(code)
 

@@ -34,8 +34,8 @@ def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
 def _unidentified(result: FittedLaw) -> list[str]:
     floors = result.law.parameters_with_role("floor")
     return [
-        f"{_named(result, name)} is not identified: {_at_bound(result, name) or reason}; ignore its value"
-        + (_FLOOR if name in floors else "")
+        f"{_named(result, name)} is not identified: {_at_bound(result, name) or reason};"
+        " ignore its value" + (_FLOOR if name in floors else "")
         for name, reason in result.diagnosis.unidentified.items()
     ]
 

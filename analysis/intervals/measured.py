@@ -67,7 +67,7 @@ class Measured:
         return self.beyond(columns) == 1
 
     def outside(self, place: Columns) -> list[str]:
-        """Along which axes one point, of columns (1,), lies outside, how far, and what was measured."""
+        """Along which axes one point, of columns (1,), lies outside, how far, and the range."""
         places = []
         for axis, (low, high) in self.ends.items():
             at = float(along(axis, place)[0])

@@ -142,8 +142,8 @@ def table_multiverse(
     """The multiverse of one set of runs that are counted in several ways.
 
     Its laws are `law` and its rival, its objectives the usual three, its exclusions none, the
-    smallest size, and the fewest tokens. Runs far from `law` are fitted by one exclusion more alone:
-    under least squares one such run decides the answer.
+    smallest size, and the fewest tokens. Runs far from `law` are fitted by one exclusion more
+    alone: under least squares one such run decides the answer.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SPLITS = WRITTEN | {"loss": "{:.3f}".format}
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
 _VERDICTS = (
-    " The error is the mean one of budgets that were left out of the fit. A tie: with other draws of"
-    " the runs the order could turn."
+    " The error is the mean one of budgets that were left out of the fit. A tie: with other draws"
+    " of the runs the order could turn."
 )
 _ORDER = (
     "Bias: the error that the trend of held-out errors leads to at the largest budget asked for."

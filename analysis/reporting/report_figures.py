@@ -169,8 +169,8 @@ class ReportFigures:
             captioned.append(self._against_compute())
         captioned.append(
             (
-                "Measured over predicted loss of each run. Band: where a run is expected, by the doubt"
-                " of the law and the noise between runs.",
+                "Measured over predicted loss of each run. Band: where a run is expected, by the"
+                " doubt of the law and the noise between runs.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )
         )

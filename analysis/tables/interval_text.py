@@ -38,7 +38,8 @@ def with_intervals(
 ) -> pd.DataFrame:
     """A table of texts with ``x, x_lower, x_upper`` in one column: "1.2 (1.1 to 1.3)".
 
-    Unknown values are left empty, infinite ones are "unbounded". `written` gives the formats of some columns.
+    Unknown values are left empty, infinite ones are "unbounded". `written` gives the formats
+    of some columns.
     """
     shown = {}
     for name in table:

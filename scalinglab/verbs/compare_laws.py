@@ -78,8 +78,8 @@ def run(options: CompareLawsVerbOptions, screen: Screen) -> CompareLawsResult:
     Each law is fitted to the runs without the largest ones, several times, and predicts these. The
     table has the mean error of the points that were fitted and of those held out, its bias at the
     question (beyond=), the share of errors on one side, the mean log density of the predictions and
-    how often the best law keeps its lead for other draws of the runs, fitted and held out. Where the
-    runs cannot tell laws apart, that is the answer.
+    how often the best law keeps its lead for other draws of the runs, fitted and held out. Where
+    the runs cannot tell laws apart, that is the answer.
     """
     return CompareLawsResult(compare_laws(options.source, options))
 

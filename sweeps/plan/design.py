@@ -89,8 +89,8 @@ def _sizes(fitted: list[Run], law: LawNeeds) -> str | None:
     if len(sizes) >= MIN_SIZES or "N" not in law.axes:
         return None
     return (
-        f"{len(sizes)} fitted size{'s' * (len(sizes) != 1)}: an exponent of N and an irreducible loss need at least "
-        f"{MIN_SIZES}"
+        f"{len(sizes)} fitted size{'s' * (len(sizes) != 1)}: an exponent of N and an irreducible"
+        f" loss need at least {MIN_SIZES}"
     )
 
 

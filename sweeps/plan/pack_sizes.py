@@ -25,7 +25,7 @@ from scalinglab.sweeps.store.packs import unpackable_reason
 
 MAX_MEMBERS = 16  # larger packs were never tried; the gain from 4 to 16 is small already
 MEMORY_SHARE = 0.8  # of the memory; the estimate leaves out libraries and fragmentation
-# FLOPs of a pack's step from which a larger pack is taken to gain nothing. An estimate; the packs of
+# FLOPs of a pack's step from which a larger pack is taken to gain nothing. An estimate; packs of
 # this package have not been timed on a GPU. A prototype of captured steps, which is no part of it,
 # gained on one H200 in packs of 4 and of 16: 1.8 and 2.2 times for 2e10 FLOPs, 1.5 and 1.7 for
 # 5e10, 1.25 and 1.28 for 3e11, 1.07 and 1.07 for 1.3e12.
