@@ -17,7 +17,9 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extensions.text import check_imports, digest, package_files
@@ -150,7 +152,7 @@ def _load_file(name: str, folders: Sequence[Path]) -> Extension:
     if earlier is not None and earlier.text == text:
         return earlier
     check_imports(name, file)
-    spec = importlib.util.spec_from_file_location(module, file)
+    spec = importlib.util.spec_from_file_location(module, file, loader=_Loader(module, str(file)))
     assert spec is not None and spec.loader is not None  # it is a .py file
     new_module = importlib.util.module_from_spec(spec)
     loader = spec.loader
@@ -161,6 +163,14 @@ def _load_file(name: str, folders: Sequence[Path]) -> Extension:
 
     _execute(name, module, run)
     return _remember(Extension(name, module, file, (file,), text))
+
+
+class _Loader(SourceFileLoader):
+    """Compiles the text that is there: Python's cache misses edits of one second and one size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the file's text."""
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _module_of(file: Path) -> str:
@@ -196,6 +206,8 @@ def _load_module(name: str, folders: Sequence[Path]) -> Extension:
     if earlier is not None:  # its text has changed: all modules of its package are imported anew
         for module in [m for m in sys.modules if m.partition(".")[0] == top]:
             del sys.modules[module]
+        for changed in files:  # compiled files may be of the earlier text: see `_Loader`
+            Path(importlib.util.cache_from_source(str(changed))).unlink(missing_ok=True)
     _execute(name, name, lambda: importlib.import_module(name))
     return _remember(Extension(name, name, file, files, text))
 
