@@ -206,7 +206,7 @@ def _by_laws(
     arms, result, ladder = comparison.arms, fits[0][1], Ladder.of(runs)
     top = largest_measured(result, ladder)
     at = list(budgets) or [times * top for times in _BEYOND]
-    scales = along_ladder(result, arms, ladder, at, level)  # refuses what is no budget
+    scales = along_ladder(result, arms, ladder, at, level)
     worth = multipliers(fits, arms, runs, at, level, measured=not budgets)
     return replace(
         comparison,

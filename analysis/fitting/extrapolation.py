@@ -11,7 +11,7 @@ from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.intervals.freedom import freedom
 from scalinglab.analysis.laws.error_scale import ErrorScale
 from scalinglab.analysis.laws.law import Columns
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import of_column
 
 Array = np.ndarray
 
@@ -172,14 +172,9 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "impossible": impossible,
-        "sentence": f"a fit without {name} >= {_place(name, column[top].min())} ({beyond:.2g}x"
+        "sentence": f"a fit without {name} >= {of_column(name, column[top].min())} ({beyond:.2g}x"
         f" beyond the rest) {predicts}",
     }
-
-
-def _place(name: str, value: float) -> str:
-    """Sizes and tokens are counts that people read as 1.8B."""
-    return short(value) if name in ("N", "D") else f"{value:.3g}"
 
 
 def subset(misfit: Misfit, rows: Array) -> Misfit:

@@ -21,7 +21,7 @@ from scalinglab.analysis.tables.exclusion import exclude_advice, is_plain
 from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.points import Points
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import of_column, short
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.text.conditions import ConditionError
 
@@ -202,10 +202,7 @@ def _headline(
     def far(params: Array, fitted: Result) -> Array:
         return fitted.law.predict(params, columns)[:, 0]
 
-    where = ", ".join(
-        f"{name} = {short(c[0]) if name in ('N', 'D') else f'{c[0]:.3g}'}"
-        for name, c in columns.items()
-    )
+    where = ", ".join(f"{name} = {of_column(name, c[0])}" for name, c in columns.items())
     return f"the {result.law.response} predicted at {where}", far, _digits
 
 

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from scalinglab.analysis.laws.law import Array, Columns
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import of_column
 
 Axis = tuple[str, ...]
 INSIDE = 1.01  # times beyond a range that still count as inside: N and D are rounded to steps
@@ -73,10 +73,9 @@ class Measured:
             at = float(along(axis, place)[0])
             times = np.exp(np.fmax(at - high, low - at))
             if times > INSIDE:
-                value, first, last = (_written(axis, np.exp(end)) for end in (at, low, high))
-                places.append(
-                    f"{' '.join(axis)} = {value} by {times:.3g}x (measured {first} to {last})"
-                )
+                name = " ".join(axis)
+                value, first, last = (of_column(name, np.exp(end)) for end in (at, low, high))
+                places.append(f"{name} = {value} by {times:.3g}x (measured {first} to {last})")
         return places
 
 
@@ -85,11 +84,6 @@ def axes_of(names: Axis) -> list[Axis]:
     single = [(name,) for name in names]
     ratios = [(f"{above}/{below}",) for below, above in combinations(names, 2)]
     return [*single, *ratios, *([names] if len(names) > 1 else [])]
-
-
-def _written(axis: Axis, value: float) -> str:
-    """A count of parameters or tokens as people say it, all else in three digits."""
-    return short(value) if axis in (("N",), ("D",)) else f"{value:.3g}"
 
 
 def along(axis: Axis, columns: Columns) -> Array:

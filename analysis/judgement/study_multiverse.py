@@ -190,8 +190,9 @@ def _objectives(delta: float | str | None) -> dict[str, Mapping[str, Any]]:
 
 
 def _with_ends(table: pd.DataFrame, is_far: np.ndarray) -> pd.DataFrame:
-    """The table with columns by which conditions can leave out the ends, whatever the units, and
-    the rows far from the law, an array of bool.
+    """The table with columns by which conditions can leave out its ends and rows far from the law.
+
+    The ends are in multiples, whatever the units; `is_far` is an array of bool.
     """
     near = table[~is_far]
     return table.assign(

@@ -45,8 +45,7 @@ def frame(
     far: float = _FAR,
     hold: Sequence[float] | np.ndarray = (),
 ) -> None:
-    """Limits that hold all but runs far from the rest,
-    which are marked at the edge with their value.
+    """Limits that hold all but runs far from the rest, marked at the edge with their values.
 
     One run that diverged would else press all others into a line; so would an interval that
     reaches far: it may add `far` times the height of the data on either side, and a bar that goes

@@ -16,10 +16,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from scalinglab.analysis.plot.labels import literal
-from scalinglab.analysis.plot.style import (
-    BAND,
-    INK,
-)
+from scalinglab.analysis.plot.style import BAND, INK
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -138,8 +138,9 @@ def _size_lines(
 
 
 def _label_starts(ax: Axes, lines: list[Layer], scale: Scale) -> None:
-    """The size beside the start of each line, the first place that is free of other labels: their
-    right ends lie among the runs.
+    """The size beside the start of each line, at the first place that is free of other labels.
+
+    Their right ends lie among the runs.
     """
     to_axes = ax.transData + ax.transAxes.inverted()
     taken: list[tuple[float, float]] = []

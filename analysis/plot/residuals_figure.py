@@ -37,8 +37,9 @@ def residuals(
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Measured over predicted loss, minus one, with the interval that a run falls in: the doubt
-    of the law and the noise between runs. Held-out runs have a bar for theirs.
+    """Measured over predicted loss, minus one, with the interval that a run falls in.
+
+    It holds the doubt of the law and the noise between runs. Held-out runs have a bar for theirs.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ class Answer(ReportedRuns):
         if self.outlook is not None and self.outlook.arms is not None:
             return f"{paired(self.outlook.arms)}."
         if mixed := self.mixed():
-            return f"{mixed}. All runs together: {self._of_one_law()}"
+            return f"{mixed.removesuffix('.')}. All runs together: {self._of_one_law()}"
         return self._of_one_law()
 
     def mixed(self) -> str:

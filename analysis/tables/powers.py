@@ -35,6 +35,15 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
+def of_column(name: str, value: float) -> str:
+    """A value of a column: counts of parameters and tokens short, all else in three digits.
+
+    >>> of_column("N", 1.8e9), of_column("C", 1.8e21)
+    ('1.8B', '1.8e+21')
+    """
+    return short(value) if name in ("N", "D") else f"{value:.3g}"
+
+
 def in_powers(text: str) -> str:
     """A text whose numbers with an exponent are powers of ten, their digits as they were.
 
