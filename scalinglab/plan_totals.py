@@ -103,13 +103,13 @@ def totals_text(totals: Totals, prepared: Prepared) -> str:
         if totals.unrecorded
         else ""
     )
-    # The memory of another program is not known.
-    memory = f"up to {totals.memory_gb:.2g} GB of memory a process at its peak, "
+    memory = ""
+    if totals.memory_gb:  # that of another program is not known
+        memory = f"up to {totals.memory_gb:.2g} GB of memory a process at its peak, "
     return (
         f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs; "
         f"{totals.shared_steps:,} steps are shared or done. {_time_text(totals, prepared)}"
-        f"; {memory * bool(totals.memory_gb)}{totals.new_disk_gb:.2g} GB of checkpoints."
-        f"{unrecorded}"
+        f"; {memory}{totals.new_disk_gb:.2g} GB of checkpoints.{unrecorded}"
     )
 
 

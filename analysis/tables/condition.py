@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from scalinglab.scaling.text.conditions import ConditionError, column_of, listed, parse
+from scalinglab.scaling.text.conditions import ConditionError, listed, parse
 
 Array = np.ndarray
 _NONE: Mapping[str, str] = {}
@@ -59,8 +59,7 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     places = place_of | {
         name: place_of[column] for name, column in also.items() if column in place_of
     }
-    used = {column_of(name, places) for name in condition.names} & set(places)
-    cells = {name: _cells(frame.iloc[:, places[name]]) for name in used}
+    cells = {name: _cells(frame.iloc[:, places[name]]) for name in condition.used(places)}
     return condition.holds({**dict.fromkeys(places), **cells}, len(frame))
 
 

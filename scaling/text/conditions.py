@@ -84,7 +84,7 @@ class Condition:
         ConditionError
             If a name is no column, or an operation makes no sense for the values of a column.
         """
-        source = {name: column_of(name, columns) for name in self.names}
+        source = {name: _column_of(name, columns) for name in self.names}
         for name, column in source.items():
             if column not in columns:
                 available = f"; there are: {listed(columns)}"
@@ -95,6 +95,10 @@ class Condition:
         except CellError as error:
             raise ConditionError(self.text, str(error)) from None
         return np.broadcast_to(flags, rows)
+
+    def used(self, columns: Collection[str]) -> set[str]:
+        """Which of some columns it reads: only these need be given with their values."""
+        return {_column_of(name, columns) for name in self.names} & {*columns}
 
 
 def parse(text: str) -> Condition:
@@ -112,9 +116,11 @@ def parse(text: str) -> Condition:
     return Condition(text, names, tree)
 
 
-def column_of(name: str, columns: Collection[str]) -> str:
-    """The column that a name in a condition stands for: the runs of a file are told apart by its
-    column ``run``, those of a study by ``run_id``, and either name serves for both.
+def _column_of(name: str, columns: Collection[str]) -> str:
+    """The column that a name in a condition stands for.
+
+    The runs of a file are told apart by its column ``run``, those of a study by ``run_id``, and
+    either name serves for both.
     """
     other = _RUN.get(name, name)
     return other if name not in columns and other in columns else name

@@ -18,7 +18,7 @@ from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import State
-from scalinglab.scaling.text.conditions import Condition, ConditionError, column_of, parse
+from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
 from scalinglab.sweeps.config import is_word
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredRun
@@ -80,8 +80,7 @@ def that_meet(rows: Sequence[Mapping[str, Any]], condition: Condition) -> list[b
         If the condition names a key that no run has.
     """
     columns = dict.fromkeys(name for row in rows for name in row)
-    used = {column_of(name, columns) for name in condition.names} & set(columns)
-    used_columns = {name: [row.get(name) for row in rows] for name in used}
+    used_columns = {name: [row.get(name) for row in rows] for name in condition.used(columns)}
     return [bool(meets) for meets in condition.holds(columns | used_columns, len(rows))]
 
 
