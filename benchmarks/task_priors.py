@@ -1,6 +1,7 @@
 """Default priors of task chains, chosen on other suites than the one used for the score.
 
     OMP_NUM_THREADS=1 python benchmarks/task_priors.py choose    # 17 tasks and 12 tasks
+    OMP_NUM_THREADS=1 python benchmarks/task_priors.py intervals # what misses of the largest add
     OMP_NUM_THREADS=1 python benchmarks/task_priors.py score     # eight tasks of the OLMo ladder
 
 Protocol, fixed before either was run:
@@ -13,6 +14,8 @@ Protocol, fixed before either was run:
 * Candidates: the accuracy at loss 0 known to be 1 within one of `WIDTHS`, or not; exponents of the
   loss known to be the median of those of other tasks, within one or two times their spread, or not.
 * Chosen is the least mean 95 % interval score of accuracies (mean over tasks, then over suites).
+* `intervals`: the chains of both suites as they are, and as they would be if they did not know by
+  how much they miss their largest models without them; tasks without intervals are counted apart.
 * `score` fits models of up to 1B on the OLMo ladder and predicts 3B (arXiv:2412.04403).
 
 Needs the published runs: set SCALING_PUBLIC_DATA to their folder.
@@ -24,7 +27,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -185,6 +188,31 @@ def left_out(scores: pd.DataFrame) -> str:
     return f"{table.round(4).to_string()}\n{pd.Series(chosen).value_counts().to_string()}"
 
 
+def intervals() -> None:
+    """Share inside and interval score, with and without the misses of the largest models."""
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        scores = pd.DataFrame([row for rows in pool.map(both_intervals, cases()) for row in rows])
+    withheld = scores.score.isna()
+    given = scores[~withheld].groupby(["misses", "suite", "task"])[["inside", "width", "score"]]
+    print(given.mean().groupby(["misses", "suite"]).mean().round(4).to_string())
+    print(given.mean().groupby(["misses", "suite"]).mean().groupby("misses").mean().round(4))
+    without = scores[withheld].groupby(["suite", "task"]).size() // 2
+    print("corpora without intervals:", without.to_dict())
+
+
+def both_intervals(case: Case) -> list[dict]:
+    """Scores of a task with what it misses of its largest models, and without."""
+    chain = analysis.task_chain(case.fitted, resamples=RESAMPLES)
+    rows = []
+    for misses, some in {"with": chain, "without": replace(chain, missed=None)}.items():
+        ahead = some.predict(case.held, LEVEL)
+        scores = scores_of(ahead, case.held.accuracy)
+        width = float((ahead.upper - ahead.lower).mean())
+        rows.append({"suite": case.suite, "task": case.task, "misses": misses, "width": width})
+        rows[-1] |= scores
+    return rows
+
+
 def score() -> None:
     """The ladder with the default priors and without, and the time of eight tasks in one batch."""
     models = {task: ladder_task(columns) for task, columns in LADDER.items()}
@@ -210,4 +238,4 @@ def score() -> None:
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or ("choose", "score"):
-        {"choose": choose, "score": score}[part]()
+        {"choose": choose, "intervals": intervals, "score": score}[part]()

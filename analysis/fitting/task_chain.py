@@ -19,6 +19,7 @@ import pandas as pd
 
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.missed_ahead import Step, missed_ahead
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
@@ -43,10 +44,15 @@ class TaskChain:
     ----------
     loss, accuracy : Result
         From N and D to the task's loss; from that to the accuracy.
+    missed : float, optional
+        By how much the chain, fitted without the largest budget, missed its models' accuracies
+        beyond their noise, root mean square (`scalinglab.analysis.fitting.missed_ahead`). None
+        without intervals, and where too few models are left.
     """
 
     loss: Result
     accuracy: Result
+    missed: float | None = None
 
     def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
         """Loss and accuracy of models, with intervals that went through both steps.
@@ -82,28 +88,42 @@ class TaskChain:
 
     def simulate(self, data: pd.DataFrame) -> Array:
         """Accuracies that could be measured, shape (resamples, rows): each from a loss that could
-        be, by a sigmoid that could be, with the noise of accuracies on top.
+        be, by a sigmoid that could be, with the noise of accuracies on top, and as far off as the
+        chain was of its largest models when it was fitted without them.
         """
         losses = self.loss.simulate(data)
         count = min(len(losses), len(self.accuracy.draws))
         central = pd.DataFrame({self._column: self.loss.predict(data)[self.loss.law.response]})
         # Both steps draw from one seed; what is wrong with one has nothing to do with the other.
-        order = np.random.default_rng(self.accuracy.settings["seed"]).permutation(count)
-        simulated = self.accuracy.simulate(central)[
-            order
-        ]  # its doubt and noise, at the central loss
+        rng = np.random.default_rng(self.accuracy.settings["seed"])
+        order = rng.permutation(count)
+        # Its doubt and noise, at the central loss.
+        simulated = self.accuracy.simulate(central)[order]
         params = self.accuracy.draws.to_numpy()[order]
         columns = self.accuracy.columns_of(central)
         moved = TASK_ACCURACY.predict(params, {"task_loss": losses[:count]})
-        return np.clip(simulated + moved - TASK_ACCURACY.predict(params, columns), 0, 1)
+        simulated = simulated + moved - TASK_ACCURACY.predict(params, columns)
+        # A law that is off is off at all models of a budget alike.
+        off = (self.missed or 0.0) * rng.standard_normal((count, 1))
+        return np.clip(simulated + off, 0, 1)
 
     @property
     def _column(self) -> str:
         return self.accuracy.columns["task_loss"]
 
     def report(self) -> str:
-        """Both fits as text, and what was known beforehand."""
-        return "\n".join([self.loss.report(), self.accuracy.report(), *self._known()])
+        """Both fits as text, what was known beforehand and how the largest models were missed."""
+        steps = [self.loss.report(), self.accuracy.report()]
+        return "\n".join([*steps, *self._known(), *self._missed()])
+
+    def _missed(self) -> list[str]:
+        """How far off the chain was without its largest models, which its intervals allow for."""
+        if self.missed is None:
+            return []
+        return [
+            "Without the models of the largest budget the chain misses their accuracies by"
+            f" {100 * self.missed:.1f} points beyond noise; its intervals allow for that."
+        ]
 
     def _known(self) -> list[str]:
         """What a reader must know of the priors."""
@@ -174,4 +194,10 @@ def task_chain(
     second = {**options, **accuracy_options}
     second["columns"] = {"task_loss": task_loss, "accuracy": accuracy}
     pairs = models if checkpoints is None else checkpoints
-    return TaskChain(loss=fit(LAW, models, **first), accuracy=fit(TASK_ACCURACY, pairs, **second))
+    steps = (
+        Step(fit(LAW, models, **first), models, first),
+        Step(fit(TASK_ACCURACY, pairs, **second), pairs, second),
+    )
+    loss, accuracy = (step.result for step in steps)
+    has_intervals = len(loss.draws) and len(accuracy.draws)
+    return TaskChain(loss, accuracy, missed_ahead(*steps) if has_intervals else None)

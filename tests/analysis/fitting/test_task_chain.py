@@ -1,5 +1,7 @@
 """Loss on a task from size and tokens, accuracy from that loss (arXiv:2412.04403)."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,10 +153,6 @@ def test_tasks_in_one_batch_have_the_fits_and_draws_that_they_have_alone():
         ):
             assert of_all.objective == pytest.approx(one.objective, rel=1e-6)
             spread = one.draws.std().to_numpy()
-            print(
-                of_all.objective / one.objective - 1,
-                np.abs(of_all.draws.to_numpy() - one.draws.to_numpy()).max(0) / spread,
-            )
             apart = np.abs(of_all.draws.to_numpy() - one.draws.to_numpy())
             # Some resamples have a valley, along which the solver's tolerance reaches far.
             assert (np.median(apart, axis=0) < 0.01 * spread).all()
@@ -162,3 +160,43 @@ def test_tasks_in_one_batch_have_the_fits_and_draws_that_they_have_alone():
         ahead = [chain.predict(TARGET, level=0.95) for chain in (alone, together[task])]
         pd.testing.assert_frame_equal(*ahead, rtol=5e-3)
     assert any("far from the law" in warning for warning in together["wild"].loss.warnings)
+
+
+def _emerging() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Models whose task begins to rise at the largest budget only, and larger ones of that task."""
+    C, ratio = (a.ravel() for a in np.meshgrid(np.geomspace(1e18, 1e20, 5), [10, 20, 40, 80]))
+    N = np.sqrt(np.r_[C, 1e21] / 6 / np.r_[ratio, 20])
+    table = pd.DataFrame({"N": N, "D": np.r_[ratio, 20] * N})
+    table["task_loss"] = 0.4 + 40 / N**0.25 + 90 / table.D**0.25
+    noise = 0.003 * np.random.default_rng(1).standard_normal(21)
+    bend = np.maximum(0, np.log10(table.N * table.D * 6 / 4e19))  # which no sigmoid of these has
+    table["accuracy"] = 0.25 + noise + 0.1 * bend + 0.02 / (1 + np.exp(9 * (table.task_loss - 2)))
+    return table.iloc[:20], table.iloc[20:]
+
+
+def test_what_the_chain_misses_of_its_largest_models_widens_its_intervals():
+    models, larger = _emerging()
+    chain = analysis.task_chain(models, resamples=60, starts=8)
+    assert 0.02 < chain.missed < 0.05  # it had risen by .04 where no refit had seen it rise
+    ahead = chain.predict(larger, level=0.95).iloc[0]
+    without = dataclasses.replace(chain, missed=None).predict(larger, level=0.95).iloc[0]
+    assert ahead.upper - ahead.lower > np.hypot(without.upper - without.lower, 3 * chain.missed)
+    assert f"by {100 * chain.missed:.1f} points" in chain.report()
+    steady = analysis.task_chain(_models(noise=0.003), resamples=30, starts=8)
+    assert steady.missed < 0.005
+
+
+def test_pairs_of_checkpoints_that_are_better_than_all_that_is_kept_are_left_out():
+    models, _ = _emerging()
+    checkpoints = pd.concat([models, models.assign(task_loss=models.task_loss + 0.05)])
+    shared = analysis.task_chain(models, checkpoints, resamples=30, starts=8)
+    assert 0.02 < shared.missed < 0.06
+
+
+def test_too_few_models_below_the_largest_budget_say_nothing_of_misses():
+    models = _models(noise=0.01)
+    budget = models.N * models.D
+    few = pd.concat([models[budget < 4e18][:4], models.assign(D=1e21 / models.N)[::9]])
+    chain = analysis.task_chain(few, resamples=10, starts=4)
+    assert chain.missed is None and "beyond noise" not in chain.report()
+    assert analysis.task_chain(models, resamples=0, starts=4).missed is None
