@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FEW = 6  # schedules that have a colour of their own
 _POINTS = 60  # of a curve that is drawn
+_ALL_POINTS = 2000  # of all curves beside a law, shared by them where they are many
 _HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
 _REACH = 1.6  # times that height
 STYLES = ("-", "--", ":", "-.")
@@ -78,7 +79,7 @@ def curves(
         in_legend.add(name)
         predicted = bool({name, str(run)} & {str(h) for h in held_out})
         title = name + (" (held out)" if predicted and law is not None else "")
-        _curve(ax, curve, run, title, look, new, law, level, len(runs) > _MANY)
+        _curve(ax, curve, run, title, look, new, law, level, len(runs))
     _cut_start(ax, curves["loss"].dropna().to_numpy(float))
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     loss_axis(ax.yaxis)
@@ -116,18 +117,18 @@ def _curve(
     new: bool,
     result: Result | None,
     level: float,
-    is_many: bool,
+    count: int,
 ) -> None:
-    """A measured curve: its points beside a law, else a line."""
+    """One of `count` measured curves: its points beside a law, else a line."""
     measured = curve.loc[curve["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
     color, marker, ls = look["color"], look["marker"], look["ls"]
     if result is None:
         shown = measured.iloc[_some(len(measured), _LINE)]
-        line(
-            ax, shown, "step", "loss", name, color=color, label=new, lw=1, ls=ls, rasterized=is_many
-        )
+        look = {"color": color, "lw": 1, "ls": ls, "rasterized": count > _MANY}
+        line(ax, shown, "step", "loss", name, label=new, **look)
         return
-    few = measured.iloc[_some(len(measured), _POINTS)]
+    most = max(1, min(_POINTS, _ALL_POINTS // count))
+    few = measured.iloc[_some(len(measured), most)]
     points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)
     drawn = _some(len(curve), 2 * _POINTS)
     predicted = np.asarray(result.predict(curve)["loss"])

@@ -49,6 +49,7 @@ INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
 NEUTRAL = "0.4"  # in a legend, of what has a colour a size in the figure
 BAND = 0.18  # opacity of an interval
 SHADE, SHADE_ALPHA = "0.5", 0.11  # of what lies beyond the runs
+_LEAST_MARK = 9.0  # square points, of a mark in a legend
 _SWATCH = 0.3  # its opacity in a legend, where a small patch is else invisible on a dark page
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 SMALL = 0.9  # size of legends and notes over the font's: on a telephone smaller is not legible
@@ -210,11 +211,15 @@ def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None
 
 
 def _neutral(ax: Axes, legend: Any, handles: list) -> None:
-    """Grey in the legend where what an entry stands for has many colours: none is meant."""
+    """Grey in the legend where what an entry stands for has many colours: none is meant; and no
+    mark too small to be seen.
+    """
     bands = [c for c in ax.collections if isinstance(c, PolyCollection)]
     colours = {tuple(row) for b in bands for row in np.reshape(b.get_facecolor(), (-1, 4))[:1]}
     has_bands = len(colours) > 1
     for handle, shown in zip(handles, legend.legend_handles, strict=True):
+        if isinstance(handle, PathCollection):  # of a thousand runs each mark is a speck
+            shown.set_sizes(np.maximum(shown.get_sizes(), _LEAST_MARK))
         if (
             isinstance(handle, PathCollection)
             and len(np.unique(handle.get_facecolor(), axis=0)) > 1

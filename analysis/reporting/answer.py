@@ -15,6 +15,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
+from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recipes
 from scalinglab.analysis.tables.powers import power, short
@@ -254,32 +255,19 @@ class Answer(ReportedRuns):
 
     def curve_law_failed(self) -> str:
         """Which held-out schedules ended outside the curve law's intervals; empty if none did."""
-        check = self.curve_check
-        if self.curve_law is None or not {"lower", "upper"} <= set(check):
+        if self.curve_law is None:
             return ""
-        missed = check[(check["final"] < check["lower"]) | (check["final"] > check["upper"])]
-        if missed.empty:
-            return ""
-        errors = ", ".join(f"{r.schedule} {r.error:+.2%}" for r in missed.itertuples())
-        return (
-            f"The curve law failed its held-out test ({errors}, outside its"
-            f" {self.curve_law.settings['level']:.0%} interval): choose no schedule by it."
-        )
+        return missed_in_words(self.curve_check, self.curve_law.settings["level"])
 
     def _schedules(self) -> str:
         if self.curve_law is None:
             return ""
-        rows = [
-            f"- {r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} "
-            f"measured ({r.error:+.2%})"
-            for r in self.curve_check.itertuples()
-        ]
         failed = self.curve_law_failed()
         fitted = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
         return "\n".join(
             [
                 f"The curve law, fitted on {' and '.join(fitted)}, predicts:",
-                *rows,
+                *predictions_in_words(self.curve_check),
                 *([failed] if failed else []),
             ]
         )

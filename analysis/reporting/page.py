@@ -210,11 +210,22 @@ def _run_data(runs: RunDetails | None) -> str:
     if runs is None:
         return "null"
     names = [name for name in runs.table if name != "run_id"]
-    rows = {
-        str(row["run_id"]): [detail(row[name]) for name in names]
-        for row in runs.table.to_dict("records")
-    }
-    return embedded({"columns": names, "rows": rows, "curves": runs.curves})
+    columns = [_packed([detail(value) for value in runs.table[name].tolist()]) for name in names]
+    ids = runs.table["run_id"].astype(str).tolist()
+    return embedded({"columns": names, "ids": ids, "values": columns, "curves": runs.curves})
+
+
+def _packed(values: list[object]) -> list[object] | dict[str, list[object]]:
+    """The values of a column; each only once, with the places of its uses, where many are equal.
+
+    The settings of 2,000 runs are 20 times as large without this: most columns have one value.
+    """
+    keys = [(type(value), value) for value in values]  # True is no 1
+    places = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    if len(places) > len(values) / 2:
+        return values
+    at = [] if len(places) == 1 else [places[key] for key in keys]
+    return {"of": [value for _, value in places], "at": at}
 
 
 @cache

@@ -74,6 +74,11 @@ PAPERS: dict[str, tuple[str, int, str]] = {
         2025,
         "Joint {MoE} Scaling Laws: Mixture of Experts Can Be Memory Efficient",
     ),
+    "2502.12051": (
+        "Sengupta, Ayan",
+        2025,
+        "How to Upscale Neural Networks with Scaling Law? A Survey and Practical Guidelines",
+    ),
     "2503.04715": (
         "Li, Houyi",
         2025,
@@ -90,10 +95,25 @@ PAPERS: dict[str, tuple[str, int, str]] = {
         2025,
         "Functional Scaling Laws in Kernel Regression: Loss Dynamics and Learning Rate Schedules",
     ),
+    "2512.13705": (
+        "Wang, Siqi",
+        2025,
+        "Scaling and Transferability of Annealing Strategies in Large Language Model Training",
+    ),
     "2603.22339": (
         "Czech, Eric",
         2026,
         "Problems with {Chinchilla} Approach 2: Systematic Biases in {IsoFLOP} Parabola Fits",
+    ),
+    "2604.21106": (
+        "Schwethelm, Kristian",
+        2026,
+        "How Much Is One Recurrence Worth? Iso-Depth Scaling Laws for Looped Language Models",
+    ),
+    "2605.01640": (
+        "Lovelace, Justin",
+        2026,
+        "Prescriptive Scaling Laws for Data Constrained Training",
     ),
     "2505.10475": ("Chen, Mouxiang", 2025, "Parallel Scaling Law for Language Models"),
     "2506.04598": (

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MANY = 400  # points of a layer, beyond which only the run is named under the pointer
+_ROWS = 3000  # points of all lines, beyond which a page keeps fewer of each
+_LEAST = 5  # of a line
 _DIGITS = 5
 _PLACES = re.compile(r' (?:d|x|y|transform|points)="[^"]*"')
 _LONG = re.compile(r"(\.\d\d)\d+")
@@ -74,13 +76,14 @@ def picture(figure: Figure, key: str) -> Picture:
         places.append(_places(figure))
         linear()
     width, height = figure.get_size_inches() * 72
+    drawn_layers = _layers(figure)
     content = {
         "w": round(float(width), 1),
         "h": round(float(height), 1),
         "legend": legend,
         "layers": [
-            _layer(layer, [axes_places[k] for axes_places in places])
-            for k, layer in enumerate(_layers(figure))
+            _layer(layer, [axes_places[k] for axes_places in places], kept)
+            for k, (layer, kept) in enumerate(zip(drawn_layers, _kept(drawn_layers), strict=True))
         ],
     }
     return Picture(key, tuple(drawn), embedded(content), bool(width > 72 * _BROAD))
@@ -115,9 +118,21 @@ def _layers(figure: Figure) -> list[Layer]:
     return [layer for ax in figure.axes for layer in layers(ax)]
 
 
-def _layer(layer: Layer, places: list[np.ndarray]) -> dict[str, Any]:
-    """A layer's values and where they are in each picture, points outside left out."""
-    table = layer.table
+def _kept(every: list[Layer]) -> list[np.ndarray]:
+    """Of each layer the rows that a page keeps: all, but of a thousand curves some of each."""
+    rows = sum(len(layer.table) for layer in every if layer.kind == "line")
+    kept = []
+    for layer in every:
+        count = len(layer.table)
+        is_thinned = layer.kind == "line" and rows > _ROWS
+        most = max(_LEAST, count * _ROWS // rows) if is_thinned else count
+        kept.append(np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)))
+    return kept
+
+
+def _layer(layer: Layer, places: list[np.ndarray], kept: np.ndarray) -> dict[str, Any]:
+    """A layer's kept values and where they are in each picture, points outside left out."""
+    table, places = layer.table.iloc[kept], [place[kept] for place in places]
     has_many = len(table) > _MANY and "run_id" in table
     if has_many:
         table = table[["run_id"]]  # the page has each run's values

@@ -18,6 +18,8 @@ from scalinglab.scaling.records.state import State
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
+_FEW = 6  # held-out curves that are named one by one
+
 
 @dataclass(frozen=True, eq=False)
 class StudyCurves:
@@ -98,3 +100,48 @@ def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
         "error": predicted[last] / curve["loss"][last] - 1,
         **ends,
     }
+
+
+def missed_in_words(check: pd.DataFrame, level: float) -> str:
+    """Which held-out curves ended outside the law's intervals; empty if none did.
+
+    Parameters
+    ----------
+    check : DataFrame
+        As in `StudyCurves`.
+    level : float
+        Of the intervals.
+    """
+    if not {"lower", "upper"} <= set(check):
+        return ""
+    missed = check[(check["final"] < check["lower"]) | (check["final"] > check["upper"])]
+    if missed.empty:
+        return ""
+    return (
+        f"The curve law failed its held-out test ({_errors(missed, len(check))}, outside its"
+        f" {level:.0%} interval): choose no schedule by it."
+    )
+
+
+def predictions_in_words(check: pd.DataFrame) -> list[str]:
+    """A line a held-out curve on what the law predicts; a line a schedule where they are many."""
+    if len(check) <= _FEW:
+        return [
+            f"- {r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} "
+            f"measured ({r.error:+.2%})"
+            for r in check.itertuples()
+        ]
+    return [
+        f"- {schedule}: R² {curves['r2'].min():.4f} to {curves['r2'].max():.4f}, final loss of"
+        f" {_errors(curves, len(curves))}"
+        for schedule, curves in check.groupby("schedule", sort=False)
+    ]
+
+
+def _errors(curves: pd.DataFrame, count: int) -> str:
+    """Errors of the final loss of some of `count` held-out curves: each, or their range."""
+    if len(curves) <= _FEW:
+        return ", ".join(f"{r.schedule} {r.error:+.2%}" for r in curves.itertuples())
+    error = curves["error"]
+    share = f"{count} curves" if len(curves) == count else f"{len(curves)} of {count} curves"
+    return f"{share}: errors {error.min():+.2%} to {error.max():+.2%}, mean {error.mean():+.2%}"

@@ -12,7 +12,15 @@
     return element;
   };
   const read = (element) => JSON.parse(element.textContent || "null");
-  const runs = read(document.getElementById("runs")) || { columns: [], rows: {}, curves: {} };
+  // Runs are kept column by column, equal values once.
+  const kept = read(document.getElementById("runs")) || { columns: [], ids: [], values: [], curves: {} };
+  const unpacked = kept.values.map((column) => Array.isArray(column) ? column
+    : kept.ids.map((_, k) => column.of[column.at.length ? column.at[k] : 0]));
+  const runs = {
+    columns: kept.columns,
+    curves: kept.curves,
+    rows: Object.fromEntries(kept.ids.map((id, k) => [id, unpacked.map((column) => column[k])])),
+  };
 
   // As the page writes large and small numbers: 3·10¹².
   const raised = (text) => text.replace(/^(.*?)(?:\.?0+)?e\+?(-?\d+)$/, (_, digits, exponent) =>

@@ -59,6 +59,21 @@ def test_a_curve_law_that_missed_its_held_out_schedule_is_warned_of(answer) -> N
     assert "choose no schedule by it" in careful
 
 
+def test_very_many_held_out_curves_are_told_together(answer) -> None:
+    """A page of 200 held-out curves began with 200 errors, twice."""
+    many = pd.concat([answer.curve_check] * 200, ignore_index=True)
+    errors = np.linspace(-0.02, 0.0465, 200)
+    missed = many.assign(lower=98.0, upper=99.0, error=errors)
+    told = replace(answer, curve_check=missed)
+    assert "(200 curves: errors -2.00% to +4.65%, mean +1.33%, outside" in told.curve_law_failed()
+    text = told.text()
+    assert text.count("\n- cosine: R²") == 1
+    assert "final loss of 200 curves: errors -2.00% to +4.65%" in text
+    inside = missed.assign(lower=np.where(np.arange(200) < 150, 0, 98.0))
+    failed = replace(answer, curve_check=inside).curve_law_failed()
+    assert "(50 of 200 curves: errors" in failed
+
+
 def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
     assert text.startswith("Does it <run>?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -9,7 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from scalinglab.analysis.reporting.page import Details, Section, page
+from scalinglab.analysis.plot.layers import line, points
+from scalinglab.analysis.plot.style import figure_of, finish, panels
+from scalinglab.analysis.reporting.page import Details, RunDetails, Section, page
+from scalinglab.analysis.reporting.pictures import picture
+from scalinglab.analysis.reporting.report_figures import WIDTH
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,46 @@ def test_an_interval_stands_apart_from_its_value_on_a_narrow_screen() -> None:
     html = page("", "", [], [], [Section(tables=[table])], "")
     assert '<td>55.5k <span class="between">(51k to 57.2k)</span></td>' in html
     assert "<td>no interval (yet)</td>" in html
+
+
+def test_settings_that_many_runs_share_stand_in_the_page_once() -> None:
+    recipe = "a recipe as long as those of real runs " * 20
+    count = 500
+    runs = pd.DataFrame(
+        {
+            "run_id": [f"run{k}" for k in range(count)],
+            "recipe": recipe,
+            "N": np.repeat([1e6, 2e6], count // 2),
+            "one": [True, 1.0] * (count // 2),
+            "loss": 3 - np.arange(count) / count,
+        }
+    )
+    text = page("a", "", [], [], [], "outputs", runs=RunDetails(runs, {}))
+    assert text.count(recipe) == 1
+    assert len(text) < 60_000
+    kept = json.loads(re.search(r'id="runs">(.*?)</script>', text, re.DOTALL)[1])
+    packed = dict(zip(kept["columns"], kept["values"], strict=True))
+    assert packed["recipe"] == {"of": [recipe], "at": []}
+    assert packed["N"] == {"of": [1e6, 2e6], "at": [0] * 250 + [1] * 250}
+    assert [type(value) for value in packed["one"]["of"]] == [bool, float]
+    assert packed["loss"][:2] == [3.0, 2.998]  # all differ: as they are
+
+
+def test_a_page_keeps_some_points_of_each_of_very_many_lines() -> None:
+    (ax,) = panels(WIDTH, 0.7)
+    steps = np.arange(1.0, 101)
+    for k in range(200):
+        line(ax, pd.DataFrame({"step": steps, "loss": k + 1 / steps}), "step", "loss", str(k))
+    layers = json.loads(picture(figure_of(ax), "many").data)["layers"]
+    assert {len(layer["rows"]) for layer in layers} == {15}  # 3,000 of all
+    assert all(layer["rows"][0][0] == 1 and layer["rows"][-1][0] == 100 for layer in layers)
+    assert all(len(layer["at"][0]) == 15 for layer in layers)
+
+
+def test_a_mark_in_a_legend_can_be_seen_however_many_the_runs() -> None:
+    (ax,) = panels(WIDTH, 0.7)
+    places = np.linspace(1, 2, 3000)
+    points(ax, pd.DataFrame({"x": places, "y": places}), "x", "y", "runs")
+    finish(ax, "x", "y")
+    (mark,) = ax.get_legend().legend_handles
+    assert ax.collections[0].get_sizes()[0] < 6 < mark.get_sizes()[0]
