@@ -158,10 +158,15 @@ class Law:
         return {name: frame[name].to_numpy(float)[wanted] for name in self.columns}
 
     def predict(self, params: Array, columns: Columns) -> Array:
-        """The law for each parameter vector, shape (batch, parameters) -> (batch, n)."""
+        """The law for each parameter vector, shape (batch, parameters) -> (batch, n).
+
+        Infinite or NaN, without a word of NumPy's, where the law has no value: some of the vectors
+        are resamples, which far from the runs may exceed every number.
+        """
         params = np.atleast_2d(params)
         shape = (len(params), next(iter(columns.values())).shape[-1])
-        value = self.value(**columns, **self._by_name(params))
+        with np.errstate(all="ignore"):
+            value = self.value(**columns, **self._by_name(params))
         return value if np.shape(value) == shape else np.broadcast_to(value, shape)
 
     def jacobian(self, params: Array, columns: Columns) -> tuple[Array, Array]:
