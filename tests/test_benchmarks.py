@@ -339,3 +339,13 @@ def test_a_version_calls_as_much_as_itself() -> None:
     printed = run("paired", str(BENCHMARKS.parent), "--calls", "--widths", "16")
     pairs = re.findall(r"a step: ([\d.]+) and ([\d.]+)", printed)
     assert len(pairs) == 3 and all(one == other and float(one) > 100 for one, other in pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine")
+def test_reports_of_many_runs_and_curves_are_light(tmp_path) -> None:
+    """A tenth of the size that the README tells: more would hide a page that grows by the run."""
+    text = run("large_reports", str(tmp_path), "--runs", "200", "--curves", "100")
+    for study in ("many_runs", "many_curves"):
+        assert re.search(rf"{study}: written in .* peak memory \d+ MiB", text)
+        assert (tmp_path / f"{study}.html").stat().st_size < 1_500_000

@@ -254,7 +254,9 @@ class Answer(ReportedRuns):
         return f"{names}: these are round ones whose best split lies inside the measured range."
 
     def curve_law_failed(self) -> str:
-        """Which held-out schedules ended outside the curve law's intervals; empty if none did."""
+        """Which held-out schedules ended outside the curve law's intervals; empty if no more did
+        than are expected to.
+        """
         if self.curve_law is None:
             return ""
         return missed_in_words(self.curve_check, self.curve_law.settings["level"])

@@ -193,12 +193,16 @@ class ReportFigures:
         if law is None:
             return []
         held_out = set(self.answer.curve_check["run"])
+        figure = drawn(plot.curves, curves, law, held_out=held_out)
+        every = [layer.name for ax in figure.axes for layer in layers(ax)]
+        has_law = any(name.startswith("law, ") for name in every)
+        shown = (
+            "Points: measured; lines: the curve law"
+            if has_law
+            else "Lines: measured; the curve law is not drawn, as there are too many curves"
+        )
         return [
-            (
-                "Validation curves under several schedules. Points: measured; lines: the curve"
-                " law.",
-                drawn(plot.curves, curves, law, held_out=held_out),
-            ),
+            (f"Validation curves under several schedules. {shown}.", figure),
             ("The learning rates of these runs.", drawn(plot.learning_rates, curves)),
         ]
 

@@ -20,7 +20,6 @@ from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.tasks.items import Item, encoded, read_items, synthetic_items
 from scalinglab.scaling.tasks.synthetic import check_task
 
-BYTES = 256  # the vocabulary of a source that has bytes as tokens
 FOLDER = "tasks"  # below outputs: copies of files, by their content
 
 
@@ -103,7 +102,7 @@ class TaskProbe(Probe):
 
         def encode(text: str) -> Sequence[int]:
             manifest = data()
-            if manifest.vocab != BYTES or manifest.bytes_per_token != 1:
+            if not manifest.has_byte_tokens:
                 raise ConfigError(
                     f"{said}: its items are texts, and run {run.run_id} was trained on tokens of"
                     f" {manifest.source!r} that are no bytes; give items as lists of tokens"
