@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
@@ -84,12 +84,13 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
     if folders:
         overrides = [f"{_SEARCH_PATH}=[{','.join(map(quoted, folders))}]", *overrides]
 
-    composed = _resolved(_composed(overrides))
+    configuration, choices = _composed(overrides)
+    composed = _resolved(configuration)
 
     composed[own_parts.KEY] = own_parts.load(
         composed[own_parts.KEY] if extended is None else extended, folders
     )
-    drop_leftovers(composed, overrides, lambda group: _file_keys(group, overrides))
+    drop_leftovers(composed, overrides, lambda group: _file_keys(group, choices, overrides))
     if not isinstance(composed["outputs"], str) or not composed["outputs"]:
         raise ConfigError(f"outputs = {composed['outputs']!r}: expected the name of a folder")
     return composed
@@ -104,11 +105,14 @@ def _refuse_job_settings(overrides: Sequence[str]) -> None:
             )
 
 
-def _composed(overrides: Sequence[str]) -> DictConfig:
-    """Hydra's configuration from shipped files and overrides, with unresolved references."""
+def _composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
+    """Hydra's configuration from shipped files and overrides, with unresolved references.
+
+    Beside it the file that was chosen of each group.
+    """
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
-            composed = _read(overrides)
+            composed = _read(overrides, return_hydra_config=True)
         except HydraException as error:
             raise ConfigError(_explain(error, overrides)) from error
         except ConfigError:
@@ -119,10 +123,13 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
                 if not siblings:
                     raise ConfigError(below_a_value(key)) from error
             raise
+    choices = dict(composed.hydra.runtime.choices)
+    with flag_override(composed, ["struct", "readonly"], [False, False]):
+        del composed["hydra"]
     for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
             raise ConfigError(unknown_key(name, TOP_LEVEL) + _of_templates(name))
-    return composed
+    return composed, choices
 
 
 def _resolved(composed: DictConfig) -> dict[str, Any]:
@@ -160,24 +167,33 @@ def _with_new_keys(override: str) -> str:
     return f"++{override}" if _OPEN.match(override) else override
 
 
-def _file_keys(group: str, overrides: Sequence[str]) -> dict[str, Any]:
+def _file_keys(
+    group: str, choices: Mapping[str, str | None], overrides: Sequence[str]
+) -> dict[str, Any]:
     """The keys of the file of a group that was chosen, maybe by the study."""
-    search = [o for o in overrides if o.startswith(_SEARCH_PATH)]
     file_group = group.replace(".", "/")
+    file = choices.get(file_group)
+    if file is None:
+        return {}
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
-        whole = hydra_compose("config", list(overrides), return_hydra_config=True)
-        choices = whole.hydra.runtime.choices
-        if file_group not in choices:
-            return {}
-        choice = _with_new_keys(f"{file_group}={choices[file_group]}")
-        keys: Any = OmegaConf.select(_read([*search, choice]), group)
-        plain: Any = OmegaConf.to_container(keys, resolve=True)
-        return dict(plain)
+        try:  # the file alone, which takes a quarter of the time
+            return _keys_of(_read([], file=f"{file_group}/{file}"), group)
+        except (HydraException, OmegaConfBaseException):  # a person's own, or one with references
+            search = [o for o in overrides if o.startswith(_SEARCH_PATH)]
+            return _keys_of(_read([*search, _with_new_keys(f"{file_group}={file}")]), group)
 
 
-def _read(overrides: Sequence[str]) -> DictConfig:
+def _keys_of(configuration: DictConfig, group: str) -> dict[str, Any]:
+    keys: Any = OmegaConf.select(configuration, group)
+    plain: Any = OmegaConf.to_container(keys, resolve=True)
+    return dict(plain)
+
+
+def _read(
+    overrides: Sequence[str], file: str = "config", *, return_hydra_config: bool = False
+) -> DictConfig:
     try:
-        return hydra_compose("config", list(overrides))
+        return hydra_compose(file, list(overrides), return_hydra_config=return_hydra_config)
     except YAMLError as error:
         raise ConfigError(" ".join(str(error).split())) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 
@@ -97,7 +97,7 @@ def spread(
             f"{key}: {count} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
             "allowed are two or more from a smaller to a larger N above 0"
         )
-    chosen = [nearest(sizes, n) for n in np.geomspace(smallest, largest, count)]
+    chosen = _nearest(sizes, np.geomspace(smallest, largest, count))
     if len({rung.n for rung in chosen}) < count:
         raise ConfigError(
             f"{key}: {count} sizes from N = {smallest:,.0f} to {largest:,.0f} are not that many "
@@ -109,7 +109,13 @@ def spread(
 
 def nearest(sizes: Sequence[Rung], n: float) -> Rung:
     """The size whose N is nearest, in logarithms."""
-    return min(sizes, key=lambda rung: abs(np.log(rung.n / n)))
+    return _nearest(sizes, [n])[0]
+
+
+def _nearest(sizes: Sequence[Rung], wanted: Iterable[float]) -> list[Rung]:
+    """The nearest size of each N that is wanted; a budget asks this of hundreds of ladders."""
+    known = np.array([rung.n for rung in sizes], dtype=float)
+    return [sizes[int(np.abs(np.log(known / n)).argmin())] for n in wanted]
 
 
 def largest_within(sizes: Sequence[Rung], cost: Callable[[Rung], float], budget: float) -> Rung:
