@@ -225,7 +225,8 @@ class _Batch:
 
     def solution(self) -> Solution:
         """Where the problems stand."""
-        gradient = self.gradient * self.scale()
+        with np.errstate(invalid="ignore"):  # a start without a value has no slope
+            gradient = self.gradient * self.scale()
         return Solution(self.u, self.value, gradient, self.curvature, self.steps)
 
 

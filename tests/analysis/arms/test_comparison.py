@@ -168,10 +168,12 @@ def test_one_scale_is_said_in_percent_and_without_infinities() -> None:
     for name in ("speed_up", "equivalent_data"):
         row |= {name: 1.5, f"{name}_lower": 1.1, f"{name}_upper": np.inf}
     text = at_scale(row, "muon")
-    assert "muon's loss is 1.50% lower (1.00% to 2.00%) with probability above 0.99" in text
+    assert "muon's loss is 1.50% lower (1.00% to 2.00%; lower with probability above 0.99)" in text
     assert "1.5x (1.1 to unbounded)" in text and "at the D/N of the runs" in text
     worse = row | {"ratio": 1.01, "ratio_lower": 0.99, "ratio_upper": 1.03, "better": 0.2}
-    assert "1.00% higher (-1.00% to +3.00%) with probability 0.80" in at_scale(worse, "muon")
+    assert "1.00% higher (-1.00% to +3.00%; higher with probability 0.80)" in at_scale(
+        worse, "muon"
+    )
 
 
 def test_points_on_the_way_down_are_refused_and_lost_runs_counted() -> None:
