@@ -14,6 +14,7 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
+from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.tables.interval_text import value_text
@@ -221,7 +222,8 @@ class Answer(ReportedRuns):
         )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
         lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
-        return "\n".join([f"Held-out runs, not fitted{wider}:", *rows, *([lost] if lost else [])])
+        title = f"Held-out runs, not fitted{wider} (errors: {ERROR}):"
+        return "\n".join([title, *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
         if self.allocation is None:

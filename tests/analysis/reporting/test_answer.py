@@ -39,6 +39,11 @@ def test_the_held_out_size_is_predicted_and_never_fitted(answer) -> None:
     assert answer.law.points == 10
 
 
+def test_errors_of_a_page_name_their_sign(answer, page) -> None:
+    assert page.count("<th>predicted / measured − 1</th>") >= 2  # held-out runs and curves
+    assert "(errors: predicted / measured − 1)" in answer.text()
+
+
 def test_the_third_schedule_is_predicted_from_the_other_two(answer) -> None:
     (row,) = answer.curve_check.to_dict("records")
     assert row["schedule"] == "cosine"
