@@ -207,7 +207,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
     return [
         Section(
             "How the answer varies with the analysis choices",
-            multiverse.by_convention(),
+            " ".join(multiverse.sentences()),
             tables=[with_intervals(multiverse.shares).rename(columns=SHARES)],
             figures=figures.multiverse(),
         )
