@@ -86,7 +86,7 @@ def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
     assert text.startswith("Does it <run>?")
     assert "1 run that diverged is left out" in text
-    assert "Held-out runs, not fitted:\n- N " in text
+    assert "Held-out runs, not fitted (errors: predicted / measured − 1):\n- N " in text
     assert "outside the measured range" in text
     for name in answer.law.diagnosis.unidentified:
         if name in ("alpha", "beta", "E"):
