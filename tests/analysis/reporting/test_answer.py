@@ -39,6 +39,11 @@ def test_the_held_out_size_is_predicted_and_never_fitted(answer) -> None:
     assert answer.law.points == 10
 
 
+def test_errors_of_a_page_name_their_sign(answer, page) -> None:
+    assert page.count("<th>predicted / measured − 1</th>") >= 2  # held-out runs and curves
+    assert "(errors: predicted / measured − 1)" in answer.text()
+
+
 def test_the_third_schedule_is_predicted_from_the_other_two(answer) -> None:
     (row,) = answer.curve_check.to_dict("records")
     assert row["schedule"] == "cosine"
@@ -82,7 +87,7 @@ def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
     assert text.startswith("Does it <run>?")
     assert "1 run that diverged is left out" in text
-    assert "Held-out runs, not fitted:\n- N " in text
+    assert "Held-out runs, not fitted (errors: predicted / measured − 1):\n- N " in text
     assert "outside the measured range" in text
     for name in answer.law.diagnosis.unidentified:
         if name in ("alpha", "beta", "E"):
