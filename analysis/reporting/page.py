@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_ROWS = 200  # of a table, that a page shows
+_MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _BETWEEN = re.compile(r"^(\S+) (\([^()]+ to [^()]+\))$")  # 1.2 (1.1 to 1.3)
 _EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
@@ -166,6 +167,7 @@ def page(
             runs=_run_data(runs),
             outputs=outputs,
             most_rows=_MOST_ROWS,
+            most_columns=_MOST_COLUMNS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         )
     )
