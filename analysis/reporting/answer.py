@@ -104,7 +104,9 @@ class Answer(ReportedRuns):
         """That one law pools several recipes, and how to compare them; empty if it does not."""
         if self.outlook is not None and self.outlook.arms is not None:
             return ""
-        return mixed_in_words(self.study, mixed_recipes(with_role(self.runs, "fit")))
+        return mixed_in_words(
+            self.study, mixed_recipes(with_role(self.runs, "fit"), self.law.columns.values())
+        )
 
     def _of_one_law(self) -> str:
         """The best split, or the law's exponents, in one sentence."""

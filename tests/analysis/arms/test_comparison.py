@@ -276,3 +276,24 @@ def test_whole_curves_compare_at_one_schedule_and_speed_before_the_cooldown() ->
         analysis.compare_arm_curves(
             pd.concat([curve("a", 1.0), curve("b", 1.5, "linear")]), between=["a", "b"]
         )
+
+
+def test_arms_that_share_no_compute_are_compared_beyond_both_and_nothing_is_called_measured() -> (
+    None
+):
+    table, C = runs(), 6.0
+    cost = C * table["N"] * table["D"]
+    small = (table["arm"] == "adamw") & (cost < 2e18)
+    large = (table["arm"] == "muon") & (cost > 5e18)
+    found = analysis.compare_arms(table[small | large], resamples=10)
+    crossed = found.crossover
+    assert np.isnan([crossed["low"], crossed["within"]]).all() and not crossed["inside"]
+    doubtful = crossed | {"C": np.nan, "share": 0.4}
+    assert "no compute was measured in both arms" in crossover(replace(found, crossover=doubtful))
+
+
+def test_of_one_budget_the_ends_of_what_was_measured_are_in_order() -> None:
+    table = runs()
+    one = table[np.isclose(table["N"] * table["D"], 1e17, rtol=2)]
+    crossed = analysis.compare_arms(one, resamples=10).crossover
+    assert crossed["low"] <= crossed["top"]

@@ -146,3 +146,12 @@ def test_the_range_ends_where_either_arm_does(saving) -> None:
     point = {"N": np.array([2e9]), "D": np.array([4e10])}
     assert saving.result.measured.beyond(point)[0] == 1
     assert short.result.measured.beyond(point)[0] > 2
+
+
+def test_two_arms_of_the_same_runs_save_nothing() -> None:
+    table = runs(worth(1.0), noise=0.0)
+    table["loss"] = table.groupby(["N", "D"])["loss"].transform("first")
+    found = analysis.compare_arms(table, arm="arm", resamples=20)
+    assert set(found.verdicts["verdict"]) == {"cannot tell"}
+    (row,) = verdicts(pd.DataFrame([interval(1 + 1e-9, 1 + 2e-9)])).to_dict("records")
+    assert row["verdict"] == "cannot tell"
