@@ -52,7 +52,7 @@ def test_a_known_multiplier_is_found_at_the_best_splits(saving) -> None:
     said = found.verdicts.set_index("C").loc[sorted(set(inside["C"])), "verdict"]
     assert (said == "saves").all()
     assert "b saves compute" in found.report()
-    back = analysis.compare_arms(runs(worth(1.3)), between=["b", "a"], resamples=100)
+    back = analysis.compare_arms(runs(worth(1.3)), between=["b", "a"], resamples=40)
     assert "costs" in set(back.verdicts["verdict"]) and "saves" not in set(back.verdicts["verdict"])
 
 
