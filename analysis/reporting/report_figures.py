@@ -14,6 +14,7 @@ import pandas as pd
 
 from scalinglab.analysis import plot
 from scalinglab.analysis.arms.sentences import at_best_splits
+from scalinglab.analysis.decisions.approaches import NAMES
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
 from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
@@ -103,7 +104,13 @@ class ReportFigures:
         evidence = self._isoflop() if self._is_isoflop else self._against_compute()
         if not self.budgets:
             return [evidence]
-        return [("The best size at each compute budget.", self._split("N")), evidence]
+        return [(self._best_size(), self._split("N")), evidence]
+
+    def _best_size(self) -> str:
+        text = "The best size at each compute budget"
+        envelope = self._envelope
+        beside = envelope is not None and len(envelope)
+        return f"{text}; beside the law's that of the envelope of curves." if beside else f"{text}."
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -111,7 +118,15 @@ class ReportFigures:
         return split_path(self.answer.law, self.fitted, self.budgets)
 
     def _split(self, quantity: str) -> Figure:
-        return drawn(draw_split, self._path, quantity, self.minima)
+        return drawn(draw_split, self._path, quantity, self.minima, envelope=self._envelope)
+
+    @property
+    def _envelope(self) -> pd.DataFrame | None:
+        """What the envelope of training curves gives for the budgets, if it gives anything."""
+        approaches = self.answer.approaches
+        if approaches is None:
+            return None
+        return approaches.table[approaches.table["approach"] == NAMES[1]]
 
     @property
     def _is_isoflop(self) -> bool:
