@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS
-from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_along, interval_name
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import ANSWER, INK, axes, category, finish, palette
@@ -132,7 +132,7 @@ def draw_split(
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)
     frame(ax)
-    beyond(ax, float(splits.runs["C"].max()))
+    shade_outside(ax, *inside_along(splits.measured, splits.path))
     return finish(ax, COMPUTE if splits.cost is SIX_ND else "budget C", _LABELS[quantity])
 
 

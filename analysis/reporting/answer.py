@@ -121,7 +121,11 @@ class Answer(ReportedRuns):
             f" {value_text(row, 'N', short)}"
             f" parameters and is trained on D* = {value_text(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
-            + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
+            + (
+                "."
+                if inside
+                else ". This budget is outside the measured range: the answer is the law's."
+            )
         )
 
     def beside_headline(self) -> list[str]:

@@ -45,6 +45,9 @@ _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
 )
+_SHADED = (
+    "Shaded: the best split lies outside the measured range of N, D, their ratio or their product."
+)
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
 
@@ -110,7 +113,8 @@ class ReportFigures:
         text = "The best size at each compute budget"
         envelope = self._envelope
         beside = envelope is not None and len(envelope)
-        return f"{text}; beside the law's that of the envelope of curves." if beside else f"{text}."
+        text += "; beside the law's that of the envelope of curves." if beside else "."
+        return f"{text} {_SHADED}"
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -147,7 +151,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}.", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_SHADED}", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -248,7 +252,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     text += f" Lines: the law of each, {law_place(comparison)}."
     worth = (
         f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute. Line: N and D"
-        " as in the runs."
+        " as in the runs. Shaded: such N and D were not measured of both."
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D."
