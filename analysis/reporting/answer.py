@@ -16,6 +16,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.plot.labels import ERROR
+from scalinglab.analysis.reporting.cautions import bend, disagreement
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.tables.interval_text import value_text
@@ -23,6 +24,7 @@ from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recip
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import is_imported, with_role
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.shell import override
 
 if TYPE_CHECKING:
@@ -121,13 +123,18 @@ class Answer(ReportedRuns):
             f" {value_text(row, 'N', short)}"
             f" parameters and is trained on D* = {value_text(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
-            + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
+            + (
+                "."
+                if inside
+                else ". This budget is outside the measured range: the answer is the law's."
+            )
         )
 
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
             self._arms_at_largest_scale(),
+            disagreement(self.approaches),
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
             self.curve_law_failed(),
@@ -185,9 +192,11 @@ class Answer(ReportedRuns):
     def _findings(self) -> list[str]:
         sentences = [
             self._split(),
+            disagreement(self.approaches),
             self._choice_of_budgets(),
             *(self.multiverse.sentences() if self.multiverse else []),
             self._extrapolation(),
+            self.bends(),
             self.laws.sentence() if self.laws else "",
             self.design(),
             self._exponents(),
@@ -195,6 +204,13 @@ class Answer(ReportedRuns):
         ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*sentences, *ahead, *self.unanswered) if sentence]
+
+    def bends(self) -> str:
+        """Whether the law misses all of the smallest runs; of arms together it is no finding."""
+        if self.outlook is not None and self.outlook.arms is not None:
+            return ""
+        runs = self.runs[self.runs["status"] == State.DONE]
+        return bend(self.law, with_role(runs, "fit"))
 
     def _exponents(self) -> str:
         law = self.law.law

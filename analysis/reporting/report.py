@@ -130,7 +130,7 @@ def _warnings(answer: Answer) -> list[str]:
     if _compares_arms(answer):
         of_law = [f"law of all arms together: {warning}" for warning in of_law]
     warnings = [f"arms: {warning}" for warning in _arm_warnings(answer)]
-    warnings += [*answer.unanswered, *of_law]
+    warnings += [*answer.unanswered, *filter(None, [answer.bends()]), *of_law]
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
     if answer.curve_law is not None:

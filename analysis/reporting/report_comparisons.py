@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
+from scalinglab.analysis.reporting.cautions import disagreement
 from scalinglab.analysis.reporting.page import Details, Section
 from scalinglab.analysis.reporting.report_outlook import WRITTEN
 from scalinglab.analysis.tables.interval_text import with_intervals
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Losses at a best split: their intervals leave three decimals.
 SPLITS = WRITTEN | {"loss": "{:.3f}".format}
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
+_OVERLAP = "At every budget the intervals of their best sizes overlap."
 _VERDICTS = (
     " The error is the mean one of budgets that were left out of the fit. A tie: with other draws"
     " of the runs the order could turn."
@@ -48,7 +50,8 @@ def approaches_section(answer: Answer) -> list[Section]:
         return []
     return [
         Section(
-            text=f"{_count(len(approaches.exponents))} side by side: N* grows as C^a, D* as C^b.",
+            text=f"{_count(len(approaches.exponents))} side by side: N* grows as C^a, D* as C^b."
+            f" {disagreement(approaches) or _OVERLAP * ('N_lower' in approaches.table)}",
             tables=[
                 _with_refused(
                     with_intervals(_with_source(approaches.exponents)), approaches.refused

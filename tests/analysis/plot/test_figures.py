@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from scalinglab import analysis
 from scalinglab.analysis import plot
-from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.frames import OUTSIDE, frame
 from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
 from scalinglab.analysis.reporting import page
@@ -396,10 +397,28 @@ def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> N
     assert of_sizes(made.runs) == []
 
 
-@pytest.mark.parametrize("name", ["best_size", "loss_against_compute"])
-def test_what_lies_at_the_largest_compute_within_rounding_is_not_shaded(name: str, made) -> None:
-    ax = drawn(name, made, plot.PAGE)
-    (shade,) = [patch for patch in ax.patches if patch.get_label() == "beyond the runs"]
-    start = shade.get_window_extent().x0
-    at = ax.transData.transform([1.01 * made.runs["C"].max(), ax.get_ylim()[0]])[0]
-    assert at < start < ax.transData.transform([1.3 * made.runs["C"].max(), ax.get_ylim()[0]])[0]
+def test_what_is_shaded_is_what_tables_call_outside(made) -> None:
+    """A budget was outside the measured range by its N, and stood before the shade, which was C's.
+
+    The test of both is that of N, D, their ratio and their product.
+    """
+    budgets = np.geomspace(made.runs["C"].min() / 2, made.runs["C"].max() * 2, 25)
+    table = analysis.allocate(made.law, budgets).table
+    assert table["inside"].any() and not table["inside"].all()
+    figures = {
+        "best size": lambda ax: plot.best_size(made.law, made.runs, budgets, ax=ax),
+        "loss": lambda ax: plot.loss_against_compute(made.law, made.runs, budgets=budgets, ax=ax),
+        "floor": lambda ax: plot.reducible_loss(made.law, made.runs, ax=ax),
+    }
+    for name, draw in figures.items():
+        (ax,) = panels(plot.PAGE)
+        draw(ax)
+        shades = [
+            patch.get_extents().transformed(ax.transData.inverted())
+            for patch in ax.patches
+            if patch.get_label().lstrip("_") == OUTSIDE
+        ]
+        low, high = ax.get_xlim()
+        for row in table[table["C"].between(low, high)].itertuples():
+            shaded = any(shade.x0 <= row.C <= shade.x1 for shade in shades)
+            assert shaded != row.inside, (name, row)
