@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
@@ -14,6 +15,7 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
+from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.tables.interval_text import value_text
@@ -143,23 +145,35 @@ class Answer(ReportedRuns):
         return f"{scale}By one law per arm, {crossover(comparison)}."
 
     def _tested(self) -> str:
-        """How well held-out runs were predicted, in one sentence."""
+        """How well held-out runs, and the largest fitted ones, were predicted."""
+        tests = [self._held_out_test(), self._refit_test()]
+        return " ".join(filter(None, tests)) or (
+            "No run was held out: how far the law extrapolates is not tested."
+        )
+
+    def _refit_test(self) -> str:
+        """The worse of the refits without the largest runs, as in the text of the fit."""
+        by_size = self.law.held_out
+        if by_size is None:
+            return ""
+        accounts = [account for account in (by_size, by_size.get("budget")) if account is not None]
+        worst = max(accounts, key=lambda a: np.inf if np.isnan(a["error"]) else abs(a["error"]))
+        return f"Tested by refitting without the largest runs: {worst['sentence']}."
+
+    def _held_out_test(self) -> str:
         if self.held_out.empty:
-            if self.law.held_out is None:
-                return "No run was held out: how far the law extrapolates is not tested."
-            # The same sentence as in the text of the fit: what predicts, what, and how well.
-            return f"Tested by refitting without the largest runs: {self.law.held_out['sentence']}."
+            return ""
         error, count = self.held_out["error"], len(self.held_out)
         runs = "1 held-out run was" if count == 1 else f"{count} held-out runs were"
         covered = self.held_out["covered"].dropna()
-        inside = (
-            ""
-            if covered.empty
-            else f"; {int(covered.sum())} of {len(covered)} lie within their intervals"
-        )
-        return (
-            f"{runs} predicted with a mean error of {error.abs().mean():.2%} of the loss{inside}."
-        )
+        inside = ""
+        if not covered.empty:
+            ends = self.held_out[["lower", "upper"]].div(self.held_out["predicted"], axis=0) - 1
+            inside = (
+                f"; {int(covered.sum())} of {len(covered)} lie within their intervals, which reach"
+                f" up to {ends.abs().max(axis=None):.0%} away"
+            )
+        return f"{runs} predicted with a mean absolute error of {error.abs().mean():.2%}{inside}."
 
     def sentences(self) -> list[str]:
         """All findings, the answer first; before it that runs mix recipes, if they do."""
@@ -221,7 +235,8 @@ class Answer(ReportedRuns):
         )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
         lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
-        return "\n".join([f"Held-out runs, not fitted{wider}:", *rows, *([lost] if lost else [])])
+        title = f"Held-out runs, not fitted{wider} (errors: {ERROR}):"
+        return "\n".join([title, *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
         if self.allocation is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -219,7 +219,7 @@ def _run_data(runs: RunDetails | None) -> str:
     return embedded({"columns": names, "ids": ids, "values": columns, "curves": runs.curves})
 
 
-def _packed(values: list[object]) -> list[object] | dict[str, list[object]]:
+def _packed(values: list[object]) -> list[object] | dict[str, list[Any]]:
     """The values of a column; each only once, with the places of its uses, where many are equal.
 
     The settings of 2,000 runs are 20 times as large without this: most columns have one value.

@@ -162,14 +162,18 @@ class ReportFigures:
         captioned = []
         if self._compares_arms:
             # Lines of one law between two recipes would tell of neither: what it misses does.
-            text = "What one law for all arms misses: measured over predicted loss of each run."
+            text = (
+                "What one law for all arms misses: predicted over measured loss of each run, minus"
+                " one."
+            )
             one_law = drawn(plot.residuals, law, self.fitted, arm=self.answer.arm, **together)
             return [(text, one_law)]
         if self._is_isoflop:
             captioned.append(self._against_compute())
         captioned.append(
             (
-                "Measured over predicted loss of each run. Band: where a run is expected, by the"
+                "The error of the law at each run: predicted over measured loss, minus one; above"
+                " zero the law promises too high a loss. Band: where a run is expected, by the"
                 " doubt of the law and the noise between runs.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )

@@ -19,8 +19,12 @@ _MOST_NAMES = 4
 
 def recipe_of(column: str, value: Any) -> dict[str, Any]:
     """A recipe as our records give it, or the name that a table made elsewhere has for it."""
-    is_dict = column == "recipe" and str(value).startswith("{")
-    return json.loads(value) if is_dict else {column: value}
+    if column == "recipe" and str(value).startswith("{"):
+        try:
+            return dict(json.loads(value))
+        except ValueError:  # a name that begins like one of ours
+            pass
+    return {column: value}
 
 
 def mixed_recipes(runs: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -23,8 +23,10 @@ class Progress:
     share : float
         Finished fraction of the predicted training time.
     seconds_left : float
-        Time until the last run ends, at the present number of packs (a run alone is a pack); NaN if
-        no run trains, or if the time of the remaining work was not predicted.
+        Time until the last run ends, at the present number of packs (a run alone is a pack) and at
+        the measured speed: of the runs that train for themselves, of those and the finished ones
+        for what is still to begin. NaN if no run trains, or if that of some of the remaining work
+        is neither measured nor predicted.
     against_plan : float
         Measured over predicted seconds of finished runs; NaN if none is finished.
     packs : int
@@ -53,26 +55,50 @@ def progress(
     part = (status["step"] / status["steps"]).where(~finished, 1.0)
     share = float((predicted * part).sum() / predicted.sum()) if predicted.sum() > 0 else math.nan
     trained = finished & status["seconds"].gt(0) & predicted.gt(0)
-    ratio = (
-        float(status["seconds"][trained].sum() / predicted[trained].sum())
-        if trained.any()
-        else math.nan
-    )
-    left = predicted * (1 - part)
+    ratio = _ratio(status["seconds"][trained].sum(), predicted[trained].sum())
     running = status[status["state"] == State.RUNNING]
-    # All members of a pack end together: the pack takes the sum of its members' shares.
-    places = (
-        left[running.index]
-        .groupby(running["pack"].where(running["pack"] != "", running["run_id"]))
-        .sum()
-    )
-    seconds = math.nan
-    if len(running) and left.sum() > 0:
-        # It takes at least as long as the longest pack, and as all work divided evenly.
-        pace = ratio if math.isfinite(ratio) else 1.0
-        seconds = pace * max(float(places.max()), float(left.sum()) / len(places))
+    seconds_left = _seconds_left(status, predicted, part, trained)
     packs = running["pack"][running["pack"] != ""].nunique()
-    return Progress(share, seconds, ratio, packs, _queue(outputs, study) if ask_queue else {})
+    return Progress(share, seconds_left, ratio, packs, _queue(outputs, study) if ask_queue else {})
+
+
+def _ratio(measured: float, predicted: float) -> float:
+    """Measured over predicted seconds; NaN where nothing was predicted."""
+    return float(measured) / float(predicted) if predicted > 0 else math.nan
+
+
+def _seconds_left(
+    status: pd.DataFrame, predicted: pd.Series, part: pd.Series, trained: pd.Series
+) -> float:
+    """Time until the last run ends, see ``Progress``.
+
+    Parameters
+    ----------
+    predicted, part : Series
+        Seconds of each whole run, 0 where they are unknown; its finished part, from 0 to 1.
+    trained : Series of bool
+        Which runs have ended with a measured and a predicted time.
+    """
+    running = status[status["state"] == State.RUNNING]
+    place = running["pack"].where(running["pack"] != "", running["run_id"])
+    # All members of a pack end together: each takes its share of the pack's time.
+    members = place.groupby(place).transform("size")
+    rate = running["tokens_per_second"].astype(float) * members
+    measured = (running["D"] / rate.where(rate > 0)).dropna()  # seconds of each whole run
+    done = part[measured.index]
+    pace = _ratio(
+        status["seconds"][trained].sum() + (measured * done).sum(),
+        predicted[trained].sum() + (predicted[measured.index] * done).sum(),
+    )
+    left = predicted * (1 - part) * (pace if math.isfinite(pace) else 1.0)
+    left[measured.index] = measured * (1 - done)
+    unknown = (part < 1) & predicted.eq(0)
+    unknown[measured.index] = False
+    if not len(running) or unknown.any() or not left.sum() > 0:
+        return math.nan
+    # It takes at least as long as the longest pack, and as all work divided evenly.
+    packs = left[running.index].groupby(place).sum()
+    return max(float(packs.max()), float(left.sum()) / len(packs))
 
 
 def _queue(outputs: Path, study: str) -> dict[str, int] | None:

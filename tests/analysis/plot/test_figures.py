@@ -157,7 +157,8 @@ def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name:
     ax = drawn(name, made, plot.PAGE)
     assert any(text.get_text().startswith("outside: ") for text in ax.texts)
     shown = np.concatenate([layer.values[1] for layer in layers(ax) if layer.kind == "points"])
-    assert ax.get_ylim()[1] < np.nanmax(shown)
+    low, high = ax.get_ylim()
+    assert high < np.nanmax(shown) or low > np.nanmin(shown)
 
 
 def test_where_no_split_is_best_the_other_things_are_drawn(made) -> None:
@@ -353,15 +354,29 @@ def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(made) -> No
     assert np.mean((low <= residual) & (residual <= high)) >= 0.85
 
 
+def test_errors_have_one_sign_in_tables_and_figures(made) -> None:
+    """A report said -1.80% in its table and +1.8 in its figure of the same run."""
+    ax = drawn("residuals", made, plot.PAGE)
+    assert ax.get_ylabel().replace("\n", " ") == "predicted / measured − 1 (%)"
+    (held_out,) = [layer for layer in layers(ax) if layer.name == "held-out runs"]
+    predicted = made.law.predict(made.held_out, level=0.95)
+    losses = made.held_out["loss"].to_numpy()
+    np.testing.assert_allclose(held_out.values[1], 100 * (predicted["loss"] / losses - 1))
+    # A star lies in its bar where the measured loss lies in its interval.
+    inside = (predicted["lower"] <= losses) & (losses <= predicted["upper"])
+    low, high = (held_out.table[f"interval_{end}"].to_numpy() for end in ("lower", "upper"))
+    assert ((low <= held_out.values[1]) & (held_out.values[1] <= high) == inside).all()
+
+
 def test_no_point_stands_where_the_value_of_one_outside_is_written(made) -> None:
     ax = drawn("residuals", made, plot.PAGE)
     (text,) = [text for text in ax.texts if text.get_text().startswith("outside: ")]
     FigureCanvasAgg(ax.figure).draw()
-    lowest = text.get_window_extent().y0
+    highest = text.get_window_extent().y1
     for layer in layers(ax):
         if layer.kind == "points":
             heights = ax.transData.transform(np.stack(layer.values, axis=1))[:, 1]
-            assert not ((heights > lowest) & (heights < ax.bbox.y1)).any()
+            assert not ((heights > ax.bbox.y0) & (heights < highest)).any()
 
 
 def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> None:

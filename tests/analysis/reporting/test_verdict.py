@@ -122,8 +122,8 @@ SHIPPED = {
 }
 
 
-# They train tokenizers or read much text: half a minute each. Their runs are among the golden ids.
-_LONG = {"sources", "vocabulary"}
+# They train tokenizers or score much text: up to half a minute each. Their runs are among the golden ids.
+_LONG = {"quality", "sources", "vocabulary"}
 
 
 _LESS = ("data.options.tokens=131072", "data.max_epochs=1000")  # of a text that is made here

@@ -21,6 +21,8 @@ def table(**columns) -> pd.DataFrame:
             "seconds": [20.0, None, None],
             "predicted_seconds": [10.0, 10.0, 30.0],
             "run_id": ["a", "b", "c"],
+            "D": [1000] * 3,
+            "tokens_per_second": [50.0, None, None],
             "pack": [""] * 3,
             **columns,
         }
@@ -39,9 +41,54 @@ def test_the_longest_run_bounds_the_end(tmp_path: Path) -> None:
     found = progress(
         tmp_path,
         "tiny",
-        table(state=states, step=[0, 0, 100], predicted_seconds=[100.0, 10.0, None]),
+        table(
+            state=states,
+            step=[0, 0, 100],
+            predicted_seconds=[100.0, 10.0, None],
+            tokens_per_second=[None] * 3,
+        ),
     )
     assert found.seconds_left == 100.0
+
+
+def test_the_total_learns_the_speed_of_the_runs_that_train(tmp_path: Path) -> None:
+    """Nothing has finished: what a run measures goes for all that is still to begin."""
+    seen = progress(
+        tmp_path,
+        "tiny",
+        table(
+            state=["running", "running", "planned"],
+            step=[50, 50, 0],
+            seconds=[None] * 3,
+            tokens_per_second=[25.0, 50.0, None],  # 40 and 20 seconds a run, for 10 predicted
+        ),
+    )
+    assert seen.seconds_left == pytest.approx((20 + 10 + 3 * 30) / 2)
+    assert math.isnan(seen.against_plan)  # which is of finished runs
+
+
+def test_no_run_takes_longer_than_the_total(tmp_path: Path) -> None:
+    """The speed of finished runs does not hide that one of those that train is slower."""
+    rates = [100.0, 1.0, None]
+    seen = progress(
+        tmp_path,
+        "tiny",
+        table(state=["done", "running", "done"], seconds=[9, None, 9], tokens_per_second=rates),
+    )
+    assert seen.seconds_left == 500.0
+
+
+def test_a_speed_without_a_prediction_tells_the_end_of_what_trains(tmp_path: Path) -> None:
+    seen = progress(
+        tmp_path,
+        "tiny",
+        table(
+            state=["done", "running", "done"],
+            predicted_seconds=[None] * 3,
+            tokens_per_second=[None, 50.0, None],
+        ),
+    )
+    assert seen.seconds_left == 10.0 and math.isnan(seen.share)
 
 
 def test_without_a_prediction_no_end_is_told(tmp_path: Path) -> None:
@@ -60,9 +107,25 @@ def test_members_of_a_pack_end_together(tmp_path: Path) -> None:
             step=[0] * 3,
             pack=["p", "p", ""],
             predicted_seconds=[30.0, 30.0, 10.0],
+            tokens_per_second=[None] * 3,
         ),
     )
     assert found.seconds_left == 60.0 and found.packs == 1
+
+
+def test_the_speed_of_a_member_is_its_share_of_the_packs(tmp_path: Path) -> None:
+    """Two members with 50 tokens a second each: the pack needs 20 seconds for their 1,000."""
+    seen = progress(
+        tmp_path,
+        "tiny",
+        table(
+            state=["running", "running", "planned"],
+            step=[0, 0, 0],
+            pack=["p", "p", ""],
+            tokens_per_second=[50.0, 50.0, None],
+        ),
+    )
+    assert seen.seconds_left == 20.0 + 30.0
 
 
 def test_a_run_that_was_resumed_is_measured_against_the_whole_of_what_was_predicted(
