@@ -202,7 +202,7 @@ def _correlations(result: FittedLaw) -> list[str]:
     matrix = result.diagnosis.correlations
     pairs = [(matrix[a][b], a, b) for a, b in combinations(matrix, 2)]
     strong = sorted((p for p in pairs if abs(p[0]) >= _CORRELATED), key=lambda p: -abs(p[0]))
-    return [f"C({a}, {b}) = {value:+.3f}" for value, a, b in strong]
+    return [f"corr({a}, {b}) = {value:+.3f}" for value, a, b in strong]
 
 
 def _held_out(result: FittedLaw) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_ROWS = 200  # of a table, that a page shows
+_MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _BETWEEN = re.compile(r"^(\S+) (\([^()]+ to [^()]+\))$")  # 1.2 (1.1 to 1.3)
@@ -167,6 +168,7 @@ def page(
             runs=_run_data(runs),
             outputs=outputs,
             most_rows=_MOST_ROWS,
+            most_open=_MOST_OPEN,
             most_columns=_MOST_COLUMNS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         )

@@ -92,6 +92,12 @@ const small = [...document.querySelectorAll("figure svg text")].map(
   (t) => [t.getBoundingClientRect().width && parseFloat(getComputedStyle(t).fontSize)
     * t.getScreenCTM().d, t.textContent]).filter(([size]) => size).sort((a, b) => a[0] - b[0]);
 told.smallest = small[0];
+const field = [...document.querySelectorAll("[data-filter]")].at(-1);
+const rows = [...document.querySelectorAll(".tall tbody")].at(-1).rows;
+field.value = "EXP-1 2.";
+field.dispatchEvent(new Event("input"));
+told.rows = [[...rows].filter((tr) => tr.getBoundingClientRect().height).map((tr) => tr.textContent),
+  rows.length, document.querySelector(".tall").getBoundingClientRect().height];
 const button = document.querySelector("[data-scale]");
 button.click();
 told.linear = button.textContent;
@@ -243,6 +249,9 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         if "adamw" in hides:  # an arm with its points, its line and its band; all bands at once
             assert hides["adamw"] == hides["muon with a long name"] == 3
             assert hides["95% interval"] == 2
+        found, every, height = told["rows"]  # a long table is a window, whose rows can be searched
+        assert 0 < len(found) < every and height < 600
+        assert all("exp-1" in text and "2." in text for text in found)
         assert told["smallest"][0] >= SMALLEST, (width, told["smallest"])
 
 
