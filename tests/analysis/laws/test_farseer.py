@@ -32,6 +32,6 @@ def test_on_published_points_the_starts_agree(chinchilla_points):
 
 def test_a_resample_that_exceeds_every_number_there_has_no_value_and_says_nothing():
     law = LAWS["farseer"]
-    wild = {name: 1.0 for name in law.names} | {"E_slope": 2.0, "E_bend": 2.0}
+    wild = dict.fromkeys(law.names, 1.0) | {"E_slope": 2.0, "E_bend": 2.0}
     columns = {"N": np.array([1e4, 1e15]), "D": np.array([1e9, 1e20])}
     assert np.isinf(law.predict(np.array([list(wild.values())]), columns)[0, 1])
