@@ -12,7 +12,7 @@ import pandas as pd
 
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers, power, short
-from scalinglab.analysis.tables.study_runs import is_imported, with_role
+from scalinglab.analysis.tables.study_runs import counts_of_folders, is_imported, with_role
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ReportedRuns:
     question: str
     outputs: Path
     runs: pd.DataFrame
-    unfinished: dict[str, int]
+    unfinished: dict[State, int]
     machines: pd.DataFrame
     outlook: Outlook | None = None
     arm: str | None = None
@@ -71,7 +71,7 @@ class ReportedRuns:
     def design(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""
         fitted = with_role(self.runs, "fit")
-        missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
+        missing = counts_of_folders(self.unfinished)
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         done = self.runs["status"] == State.DONE
         incomplete = (done & (self.runs["role"].fillna("") == "")).sum()
