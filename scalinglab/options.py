@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shlex
 import textwrap
 import typing
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +43,7 @@ def option(
     *,
     among: Sequence[str] | None = None,
     bare: bool = False,
+    meant_by: Sequence[str] = (),
 ) -> Any:
     """A field of a dataclass of options.
 
@@ -56,8 +59,16 @@ def option(
         The words that are allowed.
     bare : bool
         Whether arguments without a key are its values: ``scaling import FILE``.
+    meant_by : sequence of str, optional
+        Other keys by which people mean it: a call with one of them is told the right one.
     """
-    metadata = {"says": says, "within": within, "among": among, "bare": bare}
+    metadata = {
+        "says": says,
+        "within": within,
+        "among": among,
+        "bare": bare,
+        "meant_by": meant_by,
+    }
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -183,6 +194,9 @@ def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
             arguments = [a for a in arguments if a not in words_of[name]]
     if OVERRIDES in fields:
         arguments, words_of[OVERRIDES] = split_options(cls, arguments)
+        for word in words_of[OVERRIDES]:
+            if "data" in fields and "=" not in word and _names_file(word):
+                raise ConfigError(_unreadable(word, fields))
         refuse_mistyped([name for name in fields if name != OVERRIDES], words_of[OVERRIDES])
     options = read_options(cls, arguments)
     for name, words in words_of.items():
@@ -209,8 +223,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
         if key.startswith("--"):
             key, equals, text = key[2:].replace("-", "_"), "=", text if equals else "true"
         if not equals or not key:
-            example = f", as in study={key}" if key.isidentifier() and "study" in hints else ""
-            raise ConfigError(f"cannot read {argument!r}: expected key=value{example}")
+            raise ConfigError(_unreadable(argument, hints))
         *groups, last = key.split(".")
         node = nested
         for group in groups:
@@ -222,8 +235,38 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     missing = [f.name for f in fields if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
+    for f in dataclasses.fields(kind):
+        for other in nested.keys() & f.metadata.get("meant_by", ()) - hints.keys():
+            text = next(a for a in arguments if a.startswith(f"{other}=")).partition("=")[2]
+            raise ConfigError(f"unknown key '{other}'; did you mean {_word(f.name, text)}?")
     options: T = from_dict(cls, nested)
     return options
+
+
+def _unreadable(argument: str, names: Container[str]) -> str:
+    """The sentence about an argument without a key: it may name a file or a study."""
+    if not _names_file(argument):
+        is_name = argument.isidentifier() and "study" in names
+        meant = f", as in {_word('study', argument)}" if is_name else ""
+    elif "data" in names:
+        meant = f", as in {_word('data', argument)}"
+    elif "study" in names:
+        meant = (
+            f", as in study=NAME; scaling import {shlex.quote(argument)} makes a study of a file"
+        )
+    else:
+        meant = ""
+    return f"cannot read {argument!r}: expected key=value{meant}"
+
+
+def _word(key: str, text: str) -> str:
+    """``key=text`` as a word of a command that a person copies."""
+    return shlex.quote(f"{key}={text}")
+
+
+def _names_file(argument: str) -> bool:
+    """Whether an argument looks like a path, or is one."""
+    return bool(Path(argument).suffix) or "/" in argument or os.path.exists(argument)
 
 
 def _typed(text: str, hint: Any) -> Any:

@@ -12,6 +12,7 @@ from scalinglab.show import counts, duration
 from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.order import finish_seconds, packs
 from scalinglab.sweeps.plan.places import worker_count
+from scalinglab.sweeps.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,21 @@ def totals_text(totals: Totals, prepared: Prepared) -> str:
     if totals.memory_gb:  # that of another program is not known
         memory = f"up to {totals.memory_gb:.2g} GB of memory a process at its peak, "
     return (
-        f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs; "
+        f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs{_counted(plan)}; "
         f"{totals.shared_steps:,} steps are shared or done. {_time_text(totals, prepared)}"
         f"; {memory}{totals.new_disk_gb:.2g} GB of checkpoints.{unrecorded}"
     )
+
+
+def _counted(plan: Plan) -> str:
+    """How the FLOPs of a plan are counted, beside the C of a report's budgets."""
+    whole = [(p.run.C, 6 * p.run.counts["n_matmul"] * p.run.tokens) for p in plan.runs]
+    if not all(plain > 0 for _, plain in whole):  # of another program that says no size
+        return ""
+    ratios = [f"{ratio:.3g}" for ratio in sorted(C / plain for C, plain in whole)]
+    low, high = ratios[0], ratios[-1]
+    times = low if low == high else f"{low} to {high}"
+    return f" (causal: {times} times 6 N D, the C of a report)"
 
 
 def _time_text(totals: Totals, prepared: Prepared) -> str:

@@ -26,7 +26,7 @@ from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.text.flatten import flatten
-from scalinglab.show import blank, show_runs
+from scalinglab.show import blank, show_runs, with_varying
 from scalinglab.sweeps.plan.gpus import about_gpus
 from scalinglab.sweeps.plan.pack_sizes import about_packs
 from scalinglab.sweeps.plan.places import about_idle_gpus
@@ -52,6 +52,8 @@ OPTIONAL = (
     "seed",
     "role",
 )
+
+_OF_SEED = ("run", "seed", "starts from", "seconds")  # differ where runs differ by their seeds
 
 # Hyper-parameter -> the column that shows it, if a rule sets it in any run.
 GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
@@ -202,7 +204,10 @@ class PlanView:
         self._show_sentences(screen)
 
     def _show_runs(self, screen: Screen, runs: Sequence[PlannedRun]) -> None:
-        show_runs(screen, plan_frame(runs), [p.varies for p in runs], optional=OPTIONAL)
+        frame, varies = plan_frame(runs), [p.varies for p in runs]
+        if not screen.is_verbose:
+            frame, varies = _seeds_joined(frame, varies, [p.seconds for p in runs])
+        show_runs(screen, frame, varies, optional=OPTIONAL)
 
     def _show_sentences(self, screen: Screen) -> None:
         for sentence in (*self.notes, totals_text(self.totals, self.prepared)):
@@ -275,6 +280,34 @@ def plan_frame(runs: Sequence[PlannedRun]) -> pd.DataFrame:
         row["seconds"] = blank(p.seconds if p.is_unfinished else math.nan, ".1f")
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _seeds_joined(
+    frame: pd.DataFrame, varies: Sequence[str], seconds: Sequence[float]
+) -> tuple[pd.DataFrame, list[str]]:
+    """A plan's table with one row for runs that differ by their seeds alone."""
+    keys = with_varying(frame, varies)[0].drop(columns=list(_OF_SEED))
+    rows, kept = [], []
+    for places in keys.groupby([*keys], sort=False, dropna=False).indices.values():
+        row, count = frame.iloc[places[0]].to_dict(), len(places)
+        if count > 1:
+            starts = frame["starts from"].iloc[places].unique()
+            timed = [seconds[place] for place in places if row["seconds"]]
+            row |= {
+                "run": f"{row['run']} +{count - 1}",
+                "seed": f"{count} seeds",
+                "new steps": f"{count} x {row['new steps']}",
+                "starts from": starts[0] if len(starts) == 1 else _each_start(starts),
+                "seconds": f"{count} x {sum(timed) / count:.1f}" if timed else "",
+            }
+        rows.append(row)
+        kept.append(varies[places[0]])
+    return pd.DataFrame(rows), kept
+
+
+def _each_start(starts: Sequence[str]) -> str:
+    """The step from which runs of several seeds start, each of another run's checkpoint."""
+    return f"one each{starts[0][starts[0].rindex(' at ') :]}" if " at " in starts[0] else "one each"
 
 
 def _pack(planned: PlannedRun) -> str:

@@ -272,7 +272,9 @@ class SourceOptions(OutputsOptions):
 
     study: str | None = option("the study whose runs are read", None)
     data: str | None = option(
-        "instead of a study: a file or folder made elsewhere, read as by scaling import", None
+        "instead of a study: a file or folder made elsewhere, read as by scaling import",
+        None,
+        meant_by=("file", "path", "csv"),
     )
 
     @property

@@ -19,7 +19,9 @@ class TwoRecipes(OutputsOptions):
 
     study: str | None = option("the study that holds both recipes", None)
     studies: list[str] = option("or two studies, one a recipe, the baseline first", [])
-    data: str | None = option("or a file or folder made elsewhere", None)
+    data: str | None = option(
+        "or a file or folder made elsewhere", None, meant_by=("file", "path", "csv")
+    )
 
     def answer(
         self,

@@ -171,7 +171,7 @@ def _ended_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             "loss": [blank(v, ".4f") or "0.0000" for v in table["loss"]],
             **{name: shown[name] for name in (*_differing(table), *_rate(table))},
             "after": duration(3599),
-            "state": State.DONE,
+            "state": State.INTERRUPTED,  # the longest of those that are told
         }
     )
     return with_varying(fixed, table["varies"])

@@ -11,33 +11,39 @@ from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
 from scalinglab.analysis.intervals.left_out import LeftOutRuns
 from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.tables.interval_text import four_digits, value_text
 from scalinglab.analysis.tables.powers import short
 
 _CORRELATED = 0.9
 _IN_FULL = 1e5  # below which the number of the condition is written in full
 
 
+LAW = "law"  # the section whose title is the law's formula
+SECTIONS = (LAW, "Fit", "Parameters", "Correlations", "Held out", "Warnings")
+
+
 def render(result: FittedLaw, only: Sequence[str] = ()) -> str:
-    """The report of a fit, one section after another: all, or those whose titles `only` names."""
-    sections = [
-        (f"{result.law.name}: {result.law.formula}", [f"({result.law.source})"]),
-        ("Fit", _statistics(result)),
-        ("Parameters", _parameters(result)),
-        ("Correlations", _correlations(result)),
-        ("Held out", _held_out(result)),
-        ("Warnings", [f"! {sentence}" for sentence in result.warnings]),
-    ]
+    """The report of a fit, one section after another: all, or those of ``SECTIONS`` in `only`."""
+    formula = f"{result.law.name}: {result.law.formula}"
+    lines_of: dict[str, list[str]] = {
+        LAW: [f"({result.law.source})"],
+        "Fit": _statistics(result),
+        "Parameters": _parameters(result),
+        "Correlations": _correlations(result),
+        "Held out": _held_out(result),
+        "Warnings": [f"! {sentence}" for sentence in result.warnings],
+    }
     blocks = [
-        "\n".join([f"[[{title}]]", *(f"    {line}" for line in lines)])
-        for title, lines in sections
-        if lines and (not only or title in only)
+        "\n".join([f"[[{formula if title == LAW else title}]]", *(f"    {x}" for x in lines)])
+        for title in SECTIONS
+        if (lines := lines_of[title]) and (not only or title in only)
     ]
     return "\n".join(blocks)
 
 
 def _range(name: str, low: float, high: float) -> str:
     form: Callable[[float], str] = short if name in ("N", "D") else "{:.3g}".format
-    return f"{name} {form(low)} .. {form(high)}"
+    return f"{name} {form(low)} to {form(high)}"
 
 
 def _statistics(result: FittedLaw) -> list[str]:
@@ -183,13 +189,18 @@ def _unseen(left_out: LeftOutRuns) -> str:
 def _parameters(result: FittedLaw) -> list[str]:
     lines = []
     for name, row in result.summary.iterrows():
-        line = f"{name:<8} {row['value']:>12.6g}"
-        if name in result.settings["fixed"]:
+        has_interval = bool(np.isfinite(row["lower"]))
+        is_fixed = name in result.settings["fixed"]  # by a person, who gave its digits
+        value = f"{row['value']:.6g}" if is_fixed else four_digits(row["value"])
+        if has_interval and not is_fixed:
+            ends = {"value": row["value"], "value_lower": row["lower"], "value_upper": row["upper"]}
+            value = value_text(ends, "value")
+        number, _, interval = value.partition(" ")
+        line = f"{name:<8} {number:>10}  {interval}".rstrip()
+        if is_fixed:
             line += "  (fixed)"
         elif name in result.settings["tied"]:
             line += f"  (= {result.settings['tied'][name]})"
-        elif np.isfinite(row["lower"]):
-            line += f"  [{row['lower']:.5g} .. {row['upper']:.5g}]"
         if name in result.diagnosis.at_bound:
             line += "  at its bound"
         if not row["identified"]:

@@ -18,6 +18,7 @@ from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_ACTIVE, BY_SIZE
 from scalinglab.scaling.records.state import State
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
+_ENOUGH = 8  # different values, of which one can be called far from the others
+_NAMED = 8  # columns that are named
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,15 +74,15 @@ class Imported(Shown):
 
     def report(self) -> str:
         """What was read, in a few lines."""
-        runs, finished = self.runs, (self.runs["status"] == State.DONE).sum()
+        runs, fitted = self.runs, int(can_be_fitted(self.runs).sum())
         lines = [
-            f"{len(runs)} run{'s' * (len(runs) != 1)}, {finished} done"
-            + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")
+            f"{fitted} of {len(runs)} run{'s' * (len(runs) != 1)} can be fitted"
+            + (f"; {len(self.curves):,} rows of curves" if len(self.curves) else "")
         ]
         for name in ("N", "D", "loss"):
             if name in runs and runs[name].notna().any():
-                low, high = runs[name].min(), runs[name].max()
-                lines.append(f"    {name:<5} {low:.5g}" + (f" to {high:.5g}" if high > low else ""))
+                low, high = (_written(name, end) for end in (runs[name].min(), runs[name].max()))
+                lines.append(f"    {name:<5} {low}" + (f" to {high}" if high != low else ""))
             else:
                 lines.append(f"    {name:<5} unknown; columns.{name}=NAME says which column it is")
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
@@ -138,7 +141,9 @@ def assemble(
     read.notes.extend(notes)
     table, notes = with_resolution(table, curves)
     decided = [*dict.fromkeys([*read.notes, *notes])]
-    return _finished(table, curves, n_count, [*read.names, *decided], tuple(decided))
+    about_columns = _other_columns(read.others, table)
+    said = [*read.names, *decided, *about_columns]
+    return _finished(table, curves, n_count, said, tuple(decided))
 
 
 def with_resolution(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -155,22 +160,77 @@ def with_resolution(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[pd.DataFr
 
 def fittable(runs: pd.DataFrame) -> pd.Series:
     """Runs with a loss, and with N and D where the file has them at all."""
-    has_size = runs.reindex(columns=["N", "D"]).dropna(axis=1, how="all").notna().all(axis=1)
-    return runs["loss"].notna() & has_size
+    return _lacks(runs).eq("")
+
+
+def can_be_fitted(runs: pd.DataFrame) -> pd.Series:
+    """Runs that are done and have what a fit needs."""
+    return fittable(runs) & (runs["status"] == State.DONE)
+
+
+def _lacks(runs: pd.DataFrame) -> pd.Series:
+    """What a fit would need and a run has not: "loss at the end and no D"; empty for most."""
+    needed = ["loss", *(c for c in ("N", "D") if c in runs and runs[c].notna().any())]
+    words = {"loss": "loss at the end"}
+    missing = runs[needed].isna()
+    return pd.Series(
+        [
+            " and no ".join(words.get(c, c) for c in needed if row[c])
+            for _, row in missing.iterrows()
+        ],
+        index=runs.index,
+        dtype=object,
+    )
 
 
 def _unmeasured(finished: pd.DataFrame) -> list[str]:
-    """A sentence for each column whose cells some runs lack, though others have it."""
-    lacks = {
-        "loss at the end" if c == "loss" else c: int(finished[c].isna().sum())
-        for c in ("loss", "N", "D")
-        if c in finished
-    }
+    """A sentence for each kind of cells that some finished runs lack; a run counts in one."""
+    counts = _lacks(finished).value_counts(sort=False)
     return [
         f"{count} run{'s have' if count > 1 else ' has'} no {quantity} and cannot be fitted"
-        for quantity, count in lacks.items()
-        if count and (count < len(finished) or "loss" in quantity)
+        for quantity, count in counts.items()
+        if quantity
     ]
+
+
+def _written(name: str, value: float) -> str:
+    return short(value) if name in ("N", "D") else f"{value:.4f}"
+
+
+def _far_values(runs: pd.DataFrame) -> list[str]:
+    """A sentence for each end of N, D and the loss that lies far from all other runs.
+
+    Far is farther, on a logarithmic scale, than the others are from each other: a slip of a unit,
+    or a loss that diverged.
+    """
+    sentences = []
+    for name in ("N", "D", "loss"):
+        values = (
+            runs[name][runs[name] > 0].sort_values() if name in runs else pd.Series(dtype=float)
+        )
+        if values.nunique() < _ENOUGH:
+            continue
+        for far, rest in ((values.iloc[-1:], values.iloc[:-1]), (values.iloc[:1], values.iloc[1:])):
+            low, high, value = rest.min(), rest.max(), float(far.iloc[0])
+            gap = max(np.log(value / high), np.log(low / value))
+            if gap > np.log(high / low):
+                sentences.append(
+                    f"{name} = {_written(name, value)} of run {runs['run'][far.index[0]]!r} is far"
+                    f" from that of all others ({_written(name, low)} to {_written(name, high)}):"
+                    " is it right?"
+                )
+    return sentences
+
+
+def _other_columns(columns: Sequence[str], runs: pd.DataFrame) -> list[str]:
+    """A sentence about the columns of a file that say nothing that a fit needs."""
+    kept = [c for c in columns if c in runs]
+    return [f"kept for exclude= and arm=, and read by no law: {_listed(kept)}"] if kept else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more columns" if more > 0 else "")
 
 
 def _unfinished(runs: pd.DataFrame) -> list[str]:
@@ -225,6 +285,7 @@ def _finished(
             )
         )
     notes += _odd_compute(runs)
+    notes += _far_values(runs[runs["status"] == State.DONE])
     notes += _unmeasured(runs[runs["status"] == State.DONE])
     notes += _unfinished(runs)
     keys = [c for c in ("N", "D") if c in runs]

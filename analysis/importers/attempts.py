@@ -87,7 +87,7 @@ def _in_time(rows: pd.DataFrame, run: str, where: str) -> pd.DataFrame:
     (a, b), (x, y) = same["_row"], same[name]
     raise BadRun(
         f"{where}, rows {a} and {b}: run {run!r} has {name} = {x:g} and {y:g} at step"
-        f" {same['step'].iloc[0]:g}, and nothing says which is later; name a column that does, with"
+        f" {same['step'].iloc[0]:,.0f}, and nothing says which is later; name a column that does, with"
         " columns.attempt or columns.time (or columns.run, if these are several runs)"
     )
 

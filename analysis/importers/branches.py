@@ -131,7 +131,7 @@ def _inherited(run: str, rows: pd.DataFrame, parent: str, trunk: pd.DataFrame) -
     first, reach = rows["step"].min(), trunk["step"].max()
     if reach < first - _WAIT * _interval(rows):
         raise BadRun(
-            f"run {run!r} begins at step {first:g}, but its parent {parent!r} ends at {reach:g}"
+            f"run {run!r} begins at step {first:,.0f}, but its parent {parent!r} ends at {reach:,.0f}"
         )
     before = trunk[trunk["step"] < first]
     return before[["run", "step", "lr"]]
@@ -145,7 +145,7 @@ def _beginning(run: str, rows: pd.DataFrame, notes: dict[str, list[str]]) -> pd.
         return rows.iloc[:0]
     if first > _WAIT * _interval(measured) + 1:
         raise BadRun(
-            f"run {run!r} begins at step {first:g}: name the run that it branched from"
+            f"run {run!r} begins at step {first:,.0f}: name the run that it branched from"
             " (columns.parent), or give the learning rate of the steps before"
         )
     start = lr[0]

@@ -26,6 +26,7 @@ class Typed:
     sources: list[str] = field(default_factory=list)  # columns that losses come from
     names: list[str] = field(default_factory=list)  # which column is what, a sentence each
     chosen: list[dict[str, Column]] = field(default_factory=list)  # of each table
+    others: list[str] = field(default_factory=list)  # columns that have no role
 
 
 def typed(
@@ -66,6 +67,9 @@ def typed(
         read.parts.append((raw, part))
         read.chosen.append(chosen)
         read.notes += more_notes
+        used = {c for column in chosen.values() for c in column.formula.columns}
+        unknown = set(part) & set(raw.frame) - set(ROLES) - used - set(losses(part))
+        read.others += [c for c in map(str, part) if c in unknown - set(read.others)]
         read.sources += [
             c.source for name, c in chosen.items() if "loss" in name and c.formula.plain
         ]

@@ -12,6 +12,7 @@ import pandas as pd
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.role_names import measure_of
 from scalinglab.analysis.tables.imported import COUNTS
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 
@@ -227,7 +228,7 @@ def _without_tokens_that_go_back(frame: pd.DataFrame, left: LeftOut) -> pd.DataF
     for run, rows in back.groupby("run", sort=False):
         row = rows.iloc[0]
         left.why[str(run)] = BadRun(
-            f"run {str(run)!r}: its tokens fall to {row['tokens']:g} at step {row['step']:g} (row"
+            f"run {str(run)!r}: its tokens fall to {short(row['tokens'])} at step {row['step']:,.0f} (row"
             f" {row['_row']:g}); they must count from the run's beginning: mend the row, or say"
             " columns.batch and columns.context to count them by step"
         )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
+from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
@@ -17,7 +18,7 @@ from scalinglab.analysis.intervals.spread import (
 )
 from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.cautions import bend, disagreement
-from scalinglab.analysis.reporting.reported_runs import ReportedRuns
+from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recipes
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
 
+_BELOW = [title for title in SECTIONS if title != "Warnings"]  # of a fit, which cautions tell
 _AS_GIVEN = "as given"  # of imported runs whose table does not say what N counts
 
 
@@ -90,9 +92,27 @@ class Answer(ReportedRuns):
         return f"C = 6 N D, N {convention if convention == _AS_GIVEN else f'= {convention}'}"
 
     def text(self) -> str:
-        """The answer in words and numbers."""
-        parts = [self.question, self.mixed(), self.law.report(), *self._findings()]
-        return "\n\n".join(part for part in parts if part)
+        """The answer in words and numbers: as on a page, and the table of the fit last."""
+        return text_of(self.headline(), self.cautions(), self.details())
+
+    def cautions(self) -> list[str]:
+        """What a reader should be careful about, each thing once."""
+        of_law = list(self.law.warnings)
+        if self.compares_arms:
+            of_law = [f"law of all arms together: {warning}" for warning in of_law]
+        cautions = [*super().cautions(), *self.unanswered, *filter(None, [self.bends()]), *of_law]
+        if self.allocation is not None:
+            cautions += self.allocation.warnings
+        if self.curve_law is not None:
+            cautions += [failed] if (failed := self.curve_law_failed()) else []
+            cautions += [f"curve law: {warning}" for warning in self.curve_law.warnings]
+        return cautions
+
+    def details(self) -> list[str]:
+        """All that a text has below headline and cautions, which it does not repeat."""
+        cautions = self.cautions()
+        findings = [finding for finding in self._findings() if finding not in cautions]
+        return [part for part in (self.question, *findings, render(self.law, _BELOW)) if part]
 
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
@@ -201,6 +221,7 @@ class Answer(ReportedRuns):
             self.design(),
             self._exponents(),
             self._schedules(),
+            self.curve_law_failed(),
         ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*sentences, *ahead, *self.unanswered) if sentence]
@@ -297,12 +318,10 @@ class Answer(ReportedRuns):
     def _schedules(self) -> str:
         if self.curve_law is None:
             return ""
-        failed = self.curve_law_failed()
         fitted = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
         return "\n".join(
             [
                 f"The curve law, fitted on {' and '.join(fitted)}, predicts:",
                 *predictions_in_words(self.curve_check),
-                *([failed] if failed else []),
             ]
         )

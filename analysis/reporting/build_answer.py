@@ -270,7 +270,7 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[str, int]:
+def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[State, int]:
     left = {r.run_id for r in plan.runs} - set(runs["run_id"])
     return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +85,7 @@ def report_html(answer: Answer) -> str:
         answer.study,
         answer.question,
         answer.beside_headline(),
-        _warnings(answer),
+        answer.cautions(),
         sections,
         answer.outputs,
         headline=answer.headline(),
@@ -103,7 +102,7 @@ def html_without_law(study: RunsWithoutLaw) -> str:
         study.study,
         study.question,
         study.sentences()[1:],
-        [f"arms: {warning}" for warning in _arm_warnings(study)],
+        study.cautions(),
         [
             *arms_sections(study.outlook),
             *_outlook(study),
@@ -119,31 +118,11 @@ def html_without_law(study: RunsWithoutLaw) -> str:
     )
 
 
-def _arm_warnings(study: ReportedRuns) -> Sequence[str]:
-    if study.outlook is None or study.outlook.arms is None:
-        return ()
-    return study.outlook.arms.warnings
-
-
-def _warnings(answer: Answer) -> list[str]:
-    of_law = list(answer.law.warnings)
-    if _compares_arms(answer):
-        of_law = [f"law of all arms together: {warning}" for warning in of_law]
-    warnings = [f"arms: {warning}" for warning in _arm_warnings(answer)]
-    warnings += [*answer.unanswered, *filter(None, [answer.bends()]), *of_law]
-    if answer.allocation is not None:
-        warnings += answer.allocation.warnings
-    if answer.curve_law is not None:
-        warnings += [failed] if (failed := answer.curve_law_failed()) else []
-        warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
-    return warnings
-
-
 def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
     law = answer.law
     text = f"{law.law.formula} ({law.law.source})"
     title = "The law"
-    if _compares_arms(answer):
+    if answer.compares_arms:
         title = "The law of all arms together"
         text += (
             ". One law is fitted to the runs of all arms, as if they were one recipe. The sections"
@@ -160,14 +139,9 @@ def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
     ]
 
 
-def _compares_arms(answer: ReportedRuns) -> bool:
-    """Whether an answer compares two arms."""
-    return answer.outlook is not None and answer.outlook.arms is not None
-
-
 def _how(law: Result) -> str:
     """How a law was fitted, as text; other parts of the page show parameters and warnings."""
-    text = render(law, _HOW).replace("[[", "").replace("]]", "").replace(" .. ", " to ")
+    text = render(law, _HOW).replace("[[", "").replace("]]", "")
     return in_powers(text)
 
 

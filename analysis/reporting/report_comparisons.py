@@ -52,15 +52,14 @@ def approaches_section(answer: Answer) -> list[Section]:
     exponents, refused = approaches.exponents, approaches.refused
     # What a row of the table says needs no second place.
     elsewhere = refused["C"].notna() | refused["approach"].isin(exponents["approach"])
+    sentences = [
+        f"{_count(len(exponents))}: N* grows as C^a, D* as C^b.",
+        disagreement(approaches) or _OVERLAP * ("N_lower" in approaches.table),
+        *_wide(exponents),
+    ]
     return [
         Section(
-            text=" ".join(
-                [
-                    f"{_count(len(exponents))}: N* grows as C^a, D* as C^b.",
-                    disagreement(approaches) or _OVERLAP * ("N_lower" in approaches.table),
-                    *_wide(exponents),
-                ]
-            ),
+            text=" ".join(filter(None, sentences)),
             tables=[
                 _with_refused(with_intervals(_with_source(exponents)), refused[~elsewhere]),
                 with_intervals(approaches.table, SPLITS),

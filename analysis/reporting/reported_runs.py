@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.interval_text import with_intervals
-from scalinglab.analysis.tables.powers import power, short
-from scalinglab.analysis.tables.study_runs import is_imported, with_role
+from scalinglab.analysis.tables.powers import in_powers, power, short
+from scalinglab.analysis.tables.study_runs import counts_of_folders, is_imported, with_role
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -50,16 +51,27 @@ class ReportedRuns:
     question: str
     outputs: Path
     runs: pd.DataFrame
-    unfinished: dict[str, int]
+    unfinished: dict[State, int]
     machines: pd.DataFrame
     outlook: Outlook | None = None
     arm: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def compares_arms(self) -> bool:
+        """Whether two arms are compared."""
+        return self.outlook is not None and self.outlook.arms is not None
+
+    def cautions(self) -> list[str]:
+        """What a reader should be careful about."""
+        if self.outlook is None or self.outlook.arms is None:
+            return []
+        return [f"arms: {warning}" for warning in self.outlook.arms.warnings]
+
     def design(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""
         fitted = with_role(self.runs, "fit")
-        missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
+        missing = counts_of_folders(self.unfinished)
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         done = self.runs["status"] == State.DONE
         incomplete = (done & (self.runs["role"].fillna("") == "")).sum()
@@ -116,7 +128,20 @@ class RunsWithoutLaw(ReportedRuns):
     def text(self) -> str:
         """The runs in words and numbers."""
         table = self.table().to_string(index=False)
-        return "\n\n".join(filter(None, [self.question, *self.sentences(), table]))
+        return f"{text_of(self.headline(), self.cautions(), self.details())}\n\n{table}"
+
+    def details(self) -> list[str]:
+        """All that a text has below headline and cautions, without the table of the runs."""
+        return [part for part in (self.question, *self.sentences()[1:]) if part]
+
+
+def text_of(headline: str, cautions: Sequence[str], details: Sequence[str]) -> str:
+    """An answer as a text: the headline, what to be careful about, the rest.
+
+    Its numbers are written as in the headline, see `in_powers`.
+    """
+    warned = "\n".join(f"! {caution}" for caution in cautions)
+    return in_powers("\n\n".join(part for part in (headline, warned, *details) if part))
 
 
 def _left_out(count: int, which: str = "") -> str:

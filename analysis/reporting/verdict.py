@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
+from scalinglab.analysis.reporting.reported_runs import text_of
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.interval_text import four_digits, relative_form
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
@@ -116,14 +117,20 @@ class Verdict:
             + table.to_string(index=False, float_format=_number, formatters=_forms(table))
             for title, table in finding.tables.items()
         ]
-        return "\n\n".join(
-            [
-                self.question,
-                *self.sentences(),
-                *tables,
-                *(f"! {warning}" for warning in finding.warnings),
-            ]
-        )
+        said = text_of(self.headline(), self.cautions(), self.details())
+        return "\n\n".join([said, *tables])
+
+    def headline(self) -> str:
+        """The verdict in one sentence."""
+        return next(iter(self.sentences()), "")
+
+    def cautions(self) -> list[str]:
+        """What a reader should be careful about."""
+        return self.finding.warnings
+
+    def details(self) -> list[str]:
+        """All that a text has below headline and cautions, without its tables."""
+        return [part for part in (self.question, *self.sentences()[1:]) if part]
 
 
 def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Verdict:

@@ -14,17 +14,17 @@ from scalinglab.scaling.text.plain import plain
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    finding, path, sentences = verdict.finding, Path(path), verdict.sentences()
+    finding, path = verdict.finding, Path(path)
     sections = [Section(title, tables=[table]) for title, table in finding.tables.items()]
     facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
     text = page(
         verdict.study,
         verdict.question,
-        sentences[1:],
-        finding.warnings,
+        verdict.sentences()[1:],
+        verdict.cautions(),
         sections,
         verdict.outputs,
-        headline=sentences[0] if sentences else "",
+        headline=verdict.headline(),
         leading=finding.figures,
         downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
     )

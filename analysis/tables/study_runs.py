@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,10 @@ from scalinglab.scaling.records.plan_file import (
     read_study_config,
     stored_plans,
 )
-from scalinglab.scaling.records.planning import being_planned
+from scalinglab.scaling.records.planning import being_planned, no_such_study
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import CENSORED, State
-from scalinglab.scaling.text.shell import override
 
 LEFT_OUT = "its run is left out"  # of a damaged file
 _TRAIN = "scaling launch study={study} trains what is left"
@@ -54,17 +53,12 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     if not path.exists():
         if sentence := being_planned(folder):
             raise UserError(sentence)
-        names = sorted(
-            {
-                p.parent.name
-                for name in ("plan.json", MANIFEST)
-                for p in Path(outputs).glob(f"studies/*/{name}")
-            }
-        )
-        raise UserError(
-            f"there is no study {study!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
-            f"scaling launch {override('study', study)} trains it"
-        )
+        names = [
+            p.parent.name
+            for name in ("plan.json", MANIFEST)
+            for p in Path(outputs).glob(f"studies/*/{name}")
+        ]
+        raise UserError(no_such_study(Path(outputs), study, names))
     content = read_manifest(path)
     return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
 
@@ -118,6 +112,16 @@ def ended_runs(
             yield folder, roles[folder.run_id]
 
 
+def counts_of_folders(states: Mapping[State, int]) -> str:
+    """ "1 interrupted, 47 waiting or planned": states as their folders say them.
+
+    Whether a run that has not begun waits for another's checkpoint, as ``scaling status`` says, no
+    folder tells.
+    """
+    words = {State.PLANNED: f"{State.WAITING} or {State.PLANNED}"}
+    return ", ".join(f"{states[s]} {words.get(s, s)}" for s in State if s in states)
+
+
 def with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
     """The runs that have a role, maybe among others."""
     return runs[np.array([role in names.split(",") for names in runs["role"]], dtype=bool)]
@@ -166,7 +170,7 @@ def require(
             f"study {study!r} plans no run with the role {role!r}: scaling add"
             f" study={study} role={role} adds some"
         )
-    present = ", ".join(f"{states[state]} {state}" for state in State if state in states)
+    present = counts_of_folders(states)
     ways = dict.fromkeys(
         _WAYS_ON[state].format(study=study)
         for state in State

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +74,24 @@ def being_planned(folder: Path) -> str:
     return (
         f"study {folder.name!r} is being planned {there[0]}: its plan is not stored yet;"
         f" {watched} waits for it"
+    )
+
+
+def no_such_study(outputs: Path, name: str, stored: Iterable[str]) -> str:
+    """The sentence on a study that does not exist: which ones do, and which are being planned.
+
+    Parameters
+    ----------
+    outputs : Path
+    name : str
+    stored : iterable of str
+        Studies that have a plan, or were imported.
+    """
+    first = [f"{other} (being planned)" for other in first_plans(outputs)]
+    there = ", ".join([*sorted(set(stored)), *first]) or "none"
+    return (
+        f"there is no study {name!r} in {outputs}; there are: {there}; "
+        f"scaling launch {override('study', name)} trains it"
     )
 
 

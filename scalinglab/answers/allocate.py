@@ -33,6 +33,7 @@ class AllocateOptions(FitOptions):
         " study",
         [],
         ABOVE_0,
+        meant_by=("C", "compute"),
     )
     cost: str = option(
         "what a training costs: 6nd, attention (6 N D and causal attention) or hours"

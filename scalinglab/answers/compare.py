@@ -45,7 +45,9 @@ class CompareOptions(IntervalOptions):
     shared: list[str] = option(
         "parameters of the law that both recipes share, where runs are few", []
     )
-    budgets: list[float] = option("FLOPs (6 N D) at which the recipes are compared", [])
+    budgets: list[float] = option(
+        "FLOPs (6 N D) at which the recipes are compared", [], meant_by=("C", "compute")
+    )
     n_count: str | None = option(
         "count of N in a study: n_matmul, n_block, n_total or n_active; default: n_matmul, and"
         " n_active where a recipe has experts or shared layers",

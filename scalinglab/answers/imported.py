@@ -52,7 +52,9 @@ class ImportOptions:
     held_out: str | None = option("runs to predict, not to fit: 'N > 1e9'", None)
     question: str = option("the question of the study, for its report", "")
     law: str = option("the law that the study fits", LAW)
-    budgets: list[float] = option("FLOPs that its report allocates", [], ABOVE_0)
+    budgets: list[float] = option(
+        "FLOPs that its report allocates", [], ABOVE_0, meant_by=("C", "compute")
+    )
     curve_law: str = option("the law of its curves", CURVE_LAW)
     curve_held_out: str | None = option("a schedule whose curves are predicted, not fitted", None)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.report import AnswerOptions, answer, facts, write_page
 from scalinglab.changed_answer import changed_answer
 from scalinglab.destination import Unwritten, check_destination
@@ -43,13 +44,21 @@ class Report:
         return facts(self.answer) | {"report": self.page}
 
     def show(self, screen: Screen) -> None:
-        """The answer in words, then where its page is."""
-        if isinstance(self.answer, Answer):
-            screen.say(self.answer.text())
-        elif isinstance(self.answer, RunsWithoutLaw):
-            _show_runs(screen, self.answer)
-        else:
-            _show_verdict(screen, self.answer)
+        """The answer in a sentence, what to be careful about, the rest, then where its page is."""
+        screen.say(self.answer.headline(), style="bold")
+        if cautions := self.answer.cautions():
+            screen.say("")
+        for caution in cautions:
+            screen.say(in_powers(f"! {caution}"), style="yellow")
+        for part in self.answer.details():
+            screen.say(in_powers(f"\n{part}"))
+        if isinstance(self.answer, RunsWithoutLaw):
+            screen.say("")
+            screen.table(self.answer.table(), title="The runs")
+        elif not isinstance(self.answer, Answer):
+            for title, table in self.answer.finding.tables.items():
+                screen.say("")
+                screen.table(with_intervals(table), title=title)
         if self.changed:
             screen.say(f"\n! {self.changed}", style="yellow")
         if self.page is not None:
@@ -72,22 +81,6 @@ def run(options: ReportOptions, screen: Screen) -> Report:
         return Report(result, write_page(result, options.to), changed=changed)
     except OSError as error:
         return Report(result, None, error, changed)
-
-
-def _show_runs(screen: Screen, study: RunsWithoutLaw) -> None:
-    screen.say("\n\n".join(filter(None, [study.question, *study.sentences()])))
-    screen.say("")
-    screen.table(study.table(), title="The runs")
-
-
-def _show_verdict(screen: Screen, verdict: Verdict) -> None:
-    finding = verdict.finding
-    screen.say("\n\n".join(filter(None, [verdict.question, *verdict.sentences()])))
-    for title, table in finding.tables.items():
-        screen.say("")
-        screen.table(with_intervals(table), title=title)
-    for warning in finding.warnings:
-        screen.say(f"\n! {warning}", style="yellow")
 
 
 VERB = Verb(

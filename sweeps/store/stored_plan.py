@@ -12,10 +12,10 @@ from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.read_options import from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.plan_file import PlanEntry, StudyConfig, read_plan_file
-from scalinglab.scaling.records.planning import being_planned
+from scalinglab.scaling.records.planning import being_planned, no_such_study
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.scaling.text.shell import has_control_characters, override
+from scalinglab.scaling.text.shell import has_control_characters
 
 PLAN_VERSION = 1
 
@@ -95,11 +95,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     if not path.exists():
         if sentence := being_planned(path.parent):
             raise ConfigError(sentence)
-        names = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
-        raise ConfigError(
-            f"there is no study {name!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
-            f"scaling launch {override('study', name)} trains it"
-        )
+        names = [p.parent.name for p in (outputs / "studies").glob("*/plan.json")]
+        raise ConfigError(no_such_study(outputs, name, names))
     stored = read_plan_file(path)
     if stored.version != PLAN_VERSION:
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 
 import pytest
@@ -134,3 +135,42 @@ def test_a_mistyped_option_is_no_override() -> None:
         read_arguments(Composing, ["study=tiny", "sizse=[64]"])
     others = ["seed=3", "+mine=big", "optimizer.nmae=x", "cluster=big", "mdoel=llama"]
     assert read_arguments(Composing, others).overrides == others
+
+
+@dataclass(frozen=True)
+class OfFile:
+    study: str | None = option("a study", None)
+    data: str | None = option("or a file", None, meant_by=("file",))
+    budgets: list[float] = option("FLOPs", [], meant_by=("C",))
+
+
+@dataclass(frozen=True)
+class OfFileAndMore(OfFile):
+    overrides: list[str] = overrides()
+
+
+@pytest.mark.parametrize("cls", [OfFile, OfFileAndMore])
+def test_a_bare_file_is_told_its_key(cls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for word in ("table.csv", "somewhere/runs", "folder", "a table.csv"):
+        with pytest.raises(ConfigError, match="expected key=value, as in ") as refused:
+            read_arguments(cls, [word])
+        assert read_arguments(cls, shlex.split(str(refused.value).partition("as in ")[2])).data == (
+            word
+        )
+
+
+def test_a_bare_word_may_be_the_name_of_a_study():
+    with pytest.raises(ConfigError, match=re.escape("expected key=value, as in study=tiny")):
+        read_arguments(OfFile, ["tiny"])
+
+
+def test_a_verb_that_reads_studies_alone_says_how_a_file_becomes_one():
+    with pytest.raises(ConfigError, match=re.escape("scaling import table.csv makes a study")):
+        read_arguments(Asked, ["table.csv"])
+
+
+def test_another_word_for_a_key_is_told_the_key():
+    with pytest.raises(ConfigError, match=re.escape("'C'; did you mean budgets=1e20?")):
+        read_arguments(OfFile, ["data=table.csv", "C=1e20"])

@@ -59,6 +59,12 @@ def test_finished_runs_stand_below_one_heading_within_80_columns(tmp_path, monke
     ]  # the third has not ended; role and seed are the same in all
 
 
+def test_an_interrupted_run_stands_in_one_line_of_a_narrow_terminal(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Screen, "width", 72)
+    lines = told(FOUND, tmp_path, monkeypatch)
+    assert len(lines) == 4 and lines[-1].endswith("interrupted")
+
+
 def test_what_tells_the_runs_apart_has_columns(tmp_path, monkeypatch) -> None:
     varies = ["optimizer=muon loops=1", "optimizer=adamw loops=2", "optimizer=sgd", ""]
     heading, first, *_ = told(FOUND.assign(varies=varies), tmp_path, monkeypatch)

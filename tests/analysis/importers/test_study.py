@@ -115,3 +115,47 @@ def test_a_report_prints_counts_short_and_calls_a_C_of_the_file_by_its_name(tmp_
     )
     page = report_html(answer)
     assert "C = 6 N D</th>" not in page and "C</th>" in page
+
+
+def table_of_sizes(**changed) -> pd.DataFrame:
+    """Twelve runs of 10M to 300M parameters."""
+    sizes = np.repeat([1.016e7, 3e7, 1e8, 3e8], 3)
+    tokens = np.tile([3e8, 1e9, 3e9], 4)
+    runs = pd.DataFrame({"run": [f"r{i}" for i in range(12)], "N": sizes, "D": tokens})
+    return runs.assign(loss=1.7 + 400 / sizes**0.34 + 400 / tokens**0.28, **changed)
+
+
+def test_the_counts_of_an_import_add_up(tmp_path) -> None:
+    """A run without two things counts once; a diverged one is done with, not fitted."""
+    runs = table_of_sizes(note=["restarted", *[None] * 11])
+    runs.loc[1, "loss"] = runs.loc[2, "D"] = runs.loc[3, "D"] = runs.loc[3, "loss"] = np.nan
+    runs = runs.assign(loss=runs["loss"].astype(object))
+    runs.loc[4, "loss"] = "nan"
+    runs.to_csv(tmp_path / "t.csv", index=False)
+    imported = analysis.read_runs(tmp_path / "t.csv")
+    said = imported.report()
+    assert said.startswith("8 of 12 runs can be fitted\n    N     10.2M to 300M\n")
+    for sentence in (
+        "1 run has no loss at the end and cannot be fitted",
+        "1 run has no D and cannot be fitted",
+        "1 run has no loss at the end and no D and cannot be fitted",
+        "1 run is 'diverged' and not fitted",
+        "kept for exclude= and arm=, and read by no law: note",
+    ):
+        assert said.count(sentence) == 1, sentence
+    assert len(imported.runs) == 12 and "is it right?" not in said
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("loss", 40.0, "loss = 40.0000 of run 'r5' is far"),
+        ("N", 300.0, "N = 300 of run 'r5' is far"),
+    ],
+)
+def test_a_value_far_from_all_others_is_asked_about(tmp_path, column, value, said) -> None:
+    runs = table_of_sizes(seed=range(12))
+    runs["N"] *= 1 + np.arange(12) / 100  # enough different ones
+    runs.loc[5, column] = value
+    runs.to_csv(tmp_path / "t.csv", index=False)
+    assert said in analysis.read_runs(tmp_path / "t.csv").report()

@@ -16,6 +16,7 @@ from scalinglab.analysis.reporting.facts import facts_without_law
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.analysis.tables.point_checks import TooFewPoints
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.scaling.records.atomic import read_json, write_json
 
 
@@ -85,13 +86,34 @@ def test_very_many_held_out_curves_are_told_together(answer) -> None:
 
 def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
-    assert text.startswith("Does it <run>?")
+    assert "\n\nDoes it <run>?\n\n" in text
     assert "1 run that diverged is left out" in text
     assert "Held-out runs, not fitted (errors: predicted / measured − 1):\n- N " in text
     assert "outside the measured range" in text
     for name in answer.law.diagnosis.unidentified:
         if name in ("alpha", "beta", "E"):
             assert f"{name} is not identified by these runs" in text
+
+
+def test_a_text_begins_with_the_answer_and_ends_with_the_fit(answer) -> None:
+    """The answer in a sentence, cautions as on the page, the rest; each once."""
+    missed = answer.curve_check.assign(lower=98.0, upper=99.0, error=0.0465)
+    told = replace(answer, curve_check=missed, unanswered=("Nobody asked.",))
+    text = told.text()
+    head, cautions, *rest = text.split("\n\n")
+    assert head == told.headline()
+    assert cautions.splitlines() == [in_powers(f"! {caution}") for caution in told.cautions()]
+    for once in (told.curve_law_failed(), "Nobody asked.", *told.law.warnings):
+        assert text.count(in_powers(once)) == 1
+    assert rest[-1].startswith(f"[[{told.law.law.name}: ") and "[[Fit]]" in rest[-1]
+    page = report_html(told)
+    careful = page.partition("What to be careful about</h2>")[2].partition("</div>")[0]
+    assert careful.count("<li") == len(told.cautions())
+
+
+def test_the_numbers_of_one_text_are_of_one_style(answer) -> None:
+    text = answer.text()
+    assert not re.search(r"= [\d.]+e\+", text) and " .. " not in text and "10¹" in text
 
 
 def test_runs_that_no_part_of_the_answer_reads_are_told(answer) -> None:
@@ -179,7 +201,7 @@ def test_a_budget_without_a_best_split_is_told_beside_the_rest(finished, monkeyp
     monkeypatch.setattr("scalinglab.analysis.reporting.build_answer.allocate", refuse)
     answer = analysis.answer_study(finished, "tiny", resamples=20)
     assert answer.allocation is None and answer.approaches is None
-    assert "No split of the budgets: budget 1e+13 has no best split." in answer.text()
+    assert "No split of the budgets: budget 10¹³ has no best split." in answer.text()
     assert "No split of the budgets" in report_html(answer)
 
 

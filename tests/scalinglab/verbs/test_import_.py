@@ -38,7 +38,7 @@ def test_a_file_becomes_a_study_that_can_be_fitted(run, tmp_path) -> None:
     table.to_csv(tmp_path / "sweep.csv", index=False)
     out = f"outputs={tmp_path}"
     code, said, _ = run("import", str(tmp_path / "sweep.csv"), "to=sweep", "n_count=n_total", out)
-    assert code == 0 and "16 runs, 16 done" in said
+    assert code == 0 and "16 of 16 runs can be fitted" in said
     assert "alpha" in run("fit", "study=sweep", "resamples=0", out)[1]
     assert "nothing was stored" in run("import", str(tmp_path / "sweep.csv"))[1]
     said = json.loads(run("import", str(tmp_path / "sweep.csv"), "--json")[1])
@@ -48,7 +48,7 @@ def test_a_file_becomes_a_study_that_can_be_fitted(run, tmp_path) -> None:
 def test_what_was_read_is_told_even_where_it_cannot_be_stored(run, tmp_path) -> None:
     (tmp_path / "t.csv").write_text("N,D,loss\n1e6,1e8,3.1\n1e7,1e8,3.0\n")
     code, out, error = run("import", f"{tmp_path}/t.csv", "to=tiny")
-    assert code == 2 and "2 runs, 2 done" in out and "nothing was stored" not in out
+    assert code == 2 and "2 of 2 runs can be fitted" in out and "nothing was stored" not in out
     assert "a planned study is called so" in error and error.count("\n") == 1
     said = json.loads(run("import", f"{tmp_path}/t.csv", "to=tiny", "--json")[1])
     assert len(said["runs"]) == 2 and said["study"] is None

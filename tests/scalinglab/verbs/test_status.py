@@ -30,4 +30,4 @@ def test_a_run_whose_folder_was_removed_is_told_and_hides_no_other(run, without_
     for verb, *options in (["forecast"], ["cancel"], ["collect"], ["report", *quick]):
         code, out, error = run(verb, "study=tiny", there, *options)
         assert code == 0, error
-    assert "Not finished: 1 planned" in out
+    assert "Not finished: 1 waiting or planned" in out

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
-from scalinglab.plan_view import plan_frame
+from scalinglab.plan_view import PlanView, plan_frame
+from scalinglab.prepare import Prepared
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json
@@ -14,6 +17,7 @@ from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.terminal import Screen
 
 
 def by_size(plan, width: int, kind: str = "wsd"):
@@ -130,6 +134,28 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
 
 def _records(plan):
     return [plan.run_folder(p).record() for p in plan.runs]
+
+
+def test_runs_that_differ_by_their_seeds_alone_share_a_row(study) -> None:
+    """The cosine runs are told apart from them, and `-v` shows each run."""
+    plan = make_plan(study("+study.blocks.ladder.grid.seed=[0,1,2]"))
+    view = PlanView(Prepared({}, LaunchConfig(), plan))
+
+    def rows(is_verbose: bool) -> list[str]:
+        stream = io.StringIO()
+        screen = Screen(stream)
+        screen.is_verbose = is_verbose
+        view.show(screen)
+        return stream.getvalue().splitlines()
+
+    shown, verbose = rows(False), rows(True)
+    joined = [line for line in shown if " 3 seeds " in line]
+    assert joined and all(" +2 " in line and " 3 x " in line for line in joined)
+    assert not any(" 3 seeds " in line for line in verbose)
+    assert len(verbose) - len(shown) == 2 * len(joined)
+    (total,) = [line for line in shown if "new steps, " in line]
+    ratios = [p.run.C / (6 * p.run.counts["n_matmul"] * p.run.tokens) for p in plan.runs]
+    assert f"FLOPs (causal: {min(ratios):.3g} to {max(ratios):.3g} times 6 N D, the C of a" in total
 
 
 def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
