@@ -149,10 +149,19 @@ def _verdict(row: dict[str, Any]) -> str:
 
 
 def _ends_at_one(row: dict[str, Any]) -> bool:
-    """Whether an end of the interval lies at 1 within its error."""
-    ends = np.log([row["multiplier_lower"], row["multiplier_upper"]])
-    errors = _ERRORS * np.array([row["lower_error"], row["upper_error"]])
-    return bool((np.abs(ends) <= np.maximum(errors, _SAME)).any())
+    """Whether other draws could have put an end of the interval on the other side of 1."""
+    return _is_at_one(row, "lower") or _is_at_one(row, "upper")
+
+
+def _is_at_one(row: dict[str, Any], end: str) -> bool:
+    """Whether an end of the interval lies at 1 within its error.
+
+    An end that other draws could have put at infinity does if it is below 1.
+    """
+    value, error = np.log(row[f"multiplier_{end}"]), row[f"{end}_error"]
+    if np.isinf(error):
+        return bool(value < 0)
+    return bool(abs(value) <= max(_ERRORS * error, _SAME))
 
 
 def _found(

@@ -73,7 +73,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
         )
     log_axis(ax.xaxis, power)
     frame(ax, log=False, far=_FAR, hold=(0.0,))
-    if along is not None:
+    if along is not None and comparison.result is not None:
         shade_outside(ax, *inside_along(comparison.result.measured, along))
     a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)

@@ -105,7 +105,7 @@ def loss_against_compute(
     loss_axis(ax.yaxis)
     ax.set_xlim(low, high)
     frame(ax)
-    if len(best):
+    if result is not None and len(best):
         shade_outside(ax, *inside_along(result.measured, best))
     _label_starts(ax, lines, scale)
     scale.bar(ax, SIZE)

@@ -198,9 +198,10 @@ class Answer(ReportedRuns):
         inside = ""
         if not covered.empty:
             ends = self.held_out[["lower", "upper"]].div(self.held_out["predicted"], axis=0) - 1
+            away = float(ends.abs().max().max())
             inside = (
                 f"; {int(covered.sum())} of {len(covered)} lie within their intervals, which reach"
-                f" up to {ends.abs().max(axis=None):.0%} away"
+                f" up to {away:.0%} away"
             )
         return f"{runs} predicted with a mean absolute error of {error.abs().mean():.2%}{inside}."
 
