@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.optimum import best_split
-from scalinglab.analysis.fitting.outliers import outlying
+from scalinglab.analysis.fitting.far_residuals import outlying
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result

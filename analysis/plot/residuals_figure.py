@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.plot.frames import arrows, frame
 from scalinglab.analysis.plot.labels import ERROR, INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_of_run, run_table
@@ -125,12 +127,22 @@ def _around_zero(result: Result, table: pd.DataFrame, level: float) -> pd.DataFr
     return table
 
 
+def _without_far(result: Result) -> Result:
+    """The law, with the noise of the points that lie near it: what a sound run is expected to be.
+
+    One far run in fifty is at some places among the resamples' outermost 2.5% and at some not.
+    """
+    near = outlying(result.residuals, len(result.free)) == 0
+    return replace(result, residuals=result.residuals[near], points=int(near.sum()))
+
+
 def _interval(ax: Axes, result: Result, fitted: pd.DataFrame, x: str, level: float) -> np.ndarray:
     """Draw the interval that a run falls in, smooth along x: it depends on more than x. Its ends.
 
     At each place it is the mean of the intervals of the runs near it, by distance along the axis.
+    Runs far from the law are no noise of the others.
     """
-    table = _around_zero(result, fitted, level)
+    table = _around_zero(_without_far(result), fitted, level)
     table = table.dropna(subset=["interval_lower", "interval_upper"])
     at = table[x].to_numpy(float)
     if not len(at):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.fitting.outliers import outlying
+from scalinglab.analysis.fitting.far_residuals import outlying
 
 
 @pytest.fixture(scope="module")

@@ -353,6 +353,10 @@ def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(made) -> No
         for pick in (np.min, np.max)
     )
     assert np.mean((low <= residual) & (residual <= high)) >= 0.85
+    # One run far away makes no band that leaves the figure, and none as wide as its own error.
+    bottom, top = ax.get_ylim()
+    assert bottom < corners[:, 1].min() and corners[:, 1].max() < top
+    assert np.abs(corners[:, 1]).max() < 5 * np.abs(residual).max()
 
 
 def test_errors_have_one_sign_in_tables_and_figures(made) -> None:
