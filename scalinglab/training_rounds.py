@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,12 +63,15 @@ class ReachAnswer:
         Factor by which the record of earlier forecasts widened the target's interval.
     history : list of dict
         One row per fit: value and interval of the target, and device-hours spent.
+    warnings : tuple of str
+        Of all fits, each once.
     """
 
     target: str
     approach: ReachResult | None
     calibration_factor: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
     @property
     def code(self) -> int:
@@ -85,6 +88,7 @@ class ReachAnswer:
             "reached": self.approach is not None and self.approach.reached,
             "history": self.history,
             "inflation": self.calibration_factor,
+            "warnings": self.warnings,
         }
 
     def show(self, screen: Screen) -> None:
@@ -170,6 +174,7 @@ def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAn
             budget=options.budget,
             each=options.runs,
             tell=rounds.tell,
+            warn=rounds.warn,
             level=options.level,
             calibration_factor=factor,
             resamples=options.resamples,
@@ -179,9 +184,12 @@ def reach(study: GrowingStudy, options: ReachOptions, screen: Screen) -> ReachAn
             mix_fingerprints=options.mix_fingerprints,
         )
     except _Interrupted:
-        return ReachAnswer(options.target, None, history=rounds.history)
+        return ReachAnswer(
+            options.target, None, history=rounds.history, warnings=tuple(rounds.warnings)
+        )
     factor = target.calibration_factor(reached.result)
-    return ReachAnswer(options.target, reached, factor, reached.history.to_dict("records"))
+    history = reached.history.to_dict("records")
+    return ReachAnswer(options.target, reached, factor, history, tuple(rounds.warnings))
 
 
 def _refuse_unwatched(config: LaunchConfig) -> None:
@@ -213,6 +221,14 @@ class _Rounds:
         self.study, self.asked, self.target, self.screen = study, options, target, screen
         self.begun = 0
         self.history: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
+
+    def warn(self, sentences: Sequence[str]) -> None:
+        """Show what a fit warns of, as far as no earlier one did."""
+        for sentence in sentences:
+            if sentence not in self.warnings:
+                self.warnings.append(sentence)
+                self.screen.say(f"! {sentence}", style="yellow")
 
     def tell(self, row: dict[str, Any]) -> None:
         """Show the target's interval, the wanted precision, and the device-hours spent."""

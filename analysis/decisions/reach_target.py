@@ -5,7 +5,7 @@ The caller decides how a run is measured: the command line trains it, a test loo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,7 @@ def reach_target(
     level: float = 0.95,
     calibration_factor: float = 1.0,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
+    warn: Callable[[Sequence[str]], None] = lambda sentences: None,
     **options: Any,
 ) -> ReachResult:
     """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
@@ -96,6 +97,8 @@ def reach_target(
         Factor by which intervals of losses are widened; see `analysis.Result.calibrated`.
     tell : callable
         Called with each new row of the history.
+    warn : callable
+        Called after it with the warnings of the fit.
 
     Raises
     ------
@@ -117,6 +120,7 @@ def reach_target(
         row = {"runs": len(runs), "spent": spent, **known_now, "tolerance": tolerance}
         history.append(row)
         tell(history[-1])
+        warn(result.warnings)
         reason_to_stop = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
         if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
             reason = result.settings["withheld"] or f"{target.in_words} has no interval"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from scalinglab import study
 from scalinglab.analysis.decisions import reach_target
 from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
 
 ASKED = (
     "reach",
@@ -65,6 +68,22 @@ def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -
         assert part.startswith(f"{k}: 1 run, ") and f"{11 + k} runs: loss at" in part
     assert "20,480" in first and "20,480" not in second and "done" in second
     assert out.rstrip().endswith("not reached: no candidate is left")
+
+
+def test_the_warnings_of_its_fits_are_told_each_once(run, own, monkeypatch) -> None:
+    """The first fit has one, the second the same and another."""
+    fits: list[Result] = []
+
+    def warned(*given, **options) -> Result:
+        fits.append(fit(*given, **options))
+        sentences = ("L0 is vague", f"of fit {len(fits)}")
+        return replace(fits[-1], warnings=sentences)
+
+    monkeypatch.setattr(reach_target, "fit", warned)
+    code, out, _ = run(*ASKED, *ONE)
+    assert code == 1 and out.count("! L0 is vague\n") == 1
+    assert "! of fit 1\n" in out.partition("round 1")[0]
+    assert "! of fit 2\n" in out.partition("round 1")[2]
 
 
 def test_the_whole_plan_is_shown_again_where_it_is_asked_for(run, own, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -152,7 +153,11 @@ def test_runs_that_differ_by_their_seeds_alone_share_a_row(study) -> None:
     joined = [line for line in shown if " 3 seeds " in line]
     assert joined and all(" +2 " in line and " 3 x " in line for line in joined)
     assert not any(" 3 seeds " in line for line in verbose)
-    assert len(verbose) - len(shown) == 2 * len(joined)
+    ids = {p.run.run_id for p in plan.runs}
+    first = [{line.split(" ")[0] for line in lines} & ids for lines in (shown, verbose)]
+    assert first[1] == ids and len(ids) - len(first[0]) == sum(
+        int(count) for line in shown for count in re.findall(r"^\w{10} \+(\d+) ", line)
+    )
     (total,) = [line for line in shown if "new steps, " in line]
     ratios = [p.run.C / (6 * p.run.counts["n_matmul"] * p.run.tokens) for p in plan.runs]
     assert f"FLOPs (causal: {min(ratios):.3g} to {max(ratios):.3g} times 6 N D, the C of a" in total
