@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_CURVES = 150  # a page of more runs holds no curves
 _CURVE_POINTS = 40  # of each curve
-_SAME_BUDGET = (
-    0.05  # relative difference of compute within one budget, whose sizes follow each other
-)
+_SAME_BUDGET = 0.05  # relative difference of compute between runs of one budget
 _SETTINGS = (
     "role",
     "status",
