@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
+from scalinglab.analysis.arms.sentences import at_scale, crossover, needed, paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
@@ -97,7 +97,9 @@ class Answer(ReportedRuns):
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
         if self.outlook is not None and self.outlook.arms is not None:
-            return f"{paired(self.outlook.arms)}."
+            comparison = self.outlook.arms
+            need = needed(comparison)
+            return f"{paired(comparison)}.{f' {need[0].upper()}{need[1:]}.' if need else ''}"
         if mixed := self.mixed():
             return f"{mixed.removesuffix('.')}. All runs together: {self._of_one_law()}"
         return self._of_one_law()

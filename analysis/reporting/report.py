@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
+_MIXES = "these runs mix recipes"  # how a fit's warning begins
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _PARABOLA = "arXiv:2603.22339"
 
@@ -103,7 +104,7 @@ def html_without_law(study: RunsWithoutLaw) -> str:
         study.study,
         study.question,
         study.sentences()[1:],
-        [f"arms: {warning}" for warning in _arm_warnings(study)],
+        list(_arm_warnings(study)),
         [
             *arms_sections(study.outlook),
             *_outlook(study),
@@ -128,8 +129,13 @@ def _arm_warnings(study: ReportedRuns) -> Sequence[str]:
 def _warnings(answer: Answer) -> list[str]:
     of_law = list(answer.law.warnings)
     if _compares_arms(answer):
-        of_law = [f"law of all arms together: {warning}" for warning in of_law]
-    warnings = [f"arms: {warning}" for warning in _arm_warnings(answer)]
+        # That it mixes recipes is what its section says, and no fault of the runs.
+        of_law = [
+            f"law of all arms together: {warning}"
+            for warning in of_law
+            if not warning.startswith(_MIXES)
+        ]
+    warnings = list(_arm_warnings(answer))
     warnings += [*answer.unanswered, *filter(None, [answer.bends()]), *of_law]
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
