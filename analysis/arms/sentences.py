@@ -11,6 +11,8 @@ from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scalinglab.analysis.arms.comparison import ArmComparison
 
 _FLOOR = "The floor is the loss that no size and no amount of data goes below"
@@ -24,7 +26,9 @@ _FLOORS = {
     NONE: "",
 }
 _BY_FLOOR = ": it depends on the floor"
-_NEAR = ": an interval ends at 1 within the error of so few resamples (resamples=)"
+_NEAR = ": more resamples may tell (resamples=)"
+_OUTSIDE = "outside those measured of both"
+_MORE = 5  # times the resamples, that may decide where few are too few
 _RARE = 0.05  # share of the resamples, up to which a crossing is excluded
 
 
@@ -68,7 +72,7 @@ def probability(value: float) -> str:
 
 def at_scale(row: dict[str, Any], b: str) -> str:
     """One scale, in a sentence."""
-    where = "" if row["inside"] else ", beyond what was measured of both"
+    where = "" if row["inside"] else f", {_OUTSIDE}"
     return (
         f"C = {row['C']:.3g} at the D/N of the runs (N {short(row['N'])}, D"
         f" {short(row['D'])}{where}): {b}'s loss is {_than(row['ratio'])}{_between(row)}; compute"
@@ -109,7 +113,7 @@ def worth(comparison: ArmComparison) -> list[str]:
         rows = table[table["C"] == verdict["C"]]
         each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(rows)]
         # Also in size and tokens, and of each recipe at its own place.
-        where = "" if rows["inside"].all() else ", beyond what was measured of both"
+        where = "" if rows["inside"].all() else f", N and D {_OUTSIDE}"
         conclusion = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(
             verdict["verdict"]
         )
@@ -136,26 +140,65 @@ def _has_floor(comparison: ArmComparison) -> bool:
     return bool((comparison.multipliers["floor"] != NONE).any())
 
 
+def _resamples(comparison: ArmComparison) -> str:
+    result = comparison.result
+    return f"resamples={_MORE * len(result.draws)}" if result is not None else "resamples="
+
+
+def needed(comparison: ArmComparison) -> str:
+    """The compute that A needs for B's loss at the largest compute measured of both; or empty."""
+    if comparison.result is None or not comparison.scales["inside"].any():
+        return ""
+    row = records_of(comparison.scales[comparison.scales["inside"]])[-1]
+    a, b = comparison.arms
+    return (
+        f"at C = {row['C']:.3g} and the D/N of the runs {a} needs {_times(row, 'speed_up')} the"
+        f" compute for the loss of {b}"
+    )
+
+
+def sharing_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:
+    """Whether two arms are one recipe, and what they could have in common.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        Of `scalinglab.analysis.arms.sharing.sharing_tests`.
+    level : float
+        A hypothesis with a smaller p is rejected.
+    """
+    *some, whole = records_of(tests)[1:]
+    p = "p < 0.001" if whole["p"] < 0.001 else f"p = {whole['p']:.2g}"
+    if not whole["p"] < level:
+        return f"The runs do not tell these laws from one law for both ({p})."
+    kept = [str(row["shared"]) for row in some if not row["p"] < level]
+    common = f"could have in common: {'; or '.join(kept)}" if kept else "share none of these"
+    return f"The laws of the arms differ ({p}). They {common}."
+
+
 def how_worth(comparison: ArmComparison) -> str:
     """How to read a table of multipliers, in a paragraph."""
     sentences = [f"{_SPLITS[False]}."]
     if at_best_splits(comparison):
         sentences = [
-            "Here each budget is trained at its best split of N and D. The runs have other N and D:"
-            " the next section has the speed-up at their D/N."
+            "Here each budget is trained at its best split of N and D. The next section has the"
+            " same compute at the D/N of the runs, with other N and D: they may be measured where"
+            " those of the best split are not."
         ]
-    sentences.append("Where not both were measured, the multiplier is extrapolated.")
+    sentences.append(
+        "Where N and D lie outside those measured of both, the multiplier is extrapolated."
+    )
     if _has_floor(comparison):
         sentences.append(f"{_FLOOR}.")
     if comparison.multipliers["floor"].nunique() > 1:
         sentences.append(
-            "Each C has two rows: a law in which each recipe has its own floor, and one in which"
-            " both have one floor. Compute is saved, or costs more, only if both rows say so."
+            "Two laws are fitted: one with a floor for each recipe, and one with one floor for"
+            " both. The verdict is that of both laws, or it cannot tell."
         )
     if comparison.verdicts["near"].any():
         sentences.append(
-            "Too few resamples: an interval ends at 1 within its error from the number of"
-            " resamples, and decides nothing; take more (resamples=)."
+            "Where more resamples may tell, an end of an interval is as close to 1 as chance among"
+            f" these resamples moves it: add {_resamples(comparison)} to the command."
         )
     return " ".join(sentences)
 
@@ -204,6 +247,6 @@ def _no_crossing(crossed: dict[str, Any], better: str) -> str:
     else:
         where = f"outside C = {low:.3g} to {top:.3g}"
     return (
-        f"{better} is better wherever both were measured; {where} a crossing cannot be excluded"
-        f" ({share:.0%} of the resamples)"
+        f"{better} is better wherever the ladder's N and D were measured of both; {where} a"
+        f" crossing cannot be excluded ({share:.0%} of the resamples)"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
+from scalinglab.analysis.arms.sentences import at_scale, crossover, needed, paired
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _BELOW = [title for title in SECTIONS if title != "Warnings"]  # of a fit, which cautions tell
 _AS_GIVEN = "as given"  # of imported runs whose table does not say what N counts
+
+_MIXES = "these runs mix recipes"  # how a fit's warning begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,12 @@ class Answer(ReportedRuns):
         """What a reader should be careful about, each thing once."""
         of_law = list(self.law.warnings)
         if self.compares_arms:
-            of_law = [f"law of all arms together: {warning}" for warning in of_law]
+            # That it mixes recipes is what its section says, and no fault of the runs.
+            of_law = [
+                f"law of all arms together: {warning}"
+                for warning in of_law
+                if not warning.startswith(_MIXES)
+            ]
         cautions = [*super().cautions(), *self.unanswered, *filter(None, [self.bends()]), *of_law]
         if self.allocation is not None:
             cautions += self.allocation.warnings
@@ -117,7 +124,9 @@ class Answer(ReportedRuns):
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
         if self.outlook is not None and self.outlook.arms is not None:
-            return f"{paired(self.outlook.arms)}."
+            comparison = self.outlook.arms
+            need = needed(comparison)
+            return f"{paired(comparison)}.{f' {need[0].upper()}{need[1:]}.' if need else ''}"
         if mixed := self.mixed():
             return f"{mixed.removesuffix('.')}. All runs together: {self._of_one_law()}"
         return self._of_one_law()

@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.multiplier import UNKNOWN
-from scalinglab.analysis.arms.sentences import how_worth, percent_of, probability
+from scalinglab.analysis.arms.multiplier import NONE, ONE, OWN, UNKNOWN
+from scalinglab.analysis.arms.sentences import (
+    at_best_splits,
+    how_worth,
+    percent_of,
+    probability,
+    sharing_in_words,
+    times,
+)
 from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import arm_pairs
-from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import value_text, with_intervals
 from scalinglab.analysis.tables.powers import power, short
+from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
@@ -27,18 +35,15 @@ WRITTEN = {"N": short, "D": short, "C": power}
 # first columns. Long names of arms are in headings, never in those of columns.
 _ARMS = {
     "C": "C",
-    "multiplier": "multiplier",
-    "verdict": "verdict",
     "ratio": "loss, B against A",
     "better": "probability that B is lower",
     "speed_up": "compute speed-up",
     "equivalent_data": "data efficiency",
-    "floor": "floor",
-    "censored": "share unbounded",
-    "inside": "measured in both",
+    "inside": "N, D measured of both",
     "N": "N",
     "D": "D",
 }
+_FLOORS = {OWN: ", own floors", ONE: ", one floor", NONE: ""}
 _ARMS_WRITTEN = {
     **WRITTEN,
     "ratio": percent_of,
@@ -114,25 +119,22 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     a, b = comparison.arms
     parts = []
     if comparison.result is not None:
-        multipliers = comparison.multipliers.merge(comparison.verdicts, on="C")
-        near = f"{UNKNOWN}: too few resamples"
-        multipliers["verdict"] = multipliers["verdict"].mask(multipliers["near"], near)
-        if not multipliers["censored"].any():
-            multipliers = multipliers.drop(columns="censored")
+        at_best = ", at best splits" if at_best_splits(comparison) else ""
         parts = [
             Section(
-                f"What the compute of {b} is worth in that of {a}",
+                f"What the compute of {b} is worth in that of {a}{at_best}",
                 how_worth(comparison),
-                [_arms_table(multipliers)],
+                [_worth_table(comparison)],
             ),
             Section(
                 f"{b} (B) against {a} (A) at the D/N of the runs",
-                "N and D grow together with C as they do in the runs.",
+                "N and D grow together with C as they do in the runs. The range measured is that"
+                " of these N and D together, narrower than that of all runs.",
                 [_arms_table(comparison.scales)],
             ),
             Section(
                 "Do the arms share parameters?",
-                "A small p rejects sharing.",
+                f"{sharing_in_words(comparison.sharing)} A small p rejects sharing.",
                 [_sharing(comparison.sharing)],
             ),
         ]
@@ -146,6 +148,24 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
         Section(f"{b} (B) against {a} (A): pairs", _what_a_pair_is(comparison), [pairs], figures)
     )
     return parts
+
+
+def _worth_table(comparison: ArmComparison) -> pd.DataFrame:
+    """One row a compute: the joint verdict, and the multiplier by each treatment of the floor."""
+    table, rows = comparison.multipliers, []
+    for verdict in records_of(comparison.verdicts):
+        each = records_of(table[table["C"] == verdict["C"]])
+        row = {"C": power(verdict["C"]), "verdict": verdict["verdict"]}
+        if verdict["near"]:
+            row["verdict"] = f"{UNKNOWN}: more resamples may tell"
+        for one in each:
+            row[f"multiplier{_FLOORS[one['floor']]}"] = value_text(one, "multiplier", times)
+        if table["censored"].any():
+            row["share unbounded"] = f"{max(o['censored'] for o in each):.2g}"
+        inside = all(one["inside"] for one in each)
+        row[_ARMS["inside"]] = "yes" if inside else "no"
+        rows.append(row | {"N": short(each[0]["N"]), "D": short(each[0]["D"])})
+    return pd.DataFrame(rows)
 
 
 def _arms_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -66,7 +66,7 @@ class ReportedRuns:
         """What a reader should be careful about."""
         if self.outlook is None or self.outlook.arms is None:
             return []
-        return [f"arms: {warning}" for warning in self.outlook.arms.warnings]
+        return [*self.outlook.arms.warnings]
 
     def design(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""

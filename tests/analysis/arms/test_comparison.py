@@ -10,7 +10,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.scale import Ladder
-from scalinglab.analysis.arms.sentences import at_scale, crossover
+from scalinglab.analysis.arms.sentences import at_scale, crossover, needed, sharing_in_words
 from scalinglab.analysis.arms.sharing import sharing_tests
 
 A, B = (400.0, 1800.0), (300.0, 2300.0)  # coefficients of N and D
@@ -160,9 +160,14 @@ def test_laws_that_do_not_cross_are_said_not_to(alike) -> None:
 @pytest.mark.parametrize(
     ("below", "within", "above", "said"),
     [
-        (0.0, 0.0, 0.38, "wherever both were measured; beyond C = 5e+20 a crossing cannot be"),
-        (0.2, 0.0, 0.0, "wherever both were measured; below C = 1e+17 a crossing cannot be"),
-        (0.2, 0.0, 0.2, "measured; outside C = 1e+17 to 5e+20 a crossing cannot be excluded (38%"),
+        (0.0, 0.0, 0.38, "were measured of both; beyond C = 5e+20 a crossing cannot be"),
+        (0.2, 0.0, 0.0, "were measured of both; below C = 1e+17 a crossing cannot be"),
+        (
+            0.2,
+            0.0,
+            0.2,
+            "measured of both; outside C = 1e+17 to 5e+20 a crossing cannot be excluded (38%",
+        ),
         (0.0, 0.3, 0.1, "but a crossing cannot be excluded (38% of the resamples, 30% within"),
     ],
 )
@@ -193,6 +198,34 @@ def test_one_scale_is_said_in_percent_and_without_infinities() -> None:
     assert "1.00% higher (-1.00% to +3.00%; higher with probability 0.80)" in at_scale(
         worse, "muon"
     )
+
+
+def test_the_compute_that_the_baseline_needs_is_that_of_the_largest_measured_scale() -> None:
+    found = analysis.compare_arms(runs(), resamples=0, budgets=[1e19, 1e20, 1e25])
+    row = found.scales.iloc[1]
+    assert found.scales["inside"].tolist() == [True, True, False]
+    assert needed(found) == (
+        f"at C = 1e+20 and the D/N of the runs adamw needs {row.speed_up:.3g}x the compute for the"
+        " loss of muon"
+    )
+    outside = replace(found, scales=found.scales.assign(inside=False))
+    assert needed(outside) == ""
+
+
+def test_a_test_of_sharing_ends_in_a_sentence() -> None:
+    tests = pd.DataFrame(
+        {
+            "shared": ["nothing", "E", "the exponents", "both", "everything"],
+            "p": [np.nan, 0.52, 0.68, 0.02, 6.8e-18],
+        }
+    )
+    assert sharing_in_words(tests) == (
+        "The laws of the arms differ (p < 0.001). They could have in common: E; or the exponents."
+    )
+    alike = tests.assign(p=[np.nan, 0.5, 0.5, 0.5, 0.4])
+    assert "do not tell these laws from one law for both (p = 0.4)" in sharing_in_words(alike)
+    apart = tests.assign(p=[np.nan, 0, 0, 0, 0])
+    assert sharing_in_words(apart).endswith("They share none of these.")
 
 
 def test_points_on_the_way_down_are_refused_and_lost_runs_counted() -> None:

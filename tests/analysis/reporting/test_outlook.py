@@ -100,8 +100,15 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         "Is muon better than adamw?",
         "<td>above 0.99</td>",
         ">B against A</th>",
+        ">N, D measured of both</th>",
+        ">multiplier, own floors</th>",
+        "The laws of the arms differ (p &lt; 0.001).",
     ):
         assert words in page
+    assert " and the D/N of the runs adamw needs " in answer.headline()
+    careful = page.partition("What to be careful about</h2>")[2].partition("</div>")[0]
+    assert "one set is assumed" in careful  # of the arms, without a prefix
+    assert "mix recipes" not in careful and "arms: " not in careful
     assert "loss, muon" not in page and not re.search(r"<td[^>]*>[^<]*\binf\b", page)
     assert "over 20 pairs with the same" in answer.text()
     runs = page.partition(">The runs</h2>")[2]
