@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
 _ROOM = 1.6  # of compute, around the runs
+_SEEN_THROUGH = 0.7  # opacity of the marks: paired runs lie upon each other
 _LINE = 30  # points of a law's line
 
 
@@ -58,7 +59,9 @@ def arm_losses(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | No
     low, measured = table["C"].min() / _ROOM, table["C"].max()
     for k, arm in enumerate(comparison.arms):
         of_arm = table.loc[table["arm"] == arm, _columns(table)]
-        points_by_size(ax, of_arm, "C", "loss", arm, of=table["N"], **category(k))
+        points_by_size(
+            ax, of_arm, "C", "loss", arm, of=table["N"], alpha=_SEEN_THROUGH, **category(k)
+        )
     inside = None
     if comparison.result is not None:
         inside = _laws(ax, comparison, np.geomspace(low, measured * _ROOM, _LINE), level)

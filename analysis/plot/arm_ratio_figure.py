@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.scale import along_ladder
 from scalinglab.analysis.plot.frames import frame, shade_outside
-from scalinglab.analysis.plot.labels import COMPUTE, SIZE, literal
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE, of_arms
 from scalinglab.analysis.plot.law_lines import LEVEL, inside_along
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import Scale, axes, finish, palette
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.arms.comparison import ArmComparison
 
-_GRID = 24
+_GRID = 48
 _REACH = 1.6  # times the largest compute, that laws are drawn to
 _FAR = 0.7  # of the height of the pairs, that the interval of the laws may add on either side
 
@@ -75,9 +75,9 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     frame(ax, log=False, far=_FAR, hold=(0.0,))
     if along is not None and comparison.result is not None:
         shade_outside(ax, *inside_along(comparison.result.measured, along))
-    a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)
-    return finish(ax, COMPUTE, f"loss of {b} against {a} (%)")
+    label = of_arms("loss of {B} against {A} (%)", comparison.arms, "loss of B against A (%)")
+    return finish(ax, COMPUTE, label)
 
 
 def without_interval(name: str, along: pd.DataFrame, column: str) -> str:

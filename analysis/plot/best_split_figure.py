@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.isoflop import Minima
     from scalinglab.analysis.fitting.result import Result
 
-_CROSS = 2.1  # size of a budget's cross where minima are shown
+_CROSS = 2.4  # size of a budget's cross where minima are shown
 RATIO_COLUMN = "tokens_per_parameter"
 _LABELS = {"N": f"best {SIZE}", "D": f"best number of {TOKENS}", RATIO_COLUMN: f"best {RATIO}"}
 
@@ -127,7 +127,7 @@ def draw_split(
         points(ax, envelope, "C", quantity, "envelope of curves", **{**look, "marker": "^"})
     if minima is not None and len(minima.found):
         table = _of_minima(minima.found, quantity)
-        points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=0.9)
+        points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=0.6)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)

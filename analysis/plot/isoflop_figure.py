@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.decisions.isoflop import Minima
 
+_SEEN = 0.1  # of the median's height above the lowest loss: twice the width of a line
 _FAR = 5.0  # times the median's height above the lowest loss: higher runs are marked at the edge
 
 
@@ -60,6 +61,7 @@ def isoflop(
     loss = runs["loss"].to_numpy(float)
     high = loss.min() + _FAR * (np.median(loss) - loss.min())
     points(ax, runs[columns], "N", "loss", "runs", color=scale(budgets[nearest]), away=loss > high)
+    band = f"{level:.0%} interval of the parabola" if _has_seen_bands(minima, loss) else ""
     for k, (cost, budget_line) in enumerate(minima.lines.groupby("C")):
         line(
             ax,
@@ -69,7 +71,7 @@ def isoflop(
             f"parabola at C = {cost:.3g}",
             color=scale(cost),
             label=False,
-            band=f"{level:.0%} interval of the parabola" if k == 0 else "",
+            band=band if k == 0 else "",
             lw=1.1,
         )
     optima = minima.found
@@ -80,6 +82,14 @@ def isoflop(
     frame(ax)
     scale.bar(ax, "training compute C (FLOPs)", powers=True)
     return finish(ax, SIZE, LOSS)
+
+
+def _has_seen_bands(minima: Minima, loss: np.ndarray) -> bool:
+    """Whether intervals of the parabolas are wider than their lines: else no legend names them."""
+    if "loss_lower" not in minima.lines:
+        return False
+    width = (minima.lines["loss_upper"] - minima.lines["loss_lower"]).median()
+    return bool(width > _SEEN * (np.median(loss) - loss.min()))
 
 
 def _minima(ax: Axes, optima: pd.DataFrame) -> None:

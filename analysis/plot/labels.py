@@ -20,6 +20,7 @@ SHARES = {
     "whole": "total effect",
     "factor": "largest over smallest mean",
 }
+_LONGEST = 34  # characters of a vertical label with the names of arms, as its axis is high
 # Inputs of laws -> the label of their axis; others are labelled by what the law says they hold.
 INPUTS = {"N": SIZE, "D": TOKENS, "C": COMPUTE}
 
@@ -43,6 +44,17 @@ def decimal(value: float) -> str:
     if 1000 <= value < 1e4:
         return f"{value:,.0f}"
     return f"{value:.3g}" if 0.001 <= value < 1e4 else power(value)
+
+
+def of_arms(label: str, arms: tuple[str, str], otherwise: str) -> str:
+    """A label with the names of two arms in place of A and B; one without where they are long.
+
+    >>> of_arms("loss of {B} against {A} (%)", ("relu", "gelu"), "loss of B against A (%)")
+    'loss of gelu against relu (%)'
+    """
+    a, b = map(literal, arms)
+    text = label.format(A=a, B=b)
+    return text if len(text) <= _LONGEST else otherwise
 
 
 def budget_in_words(target: object) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.judgement.multiverse import Multiverse
 
-_LONGEST = 34  # characters of an option in the legend
+_LONGEST = 44  # characters of an option in the legend
 
 
 def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
@@ -50,12 +50,13 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     ways["variant"] = ways.index + 1
     for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)
-        points(ax, group, "variant", "answer", _cut(f"{most}: {name}"), **look)
+        points(ax, group, "variant", "answer", _cut(str(name)), **look)
     log_axis(ax.yaxis, short)
     frame(ax)
     ax.set_xlim(0, len(ways) + 1)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    return finish(ax, "analysis variant, sorted by its answer", budget_in_words(variants.of))
+    label = "analysis variant, sorted by its answer"
+    return finish(ax, label, budget_in_words(variants.of), title=f"{literal(most)}:")
 
 
 def multiverse_shares(variants: Multiverse, *, ax: Axes | None = None) -> Axes:

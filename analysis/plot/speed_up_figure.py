@@ -10,7 +10,7 @@ import pandas as pd
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
 from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
 from scalinglab.analysis.plot.frames import frame, shade_outside
-from scalinglab.analysis.plot.labels import COMPUTE, literal
+from scalinglab.analysis.plot.labels import COMPUTE, of_arms
 from scalinglab.analysis.plot.law_lines import LEVEL, inside_along
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import MARKERS, axes, finish, palette
@@ -78,8 +78,10 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
     frame(ax, hold=(1.0, *_ends(table)))
     shade_outside(ax, *inside_along(comparison.result.measured, along))
-    a, b = map(literal, comparison.arms)
-    return finish(ax, COMPUTE, f"compute of {a} / {b}, equal loss")
+    label = of_arms(
+        "compute of {A} / {B}, equal loss", comparison.arms, "compute of A / B, equal loss"
+    )
+    return finish(ax, COMPUTE, label)
 
 
 def _ends(multipliers: pd.DataFrame) -> list[float]:

@@ -45,12 +45,12 @@ MARKERS = "osD^vP"
 HELD_OUT = "#D55E00"
 # Of the budgets that were asked for.
 ANSWER: Mapping[str, Any] = {"color": "#CC79A7", "marker": "P", "size": 1.6}
-INK = "#1a1a1a"  # of the law and of all text: a page replaces it in the dark
+INK = "#1a1a1a"  # of the law and of all text
 NEUTRAL = "0.4"  # in a legend, of what has a colour a size in the figure
 BAND = 0.18  # opacity of an interval
 SHADE, SHADE_ALPHA = "0.5", 0.11  # of what lies beyond the runs
 _LEAST_MARK = 9.0  # square points, of a mark in a legend
-_SWATCH = 0.3  # its opacity in a legend, where a small patch is else invisible on a dark page
+_SWATCH = 0.3  # its opacity in a legend, where a small patch is else invisible
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 SMALL = 0.9  # size of legends and notes over the font's: on a telephone smaller is not legible
 _HEIGHT = 0.68  # of a figure's, that its axes have
@@ -77,7 +77,7 @@ def category(k: int) -> dict[str, Any]:
 
 
 def colour_map() -> Colormap:
-    """Viridis without its palest quarter: legible as a line on white, and on a dark page too."""
+    """Viridis without its palest quarter: legible as a line on white."""
     return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.02, 0.75, 256)))
 
 

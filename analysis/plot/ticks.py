@@ -22,6 +22,7 @@ _EVERY = (2, 3, 4, 5, 6, 8, 10)  # decades apart, where one each is too many
 _EMS = 3.0  # of the font, which matplotlib counts for a tick along x
 _LABEL_EMS = {"x": 4.2, "y": 2.5}  # that a label as 3·10¹² takes, with its gap
 _FEWEST = 2
+_DECADE = 10.0
 
 
 class LogTicks(Locator):
@@ -46,7 +47,7 @@ class LogTicks(Locator):
             inside = np.array([v for v in values if vmin * 0.999 <= v <= vmax * 1.001])
             if len(inside) <= room and self._apart(inside, vmin, vmax, room):
                 if len(inside) >= _FEWEST:
-                    return inside.tolist()
+                    return self._evenly(vmin, vmax, room, inside).tolist()
                 fallback = fallback if len(fallback) else inside
         decades = [10.0**k for k in range(first, last + 1) if vmin <= 10.0**k <= vmax]
         if len(decades) >= _FEWEST:
@@ -55,6 +56,16 @@ class LogTicks(Locator):
         inside = linear[(linear >= vmin) & (linear <= vmax)]
         apart = self._apart(inside, vmin, vmax, room)
         return (inside if len(inside) > len(fallback) and apart else fallback).tolist()
+
+    def _evenly(self, low: float, high: float, room: int, logs: np.ndarray) -> np.ndarray:
+        """Evenly spaced ticks in place of few round ones within a decade: they leave gaps."""
+        if len(logs) > _FEWEST or high / low > _DECADE:
+            return logs
+        even = np.asarray(
+            MaxNLocator(min(room, 5), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        )
+        even = even[(even >= low) & (even <= high)]
+        return even if len(even) > len(logs) and self._apart(even, low, high, room) else logs
 
     def _room(self) -> int:
         assert self.axis is not None

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +153,8 @@ def page(
     runs : RunDetails, optional
         Shown where a reader clicks on a run.
     """
-    pictures = _light([*_drawn("lead", leading)], [*_shown(sections)])
+    numbers = count(1)
+    pictures = _light([*_drawn("lead", leading, numbers)], [*_shown(sections, numbers)])
     return (
         _environment()
         .get_template("page.html")
@@ -175,12 +177,15 @@ def page(
     )
 
 
-def _drawn(key: str, figures: Sequence[tuple[str, Figure]]) -> Iterator[tuple[str, Picture]]:
+def _drawn(
+    key: str, figures: Sequence[tuple[str, Figure]], numbers: Iterator[int]
+) -> Iterator[tuple[str, Picture]]:
+    """Figures with the next numbers of the page in their captions: they can be cited."""
     for k, (caption, figure) in enumerate(figures):
-        yield caption, picture(figure, f"{key}-{k + 1}")
+        yield f"Figure {next(numbers)}. {caption}", picture(figure, f"{key}-{k + 1}")
 
 
-def _shown(sections: Sequence[Section]) -> Iterator[_Shown]:
+def _shown(sections: Sequence[Section], numbers: Iterator[int]) -> Iterator[_Shown]:
     for k, section in enumerate(sections):
         key = f"part-{k + 1}"
         yield _Shown(
@@ -188,7 +193,7 @@ def _shown(sections: Sequence[Section]) -> Iterator[_Shown]:
             section.title,
             section.text,
             section.tables,
-            [*_drawn(f"figure-{k + 1}", section.figures)],
+            [*_drawn(f"figure-{k + 1}", section.figures, numbers)],
             section.listing,
             section.refused,
             section.details,

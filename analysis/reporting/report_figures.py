@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from scalinglab.analysis import plot
@@ -23,6 +22,7 @@ from scalinglab.analysis.plot.law_lines import of_size_and_tokens
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.plot.style import figure_of, panels
+from scalinglab.analysis.reporting import captions
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
@@ -107,14 +107,19 @@ class ReportFigures:
         evidence = self._isoflop() if self._is_isoflop else self._against_compute()
         if not self.budgets:
             return [evidence]
-        return [(self._best_size(), self._split("N")), evidence]
+        return [(self._growth("N"), self._split("N")), evidence]
 
-    def _best_size(self) -> str:
-        text = "The best size at each compute budget"
+    def _growth(self, quantity: str) -> str:
+        allocation = self.answer.allocation
+        assert allocation is not None  # budgets are of its table
         envelope = self._envelope
-        beside = envelope is not None and len(envelope)
-        text += "; beside the law's that of the envelope of curves." if beside else "."
-        return f"{text} {_SHADED}"
+        marks = "Crosses: the budgets of the answer"
+        marks += (
+            "; triangles: the envelope of curves."
+            if envelope is not None and len(envelope)
+            else "."
+        )
+        return f"{captions.growth(allocation, quantity)} {marks} {_SHADED}"
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -138,8 +143,9 @@ class ReportFigures:
         return self.minima is not None and len(self.minima.found) >= _DESIGN_MINIMA
 
     def _isoflop(self) -> Captioned:
-        caption = "IsoFLOP curves: a parabola through the runs of each budget, and its minimum."
-        return caption, drawn(plot.isoflop, self.fitted, minima=self.minima)
+        assert self.minima is not None
+        figure = drawn(plot.isoflop, self.fitted, minima=self.minima)
+        return captions.isoflop(self.minima), figure
 
     def _against_compute(self) -> Captioned:
         figure = drawn(
@@ -158,14 +164,17 @@ class ReportFigures:
         captioned = []
         if self.minima is not None and not self._is_isoflop and not self._compares_arms:
             captioned.append(self._isoflop())
-        if not self.budgets:
+        allocation = self.answer.allocation
+        if not self.budgets or allocation is None:
             return captioned
+        ratio = captions.tokens_per_parameter(allocation)
         return [
             *captioned,
-            ("The best number of tokens at each compute budget.", self._split("D")),
-            ("Tokens per parameter at the best split.", self._split("tokens_per_parameter")),
+            (self._growth("D"), self._split("D")),
+            (ratio, self._split("tokens_per_parameter")),
             (
-                "The law's loss over size and tokens. The path joins the best splits.",
+                "The law's loss over size and tokens. The path joins the best splits; along a"
+                " dashed line compute is equal.",
                 drawn(draw_iso_loss, self.answer.law, self._path),
             ),
         ]
@@ -191,7 +200,7 @@ class ReportFigures:
             captioned.append(self._against_compute())
         captioned.append(
             (
-                "The error of the law at each run: predicted over measured loss, minus one; above"
+                f"{captions.misfit(law, self.fitted)} The error of the law at each run: predicted over measured loss, minus one; above"
                 " zero the law promises too high a loss. Band: where a run is expected, by the"
                 " doubt of the law and the noise between runs.",
                 drawn(plot.residuals, law, self.fitted, **together),
@@ -206,7 +215,8 @@ class ReportFigures:
             return captioned
         for x, colour in (("N", "tokens"), ("D", "size")):
             if x in law.law.inputs:
-                text = f"Loss against {x}; colour: {colour}."
+                text = f"Loss against {x}; colour: {colour}. Lines: the law; where one is flat,"
+                text += f" more {x} alone does not help."
                 captioned.append((text, drawn(plot.loss_against, law, self.fitted, x, **together)))
         return captioned
 
@@ -235,57 +245,59 @@ class ReportFigures:
         if multiverse is None or multiverse.shares.empty:
             return []
         return [
-            ("The answer of every analysis variant.", drawn(plot.multiverse, multiverse)),
-            ("How much each choice matters.", drawn(plot.multiverse_shares, multiverse)),
+            (captions.variants(multiverse), drawn(plot.multiverse, multiverse)),
+            (captions.choices(multiverse), drawn(plot.multiverse_shares, multiverse)),
         ]
 
 
 def _of_arms(outlook: Outlook | None) -> list[Captioned]:
-    """The compared recipes: their losses, and what the compute of one is worth in the other's."""
+    """The compared recipes: differences of pairs, and what the compute of one is worth.
+
+    A difference of a percent cannot be seen among losses: they lead only where no runs are paired.
+    """
     comparison = None if outlook is None else outlook.arms
     if comparison is None or comparison.runs.empty:
         return []
-    a, b = comparison.arms
-    text = f"Loss of {a} and {b} against compute. Larger marks: larger models."
     if comparison.result is None:
-        return [(text, drawn(plot.arm_losses, comparison)), *arm_pairs(comparison)]
-    text += f" Lines: the law of each, {law_place(comparison)}."
+        return [*_arm_pairs(comparison), _arm_losses(comparison)]
+    a, b = comparison.arms
     worth = (
-        f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute. Line: N and D"
-        " as in the runs. Shaded: such N and D were not measured of both."
+        f"The compute that {a} (A) needs for the loss of {b} (B): above 1 {b} saves compute."
+        " Line: N and D as in the runs. Shaded: such N and D were not measured of both."
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D."
-    return [
-        (text, drawn(plot.arm_losses, comparison)),
-        (worth, drawn(plot.speed_up, comparison)),
-    ]
+    evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
+    return [*evidence, (worth, drawn(plot.speed_up, comparison))]
 
 
-def arm_pairs(comparison: ArmComparison) -> list[Captioned]:
+def other_arm_figures(comparison: ArmComparison) -> list[Captioned]:
+    """The losses of both arms, where pairs and laws support the answer before them."""
+    if comparison.result is None or not len(comparison.pairs.table):
+        return []
+    return [_arm_losses(comparison)]
+
+
+def _arm_losses(comparison: ArmComparison) -> Captioned:
+    a, b = comparison.arms
+    text = f"Loss of {a} and {b} against compute. Larger marks: larger models."
+    if comparison.result is not None:
+        text += f" Lines: the law of each, {law_place(comparison)}."
+    return text, drawn(plot.arm_losses, comparison)
+
+
+def _arm_pairs(comparison: ArmComparison) -> list[Captioned]:
     """The ratio of losses of paired runs; none without pairs."""
-    if not len(comparison.pairs.table):
+    ratios = comparison.pairs.table["ratio"] if len(comparison.pairs.table) else ()
+    if not len(ratios):
         return []
     a, b = comparison.arms
-    text = f"Loss of {b} against that of {a}. Points: paired runs; below zero {b} is better."
+    text = (
+        f"The loss of {b} (B) is lower than that of {a} (A) in {sum(ratio < 1 for ratio in ratios)}"
+        f" of {len(ratios)} pairs. Points: paired runs; below zero {b} is better."
+    )
     return [(text, drawn(plot.arm_ratio, comparison))]
 
 
 def _reducible(law: Any) -> bool:
     return len(law.law.parameters_with_role("floor")) == 1 and of_size_and_tokens(law)
-
-
-def run_curves(curves: pd.DataFrame, most_runs: int, points: int) -> dict[str, tuple[list, list]]:
-    """Validation losses of each run, thinned; none where there are too many runs."""
-    thinned = {}
-    groups = list(curves.groupby("run"))
-    for run, curve in groups if len(groups) <= most_runs else ():
-        measured = curve[curve["loss"].notna()]
-        if len(measured) < 2:
-            continue
-        points_kept = measured.iloc[
-            np.unique(np.linspace(0, len(measured) - 1, points).astype(int))
-        ]
-        losses = [round(float(v), 4) for v in points_kept["loss"]]
-        thinned[str(run)] = ([int(v) for v in points_kept["step"]], losses)
-    return thinned

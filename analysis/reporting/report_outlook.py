@@ -19,7 +19,7 @@ from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.page import Section
-from scalinglab.analysis.reporting.report_figures import arm_pairs
+from scalinglab.analysis.reporting.report_figures import other_arm_figures
 from scalinglab.analysis.tables.interval_text import value_text, with_intervals
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.typed import records_of
@@ -142,8 +142,7 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
         differences = comparison.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
         parts.append(Section("What differs between the arms", tables=[differences]))
     pairs = _pairs_table(comparison.pairs)
-    # Without laws this figure supports the answer, and stands beside it.
-    figures = arm_pairs(comparison) if comparison.result is not None else []
+    figures = other_arm_figures(comparison)
     parts.append(
         Section(f"{b} (B) against {a} (A): pairs", _what_a_pair_is(comparison), [pairs], figures)
     )

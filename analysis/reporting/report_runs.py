@@ -11,7 +11,6 @@ import pandas as pd
 from scalinglab.analysis.reporting.cells import columns_of
 from scalinglab.analysis.reporting.left_out_runs import roles_in_words
 from scalinglab.analysis.reporting.page import Section
-from scalinglab.analysis.reporting.report_figures import run_curves
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.scaling.errors import UserError
@@ -107,7 +106,23 @@ def curves_of_runs(answer: ReportedRuns) -> dict[str, tuple[list, list]]:
         curves = load_curves(answer.outputs, run_ids=answer.runs["run_id"])
     except (UserError, OSError):
         return {}  # an imported table has none
-    return run_curves(curves, _MOST_CURVES, _CURVE_POINTS) if len(curves) else {}
+    return _thinned(curves) if len(curves) else {}
+
+
+def _thinned(curves: pd.DataFrame) -> dict[str, tuple[list, list]]:
+    """Validation losses of each run, thinned; none where there are too many runs."""
+    thinned = {}
+    groups = list(curves.groupby("run"))
+    for run, curve in groups if len(groups) <= _MOST_CURVES else ():
+        measured = curve[curve["loss"].notna()]
+        if len(measured) < 2:
+            continue
+        points_kept = measured.iloc[
+            np.unique(np.linspace(0, len(measured) - 1, _CURVE_POINTS).astype(int))
+        ]
+        losses = [round(float(v), 4) for v in points_kept["loss"]]
+        thinned[str(run)] = ([int(v) for v in points_kept["step"]], losses)
+    return thinned
 
 
 def machine_sections(answer: ReportedRuns) -> list[Section]:

@@ -75,8 +75,10 @@ document.querySelector("dialog").close();
 const entry = document.querySelector(".entry");
 entry.dispatchEvent(new MouseEvent("click", {bubbles: true}));
 told.off = document.querySelectorAll('svg [style*="display: none"]').length;
-// What each entry of the first legend hides, by the names of the layers and bands.
-const first = document.querySelector("figure svg");
+// What each entry of a legend hides, by the names of the layers and bands: that of arms, or the first.
+const named = (svg) => [...svg.querySelectorAll(".entry")].some((e) => e.textContent.trim() === "adamw");
+const first = [...document.querySelectorAll("figure svg")].find(named)
+  || document.querySelector("figure svg");
 const shownParts = () => [...first.querySelectorAll("[id]")].filter(
   (part) => part.style.display !== "none" && part.tagName === "g").length;
 told.hides = {};
@@ -246,6 +248,7 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         assert told["off"] > 0 and told["linear"] == "logarithmic axes"
         hides = told["hides"]
         assert hides and min(hides.values()) >= 1, hides
+        assert ("adamw" in hides) == ("adamw" in report)
         if "adamw" in hides:  # an arm with its points, its line and its band; all bands at once
             assert hides["adamw"] == hides["muon with a long name"] == 3
             assert hides["95% interval"] == 2

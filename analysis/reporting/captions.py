@@ -1,0 +1,96 @@
+"""What a report's figures show, in words: a caption begins with its finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.plot.law_lines import run_table
+from scalinglab.analysis.tables.interval_text import value_text
+from scalinglab.analysis.tables.powers import power, short
+from scalinglab.analysis.tables.typed import records_of
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.decisions.allocation import Allocation
+    from scalinglab.analysis.decisions.isoflop import Minima
+    from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+
+_LEVEL = 0.1  # relative change of D/N, below which it is level
+_QUANTITIES = {"N": "size N*", "D": "number of tokens D*"}
+
+
+def growth(allocation: Allocation, quantity: str) -> str:
+    """How the best N or D grows: ``The best size N* grows as C^0.50 (0.48 to 0.53).``"""
+    row = records_of(allocation.exponents.loc[[quantity]])[0]
+    exponent = value_text(row, "exponent", ".2f")
+    value, _, interval = exponent.partition(" ")
+    text = f"The best {_QUANTITIES[quantity]} grows as C^{value}"
+    return f"{text} {interval}." if interval else f"{text}."
+
+
+def tokens_per_parameter(allocation: Allocation) -> str:
+    """Whether the best D/N grows, falls or stays, between the least and the largest budget."""
+    rows = records_of(allocation.table.sort_values("C"))
+    first, last = rows[0], rows[-1]
+    name = "tokens_per_parameter"
+    if len(rows) == 1:
+        return (
+            f"The best split has {first[name]:.3g} tokens per parameter at C = {power(first['C'])}."
+        )
+    change = last[name] / first[name]
+    ends = f"C = {power(first['C'])} to {power(last['C'])}"
+    if abs(np.log(change)) < _LEVEL:
+        return f"About {last[name]:.2g} tokens per parameter are best at all budgets, {ends}."
+    verb = "grow" if change > 1 else "fall"
+    text = (
+        f"The best tokens per parameter {verb} from {first[name]:.3g} to {last[name]:.3g}, {ends}"
+    )
+    overlap = first.get(f"{name}_lower", np.nan) <= last.get(f"{name}_upper", np.nan) and last.get(
+        f"{name}_lower", np.nan
+    ) <= first.get(f"{name}_upper", np.nan)
+    return f"{text}; their intervals overlap." if overlap else f"{text}."
+
+
+def minima(found: pd.DataFrame) -> str:
+    """Where the minima of IsoFLOP curves move."""
+    rows = records_of(found.sort_values("C"))
+    first, last = rows[0], rows[-1]
+    return (
+        f"The minimum moves from N = {short(first['N'])} at C = {power(first['C'])} to"
+        f" {short(last['N'])} at {power(last['C'])}."
+    )
+
+
+def isoflop(curves: Minima) -> str:
+    """IsoFLOP curves and where their minima move."""
+    return "IsoFLOP curves: a parabola through the runs of each budget, and its minimum. " + minima(
+        curves.found
+    )
+
+
+def misfit(law: Result, runs: pd.DataFrame) -> str:
+    """How far runs lie from the law: the median, which no single run decides."""
+    table = run_table(law, runs)
+    away = np.abs(table["predicted"] / table["loss"] - 1)
+    away = away[np.isfinite(away)]
+    if not len(away):
+        return ""
+    return f"Half of the runs lie within {away.median():.2%} of the law."
+
+
+def variants(every: Multiverse) -> str:
+    """What the colours of a multiverse's answers are."""
+    most = every.shares["choice"].iloc[0]
+    return f"The answer of every analysis variant; colour: {most}, the choice that matters most."
+
+
+def choices(every: Multiverse) -> str:
+    """Which choice matters most, and what the two effects are."""
+    first = records_of(every.shares)[0]
+    return (
+        f"How much each choice matters: {first['choice']} most. Main effect: a choice alone; total"
+        " effect: with all that it changes together with the others."
+    )
