@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers, power, short
 from scalinglab.analysis.tables.study_runs import counts_of_folders, is_imported, with_role
@@ -45,6 +46,7 @@ class ReportedRuns:
         The setting that distinguishes the compared arms.
     left_out : dict
         Rule of ``exclude=`` -> number of runs that it left out; their role is "left_out".
+        0 of a condition that no run met.
     """
 
     study: str
@@ -64,9 +66,14 @@ class ReportedRuns:
 
     def cautions(self) -> list[str]:
         """What a reader should be careful about."""
-        if self.outlook is None or self.outlook.arms is None:
-            return []
-        return [f"arms: {warning}" for warning in self.outlook.arms.warnings]
+        of_arms = (
+            ()
+            if self.outlook is None or self.outlook.arms is None
+            else (self.outlook.arms.warnings)
+        )
+        rows = len(with_role(self.runs, "fit")) + sum(self.left_out.values())
+        unmet = unmet_in_words(self.left_out, rows)
+        return [*unmet, *(f"arms: {warning}" for warning in of_arms if warning not in unmet)]
 
     def design(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""
@@ -81,7 +88,9 @@ class ReportedRuns:
             f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
             f"{short(fitted['D'].max())}."
             + "".join(
-                f" {_left_out(count)} by exclude=[{rule}]." for rule, count in self.left_out.items()
+                f" {_left_out(count)} by exclude=[{rule}]."
+                for rule, count in self.left_out.items()
+                if count
             )
             + (f" {_left_out(diverged, 'that diverged')}." if diverged else "")
             + (f" {_left_out(incomplete, 'without N, D or a loss')}." if incomplete else "")
