@@ -19,11 +19,14 @@ _SECONDS = 60
 # Asks when something was first drawn, and tells it by the address of a picture.
 _PROBE = """<script>new PerformanceObserver((list) => {
   const first = list.getEntriesByName("first-contentful-paint")[0];
-  if (first) addEventListener("load", () => setTimeout(() => {
+  if (!first) return;
+  const tell = () => setTimeout(() => {
     const [page] = performance.getEntriesByType("navigation");
     const times = "paint=" + first.startTime + "&load=" + page.loadEventEnd;
     new Image().src = "http://127.0.0.1:PORT/?" + times;
-  }, 0));
+  }, 0);
+  // On a busy machine the paint may be told only after the page has loaded.
+  if (document.readyState === "complete") tell(); else addEventListener("load", tell);
 }).observe({type: "paint", buffered: true});</script>"""
 
 

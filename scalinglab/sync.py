@@ -169,9 +169,9 @@ def _hints(outputs: Path, plan: StoredPlan, gone: list[str], folder: Path) -> li
         )
     if is_outdated(outputs, plan):
         hints.append(
-            f"there is no report of these runs in {study_folder(outputs, plan.study.name)} (to="
-            f"FILE writes it elsewhere): scaling report {override('study', plan.study.name)} writes it, "
-            f"{command} then adds it"
+            f"{study_folder(outputs, plan.study.name)} has no report of these runs, or an older one"
+            f" (to=FILE writes it elsewhere): scaling report {override('study', plan.study.name)}"
+            f" writes it, {command} then adds it"
         )
     return hints
 

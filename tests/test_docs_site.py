@@ -94,6 +94,14 @@ def test_formulas_of_one_line_stand_apart_for_narrow_screens() -> None:
     assert hook("formulas").on_page_content(line).count("<math") == 2
 
 
+def test_names_of_functions_stand_apart_from_their_neighbours() -> None:
+    pytest.importorskip("latex2mathml")
+    line = r'<span class="arithmatex">\(a \log_{10} n + k \ln P\)</span>'
+    shown = hook("formulas").on_page_content(line)
+    assert re.search(r"<mi>a</mi><mspace[^>]*/><msub><mi>log</mi>.*?</msub><mspace[^>]*/>", shown)
+    assert re.search(r"<mspace[^>]*/><mi>ln</mi><mspace[^>]*/><mi>P</mi>", shown)
+
+
 @pytest.mark.usefixtures("early_fits")
 @pytest.mark.parametrize("page", GALLERY, ids=lambda p: p.stem)
 def test_the_code_of_the_gallery_draws(page: Path) -> None:

@@ -38,7 +38,7 @@ from scalinglab.analysis.arms.scale import (
     along_ladder,
     check_budgets,
     crossing,
-    largest_measured,
+    measured_ends,
 )
 from scalinglab.analysis.arms.sharing import sharing_tests
 from scalinglab.analysis.default_laws import LAW
@@ -204,7 +204,7 @@ def _by_laws(
 ) -> ArmComparison:
     """Add what the laws of both arms say, the first of which is the comparison's own."""
     arms, result, ladder = comparison.arms, fits[0][1], Ladder.of(runs)
-    top = largest_measured(result, ladder)
+    top = measured_ends(result, ladder)[1] if ladder.is_shared else ladder.low
     at = list(budgets) or [times * top for times in _BEYOND]
     scales = along_ladder(result, arms, ladder, at, level)
     worth = multipliers(fits, arms, runs, at, level, measured=not budgets)

@@ -35,6 +35,7 @@ from scalinglab.analysis.laws.law import Array, Columns, Law
 
 OWN, ONE, NONE = "own", "one", "none"  # floors: of each recipe, of both together, no law has any
 BEST, LADDER = "best", "ladder"  # ways along which budgets grow
+_SAME = 1e-6  # of a multiplier: what two fits of one law differ by in their last digits
 _ERRORS = 1.96  # standard errors of an interval's end, within which its side of 1 is not known
 SAVES, COSTS, UNKNOWN = "saves", "costs", "cannot tell"
 
@@ -148,11 +149,19 @@ def _verdict(row: dict[str, Any]) -> str:
 
 
 def _ends_at_one(row: dict[str, Any]) -> bool:
-    """Whether an end of the interval lies at 1 within its error."""
-    ends = np.log([row["multiplier_lower"], row["multiplier_upper"]])
-    return bool(
-        (np.abs(ends) <= _ERRORS * np.array([row["lower_error"], row["upper_error"]])).any()
-    )
+    """Whether other draws could have put an end of the interval on the other side of 1."""
+    return _is_at_one(row, "lower") or _is_at_one(row, "upper")
+
+
+def _is_at_one(row: dict[str, Any], end: str) -> bool:
+    """Whether an end of the interval lies at 1 within its error.
+
+    An end that other draws could have put at infinity does if it is below 1.
+    """
+    value, error = np.log(row[f"multiplier_{end}"]), row[f"{end}_error"]
+    if np.isinf(error):
+        return bool(value < 0)
+    return bool(abs(value) <= max(_ERRORS * error, _SAME))
 
 
 def _found(

@@ -29,7 +29,7 @@ class Ladder:
     Attributes
     ----------
     low, top : float
-        Range of C = 6 N D that was measured in both arms.
+        Range of C = 6 N D that was measured in both arms; where there is none, `low` is above.
     share : float
         N grows as C^share, D as C^(1 - share).
     middle_n, middle_c : float
@@ -41,6 +41,11 @@ class Ladder:
     share: float
     middle_n: float
     middle_c: float
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether any compute is in the range of both arms."""
+        return self.low <= self.top
 
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Ladder:
@@ -234,7 +239,11 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
 
     The search runs from a tenth of the smallest to a thousand times the largest compute of both.
     """
-    grid = np.geomspace(ladder.low / 10, ladder.top * 1e3, _GRID)
+    low, top = measured_ends(result, ladder)
+    ends = sorted((ladder.low, ladder.top))
+    grid = np.geomspace(ends[0] / 10, ends[1] * 1e3, _GRID)
+    if ladder.is_shared:  # no cell reaches over an end
+        grid = np.unique([*grid, low, top])
     size, tokens = ladder.at(grid)
     columns = {"N": size, "D": tokens}
     gap = RELATIVE.of(_Ratio(result, arms).predict(result.params_and_draws(), columns))
@@ -244,15 +253,12 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
     tail = (1 - level) / 2
     lower, upper = np.quantile(crossings, [tail, 1 - tail]) if len(crossings) else (np.nan, np.nan)
     best = float(np.exp(places[0]))
-    measured = np.flatnonzero(_both_measured(result, ladder, grid))
-    if not len(measured):
-        measured = np.flatnonzero((ladder.low <= grid) & (grid <= ladder.top))
-    first, last = measured[0], measured[-1]
     crosses = gap[1:, :-1] * gap[1:, 1:] < 0
     crosses &= np.isfinite(gap[1:]).all(1, keepdims=True)
 
     def share_of(cells: Array) -> float:
-        return float(cells.any(1).mean()) if len(cells) else np.nan
+        is_known = len(crosses) and ladder.is_shared
+        return float(crosses[:, cells].any(1).mean()) if is_known else np.nan
 
     return {
         "C": best,
@@ -261,11 +267,11 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
         "share": float(len(crossings) / len(places[1:])) if len(places) > 1 else np.nan,
         "inside": bool(_both_measured(result, ladder, best)[0]),
         "towards": "B" if gap[0, -1] < 0 else "A",
-        "low": float(grid[first]),
-        "top": largest_measured(result, ladder),
-        "below": share_of(crosses[:, :first]),
-        "within": share_of(crosses[:, first:last]),
-        "above": share_of(crosses[:, last:]),
+        "low": low,
+        "top": top,
+        "below": share_of(grid[1:] <= low),
+        "within": share_of((low <= grid[:-1]) & (grid[1:] <= top)),
+        "above": share_of(top <= grid[:-1]),
     }
 
 
@@ -276,11 +282,16 @@ def _both_measured(result: Result, ladder: Ladder, cost: Array | float) -> Array
     return result.measured.inside(place) & np.isfinite(cost)
 
 
-def largest_measured(result: Result, ladder: Ladder) -> float:
-    """The largest compute of the ladder around which both arms were measured; its top if none."""
-    grid = np.geomspace(ladder.top, ladder.low, _GRID)
-    inside = _both_measured(result, ladder, grid)
-    return float(grid[inside.argmax()]) if inside.any() else ladder.top
+def measured_ends(result: Result, ladder: Ladder) -> tuple[float, float]:
+    """The least and the largest compute of the ladder around which both arms were measured.
+
+    The ladder's own ends if there is none; NaN if no compute is in the range of both arms.
+    """
+    if not ladder.is_shared:
+        return np.nan, np.nan
+    grid = np.geomspace(ladder.low, ladder.top, _GRID)
+    inside = grid[_both_measured(result, ladder, grid)]
+    return (float(inside[0]), float(inside[-1])) if len(inside) else (ladder.low, ladder.top)
 
 
 def _first_zero(line: Array, at: Array) -> float:

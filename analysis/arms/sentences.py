@@ -81,8 +81,8 @@ def _between(row: dict[str, Any]) -> str:
     if np.isnan(row["ratio_lower"]):
         return ""
     interval = _without_signs(row["ratio_lower"] - 1, row["ratio_upper"] - 1)
-    sure = row["better"] if row["ratio"] < 1 else 1 - row["better"]
-    return f" ({interval}) with probability {probability(sure)}"
+    way, sure = ("lower", row["better"]) if row["ratio"] < 1 else ("higher", 1 - row["better"])
+    return f" ({interval}; {way} with probability {probability(sure)})"
 
 
 def times(value: float) -> str:
@@ -192,6 +192,11 @@ def _no_crossing(crossed: dict[str, Any], better: str) -> str:
             f" ({share:.0%} of the resamples, {within:.0%} within the measured compute)"
         )
     low, top = crossed["low"], crossed["top"]
+    if np.isnan(low):
+        return (
+            f"{better} is better throughout in the best fit, but no compute was measured in both"
+            f" arms and a crossing cannot be excluded ({share:.0%} of the resamples)"
+        )
     if crossed["below"] <= _RARE < crossed["above"]:
         where, share = f"beyond C = {top:.3g}", crossed["above"]
     elif crossed["above"] <= _RARE < crossed["below"]:

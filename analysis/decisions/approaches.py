@@ -237,11 +237,15 @@ def _refused(minima: Minima, by_envelope: Envelope) -> pd.DataFrame:
         for row in minima.table[minima.table["refused"] != ""].to_dict("records")
     ]
     if len(minima.found) < 2:
-        reason = f"{len(minima.found)} budgets with a minimum: a power law needs two"
+        reason = f"{_counted(len(minima.found), 'budget')} with a minimum: a power law needs two"
         rows.append({"approach": NAMES[2], "C": np.nan, "why": reason})
     if by_envelope.refused:
         rows.insert(0, {"approach": NAMES[1], "C": np.nan, "why": by_envelope.refused})
     return pd.DataFrame(rows, columns=["approach", "C", "why"])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def refusals_in_words(refused: pd.DataFrame) -> list[str]:
@@ -250,10 +254,6 @@ def refusals_in_words(refused: pd.DataFrame) -> list[str]:
     for (approach, reason), rows in refused.groupby(["approach", "why"], sort=False):
         low, high = rows["C"].min(), rows["C"].max()
         between = f"C = {low:.3g}" if len(rows) == 1 else f"C = {low:.3g} to {high:.3g}"
-        budgets = (
-            ""
-            if np.isnan(low)
-            else (f"{len(rows)} budget{'s' if len(rows) > 1 else ''} ({between}) ")
-        )
+        budgets = "" if np.isnan(low) else (f"{_counted(len(rows), 'budget')} ({between}) ")
         sentences.append(f"approach {approach}, {budgets}refused: {reason}")
     return sentences

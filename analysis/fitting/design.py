@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
@@ -12,7 +13,7 @@ from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.clusters import copied
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences, row_name
-from scalinglab.analysis.tables.mixed_recipes import RECIPE_COLUMNS, recipe_of
+from scalinglab.analysis.tables.mixed_recipes import RECIPE_COLUMNS, recipes_of
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.runs import COUNTS_FROM
@@ -69,7 +70,7 @@ def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_unfinished(data),
         *_inside_a_schedule(points, data),
         *_some_annealed(data, arm),
-        *_recipes(data, arm),
+        *_recipes(data, arm, points.renamed.values()),
         *_labels(points, data, arm),
         *_mixed_measures(points, data, arm),
         *_mixed_counts(points, data),
@@ -171,11 +172,11 @@ def _some_annealed(data: pd.DataFrame, arm: str | None) -> list[str]:
     ]
 
 
-def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
+def _recipes(data: pd.DataFrame, arm: str | None, read: Collection[str]) -> list[str]:
     """More recipes than one, in the words of a plan; of each arm where arms are told apart."""
     ladders = [data] if arm is None else [rows for _, rows in data.groupby(arm)]
     mixed = [
-        ladder_mismatch(recipe_of(column, value) for value in rows[column].dropna().unique())
+        ladder_mismatch(recipes_of(rows, column, read))
         for rows in ladders
         for column in RECIPE_COLUMNS
         if column in data and column != arm

@@ -16,6 +16,8 @@ from scalinglab.analysis.tables.powers import of_column
 Array = np.ndarray
 
 _RARE = 2e-4  # where the tails of a standard error that is poorly known are compared
+_LEANING = 2.0  # standard deviations of a fair coin's heads, from which errors lie on one side
+_LEAST_LEANING = 3  # errors, of which all on one side say something
 _TOP_SHARE = 0.1  # of the rows, where there are no rungs to hold out
 
 
@@ -155,14 +157,13 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     beyond = float(column[top].max() / column[~top].max())
     mean, above = float(np.mean(error)), float(np.mean(error > 0))
     one_sided = max(above, 1 - above)
-    sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} of one sign)"
-    top_points = "that point" if top.sum() == 1 else f"those {int(top.sum())} points"
-    an_error = "an error" if top.sum() == 1 else "a mean error"
-    predicts = f"predicts {top_points} with {an_error} of {scale.say(mean, sign='+')}"
-    predicts += sides if len(error) > 1 else ""
+    count = int(top.sum())
+    an_error = "an error" if count == 1 else "a mean error"
+    predicts = f"predicts {'it' if count == 1 else 'them'} with {an_error} of"
+    predicts += f" {scale.say(mean, sign='+')}{lean_in_words(error)}"
     impossible = int((~np.isfinite(error)).sum())
     if impossible:
-        predicts = f"predicts impossible values at {impossible} of {len(error)} points"
+        predicts = f"predicts impossible values at {impossible} of {len(error)}"
         mean = one_sided = float("nan")
     return {
         "column": name,
@@ -172,9 +173,21 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "impossible": impossible,
-        "sentence": f"a fit without {name} >= {of_column(name, column[top].min())} ({beyond:.2g}x"
-        f" beyond the rest) {predicts}",
+        "sentence": f"a fit without the {'point' if count == 1 else f'{count} points'} with"
+        f" {name} >= {of_column(name, column[top].min())} (up to {beyond:.2g}x the largest fitted)"
+        f" {predicts}",
     }
+
+
+def lean_in_words(error: Array) -> str:
+    """On which side the errors lie, where chance would hardly put so many; else empty."""
+    count, high = len(error), int(np.sum(error > 0))
+    most = max(high, count - high)
+    leans = 2 * most - count >= _LEANING * np.sqrt(count)
+    if (most < count and not leans) or count < _LEAST_LEANING:
+        return ""
+    side = "high" if high == most else "low"
+    return f" ({'all' if most == count else f'{most} of {count}'} too {side})"
 
 
 def subset(misfit: Misfit, rows: Array) -> Misfit:

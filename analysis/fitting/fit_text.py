@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from scalinglab.analysis.fitting.far_residuals import size_in_words
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
 from scalinglab.analysis.intervals.left_out import LeftOutRuns
@@ -48,7 +49,6 @@ def _range(name: str, low: float, high: float) -> str:
 
 def _statistics(result: FittedLaw) -> list[str]:
     settings, diagnosis = result.settings, result.diagnosis
-    size = float(np.sqrt(np.mean(result.residuals**2)))
     rows = [
         ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
         *(
@@ -59,7 +59,7 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(_range(name, *ends) for name, ends in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.4g}{_delta(result)}"),
-        ("residuals", _size(result, size) + " (root mean square)"),
+        ("residuals", _residuals(result)),
         ("search", _search(result)),
         (
             "converged",
@@ -114,9 +114,19 @@ def _of_rows(result: FittedLaw) -> str:
     return f" of {result.points + left_out} rows" if left_out else ""
 
 
+def _residuals(result: FittedLaw) -> str:
+    """Their size; of curves no point is told apart."""
+    free = len(result.residuals) if result.law.curve else len(result.free)
+    return size_in_words(result.residuals, free, result.scale, _of_response(result))
+
+
 def _size(result: FittedLaw, size: float) -> str:
+    return result.scale.say(size) + _of_response(result)
+
+
+def _of_response(result: FittedLaw) -> str:
     share = " of the " if result.scale.name == "relative" else " in the "
-    return result.scale.say(size) + share + result.law.response
+    return share + result.law.response
 
 
 def _grouped(result: FittedLaw) -> str:
@@ -215,7 +225,7 @@ def _correlations(result: FittedLaw) -> list[str]:
     matrix = result.diagnosis.correlations
     pairs = [(matrix[a][b], a, b) for a, b in combinations(matrix, 2)]
     strong = sorted((p for p in pairs if abs(p[0]) >= _CORRELATED), key=lambda p: -abs(p[0]))
-    return [f"C({a}, {b}) = {value:+.3f}" for value, a, b in strong]
+    return [f"corr({a}, {b}) = {value:+.3f}" for value, a, b in strong]
 
 
 def _held_out(result: FittedLaw) -> list[str]:

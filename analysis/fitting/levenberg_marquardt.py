@@ -184,7 +184,8 @@ class _Batch:
         system = self.curvature * scale[:, :, None] * scale[:, None, :]
         diagonal = system.reshape(len(system), -1)[:, :: scale.shape[1] + 1]
         diagonal += np.where(scale > 0, self.damping[:, None], 1)
-        move = scale * _solve(system, -self.gradient * scale)
+        with np.errstate(invalid="ignore"):  # a start without a value has no slope
+            move = scale * _solve(system, -self.gradient * scale)
         cut = (np.abs(move) > self.max_step).any(-1)
         move = np.minimum(np.maximum(move, -self.max_step), self.max_step)
         trial = np.minimum(np.maximum(self.u + move, self.low), self.high)
@@ -225,7 +226,8 @@ class _Batch:
 
     def solution(self) -> Solution:
         """Where the problems stand."""
-        gradient = self.gradient * self.scale()
+        with np.errstate(invalid="ignore"):  # a start without a value has no slope
+            gradient = self.gradient * self.scale()
         return Solution(self.u, self.value, gradient, self.curvature, self.steps)
 
 

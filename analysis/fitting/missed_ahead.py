@@ -17,9 +17,11 @@ import pandas as pd
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.tables.points import Points, read_points
 from scalinglab.scaling.errors import UserError
 
 _KNOWN = {option.name for option in fields(FitOptions)}
+_READ = {"columns", "weights", "noise", "cluster", "exclude", "mix_fingerprints"}
 _ONE_BUDGET = 0.8  # N D of models of one budget differ by no more, as sizes come in steps
 _STARTS = 4  # one, the fit to all models, ended in a worse minimum now and then; four did not
 
@@ -40,10 +42,15 @@ class Step:
     table: pd.DataFrame
     options: Mapping[str, Any]
 
-    def refit(self, rows: Array, starts: int | pd.DataFrame) -> BestFit:
+    def points(self) -> Points:
+        """What the fit read of the table."""
+        few = {name: self.options[name] for name in _READ & self.options.keys()}
+        return read_points(self.result.law, self.table, scale=self.result.scale, **few)
+
+    def refit(self, rows: Array) -> BestFit:
         """The best fit to some rows of the table, an array of bool."""
         known = {name: option for name, option in self.options.items() if name in _KNOWN}
-        known |= {"starts": starts, "delta": self.result.settings["delta"]}
+        known |= {"starts": _STARTS, "delta": self.result.settings["delta"]}
         some = FitOptions(**known).of_rows(rows)
         return best_fit(self.result.law.name, self.table[rows], some)
 
@@ -65,8 +72,7 @@ def missed_ahead(loss: Step, accuracy: Step) -> float | None:
         at those left out.
     """
     models, pairs, named = loss.table, accuracy.table, accuracy.result.columns
-    every = np.ones(len(models), bool)
-    points = loss.refit(every, pd.DataFrame([loss.result.params])).points
+    points = loss.points()
     budget = points.columns["N"] * points.columns["D"]
     is_largest = budget >= _ONE_BUDGET * budget.max()
     ahead, kept = (
@@ -77,7 +83,7 @@ def missed_ahead(loss: Step, accuracy: Step) -> float | None:
         least = models.loc[kept, named["task_loss"]].min()
         seen = (pairs[named["task_loss"]] >= least).to_numpy()
     try:
-        first, second = loss.refit(kept, _STARTS), accuracy.refit(seen, _STARTS)
+        first, second = loss.refit(kept), accuracy.refit(seen)
     except UserError:  # what is left says too little
         return None
     largest = {name: column[is_largest] for name, column in points.columns.items()}
@@ -86,8 +92,14 @@ def missed_ahead(loss: Step, accuracy: Step) -> float | None:
     missed = missed[~np.isnan(missed)]
     if not len(missed):
         return None
-    noise = np.mean(accuracy.result.residuals**2)
-    return float(np.sqrt(max(np.mean(missed**2) - noise, 0.0)))
+    return float(np.sqrt(max(np.mean(missed**2) - _noise(accuracy), 0)))
+
+
+def _noise(accuracy: Step) -> float:
+    """Mean square of what the whole fit leaves of the accuracies, on no scale of an objective."""
+    seen, law = accuracy.points(), accuracy.result.law
+    fitted = law.predict(np.array(list(accuracy.result.params.values())), seen.columns)[0]
+    return float(np.mean((seen.response - fitted) ** 2))
 
 
 def _predicted(fitted: BestFit, columns: dict[str, Array]) -> Array:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.far_residuals import size_in_words
+
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.mixture import Mixture
 
 
 def mixture_report(result: Mixture) -> list[str]:
     """The lines of a mixture's report: its laws with their shares, the fit, its warnings."""
-    size = float(np.sqrt(np.mean(result.residuals**2)))
     ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
     lines = [
         f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
@@ -27,7 +28,7 @@ def mixture_report(result: Mixture) -> list[str]:
         "[[Fit]]",
         f"    points     {result.points}",
         "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
-        f"    residuals  {result.scale.say(size)} (root mean square)",
+        f"    residuals  {size_in_words(result.residuals, len(result.free), result.scale)}",
     ]
     if result.warnings:
         lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]

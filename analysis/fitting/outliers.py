@@ -13,25 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import SPLITS, Array, Law
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import exclude_advice, is_plain
-from scalinglab.analysis.tables.far_repeats import LEAST, SIGMAS
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.powers import of_column, short
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.text.conditions import ConditionError
 
-# Losses scatter with heavier tails than a normal's: Student's t of so many degrees of freedom. The
-# known outliers of published tables (Hoffmann et al.'s) lie at 13 to 45 robust sigmas.
-_TAIL = 4.0
-_CHANCE = 0.05  # points beyond, expected of a table in which nothing is wrong
-_FLOOR = 1e-3  # the least spread of residuals that is taken for noise of a measurement
-_MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not they
-_SPARE = 4  # degrees of freedom below which the residuals tell nothing of each other
 _NAMED = 5
 _LONGEST = 500  # characters of a condition that is proposed
 _SAME = 0.2  # of an interval's width: so much do its ends move by the draws of few resamples
@@ -60,48 +53,11 @@ class Outlier:
     sigmas: float
 
 
-def outlying(residuals: Array, free: int) -> Array:
-    """Distance of each residual from their median in robust standard deviations; 0 if it is small.
-
-    The spread is that of the residuals which no parameter made small: a robust fit of k parameters
-    goes through k points. Noise that is known from elsewhere does not widen it, as the residuals
-    have that noise, too: known from two runs one of which is wrong, it would hide that run.
-
-    Parameters
-    ----------
-    residuals : array, shape (n,)
-        On the scale of the fit: of logarithms, or absolute.
-    free : int
-        Free parameters.
-
-    Returns
-    -------
-    array, shape (n,)
-        0 for what is no outlier, and for all where too many would be, or there are too few points.
-    """
-    away = residuals - np.median(residuals)
-    if len(away) - free < _SPARE:
-        return np.zeros(len(away))
-    left = np.sort(np.abs(away))[free:]
-    spread = max(1.4826 * float(np.median(left)), _FLOOR)
-    sigmas = np.abs(away) / spread
-    sigmas[(sigmas < _reach(len(away))) | (np.abs(away) < LEAST)] = 0.0
-    return sigmas if 0 < np.count_nonzero(sigmas) <= _MOST * len(away) else np.zeros(len(away))
-
-
 def far_points(law: Law, residuals: Array, points: Points, free: int) -> Array:
     """Whether each point of a fit lies far from its law, (n,); none does of a law of curves."""
     if law.curve:
         return np.zeros(len(residuals), bool)
     return outlying(residuals * points.sharpness, free) > 0
-
-
-def _reach(count: int) -> float:
-    """How far, in robust standard deviations, the farthest of so many sound points may lie."""
-    from scipy.special import stdtrit  # takes .2 s to load
-
-    robust = 1.4826 * stdtrit(_TAIL, 0.75)  # of a t, whose quartile is half of all its |t|
-    return max(SIGMAS, float(-stdtrit(_TAIL, _CHANCE / (2 * count)) / robust))
 
 
 def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Outlier]:

@@ -198,6 +198,6 @@ def task_chain(
         Step(fit(LAW, models, **first), models, first),
         Step(fit(TASK_ACCURACY, pairs, **second), pairs, second),
     )
-    loss, accuracy = (step.result for step in steps)
-    has_intervals = len(loss.draws) and len(accuracy.draws)
-    return TaskChain(loss, accuracy, missed_ahead(*steps) if has_intervals else None)
+    first_law, second_law = (step.result for step in steps)
+    has_intervals = len(first_law.draws) and len(second_law.draws)
+    return TaskChain(first_law, second_law, missed_ahead(*steps) if has_intervals else None)

@@ -7,6 +7,8 @@ from scipy.special import betainc
 
 Array = np.ndarray
 
+_OFTEN = 0.025  # share of the bootstraps
+
 
 def log_end_errors(drawn: Array, level: float) -> tuple[float, float]:
     """Standard errors of the logarithms of both ends of an interval from draws above zero.
@@ -18,14 +20,15 @@ def log_end_errors(drawn: Array, level: float) -> tuple[float, float]:
     Parameters
     ----------
     drawn : array, shape (draws,)
-        NaN are passed over; an infinite draw counts as the largest finite one.
+        NaN are passed over.
     level : float
         Level of the interval.
 
     Returns
     -------
     (float, float)
-        Of the lower and the upper end; 0 without a finite draw.
+        Of the lower and the upper end; infinite where other draws could well have put the end at an
+        infinite one, 0 without a finite draw.
     """
     drawn = np.sort(drawn[drawn > 0])
     finite = drawn[np.isfinite(drawn)]
@@ -37,6 +40,9 @@ def log_end_errors(drawn: Array, level: float) -> tuple[float, float]:
     errors = []
     for place in (tail, 1 - tail):
         weights = np.diff(betainc((count + 1) * place, (count + 1) * (1 - place), steps))
+        if weights[np.isinf(drawn)].sum() > _OFTEN:
+            errors.append(np.inf)
+            continue
         middle = weights @ logs
         errors.append(float(np.sqrt(weights @ (logs - middle) ** 2)))
     return errors[0], errors[1]

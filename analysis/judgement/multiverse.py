@@ -41,6 +41,12 @@ _EMBEDDINGS = {
 }
 _COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
+_IN_WORDS = {
+    "convention": "how N is counted",
+    "law": "which law is fitted",
+    "objective": "which objective is minimised",
+    "exclusion": "which runs are left out",
+}
 EXCLUSIONS: Mapping[str, tuple[str, ...]] = {"all runs": ()}
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "Huber 1e-3": {"delta": 1e-3},
@@ -59,9 +65,10 @@ class Multiverse:
         ``convention, law, objective, exclusion`` and the ``answer``; it is NaN where a fit gives
         none, with the reason in ``why``.
     shares : DataFrame
-        One row for each choice with several options: ``choice``, ``options``, the main effect
-        ``own`` and the total effect ``whole`` as shares of the variance of log answer, and
-        ``factor``, the largest over the smallest mean answer of its options.
+        Of the variants of the range (`told`), one row for each choice with several options:
+        ``choice``, ``options``, the main effect ``own`` and the total effect ``whole`` as shares of
+        the variance of log answer, and ``factor``, the largest over the smallest mean answer of its
+        options.
     of : str
         The quantity that is answered.
     own : str
@@ -112,8 +119,9 @@ class Multiverse:
         (first, between), *others = ranges.items()
         listed = "".join(f", as {in_words(name)} {text}" for name, text in others)
         return (
-            f"N above is counted as {in_words(self.own)}. Counted as {in_words(first)} it is"
-            f" {between}{listed}: another definition of N, no uncertainty."
+            f"N is counted as {in_words(self.own)} in these variants. Counted as"
+            f" {in_words(first)} the range is {between}{listed}: another definition of N, no"
+            " uncertainty."
         )
 
     def _in_own(self, variants: pd.DataFrame) -> pd.DataFrame:
@@ -151,13 +159,12 @@ class Multiverse:
             f"Across {count} analysis variants{without} {self.of.replace('C=', 'C = ')} is"
             f" {self._written(low)} to {self._written(high)}"
         )
-        by_choice = shares(self.told)
-        if by_choice.empty or high == low:
+        if self.shares.empty or high == low:
             return text + "."
-        most = by_choice.iloc[0]
+        most = self.shares.iloc[0]
         return (
-            f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the "
-            f"variance, a factor of {most['factor']:.3g} between its options)."
+            f"{text}, mainly by {_IN_WORDS[most['choice']]} (total effect {most['whole']:.0%} of"
+            f" the variance, a factor of {most['factor']:.3g} between its options)."
         )
 
     def _written(self, value: float) -> str:
@@ -239,7 +246,8 @@ def fit_multiverse(
     own = choices.own
     if sound.loc[sound["convention"] == own, "answer"].isna().all():
         own = ""
-    return Multiverse(table, shares(sound), of, own, choices.far)
+    told = sound[sound["convention"] == own] if own else sound
+    return Multiverse(table, shares(told), of, own, choices.far)
 
 
 def with_far(far: str) -> str:

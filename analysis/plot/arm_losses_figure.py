@@ -10,9 +10,9 @@ import pandas as pd
 from scalinglab.analysis.arms.scale import law_of_arm
 from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.optimum import best_split
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS
-from scalinglab.analysis.plot.law_lines import LEVEL, interval_name, law_line
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_along, interval_name, law_line
 from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.sized_points import points_by_size, size_legend
 from scalinglab.analysis.plot.style import axes, category, finish
@@ -59,14 +59,16 @@ def arm_losses(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | No
     for k, arm in enumerate(comparison.arms):
         of_arm = table.loc[table["arm"] == arm, _columns(table)]
         points_by_size(ax, of_arm, "C", "loss", arm, of=table["N"], **category(k))
+    inside = None
     if comparison.result is not None:
-        _laws(ax, comparison, np.geomspace(low, measured * _ROOM, _LINE), level)
+        inside = _laws(ax, comparison, np.geomspace(low, measured * _ROOM, _LINE), level)
     size_legend(ax, table["N"])
     log_axis(ax.xaxis, power)
     loss_axis(ax.yaxis)
     ax.set_xlim(low, measured * _ROOM)
     frame(ax)
-    beyond(ax, float(measured))
+    if inside is not None:
+        shade_outside(ax, *inside)
     return finish(ax, COMPUTE, LOSS)
 
 
@@ -79,11 +81,17 @@ def _columns(table: pd.DataFrame) -> list[str]:
     return [name for name in ("run_id", "arm", "N", "D", "C", "loss") if name in table]
 
 
-def _laws(ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float) -> None:
-    """The law of each arm, in its colour; the legend's entry of an arm stands for its line, too."""
+def _laws(
+    ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The law of each arm, in its colour; the legend's entry of an arm stands for its line, too.
+
+    Returns compute, and whether both arms were measured where their lines are.
+    """
     result, ladder = comparison.result, comparison.ladder
     assert result is not None and ladder is not None
     band = interval_name(level) if len(result.draws) else ""
+    insides = []
     for k, arm in enumerate(comparison.arms):
         N, D = ladder.at(cost)
         if at_best_splits(comparison):
@@ -94,3 +102,6 @@ def _laws(ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float) -
         style: dict[str, Any] = {"color": category(k)["color"], "lw": 1.6}
         # One band's entry serves both: colours say whose it is.
         line(ax, table, "C", "loss", f"law, {arm}", label=False, band=band * (k == 0), **style)
+        at, inside = inside_along(result.measured, table)
+        insides.append(inside)
+    return at, np.all(insides, axis=0)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.scale import along_ladder
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE, literal
-from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_along
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import Scale, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
@@ -52,9 +52,9 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
     scale = Scale(table["N"])
     points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
-    top = float(table["C"].max())
+    along = None
     if comparison.result is not None:
-        along, top = trend(comparison, level, _REACH)
+        along = trend(comparison, level, _REACH)
         percent = along.assign(
             **{
                 f"percent{end}": 100 * (along[f"ratio{end}"] - 1)
@@ -73,7 +73,8 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
         )
     log_axis(ax.xaxis, power)
     frame(ax, log=False, far=_FAR, hold=(0.0,))
-    beyond(ax, top)
+    if along is not None and comparison.result is not None:
+        shade_outside(ax, *inside_along(comparison.result.measured, along))
     a, b = map(literal, comparison.arms)
     scale.bar(ax, SIZE)
     return finish(ax, COMPUTE, f"loss of {b} against {a} (%)")
@@ -100,11 +101,9 @@ def pair_table(comparison: ArmComparison) -> pd.DataFrame:
     return table.assign(C=6 * table["N"] * table["D"], percent=100 * (table["ratio"] - 1))
 
 
-def trend(comparison: ArmComparison, level: float, reach: float) -> tuple[pd.DataFrame, float]:
-    """The laws along the ladder from the least compute to `reach` times the largest, and that."""
+def trend(comparison: ArmComparison, level: float, reach: float) -> pd.DataFrame:
+    """The laws along the ladder from the least compute to `reach` times the largest."""
     ladder = comparison.ladder
     assert comparison.result is not None and ladder is not None
     grid = np.geomspace(ladder.low, reach * ladder.top, _GRID)
-    return along_ladder(
-        comparison.result, comparison.arms, ladder, grid.tolist(), level
-    ), ladder.top
+    return along_ladder(comparison.result, comparison.arms, ladder, grid.tolist(), level)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS
-from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_along, interval_name
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import ANSWER, INK, axes, finish, palette
+from scalinglab.analysis.plot.style import ANSWER, INK, axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -100,9 +100,17 @@ def best_ratio(
 
 
 def draw_split(
-    splits: SplitPath, quantity: str, minima: Minima | None = None, *, ax: Axes | None = None
+    splits: SplitPath,
+    quantity: str,
+    minima: Minima | None = None,
+    *,
+    envelope: pd.DataFrame | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Draw N, D or `RATIO_COLUMN` along a path of best splits that several figures share."""
+    """Draw N, D or `RATIO_COLUMN` along a path of best splits that several figures share.
+
+    `envelope` has the best splits of the budgets by another approach, with intervals.
+    """
     ax = axes() if ax is None else ax
     points(ax, splits.runs, "C", quantity, "runs", color="0.6", size=0.75, alpha=0.7)
     band = interval_name(splits.level) if splits.has_intervals else ""
@@ -114,6 +122,9 @@ def draw_split(
         # Larger than a minimum at the same place, which is drawn above it.
         look = {**ANSWER, "size": _CROSS} if minima is not None else ANSWER
         points(ax, splits.budgets, "C", quantity, name, **look)
+    if envelope is not None and len(envelope):
+        look = category(1)
+        points(ax, envelope, "C", quantity, "envelope of curves", **{**look, "marker": "^"})
     if minima is not None and len(minima.found):
         table = _of_minima(minima.found, quantity)
         points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=0.9)
@@ -121,7 +132,7 @@ def draw_split(
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)
     frame(ax)
-    beyond(ax, float(splits.runs["C"].max()))
+    shade_outside(ax, *inside_along(splits.measured, splits.path))
     return finish(ax, COMPUTE if splits.cost is SIX_ND else "budget C", _LABELS[quantity])
 
 

@@ -1,4 +1,4 @@
-"""The frame of a figure: its limits, what is marked at its edges, what lies beyond the runs."""
+"""The frame of a figure: its limits, what is marked at its edges, what was not measured."""
 
 from __future__ import annotations
 
@@ -15,26 +15,41 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NAMED = 3  # values written at the edge of a figure
-_MARK_ROOM = 1.12  # times a place, where the shade beyond it begins on a logarithmic axis
+OUTSIDE = "outside the range"  # the measured one; short, so that legends have two columns
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
 _FAR = 0.2  # of the height of the data, that an interval may add on either side by default
 _TEXT_EMS = 1.6  # height of a text at the edge, with its gap, in sizes of the font
 
 
-def beyond(ax: Axes, start: float, name: str = "beyond the runs", way: int = 1) -> None:
-    """Shade what lies beyond a place along x: above it, or below it with ``way=-1``.
+def shade_outside(ax: Axes, at: Any, inside: Any) -> None:
+    """Shade x before the first and after the last place of a line that lies in the measured range.
 
-    The shade begins half a mark farther: what stands at the place, or beside it by rounding, is
-    not beyond.
+    The test is that of tables and warnings: whether N, D and their ratio and product were
+    measured, not C alone.
+
+    Parameters
+    ----------
+    ax : Axes
+    at : array, shape (n,)
+        x along the line, positive and rising.
+    inside : array of bool, shape (n,)
+        See `scalinglab.analysis.intervals.measured`.
     """
+    at, inside = np.asarray(at, float), np.asarray(inside, bool)
     low, high = ax.get_xlim()
-    end = high if way > 0 else low
-    if ax.get_xscale() == "log":
-        start *= _MARK_ROOM**way
-    if (end - start) * way <= 0:
-        return
-    ax.axvspan(start, end, color=SHADE, alpha=SHADE_ALPHA, lw=0, zorder=0, label=name)
+    shaded = [(low, high)]
+    if inside.any():
+        first, last = np.flatnonzero(inside)[[0, -1]]
+        # The range ends between the outermost place inside and its neighbour.
+        start = low if first == 0 else np.sqrt(at[first - 1] * at[first])
+        end = high if last == len(at) - 1 else np.sqrt(at[last] * at[last + 1])
+        shaded = [(low, start), (end, high)]
+    name = OUTSIDE
+    for start, end in shaded:
+        if start < end:
+            ax.axvspan(start, end, color=SHADE, alpha=SHADE_ALPHA, lw=0, zorder=0, label=name)
+            name = f"_{OUTSIDE}"
     ax.set_xlim(low, high)
 
 

@@ -7,6 +7,8 @@ from scalinglab.scaling.text.printable import one_line
 
 COMPUTE = "training compute C = 6 N D (FLOPs)"
 LOSS = "validation loss (nats/token)"
+# The one sign of errors: in tables, sentences and figures of predictions.
+ERROR = "predicted / measured − 1"
 RATE = "learning rate"
 SIZE = "model size N (parameters)"
 STEP = "training step"

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.optimum import best_split
-from scalinglab.analysis.fitting.outliers import outlying
+from scalinglab.analysis.fitting.far_residuals import outlying
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.intervals.measured import Measured
 
 _LINE = 40  # points of a line
+_FINE = 600  # places along a line, whose ends of the measured range are found
 LEVEL = 0.95
 
 
@@ -96,6 +98,21 @@ def frontier(result: Result, low: float, high: float, level: float | None = LEVE
     if not has_split.any():
         return pd.DataFrame({name: [] for name in ("N", "D", "C", "loss")}, dtype=float)
     return law_line(result, N[has_split], D[has_split], level)
+
+
+def inside_along(measured: Measured, path: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Compute along a path of ``C, N, D``, close enough for the eye, and whether each place lies in
+    the measured range; straight in logarithms between the rows.
+    """
+    known = np.log(path[["C", "N", "D"]].dropna().sort_values("C").to_numpy(float).T)
+    if not known.size:
+        return np.empty(0), np.empty(0, bool)
+    at = np.linspace(known[0].min(), known[0].max(), _FINE)
+    places = {
+        name: np.exp(np.interp(at, known[0], column))
+        for name, column in zip(("N", "D"), known[1:], strict=True)
+    }
+    return np.exp(at), measured.inside(places | {"C": np.exp(at)})
 
 
 def interval_of_run(level: float) -> str:

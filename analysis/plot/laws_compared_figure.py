@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scalinglab.analysis.plot.frames import frame
-from scalinglab.analysis.plot.labels import literal
+from scalinglab.analysis.plot.labels import ERROR, literal
 from scalinglab.analysis.plot.layers import points
 from scalinglab.analysis.plot.style import axes, category, finish
 
@@ -38,4 +38,4 @@ def laws_compared(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
         of_law = table.loc[table["law"] == name, ["measured", "percent"]]
         points(ax, of_law, "measured", "percent", literal(name), **category(k))
     frame(ax, log=False)
-    return finish(ax, "measured loss, held out (nats/token)", "predicted / measured − 1 (%)")
+    return finish(ax, "measured loss, held out (nats/token)", f"{ERROR} (%)")

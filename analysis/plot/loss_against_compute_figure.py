@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
     frontier,
+    inside_along,
     interval_name,
     law_line,
     of_size_and_tokens,
@@ -69,6 +70,7 @@ def loss_against_compute(
     """
     ax = axes() if ax is None else ax
     lines: list[Layer] = []
+    best = pd.DataFrame()
     fitted = _at_compute(run_table(result, runs))
     held_out_runs = None
     if held_out is not None and not held_out.empty:
@@ -76,7 +78,6 @@ def loss_against_compute(
     together = (
         fitted if held_out_runs is None else pd.concat([fitted, held_out_runs], ignore_index=True)
     )
-    measured = float(fitted["C"].max())
     low = together["C"].min() / _ROOM
     high = max(together["C"].max() * _ROOM, *(b * 1.1 for b in budgets), 0)
     scale = Scale(together["N"])
@@ -104,7 +105,8 @@ def loss_against_compute(
     loss_axis(ax.yaxis)
     ax.set_xlim(low, high)
     frame(ax)
-    beyond(ax, measured)
+    if result is not None and len(best):
+        shade_outside(ax, *inside_along(result.measured, best))
     _label_starts(ax, lines, scale)
     scale.bar(ax, SIZE)
     return finish(ax, COMPUTE, LOSS)

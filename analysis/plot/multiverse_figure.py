@@ -27,7 +27,8 @@ _LONGEST = 34  # characters of an option in the legend
 def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """The answer of every analysis variant, sorted, coloured by the choice that matters most.
 
-    Variants that fit runs far from the law are not drawn.
+    The variants are those of the range that is told: N counted in one way, and no run far from the
+    law.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """
     most = str(_shares(variants)["choice"].iloc[0])
     ax = axes() if ax is None else ax
-    ways = variants.sound.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    ways = variants.told.dropna(subset="answer").sort_values("answer", ignore_index=True)
     ways["variant"] = ways.index + 1
     for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)

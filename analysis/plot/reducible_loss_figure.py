@@ -8,12 +8,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
     frontier,
+    inside_along,
     interval_name,
     of_size_and_tokens,
     run_table,
@@ -96,7 +97,7 @@ def reducible_loss(
             marker="*",
             size=1.9,
         )
-    _draw_frontier(ax, result, floor, level, together["C"], float(fitted["C"].max()))
+    _draw_frontier(ax, result, floor, level, together["C"])
     scale.bar(ax, SIZE)
     ax.annotate(
         f"{floors[0]} = {floor:.3f}",
@@ -107,9 +108,7 @@ def reducible_loss(
     return finish(ax, COMPUTE, f"loss − {floors[0]} (nats/token)")
 
 
-def _draw_frontier(
-    ax: Axes, result: Result, floor: float, level: float, C: pd.Series, measured: float
-) -> None:
+def _draw_frontier(ax: Axes, result: Result, floor: float, level: float, C: pd.Series) -> None:
     """The loss of the best split above the floor, a bit beyond the runs' compute at both ends."""
     low, high = C.min() / _ROOM, C.max() * _ROOM
     best = _above(frontier(result, low, high, level), floor)
@@ -123,7 +122,8 @@ def _draw_frontier(
     log_axis(ax.yaxis, lambda value: f"{value:.3g}")
     ax.set_xlim(low, high)
     frame(ax)
-    beyond(ax, measured)
+    if len(best):
+        shade_outside(ax, *inside_along(result.measured, best))
 
 
 def _above(table: pd.DataFrame, floor: float) -> pd.DataFrame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.plot.frames import arrows, frame
-from scalinglab.analysis.plot.labels import INPUTS, SIZE
+from scalinglab.analysis.plot.labels import ERROR, INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_of_run, run_table
 from scalinglab.analysis.plot.layers import points
 from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, category, finish, palette
@@ -37,9 +39,10 @@ def residuals(
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Measured over predicted loss, minus one, with the interval that a run falls in.
+    """The error of the law at each run, predicted over measured loss minus one, as in tables.
 
-    It holds the doubt of the law and the noise between runs. Held-out runs have a bar for theirs.
+    The interval that a run falls in holds the doubt of the law and the noise between runs. Held-out
+    runs have a bar for theirs.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def residuals(
     away = far_from_law(result, fitted)
     if arm is None:
         color = palette()[0] if scale is None else scale(fitted["N"])
-        points(ax, fitted, x, "residual", "fitted runs", away=away, color=color)
+        points(ax, fitted, x, "error", "fitted runs", away=away, color=color)
     else:
         _by_arm(ax, fitted, x, arm, away)
     held_out_ends = None
@@ -77,7 +80,7 @@ def residuals(
         if level_known:
             held_out_runs = _around_zero(result, held_out_runs, level)
         star: dict[str, Any] = {"color": HELD_OUT, "marker": "*", "size": 1.9, "bars": False}
-        points(ax, held_out_runs, x, "residual", "held-out runs", **star)
+        points(ax, held_out_runs, x, "error", "held-out runs", **star)
         if level_known:
             held_out_ends = _bars(ax, held_out_runs, x)
             ends = np.concatenate([ends, held_out_ends[1], held_out_ends[2]])
@@ -88,14 +91,12 @@ def residuals(
         arrows(ax, *held_out_ends, HELD_OUT)
     if scale is not None:
         scale.bar(ax, SIZE)
-    return finish(
-        ax, INPUTS.get(x) or result.law.columns.get(x, x), "measured / predicted loss − 1 (%)"
-    )
+    return finish(ax, INPUTS.get(x) or result.law.columns.get(x, x), f"{ERROR} (%)")
 
 
 def _within_reach(fitted: pd.DataFrame, away: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Ends of intervals for the frame; one that reaches far would press the points flat."""
-    near = fitted.loc[~away, "residual"] if not away.all() else fitted["residual"]
+    near = fitted.loc[~away, "error"] if not away.all() else fitted["error"]
     low, high = min(0.0, near.min()), max(0.0, near.max())
     room = _HELD * ((high - low) or 1.0)
     return np.clip(ends[np.isfinite(ends)], low - room, high + room)
@@ -107,31 +108,41 @@ def _by_arm(ax: Axes, fitted: pd.DataFrame, x: str, arm: str, away: np.ndarray) 
     shown = list(names.value_counts().index[:_ARMS])
     for k, name in enumerate(sorted(shown)):
         rows = (names == name).to_numpy()
-        points(ax, fitted[rows], x, "residual", name, away=away[rows], **category(k))
+        points(ax, fitted[rows], x, "error", name, away=away[rows], **category(k))
     others = ~names.isin(shown).to_numpy()
     if others.any():
         rest = fitted[others]
-        points(ax, rest, x, "residual", "others", away=away[others], color="0.6", size=0.8)
+        points(ax, rest, x, "error", "others", away=away[others], color="0.6", size=0.8)
 
 
 def _relative(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(residual=100 * (table["loss"] / table["predicted"] - 1))
+    return table.assign(error=100 * (table["predicted"] / table["loss"] - 1))
 
 
 def _around_zero(result: Result, table: pd.DataFrame, level: float) -> pd.DataFrame:
-    """With the interval that a new run falls in, seen from the prediction."""
+    """With the errors that the law would have at either end of the interval of a new run."""
     predicted = result.predict(table.drop(columns=["loss", "predicted"]), level=level)
-    for end in ("lower", "upper"):
-        table[f"interval_{end}"] = 100 * (np.asarray(predicted[end]) / table["predicted"] - 1)
+    for end, loss in (("lower", "upper"), ("upper", "lower")):
+        table[f"interval_{end}"] = 100 * (table["predicted"] / np.asarray(predicted[loss]) - 1)
     return table
+
+
+def _without_far(result: Result) -> Result:
+    """The law, with the noise of the points that lie near it: what a sound run is expected to be.
+
+    One far run in fifty is at some places among the resamples' outermost 2.5% and at some not.
+    """
+    near = outlying(result.residuals, len(result.free)) == 0
+    return replace(result, residuals=result.residuals[near], points=int(near.sum()))
 
 
 def _interval(ax: Axes, result: Result, fitted: pd.DataFrame, x: str, level: float) -> np.ndarray:
     """Draw the interval that a run falls in, smooth along x: it depends on more than x. Its ends.
 
     At each place it is the mean of the intervals of the runs near it, by distance along the axis.
+    Runs far from the law are no noise of the others.
     """
-    table = _around_zero(result, fitted, level)
+    table = _around_zero(_without_far(result), fitted, level)
     table = table.dropna(subset=["interval_lower", "interval_upper"])
     at = table[x].to_numpy(float)
     if not len(at):

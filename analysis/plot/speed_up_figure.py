@@ -9,9 +9,9 @@ import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
 from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
-from scalinglab.analysis.plot.frames import beyond, frame
+from scalinglab.analysis.plot.frames import frame, shade_outside
 from scalinglab.analysis.plot.labels import COMPUTE, literal
-from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_along
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import MARKERS, axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
@@ -51,7 +51,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     if comparison.result is None:
         raise UserError("speed-up: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
-    along, top = trend(comparison, level, _REACH)
+    along = trend(comparison, level, _REACH)
     bounded = along[np.isfinite(along["speed_up"])]
     ax.axhline(1, color="0.45", lw=0.8, zorder=1.6)
     line(
@@ -77,7 +77,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
     frame(ax, hold=(1.0, *_ends(table)))
-    beyond(ax, top)
+    shade_outside(ax, *inside_along(comparison.result.measured, along))
     a, b = map(literal, comparison.arms)
     return finish(ax, COMPUTE, f"compute of {a} / {b}, equal loss")
 

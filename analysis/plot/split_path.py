@@ -11,6 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.allocation import splits_along
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.plot.law_lines import LEVEL, run_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class SplitPath:
     level : float
         Level of the intervals.
     has_intervals : bool
+    measured : Measured
+        The measured range of the law, by which a split lies inside or outside.
     """
 
     runs: pd.DataFrame
@@ -47,6 +50,7 @@ class SplitPath:
     cost: Cost
     level: float
     has_intervals: bool
+    measured: Measured
 
 
 def split_path(
@@ -75,4 +79,5 @@ def split_path(
         cost=cost,
         level=level,
         has_intervals=bool(len(result.draws)),
+        measured=result.measured,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.sentences import at_scale, crossover, paired
@@ -15,6 +16,8 @@ from scalinglab.analysis.intervals.spread import (
     calibration_in_words,
     missing_draws_in_words,
 )
+from scalinglab.analysis.plot.labels import ERROR
+from scalinglab.analysis.reporting.cautions import bend, disagreement
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.tables.interval_text import value_text
@@ -22,6 +25,7 @@ from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recip
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import is_imported, with_role
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.shell import override
 
 if TYPE_CHECKING:
@@ -96,7 +100,7 @@ class Answer(ReportedRuns):
         of_law = list(self.law.warnings)
         if self.compares_arms:
             of_law = [f"law of all arms together: {warning}" for warning in of_law]
-        cautions = [*super().cautions(), *self.unanswered, *of_law]
+        cautions = [*super().cautions(), *self.unanswered, *filter(None, [self.bends()]), *of_law]
         if self.allocation is not None:
             cautions += self.allocation.warnings
         if self.curve_law is not None:
@@ -122,7 +126,9 @@ class Answer(ReportedRuns):
         """That one law pools several recipes, and how to compare them; empty if it does not."""
         if self.outlook is not None and self.outlook.arms is not None:
             return ""
-        return mixed_in_words(self.study, mixed_recipes(with_role(self.runs, "fit")))
+        return mixed_in_words(
+            self.study, mixed_recipes(with_role(self.runs, "fit"), self.law.columns.values())
+        )
 
     def _of_one_law(self) -> str:
         """The best split, or the law's exponents, in one sentence."""
@@ -137,13 +143,18 @@ class Answer(ReportedRuns):
             f" {value_text(row, 'N', short)}"
             f" parameters and is trained on D* = {value_text(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
-            + ("." if inside else ". This budget is beyond the runs: the answer is the law's.")
+            + (
+                "."
+                if inside
+                else ". This budget is outside the measured range: the answer is the law's."
+            )
         )
 
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
             self._arms_at_largest_scale(),
+            disagreement(self.approaches),
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
             self.curve_law_failed(),
@@ -163,23 +174,36 @@ class Answer(ReportedRuns):
         return f"{scale}By one law per arm, {crossover(comparison)}."
 
     def _tested(self) -> str:
-        """How well held-out runs were predicted, in one sentence."""
+        """How well held-out runs, and the largest fitted ones, were predicted."""
+        tests = [self._held_out_test(), self._refit_test()]
+        return " ".join(filter(None, tests)) or (
+            "No run was held out: how far the law extrapolates is not tested."
+        )
+
+    def _refit_test(self) -> str:
+        """The worse of the refits without the largest runs, as in the text of the fit."""
+        by_size = self.law.held_out
+        if by_size is None:
+            return ""
+        accounts = [account for account in (by_size, by_size.get("budget")) if account is not None]
+        worst = max(accounts, key=lambda a: np.inf if np.isnan(a["error"]) else abs(a["error"]))
+        return f"Tested by refitting without the largest runs: {worst['sentence']}."
+
+    def _held_out_test(self) -> str:
         if self.held_out.empty:
-            if self.law.held_out is None:
-                return "No run was held out: how far the law extrapolates is not tested."
-            # The same sentence as in the text of the fit: what predicts, what, and how well.
-            return f"Tested by refitting without the largest runs: {self.law.held_out['sentence']}."
+            return ""
         error, count = self.held_out["error"], len(self.held_out)
         runs = "1 held-out run was" if count == 1 else f"{count} held-out runs were"
         covered = self.held_out["covered"].dropna()
-        inside = (
-            ""
-            if covered.empty
-            else f"; {int(covered.sum())} of {len(covered)} lie within their intervals"
-        )
-        return (
-            f"{runs} predicted with a mean error of {error.abs().mean():.2%} of the loss{inside}."
-        )
+        inside = ""
+        if not covered.empty:
+            ends = self.held_out[["lower", "upper"]].div(self.held_out["predicted"], axis=0) - 1
+            away = float(ends.abs().max().max())
+            inside = (
+                f"; {int(covered.sum())} of {len(covered)} lie within their intervals, which reach"
+                f" up to {away:.0%} away"
+            )
+        return f"{runs} predicted with a mean absolute error of {error.abs().mean():.2%}{inside}."
 
     def sentences(self) -> list[str]:
         """All findings, the answer first; before it that runs mix recipes, if they do."""
@@ -189,9 +213,11 @@ class Answer(ReportedRuns):
     def _findings(self) -> list[str]:
         sentences = [
             self._split(),
+            disagreement(self.approaches),
             self._choice_of_budgets(),
             *(self.multiverse.sentences() if self.multiverse else []),
             self._extrapolation(),
+            self.bends(),
             self.laws.sentence() if self.laws else "",
             self.design(),
             self._exponents(),
@@ -200,6 +226,13 @@ class Answer(ReportedRuns):
         ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*sentences, *ahead, *self.unanswered) if sentence]
+
+    def bends(self) -> str:
+        """Whether the law misses all of the smallest runs; of arms together it is no finding."""
+        if self.outlook is not None and self.outlook.arms is not None:
+            return ""
+        runs = self.runs[self.runs["status"] == State.DONE]
+        return bend(self.law, with_role(runs, "fit"))
 
     def _exponents(self) -> str:
         law = self.law.law
@@ -242,7 +275,8 @@ class Answer(ReportedRuns):
         )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
         lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
-        return "\n".join([f"Held-out runs, not fitted{wider}:", *rows, *([lost] if lost else [])])
+        title = f"Held-out runs, not fitted{wider} (errors: {ERROR}):"
+        return "\n".join([title, *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
         if self.allocation is None:

@@ -13,7 +13,7 @@ from scalinglab.analysis.tables.powers import short
 
 _PROSE = 60  # characters of a cell, from which it is broken into lines
 _ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
-_IN_FULL = 1e7  # below it whole numbers are read in full, above it by their size
+_IN_FULL = 1e7  # below it whole numbers other than counts are read in full
 _DIGITS = 8  # of the numbers beside the texts: for files and for sorting
 _COMPUTE = frozenset(("C", "C = 6 N D"))  # FLOPs, in three digits as figures write them
 # Columns of parameters and tokens, which figures and sentences write as 82.4k or 2.5B.
@@ -78,10 +78,11 @@ def _texts(values: pd.Series) -> list[str]:
         return [_text(value) for value in values]
     numbers = values.dropna()
     are_whole, largest = (numbers % 1 == 0).all(), numbers.abs().max()
-    if values.name in _COUNTS and not (are_whole and largest < _IN_FULL):
-        return ["" if pd.isna(value) else short(value) for value in values]
-    if values.name in _COMPUTE and largest >= _IN_FULL:
-        return ["" if pd.isna(value) else f"{value:.3g}" for value in values]
+    if values.name in _COUNTS or (values.name in _COMPUTE and largest >= _IN_FULL):
+        return _of_equal_digits(values)
+    if values.name == "seconds":
+        decimals = 2 if largest < 10 else 1 if largest < 1000 else 0
+        return ["" if pd.isna(value) else f"{value:,.{decimals}f}" for value in values]
     texts = [_text(value) for value in values]
     if not pd.api.types.is_float_dtype(values):
         return texts
@@ -92,6 +93,15 @@ def _texts(values: pd.Series) -> list[str]:
         return texts
     decimals = max(len(text.partition(".")[2]) for text in texts)
     return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in values]
+
+
+def _of_equal_digits(values: pd.Series) -> list[str]:
+    """Counts or compute in as many digits as the column needs, at most three: 1.10B below 1.08B."""
+    mantissas = [f"{value:.2e}".partition("e")[0].rstrip("0") for value in values.dropna()]
+    digits = max((len(mantissa.replace(".", "")) for mantissa in mantissas), default=1)
+    if values.name in _COUNTS:
+        return ["" if pd.isna(value) else short(value, digits) for value in values]
+    return ["" if pd.isna(value) else f"{value:.{digits - 1}e}" for value in values]
 
 
 def _text(value: object) -> str:

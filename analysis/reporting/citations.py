@@ -33,10 +33,11 @@ def bibtex(sources: Iterable[str], version: str) -> str:
 
 
 def _entry(citation: str, number: str) -> str:
-    author, year, title = PAPERS.get(number) or _as_cited(citation, number)
+    kept = PAPERS.get(number)
+    author, year, title = kept or _as_cited(citation, number)
     family = author.partition(",")[0].partition(" ")[0].lower()
     key = f"{re.sub(r'[^a-z]', '', family) or 'arxiv'}{year}_{number.replace('.', '_')}"
-    others = "" if not author or author.endswith("others") else " and others"
+    others = " and others" if kept and not author.endswith("others") else ""
     named = f"  author = {{{author}{others}}},\n" if author else ""
     return (
         f"@misc{{{key},\n{named}  title = {{{title}}},\n  year = {{{year}}},\n"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_ROWS = 200  # of a table, that a page shows
+_MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
+_MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _BETWEEN = re.compile(r"^(\S+) (\([^()]+ to [^()]+\))$")  # 1.2 (1.1 to 1.3)
 _EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
@@ -166,6 +168,8 @@ def page(
             runs=_run_data(runs),
             outputs=outputs,
             most_rows=_MOST_ROWS,
+            most_open=_MOST_OPEN,
+            most_columns=_MOST_COLUMNS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         )
     )
@@ -215,7 +219,7 @@ def _run_data(runs: RunDetails | None) -> str:
     return embedded({"columns": names, "ids": ids, "values": columns, "curves": runs.curves})
 
 
-def _packed(values: list[object]) -> list[object] | dict[str, list[object]]:
+def _packed(values: list[object]) -> list[object] | dict[str, list[Any]]:
     """The values of a column; each only once, with the places of its uses, where many are equal.
 
     The settings of 2,000 runs are 20 times as large without this: most columns have one value.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit_text import render
-from scalinglab.analysis.plot.labels import SHARES
+from scalinglab.analysis.plot.labels import ERROR, SHARES
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
@@ -160,7 +160,7 @@ def _held_out(answer: Answer) -> list[Section]:
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
     table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
     table = table.rename(columns={"lower": "predicted_lower", "upper": "predicted_upper"})
-    table = with_intervals(table).rename(columns={"covered": "inside its interval"})
+    table = with_intervals(table).rename(columns={"covered": "inside its interval", "error": ERROR})
     return [Section("Held-out runs: predicted and measured loss", tables=[table])]
 
 
@@ -181,7 +181,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
     return [
         Section(
             "How the answer varies with the analysis choices",
-            multiverse.by_convention(),
+            " ".join(multiverse.sentences()),
             tables=[with_intervals(multiverse.shares).rename(columns=SHARES)],
             figures=figures.multiverse(),
         )
@@ -198,7 +198,9 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
             f"The curve law: {law.law.name}",
             "Schedules of the same runs, and what the law says of them. The table is of curves that"
             " were held out.",
-            tables=[_with_ends(answer.curve_check.assign(error=error))],
+            tables=[
+                _with_ends(answer.curve_check.assign(error=error)).rename(columns={"error": ERROR})
+            ],
             figures=figures.curves(),
         ),
         Section(text="Parameters:", tables=[_overview(law)], listing=_how(law)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
+from scalinglab.analysis.reporting.cautions import disagreement
 from scalinglab.analysis.reporting.page import Details, Section
 from scalinglab.analysis.reporting.report_outlook import WRITTEN
 from scalinglab.analysis.tables.interval_text import with_intervals
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Losses at a best split: their intervals leave three decimals.
 SPLITS = WRITTEN | {"loss": "{:.3f}".format}
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
+_OVERLAP = "At every budget the intervals of their best sizes overlap."
+_WIDE = 0.5  # width of an interval of a, from which it tells little
 _VERDICTS = (
     " The error is the mean one of budgets that were left out of the fit. A tie: with other draws"
     " of the runs the order could turn."
@@ -46,35 +49,49 @@ def approaches_section(answer: Answer) -> list[Section]:
     approaches = answer.approaches
     if answer.allocation is None or approaches is None:
         return []
+    exponents, refused = approaches.exponents, approaches.refused
+    # What a row of the table says needs no second place.
+    elsewhere = refused["C"].notna() | refused["approach"].isin(exponents["approach"])
+    sentences = [
+        f"{_count(len(exponents))}: N* grows as C^a, D* as C^b.",
+        disagreement(approaches) or _OVERLAP * ("N_lower" in approaches.table),
+        *_wide(exponents),
+    ]
     return [
         Section(
-            text=f"{_count(len(approaches.exponents))} side by side: N* grows as C^a, D* as C^b.",
+            text=" ".join(filter(None, sentences)),
             tables=[
-                _with_refused(
-                    with_intervals(_with_source(approaches.exponents)), approaches.refused
-                ),
+                _with_refused(with_intervals(_with_source(exponents)), refused[~elsewhere]),
                 with_intervals(approaches.table, SPLITS),
             ],
-            refused=refusals_in_words(approaches.refused),
+            refused=refusals_in_words(refused[elsewhere]),
         )
     ]
 
 
 def _count(approaches: int) -> str:
-    names = {1: "One approach", 2: "Two approaches", 3: "Three approaches"}
-    return names.get(approaches, f"{approaches} approaches")
+    """How many of the approaches give an answer."""
+    texts = {1: "One of three approaches", 2: "Two of three approaches"}
+    return f"{texts.get(approaches, 'Three approaches')} to the best split"
+
+
+def _wide(exponents: pd.DataFrame) -> list[str]:
+    """Approaches whose exponents leave open how N grows."""
+    if "a_lower" not in exponents:
+        return []
+    width = exponents["a_upper"] - exponents["a_lower"]
+    open_ones = exponents["approach"][width > _WIDE]
+    return [f"Approach {name} leaves a open: its interval is wide." for name in open_ones]
 
 
 def _with_refused(exponents: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
-    """With a row for each approach that gives no answer at all, and why."""
-    without = refused[refused["C"].isna() & ~refused["approach"].isin(exponents["approach"])]
-    if without.empty:
-        return exponents
+    """With a row for each approach that gives no answer at all, and why; by their numbers."""
     rows = [
         {"approach": approach, "found from": f"refused: {reason}"}
-        for approach, reason in zip(without["approach"], without["why"], strict=True)
+        for approach, reason in zip(refused["approach"], refused["why"], strict=True)
     ]
-    return pd.concat([exponents, pd.DataFrame(rows)], ignore_index=True).fillna("")
+    every = pd.concat([exponents, pd.DataFrame(rows)], ignore_index=True).fillna("")
+    return every.sort_values("approach", ignore_index=True)
 
 
 def _with_source(exponents: pd.DataFrame) -> pd.DataFrame:

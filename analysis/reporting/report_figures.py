@@ -14,6 +14,7 @@ import pandas as pd
 
 from scalinglab.analysis import plot
 from scalinglab.analysis.arms.sentences import at_best_splits
+from scalinglab.analysis.decisions.approaches import NAMES
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
 from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
@@ -43,6 +44,9 @@ _DESIGN_MINIMA = 3  # and from which they are the design of the study
 _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
+)
+_SHADED = (
+    "Shaded: the best split lies outside the measured range of N, D, their ratio or their product."
 )
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
@@ -103,7 +107,14 @@ class ReportFigures:
         evidence = self._isoflop() if self._is_isoflop else self._against_compute()
         if not self.budgets:
             return [evidence]
-        return [("The best size at each compute budget.", self._split("N")), evidence]
+        return [(self._best_size(), self._split("N")), evidence]
+
+    def _best_size(self) -> str:
+        text = "The best size at each compute budget"
+        envelope = self._envelope
+        beside = envelope is not None and len(envelope)
+        text += "; beside the law's that of the envelope of curves." if beside else "."
+        return f"{text} {_SHADED}"
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -111,7 +122,15 @@ class ReportFigures:
         return split_path(self.answer.law, self.fitted, self.budgets)
 
     def _split(self, quantity: str) -> Figure:
-        return drawn(draw_split, self._path, quantity, self.minima)
+        return drawn(draw_split, self._path, quantity, self.minima, envelope=self._envelope)
+
+    @property
+    def _envelope(self) -> pd.DataFrame | None:
+        """What the envelope of training curves gives for the budgets, if it gives anything."""
+        approaches = self.answer.approaches
+        if approaches is None:
+            return None
+        return approaches.table[approaches.table["approach"] == NAMES[1]]
 
     @property
     def _is_isoflop(self) -> bool:
@@ -132,7 +151,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}.", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_SHADED}", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -162,14 +181,18 @@ class ReportFigures:
         captioned = []
         if self._compares_arms:
             # Lines of one law between two recipes would tell of neither: what it misses does.
-            text = "What one law for all arms misses: measured over predicted loss of each run."
+            text = (
+                "What one law for all arms misses: predicted over measured loss of each run, minus"
+                " one."
+            )
             one_law = drawn(plot.residuals, law, self.fitted, arm=self.answer.arm, **together)
             return [(text, one_law)]
         if self._is_isoflop:
             captioned.append(self._against_compute())
         captioned.append(
             (
-                "Measured over predicted loss of each run. Band: where a run is expected, by the"
+                "The error of the law at each run: predicted over measured loss, minus one; above"
+                " zero the law promises too high a loss. Band: where a run is expected, by the"
                 " doubt of the law and the noise between runs.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )
@@ -229,7 +252,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     text += f" Lines: the law of each, {law_place(comparison)}."
     worth = (
         f"The compute that {a} needs for the loss of {b}: above 1 {b} saves compute. Line: N and D"
-        " as in the runs."
+        " as in the runs. Shaded: such N and D were not measured of both."
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D."

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.reporting.cells import columns_of
 from scalinglab.analysis.reporting.left_out_runs import roles_in_words
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import run_curves
@@ -19,39 +22,75 @@ if TYPE_CHECKING:
 
 _MOST_CURVES = 150  # a page of more runs holds no curves
 _CURVE_POINTS = 40  # of each curve
+_SAME_BUDGET = 0.05  # relative difference of compute between runs of one budget
+_SETTINGS = (
+    "role",
+    "status",
+    "width",
+    "depth",
+    "n_total",
+    "lr",
+    "schedule",
+    "seed",
+    "bpb",
+    "seconds",
+)
 
 
 def runs_sections(answer: ReportedRuns) -> list[Section]:
-    """The table of the runs."""
-    return [Section("The runs", tables=[_run_table(answer)])]
-
-
-def _run_table(answer: ReportedRuns) -> pd.DataFrame:
-    arm = [] if answer.arm is None else [answer.arm]
-    columns = [
-        "run_id",
-        "role",
-        "status",
-        *arm,
-        "width",
-        "depth",
-        "N",
-        "n_total",
-        "D",
-        "C",
-        "lr",
-        "schedule",
-        "seed",
-        "loss",
-        "bpb",
-        "seconds",
-    ]
-    columns = [name for name in dict.fromkeys(columns) if answer.runs[name].notna().any()]
-    runs = answer.runs.assign(role=roles_in_words(answer.runs))[columns].astype({"C": float})
+    """The table of the runs, budget by budget; what is equal in all of them is a sentence."""
+    runs = answer.runs.assign(role=roles_in_words(answer.runs)).astype({"C": float})
+    runs = _in_order(runs, answer)
+    # What is asked of a run stands first: a telephone shows the first columns.
+    first = ["run_id", *([] if answer.arm is None else [answer.arm]), "N", "D", "C", "loss"]
+    first = [name for name in first if runs[name].notna().any()]
+    settings = [name for name in _SETTINGS if name not in first and runs[name].notna().any()]
+    equal = [name for name in settings if _is_equal(runs[name])]
+    table = runs[first + [name for name in settings if name not in equal]]
     # An imported file may have a C of its own, and so may what a program trained.
     if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():
-        runs = runs.rename(columns={"C": "C = 6 N D"})
-    return runs
+        table = table.rename(columns={"C": "C = 6 N D"})
+    return [Section("The runs", _told_of_all(runs, equal), tables=[table])]
+
+
+def _is_equal(values: pd.Series) -> bool:
+    return len(values) > 1 and bool(values.notna().all()) and values.nunique() == 1
+
+
+def _told_of_all(runs: pd.DataFrame, equal: Sequence[str]) -> str:
+    """What all runs have in common, and why some took no time."""
+    texts = [f"{name} {columns_of(runs[[name]].head(1), 1)[0].texts[0]}" for name in equal]
+    sentences = [f"The same in all runs: {', '.join(texts)}."] if texts else []
+    if (runs["seconds"] == 0).any():
+        sentences.append(
+            "The seconds are of a run's own steps; with 0 it shares all its steps with other runs."
+        )
+    return " ".join(sentences)
+
+
+def _in_order(runs: pd.DataFrame, answer: ReportedRuns) -> pd.DataFrame:
+    """The runs sorted by compute budget, size and arm; those without compute come last."""
+    order = {"budget": _budgets(runs["C"].to_numpy(float))}
+    if answer.arm is not None and answer.outlook is not None and answer.outlook.arms is not None:
+        arms = [str(arm) for arm in answer.outlook.arms.arms]
+        places = runs[answer.arm].astype(str).map({arm: k for k, arm in enumerate(arms)})
+        order["arm"] = places.fillna(len(arms)).to_numpy()
+    keys = runs[["N", "D", "run_id"]].assign(**order)
+    by = ["budget", "N", "D", *(["arm"] if "arm" in order else []), "run_id"]
+    return runs.loc[keys.sort_values(by).index]
+
+
+def _budgets(compute: np.ndarray) -> np.ndarray:
+    """The number of each run's compute budget, shape (runs,); infinite without compute."""
+    budgets = np.full(len(compute), np.inf)
+    number, start = -1, 0.0
+    for place in np.argsort(compute):
+        if not np.isfinite(compute[place]):
+            continue
+        if compute[place] > start * (1 + _SAME_BUDGET):
+            number, start = number + 1, compute[place]
+        budgets[place] = number
+    return budgets
 
 
 def run_details(answer: ReportedRuns) -> pd.DataFrame:

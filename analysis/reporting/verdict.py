@@ -255,7 +255,8 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
 
 def _forms(table: pd.DataFrame) -> dict[Any, Callable[[float], str]]:
     """How columns of relative differences are written, as on a page."""
-    forms = {name: form for name in table if (form := relative_form(name))}
+    numbers = table.select_dtypes("number")  # a person's own column may have such a name
+    forms = {name: form for name in numbers if (form := relative_form(name))}
     return {name: partial(_relative, form) for name, form in forms.items()}
 
 

@@ -76,16 +76,17 @@ def four_digits(value: float) -> str:
     >>> four_digits(22_531.7), four_digits(0.0523), four_digits(3e9)
     ('22,530', '0.0523', '3e+09')
     """
-    return _without_exponent(f"{value:.4g}", value)
+    return _without_exponent(f"{value:.4g}", value, 999_950)
 
 
 def _three_digits(value: float) -> str:
     """Three digits, zeros included; below a million without an exponent."""
-    return _without_exponent(f"{value:#.3g}".removesuffix("."), value)
+    return _without_exponent(f"{value:#.3g}".removesuffix("."), value, 999_500)
 
 
-def _without_exponent(text: str, value: float) -> str:
-    return f"{float(text):,.0f}" if "e" in text and 1e3 <= abs(value) < 999_500 else text
+def _without_exponent(text: str, value: float, rounds_up: float) -> str:
+    """The number in full, unless so many digits round it to a million or more."""
+    return f"{float(text):,.0f}" if "e" in text and 1e3 <= abs(value) < rounds_up else text
 
 
 def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:

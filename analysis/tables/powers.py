@@ -23,15 +23,18 @@ def power(value: float) -> str:
     return _power(digits.rstrip("0").rstrip("."), exponent)
 
 
-def short(value: float) -> str:
-    """A count of parameters or tokens in three digits.
+def short(value: float, digits: int | None = None) -> str:
+    """A count of parameters or tokens in three digits, or in `digits` of them with zeros at the end.
 
-    >>> short(82_400), short(2.5e9)
-    ('82.4k', '2.5B')
+    >>> short(82_400), short(2.5e9), short(2.5e9, 3), short(350e6, 1)
+    ('82.4k', '2.5B', '2.50B', '350M')
     """
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= 0.9995 * size:
-            return f"{value / size:.3g}{letter}"
+            text = f"{value / size:.3g}"
+            if digits is not None:
+                text = f"{float(text):.{max(digits - len(text.partition('.')[0]), 0)}f}"
+            return text + letter
     return f"{value:.3g}"
 
 

@@ -11,6 +11,12 @@ from latex2mathml.converter import convert
 _SPACE = "\\qquad"  # between formulas of one line, which a narrow screen shows one below the other
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
+# A function and its base. Names are identifiers to a browser: a log n would read as alogn.
+_FUNCTION = re.compile(
+    r"(<msub><mi>log</mi>.*?</msub>|<mi>(?:log|ln|exp)</mi>)(<mo[^>]*>&#x00028;)?"
+)
+_THIN = '<mspace width="0.17em"/>'
+
 
 def on_page_content(content: str, **_: Any) -> str:
     """Replace the formulas that arithmatex marks."""
@@ -18,11 +24,20 @@ def on_page_content(content: str, **_: Any) -> str:
     def draw(found: re.Match[str]) -> str:
         formula = html.unescape(found[2])
         if found[1] == "span":
-            return convert(formula, display="inline")
-        drawn = [convert(part, display="block") for part in _parts(formula)]
+            return _drawn(formula, "inline")
+        drawn = [_drawn(part, "block") for part in _parts(formula)]
         return drawn[0] if len(drawn) == 1 else f'<div class="formulas">{"".join(drawn)}</div>'
 
     return _FORMULA.sub(draw, content)
+
+
+def _drawn(formula: str, display: str) -> str:
+    """MathML, with thin spaces around the names of functions."""
+
+    def apart(found: re.Match[str]) -> str:
+        return _THIN + found[1] + (found[2] or _THIN)
+
+    return _FUNCTION.sub(apart, convert(formula, display=display))
 
 
 def _parts(formula: str) -> list[str]:

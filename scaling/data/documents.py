@@ -92,6 +92,10 @@ class Documents(DataSource, ABC):
     columns: list[str] = setting([], historic=[])  # columns of which the store keeps the values
     scores: list[str] = setting([], historic=[])  # columns that are computed from the text
 
+    def overlap_limit(self) -> float:
+        """As the option says."""
+        return self.max_overlap
+
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
         """All chunks in an order that is equal on all machines, if possible without reading any."""

@@ -24,8 +24,6 @@ _MANIFEST: Shape = {
 }
 _LATER = ("documents", "excluded", "columns")  # keys that older stores lack
 
-BYTES = 256  # values of a byte: the vocabulary where tokens are bytes
-
 
 @dataclass(frozen=True)
 class Manifest:
@@ -54,12 +52,6 @@ class Manifest:
     documents: dict[str, int] = field(default_factory=dict)
     excluded: tuple[int, ...] = ()
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def has_byte_tokens(self) -> bool:
-        """Whether tokens are the bytes of the text; documents may end with one that no text has."""
-        is_each_a_byte = self.bytes_per_token == 1 or self.facts.get("tokenizer") == "bytes"
-        return self.vocab == BYTES and is_each_a_byte
 
     def to_dict(self) -> dict[str, Any]:
         """The content of manifest.json; empty values of later keys are left out."""

@@ -33,6 +33,10 @@ class Megatron(Source):
     separator: int | None = setting(None, AT_LEAST_0)  # the token that ends documents, if one does
     max_overlap: float = setting(0.5, FRACTION)  # share of validation that training may hold
 
+    def overlap_limit(self) -> float:
+        """As the option says."""
+        return self.max_overlap
+
     def corpus(self) -> Corpus:
         """Look at the files; their tokens are checked as they are copied.
 

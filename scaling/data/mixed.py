@@ -39,11 +39,6 @@ class PooledManifest(Manifest):
 
     pools: Mapping[str, Manifest] = field(default_factory=dict)
 
-    @property
-    def has_byte_tokens(self) -> bool:
-        """Whether the tokens of every pool are bytes."""
-        return all(manifest.has_byte_tokens for manifest in self.pools.values())
-
 
 def data_of_one(config: DataConfig) -> DataConfig:
     """The configuration as it was before there were pools, where there is one pool.

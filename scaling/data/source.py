@@ -25,6 +25,14 @@ class DataSource:
         """State besides the options that determines the tokens, such as that of files; or None."""
         return None
 
+    def overlap_limit(self) -> float | None:
+        """Share of the validation part that the training part may hold, too; None if unlimited.
+
+        Where it is a number it is the option ``max_overlap``, which changes no token: one store
+        serves all its values.
+        """
+        return None
+
     def window_entropy(self, windows: np.ndarray) -> float | None:
         """Loss of the perfect predictor on windows of tokens in nats per token; None if unknown."""
         return None

@@ -94,7 +94,7 @@ def open_store(
                 folder, config.source, options, source, state, artefact, processes or cores()
             )
     store = TokenStore(folder)
-    limit = getattr(source, "max_overlap", None)
+    limit = source.overlap_limit()
     if limit is not None:
         check_overlap(folder, store.manifest, limit)
     return store
@@ -107,7 +107,7 @@ def _options(source: DataSource) -> dict[str, Any]:
     """
     historic = historic_values(type(source))
     options = asdict(source)
-    if "max_overlap" in options:  # what is allowed changes no token: `check_overlap`
+    if source.overlap_limit() is not None:  # what is allowed changes no token: `check_overlap`
         options["max_overlap"] = defaults(type(source))["max_overlap"]
     return {k: v for k, v in options.items() if k not in historic or v != historic[k]}
 

@@ -44,6 +44,10 @@ class TokensSource(Source):
     # Share of the validation part that the training part may hold, too.
     max_overlap: float = setting(0.5, FRACTION, historic=0.5)
 
+    def overlap_limit(self) -> float:
+        """As the option says."""
+        return self.max_overlap
+
     def corpus(self) -> Corpus:
         """Look at the files; their tokens are checked as they are copied.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from scalinglab.scaling.data.byte_tokens import has_byte_tokens
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.errors import ConfigError
@@ -102,7 +103,7 @@ class TaskProbe(Probe):
 
         def encode(text: str) -> Sequence[int]:
             manifest = data()
-            if not manifest.has_byte_tokens:
+            if not has_byte_tokens(manifest):
                 raise ConfigError(
                     f"{said}: its items are texts, and run {run.run_id} was trained on tokens of"
                     f" {manifest.source!r} that are no bytes; give items as lists of tokens"

@@ -107,18 +107,24 @@ def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
     """A sentence with the differences between the recipes of fitted runs; empty for one recipe."""
-    reference, *others = _with_one_warmup([*recipes]) or [{}]
-    differing = {
-        key
-        for other in others
-        for key in {*reference, *other}
-        if reference.get(key) != other.get(key)
-    }
+    differing = differences([*recipes])
     if not differing:
         return ""
-    return (
-        f"these runs mix recipes ({', '.join(sorted(differing))}): one law is fitted to all of them"
-    )
+    return f"these runs mix recipes ({', '.join(differing)}): one law is fitted to all of them"
+
+
+def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Name -> its value in each recipe, for each name by which some of the recipes differ.
+
+    In the order of the names; an absent value is None.
+    """
+    alike = _with_one_warmup(recipes)
+    values = {name: [one.get(name) for one in alike] for one in alike for name in one}
+    return {name: values[name] for name in sorted(values) if _differ(values[name])}
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    return any(value != values[0] for value in values)
 
 
 def _with_one_warmup(recipes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

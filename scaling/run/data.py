@@ -243,12 +243,12 @@ def _name(key: str, data: DataConfig) -> str:
 
 
 def _check_validation(name: str, data: DataConfig, manifest: Manifest, context: int) -> None:
-    windows = window_count(manifest.validation_tokens, context)
-    if data.validation_tokens > windows * context:
+    most = window_count(manifest.validation_tokens, context) * context
+    if data.validation_tokens > most:
         raise ConfigError(
-            f"data.validation_tokens = {data.validation_tokens}: {name} has "
-            f"{windows * context} validation tokens"
+            f"data.validation_tokens = {data.validation_tokens}: {name} has {most} validation tokens"
             + (" that data.validation_select leaves" if data.validation_select else "")
+            + (f"; allowed is {context} to {most}" if most else "")
         )
     if data.validation_tokens < context:
         raise ConfigError(

@@ -92,14 +92,14 @@ def test_what_reads_and_answers_needs_no_extra(finished, tmp_path) -> None:
     commands = [
         "--help",
         "import runs.csv to=ours",
-        f"report study=ours {few} to=ours.html",
-        f"compare study=ours arm=recipe {few}",
+        "report study=ours resamples=0 multiverse=false to=ours.html",
+        "compare study=ours arm=recipe resamples=0",
         f"allocate study=ours budgets=[1e19] {few}",
         "multiverse data=runs.csv 'target=N at C=1e20'",
         *(
             f"{line} outputs={finished}"
             for line in (
-                f"fit study=tiny {few}",
+                "fit study=tiny resamples=0",
                 "forecast study=tiny",
                 "track study=tiny",
                 "status study=tiny",

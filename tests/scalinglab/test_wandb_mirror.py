@@ -46,6 +46,18 @@ def runs(outputs: Path) -> dict[str, RunFolder]:
     return found
 
 
+@pytest.fixture
+def few(outputs: Path) -> Path:
+    """The study with two ended runs, one of which diverged; no other has begun, as it seems."""
+    kept = {}
+    for done in sorted(outputs.glob("runs/*/DONE")):
+        if kept.setdefault(RunFolder(done.parent).state(), done) != done:
+            shutil.rmtree(done.parent / "attempts")
+            done.unlink()
+    assert len(kept) == 2
+    return outputs
+
+
 FIT = InStudy("tiny", "fit", "optimizer=adamw loops=2", "Does it <run>?")
 
 
@@ -111,14 +123,14 @@ def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     }
 
 
-def test_what_is_mirrored_is_read_back_as_the_same_runs(sync, outputs) -> None:
+def test_what_is_mirrored_is_read_back_as_the_same_runs(few, sync, outputs) -> None:
     assert sync("study=tiny", "project=p")[0] == 0
     found = folder_runs(outputs / "dashboard")
     assert all(run.id != "study-tiny" for run in found)  # it is no run
     read_back = analysis.read_wandb(found)
     there = read_back.runs.set_index("run_id").sort_index()
     here = analysis.load(outputs, study="tiny").set_index("run_id").loc[there.index]
-    assert len(there) == len(found) == len(list(outputs.glob("runs/*")))
+    assert len(there) == len(found) == 2
     assert {*there["status"]} == {"done", "unfinished"}
     ended = there["status"] == "done"
     assert ended.equals(here["status"] == "done")
@@ -242,10 +254,7 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_server_without_a_key_is_one_sentence(sync, outputs, monkeypatch) -> None:
-    for done in sorted(outputs.glob("runs/*/DONE"))[2:]:
-        shutil.rmtree(done.parent / "attempts")
-        done.unlink()  # never begun, as far as anybody can see
+def test_a_server_without_a_key_is_one_sentence(few, sync, outputs, monkeypatch) -> None:
     code, out, _ = sync("study=tiny")
     assert code == 0 and "2 runs and the study's results pushed" in out and "wandb sync" in out
     server = HTTPServer(("127.0.0.1", 0), Answers)
@@ -259,14 +268,17 @@ def test_a_server_without_a_key_is_one_sentence(sync, outputs, monkeypatch) -> N
 
 
 @pytest.mark.usefixtures("early_fits")
-def test_a_study_run_has_its_results(sync, outputs) -> None:
+def test_a_study_run_has_its_results(finished, few, sync, outputs, tmp_path) -> None:
+    """The answer is that of all runs; two of them are mirrored beside it."""
+    whole = shutil.copytree(finished, tmp_path / "whole")
     folder = outputs / "studies" / "tiny"
     _, out, _ = sync("study=tiny")
     assert "scaling report study=tiny writes it" in out
-    answered = Study.open("tiny", outputs=str(outputs)).answer(
+    answered = Study.open("tiny", outputs=str(whole)).answer(
         resamples=20, multiverse=False, laws=False
     )
     write_page(answered)
+    shutil.copytree(whole / "studies" / "tiny", folder, dirs_exist_ok=True)
     _, out, _ = sync("study=tiny")
     assert "and the study's results pushed" in out and "writes it" not in out
     _, out, _ = sync("study=tiny")
@@ -287,10 +299,7 @@ def test_a_study_run_has_its_results(sync, outputs) -> None:
     assert summary["answer"] == answered.sentences()[0]
 
 
-def test_folders_that_are_gone_are_told_and_written_again(sync, outputs) -> None:
-    for done in sorted(outputs.glob("runs/*/DONE"))[2:]:
-        shutil.rmtree(done.parent / "attempts")
-        done.unlink()
+def test_folders_that_are_gone_are_told_and_written_again(few, sync, outputs) -> None:
     sync("study=tiny")
     shutil.rmtree(outputs / "dashboard" / "wandb")
     code, out, _ = sync("study=tiny")

@@ -249,11 +249,21 @@
       link.addEventListener("click", (event) => { event.preventDefault(); open(name); });
     });
   });
-  document.querySelectorAll("[data-table]").forEach((button) => button.addEventListener("click", () => {
-    const tools = button.parentElement;
-    const long = tools.nextElementSibling;
-    let wide = tools.previousElementSibling;
+  const tableOf = (tool) => {
+    let wide = tool.parentElement.previousElementSibling;
     while (!wide.classList.contains("wide")) wide = wide.previousElementSibling;
+    return wide;
+  };
+  document.querySelectorAll("[data-filter]").forEach((field) => field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    for (const tr of tableOf(field).querySelector("tbody").rows) {
+      const text = tr.textContent.toLowerCase();
+      tr.hidden = !words.every((word) => text.includes(word));
+    }
+  }));
+  document.querySelectorAll("[data-table]").forEach((button) => button.addEventListener("click", () => {
+    const long = button.parentElement.nextElementSibling;
+    const wide = tableOf(button);
     const all = long && long.matches("script.rows") ? read(long) : null;
     const rows = all === "runs"
       ? [["run_id", ...runs.columns], ...Object.entries(runs.rows).map(([name, row]) => [name, ...row])]

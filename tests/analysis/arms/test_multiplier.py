@@ -52,7 +52,7 @@ def test_a_known_multiplier_is_found_at_the_best_splits(saving) -> None:
     said = found.verdicts.set_index("C").loc[sorted(set(inside["C"])), "verdict"]
     assert (said == "saves").all()
     assert "b saves compute" in found.report()
-    back = analysis.compare_arms(runs(worth(1.3)), between=["b", "a"], resamples=100)
+    back = analysis.compare_arms(runs(worth(1.3)), between=["b", "a"], resamples=40)
     assert "costs" in set(back.verdicts["verdict"]) and "saves" not in set(back.verdicts["verdict"])
 
 
@@ -104,7 +104,24 @@ def test_the_error_of_an_end_is_that_of_a_bootstrap_of_the_draws() -> None:
     assert log_end_errors(draws, 0.95) == pytest.approx(again.std(1), rel=0.15)
     unbounded = np.where(draws > np.quantile(draws, 0.9), np.inf, draws)
     assert log_end_errors(unbounded, 0.95)[0] == pytest.approx(again.std(1)[0], rel=0.15)
+    assert log_end_errors(unbounded, 0.95)[1] == np.inf
     assert log_end_errors(np.array([np.inf, np.nan]), 0.95) == (0.0, 0.0)
+
+
+def test_about_as_many_unbounded_draws_as_the_level_leaves_out_give_no_verdict() -> None:
+    """Of a true share of 2.4 % the upper end was finite, and "costs", three times in five."""
+    said = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        draws = 0.8 * np.exp(0.05 * rng.standard_normal(1000))
+        draws[rng.random(1000) < 0.024] = np.inf
+        low, high = quantiles(draws, 0.95)
+        errors = log_end_errors(draws, 0.95)
+        row = interval(low, high) | {"lower_error": errors[0], "upper_error": errors[1]}
+        said.append(verdicts(pd.DataFrame([row])).iloc[0]["verdict"])
+    assert np.mean([one == "cannot tell" for one in said]) > 0.7 and "saves" not in said
+    sure = interval(1.5, 30.0) | {"lower_error": 0.01, "upper_error": np.inf}
+    assert verdicts(pd.DataFrame([sure])).iloc[0]["verdict"] == "saves"
 
 
 def test_far_from_one_few_resamples_are_enough() -> None:
@@ -146,3 +163,12 @@ def test_the_range_ends_where_either_arm_does(saving) -> None:
     point = {"N": np.array([2e9]), "D": np.array([4e10])}
     assert saving.result.measured.beyond(point)[0] == 1
     assert short.result.measured.beyond(point)[0] > 2
+
+
+def test_two_arms_of_the_same_runs_save_nothing() -> None:
+    table = runs(worth(1.0), noise=0.0)
+    table["loss"] = table.groupby(["N", "D"])["loss"].transform("first")
+    found = analysis.compare_arms(table, arm="arm", resamples=20)
+    assert set(found.verdicts["verdict"]) == {"cannot tell"}
+    (row,) = verdicts(pd.DataFrame([interval(1 + 1e-9, 1 + 2e-9)])).to_dict("records")
+    assert row["verdict"] == "cannot tell"

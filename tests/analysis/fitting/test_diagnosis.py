@@ -47,7 +47,7 @@ def test_correlations_show_what_goes_together(made_by):
     runs, _ = made_by("chinchilla", noise=0.002)
     result = analysis.fit("chinchilla", runs, resamples=200)
     assert result.diagnosis.correlations["A"]["alpha"] > 0.95
-    assert "C(A, alpha)" in result.report()
+    assert "corr(A, alpha)" in result.report()
 
 
 def test_agreement_is_that_of_starts_sent_alone(made_by):

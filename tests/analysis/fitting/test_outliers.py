@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.fitting.outliers import _headline, outlying
+from scalinglab.analysis.fitting.far_residuals import outlying
+from scalinglab.analysis.fitting.outliers import _headline
 
 
 @pytest.fixture(scope="module")

@@ -182,6 +182,9 @@ def test_what_the_chain_misses_of_its_largest_models_widens_its_intervals():
     without = dataclasses.replace(chain, missed=None).predict(larger, level=0.95).iloc[0]
     assert ahead.upper - ahead.lower > np.hypot(without.upper - without.lower, 3 * chain.missed)
     assert f"by {100 * chain.missed:.1f} points" in chain.report()
+    other = {"accuracy_options": {"objective": "huber_log"}}  # which has relative residuals
+    relative = analysis.task_chain(models, resamples=5, starts=4, **other)
+    assert relative.missed == pytest.approx(chain.missed, rel=0.2)
     steady = analysis.task_chain(_models(noise=0.003), resamples=30, starts=8)
     assert steady.missed < 0.005
 

@@ -60,7 +60,7 @@ def test_a_law_that_fails_at_larger_budgets_is_caught_on_isoflops(public_data):
     assert result.held_out["budget"]["column"] == "N D"
     warned = "a fit without the largest N D predicts all 12 of its points too high"
     assert warned in " ".join(result.warnings)
-    assert "a fit without N D >= " in result.report()
+    assert " with N D >= " in result.report()
     ahead = runs[runs.iso_flop > 1.5e19]
     assert (result.predict(ahead).loss > ahead.loss).mean() > 0.95
 
@@ -71,7 +71,7 @@ def test_the_warning_does_not_cry_wolf(made_by):
         any("do not extrapolate" in w for w in result.warnings)
         for result in (
             analysis.fit("chinchilla", made_by("chinchilla", noise=0.005, seed=s)[0], resamples=0)
-            for s in range(40)
+            for s in range(20)
         )
     ]
     assert np.mean(false) <= 0.1

@@ -51,6 +51,7 @@ def test_a_law_that_misses_is_told_from_one_that_does_not(compared) -> None:
     assert details.loc[best, "the best keeps its lead"] == ""
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_where_runs_cannot_tell_the_sentence_says_so(runs) -> None:
     rng = np.random.default_rng(1)
     noisy = runs.assign(loss=runs.loss * np.exp(0.05 * rng.standard_normal(len(runs))))

@@ -1,13 +1,18 @@
 import re
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis import plot
 from scalinglab.analysis.judgement.multiverse import shares
 from scalinglab.analysis.judgement.study_multiverse import table_multiverse
+from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.tables.powers import short
+
+mpl.use("Agg")
 
 
 def runs(count: int = 5) -> pd.DataFrame:
@@ -101,5 +106,11 @@ def test_another_count_of_parameters_is_another_definition_and_no_uncertainty():
     alone = table_multiverse({"n_matmul": table}, analysis.read_target("N at C=1e20"), starts=4)
     assert found.range == pytest.approx(alone.range, rel=1e-3)
     assert "convention" not in found.sentence() and len(found.sentences()) == 2
-    assert "Counted as n_block (without embeddings) it is " in found.sentences()[1]
-    assert "convention" in set(found.shares["choice"]) and len(alone.sentences()) == 1
+    assert "Counted as n_block (without embeddings) the range is " in found.sentences()[1]
+    # The sentence, the table and the figure are of the same variants.
+    pd.testing.assert_frame_equal(found.shares, alone.shares)
+    assert f"Across {len(found.told)} analysis variants" in found.sentence()
+    assert f"total effect {found.shares['whole'][0]:.0%} of the variance" in found.sentence()
+    assert len(alone.sentences()) == 1
+    ax = plot.multiverse(found)
+    assert sum(len(layer.table) for layer in layers(ax)) == len(found.told) == 6

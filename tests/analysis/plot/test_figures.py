@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from scalinglab import analysis
 from scalinglab.analysis import plot
-from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.frames import OUTSIDE, frame
 from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
 from scalinglab.analysis.reporting import page
@@ -157,7 +158,8 @@ def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name:
     ax = drawn(name, made, plot.PAGE)
     assert any(text.get_text().startswith("outside: ") for text in ax.texts)
     shown = np.concatenate([layer.values[1] for layer in layers(ax) if layer.kind == "points"])
-    assert ax.get_ylim()[1] < np.nanmax(shown)
+    low, high = ax.get_ylim()
+    assert high < np.nanmax(shown) or low > np.nanmin(shown)
 
 
 def test_where_no_split_is_best_the_other_things_are_drawn(made) -> None:
@@ -351,17 +353,35 @@ def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(made) -> No
         for pick in (np.min, np.max)
     )
     assert np.mean((low <= residual) & (residual <= high)) >= 0.85
+    # One run far away makes no band that leaves the figure, and none as wide as its own error.
+    bottom, top = ax.get_ylim()
+    assert bottom < corners[:, 1].min() and corners[:, 1].max() < top
+    assert np.abs(corners[:, 1]).max() < 5 * np.abs(residual).max()
+
+
+def test_errors_have_one_sign_in_tables_and_figures(made) -> None:
+    """A report said -1.80% in its table and +1.8 in its figure of the same run."""
+    ax = drawn("residuals", made, plot.PAGE)
+    assert ax.get_ylabel().replace("\n", " ") == "predicted / measured − 1 (%)"
+    (held_out,) = [layer for layer in layers(ax) if layer.name == "held-out runs"]
+    predicted = made.law.predict(made.held_out, level=0.95)
+    losses = made.held_out["loss"].to_numpy()
+    np.testing.assert_allclose(held_out.values[1], 100 * (predicted["loss"] / losses - 1))
+    # A star lies in its bar where the measured loss lies in its interval.
+    inside = (predicted["lower"] <= losses) & (losses <= predicted["upper"])
+    low, high = (held_out.table[f"interval_{end}"].to_numpy() for end in ("lower", "upper"))
+    assert ((low <= held_out.values[1]) & (held_out.values[1] <= high) == inside).all()
 
 
 def test_no_point_stands_where_the_value_of_one_outside_is_written(made) -> None:
     ax = drawn("residuals", made, plot.PAGE)
     (text,) = [text for text in ax.texts if text.get_text().startswith("outside: ")]
     FigureCanvasAgg(ax.figure).draw()
-    lowest = text.get_window_extent().y0
+    highest = text.get_window_extent().y1
     for layer in layers(ax):
         if layer.kind == "points":
             heights = ax.transData.transform(np.stack(layer.values, axis=1))[:, 1]
-            assert not ((heights > lowest) & (heights < ax.bbox.y1)).any()
+            assert not ((heights > ax.bbox.y0) & (heights < highest)).any()
 
 
 def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> None:
@@ -381,10 +401,28 @@ def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> N
     assert of_sizes(made.runs) == []
 
 
-@pytest.mark.parametrize("name", ["best_size", "loss_against_compute"])
-def test_what_lies_at_the_largest_compute_within_rounding_is_not_shaded(name: str, made) -> None:
-    ax = drawn(name, made, plot.PAGE)
-    (shade,) = [patch for patch in ax.patches if patch.get_label() == "beyond the runs"]
-    start = shade.get_window_extent().x0
-    at = ax.transData.transform([1.01 * made.runs["C"].max(), ax.get_ylim()[0]])[0]
-    assert at < start < ax.transData.transform([1.3 * made.runs["C"].max(), ax.get_ylim()[0]])[0]
+def test_what_is_shaded_is_what_tables_call_outside(made) -> None:
+    """A budget was outside the measured range by its N, and stood before the shade, which was C's.
+
+    The test of both is that of N, D, their ratio and their product.
+    """
+    budgets = np.geomspace(made.runs["C"].min() / 2, made.runs["C"].max() * 2, 25)
+    table = analysis.allocate(made.law, budgets).table
+    assert table["inside"].any() and not table["inside"].all()
+    figures = {
+        "best size": lambda ax: plot.best_size(made.law, made.runs, budgets, ax=ax),
+        "loss": lambda ax: plot.loss_against_compute(made.law, made.runs, budgets=budgets, ax=ax),
+        "floor": lambda ax: plot.reducible_loss(made.law, made.runs, ax=ax),
+    }
+    for name, draw in figures.items():
+        (ax,) = panels(plot.PAGE)
+        draw(ax)
+        shades = [
+            patch.get_extents().transformed(ax.transData.inverted())
+            for patch in ax.patches
+            if patch.get_label().lstrip("_") == OUTSIDE
+        ]
+        low, high = ax.get_xlim()
+        for row in table[table["C"].between(low, high)].itertuples():
+            shaded = any(shade.x0 <= row.C <= shade.x1 for shade in shades)
+            assert shaded != row.inside, (name, row)

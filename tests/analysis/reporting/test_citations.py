@@ -23,3 +23,12 @@ def test_no_entry_lacks_a_title_whatever_law_is_cited() -> None:
     assert len({entry.partition(",")[0] for entry in entries}) == len(entries)
     untitled = re.findall(r"title = \{arXiv:([\d.]+)\}", text)
     assert untitled == ["2303.01566"]  # known at second hand only: its law says so
+
+
+def test_a_paper_whose_title_is_not_kept_has_the_authors_that_are_cited_and_no_others() -> None:
+    for cited, authors in (
+        ("Smith 2024, arXiv:2401.00001", "{Smith}"),
+        ("Smith and Jones 2024, arXiv:2401.00001", "{Smith and Jones}"),
+        ("Smith et al. 2024, arXiv:2401.00001", "{Smith and others}"),
+    ):
+        assert f"author = {authors}," in bibtex([cited], "1.0")

@@ -90,7 +90,7 @@ def two(tmp_path):
 
 @pytest.mark.usefixtures("early_fits")
 def test_a_report_compares_arms_where_they_are_named(two) -> None:
-    answer = analysis.answer_study(two, "two", resamples=50, arm="recipe")
+    answer = analysis.answer_study(two, "two", resamples=20, arm="recipe")
     page = report_html(answer)
     for words in (
         "muon (B) against adamw (A): pairs",
@@ -108,7 +108,7 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     assert (
         ">recipe</th>" in runs and runs.count("<td>muon</td>") == runs.count("<td>adamw</td>") == 20
     )
-    alone = analysis.answer_study(two, "two", resamples=20)
+    alone = analysis.answer_study(two, "two", resamples=0)
     page_alone = report_html(alone)
     assert "pairs" not in page_alone
     said = "these runs mix recipes (recipe)"

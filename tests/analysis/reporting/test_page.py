@@ -45,6 +45,17 @@ def test_cells_keep_the_numbers_that_their_texts_shorten() -> None:
     assert re.findall('data-value="(.*?)"', html) == ["1.057e+09", "3e+19", "7.9e+08", "4e+18"]
 
 
+def test_counts_and_compute_of_a_column_have_equal_digits() -> None:
+    table = pd.DataFrame(
+        {"N": [1.1e9, 1.08e9, 262_144], "C": [4e19, 5.9e18, 1e17], "seconds": [8.837, 68.98, 0]}
+    )
+    html = page("", "", [], [], [Section(tables=[table])], "")
+    rows = np.reshape(shown(html), (3, 3)).T.tolist()
+    assert rows[0] == ["1.10B", "1.08B", "262k"]
+    assert rows[1] == ["4.0·10¹⁹", "5.9·10¹⁸", "1.0·10¹⁷"]
+    assert rows[2] == ["8.8", "69.0", "0.0"]
+
+
 def test_relative_differences_are_percent() -> None:
     table = pd.DataFrame({"effect": [0.00308], "effect_lower": [-0.0038], "least": [0.019]})
     html = page("", "", [], [], [Section(tables=[table])], "")

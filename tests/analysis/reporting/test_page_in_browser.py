@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.plot.layers import points
+from scalinglab.analysis.plot.style import figure_of, finish, panels
+from scalinglab.analysis.reporting.page import Details, Download, Section, page
 from scalinglab.analysis.reporting.report import report_html
+from scalinglab.analysis.reporting.report_figures import WIDTH
 
 BROWSER = next(
     (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))),
@@ -87,6 +92,12 @@ const small = [...document.querySelectorAll("figure svg text")].map(
   (t) => [t.getBoundingClientRect().width && parseFloat(getComputedStyle(t).fontSize)
     * t.getScreenCTM().d, t.textContent]).filter(([size]) => size).sort((a, b) => a[0] - b[0]);
 told.smallest = small[0];
+const field = [...document.querySelectorAll("[data-filter]")].at(-1);
+const rows = [...document.querySelectorAll(".tall tbody")].at(-1).rows;
+field.value = "EXP-1 2.";
+field.dispatchEvent(new Event("input"));
+told.rows = [[...rows].filter((tr) => tr.getBoundingClientRect().height).map((tr) => tr.textContent),
+  rows.length, document.querySelector(".tall").getBoundingClientRect().height];
 const button = document.querySelector("[data-scale]");
 button.click();
 told.linear = button.textContent;
@@ -103,18 +114,45 @@ if (Object.keys(parent.told).length === WINDOWS)
 """
 
 
+# What paper holds: what sticks out of it, what only scrolling or unfolding would show, and figures.
+_PRINTED = """
+<script>
+const cut = [];
+for (const element of document.querySelectorAll("h1, h2, p, li, table, th, td, pre, figure")) {
+  const box = element.getBoundingClientRect();
+  if (box.right > innerWidth + 1) cut.push(element.tagName + " " + element.textContent.slice(0, 40));
+}
+for (const element of document.querySelectorAll("main *"))
+  if (/auto|scroll/.test(getComputedStyle(element).overflowX)) cut.push("scrolls: " + element.outerHTML.slice(0, 60));
+const text = document.body.innerText;
+const figures = [...document.querySelectorAll("figure")].map((figure) => figure.getBoundingClientRect());
+const broken = [...document.querySelectorAll("td.number")].filter(
+  (td) => td.getBoundingClientRect().height > 24).map((td) => td.textContent);
+const bold = parseFloat(getComputedStyle(document.querySelector("h2")).fontSize);
+const drawn = document.querySelector("figure svg text");
+const size = parseFloat(getComputedStyle(drawn).fontSize) * drawn.getScreenCTM().d;
+parent.told[innerWidth] = {cut, text, broken, bold, size,
+  figures: figures.map((box) => [box.left, box.top, box.right])};
+parent.document.body.textContent = "TOLD" + JSON.stringify(parent.told) + "DLOT";
+</script>
+"""
+PAPER = 703  # pixels of A4 between the margins of the page
+
+
 WIDTHS = (1400, 390)
 SMALLEST = 9  # pixels of a text in a figure
 
 
-def look(page: str, folder: Path) -> dict[int, dict[str, Any]]:
+def look(
+    page: str, folder: Path, asking: str = _LOOK, widths: Sequence[int] = WIDTHS
+) -> dict[int, dict[str, Any]]:
     """What a browser says of a page in windows of each width."""
     assert BROWSER, "REQUIRE_BROWSER is set, and no Chromium is on the PATH"
-    asking = _LOOK.replace("WINDOWS", str(len(WIDTHS)))
+    asking = asking.replace("WINDOWS", str(len(widths)))
     whole = html.escape(page.replace("</body>", asking + "</body>"), quote=True)
     frames = "".join(
         f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{whole}"></iframe>'
-        for width in WIDTHS
+        for width in widths
     )
     (folder / "frame.html").write_text(
         f'<meta charset="utf-8"><script>const told = {{}}; window.told = told;</script>'
@@ -128,7 +166,7 @@ def look(page: str, folder: Path) -> dict[int, dict[str, Any]]:
             "--disable-gpu",
             f"--user-data-dir={folder / 'browser'}",
             "--virtual-time-budget=20000",
-            f"--window-size={max(WIDTHS)},900",
+            f"--window-size={max(widths)},900",
             "--dump-dom",
             f"file://{folder / 'frame.html'}",
         ],
@@ -211,6 +249,9 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         if "adamw" in hides:  # an arm with its points, its line and its band; all bands at once
             assert hides["adamw"] == hides["muon with a long name"] == 3
             assert hides["95% interval"] == 2
+        found, every, height = told["rows"]  # a long table is a window, whose rows can be searched
+        assert 0 < len(found) < every and height < 600
+        assert all("exp-1" in text and "2." in text for text in found)
         assert told["smallest"][0] >= SMALLEST, (width, told["smallest"])
 
 
@@ -230,3 +271,57 @@ def test_the_page_is_whole_without_its_script_and_light(report: str) -> None:
     still = re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
     assert still.count("<svg") >= 4 and ">training compute C = 6 N D (FLOPs)</text>" in still
     assert len(report.encode()) < 1_500_000
+
+
+@in_browser
+def test_paper_shows_every_column_and_figures_in_pairs(tmp_path) -> None:
+    """Nothing can be scrolled or unfolded there."""
+    taken = [Download("References", "study.bib", "@misc{study}")]
+    screen = page("study", "", ["found"], ["careful"], wide_sections(), "out", downloads=taken)
+    text = as_printed(screen)
+    told = look(text, tmp_path, _PRINTED, [PAPER])[PAPER]
+    assert told["cut"] == [] and told["broken"] == []
+    assert "bpb" in told["text"] and "shown on demand" in told["text"]
+    assert "refused, and why" in told["text"] and "@misc" not in told["text"]
+    first, second, alone = told["figures"]
+    assert first[1] == second[1] and first[2] <= second[0] < PAPER  # beside each other
+    assert alone[2] - alone[0] <= PAPER / 2
+    assert told["size"] < told["bold"]
+    # The browser would have told: on a screen the same table goes on beyond the edge.
+    assert look(screen, tmp_path, _PRINTED, [PAPER])[PAPER]["cut"]
+
+
+def as_printed(text: str) -> str:
+    """A page that a screen shows as paper would."""
+    assert "@media print" in text
+    return text.replace("@media screen", "@media speech").replace("@media print", "@media all")
+
+
+def wide_sections() -> list[Section]:
+    """A table as wide as that of trained runs, one with sentences, and figures."""
+    count = 6
+    runs = pd.DataFrame({"run_id": [f"ysgj764ur{k}" for k in range(count)]})
+    for name in ("role", "status"):
+        runs[name] = "held_out"
+    for name in ("width", "depth", "seed"):
+        runs[name] = 1024 + np.arange(count)
+    for name in ("N", "n_total", "D", "C"):
+        runs[name] = 12_345_678.0 * 3.0 ** np.arange(count)
+    runs["schedule"] = "warmup_stable"
+    for name in ("lr", "loss", "bpb", "seconds"):
+        runs[name] = 1.23456 + np.arange(count)
+    long = "refused: 0 budgets with a minimum: a power law needs two " * 2
+    said = pd.DataFrame({"approach": ["2 IsoFLOP"] * 2, "found from": [long] * 2, "a": ["0.5"] * 2})
+    on_demand = Details("more", "", pd.DataFrame({"x": ["shown on demand"]}))
+    figures = [("A caption.", a_figure()) for _ in range(2)]
+    return [
+        Section("Runs", tables=[runs, said], figures=figures, listing="word " * 80),
+        Section("More", details=on_demand, refused=["refused, and why"], figures=figures[:1]),
+    ]
+
+
+def a_figure() -> Any:
+    """A figure of a report's size."""
+    (ax,) = panels(WIDTH, 0.7)
+    points(ax, pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0]}), "x", "y", "runs")
+    return figure_of(finish(ax, "x (units)", "y (units)"))

@@ -122,8 +122,8 @@ SHIPPED = {
 }
 
 
-# They train tokenizers or read much text: half a minute each. Their runs are among the golden ids.
-_LONG = {"sources", "vocabulary"}
+# They train tokenizers or score much text: up to half a minute each. Their runs are among the golden ids.
+_LONG = {"quality", "sources", "vocabulary"}
 
 
 _LESS = ("data.options.tokens=131072", "data.max_epochs=1000")  # of a text that is made here
@@ -151,4 +151,8 @@ def test_counts_of_a_table_are_written_in_full() -> None:
         {"D": [16_384.0], "loss": [6.80381], "C": [1e13], "least": [0.5], "best N": [best]}
     )
     text = Verdict("s", "q?", Path(), Finding(["s"], {"t": table})).text()
+    named = Verdict(
+        "s", "q?", Path(), Finding(["s"], {"t": table.assign(lead="ahead", loss="low")})
+    )
+    assert "ahead" in named.text()  # a person's own column of a name that we write as a percentage
     assert "16,384" in text and "6.804" in text and "1e+13" in text and "22,530" in text

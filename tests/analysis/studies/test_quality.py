@@ -46,12 +46,14 @@ def test_pools_that_change_places_are_told():
     assert not any("end of its grid" in w for w in finding.warnings)
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_one_pool_that_is_best_everywhere_is_a_no():
     better = {"utility.strict": 0.2, "utility.lax": 0.12, "utility.all": 0.1}
     finding = judge(made(utilities=better, tau=1e3), resamples=0)
     assert finding.sentences[0] == "No: strict is the best pool at all 10 sizes and lengths."
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_differences_within_the_noise_are_not_resolved():
     same = dict.fromkeys(UTILITIES, 0.12)
     finding = judge(made(noise=0.02, utilities=same, tau=1e4), resamples=0)
@@ -59,6 +61,7 @@ def test_differences_within_the_noise_are_not_resolved():
     assert set(finding.tables["Best pool of each size and length"]["verdict"]) == {"not resolved"}
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_runs_that_never_repeat_say_nothing_of_longer_ones():
     finding = judge(made(lengths=(1e4, 2e4, 4e4, 8e4)), resamples=0)
     assert any("the law says nothing" in s for s in finding.sentences)
@@ -66,6 +69,7 @@ def test_runs_that_never_repeat_say_nothing_of_longer_ones():
     assert table["D"].unique().tolist() == [8e4]
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_pools_of_two_scores_have_no_common_law():
     chosen = {"strict": "a", "lax": "b"}
     runs = made()

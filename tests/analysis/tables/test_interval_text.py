@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import four_digits, with_intervals
 
 
 def test_an_infinite_end_is_unbounded_and_an_unknown_value_empty() -> None:
     table = pd.DataFrame({"m": [2.0, np.nan], "m_lower": [1.0, 1.0], "m_upper": [np.inf, 2.0]})
     assert with_intervals(table)["m"].tolist() == ["2.00 (1.00 to unbounded)", ""]
     assert with_intervals(pd.DataFrame({"m": [np.inf]}))["m"].tolist() == ["unbounded"]
+
+
+def test_four_digits_of_nearly_a_million_are_written_in_full() -> None:
+    assert [four_digits(n) for n in (999_700.0, 999_949.0, 999_960.0)] == [
+        "999,700",
+        "999,900",
+        "1e+06",
+    ]

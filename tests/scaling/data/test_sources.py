@@ -1,7 +1,10 @@
 """Sources by name; a store is made on first use and never again."""
 
+from dataclasses import dataclass
+
 import pytest
 
+from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.data.sources import irreducible_loss, open_store, source_of
 from scalinglab.scaling.data_config import DataConfig
 from scalinglab.scaling.errors import ConfigError
@@ -60,3 +63,21 @@ def test_only_a_source_that_knows_its_entropy_gives_an_irreducible_loss(tmp_path
         (text / f"{i}.txt").write_text(f"{i} and what stands beside it")
     real = DataConfig(source="text", options={"path": str(text), "validation_share": 2})
     assert irreducible_loss(open_store(real, tmp_path), 160, 16) is None
+
+
+def test_an_own_option_called_max_overlap_is_the_persons(tmp_path):
+    @dataclass(frozen=True)
+    class Overlapped(type(source_of(markov()))):
+        max_overlap: int = 1  # windows of its own
+
+    SOURCES.register("overlapped")(Overlapped)
+    try:
+        stores = [
+            open_store(
+                DataConfig(source="overlapped", options=TINY | {"max_overlap": n}), tmp_path
+            ).folder
+            for n in (3, 4)
+        ]
+    finally:
+        del SOURCES["overlapped"]
+    assert stores[0] != stores[1]

@@ -118,7 +118,7 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"data.unique_tokens": 30_000}, r"data\.unique_tokens = 30000.*has 20000 training tokens"),
         (
             {"data.validation_tokens": 2_000},
-            r"data\.validation_tokens = 2000.*has 1024 validation tokens",
+            r"data\.validation_tokens = 2000.*has 1024 validation tokens; allowed is \d+ to 1024",
         ),
         ({"data.validation_tokens": 15}, r"data\.validation_tokens = 15 .*model\.context = 16"),
         (

@@ -158,14 +158,18 @@ def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
     pd.testing.assert_series_equal(one, other.loc[one.index], rtol=1e-4)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "launches"), [(0, (2,)), pytest.param(1, (2, 1), marks=pytest.mark.slow)]
+)
+def test_kill_9_of_launcher_and_workers_at_random_moments(
+    study, tmp_path, seed: int, launches: tuple[int, ...]
+) -> None:
     """The last command is given here: whole launches of workers are other tests'."""
     expected = undisturbed(study, tmp_path)
     rng = random.Random(seed)
     outputs = tmp_path / "killed"
     killed = 0
-    for workers in (2, 1):
+    for workers in launches:
         process = subprocess.Popen(
             command(*LONG, f"outputs={outputs}", f"launch.workers={workers}"),
             env=environment(),
@@ -275,7 +279,8 @@ def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_u
 def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     arguments = command(
-        *trained_by_a_program(tmp_path, 1.0), f"outputs={outputs}", "launch.workers=1"
+        *(*trained_by_a_program(tmp_path, 1.0), "~study.blocks.curves"),
+        *(f"outputs={outputs}", "launch.workers=1"),
     )
     both = [
         subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL) for _ in range(2)

@@ -21,7 +21,7 @@ TINY = CoordinateCheck(
     model=ModelConfig(head_dim=16, context=16),
     optimizer=OPTIMIZERS["adamw"](lr=0.01),
     steps=4,
-    seeds=2,
+    seeds=1,
 )
 
 
@@ -65,15 +65,15 @@ OTHERS = [
 @pytest.mark.parametrize("optimizer", OTHERS, ids=lambda o: o.get("adjust_lr", o["name"]))
 def test_other_optimizers_have_their_own_rule_for_width(optimizer):
     """Seen: 1.01, 0.95, 1.08, 1.12, 1.03."""
-    assert 1 / 1.5 < growth("mup", optimizer, widths=[64, 256], seeds=1) < 1.5
+    assert 1 / 1.5 < growth("mup", optimizer, widths=[64, 256]) < 1.5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OTHERS[:3], ids=lambda o: o["name"])
 def test_and_for_depth(optimizer):
     """Seen: 0.90, 0.84 (mup 5.8), 0.78 (mup 3.8)."""
-    assert 1 / 1.5 < growth("completep", optimizer, depths=[2, 32], seeds=1) < 1.5
-    assert growth("mup", optimizer, depths=[2, 32], seeds=1) > 3
+    assert 1 / 1.5 < growth("completep", optimizer, depths=[2, 32]) < 1.5
+    assert growth("mup", optimizer, depths=[2, 32]) > 3
 
 
 def test_a_tensor_with_a_wrong_rate_is_seen_where_the_last_state_hides_it(monkeypatch):
@@ -105,7 +105,9 @@ def test_what_stays_within_documents_is_given_some():
     moved = []
     for within in (True, False):
         keys = {"head_dim": 4, "context": 16, "mixer": {"within_documents": within}}
-        check = dataclasses.replace(TINY, widths=[8, 16], model=from_dict(ModelConfig, keys))
+        check = dataclasses.replace(
+            TINY, widths=[8, 16], model=from_dict(ModelConfig, keys), seeds=2
+        )
         moved.append([row["hidden"] for row in coordinate_check(check)])
     assert moved[0] != pytest.approx(moved[1], rel=1e-3)
 

@@ -1,4 +1,4 @@
-"""What a manifest says of its tokens."""
+"""Whether tokens are bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from scalinglab.scaling.data.byte_tokens import has_byte_tokens
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import PooledManifest
 
@@ -19,10 +20,10 @@ def of_bytes() -> Manifest:
 def test_documents_of_bytes_are_bytes_though_separators_stand_between_them(of_bytes) -> None:
     """A task of texts was refused for them: each separator is a token without a byte."""
     documents = replace(of_bytes, bytes_per_token=0.998, facts={"tokenizer": "bytes"})
-    assert of_bytes.has_byte_tokens and documents.has_byte_tokens
+    assert has_byte_tokens(of_bytes) and has_byte_tokens(documents)
     merged = replace(of_bytes, bytes_per_token=2.5, facts={"tokenizer": "bpe-0123abcd"})
-    assert not merged.has_byte_tokens  # a BPE of 256 tokens
-    assert not replace(of_bytes, vocab=64).has_byte_tokens
+    assert not has_byte_tokens(merged)  # a BPE of 256 tokens
+    assert not has_byte_tokens(replace(of_bytes, vocab=64))
 
 
 def test_pools_are_of_bytes_if_all_are(of_bytes) -> None:
@@ -39,6 +40,6 @@ def test_pools_are_of_bytes_if_all_are(of_bytes) -> None:
         {},
         pools={"a": of_bytes, "b": documents},
     )
-    assert of_all.has_byte_tokens
+    assert has_byte_tokens(of_all)
     other = replace(documents, facts={"tokenizer": "bpe-0123abcd"})
-    assert not replace(of_all, pools={"a": of_bytes, "b": other}).has_byte_tokens
+    assert not has_byte_tokens(replace(of_all, pools={"a": of_bytes, "b": other}))

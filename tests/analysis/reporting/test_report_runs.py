@@ -1,0 +1,56 @@
+"""The table of the runs in a report: its order, and what it leaves to a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.reporting.report_runs import runs_sections
+from scalinglab.analysis.reporting.reported_runs import ReportedRuns
+
+
+def section(**columns: Any) -> Any:
+    """The section on some runs; columns that are not given are empty."""
+    every = (
+        "run_id role status width depth N n_total D C lr schedule seed loss bpb seconds"
+    ).split()
+    runs = pd.DataFrame(columns)
+    empty = {name: np.nan for name in every if name not in columns}
+    runs = runs.assign(**empty, flops_convention="own")
+    answer = ReportedRuns(
+        study="s",
+        question="",
+        outputs=Path(),
+        runs=runs,
+        unfinished={},
+        machines=pd.DataFrame(),
+    )
+    (told,) = runs_sections(answer)
+    return told
+
+
+def test_runs_are_sorted_by_budget_then_size() -> None:
+    N = np.array([2e6, 1e6, 1e6, 3e6, 5e5])
+    C = np.array([1.01e18, 1e18, 1e17, 1e17, np.nan])  # one budget is hit to a percent
+    told = section(run_id=list("abcde"), N=N, D=C / (6 * N), C=C, loss=np.arange(5.0), role="fit")
+    assert "".join(told.tables[0]["run_id"]) == "cdbae"
+
+
+def test_what_is_equal_in_all_runs_is_a_sentence_and_the_loss_stands_in_front() -> None:
+    told = section(
+        run_id=["a", "b"],
+        role=["fit", "held_out"],
+        status="done",
+        N=[1e6, 2e6],
+        D=1e8,
+        C=[6e14, 1.2e15],
+        loss=[3.0, 2.9],
+        depth=2,
+        seconds=[0.0, 3.0],
+    )
+    assert list(told.tables[0]) == ["run_id", "N", "D", "C", "loss", "role", "seconds"]
+    assert told.text.startswith("The same in all runs: status done, depth 2.")
+    assert "with 0 it shares all its steps" in told.text
