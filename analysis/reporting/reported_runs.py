@@ -13,7 +13,12 @@ import pandas as pd
 from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers, power, short
-from scalinglab.analysis.tables.study_runs import counts_of_folders, is_imported, with_role
+from scalinglab.analysis.tables.study_runs import (
+    counts_of_folders,
+    is_imported,
+    source_files,
+    with_role,
+)
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -58,6 +63,15 @@ class ReportedRuns:
     outlook: Outlook | None = None
     arm: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The name of the study; of an imported one also its file, which a reader knows."""
+        files = source_files(self.outputs, self.study)
+        if len(files) != 1:
+            return self.study
+        (file,) = files
+        return file if Path(file).stem == self.study else f"{self.study} ({file})"
 
     @property
     def compares_arms(self) -> bool:
