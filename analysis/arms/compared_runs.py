@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.bounds import SIDE, only_bounded, with_bounds
-from scalinglab.analysis.tables.exclusion import exclude_rows, mid_schedule, unfinished
+from scalinglab.analysis.tables.exclusion import (
+    exclude_rows,
+    mid_schedule,
+    unfinished,
+    unmet_in_words,
+)
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.trials import trials_chosen
 from scalinglab.analysis.tables.typed import names_of
@@ -66,8 +71,9 @@ def without_excluded(
         sentences = [
             f"{count} runs are left out by exclude=[{rule}]"
             for rule, count in counts.items()
-            if rule in rules
+            if rule in rules and count
         ]
+        sentences += unmet_in_words(counts, len(runs))
     runs = runs[kept].reset_index(drop=True)
     bounded = only_bounded(runs) & ~_is_censored(runs).to_numpy()
     if bounded.any():

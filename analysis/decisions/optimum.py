@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, per_token
-from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.law import SPLITS, Law
 
 Array = np.ndarray
 
-_RATIOS = (1e-3, 1e7)  # tokens per parameter that are looked at
 _GRID = 48
 _CLOSER = np.linspace(-1, 1, 7)  # in units of the spacing before
 _SIZES = (1.0, 1e18)  # parameters, within which the ends of the grid are looked for
@@ -156,7 +155,7 @@ def _sizes_at(cost: Cost, budget: Array) -> Array:
 
     Shape (2, budgets, 1), smallest models first.
     """
-    ratios = np.array(_RATIOS[::-1])[:, None]
+    ratios = np.array(SPLITS[::-1])[:, None]
     low, high = (np.full((2, len(budget)), np.log(end)) for end in _SIZES)
     for _ in range(50):
         middle = (low + high) / 2

@@ -74,6 +74,7 @@ def _statistics(result: FittedLaw) -> list[str]:
     rows += [
         ("left out", f"{count} row{'s' * (count != 1)}: {reason}")
         for reason, count in result.excluded.items()
+        if count
     ]
     if result.noise is not None:
         rows.insert(
@@ -98,7 +99,7 @@ def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
 
 def in_a_line(result: FittedLaw) -> str:
     """Which law was fitted to how many runs, what was left out, and what intervals mean."""
-    out = ", ".join(f"{count} {reason}" for reason, count in result.excluded.items())
+    out = ", ".join(f"{count} {reason}" for reason, count in result.excluded.items() if count)
     rows = f"{result.points} points" if result.law.curve else f"{result.points} runs"
     intervals = (
         f"brackets are {result.settings['level']:.0%} intervals"
@@ -109,7 +110,8 @@ def in_a_line(result: FittedLaw) -> str:
 
 
 def _of_rows(result: FittedLaw) -> str:
-    return f" of {result.points + sum(result.excluded.values())} rows" if result.excluded else ""
+    left_out = sum(result.excluded.values())
+    return f" of {result.points + left_out} rows" if left_out else ""
 
 
 def _residuals(result: FittedLaw) -> str:

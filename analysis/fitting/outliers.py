@@ -16,7 +16,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
-from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.law import SPLITS, Array, Law
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import exclude_advice, is_plain
 from scalinglab.analysis.tables.labels import row_name
@@ -28,6 +28,7 @@ from scalinglab.scaling.text.conditions import ConditionError
 _NAMED = 5
 _LONGEST = 500  # characters of a condition that is proposed
 _SAME = 0.2  # of an interval's width: so much do its ends move by the draws of few resamples
+_FINE = 1201  # splits, of neighbouring sizes that differ by a percent
 _FARTHER = 10.0  # times the largest measured: where an answer is asked for that has no budget
 
 
@@ -136,7 +137,8 @@ def _headline(
     tops = {name: high for name, (_, high) in result.ranges.items()}
     if set(result.law.columns) == {"N", "D"}:
         cost = 6 * tops["N"] * tops["D"]
-        sizes = np.geomspace(tops["N"] * 1e-5, tops["N"] * 1e3, 801)
+        # The splits of an allocation: beyond them a law may fall again, and is not asked.
+        sizes = np.sqrt(cost / (6 * np.geomspace(*SPLITS[::-1], _FINE)))
 
         def best(params: Array, fitted: Result) -> Array:
             loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})

@@ -7,6 +7,7 @@ import numpy as np
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.fitting.peaks import peaks_in_words
 from scalinglab.analysis.intervals.left_out import doubt_in_words, few_curves_in_words
+from scalinglab.analysis.tables.exclusion import unmet_in_words
 
 _FLOOR = ". Extrapolations depend on it: add runs closer to the loss floor, or fix it"
 _SURPRISING = 3.5  # standard errors
@@ -27,8 +28,13 @@ def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
         _outside_interval,
         _one_sided_top,
         _of_curves,
+        _unmet,
     )
     return tuple(sentence for check in checks for sentence in check(result))
+
+
+def _unmet(result: FittedLaw) -> list[str]:
+    return unmet_in_words(result.excluded, result.points + sum(result.excluded.values()))
 
 
 def _unidentified(result: FittedLaw) -> list[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Array = np.ndarray
 Columns = dict[str, Array]
 
+SPLITS = (1e-3, 1e7)  # tokens per parameter among which a best split is looked for
+
 
 @dataclass(frozen=True)
 class Law:

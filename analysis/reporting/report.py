@@ -82,7 +82,7 @@ def report_html(answer: Answer) -> str:
         *machine_sections(answer),
     ]
     return page(
-        answer.study,
+        answer.title,
         answer.question,
         answer.beside_headline(),
         answer.cautions(),
@@ -99,7 +99,7 @@ def html_without_law(study: RunsWithoutLaw) -> str:
     """The report of a study whose runs do not determine its law: its runs and their losses."""
     facts = json.dumps(plain(facts_without_law(study)), indent=1, allow_nan=False)
     return page(
-        study.study,
+        study.title,
         study.question,
         study.sentences()[1:],
         study.cautions(),

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers, power, short
-from scalinglab.analysis.tables.study_runs import counts_of_folders, is_imported, with_role
+from scalinglab.analysis.tables.study_runs import (
+    counts_of_folders,
+    is_imported,
+    source_files,
+    with_role,
+)
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -45,6 +51,7 @@ class ReportedRuns:
         The setting that distinguishes the compared arms.
     left_out : dict
         Rule of ``exclude=`` -> number of runs that it left out; their role is "left_out".
+        0 of a condition that no run met.
     """
 
     study: str
@@ -58,15 +65,26 @@ class ReportedRuns:
     left_out: dict[str, int] = field(default_factory=dict)
 
     @property
+    def title(self) -> str:
+        """The name of the study; of an imported one also its file, which a reader knows."""
+        files = source_files(self.outputs, self.study)
+        if len(files) != 1:
+            return self.study
+        (file,) = files
+        return file if Path(file).stem == self.study else f"{self.study} ({file})"
+
+    @property
     def compares_arms(self) -> bool:
         """Whether two arms are compared."""
         return self.outlook is not None and self.outlook.arms is not None
 
     def cautions(self) -> list[str]:
         """What a reader should be careful about."""
-        if self.outlook is None or self.outlook.arms is None:
-            return []
-        return [*self.outlook.arms.warnings]
+        arms = None if self.outlook is None else self.outlook.arms
+        rows = len(with_role(self.runs, "fit")) + sum(self.left_out.values())
+        unmet = unmet_in_words(self.left_out, rows)
+        of_arms = () if arms is None else arms.warnings
+        return [*unmet, *(warning for warning in of_arms if warning not in unmet)]
 
     def design(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""
@@ -81,7 +99,9 @@ class ReportedRuns:
             f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
             f"{short(fitted['D'].max())}."
             + "".join(
-                f" {_left_out(count)} by exclude=[{rule}]." for rule, count in self.left_out.items()
+                f" {_left_out(count)} by exclude=[{rule}]."
+                for rule, count in self.left_out.items()
+                if count
             )
             + (f" {_left_out(diverged, 'that diverged')}." if diverged else "")
             + (f" {_left_out(incomplete, 'without N, D or a loss')}." if incomplete else "")

@@ -47,6 +47,9 @@ def exclude_rows(
 ) -> tuple[Array, dict[str, int]]:
     """Which rows are left out, and how many by each rule.
 
+    Of the rules that leave out none, only conditions that no row meets are counted, as 0: they may
+    be mistyped, see `unmet_in_words`.
+
     Parameters
     ----------
     frame : DataFrame
@@ -77,17 +80,29 @@ def exclude_rows(
             )
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORING.values(), *rules):
-        excluded = _meets(frame, rule, needed, length, names) & ~left_out
+        met = _meets(frame, rule, needed, length, names)
+        excluded = met & ~left_out
         if rule in CENSORING.values() and excluded.all():
             status = rule.partition(" ")[0]
             raise UserError(f"every row has status {status!r}: nothing is left to fit")
         count = int((excluded & frame[response].notna()).sum() if sparse else excluded.sum())
-        if count:
+        is_condition = rule not in CENSORING.values() and rule not in RULES
+        if count or (is_condition and not met.any()):
             counts[rule] = count
         left_out |= excluded
     if left_out.all():
         raise UserError(f"exclude={list(rules)!r} leaves none of {len(frame)} rows")
     return left_out, counts
+
+
+def unmet_in_words(counts: Mapping[str, int], rows: int) -> list[str]:
+    """A sentence for each condition that none of so many runs met; `counts` as `exclude_rows`."""
+    return [
+        f"{exclude_rule(rule)} meets none of {rows} runs, so it leaves out nothing: check its"
+        " column and its value"
+        for rule, count in counts.items()
+        if not count
+    ]
 
 
 def exclude_rule(*conditions: str) -> str:

@@ -69,6 +69,13 @@ def is_imported(outputs: str | Path, study: str) -> bool:
     return (folder / MANIFEST).exists() and not (folder / "plan.json").exists()
 
 
+def source_files(outputs: str | Path, study: str) -> list[str]:
+    """Names of the files that a study was imported from; empty for one that was trained here."""
+    if not is_imported(outputs, study):
+        return []
+    return list(read_manifest(Path(outputs) / "studies" / study / MANIFEST).get("sources", {}))
+
+
 def unfinished_runs(outputs: str | Path, study: str) -> Iterator[tuple[PlanEntry, RunSpec]]:
     """The runs of a study that have no end yet, as far as they can be read; with what they are.
 

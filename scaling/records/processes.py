@@ -44,6 +44,15 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
+def processor_ticks(pid: int) -> int | None:
+    """Processor time of a process of this host, in ticks of its kernel; None where none is told."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[11]) + int(fields[12])  # of the process, and of the kernel for it
+
+
 PROCESS = {"host": str, "boot": str, "pid": int}  # required keys
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.processes import process_space
+from scalinglab.scaling.records.processes import process_space, processor_ticks
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
 from scalinglab.sweeps.config import DEFAULT_CLASS
 from scalinglab.sweeps.plan.places import worker_devices
@@ -54,6 +54,7 @@ class Pool:
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
         self._silent: dict[int, _Silent] = {}
         self._idle_since: float | None = None
+        self._ticks: dict[int, int | None] = {}  # process -> processor time at the last look
         self._next_look = time.monotonic() + HANG_SECONDS
 
     def run(
@@ -130,6 +131,9 @@ class Pool:
     def _only_hung_are_left(self, is_over: Callable[[], bool]) -> bool:
         """Whether nothing has been left to train for a while, and some workers have not left.
 
+        A worker that still computes is not hung but begins or leaves: on a busy machine, loading and
+        unloading torch takes longer than the pause between two looks.
+
         Also ends workers whose leases have run out: other workers may have taken their runs.
         """
         began = time.monotonic()
@@ -139,7 +143,12 @@ class Pool:
         self._idle_since = (self._idle_since or began) if over else None
         took = time.monotonic() - began
         self._next_look = time.monotonic() + max(HANG_SECONDS, LOOKS_APART * took)
+        before = self._ticks
+        self._ticks = {w.pid: processor_ticks(w.pid) for w in self.workers.values()} if over else {}
         if self._idle_since is None or began - self._idle_since < HANG_SECONDS:
+            return False
+        computes = any(ticks != before.get(pid) for pid, ticks in self._ticks.items())
+        if computes and began - self._idle_since < STOP_SECONDS:
             return False
         for number, worker in self.workers.items():
             log.warning(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.fitting.far_residuals import outlying
+from scalinglab.analysis.fitting.outliers import _headline
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +147,18 @@ def test_a_run_that_changes_nothing_is_said_to_change_nothing(runs) -> None:
     said = named(analysis.fit("chinchilla", diverged(runs, 20), resamples=0, delta=1e-4))
     assert re.search(r"Leaving it out does not change the best N at C = \S+, \S+;", said)
     assert "goes from" not in said and "exclude=" in said
+
+
+def test_the_quoted_best_size_is_among_the_splits_of_an_allocation():
+    """A law that falls again beyond ten million tokens a parameter has no best size there."""
+
+    def loss(params, columns):
+        ratio = np.log(columns["D"] / columns["N"])
+        return np.where(ratio > np.log(1e8), 0.0, 1 + (ratio - np.log(20)) ** 2)[None]
+
+    law = SimpleNamespace(columns=("N", "D"), predict=loss)
+    ranges = {"N": (1e7, 3e9), "D": (1e9, 1e11)}
+    words, ask, _ = _headline(SimpleNamespace(law=law, ranges=ranges))
+    (best,) = ask(np.zeros((1, 1)), SimpleNamespace(law=law))
+    assert words == "the best N at C = 1.8e+21"
+    assert best == pytest.approx(np.sqrt(1.8e21 / 6 / 20), rel=0.02)

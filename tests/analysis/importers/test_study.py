@@ -159,3 +159,15 @@ def test_a_value_far_from_all_others_is_asked_about(tmp_path, column, value, sai
     runs.loc[5, column] = value
     runs.to_csv(tmp_path / "t.csv", index=False)
     assert said in analysis.read_runs(tmp_path / "t.csv").report()
+
+
+@pytest.mark.parametrize(("study", "title"), [("sweep", "sweep.csv"), ("ours", "ours (sweep.csv)")])
+def test_the_page_of_an_import_is_titled_by_its_file(tmp_path, study, title) -> None:
+    runs = table_of_sizes().iloc[:2]
+    runs.to_csv(tmp_path / "sweep.csv", index=False)
+    imported = analysis.read_runs(tmp_path / "sweep.csv")
+    analysis.save_study(imported, tmp_path, study, sources=[tmp_path / "sweep.csv"])
+    shown = analysis.runs_without_law(tmp_path, study, "too few runs", resamples=0)
+    assert shown.title == title
+    page = analysis.write_report(shown, tmp_path / "report.html").read_text()
+    assert f"<h1>{title}</h1>" in page

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.fit_text import in_a_line
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,18 @@ def test_every_rule_is_counted_and_told(runs):
     assert f"{result.points} of 36 rows" in report
     for rule, count in result.excluded.items():
         assert f"{count} row{'s' * (count != 1)}: {rule}" in report
+
+
+def test_a_condition_that_no_run_meets_is_told(runs):
+    """One that others met before, or a rule by name, is no slip."""
+    unmet, met_before = "D < 2", "D < 1.5e9"
+    rules = ["unfinished", "D < 2e9", met_before, unmet]
+    result = analysis.fit("chinchilla", runs, exclude=rules, resamples=0)
+    (said,) = [warning for warning in result.warnings if "meets none" in warning]
+    assert said.startswith(f'exclude=["{unmet}"] meets none of 36 runs')
+    assert "0 row" not in result.report() and "0 D < 2" not in in_a_line(result)
+    whole = analysis.fit("chinchilla", runs, exclude=[unmet], resamples=0)
+    assert whole.points == 36 and "36 of 36" not in whole.report()
 
 
 def test_a_row_that_lacks_any_column_of_the_law_is_unmeasured(runs):

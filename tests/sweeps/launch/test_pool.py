@@ -124,6 +124,17 @@ def test_a_stopped_worker_does_not_hold_a_launch_of_which_nothing_is_left(
     assert len(workers.started) == 2  # none was put in their places
 
 
+def test_a_worker_that_is_slow_to_leave_is_not_asked_to_end(pool, monkeypatch, caplog) -> None:
+    """As one whose torch is unloaded on a busy machine: it computes."""
+    monkeypatch.setattr("scalinglab.sweeps.launch.pool.STOP_SECONDS", 30.0)
+    monkeypatch.setattr("scalinglab.sweeps.launch.pool.HANG_SECONDS", 0.4)
+    busy = "end = time.process_time() + 1.2\nwhile time.process_time() < end: pass"
+    workers = Workers(monkeypatch, busy, "pass")
+    pool.run(lambda: False, lambda: None, lambda: True)
+    assert [w.returncode for w in workers.started] == [0, 0]
+    assert "does not leave" not in caplog.text
+
+
 def test_as_long_as_runs_are_left_workers_are_left_alone(pool, monkeypatch) -> None:
     workers = Workers(monkeypatch, "time.sleep(0.5)", "time.sleep(0.5)")
     folder = pool.runs[0].folder
