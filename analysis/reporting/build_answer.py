@@ -81,7 +81,7 @@ def answer_study(
     loss : str, optional
         A measured column to be taken as the loss, as in `analysis.load`.
     exclude : list of str
-        Runs to leave out everywhere, as in `analysis.fit`.
+        Fitted runs to leave out, also of the curves, as in `analysis.fit`; held-out runs stay.
 
     Raises
     ------

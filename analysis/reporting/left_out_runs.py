@@ -12,11 +12,14 @@ from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.records.state import State
 
 LEFT_OUT = "left_out"  # the role of a run to fit that a rule leaves out
+_FITTED = ("fit", "curve")  # roles of runs to which a law, or one of curves, is fitted
 _NEEDED = ("N", "D", "loss")
 
 
 def leave_out(runs: pd.DataFrame, rules: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The runs with the role `LEFT_OUT` in place of "fit" where a rule leaves them out.
+    """The runs with the role `LEFT_OUT` in place of those of fits where a rule leaves them out.
+
+    Held-out runs stay: they are what the report is tested on.
 
     Parameters
     ----------
@@ -46,7 +49,8 @@ def leave_out(runs: pd.DataFrame, rules: Sequence[str]) -> tuple[pd.DataFrame, d
     roles = runs["role"].astype(object).to_numpy(copy=True)
     for place in places:
         words = roles[place].split(",")
-        roles[place] = ",".join(LEFT_OUT if word == "fit" else word for word in words)
+        kept = [word for word in words if word not in _FITTED]
+        roles[place] = ",".join([LEFT_OUT, *kept])
     return runs.assign(role=roles), {rule: n for rule, n in counts.items() if rule in rules}
 
 

@@ -40,8 +40,8 @@ class AnswerOptions(BootstrapOptions, VersionOptions):
     )
     widen: bool = option("widen intervals of losses by how wrong earlier forecasts were", True)
     exclude: list[str] = option(
-        "runs that the whole report leaves out, by name (unfinished, mid_schedule)"
-        " or condition: 'exclude=[D < 1e9]'",
+        "fitted runs that the report leaves out, by name (unfinished, mid_schedule)"
+        " or condition: 'exclude=[D < 1e9]'; held-out runs stay",
         [],
     )
     columns: dict[str, str | float] = option(

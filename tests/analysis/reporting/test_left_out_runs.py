@@ -50,7 +50,7 @@ def test_rows_that_lack_something_say_so_in_place_of_a_role(outputs: Path) -> No
     assert words["exp-7"] == "fit"
 
 
-def test_a_rule_changes_the_role_of_the_runs_to_fit_alone() -> None:
+def test_a_rule_takes_runs_out_of_the_fits_and_leaves_held_out_ones() -> None:
     runs = pd.DataFrame(
         {
             "run_id": list("abcd"),
@@ -62,7 +62,7 @@ def test_a_rule_changes_the_role_of_the_runs_to_fit_alone() -> None:
         }
     )
     changed, counts = leave_out(runs, ["run == 'a'", "N > 2"])
-    assert changed["role"].tolist() == [f"{LEFT_OUT},curve", "fit", "held_out", ""]
+    assert changed["role"].tolist() == [LEFT_OUT, "fit", "held_out", ""]
     assert counts == {"run == 'a'": 1}
     with pytest.raises(UserError, match="leaves none of 2 rows"):
         leave_out(runs, ["N > 0"])
