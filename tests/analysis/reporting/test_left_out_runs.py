@@ -63,7 +63,7 @@ def test_a_rule_takes_runs_out_of_the_fits_and_leaves_held_out_ones() -> None:
     )
     changed, counts = leave_out(runs, ["run == 'a'", "N > 2"])
     assert changed["role"].tolist() == [LEFT_OUT, "fit", "held_out", ""]
-    assert counts == {"run == 'a'": 1}
+    assert counts == {"run == 'a'": 1, "N > 2": 0}
     with pytest.raises(UserError, match="leaves none of 2 rows"):
         leave_out(runs, ["N > 0"])
 
