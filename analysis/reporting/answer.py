@@ -137,7 +137,7 @@ class Answer(ReportedRuns):
             disagreement(self.approaches),
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
-            self.curve_law_failed(),
+            self.curve_law_failed() if self.asks_schedules else "",
             self.design(),
             self._choice_of_budgets(),
             self._exponents() if self.allocation is not None else "",
@@ -285,6 +285,12 @@ class Answer(ReportedRuns):
             else "The study names no budget (study.answer.budgets in its file)"
         )
         return f"{names}: these are round ones whose best split lies inside the measured range."
+
+    @property
+    def asks_schedules(self) -> bool:
+        """Whether the law of curves is the answer, and not beside a best split or two recipes."""
+        compares = self.outlook is not None and self.outlook.arms is not None
+        return self.allocation is None and not compares
 
     def curve_law_failed(self) -> str:
         """Which held-out schedules ended outside the curve law's intervals; empty if no more did

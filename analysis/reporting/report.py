@@ -139,10 +139,18 @@ def _warnings(answer: Answer) -> list[str]:
     warnings += [*answer.unanswered, *filter(None, [answer.bends()]), *of_law]
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
-    if answer.curve_law is not None:
-        warnings += [failed] if (failed := answer.curve_law_failed()) else []
-        warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
+    if answer.asks_schedules:
+        warnings += _curve_warnings(answer)
     return warnings
+
+
+def _curve_warnings(answer: Answer) -> list[str]:
+    """What the curve law misses and warns of: beside another answer it stands in its section."""
+    if answer.curve_law is None:
+        return []
+    failed = answer.curve_law_failed()
+    warnings = [f"curve law: {warning}" for warning in answer.curve_law.warnings]
+    return [*([failed] if failed else []), *warnings]
 
 
 def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
@@ -225,17 +233,24 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
     if law is None:
         return []
     error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
+    # Where schedules are the question, these stand among the warnings of the page.
+    failed = "" if answer.asks_schedules else answer.curve_law_failed()
+    careful = "" if answer.asks_schedules else ". ".join(w[0].upper() + w[1:] for w in law.warnings)
     return [
         Section(
             f"The curve law: {law.law.name}",
-            "Schedules of the same runs, and what the law says of them. The table is of curves that"
-            " were held out.",
+            f"{failed}{' ' * bool(failed)}Schedules of the same runs, and what the law says of them. The table is of"
+            " curves that were held out.",
             tables=[
                 _with_ends(answer.curve_check.assign(error=error)).rename(columns={"error": ERROR})
             ],
             figures=figures.curves(),
         ),
-        Section(text="Parameters:", tables=[_overview(law)], listing=_how(law)),
+        Section(
+            text=f"{careful}{'. ' * bool(careful)}Parameters:",
+            tables=[_overview(law)],
+            listing=_how(law),
+        ),
     ]
 
 
