@@ -96,7 +96,7 @@ def outlier_warnings(
         return []
     named = "; ".join(
         f"{outlier.name}: {outlier.measured:.4g} measured, {outlier.predicted:.4g} predicted,"
-        f" {outlier.sigmas:.0f} robust sigmas"
+        f" {outlier.sigmas:.0f} times the scatter of the others"
         for outlier in outliers[:_NAMED]
     )
     more = f" and {len(outliers) - _NAMED} more" if len(outliers) > _NAMED else ""
@@ -136,7 +136,8 @@ def _headline(
     """The main quantity of a law, in words, as a function of parameters (n, p), and as a text."""
     tops = {name: high for name, (_, high) in result.ranges.items()}
     if set(result.law.columns) == {"N", "D"}:
-        cost = 6 * tops["N"] * tops["D"]
+        # A round one that was measured, as budgets that are asked for.
+        cost = 10.0 ** np.floor(np.log10(6 * _largest_product(result)))
         # The splits of an allocation: beyond them a law may fall again, and is not asked.
         sizes = np.sqrt(cost / (6 * np.geomspace(*SPLITS[::-1], _FINE)))
 
@@ -164,6 +165,12 @@ def _headline(
     return f"the {result.law.response} predicted at {where}", far, _digits
 
 
+def _largest_product(result: Result) -> float:
+    """The largest N D of a run; of the largest N and D where runs are not known together."""
+    ends = result.measured.ends.get(("N", "D"))
+    return float(np.exp(ends[1])) if ends else result.ranges["N"][1] * result.ranges["D"][1]
+
+
 def _digits(value: float) -> str:
     return f"{value:.4g}"
 
@@ -187,7 +194,7 @@ def _said(answer: Array, written: Callable[[float], str]) -> str:
 def _way(result: Result, data: pd.DataFrame, is_outlier: Array, they: str) -> str:
     sources = [result.columns[result.law.response], *result.columns.values()]
     rule = rule_that_excludes(sources, data, is_outlier)
-    return f"; {rule} leaves {they} out" if rule else ""
+    return f"; in the command, {rule} leaves {they} out" if rule else ""
 
 
 def rule_that_excludes(columns: Sequence[str], data: pd.DataFrame, rows: Array) -> str:

@@ -51,14 +51,18 @@ class LawsCompared:
             )
         best = str(self.table["score"].idxmax())
         verdict = (
-            f"cannot tell {best} from {', '.join(self.rivals)}; their order could turn with other"
-            " draws of the runs"
+            f"{best} has the best score, and the runs cannot tell it from {', '.join(self.rivals)}"
             if self.rivals
             else f"{best} predicts best"
         )
         own_law = ""
         if self.law in self.table.index and self.law != best:
             own_law = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
+            own_law += (
+                " and may stand"
+                if self.law in self.rivals
+                else f": choose {best} or auto (study.answer.law)"
+            )
         without = f" ({self.not_scored} far from every law not counted)" if self.not_scored else ""
         return (
             f"Laws compared by {self.points} predictions of budgets that they had not seen"
@@ -82,6 +86,7 @@ class LawsCompared:
                     else ("" if np.isnan(behind) else "tie" if behind < TOLD else "behind")
                     for name, behind in table["behind"].items()
                 ],
+                "the best keeps its lead": _lead(table),
             }
         )
 
@@ -97,14 +102,16 @@ class LawsCompared:
                 "score": _written(table["score"], has_score, ".2f"),
                 "weight in an average": [f"{s:.0%}" for s in table["share"]],
                 "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
-                "the best keeps its lead": _written(
-                    table["behind"], ~table["behind"].isna(), ".0%"
-                ),
             }
         )
 
     def _by_error(self) -> pd.DataFrame:
         return self.table.sort_values("error", kind="stable")
+
+
+def _lead(table: pd.DataFrame) -> list[str]:
+    """In which share of other draws of the runs the best law stays ahead of each."""
+    return _written(table["behind"], ~table["behind"].isna(), ".0%")
 
 
 def _written(values: pd.Series, known: pd.Series, form: str) -> list[str]:

@@ -110,10 +110,17 @@ class Answer(ReportedRuns):
         cautions = [*super().cautions(), *self.unanswered, *filter(None, [self.bends()]), *of_law]
         if self.allocation is not None:
             cautions += self.allocation.warnings
-        if self.curve_law is not None:
-            cautions += [failed] if (failed := self.curve_law_failed()) else []
-            cautions += [f"curve law: {warning}" for warning in self.curve_law.warnings]
+        if self.asks_schedules:
+            cautions += self.curve_cautions()
         return cautions
+
+    def curve_cautions(self) -> list[str]:
+        """What the curve law misses and warns of: beside another answer they stand in its section."""
+        if self.curve_law is None:
+            return []
+        failed = self.curve_law_failed()
+        warnings = [f"curve law: {warning}" for warning in self.curve_law.warnings]
+        return [*([failed] if failed else []), *warnings]
 
     def details(self) -> list[str]:
         """All that a text has below headline and cautions, which it does not repeat."""
@@ -166,7 +173,7 @@ class Answer(ReportedRuns):
             disagreement(self.approaches),
             self.multiverse.sentence() if self.multiverse else "",
             self._tested(),
-            self.curve_law_failed(),
+            self.curve_law_failed() if self.asks_schedules else "",
             self.design(),
             self._choice_of_budgets(),
             self._exponents() if self.allocation is not None else "",
@@ -316,6 +323,12 @@ class Answer(ReportedRuns):
             else "The study names no budget (study.answer.budgets in its file)"
         )
         return f"{names}: these are round ones whose best split lies inside the measured range."
+
+    @property
+    def asks_schedules(self) -> bool:
+        """Whether the law of curves is the answer, and not beside a best split or two recipes."""
+        compares = self.outlook is not None and self.outlook.arms is not None
+        return self.allocation is None and not compares
 
     def curve_law_failed(self) -> str:
         """Which held-out schedules ended outside the curve law's intervals; empty if no more did

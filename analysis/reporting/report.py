@@ -193,17 +193,24 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
     if law is None:
         return []
     error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
+    # Where schedules are the question, these stand among the warnings of the page.
+    failed = "" if answer.asks_schedules else answer.curve_law_failed()
+    careful = "" if answer.asks_schedules else ". ".join(w[0].upper() + w[1:] for w in law.warnings)
     return [
         Section(
             f"The curve law: {law.law.name}",
-            "Schedules of the same runs, and what the law says of them. The table is of curves that"
-            " were held out.",
+            f"{failed}{' ' * bool(failed)}Schedules of the same runs, and what the law says of them. The table is of"
+            " curves that were held out.",
             tables=[
                 _with_ends(answer.curve_check.assign(error=error)).rename(columns={"error": ERROR})
             ],
             figures=figures.curves(),
         ),
-        Section(text="Parameters:", tables=[_overview(law)], listing=_how(law)),
+        Section(
+            text=f"{careful}{'. ' * bool(careful)}Parameters:",
+            tables=[_overview(law)],
+            listing=_how(law),
+        ),
     ]
 
 
