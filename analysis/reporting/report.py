@@ -36,9 +36,10 @@ from scalinglab.analysis.reporting.report_runs import (
     run_details,
     runs_sections,
 )
-from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import in_powers
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
+_FACTORS = {"factor": "{:.2f}".format}
 _PARABOLA = "arXiv:2603.22339"
 
 
@@ -177,7 +179,8 @@ def _overview(law: Result) -> pd.DataFrame:
     if "value" not in table:
         return table
     table = table.rename(columns={"lower": "value_lower", "upper": "value_upper"})
-    return with_intervals(table.drop(columns="standard_error", errors="ignore"))
+    table = table.drop(columns="standard_error", errors="ignore")
+    return with_intervals(table).assign(value=[parameter_text(row) for row in records_of(table)])
 
 
 def _held_out(answer: Answer) -> list[Section]:
@@ -208,7 +211,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
         Section(
             "How the answer varies with the analysis choices",
             " ".join(multiverse.sentences()),
-            tables=[with_intervals(multiverse.shares).rename(columns=SHARES)],
+            tables=[with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)],
             figures=figures.multiverse(),
         )
     ]
