@@ -119,7 +119,8 @@ def test_texts_of_a_study_are_no_markup_in_its_report(answer, monkeypatch) -> No
     script = "<script>1</script>"
     entries = [Section("notes", tables=[pd.DataFrame({"run_id": ["x"], "note": [script]})])]
     monkeypatch.setattr("scalinglab.analysis.reporting.report.logbook", lambda *_: entries)
-    note = answer.runs.assign(note=script, schedule=script)
+    schedules = [f"{script}{k}" for k in range(len(answer.runs))]  # equal ones would be said once
+    note = answer.runs.assign(note=script, schedule=schedules)
     machines = answer.machines.assign(processor=script)
     law = replace(answer.law, warnings=(script,))
     page = report_html(
