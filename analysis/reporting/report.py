@@ -35,9 +35,10 @@ from scalinglab.analysis.reporting.report_runs import (
     run_details,
     runs_sections,
 )
-from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import in_powers
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
+_FACTORS = {"factor": "{:.2f}".format}
 _PARABOLA = "arXiv:2603.22339"
 
 
@@ -151,7 +153,8 @@ def _overview(law: Result) -> pd.DataFrame:
     if "value" not in table:
         return table
     table = table.rename(columns={"lower": "value_lower", "upper": "value_upper"})
-    return with_intervals(table.drop(columns="standard_error", errors="ignore"))
+    table = table.drop(columns="standard_error", errors="ignore")
+    return with_intervals(table).assign(value=[parameter_text(row) for row in records_of(table)])
 
 
 def _held_out(answer: Answer) -> list[Section]:
@@ -182,7 +185,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
         Section(
             "How the answer varies with the analysis choices",
             " ".join(multiverse.sentences()),
-            tables=[with_intervals(multiverse.shares).rename(columns=SHARES)],
+            tables=[with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)],
             figures=figures.multiverse(),
         )
     ]
@@ -195,12 +198,12 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
     error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
     # Where schedules are the question, these stand among the warnings of the page.
     failed = "" if answer.asks_schedules else answer.curve_law_failed()
+    about = "Schedules of the same runs, and what the law says of them. The table is of curves that"
     careful = "" if answer.asks_schedules else ". ".join(w[0].upper() + w[1:] for w in law.warnings)
     return [
         Section(
             f"The curve law: {law.law.name}",
-            f"{failed}{' ' * bool(failed)}Schedules of the same runs, and what the law says of them. The table is of"
-            " curves that were held out.",
+            f"{failed} {about} were held out.".lstrip(),
             tables=[
                 _with_ends(answer.curve_check.assign(error=error)).rename(columns={"error": ERROR})
             ],

@@ -97,3 +97,13 @@ def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     numbers = (row[name], lower, upper)
     value, low, high = (_written(v, form or _three_digits) for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"
+
+
+def parameter_text(row: dict[str, Any]) -> str:
+    """A parameter of a law in ``value`` with its interval.
+
+    Three decimals, as in sentences; three digits where one of the numbers is large or small.
+    """
+    numbers = [row["value"], row.get("value_lower", np.nan), row.get("value_upper", np.nan)]
+    is_ordinary = all(np.isnan(v) or v == 0 or 0.01 <= abs(v) < 10 for v in numbers)
+    return value_text(row, "value", ".3f" if is_ordinary else None)
