@@ -243,7 +243,7 @@ def test_an_imported_study_is_shown_and_not_watched(run, tmp_path) -> None:
     )
     there = f"outputs={tmp_path}/out"
     code, out, _ = run("import", f"{tmp_path}/points.csv", "to=brought", there)
-    assert code == 0 and out.startswith("2 runs, 2 done")
+    assert code == 0 and out.startswith("2 of 2 runs can be fitted")
     assert "brought: imported; scaling report study=brought" in run("status", there)[1]
     code, _, error = run("logs", "study=brought", there)
     assert code == 2 and "study 'brought' was imported: there is nothing to train" in error
@@ -258,7 +258,7 @@ def test_logs_of_a_study_without_failures(run) -> None:
 def test_report_prints_the_answer_and_writes_the_page(run, tmp_path) -> None:
     asked = ("report", "study=tiny", "resamples=20", "multiverse=false")
     code, out, _ = run(*asked, f"to={tmp_path}/report.html")
-    assert code == 0 and "Held-out runs, not fitted:" in out
+    assert code == 0 and "Held-out runs, not fitted (errors: " in out
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
