@@ -115,7 +115,7 @@ class Answer(ReportedRuns):
         return cautions
 
     def curve_cautions(self) -> list[str]:
-        """What the curve law misses and warns of: beside another answer they stand in its section."""
+        """What the curve law misses and warns of; beside another answer its section says it."""
         if self.curve_law is None:
             return []
         failed = self.curve_law_failed()

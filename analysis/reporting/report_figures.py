@@ -200,8 +200,8 @@ class ReportFigures:
             captioned.append(self._against_compute())
         captioned.append(
             (
-                f"{captions.misfit(law, self.fitted)} The error of the law at each run: predicted over measured loss, minus one; above"
-                " zero the law promises too high a loss. Band: where a run is expected, by the"
+                f"{captions.misfit(law, self.fitted)} The error of the law at each run: predicted"
+                " over measured loss, minus one; above zero the law promises too high a loss. Band: where a run is expected, by the"
                 " doubt of the law and the noise between runs.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )
