@@ -52,7 +52,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
     scale = Scale(table["N"])
     points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
-    along = None
+    along: pd.DataFrame | None = None
     if comparison.result is not None:
         along = trend(comparison, level, _REACH)
         percent = along.assign(
