@@ -138,7 +138,7 @@ def _headline(
     if set(result.law.columns) == {"N", "D"}:
         cost = 6 * tops["N"] * tops["D"]
         # The splits of an allocation: beyond them a law may fall again, and is not asked.
-        sizes = np.sqrt(cost / (6 * np.geomspace(*SPLITS[::-1], _FINE)))
+        sizes = np.sqrt(cost / (6 * np.geomspace(SPLITS[1], SPLITS[0], _FINE)))
 
         def best(params: Array, fitted: Result) -> Array:
             loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
