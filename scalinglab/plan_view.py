@@ -291,7 +291,7 @@ def _seeds_joined(
     for places in keys.groupby([*keys], sort=False, dropna=False).indices.values():
         row, count = frame.iloc[places[0]].to_dict(), len(places)
         if count > 1:
-            starts = list(dict.fromkeys(frame["starts from"].iloc[places])).tolist()
+            starts = frame["starts from"].iloc[places].unique().tolist()
             timed = [seconds[place] for place in places if row["seconds"]]
             row |= {
                 "run": f"{row['run']} +{count - 1}",
