@@ -139,7 +139,7 @@ def _headline(
         # A round one that was measured, as budgets that are asked for.
         cost = 10.0 ** np.floor(np.log10(6 * _largest_product(result)))
         # The splits of an allocation: beyond them a law may fall again, and is not asked.
-        sizes = np.sqrt(cost / (6 * np.geomspace(*SPLITS[::-1], _FINE)))
+        sizes = np.sqrt(cost / (6 * np.geomspace(SPLITS[1], SPLITS[0], _FINE)))
 
         def best(params: Array, fitted: Result) -> Array:
             loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
