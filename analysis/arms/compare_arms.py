@@ -257,7 +257,8 @@ def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     if not silent:
         return []
     return [
-        f"the table does not say on which validation set {' and '.join(silent)} was measured:"
+        f"the table does not say on which validation set {' and '.join(silent)}"
+        f" {'was' if len(silent) == 1 else 'were'} measured:"
         " one set is assumed for both arms (a column validation_set would tell)"
     ]
 

@@ -171,14 +171,25 @@ class Answer(ReportedRuns):
         sentences = [
             self._arms_at_largest_scale(),
             disagreement(self.approaches),
-            self.multiverse.sentence() if self.multiverse else "",
-            self._tested(),
+            self._across_variants(),
+            # Of one law for both arms, which a comparison does not use.
+            "" if self.compares_arms else self._tested(),
             self.curve_law_failed() if self.asks_schedules else "",
             self.design(),
             self._choice_of_budgets(),
             self._exponents() if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
+
+    def _across_variants(self) -> str:
+        """The range of the analysis variants, beside what this answer has at their budget."""
+        if self.multiverse is None:
+            return ""
+        sentence = self.multiverse.sentence()
+        if self.allocation is None:
+            return sentence
+        largest = self.allocation.table.sort_values("C").iloc[-1]  # the variants' question
+        return f"{sentence} This answer has {short(largest['N'])} there."
 
     def _arms_at_largest_scale(self) -> str:
         """What the laws of two arms say of the largest compute that both were measured at."""
