@@ -172,5 +172,5 @@ def test_a_law_does_not_win_by_what_it_cannot_predict() -> None:
     assert found.winner == "m2" and found.table.loc["line", "held_out"] == np.inf
     fitted = analysis.fit(line, falling, resamples=0)
     assert fitted.held_out["impossible"] == 1 and np.isnan(fitted.held_out["error"])
-    said = "predicts impossible values at 1 of 2 points: do not extrapolate this fit"
+    said = "predicts impossible values at 1 of 2: do not extrapolate this fit"
     assert any(said in warning for warning in fitted.warnings) and said[:50] in fitted.report()
