@@ -17,8 +17,6 @@ from scalinglab.analysis.tables.powers import short
 
 _CORRELATED = 0.9
 _IN_FULL = 1e5  # below which the number of the condition is written in full
-
-
 LAW = "law"  # the section whose title is the law's formula
 SECTIONS = (LAW, "Fit", "Parameters", "Correlations", "Held out", "Warnings")
 
@@ -59,7 +57,7 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(_range(name, *ends) for name, ends in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.4g}{_delta(result)}"),
-        ("residuals", _residuals(result)),
+        ("residuals", residuals_in_words(result, _of_response(result))),
         ("search", _search(result)),
         (
             "converged",
@@ -114,10 +112,10 @@ def _of_rows(result: FittedLaw) -> str:
     return f" of {result.points + left_out} rows" if left_out else ""
 
 
-def _residuals(result: FittedLaw) -> str:
-    """Their size; of curves no point is told apart."""
+def residuals_in_words(result: FittedLaw, of: str = "") -> str:
+    """The size of a fit's residuals; of curves no point is told apart."""
     free = len(result.residuals) if result.law.curve else len(result.free)
-    return size_in_words(result.residuals, free, result.scale, _of_response(result))
+    return size_in_words(result.residuals, free, result.scale, of)
 
 
 def _size(result: FittedLaw, size: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.far_residuals import size_in_words
+from scalinglab.analysis.fitting.fit_text import residuals_in_words
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.mixture import Mixture
@@ -27,8 +27,8 @@ def mixture_report(result: Mixture) -> list[str]:
         + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
         "[[Fit]]",
         f"    points     {result.points}",
-        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
-        f"    residuals  {size_in_words(result.residuals, len(result.free), result.scale)}",
+        "    range      " + ", ".join(f"{n} {a:.3g} to {b:.3g}" for n, (a, b) in ranges.items()),
+        f"    residuals  {residuals_in_words(result)}",
     ]
     if result.warnings:
         lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.far_residuals import size_in_words
-from scalinglab.analysis.fitting.fit_text import render
+from scalinglab.analysis.fitting.fit_text import render, residuals_in_words
 from scalinglab.analysis.fitting.fitted_law import FittedLaw, checked_level
 from scalinglab.analysis.fitting.store import write_fit
 from scalinglab.analysis.intervals.rolling import t_draws
@@ -44,8 +43,7 @@ class Result(FittedLaw, Shown):
         table = table.rename(columns={"lower": "value_lower", "upper": "value_upper"})
         table = table.drop(columns="standard_error", errors="ignore")
         title = f"{self.law.name} fitted to {self.points} points in {self.clusters} groups"
-        free = len(self.residuals) if self.law.curve else len(self.free)
-        residuals = f"Residuals: {size_in_words(self.residuals, free, self.scale)}."
+        residuals = f"Residuals: {residuals_in_words(self)}."
         about = (residuals,) if self.scale is RELATIVE else ()
         return Overview(title, {self.law.formula: table}, about, self.warnings)
 

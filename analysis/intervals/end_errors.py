@@ -7,7 +7,7 @@ from scipy.special import betainc
 
 Array = np.ndarray
 
-_OFTEN = 0.025  # share of the bootstraps
+_OFTEN = 0.025  # share of the bootstraps whose end is infinite, from which its error is
 
 
 def log_end_errors(drawn: Array, level: float) -> tuple[float, float]:

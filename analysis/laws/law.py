@@ -162,8 +162,8 @@ class Law:
     def predict(self, params: Array, columns: Columns) -> Array:
         """The law for each parameter vector, shape (batch, parameters) -> (batch, n).
 
-        Infinite or NaN, without a word of NumPy's, where the law has no value: some of the vectors
-        are resamples, which far from the runs may exceed every number.
+        Infinite or NaN, without NumPy's warnings, where the law has no value: some of the vectors are
+        resamples, which far from the runs may exceed every number.
         """
         params = np.atleast_2d(params)
         shape = (len(params), next(iter(columns.values())).shape[-1])

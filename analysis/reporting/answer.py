@@ -25,6 +25,7 @@ from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recip
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.study_runs import is_imported, with_role
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.scaling.records.recipe import MIXED
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.shell import override
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 _BELOW = [title for title in SECTIONS if title != "Warnings"]  # of a fit, which cautions tell
 _AS_GIVEN = "as given"  # of imported runs whose table does not say what N counts
-
-_MIXES = "these runs mix recipes"  # how a fit's warning begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +104,7 @@ class Answer(ReportedRuns):
             of_law = [
                 f"law of all arms together: {warning}"
                 for warning in of_law
-                if not warning.startswith(_MIXES)
+                if not warning.startswith(MIXED)
             ]
         cautions = [*super().cautions(), *self.unanswered, *filter(None, [self.bends()]), *of_law]
         if self.allocation is not None:
@@ -130,17 +129,16 @@ class Answer(ReportedRuns):
 
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
-        if self.outlook is not None and self.outlook.arms is not None:
-            comparison = self.outlook.arms
-            need = needed(comparison)
-            return f"{paired(comparison)}.{f' {need[0].upper()}{need[1:]}.' if need else ''}"
+        if self.compared is not None:
+            need = needed(self.compared)
+            return f"{paired(self.compared)}.{f' {need[0].upper()}{need[1:]}.' if need else ''}"
         if mixed := self.mixed():
             return f"{mixed.removesuffix('.')}. All runs together: {self._of_one_law()}"
         return self._of_one_law()
 
     def mixed(self) -> str:
         """That one law pools several recipes, and how to compare them; empty if it does not."""
-        if self.outlook is not None and self.outlook.arms is not None:
+        if self.compares_arms:
             return ""
         return mixed_in_words(
             self.study, mixed_recipes(with_role(self.runs, "fit"), self.law.columns.values())
@@ -193,7 +191,7 @@ class Answer(ReportedRuns):
 
     def _arms_at_largest_scale(self) -> str:
         """What the laws of two arms say of the largest compute that both were measured at."""
-        comparison = None if self.outlook is None else self.outlook.arms
+        comparison = self.compared
         if comparison is None or comparison.result is None:
             return ""
         rows = records_of(comparison.scales[comparison.scales["inside"]])
@@ -256,7 +254,7 @@ class Answer(ReportedRuns):
 
     def bends(self) -> str:
         """Whether the law misses all of the smallest runs; of arms together it is no finding."""
-        if self.outlook is not None and self.outlook.arms is not None:
+        if self.compares_arms:
             return ""
         runs = self.runs[self.runs["status"] == State.DONE]
         return bend(self.law, with_role(runs, "fit"))
@@ -338,8 +336,7 @@ class Answer(ReportedRuns):
     @property
     def asks_schedules(self) -> bool:
         """Whether the law of curves is the answer, and not beside a best split or two recipes."""
-        compares = self.outlook is not None and self.outlook.arms is not None
-        return self.allocation is None and not compares
+        return self.allocation is None and not self.compares_arms
 
     def curve_law_failed(self) -> str:
         """Which held-out schedules ended outside the curve law's intervals; empty if no more did

@@ -162,7 +162,7 @@ class ReportFigures:
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
         captioned = []
-        if self.minima is not None and not self._is_isoflop and not self._compares_arms:
+        if self.minima is not None and not self._is_isoflop and not self.answer.compares_arms:
             captioned.append(self._isoflop())
         allocation = self.answer.allocation
         if not self.budgets or allocation is None:
@@ -179,16 +179,12 @@ class ReportFigures:
             ),
         ]
 
-    @property
-    def _compares_arms(self) -> bool:
-        return self.answer.outlook is not None and self.answer.outlook.arms is not None
-
     def law(self) -> list[Captioned]:
         """The law through its runs, and what it misses."""
         law = self.answer.law
         together: dict[str, Any] = {"held_out": self.held_out}
         captioned = []
-        if self._compares_arms:
+        if self.answer.compares_arms:
             # Lines of one law between two recipes would tell of neither: what it misses does.
             text = (
                 "What one law for all arms misses: predicted over measured loss of each run, minus"
@@ -201,8 +197,8 @@ class ReportFigures:
         captioned.append(
             (
                 f"{captions.misfit(law, self.fitted)} The error of the law at each run: predicted"
-                " over measured loss, minus one; above zero the law promises too high a loss. Band: where a run is expected, by the"
-                " doubt of the law and the noise between runs.",
+                " over measured loss, minus one; above zero the law promises too high a loss. Band:"
+                " where a run is expected, by the doubt of the law and the noise between runs.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )
         )

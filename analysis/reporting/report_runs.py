@@ -70,8 +70,8 @@ def _told_of_all(runs: pd.DataFrame, equal: Sequence[str]) -> str:
 def _in_order(runs: pd.DataFrame, answer: ReportedRuns) -> pd.DataFrame:
     """The runs sorted by compute budget, size and arm; those without compute come last."""
     order = {"budget": _budgets(runs["C"].to_numpy(float))}
-    if answer.arm is not None and answer.outlook is not None and answer.outlook.arms is not None:
-        arms = [str(arm) for arm in answer.outlook.arms.arms]
+    if answer.arm is not None and answer.compared is not None:
+        arms = [str(arm) for arm in answer.compared.arms]
         places = runs[answer.arm].astype(str).map({arm: k for k, arm in enumerate(arms)})
         order["arm"] = places.fillna(len(arms)).to_numpy()
     keys = runs[["N", "D", "run_id"]].assign(**order)

@@ -22,6 +22,7 @@ from scalinglab.analysis.tables.study_runs import (
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
+    from scalinglab.analysis.arms.comparison import ArmComparison
     from scalinglab.analysis.reporting.outlook import Outlook
 
 _SAME_BUDGET = 0.1  # gap in log C between two compute budgets
@@ -74,16 +75,20 @@ class ReportedRuns:
         return file if Path(file).stem == self.study else f"{self.study} ({file})"
 
     @property
+    def compared(self) -> ArmComparison | None:
+        """The comparison of two arms, if there is one."""
+        return None if self.outlook is None else self.outlook.arms
+
+    @property
     def compares_arms(self) -> bool:
         """Whether two arms are compared."""
-        return self.outlook is not None and self.outlook.arms is not None
+        return self.compared is not None
 
     def cautions(self) -> list[str]:
         """What a reader should be careful about."""
-        arms = None if self.outlook is None else self.outlook.arms
         rows = len(with_role(self.runs, "fit")) + sum(self.left_out.values())
         unmet = unmet_in_words(self.left_out, rows)
-        of_arms = () if arms is None else arms.warnings
+        of_arms = () if self.compared is None else self.compared.warnings
         return [*unmet, *(warning for warning in of_arms if warning not in unmet)]
 
     def design(self, verb: str = "were fitted") -> str:

@@ -37,20 +37,26 @@ def process_start(pid: int) -> str | None:
 
     A process number alone may have been given to another process since.
     """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    fields = _told_by_kernel(pid)
+    if not fields:
         return "unknown" if _exists(pid) else None
     return None if fields[0] == "Z" else fields[19]
 
 
 def processor_ticks(pid: int) -> int | None:
     """Processor time of a process of this host, in ticks of its kernel; None where none is told."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    fields = _told_by_kernel(pid)
+    if not fields:
         return None
     return int(fields[11]) + int(fields[12])  # of the process, and of the kernel for it
+
+
+def _told_by_kernel(pid: int) -> list[str]:
+    """What Linux tells of a process, from its state on; empty where it tells nothing."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 PROCESS = {"host": str, "boot": str, "pid": int}  # required keys

@@ -22,6 +22,7 @@ _OWN = "model.options"  # whole numbers in the options of a person's own network
 # Whether the warm-up has its default length: a tenth of a short run, rounded.
 DEFAULT_WARMUP = "a default warm-up"
 _MLP_ROUNDING = 4  # a gated MLP has the nearest multiple of 8 where two thirds are not whole
+MIXED = "these runs mix recipes"  # how the sentence on differences begins
 LR_RULE = "the rule or value of the LR"
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
@@ -110,7 +111,7 @@ def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
     differing = differences([*recipes])
     if not differing:
         return ""
-    return f"these runs mix recipes ({', '.join(differing)}): one law is fitted to all of them"
+    return f"{MIXED} ({', '.join(differing)}): one law is fitted to all of them"
 
 
 def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
