@@ -21,9 +21,9 @@ _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents
 _OVERLAP = "At every budget the intervals of their best sizes overlap."
 _WIDE = 0.5  # width of an interval of a, from which it tells little
 _VERDICTS = (
-    " The error is the mean one of budgets that were left out of the fit. The best keeps its lead:"
-    " in this share of other draws of the runs; up to 97.5 % it is a tie, however far apart the"
-    " errors."
+    " The error is the mean one of budgets that were left out of the fit. The last column tells in"
+    " which share of other draws of the runs the best law stays ahead; up to 97.5% it is a tie,"
+    " however far apart the errors."
 )
 _ORDER = (
     "Bias: the error that the trend of held-out errors leads to at the largest budget asked for."
