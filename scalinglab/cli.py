@@ -29,6 +29,7 @@ from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
 from scalinglab.scaling.fields import unknown_key
 from scalinglab.scaling.text.printable import one_line
+from scalinglab.scaling.training.child import OURS
 from scalinglab.verb import INTERRUPTED, Verb, module_of
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ COMPLETE = "--complete"  # what a shell's script calls (`scalinglab.completion`)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console command ``scaling``."""
+    if argv is None:  # else a program, which may import Lightning itself
+        os.environ[OURS] = "1"
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what an encoding lacks is escaped
