@@ -79,7 +79,7 @@ class ArmComparison(Shown):
     def shown(self) -> Overview:
         """The two arms along the ladder and by their pairs; see `Shown`."""
         a, b = self.arms
-        names = ("C", "N", "D", "ratio", "better", "speed_up", "equivalent_data")
+        names = ("C", "N", "D", "ratio", "better", "equivalent_data")
         names_shown = [n + end for n in names for end in ("", "_lower", "_upper")]
         table = self.scales[[name for name in names_shown if name in self.scales]]
         sentences = (f"Paired runs: {paired(self)}", *(worth(self) if self.result else ()))
@@ -100,10 +100,10 @@ class ArmComparison(Shown):
             return "\n".join([*lines, *_warnings(self)])
         lines += ["[[Do the arms share parameters?]]"]
         lines += [f"    {_sharing(row)}" for row in records_of(self.sharing)[1:]]
-        lines += [f"[[What the compute of {b} is worth in that of {a}]]"]
+        lines += [f"[[Compute multiplier: compute of {a} over that of {b} at equal loss]]"]
         lines += [f"    {text}" for text in worth(self)]
         lines += ["[[At the D/N of the runs]]"]
-        lines += [f"    {at_scale(row, b)}" for row in records_of(self.scales)]
+        lines += [f"    {at_scale(row, self.arms)}" for row in records_of(self.scales)]
         lines += [f"    {crossover(self)}"]
         return "\n".join([*lines, *_warnings(self)])
 

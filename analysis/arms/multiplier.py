@@ -38,6 +38,7 @@ BEST, LADDER = "best", "ladder"  # ways along which budgets grow
 _SAME = 1e-6  # of a multiplier: what two fits of one law differ by in their last digits
 _ERRORS = 1.96  # standard errors of an interval's end, within which its side of 1 is not known
 SAVES, COSTS, UNKNOWN = "saves", "costs", "cannot tell"
+NARROWLY = "narrowly"  # of a side on which other resamples might not put all intervals
 
 
 def floors_to_fit(law: Law, shared: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
@@ -125,8 +126,9 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``C``; ``verdict``: the candidate ``saves`` compute or ``costs`` some where every fit's
-        interval says so, else ``cannot tell``; ``agree``: whether the fits say the same; ``near``:
-        whether other resamples could give a verdict, as ends lie at 1 within their error.
+        interval says so beyond its error, else ``cannot tell``; ``side``: what the intervals say as
+        they stand; ``agree``: whether the fits say the same; ``near``: whether other resamples
+        could give a verdict, as ends lie at 1 within their error.
     """
     rows = []
     for cost, at_cost in table.groupby("C", sort=False):
@@ -136,16 +138,32 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
         verdict = each.pop() if len(each) == 1 else UNKNOWN
         near = verdict == UNKNOWN and any(map(_ends_at_one, records))
         near = near and len(elsewhere) <= 1 and UNKNOWN not in elsewhere
-        rows.append({"C": cost, "verdict": verdict, "agree": not each, "near": near})
-    return pd.DataFrame(rows, columns=["C", "verdict", "agree", "near"])
+        sides = {_side(row) for row in records}
+        side = sides.pop() if len(sides) == 1 else UNKNOWN
+        rows.append({"C": cost, "verdict": verdict, "side": side, "agree": not each, "near": near})
+    return pd.DataFrame(rows, columns=["C", "verdict", "side", "agree", "near"])
+
+
+def in_words(verdict: dict[str, Any]) -> str:
+    """A row of `verdicts` in words: intervals that exclude 1 by little are never "cannot tell".
+
+    >>> in_words({"verdict": UNKNOWN, "side": SAVES, "near": True})
+    'narrowly saves'
+    """
+    if verdict["verdict"] == UNKNOWN and verdict["near"] and verdict["side"] != UNKNOWN:
+        return f"{NARROWLY} {verdict['side']}"
+    return str(verdict["verdict"])
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    if _ends_at_one(row):
-        return UNKNOWN
-    if row["multiplier_lower"] > 1:
+    return UNKNOWN if _ends_at_one(row) else _side(row)
+
+
+def _side(row: dict[str, Any]) -> str:
+    """On which side of 1 an interval lies whole."""
+    if np.log(row["multiplier_lower"]) > _SAME:
         return SAVES
-    return COSTS if row["multiplier_upper"] < 1 else UNKNOWN
+    return COSTS if np.log(row["multiplier_upper"]) < -_SAME else UNKNOWN
 
 
 def _ends_at_one(row: dict[str, Any]) -> bool:

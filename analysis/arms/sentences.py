@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalinglab.analysis.arms.multiplier import BEST, COSTS, NONE, ONE, OWN, SAVES
+from scalinglab.analysis.arms.multiplier import BEST, NARROWLY, NONE, ONE, OWN, UNKNOWN, in_words
+from scalinglab.analysis.tables.interval_text import three_digits
 from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.arms.comparison import ArmComparison
 
-_FLOOR = "The floor is the loss that no size and no amount of data goes below"
+_FLOOR_MEANS = "the loss that no size and no amount of data goes below"
+_FLOOR = f"The floor is {_FLOOR_MEANS}"
 _SPLITS = {
     True: "If each budget were trained at its best split of N and D",
     False: "At the D/N of the runs (the runs do not tell the best splits)",
@@ -26,7 +28,6 @@ _FLOORS = {
     NONE: "",
 }
 _BY_FLOOR = ": it depends on the floor"
-_NEAR = ": more resamples may tell (resamples=)"
 _OUTSIDE = "outside those measured of both"
 _MORE = 5  # times the resamples, that may decide where few are too few
 _RARE = 0.05  # share of the resamples, up to which a crossing is excluded
@@ -70,13 +71,17 @@ def probability(value: float) -> str:
     return "above 0.99" if value > 0.5 else "below 0.01"
 
 
-def at_scale(row: dict[str, Any], b: str) -> str:
-    """One scale, in a sentence."""
+def at_scale(row: dict[str, Any], arms: tuple[str, str]) -> str:
+    """The losses at one scale, and the tokens that A needs for B's, in a sentence.
+
+    The compute that A needs is the multiplier, which is told once: see `worth`.
+    """
+    a, b = arms
     where = "" if row["inside"] else f", {_OUTSIDE}"
     return (
         f"C = {row['C']:.3g} at the D/N of the runs (N {short(row['N'])}, D"
-        f" {short(row['D'])}{where}): {b}'s loss is {_than(row['ratio'])}{_between(row)}; compute"
-        f" speed-up {_times(row, 'speed_up')}, data efficiency {_times(row, 'equivalent_data')}"
+        f" {short(row['D'])}{where}): {b}'s loss is {_than(row['ratio'])}{_between(row)}; with this"
+        f" N {a} needs {_times(row, 'equivalent_data')} the tokens for it"
     )
 
 
@@ -91,7 +96,7 @@ def _between(row: dict[str, Any]) -> str:
 
 def times(value: float) -> str:
     """A multiplier; infinite ones have no bound."""
-    return "unbounded" if np.isinf(value) else f"{value:.3g}"
+    return "unbounded" if np.isinf(value) else three_digits(value)
 
 
 def percent_of(ratio: float) -> str:
@@ -106,7 +111,7 @@ def _times(row: dict[str, Any], name: str) -> str:
 
 def worth(comparison: ArmComparison) -> list[str]:
     """How budgets are split, then the compute multiplier at each scale, one sentence each."""
-    table, b = comparison.multipliers, comparison.arms[1]
+    table = comparison.multipliers
     title = _SPLITS[at_best_splits(comparison)]
     lines = [f"{title}. {_FLOOR}:" if _has_floor(comparison) else f"{title}:"]
     for verdict in records_of(comparison.verdicts):
@@ -114,13 +119,19 @@ def worth(comparison: ArmComparison) -> list[str]:
         each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(rows)]
         # Also in size and tokens, and of each recipe at its own place.
         where = "" if rows["inside"].all() else f", N and D {_OUTSIDE}"
-        conclusion = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(
-            verdict["verdict"]
+        lines.append(
+            f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {_conclusion(comparison, verdict)}"
         )
-        reason = _NEAR if verdict["near"] else "" if verdict["agree"] else _BY_FLOOR
-        conclusion = conclusion or f"cannot tell{reason}"
-        lines.append(f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {conclusion}")
     return lines
+
+
+def _conclusion(comparison: ArmComparison, verdict: dict[str, Any]) -> str:
+    """What one row of verdicts says of B, and why it may say nothing."""
+    said = in_words(verdict)
+    if said == UNKNOWN:
+        return f"cannot tell{'' if verdict['agree'] or verdict['near'] else _BY_FLOOR}"
+    check = f" (close to 1: check with {_resamples(comparison)})" if NARROWLY in said else ""
+    return f"{comparison.arms[1]} {said} compute{check}"
 
 
 def _multiplier(row: dict[str, Any]) -> str:
@@ -146,14 +157,24 @@ def _resamples(comparison: ArmComparison) -> str:
 
 
 def needed(comparison: ArmComparison) -> str:
-    """The compute that A needs for B's loss at the largest compute measured of both; or empty."""
-    if comparison.result is None or not comparison.scales["inside"].any():
+    """The multiplier at the largest compute where both were measured, and its verdict; or empty.
+
+    The table of multipliers has the same number: with floors of their own where these are fitted.
+    """
+    table = comparison.multipliers
+    if comparison.result is None or not len(table):
         return ""
-    row = records_of(comparison.scales[comparison.scales["inside"]])[-1]
+    measured = [cost for cost, rows in table.groupby("C") if rows["inside"].all()]
+    if not measured:
+        return ""
+    row = records_of(table[table["C"] == max(measured)])[0]
+    verdict = records_of(comparison.verdicts[comparison.verdicts["C"] == max(measured)])[0]
     a, b = comparison.arms
+    place = "each at its best split" if row["split"] == BEST else "at the D/N of the runs"
+    doubt = f"; whether {b} saves compute cannot be told" if in_words(verdict) == UNKNOWN else ""
     return (
-        f"at C = {row['C']:.3g} and the D/N of the runs {a} needs {_times(row, 'speed_up')} the"
-        f" compute for the loss of {b}"
+        f"for the loss of {b} {a} needs {_times(row, 'multiplier')} the compute, at C ="
+        f" {row['C']:.3g}, the largest measured of both {place}{doubt}"
     )
 
 
@@ -178,28 +199,32 @@ def sharing_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:
 
 def how_worth(comparison: ArmComparison) -> str:
     """How to read a table of multipliers, in a paragraph."""
-    sentences = [f"{_SPLITS[False]}."]
-    if at_best_splits(comparison):
-        sentences = [
-            "Here each budget is trained at its best split of N and D. The next section has the"
-            " same compute at the D/N of the runs, with other N and D: they may be measured where"
-            " those of the best split are not."
-        ]
+    a, b = comparison.arms
+    place = (
+        "each at its best split of N and D"
+        if at_best_splits(comparison)
+        else "at the D/N of the runs (they do not tell the best splits)"
+    )
+    sentences = [
+        f"Compute multiplier: how many times the compute C {a} needs for the loss that {b} has with"
+        f" C, {place}. Above 1 {b} saves compute."
+    ]
+    if comparison.multipliers["floor"].nunique() > 1:
+        sentences.append(
+            f"Two laws are fitted, as the floor ({_FLOOR_MEANS}) decides far beyond the runs: one"
+            " with a floor for each recipe, one with one floor for both. It saves compute where both"
+            " intervals lie above 1."
+        )
+    elif _has_floor(comparison):
+        sentences.append(f"{_FLOOR}.")
+    if any(NARROWLY in in_words(verdict) for verdict in records_of(comparison.verdicts)):
+        sentences.append(
+            "Narrowly: an end of an interval is as close to 1 as chance among these resamples moves"
+            f" it; check with {_resamples(comparison)} in the command."
+        )
     sentences.append(
         "Where N and D lie outside those measured of both, the multiplier is extrapolated."
     )
-    if _has_floor(comparison):
-        sentences.append(f"{_FLOOR}.")
-    if comparison.multipliers["floor"].nunique() > 1:
-        sentences.append(
-            "Two laws are fitted: one with a floor for each recipe, and one with one floor for"
-            " both. The verdict is that of both laws, or it cannot tell."
-        )
-    if comparison.verdicts["near"].any():
-        sentences.append(
-            "Where more resamples may tell, an end of an interval is as close to 1 as chance among"
-            f" these resamples moves it: add {_resamples(comparison)} to the command."
-        )
     return " ".join(sentences)
 
 

@@ -117,7 +117,12 @@ def _change(before: Result, after: Result, they: str) -> str:
     words, ask, written = _headline(before)
     with_them, without = _answer(ask, before), _answer(ask, after)
     if _is_same(with_them, without, written):
-        return f"Leaving {they} out does not change {words}, {written(with_them[0])}"
+        ends = [written(answer[0]) for answer in (with_them, without)]
+        if ends[0] == ends[1]:
+            return f"Leaving {they} out does not change {words}, {ends[0]}"
+        return (
+            f"Leaving {they} out hardly changes {words}: {ends[0]} with {they}, {ends[1]} without"
+        )
     said = [_said(answer, written) for answer in (with_them, without)]
     return f"Without {they} {words} goes from {said[0]} to {said[1]}"
 
@@ -128,6 +133,17 @@ def _is_same(before: Array, after: Array, written: Callable[[float], str]) -> bo
         return written(before[0]) == written(after[0])
     width = max(before[2] - before[1], after[2] - after[1])
     return bool((np.abs(after - before) <= _SAME * width).all())
+
+
+def _minimum(log_sizes: Array, loss: Array) -> Array:
+    """The size of least loss between the points of an even grid, by a parabola through three."""
+    at = np.clip(np.argmin(loss, axis=-1), 1, len(log_sizes) - 2)
+    below, middle, above = (
+        np.take_along_axis(loss, (at + step)[..., None], -1)[..., 0] for step in (-1, 0, 1)
+    )
+    bend = below - 2 * middle + above
+    shift = np.where(bend > 0, (below - above) / (2 * np.where(bend > 0, bend, 1)), 0)
+    return np.exp(log_sizes[at] + np.clip(shift, -1, 1) * (log_sizes[1] - log_sizes[0]))
 
 
 def _headline(
@@ -143,7 +159,7 @@ def _headline(
 
         def best(params: Array, fitted: Result) -> Array:
             loss = fitted.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
-            return sizes[np.argmin(loss, axis=-1)]
+            return _minimum(np.log(sizes), loss)
 
         return f"the best N at C = {cost:.3g}", best, short
     if set(result.law.columns) - set(tops):

@@ -195,7 +195,7 @@ class Answer(ReportedRuns):
         if comparison is None or comparison.result is None:
             return ""
         rows = records_of(comparison.scales[comparison.scales["inside"]])
-        scale = f"At {at_scale(rows[-1], comparison.arms[1])}. " if rows else ""
+        scale = f"At {at_scale(rows[-1], comparison.arms)}. " if rows else ""
         return f"{scale}By one law per arm, {crossover(comparison)}."
 
     def _tested(self) -> str:

@@ -77,10 +77,12 @@ class Outlook:
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
             if self.arms.result is not None:
                 lines[0] += " With one law per arm (the law above is fitted to all arms together):"
-                lines += [f"- {at_scale(r, b)}" for r in records_of(self.arms.scales)]
+                lines += [f"- {at_scale(r, self.arms.arms)}" for r in records_of(self.arms.scales)]
                 lines.append(f"- {crossover(self.arms)}")
                 title, *rows = worth(self.arms)
-                lines += [f"What the compute of {b} is worth in that of {a}. {title}"]
+                lines += [
+                    f"Compute multiplier: compute of {a} over that of {b} at equal loss. {title}"
+                ]
                 lines += [f"- {row}" for row in rows]
             sentences.append("\n".join(lines))
         return sentences

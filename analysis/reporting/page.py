@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 
 from scalinglab.analysis.reporting.cells import columns_of, detail
 from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
-from scalinglab.analysis.tables.powers import in_powers
+from scalinglab.analysis.tables.powers import in_print
 from scalinglab.scaling.text.printable import printable
 
 if TYPE_CHECKING:
@@ -258,12 +258,12 @@ def _environment() -> Environment:
 
 
 def _visible(value: object) -> Markup:
-    """A text with control characters shown, numbers as figures have them, exponents raised; markup
-    as it is.
+    """A text with control characters shown, numbers and signs as in print, exponents raised; markup as it
+    is.
     """
     if isinstance(value, Markup):
         return value
-    text = str(escape(in_powers(printable(str(value)))))
+    text = str(escape(in_print(printable(str(value)))))
     return Markup(_EXPONENT.sub(r"\1<sup>\2</sup>", text))
 
 

@@ -37,7 +37,7 @@ from scalinglab.analysis.reporting.report_runs import (
 )
 from scalinglab.analysis.tables.interval_text import parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.powers import in_powers
+from scalinglab.analysis.tables.powers import in_print
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
@@ -144,7 +144,7 @@ def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
 def _how(law: Result) -> str:
     """How a law was fitted, as text; other parts of the page show parameters and warnings."""
     text = render(law, _HOW).replace("[[", "").replace("]]", "")
-    return in_powers(text)
+    return in_print(text)
 
 
 def _overview(law: Result) -> pd.DataFrame:

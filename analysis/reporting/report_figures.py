@@ -258,11 +258,12 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
         return [*_arm_pairs(comparison), _arm_losses(comparison)]
     a, b = comparison.arms
     worth = (
-        f"The compute that {a} (A) needs for the loss of {b} (B): above 1 {b} saves compute."
-        " Line: N and D as in the runs. Shaded: such N and D were not measured of both."
+        f"Compute multiplier: the compute that {a} (A) needs for the loss of {b} (B), over that of"
+        f" {b}. Above 1 {b} saves compute."
     )
     if at_best_splits(comparison):
-        worth += " Marks: every budget at its best split of N and D."
+        worth += " Marks: every budget at its best split of N and D, as in the table."
+    worth += " Line: N and D as in the runs. Shaded: such N and D were not measured of both."
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
     return [*evidence, (worth, drawn(plot.speed_up, comparison))]
 

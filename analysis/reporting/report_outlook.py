@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.multiplier import NONE, ONE, OWN, UNKNOWN
+from scalinglab.analysis.arms.multiplier import NONE, ONE, OWN, UNKNOWN, in_words
 from scalinglab.analysis.arms.sentences import (
     at_best_splits,
     how_worth,
@@ -37,13 +37,12 @@ _ARMS = {
     "C": "C",
     "ratio": "loss, B against A",
     "better": "probability that B is lower",
-    "speed_up": "compute speed-up",
-    "equivalent_data": "data efficiency",
+    "equivalent_data": "tokens of A / B at equal loss",
     "inside": "N, D measured of both",
     "N": "N",
     "D": "D",
 }
-_FLOORS = {OWN: ", own floors", ONE: ", one floor", NONE: ""}
+_FLOORS = {OWN: "", ONE: " if both have one floor", NONE: ""}
 _ARMS_WRITTEN = {
     **WRITTEN,
     "ratio": percent_of,
@@ -119,17 +118,15 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
     a, b = comparison.arms
     parts = []
     if comparison.result is not None:
-        at_best = ", at best splits" if at_best_splits(comparison) else ""
         parts = [
             Section(
-                f"What the compute of {b} is worth in that of {a}{at_best}",
+                f"How much more compute {a} needs for the loss of {b}",
                 how_worth(comparison),
                 [_worth_table(comparison)],
             ),
             Section(
                 f"{b} (B) against {a} (A) at the D/N of the runs",
-                "N and D grow together with C as they do in the runs. The range measured is that"
-                " of these N and D together, narrower than that of all runs.",
+                _how_compared(comparison),
                 [_arms_table(comparison.scales)],
             ),
             Section(
@@ -154,17 +151,31 @@ def _worth_table(comparison: ArmComparison) -> pd.DataFrame:
     table, rows = comparison.multipliers, []
     for verdict in records_of(comparison.verdicts):
         each = records_of(table[table["C"] == verdict["C"]])
-        row = {"C": power(verdict["C"]), "verdict": verdict["verdict"]}
-        if verdict["near"]:
-            row["verdict"] = f"{UNKNOWN}: more resamples may tell"
-        for one in each:
-            row[f"multiplier{_FLOORS[one['floor']]}"] = value_text(one, "multiplier", times)
+        row = {"C": power(verdict["C"]), "verdict": _of_compute(in_words(verdict))}
+        for place, one in enumerate(each):
+            name = "compute multiplier" if place == 0 else _FLOORS[one["floor"]].strip()
+            row[name] = value_text(one, "multiplier", times)
         if table["censored"].any():
             row["share unbounded"] = f"{max(o['censored'] for o in each):.2g}"
         inside = all(one["inside"] for one in each)
         row[_ARMS["inside"]] = "yes" if inside else "no"
         rows.append(row | {"N": short(each[0]["N"]), "D": short(each[0]["D"])})
     return pd.DataFrame(rows)
+
+
+def _of_compute(verdict: str) -> str:
+    return verdict if verdict == UNKNOWN else f"{verdict} compute"
+
+
+def _how_compared(comparison: ArmComparison) -> str:
+    """What the table along the ladder has beside the multipliers."""
+    text = (
+        "N and D grow together with C as they do in the runs. The range measured is that of these N"
+        " and D together, narrower than that of all runs."
+    )
+    if at_best_splits(comparison):
+        text += " They are not the best splits of the table above, so its multipliers are others."
+    return text
 
 
 def _arms_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -79,7 +80,7 @@ def four_digits(value: float) -> str:
     return _without_exponent(f"{value:.4g}", value, 999_950)
 
 
-def _three_digits(value: float) -> str:
+def three_digits(value: float) -> str:
     """Three digits, zeros included; below a million without an exponent."""
     return _without_exponent(f"{value:#.3g}".removesuffix("."), value, 999_500)
 
@@ -95,7 +96,10 @@ def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     if np.isnan(row[name]):
         return ""
     numbers = (row[name], lower, upper)
-    value, low, high = (_written(v, form or _three_digits) for v in numbers)
+    form = form or three_digits
+    if form is short and not np.isnan(lower):  # a value and its ends show equally many digits
+        form = partial(short, digits=3)
+    value, low, high = (_written(v, form) for v in numbers)
     return value if np.isnan(lower) else f"{value} ({low} to {high})"
 
 

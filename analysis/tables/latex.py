@@ -13,6 +13,8 @@ _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "^": r"\textasciicircum{}",
 }
 _SIGNS = {"±": r"$\pm$", "−": "$-$", "α": r"$\alpha$", "β": r"$\beta$", "²": "$^2$"}
+_RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_POWER = re.compile(r"(?:(\d[\d.]*)·)?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _DIGITS = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?%?"
 _NUMBER = re.compile(rf"({_DIGITS})(?: (\({_DIGITS} to {_DIGITS}\)))?")
 
@@ -94,8 +96,13 @@ def _numbers(text: str) -> str:
 def escape(text: str) -> str:
     r"""A text as LaTeX shows it.
 
-    >>> escape("n_matmul & 5%")
-    'n\\_matmul \\& 5\\%'
+    >>> escape("n_matmul & 5%"), escape("3·10²⁰")
+    ('n\\_matmul \\& 5\\%', '$3 \\times 10^{20}$')
     """
     signs = _SPECIAL | _SIGNS
-    return "".join(signs.get(c, c) for c in text)
+    parts = _POWER.split(text)  # text, digits or None, exponent, text, ...
+    shown = ["".join(signs.get(c, c) for c in part) for part in parts[::3]]
+    for digits, exponent, rest in zip(parts[1::3], parts[2::3], shown[1:], strict=True):
+        times = rf"{digits} \times " if digits else ""
+        shown[0] += f"${times}10^{{{exponent.translate(_RAISED)}}}${rest}"
+    return shown[0]

@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 
+_PRINTED = {"-": "−", ">=": "≥", "<=": "≤"}
+_SIGN = re.compile(r"\[[^]]*\]|`[^`]*`|(?<![\w.=:/+-])-(?=\d)|(?<= )[<>]=(?= )")
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # What a person could type again, in brackets or backticks, stays as it is.
 _WRITTEN = re.compile(r"\[[^]]*\]|`[^`]*`|(?<![\w.=])(\d(?:\.\d+)?)e([+-]\d+)(?![\w.])")
@@ -54,6 +56,15 @@ def in_powers(text: str) -> str:
     "C = 10¹², N = 1.40·10⁻⁵ in exclude=['D < 1e+09']"
     """
     return _WRITTEN.sub(lambda m: _power(m[1], m[2]) if m[1] else m[0], text)
+
+
+def in_print(text: str) -> str:
+    """A text as a page shows it: powers of ten, minus signs and signs of order as in print.
+
+    >>> in_print("2e-05 to 3, N >= 1k; exclude=['D <= 1']")
+    "2·10⁻⁵ to 3, N ≥ 1k; exclude=['D <= 1']"
+    """
+    return _SIGN.sub(lambda m: _PRINTED.get(m[0], m[0]), in_powers(text))
 
 
 def _power(digits: str, exponent: str) -> str:

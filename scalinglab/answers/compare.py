@@ -99,7 +99,7 @@ class Compared:
         lines += [f"    N is {name}: {_MEANING[name]}", f"    {paired(comparison)}"]
         if comparison.result is not None:
             measured = [row for row in records_of(comparison.scales) if row["inside"]]
-            lines += [f"    {at_scale(row, comparison.arms[1])}" for row in measured[-1:]]
+            lines += [f"    {at_scale(row, comparison.arms)}" for row in measured[-1:]]
         return lines
 
 

@@ -57,8 +57,8 @@ def run(options: CompareVerbOptions, screen: Screen) -> CompareResult:
 
     Or two studies, scaling compare studies=[a,b], or a file, data=FILE arm=COLUMN. Fits a law to
     each recipe and tests which parameters they share; compares pairs of equal size, tokens and
-    seed; gives speed-up, equivalent data, crossover and the probability that the second recipe is
-    better; compares training curves where there are some.
+    seed; gives the compute multiplier, equivalent data, crossover and the probability that the
+    second recipe is better; compares training curves where there are some.
     """
     return CompareResult(
         options.answer(
@@ -71,7 +71,7 @@ def run(options: CompareVerbOptions, screen: Screen) -> CompareResult:
 
 
 VERB = Verb(
-    "compare two recipes: laws, pairs, speed-up, crossover",
+    "compare two recipes: laws, pairs, compute multiplier, crossover",
     "scaling compare study=NAME arm=KEY | studies=[A,B] | data=FILE arm=COLUMN",
     run,
     CompareVerbOptions,

@@ -42,7 +42,7 @@
     if (COUNTS.test(name) && size >= 1e7) return short(value);
     if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en-US");
     if (size >= 1e7 || (size > 0 && size < 1e-3)) return raised(value.toExponential(3));
-    return String(Number(value.toPrecision(5)));
+    return String(Number(value.toPrecision(5))).replace("-", "−");
   };
 
   const save = (name, text, type) => {
@@ -225,7 +225,7 @@
     const digits = parts[1] && !parts[0].includes("·") ? 1 : parseFloat(parts[0]);
     return digits * 10 ** power * (UNITS[parts[2]] || 1);
   };
-  const content = (td) => td.dataset.value || td.textContent;
+  const content = (td) => td.dataset.value || td.textContent.replaceAll("−", "-");
   document.querySelectorAll("table").forEach((table) => {
     const body = table.tBodies[0];
     [...table.querySelectorAll("th")].forEach((head, k) => head.addEventListener("click", () => {

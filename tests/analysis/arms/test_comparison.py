@@ -191,24 +191,31 @@ def test_one_scale_is_said_in_percent_and_without_infinities() -> None:
     row |= {"ratio": 0.985, "ratio_lower": 0.98, "ratio_upper": 0.99}
     for name in ("speed_up", "equivalent_data"):
         row |= {name: 1.5, f"{name}_lower": 1.1, f"{name}_upper": np.inf}
-    text = at_scale(row, "muon")
+    text = at_scale(row, ("adamw", "muon"))
     assert "muon's loss is 1.50% lower (1.00% to 2.00%; lower with probability above 0.99)" in text
-    assert "1.5x (1.1 to unbounded)" in text and "at the D/N of the runs" in text
+    assert "1.50x (1.10 to unbounded) the tokens for it" in text
+    assert "at the D/N of the runs" in text
     worse = row | {"ratio": 1.01, "ratio_lower": 0.99, "ratio_upper": 1.03, "better": 0.2}
     assert "1.00% higher (-1.00% to +3.00%; higher with probability 0.80)" in at_scale(
-        worse, "muon"
+        worse, ("adamw", "muon")
     )
 
 
 def test_the_compute_that_the_baseline_needs_is_that_of_the_largest_measured_scale() -> None:
     found = analysis.compare_arms(runs(), resamples=0, budgets=[1e19, 1e20, 1e25])
-    row = found.scales.iloc[1]
-    assert found.scales["inside"].tolist() == [True, True, False]
+    table = found.multipliers
+    assert table["inside"].tolist() == [True] * 2 + [False] * (len(table) - 2)
+    row = table.iloc[0]
+    assert row.floor == "own" and row.split == "best"
     assert needed(found) == (
-        f"at C = 1e+20 and the D/N of the runs adamw needs {row.speed_up:.3g}x the compute for the"
-        " loss of muon"
+        f"for the loss of muon adamw needs {row.multiplier:.3g}x the compute, at C = {row.C:.3g},"
+        " the largest measured of both each at its best split; whether muon saves compute cannot be"
+        " told"
     )
-    outside = replace(found, scales=found.scales.assign(inside=False))
+    saved = found.verdicts.assign(verdict="cannot tell", side="saves", near=True)
+    assert "cannot" not in needed(replace(found, verdicts=saved))
+    assert "muon narrowly saves compute" in replace(found, verdicts=saved).report()
+    outside = replace(found, multipliers=table.assign(inside=False))
     assert needed(outside) == ""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.comparison import ArmComparison
-from scalinglab.analysis.arms.multiplier import verdicts
+from scalinglab.analysis.arms.multiplier import in_words, verdicts
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.intervals.end_errors import log_end_errors
 from scalinglab.analysis.intervals.spread import quantiles
@@ -127,11 +127,12 @@ def test_about_as_many_unbounded_draws_as_the_level_leaves_out_give_no_verdict()
 def test_far_from_one_few_resamples_are_enough() -> None:
     for lower, upper, said in ((1.1, 1.3, "saves"), (0.7, 0.9, "costs"), (0.9, 1.2, "cannot tell")):
         (row,) = verdicts(pd.DataFrame([interval(lower, upper, 0.03)])).to_dict("records")
-        assert row["verdict"] == said and not row["near"]
+        assert row["verdict"] == said == in_words(row) and not row["near"]
     edge, wide = interval(1.02, 2.56, 0.03), interval(0.7, 2.56, 0.03)
     for other, near in ((edge, True), (interval(1.1, 2.56, 0.03), True), (wide, False)):
         (row,) = verdicts(pd.DataFrame([edge, other])).to_dict("records")
         assert row["verdict"] == "cannot tell" and row["near"] == near
+        assert in_words(row) == ("narrowly saves" if near else "cannot tell")
 
 
 def test_floors_that_disagree_tell_nothing() -> None:

