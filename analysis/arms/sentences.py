@@ -170,11 +170,15 @@ def needed(comparison: ArmComparison) -> str:
     row = records_of(table[table["C"] == max(measured)])[0]
     verdict = records_of(comparison.verdicts[comparison.verdicts["C"] == max(measured)])[0]
     a, b = comparison.arms
-    place = "each at its best split" if row["split"] == BEST else "at the D/N of the runs"
+    place = (
+        "the largest whose best splits were measured of both"
+        if row["split"] == BEST
+        else "the largest measured of both, at the D/N of the runs"
+    )
     doubt = f"; whether {b} saves compute cannot be told" if in_words(verdict) == UNKNOWN else ""
     return (
         f"for the loss of {b} {a} needs {_times(row, 'multiplier')} the compute, at C ="
-        f" {row['C']:.3g}, the largest measured of both {place}{doubt}"
+        f" {row['C']:.3g}, {place}{doubt}"
     )
 
 

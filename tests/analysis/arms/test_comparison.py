@@ -208,8 +208,8 @@ def test_the_compute_that_the_baseline_needs_is_that_of_the_largest_measured_sca
     row = table.iloc[0]
     assert row.floor == "own" and row.split == "best"
     assert needed(found) == (
-        f"for the loss of muon adamw needs {row.multiplier:.3g}x the compute, at C = {row.C:.3g},"
-        " the largest measured of both each at its best split; whether muon saves compute cannot be"
+        f"for the loss of muon adamw needs {row.multiplier:#.3g}x the compute, at C = {row.C:.3g},"
+        " the largest whose best splits were measured of both; whether muon saves compute cannot be"
         " told"
     )
     saved = found.verdicts.assign(verdict="cannot tell", side="saves", near=True)
