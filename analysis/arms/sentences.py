@@ -182,6 +182,20 @@ def needed(comparison: ArmComparison) -> str:
     )
 
 
+def answer_in_words(comparison: ArmComparison) -> str:
+    """Which arm is better, by pairs and by what its compute is worth; or that nothing tells."""
+    need = needed(comparison)
+    need = f"{need[0].upper()}{need[1:]}." if need else ""
+    if len(comparison.pairs.table):
+        return f"{paired(comparison)}. {need}".rstrip()
+    (a, b), unpaired = comparison.arms, f"no two runs share {', '.join(comparison.pairs.by)}"
+    if need:
+        return f"{need} No pairs support this: {unpaired}."
+    apart = np.isnan(comparison.crossover.get("low", 0.0))
+    also = f", and no compute C was measured of both {a} and {b}" if apart else ""
+    return f"These runs do not tell whether {b} is better than {a}: {unpaired}{also}."
+
+
 def sharing_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:
     """Whether two arms are one recipe, and what they could have in common.
 

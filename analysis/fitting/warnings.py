@@ -50,10 +50,7 @@ def _unidentified(result: FittedLaw) -> list[str]:
     if len(result.diagnosis.unidentified) == 1:
         ((reason, (name,)),) = groups.items()
         return [f"{_named(result, name)} is not identified: {reason}; ignore its value{depends}"]
-    listed = [
-        f"{', '.join(_named(result, name) for name in names)} ({_of_each(reason, names)})"
-        for reason, names in groups.items()
-    ]
+    listed = [f"{', '.join(names)} ({_of_each(reason, names)})" for reason, names in groups.items()]
     return [f"not identified, ignore their values: {'; '.join(listed)}{depends}"]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import at_scale, crossover, needed, paired
+from scalinglab.analysis.arms.sentences import answer_in_words, at_scale, crossover
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
@@ -154,8 +154,7 @@ class Answer(ReportedRuns):
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
         if self.compared is not None:
-            need = needed(self.compared)
-            return f"{paired(self.compared)}.{f' {need[0].upper()}{need[1:]}.' if need else ''}"
+            return answer_in_words(self.compared)
         if mixed := self.mixed():
             return f"{mixed.removesuffix('.')}. All runs together: {self._of_one_law()}"
         return self._of_one_law()

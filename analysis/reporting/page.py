@@ -39,7 +39,8 @@ _MOST_ROWS = 200  # of a table, that a page shows
 _MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
-_EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
+# N^alpha, C^0.59, D^beta(N), (B / D)^(1/g), M^-eta; of a text whose quotes are escaped.
+_EXPONENT = re.compile(r"(?<=[\w)\];])\^(?:\(([^()]*)\)|(-?\w+(?:\.\d+)?(?:\(\w\))?))")
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def _visible(value: object) -> Markup:
     if isinstance(value, Markup):
         return value
     text = str(escape(in_print(printable(str(value)))))
-    return Markup(_EXPONENT.sub(r"\1<sup>\2</sup>", text))
+    return Markup(_EXPONENT.sub(lambda m: f"<sup>{m[1] or m[2]}</sup>", text))
 
 
 def _cell(text: str) -> Markup:

@@ -198,8 +198,8 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
 def _shares(multiverse: Multiverse) -> pd.DataFrame:
     """How much each choice matters, and what is chosen."""
     table = with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)
-    means = [IN_WORDS[choice] for choice in multiverse.shares["choice"]]
-    return table.assign(**{"what is chosen": means})
+    choices = [f"{choice}: {IN_WORDS[choice]}" for choice in multiverse.shares["choice"]]
+    return table.assign(choice=choices)
 
 
 def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:

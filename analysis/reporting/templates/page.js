@@ -262,7 +262,8 @@
       tr.hidden = !words.every((word) => text.includes(word));
     }
     const found = every.filter((tr) => !tr.hidden).length;
-    field.nextElementSibling.textContent = (found < every.length ? found + " of " : "") + every.length + " rows";
+    field.nextElementSibling.textContent = (found < every.length ? found + " of " : "") + every.length
+      + (found < every.length ? " rows" : " rows: scroll for all");
   }));
   document.querySelectorAll("[data-table]").forEach((button) => button.addEventListener("click", () => {
     const long = button.parentElement.nextElementSibling;
