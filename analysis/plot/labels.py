@@ -16,8 +16,8 @@ TOKENS = "training tokens D"
 RATIO = "tokens per parameter D/N"
 # Columns of a multiverse's shares -> what people read, also in its figure.
 SHARES = {
-    "own": "main effect",
-    "whole": "total effect",
+    "main_effect": "main effect",
+    "total_effect": "total effect",
     "factor": "largest over smallest mean",
 }
 _LONGEST = 34  # characters of a vertical label with the names of arms, as its axis is high

@@ -145,7 +145,7 @@ class ReportFigures:
     def _isoflop(self) -> Captioned:
         assert self.minima is not None
         figure = drawn(plot.isoflop, self.fitted, minima=self.minima)
-        return captions.isoflop(self.minima), figure
+        return captions.isoflop(self.minima, self.answer.approaches), figure
 
     def _against_compute(self) -> Captioned:
         figure = drawn(

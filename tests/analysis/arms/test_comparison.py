@@ -9,8 +9,14 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.arms.scale import Ladder, along_ladder
-from scalinglab.analysis.arms.sentences import at_scale, crossover, needed, sharing_in_words
+from scalinglab.analysis.arms.scale import Ladder
+from scalinglab.analysis.arms.sentences import (
+    answer_in_words,
+    at_scale,
+    crossover,
+    needed,
+    sharing_in_words,
+)
 from scalinglab.analysis.arms.sharing import sharing_tests
 
 A, B = (400.0, 1800.0), (300.0, 2300.0)  # coefficients of N and D
@@ -228,8 +234,8 @@ def test_the_compute_that_the_baseline_needs_is_that_of_the_largest_measured_sca
     row = table.iloc[0]
     assert row.floor == "own" and row.split == "best"
     assert needed(found) == (
-        f"for the loss of muon adamw needs {row.multiplier:.3g}x the compute, at C = {row.C:.3g},"
-        " the largest measured of both each at its best split; whether muon saves compute cannot be"
+        f"for the loss of muon adamw needs {row.multiplier:#.3g}x the compute, at C = {row.C:.3g},"
+        " the largest whose best splits were measured of both; whether muon saves compute cannot be"
         " told"
     )
     saved = found.verdicts.assign(verdict="cannot tell", side="saves", near=True)
@@ -354,3 +360,15 @@ def test_of_one_budget_the_ends_of_what_was_measured_are_in_order() -> None:
     one = table[np.isclose(table["N"] * table["D"], 1e17, rtol=2)]
     crossed = without_tests(one, resamples=10).crossover
     assert crossed["low"] <= crossed["top"]
+
+
+def test_arms_that_share_no_scale_are_not_told_apart_and_nothing_is_inside() -> None:
+    table = runs()
+    is_small = (table["N"] < 2e8) & (table["D"] < 1e10)
+    is_large = (table["N"] > 9e7) & (table["D"] > 1e10)
+    apart = table[np.where(table["arm"] == "adamw", is_small, is_large)]
+    found = analysis.compare_arms(apart, arm="arm", resamples=0)
+    assert not found.scales["inside"].any() and not found.crossover["inside"]
+    assert answer_in_words(found).startswith(
+        "These runs do not tell whether muon is better than adamw: no two runs share N, D"
+    )

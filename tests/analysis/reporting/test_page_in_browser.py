@@ -57,7 +57,10 @@ const measure = () => {
   }
   return {texts, cut};
 };
-const told = {...measure(), wide: document.documentElement.scrollWidth - innerWidth, tip: ""};
+// Tables that go on beyond their edge.
+const cutTables = () => [...document.querySelectorAll(".wide")].filter(
+  (table) => table.scrollWidth > table.clientWidth + 1).map((table) => table.textContent.slice(0, 60));
+const told = {...measure(), tables: cutTables(), wide: document.documentElement.scrollWidth - innerWidth, tip: ""};
 const figure = [...document.querySelectorAll("figure")].find((f) => f.textContent.includes('"run_id"'));
 const data = JSON.parse(figure.querySelector("script").textContent);
 const layer = data.layers.find((l) => l.columns.includes("run_id"));
@@ -239,6 +242,7 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
     assert sorted(seen) == sorted(WIDTHS)
     for width, told in seen.items():
         assert told["cut"] == [] and told["wide"] <= 0, width
+        assert told["tables"] == [], width  # on a telephone too: rows are stacked, columns left out
         assert len(told["texts"]) >= 4 and all(len(own) > 5 for own in told["texts"])
         assert not overlaps(told["texts"]), width
         # The browser would have told: labels that the page does not have are seen.
