@@ -52,7 +52,8 @@ def of_arms(label: str, arms: tuple[str, str], otherwise: str) -> str:
     >>> of_arms("loss of {B} against {A} (%)", ("relu", "gelu"), "loss of B against A (%)")
     'loss of gelu against relu (%)'
     """
-    a, b = map(literal, arms)
+    # A line of a label ends between words, and never within a name.
+    a, b = (literal(arm).replace(" ", "\N{NO-BREAK SPACE}") for arm in arms)
     text = label.format(A=a, B=b)
     return text if len(text) <= _LONGEST else otherwise
 

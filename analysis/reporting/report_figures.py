@@ -45,8 +45,8 @@ _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
 )
-_SHADED = (
-    "Shaded: the best split lies outside the measured range of N, D, their ratio or their product."
+_DASHED = (
+    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the measured range."
 )
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
@@ -115,11 +115,11 @@ class ReportFigures:
         envelope = self._envelope
         marks = "Crosses: the budgets of the answer"
         marks += (
-            "; triangles: the envelope of curves."
+            "; plus signs: the envelope of curves."
             if envelope is not None and len(envelope)
             else "."
         )
-        return f"{captions.growth(allocation, quantity)} {marks} {_SHADED}"
+        return f"{captions.growth(allocation, quantity)} {marks} {_DASHED}"
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -157,7 +157,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_SHADED}", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_DASHED}", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -174,7 +174,7 @@ class ReportFigures:
             (ratio, self._split("tokens_per_parameter")),
             (
                 "The law's loss over size and tokens. The path joins the best splits; along a"
-                " dashed line compute is equal.",
+                " dotted line compute is equal.",
                 drawn(draw_iso_loss, self.answer.law, self._path),
             ),
         ]
@@ -259,7 +259,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     a, b = comparison.arms
     worth = (
         f"The compute that {a} (A) needs for the loss of {b} (B): above 1 {b} saves compute."
-        " Line: N and D as in the runs. Shaded: such N and D were not measured of both."
+        " Line: on the trend of N and D of all runs; dashed: there not both were measured."
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D."
