@@ -38,6 +38,7 @@ def curves(
     result: Result | None = None,
     *,
     held_out: Collection[str] = (),
+    sizes: Collection[float] = (),
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
@@ -52,6 +53,8 @@ def curves(
         A law of curves: a line with its interval for each schedule.
     held_out : collection of str
         Schedules or runs that were not fitted.
+    sizes : collection of float
+        Further N that the scale of colours spans, so that it is that of other figures.
     level : float
     ax : Axes, optional
 
@@ -63,7 +66,7 @@ def curves(
     runs = list(curves.groupby("run", sort=False))
     groups = curve_groups(curves)
     by_size = "N" in curves and curves["N"].nunique() > 1 and (result is None or len(groups) > _FEW)
-    scale = Scale(curves["N"]) if by_size else None
+    scale = Scale([*curves["N"], *sizes]) if by_size else None
     law = result if len(runs) <= _MANY else None
     in_legend: set[str] = set()
     for run, curve in runs:

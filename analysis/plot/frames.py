@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
+from scalinglab.analysis.plot.labels import decimal
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.marks import BEYOND, BEYOND_COLOR
 from scalinglab.analysis.plot.style import SMALL, figure_of
@@ -131,7 +132,7 @@ def _mark_outside(ax: Axes, bottom: float, top: float) -> None:
             label="_beyond",
             clip_on=False,
         )
-        written = [f"{v:.3g}".replace("-", "−") for v in values[: _NAMED if _wide(ax) else 1]]
+        written = [decimal(v) for v in values[: _NAMED if _wide(ax) else 1]]
         more = f" and {len(values) - len(written)} more" if len(values) > len(written) else ""
         _edge_text(ax, places, f"outside: {', '.join(written)}{more}", up)
 

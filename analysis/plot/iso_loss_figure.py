@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS
+from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL, law_line
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.marks import BUDGET
@@ -101,7 +101,7 @@ def _surface(ax: Axes, result: Result, ends: list[tuple[float, float]]) -> None:
     levels = floor + (top - floor) * np.linspace(0, 1, 2 * _LEVELS) ** 1.6
     drawn = ax.contourf(N, D, losses, levels=levels, cmap=colour_map().reversed(), extend="max")
     ax.contour(N, D, losses, levels=levels, colors="white", linewidths=0.35, alpha=0.7)
-    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format="%.4g")
+    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format=lambda v, _: decimal(v, 4))
     ticks = MaxNLocator(_TICKS, steps=[1, 2, 2.5, 5, 10]).tick_values(floor, top)
     bar.set_ticks([tick for tick in ticks if floor <= tick <= top])
     bar.ax.minorticks_off()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.frames import frame
-from scalinglab.analysis.plot.labels import COMPUTE, SIZE
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE, decimal
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
@@ -113,7 +113,7 @@ def _draw_frontier(ax: Axes, result: Result, floor: float, level: float, C: pd.S
     is_inside = inside_rows(result, best)
     line(ax, best, "C", "reducible", "best split", band=band, inside=is_inside, lw=1.8)
     log_axis(ax.xaxis, power)
-    log_axis(ax.yaxis, lambda value: f"{value:.3g}")
+    log_axis(ax.yaxis, decimal)
     ax.set_xlim(low, high)
     frame(ax)
 

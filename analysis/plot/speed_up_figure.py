@@ -10,7 +10,7 @@ import pandas as pd
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
 from scalinglab.analysis.plot.arm_ratio_figure import TREND, trend, without_interval
 from scalinglab.analysis.plot.frames import frame
-from scalinglab.analysis.plot.labels import COMPUTE, of_arms
+from scalinglab.analysis.plot.labels import COMPUTE, decimal, of_arms
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import INK, axes, category, finish
@@ -76,7 +76,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         is_inside = rows["inside"].to_numpy(bool)
         points(ax, rows, "C", "multiplier", name, inside=is_inside, **category(2 + k))
     log_axis(ax.xaxis, power)
-    log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
+    log_axis(ax.yaxis, lambda value: f"{decimal(value)}x")
     frame(ax, hold=(1.0, *_ends(table)))
     label = of_arms(
         "compute of {A} / {B}, equal loss", comparison.arms, "compute of A / B, equal loss"

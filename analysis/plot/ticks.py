@@ -14,6 +14,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from scalinglab.analysis.plot.labels import decimal
+
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
@@ -113,6 +115,6 @@ def loss_axis(axis: Axis) -> None:
     """A logarithmic axis of losses: within a decade, so its ticks are evenly spaced numbers."""
     set_scale(axis, "log")
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: decimal(value, 4)))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -109,6 +109,12 @@ class ReportFigures:
             return [evidence]
         return [(self._growth("N"), self._split("N")), evidence]
 
+    @property
+    def _sizes(self) -> list[float]:
+        """Those that colours of the page's figures span."""
+        tables = [table for table in (self.fitted, self.held_out) if table is not None]
+        return [n for table in tables if "N" in table for n in table["N"].dropna()]
+
     def _growth(self, quantity: str) -> str:
         allocation = self.answer.allocation
         assert allocation is not None  # budgets are of its table
@@ -222,7 +228,7 @@ class ReportFigures:
         if law is None:
             return []
         held_out = set(self.answer.curve_check["run"])
-        figure = drawn(plot.curves, curves, law, held_out=held_out)
+        figure = drawn(plot.curves, curves, law, held_out=held_out, sizes=self._sizes)
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         has_law = any(name.startswith("law, ") for name in every)
         shown = (
