@@ -118,15 +118,15 @@ def draw_split(
     if len(splits.path):
         look = {"color": palette()[0], "band": band, "inside": splits.inside, "lw": 1.6}
         line(ax, splits.path, "C", quantity, name, **look)
+    if len(splits.budgets):
+        is_inside = splits.budgets_inside
+        name = "budgets of the answer"
+        points(ax, splits.budgets, "C", quantity, name, inside=is_inside, **BUDGET)
     if envelope is not None and len(envelope):
         points(ax, envelope, "C", quantity, "envelope of curves", **ENVELOPE)
     if minima is not None and len(minima.found):
         table = _of_minima(minima.found, quantity)
         points(ax, table, "C", quantity, "IsoFLOP minima", **MINIMUM)
-    if len(splits.budgets):
-        is_inside = splits.budgets_inside
-        name = "budgets of the answer"
-        points(ax, splits.budgets, "C", quantity, name, inside=is_inside, **BUDGET)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)

@@ -28,7 +28,8 @@ _POINTS = 60  # of a curve that is drawn
 _ALL_POINTS = 2000  # of all curves beside a law, shared by them where they are many
 _HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
 _REACH = 1.6  # times that height
-STYLES = ("-", "--", ":", "-.")
+# Of schedules, none of which is dashed: dashes are of what a law extrapolates.
+STYLES: tuple[Any, ...] = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
 _LINE = 200  # points of a measured line
 _MANY = 200  # curves beyond which no line of a law is drawn, and a vector file has a picture
 

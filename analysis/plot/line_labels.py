@@ -32,7 +32,7 @@ def label_starts(ax: Axes, lines: Sequence[Layer], name: Named) -> None:
     to_axes = ax.transData + ax.transAxes.inverted()
     taken: list[tuple[float, float, float]] = []
     for layer in lines:
-        width = len(name(layer)) * _EM * _size() / wide
+        width = (len(name(layer)) * _EM * _size() + 2 * _GAP) / wide
         for x, y in to_axes.transform(np.stack(layer.values, axis=1)):
             inside = 0 <= x <= 1 - width and 0 <= y <= 1 - height
             if inside and all(
