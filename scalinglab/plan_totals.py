@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scalinglab.prepare import Prepared
-from scalinglab.show import counts, duration
+from scalinglab.scaling.text.duration import duration
+from scalinglab.show import counts
 from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.order import finish_seconds, packs
 from scalinglab.sweeps.plan.places import worker_count

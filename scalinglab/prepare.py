@@ -13,11 +13,11 @@ from typing import Any
 from scalinglab import analysis
 from scalinglab.analysis.fitting.threshold import check_threshold
 from scalinglab.analysis.laws.registry import AUTO
-from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.read_options import from_dict
+from scalinglab.scaling.records.plan_file import AnswerConfig
 from scalinglab.scaling.training.srun import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
@@ -151,9 +151,14 @@ def _needs(study: StudyConfig) -> LawNeeds:
 
 def _check_answer(study: StudyConfig) -> None:
     """Refuse a law, a threshold or a verdict that the analysis does not know."""
+    answer, default = study.answer, AnswerConfig()
     for key in ("law", "curve_law"):
-        law = getattr(study.answer, key)
+        law = getattr(answer, key)
         if law != AUTO:
             analysis.LAWS.find(law, f"study.answer.{key}")
-    check_threshold(study.answer.delta, "study.answer.delta")
-    check_kind(study.answer.kind, study.answer.options)
+    check_threshold(answer.delta, "study.answer.delta")
+    if (answer.kind, answer.options) != (default.kind, default.options):
+        # Imported here: a single run asks for no verdict, and verdicts load pandas.
+        from scalinglab.analysis.reporting.verdict import check_kind
+
+        check_kind(answer.kind, answer.options)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from scalinglab.scaling.records.state import State
+from scalinglab.scaling.text.duration import duration
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.sweeps.plan.varying import settings_in
 from scalinglab.sweeps.watch.progress import Progress
@@ -33,14 +34,6 @@ _RECIPE = (
     "batch",
     "LR",
 )  # columns that follow from N and D in one recipe
-
-
-def duration(seconds: float) -> str:
-    """ "1 h 05 min", "3 min 20 s" or "12 s"."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 def varying_columns(varies: Iterable[str], fixed: pd.DataFrame) -> dict[str, list[str]]:

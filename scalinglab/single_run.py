@@ -25,7 +25,7 @@ from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.run.describe import describe, trainer_of
-from scalinglab.show import duration
+from scalinglab.scaling.text.duration import duration
 from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED

@@ -18,8 +18,9 @@ from scalinglab.analysis.tables.typed import records_of
 from scalinglab.bar import bar_lines, text_bar
 from scalinglab.cell_bar import cell_bar
 from scalinglab.scaling.records.state import FINISHED, State
+from scalinglab.scaling.text.duration import duration
 from scalinglab.scaling.text.printable import excerpt, one_line
-from scalinglab.show import blank, counts, duration, status_frame, with_varying
+from scalinglab.show import blank, counts, status_frame, with_varying
 from scalinglab.sweeps.launch.announced import is_announced
 from scalinglab.sweeps.store.state import LOOKS_APART
 from scalinglab.sweeps.store.status import status

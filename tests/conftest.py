@@ -27,7 +27,11 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
+from scalinglab.scaling.training.child import OURS
 from scalinglab.sweeps.plan.init_from import InitialWeightsFinder
+
+# As in processes that a launch starts: nobody else imports Lightning here, nor in children of tests.
+os.environ[OURS] = "1"
 
 # One step is 4 sequences of 16 tokens: 64 tokens. The pool holds 312 steps.
 TINY = {

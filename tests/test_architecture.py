@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.scaling.training.child import OURS, child_environment
+from scalinglab.scaling.training.child import child_environment
 from scalinglab.sweeps.launch.freeze import freeze
 
 ROOT = Path(__file__).parent.parent
@@ -264,21 +263,6 @@ def test_listing_sources_and_tokenizers_loads_no_reader() -> None:
 def test_a_study_is_imported_on_first_use() -> None:
     assert not loaded_by(f"import {LAB}; dir({LAB})") & {"pandas", "hydra", "torch"}
     assert not loaded_by(f"from {LAB} import Study; Study.open('x')") & {"hydra", "torch"}
-
-
-def test_a_worker_loads_no_dashboard_and_nothing_of_metrics() -> None:
-    """What Lightning would load besides takes longer than torch does."""
-    code = f"import {LAB}.scaling.engine.trainer.trainer, {LAB}.sweeps.launch.launch"
-    unused = {"wandb", "torchmetrics", "transformers", "scipy", "matplotlib", "pandas"}
-    assert not loaded_by(code, **{OURS: "1"}) & unused
-
-
-def test_elsewhere_lightning_knows_the_metrics_of_others() -> None:
-    """A notebook that trains a run may log metrics by Lightning in a module of its own."""
-    assert OURS not in os.environ  # as in a notebook
-    importlib.import_module(f"{LAB}.scaling.engine.trainer.trainer")
-    core = importlib.import_module("lightning.pytorch.core.module")
-    assert core.Metric is importlib.import_module("torchmetrics").Metric
 
 
 def test_a_frozen_worker_starts_without_the_application(tmp_path: Path) -> None:

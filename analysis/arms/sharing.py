@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
-from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.extrapolation import top_rows
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.scaling.errors import UserError
 
@@ -31,21 +33,23 @@ def sharing_tests(law: Law, runs: pd.DataFrame, fit_options: Mapping[str, Any]) 
         ``degrees``, ``p`` and ``held_out``; the first row shares nothing.
     """
     options = {"starts": _STARTS} | {k: v for k, v in fit_options.items() if k != "shared"}
-    free = best_fit(law, runs, FitOptions(**options, shared=[]))
+    hypotheses = _hypotheses(law)
+    asked = [FitOptions(**options, shared=list(names)) for _, names in hypotheses]
+    # With and without the largest size a hypothesis is one law: these two fits share their steps.
+    calls: list[Callable[[], BestFit | float]] = []
+    for one in asked:
+        calls += [partial(best_fit, law, runs, one), partial(_held_out, law, runs, one)]
+    answers = in_lockstep(calls)
+    fits = [answer for answer in answers if isinstance(answer, BestFit)]
+    held_out = [answer for answer in answers if isinstance(answer, float)]
     rows = []
-    for words, names in _hypotheses(law):
-        row: dict[str, Any] = {"shared": words, "parameters": names}
-        tied = free if not names else best_fit(law, runs, FitOptions(**options, shared=list(names)))
-        rise = float(tied.best.value[0] - free.best.value[0])
-        degrees = len(free.misfit.space.free) - len(tied.misfit.space.free)
-        ratio = max(2 * free.information * rise, 0.0)
-        row |= {
-            "ratio": ratio,
-            "degrees": degrees,
-            "p": float(chdtrc(degrees, ratio)) if degrees else np.nan,
-        }
-        row["held_out"] = _held_out(law, runs, FitOptions(**options, shared=list(names)))
-        rows.append(row)
+    for (words, names), tied, error in zip(hypotheses, fits, held_out, strict=True):
+        rise = float(tied.best.value[0] - fits[0].best.value[0])
+        degrees = len(fits[0].misfit.space.free) - len(tied.misfit.space.free)
+        ratio = max(2 * fits[0].information * rise, 0.0)
+        row: dict[str, Any] = {"shared": words, "parameters": names, "ratio": ratio}
+        p = float(chdtrc(degrees, ratio)) if degrees else np.nan
+        rows.append(row | {"degrees": degrees, "p": p, "held_out": error})
     return pd.DataFrame(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -45,12 +46,18 @@ class ArmLaw(Law):
         """See `Law.positive`."""
         return self.of_one_arm.positive
 
-    def place(self, arm: int) -> list[int]:
+    def place(self, arm: int) -> Array:
         """Where the parameters of the plain law stand in this law's, for one arm."""
-        return [
-            self.names.index(n if n in self.shared else f"{n}[{self.arms[arm]}]")
-            for n in self.of_one_arm.names
-        ]
+        return self._places[arm]
+
+    @cached_property
+    def _places(self) -> tuple[Array, ...]:
+        """The places of each arm; every step of a fit asks for them."""
+        plain, names = self.of_one_arm.names, self.names
+        return tuple(
+            np.array([names.index(n if n in self.shared else f"{n}[{arm}]") for n in plain])
+            for arm in self.arms
+        )
 
     def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
         """See `Law.read`; the arm of each row is its number.
@@ -84,8 +91,7 @@ class ArmLaw(Law):
         for a, rows, within in self._split(columns):
             at = self.place(a)
             answer[:, rows], part = self.of_one_arm.jacobian(params[:, at], within)
-            for k, j in enumerate(at):
-                slopes[:, j, rows] = part[:, k]
+            slopes[:, at[:, None], rows] = part
         return answer, slopes
 
     def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:

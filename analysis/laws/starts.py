@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from scalinglab.analysis.laws.parameter import Array, Parameter
 
 DEFAULT_STARTS = 64
 _ROWS = 2000  # that a law's own starts are read off
-_DIMENSIONS = 12  # further parameters share them: beyond, Halton's columns are correlated
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+_DIMENSIONS = len(_PRIMES)  # further parameters share them: Halton's later columns are correlated
 
 
 def spread_starts(parameters: Sequence[Parameter], count: int | None = None) -> Array:
@@ -44,12 +46,19 @@ def some_rows(columns: dict[str, Array], response: Array) -> tuple[dict[str, Arr
     return {name: column[..., ::step] for name, column in columns.items()}, response[::step]
 
 
+@cache
 def _halton(count: int) -> Array:
-    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence)."""
-    from scipy.stats.qmc import Halton  # takes .4 s to load; some laws have starts of their own
+    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence), read only.
 
-    # Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random
-    # draw.
-    sequence = Halton(_DIMENSIONS, scramble=False)
-    sequence.fast_forward(1)  # its first point is zero
-    return sequence.random(count)
+    Unscrambled, as equal fits begin at equal places, and without its first point, which is zero.
+    Even from the first few on, unlike a random draw. Coordinate k of point i is i in the base of
+    the k-th prime, mirrored at the point.
+    """
+    points = np.zeros((count, _DIMENSIONS))
+    for k, base in enumerate(_PRIMES):
+        left, digit = np.arange(1, count + 1), 1.0 / base
+        while left.any():
+            points[:, k] += left % base * digit
+            left, digit = left // base, digit / base
+    points.flags.writeable = False  # all fits share it
+    return points

@@ -17,6 +17,7 @@ import pytest
 from scalinglab import Study, analysis
 from scalinglab.analysis.reporting.written import figures_in
 from scalinglab.answers.report import write_page
+from scalinglab.cli import main
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
@@ -213,8 +214,21 @@ def test_two_do_not_push_at_once(tmp_path) -> None:
 
 
 @pytest.fixture
-def sync(outputs):
-    """Run ``scaling sync`` in a process of its own (wandb reads its variables once a process)."""
+def sync(outputs, capsys):
+    """Run ``scaling sync`` in this process: (exit code, output, error)."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["sync", f"outputs={outputs}", *arguments])
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def sync_apart(outputs):
+    """Run it in a process of its own: wandb reads the variables of a server once a process."""
 
     def command(*arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(
@@ -236,12 +250,17 @@ def sync(outputs):
         (["study=tiny", "mode=onlin"], "mode = 'onlin' is not one of: offline, online"),
         (["study=tiny", "dir=/dev/null/x"], "/dev/null/x"),
         (["study=tiny", "seconds=0"], "seconds = 0.0: allowed is above 0"),
-        (["study=tiny", "mode=online"], "http://127.0.0.1:1 cannot be reached"),
     ],
 )
 def test_a_mistake_is_one_sentence(sync, arguments, message) -> None:
     code, _, error = sync(*arguments)
     assert code == 2 and message in error and error.count("\n") == 1
+
+
+def test_a_server_that_is_not_there_is_one_sentence(few, sync_apart) -> None:
+    code, _, error = sync_apart("study=tiny", "mode=online")
+    assert code == 2 and "http://127.0.0.1:1 cannot be reached" in error
+    assert error.count("\n") == 1
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -254,13 +273,13 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_server_without_a_key_is_one_sentence(few, sync, outputs, monkeypatch) -> None:
-    code, out, _ = sync("study=tiny")
+def test_a_server_without_a_key_is_one_sentence(few, sync_apart, outputs, monkeypatch) -> None:
+    code, out, _ = sync_apart("study=tiny")
     assert code == 0 and "2 runs and the study's results pushed" in out and "wandb sync" in out
     server = HTTPServer(("127.0.0.1", 0), Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
-    code, _, error = sync("study=tiny", "mode=online")
+    code, _, error = sync_apart("study=tiny", "mode=online")
     server.shutdown()
     server.server_close()
     assert code == 2 and "No API key configured" in error and error.count("\n") == 1

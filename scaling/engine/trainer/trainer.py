@@ -27,12 +27,12 @@ from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.engine import Backward, ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import pack_facts
-from scalinglab.scaling.engine.trainer.without_torchmetrics import without_torchmetrics
+from scalinglab.scaling.engine.trainer.stand_ins import stand_ins
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.training.endings import outcome, reason
 
-with without_torchmetrics():
+with stand_ins():
     import lightning
     from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
     from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy

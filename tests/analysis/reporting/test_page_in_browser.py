@@ -145,7 +145,7 @@ PAPER = 703  # pixels of A4 between the margins of the page
 
 
 WIDTHS = (1400, 390)
-SMALLEST = 9  # pixels of a text in a figure
+SMALLEST = 9.5  # pixels of a text in a figure
 
 
 def look(
@@ -253,9 +253,9 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         hides = told["hides"]
         assert hides and min(hides.values()) >= 1, hides
         assert ("adamw" in hides) == ("adamw" in report)
-        if "adamw" in hides:  # an arm with its points, its line and its band; all bands at once
-            assert hides["adamw"] == hides["muon with a long name"] == 3
-            assert hides["95% interval"] == 2
+        if "adamw" in hides:  # an arm: its points, its line, the dashed part and its band
+            assert hides["adamw"] == hides["muon with a long name"] == 4
+            assert hides["95% interval"] == hides["extrapolated"] == 2  # of both arms
         found, every, height = told["rows"]  # a long table is a window, whose rows can be searched
         assert 0 < len(found) < every and height < 600
         assert all("exp-1" in text and "2." in text for text in found)
