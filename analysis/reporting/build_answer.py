@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.left_out_runs import leave_out
 from scalinglab.analysis.reporting.outlook import Outlook, build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+from scalinglab.analysis.reporting.run_origins import machines_of, unfinished_counts
 from scalinglab.analysis.reporting.study_curves import (
     StudyCurves,
     load_study_curves,
@@ -37,8 +37,7 @@ from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
-from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.plan_file import AnswerConfig
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -206,8 +205,8 @@ def _reported(
         "question": plan.study.question or _question(outlook),
         "outputs": Path(outputs),
         "runs": runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
-        "unfinished": _unfinished(Path(outputs), plan, runs),
-        "machines": _machines(Path(outputs), runs),
+        "unfinished": unfinished_counts(outputs, plan, runs),
+        "machines": machines_of(outputs, runs),
         "outlook": outlook,
         "arm": arm,
     }
@@ -274,33 +273,3 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     table["error"] = table["predicted"] / table["loss"] - 1
     table["covered"] = inside_interval(table["loss"], table)
     return table
-
-
-def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[State, int]:
-    left = {r.run_id for r in plan.runs} - set(runs["run_id"])
-    return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
-
-
-def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
-    """Distinct machines and versions with the number of runs made there."""
-    rows = []
-    for run_id in runs["run_id"]:
-        folder = RunFolder(outputs / "runs" / run_id)
-        if folder.done() is None:  # imported
-            continue
-        record = folder.record()
-        place = record.machine
-        rows.append(
-            {
-                "processor": place.processor,
-                "device": place.device,
-                "engine": place.engine,
-                **record.versions,
-                "code": record.code.commit or "unknown",
-                "fingerprint": record.code.fingerprint,
-            }
-        )
-    frame = pd.DataFrame(rows)
-    if frame.empty:
-        return frame
-    return frame.groupby(list(frame), dropna=False).size().rename("runs").reset_index()

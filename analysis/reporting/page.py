@@ -39,6 +39,7 @@ _MOST_ROWS = 200  # of a table, that a page shows
 _MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
+_SIZE = "<!--size-->"  # its place in the page, which has one when it is whole
 # N^alpha, C^0.59, D^beta(N), (B / D)^(1/g), M^-eta; of a text whose quotes are escaped.
 _EXPONENT = re.compile(r"(?<=[\w)\];])\^(?:\(([^()]*)\)|(-?\w+(?:\.\d+)?(?:\(\w\))?))")
 
@@ -164,7 +165,7 @@ def page(
     """
     numbers = count(1)
     pictures = _light([*_drawn("lead", leading, numbers)], [*_shown(sections, numbers)])
-    return (
+    text = (
         _environment()
         .get_template("page.html")
         .render(
@@ -183,8 +184,10 @@ def page(
             most_open=_MOST_OPEN,
             most_columns=_MOST_COLUMNS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+            size=Markup(_SIZE),
         )
     )
+    return text.replace(_SIZE, f"{len(text.encode()) / 1e6:.2f} MB", 1)
 
 
 def _drawn(

@@ -5,7 +5,6 @@ matplotlib takes half a second to import: this file is imported when a report is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,13 @@ from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import figure_of, panels
 from scalinglab.analysis.reporting import captions
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from scalinglab.analysis.arms.comparison import ArmComparison
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook
     from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 
-WIDTH = 4.7  # inches: on a telephone its texts are legible (nine pixels), beside another not huge
-Captioned = tuple[str, "Figure"]
 _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which their figure is drawn
 _DESIGN_MINIMA = 3  # and from which they are the design of the study
 _AGAINST_COMPUTE = (
@@ -49,13 +45,6 @@ _DASHED = (
     "Dashed: extrapolated, as N, D, their ratio or their product lies outside the measured range."
 )
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
-
-
-def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: Any) -> Figure:
-    """A figure of the report's size."""
-    (ax,) = panels(WIDTH, ratio)
-    draw(*args, ax=ax, **options)
-    return figure_of(ax)
 
 
 def figures_without_law(study: RunsWithoutLaw) -> list[Captioned]:

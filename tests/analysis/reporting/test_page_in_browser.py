@@ -22,9 +22,9 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.plot.layers import points
 from scalinglab.analysis.plot.style import figure_of, finish, panels
+from scalinglab.analysis.reporting.drawn import WIDTH
 from scalinglab.analysis.reporting.page import Details, Download, Section, page
 from scalinglab.analysis.reporting.report import report_html
-from scalinglab.analysis.reporting.report_figures import WIDTH
 
 BROWSER = next(
     (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))),
