@@ -49,7 +49,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         If an arm has too few runs for a law.
     """
     if comparison.result is None:
-        raise UserError("speed-up: an arm has too few runs for a law of its own")
+        raise UserError("compute multiplier: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
     along = trend(comparison, level, _REACH)
     bounded = along[np.isfinite(along["speed_up"])]
