@@ -265,7 +265,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     a, b = comparison.arms
     worth = (
         f"The compute that {a} (A) needs for the loss of {b} (B): above 1 {b} saves compute."
-        " Line: on the trend of N and D of all runs; dashed: there not both were measured."
+        " Line: on the trend of N and D of all runs; dashed: not measured of both."
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D."
