@@ -33,27 +33,22 @@ def power(rows, noise):
 
 
 CASES = {
-    "chinchilla": ("chinchilla", surface(LEAST_ROWS, 0.01), "weights", {}),
-    "hardly any noise": ("chinchilla", surface(LEAST_ROWS, 1e-4), "weights", {}),
-    "heavy tails": ("chinchilla", surface(LEAST_ROWS, 0.01, heavy=True), "weights", {}),
-    "rows": ("chinchilla", surface(LEAST_ROWS, 0.01), "rows", {"fixed": {"beta": 0.37}}),
-    "residuals": ("chinchilla", surface(LEAST_ROWS, 0.01), "residual", {}),
+    "chinchilla": ("chinchilla", surface(8_000, 0.01), "weights", {}),
+    "hardly any noise": ("chinchilla", surface(8_000, 1e-4), "weights", {}),
+    "heavy tails": ("chinchilla", surface(8_000, 0.01, heavy=True), "weights", {}),
+    "rows": ("chinchilla", surface(8_000, 0.01), "rows", {"fixed": {"beta": 0.37}}),
+    "residuals": ("chinchilla", surface(8_000, 0.01), "residual", {}),
     "known noise": ("chinchilla", surface(8_000, 0.01), "weights", {"noise": 0.02}),
-    "squares": ("chinchilla", surface(LEAST_ROWS, 0.01), "weights", {"objective": "least_squares"}),
-    "one side": ("chinchilla", surface(LEAST_ROWS, 0.01), "weights", {"objective": "asymmetric"}),
-    "priors": (
-        "chinchilla",
-        surface(LEAST_ROWS, 0.01),
-        "weights",
-        {"priors": {"alpha": (0.35, 0.01)}},
-    ),
+    "squares": ("chinchilla", surface(8_000, 0.01), "weights", {"objective": "least_squares"}),
+    "one side": ("chinchilla", surface(8_000, 0.01), "weights", {"objective": "asymmetric"}),
+    "priors": ("chinchilla", surface(8_000, 0.01), "weights", {"priors": {"alpha": (0.35, 0.01)}}),
     "clusters": (
         "chinchilla",
-        surface(LEAST_ROWS, 0.01),
+        surface(8_000, 0.01),
         "clusters",
-        {"cluster": np.arange(LEAST_ROWS) // 4},
+        {"cluster": np.arange(8_000) // 4},
     ),
-    "power law": ("power_plus_constant", power(LEAST_ROWS, 0.02), "weights", {"x": "N"}),
+    "power law": ("power_plus_constant", power(8_000, 0.02), "weights", {"x": "N"}),
 }
 
 
@@ -119,17 +114,17 @@ def test_the_law_itself_refuses_places_that_an_expansion_is_wrong_about(monkeypa
 
 
 def test_open_parameters_bounds_and_few_rows_are_left_to_refits():
-    fitted, draws, _ = case("chinchilla", surface(LEAST_ROWS, 0.01), "weights", {})
+    fitted, draws, _ = case("chinchilla", surface(8_000, 0.01), "weights", {})
     best = fitted.best.coordinates
     assert held(fitted, draws, np.concatenate([best, best + 0.1])) == 0
     assert held(fitted, draws.some(slice(0, LEAST_DRAWS - 1))) == 0
     near_bound = {"bounds": {"alpha": (0.01, 0.3495)}}
-    fitted, draws, _ = case("chinchilla", surface(LEAST_ROWS, 0.01), "weights", near_bound)
+    fitted, draws, _ = case("chinchilla", surface(8_000, 0.01), "weights", near_bound)
     assert held(fitted, draws) == 0
 
 
 def test_intervals_of_a_fit_are_those_without_expansions(monkeypatch):
-    table = surface(LEAST_ROWS, 0.01)
+    table = surface(6_000, 0.01)
     options = {"resamples": 120, "arm": "arm", "shared": ["E"]}
     ours = analysis.fit("chinchilla", table, **options).draws.to_numpy()
     monkeypatch.setattr(fits, "from_expansion", nothing_holds)

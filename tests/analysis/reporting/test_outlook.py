@@ -20,7 +20,7 @@ from scalinglab.analysis.reporting.report import report_html
 from scalinglab.scaling.records.run_folder import RunFolder
 
 
-@pytest.mark.usefixtures("blank_figures", "early_fits")
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypatch) -> None:
     """The law of curves is one whose resamples predict no possible loss: this decides nothing."""
     outputs, folder = unended(finished, tmp_path)
