@@ -69,4 +69,5 @@ VERB = Verb(
     "scaling multiverse study=NAME | data=FILE target='N at C=1e13' [to=x.svg]",
     run,
     MultiverseVerbOptions,
+    shows_bar=True,
 )
