@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.left_out_runs import leave_out
 from scalinglab.analysis.reporting.outlook import Outlook, build_outlook
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+from scalinglab.analysis.reporting.run_origins import machines_of, unfinished_counts
 from scalinglab.analysis.reporting.study_curves import (
     StudyCurves,
     load_study_curves,
@@ -38,8 +38,7 @@ from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.analysis.tables.runs import FLOPS, load
 from scalinglab.analysis.tables.study_runs import require, study_plan, with_role
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
-from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.plan_file import AnswerConfig
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -106,13 +105,6 @@ def answer_study(
     beyond = times_beyond(fitted, options.budgets)
     unanswered: list[str] = []
     comparison_options = {"delta": options.delta, "mix_fingerprints": mix_fingerprints}
-    outlook_options = {
-        "resamples": resamples,
-        "seed": seed,
-        "calibrate": calibrate,
-        "loss": loss,
-        "exclude": exclude,
-    }
     with steps(6) as begin:
         begin("law")
         law = fit(options.law, to_fit, beyond=beyond, exclude=exclude, **fit_options)
@@ -124,7 +116,17 @@ def answer_study(
         begin("law of curves")
         curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
         begin("forecasts and recipes" if arm else "forecasts")
-        reported = _reported(outputs, study, runs, arm, between, **outlook_options)
+        outlook = build_outlook(
+            outputs,
+            study,
+            arm=arm,
+            between=between,
+            resamples=resamples,
+            seed=seed,
+            calibrate=calibrate,
+            loss=loss,
+            exclude=exclude,
+        )
         begin("other approaches")
         approaches = other_approaches(law, fitted, allocation)
         begin("")  # each variant is named
@@ -136,7 +138,7 @@ def answer_study(
         if laws:
             compared = _laws(fitted, law, beyond, unanswered, **comparison_options)
     return Answer(
-        **reported,
+        **_reported(outputs, study, runs, arm, outlook),
         left_out=left_out,
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
@@ -184,15 +186,19 @@ def runs_without_law(
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     require(with_role(runs, "fit"), outputs, study, "fit")
     runs, left_out = leave_out(runs, exclude)
-    outlook_options = {
-        "resamples": resamples,
-        "seed": seed,
-        "calibrate": calibrate,
-        "loss": loss,
-        "exclude": exclude,
-    }
+    outlook = build_outlook(
+        outputs,
+        study,
+        arm=arm,
+        between=between,
+        resamples=resamples,
+        seed=seed,
+        calibrate=calibrate,
+        loss=loss,
+        exclude=exclude,
+    )
     return RunsWithoutLaw(
-        **_reported(outputs, study, runs, arm, between, **outlook_options),
+        **_reported(outputs, study, runs, arm, outlook),
         left_out=left_out,
         why=reason,
     )
@@ -203,19 +209,17 @@ def _reported(
     study: str,
     runs: pd.DataFrame,
     arm: str | None,
-    between: Sequence[str],
-    **outlook_options: Any,
+    outlook: Outlook,
 ) -> dict[str, Any]:
     """The fields of `ReportedRuns`."""
     plan = study_plan(outputs, study)
-    outlook = build_outlook(outputs, study, arm=arm, between=between, **outlook_options)
     return {
         "study": study,
         "question": plan.study.question or _question(outlook),
         "outputs": Path(outputs),
         "runs": runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
-        "unfinished": _unfinished(Path(outputs), plan, runs),
-        "machines": _machines(Path(outputs), runs),
+        "unfinished": unfinished_counts(outputs, plan, runs),
+        "machines": machines_of(outputs, runs),
         "outlook": outlook,
         "arm": arm,
     }
@@ -282,33 +286,3 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     table["error"] = table["predicted"] / table["loss"] - 1
     table["covered"] = inside_interval(table["loss"], table)
     return table
-
-
-def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[State, int]:
-    left = {r.run_id for r in plan.runs} - set(runs["run_id"])
-    return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
-
-
-def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
-    """Distinct machines and versions with the number of runs made there."""
-    rows = []
-    for run_id in runs["run_id"]:
-        folder = RunFolder(outputs / "runs" / run_id)
-        if folder.done() is None:  # imported
-            continue
-        record = folder.record()
-        place = record.machine
-        rows.append(
-            {
-                "processor": place.processor,
-                "device": place.device,
-                "engine": place.engine,
-                **record.versions,
-                "code": record.code.commit or "unknown",
-                "fingerprint": record.code.fingerprint,
-            }
-        )
-    frame = pd.DataFrame(rows)
-    if frame.empty:
-        return frame
-    return frame.groupby(list(frame), dropna=False).size().rename("runs").reset_index()

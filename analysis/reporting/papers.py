@@ -131,4 +131,38 @@ PAPERS: dict[str, tuple[str, int, str]] = {
         2025,
         "Towards Greater Leverage: Scaling Laws for Efficient Mixture-of-Experts Language Models",
     ),
+    "2002.04745": (
+        "Xiong, Ruibin",
+        2020,
+        "On Layer Normalization in the {Transformer} Architecture",
+    ),
+    "2006.09092": (
+        "Granziol, Diego",
+        2020,
+        "Learning Rates as a Function of Batch Size: A Random Matrix Theory Approach to Neural"
+        " Network Training",
+    ),
+    "2203.03466": (
+        "Yang, Greg",
+        2022,
+        "Tensor Programs {V}: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer",
+    ),
+    "2205.10287": (
+        "Malladi, Sadhika",
+        2022,
+        "On the {SDEs} and Scaling Rules for Adaptive Gradient Algorithms",
+    ),
+    "2309.14322": (
+        "Wortsman, Mitchell",
+        2023,
+        "Small-scale proxies for large-scale {Transformer} training instabilities",
+    ),
+    "2404.01204": (
+        "Yang, Chen",
+        2024,
+        "The Fine Line: Navigating Large Language Model Pretraining with Down-streaming Capability"
+        " Analysis",
+    ),
+    "2502.05795": ("Sun, Wenfang", 2025, "The Curse of Depth in Large Language Models"),
+    "2509.02046": ("Wen, Kaiyue", 2025, "Fantastic Pretraining Optimizers and Where to Find Them"),
 }

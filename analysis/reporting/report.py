@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit_text import render
+from scalinglab.analysis.judgement.multiverse import IN_WORDS
 from scalinglab.analysis.plot.labels import ERROR, SHARES
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
-from scalinglab.analysis.reporting.logbook import logbook
-from scalinglab.analysis.reporting.page import Download, RunDetails, Section, page
+from scalinglab.analysis.reporting.page import Download, Section
 from scalinglab.analysis.reporting.report_comparisons import (
     SPLITS,
     approaches_section,
@@ -29,12 +28,7 @@ from scalinglab.analysis.reporting.report_outlook import (
     arms_sections,
     outlook_sections,
 )
-from scalinglab.analysis.reporting.report_runs import (
-    curves_of_runs,
-    machine_sections,
-    run_details,
-    runs_sections,
-)
+from scalinglab.analysis.reporting.study_page import study_page, version_of_package
 from scalinglab.analysis.tables.interval_text import parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import in_print
@@ -44,6 +38,7 @@ from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
@@ -79,44 +74,28 @@ def report_html(answer: Answer) -> str:
         *_multiverse(answer, figures),
         *_curves(answer, figures),
         *_outlook(answer),
-        *logbook(answer.outputs, answer.study),
-        *runs_sections(answer),
-        *machine_sections(answer),
     ]
-    return page(
-        answer.title,
-        answer.question,
+    return study_page(
+        answer,
+        answer.headline(),
         answer.beside_headline(),
-        answer.cautions(),
+        figures.leading(),
         sections,
-        answer.outputs,
-        headline=answer.headline(),
-        leading=figures.leading(),
-        downloads=_downloads(answer),
-        runs=RunDetails(run_details(answer), curves_of_runs(answer)),
+        _downloads(answer),
+        answer.terms(),
     )
 
 
 def html_without_law(study: RunsWithoutLaw) -> str:
     """The report of a study whose runs do not determine its law: its runs and their losses."""
     facts = json.dumps(plain(facts_without_law(study)), indent=1, allow_nan=False)
-    return page(
-        study.title,
-        study.question,
+    return study_page(
+        study,
+        study.headline(),
         study.sentences()[1:],
-        study.cautions(),
-        [
-            *arms_sections(study.outlook),
-            *_outlook(study),
-            *logbook(study.outputs, study.study),
-            *runs_sections(study),
-            *machine_sections(study),
-        ],
-        study.outputs,
-        headline=study.headline(),
-        leading=figures_without_law(study),
-        downloads=[Download("The runs as data (JSON)", f"{study.study}.json", facts)],
-        runs=RunDetails(run_details(study), curves_of_runs(study)),
+        figures_without_law(study),
+        [*arms_sections(study.outlook), *_outlook(study)],
+        [Download("The runs as data (JSON)", f"{study.study}.json", facts)],
     )
 
 
@@ -171,9 +150,10 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     captioned = figures.splits()
     if answer.allocation is None:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
-    title = f"How to split a budget ({answer.counted})"
+    table = with_intervals(answer.allocation.table, SPLITS)
+    table = table.rename(columns={"inside": "inside the measured range"})
     return [
-        Section(title, tables=[with_intervals(answer.allocation.table, SPLITS)], figures=captioned)
+        Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
     ]
 
 
@@ -185,10 +165,17 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
         Section(
             "How the answer varies with the analysis choices",
             " ".join(multiverse.sentences()),
-            tables=[with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)],
+            tables=[_shares(multiverse)],
             figures=figures.multiverse(),
         )
     ]
+
+
+def _shares(multiverse: Multiverse) -> pd.DataFrame:
+    """How much each choice matters, and what is chosen."""
+    table = with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)
+    choices = [f"{choice}: {IN_WORDS[choice]}" for choice in multiverse.shares["choice"]]
+    return table.assign(choice=choices)
 
 
 def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
@@ -244,13 +231,8 @@ def _downloads(answer: Answer) -> list[Download]:
     facts = json.dumps(plain(facts_of_answer(answer)), indent=1, allow_nan=False)
     return [
         Download("Tables (LaTeX, booktabs)", f"{answer.study}.tex", "\n\n".join(tables)),
-        Download("References (BibTeX)", f"{answer.study}.bib", bibtex(sources, _version())),
+        Download(
+            "References (BibTeX)", f"{answer.study}.bib", bibtex(sources, version_of_package())
+        ),
         Download("The answer as data (JSON)", f"{answer.study}.json", facts),
     ]
-
-
-def _version() -> str:
-    try:
-        return version("scaling-laboratory")
-    except PackageNotFoundError:
-        return "unknown"

@@ -5,7 +5,6 @@ matplotlib takes half a second to import: this file is imported when a report is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,13 @@ from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import figure_of, panels
 from scalinglab.analysis.reporting import captions
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from scalinglab.analysis.arms.comparison import ArmComparison
@@ -37,25 +35,16 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook
     from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 
-WIDTH = 4.7  # inches: on a telephone its texts are legible (nine pixels), beside another not huge
-Captioned = tuple[str, "Figure"]
 _LEAST_MINIMA = 2  # IsoFLOP budgets with a minimum, from which their figure is drawn
 _DESIGN_MINIMA = 3  # and from which they are the design of the study
 _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
 )
-_SHADED = (
-    "Shaded: the best split lies outside the measured range of N, D, their ratio or their product."
+_DASHED = (
+    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the measured range."
 )
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
-
-
-def drawn(draw: Callable[..., Axes], *args: Any, ratio: float = 0.7, **options: Any) -> Figure:
-    """A figure of the report's size."""
-    (ax,) = panels(WIDTH, ratio)
-    draw(*args, ax=ax, **options)
-    return figure_of(ax)
 
 
 def figures_without_law(study: RunsWithoutLaw) -> list[Captioned]:
@@ -109,17 +98,23 @@ class ReportFigures:
             return [evidence]
         return [(self._growth("N"), self._split("N")), evidence]
 
+    @property
+    def _sizes(self) -> list[float]:
+        """Those that colours of the page's figures span."""
+        tables = [table for table in (self.fitted, self.held_out) if table is not None]
+        return [n for table in tables if "N" in table for n in table["N"].dropna()]
+
     def _growth(self, quantity: str) -> str:
         allocation = self.answer.allocation
         assert allocation is not None  # budgets are of its table
         envelope = self._envelope
         marks = "Crosses: the budgets of the answer"
         marks += (
-            "; triangles: the envelope of curves."
+            "; plus signs: the envelope of curves."
             if envelope is not None and len(envelope)
             else "."
         )
-        return f"{captions.growth(allocation, quantity)} {marks} {_SHADED}"
+        return f"{captions.growth(allocation, quantity)} {marks} {_DASHED}"
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -145,7 +140,7 @@ class ReportFigures:
     def _isoflop(self) -> Captioned:
         assert self.minima is not None
         figure = drawn(plot.isoflop, self.fitted, minima=self.minima)
-        return captions.isoflop(self.minima), figure
+        return captions.isoflop(self.minima, self.answer.approaches), figure
 
     def _against_compute(self) -> Captioned:
         figure = drawn(
@@ -157,7 +152,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_SHADED}", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_DASHED}", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -174,7 +169,7 @@ class ReportFigures:
             (ratio, self._split("tokens_per_parameter")),
             (
                 "The law's loss over size and tokens. The path joins the best splits; along a"
-                " dashed line compute is equal.",
+                " dotted line compute is equal.",
                 drawn(draw_iso_loss, self.answer.law, self._path),
             ),
         ]
@@ -222,7 +217,7 @@ class ReportFigures:
         if law is None:
             return []
         held_out = set(self.answer.curve_check["run"])
-        figure = drawn(plot.curves, curves, law, held_out=held_out)
+        figure = drawn(plot.curves, curves, law, held_out=held_out, sizes=self._sizes)
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         has_law = any(name.startswith("law, ") for name in every)
         shown = (
@@ -263,7 +258,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D, as in the table."
-    worth += " Line: N and D as in the runs. Shaded: such N and D were not measured of both."
+    worth += " Line: on the trend of N and D of all runs; dashed: there not both were measured."
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
     return [*evidence, (worth, drawn(plot.speed_up, comparison))]
 

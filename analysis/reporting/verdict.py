@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of
-from scalinglab.analysis.reporting.reported_runs import text_of
-from scalinglab.analysis.shown import Overview, Shown
+from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
+from scalinglab.analysis.reporting.run_origins import machines_of, unfinished_counts
+from scalinglab.analysis.shown import Overview
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.interval_text import four_digits, relative_form
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
@@ -54,6 +56,8 @@ class Finding:
         Title -> numbers.
     figures : list of (caption, Figure)
     warnings : list of str
+    sources : list of str
+        The papers behind the laws and methods used: ``"Hoffmann et al. 2022, arXiv:2203.15556"``.
     forecasts : DataFrame or None
         Predictions of runs that are not trained yet, as from `analysis.forecast_study`, with
         ``column``: the predicted column.
@@ -63,6 +67,7 @@ class Finding:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[tuple[str, Figure]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
     forecasts: pd.DataFrame | None = None
 
 
@@ -76,14 +81,12 @@ VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.s
 VERDICTS.wants(function)
 
 
-@dataclass(frozen=True, repr=False)
-class Verdict(Shown):
-    """A finding about a study.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verdict(ReportedRuns):
+    """A finding about a study, with the runs that it rests on.
 
     Attributes
     ----------
-    study, question : str
-    outputs : Path
     finding : Finding
     design : Design or None
         The smallest effect that the comparison of its arms can show, by the planned noise.
@@ -91,9 +94,6 @@ class Verdict(Shown):
         The measured noise between seeds; NaN if no seed is repeated.
     """
 
-    study: str
-    question: str
-    outputs: Path
     finding: Finding
     design: Design | None = None
     noise: float = math.nan
@@ -201,7 +201,18 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
             "a Finding is wanted (scalinglab.analysis.reporting.verdict)"
         )
     finding.warnings.extend([*far, *_caveats(runs, len(plan.runs))])
-    return Verdict(study, plan.study.question, Path(outputs), finding, design, noise)
+    return Verdict(
+        study=study,
+        question=plan.study.question,
+        outputs=Path(outputs),
+        runs=runs.assign(loss=runs["loss"].where(np.isfinite(runs["loss"].astype(float)))),
+        unfinished=unfinished_counts(outputs, plan, runs),
+        machines=machines_of(outputs, runs),
+        arm=_arm(keywords, options, runs),
+        finding=finding,
+        design=design,
+        noise=noise,
+    )
 
 
 def design_of_study(answer: AnswerConfig, runs: pd.DataFrame) -> Design | None:
@@ -220,6 +231,15 @@ def design_of_study(answer: AnswerConfig, runs: pd.DataFrame) -> Design | None:
     if parameter is None:
         return None
     return design_of(runs, str(answer.options.get("arm", parameter.default)), answer.noise)
+
+
+def _arm(
+    keywords: Mapping[str, inspect.Parameter], options: Mapping[str, Any], runs: pd.DataFrame
+) -> str | None:
+    """The column that distinguishes the arms of a judge, else the blocks of the study."""
+    asked = [str(options.get("arm", keywords["arm"].default))] if "arm" in keywords else []
+    columns = (name for name in (*asked, "block") if name in runs)
+    return next((name for name in columns if runs[name].nunique() > 1), None)
 
 
 def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

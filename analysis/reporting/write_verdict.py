@@ -5,28 +5,61 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
+
+from scalinglab.analysis.reporting.cells import columns_of
+from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_verdict
-from scalinglab.analysis.reporting.page import Download, Section, page
+from scalinglab.analysis.reporting.page import Download, Section
+from scalinglab.analysis.reporting.study_page import study_page, version_of_package
 from scalinglab.analysis.reporting.verdict import Verdict
+from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.latex import latex
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    finding, path = verdict.finding, Path(path)
-    sections = [Section(title, tables=[table]) for title, table in finding.tables.items()]
-    facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
-    text = page(
-        verdict.study,
-        verdict.question,
-        verdict.sentences()[1:],
-        verdict.cautions(),
-        sections,
-        verdict.outputs,
-        headline=verdict.headline(),
-        leading=finding.figures,
-        downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
-    )
-    write_atomic(path.absolute(), text)
+    path = Path(path)
+    write_atomic(path.absolute(), verdict_html(verdict))
     return path
+
+
+def verdict_html(verdict: Verdict) -> str:
+    """The page of a verdict as a text."""
+    tables = {title: _shown(table) for title, table in verdict.finding.tables.items()}
+    figures = verdict.finding.figures
+    return study_page(
+        verdict,
+        verdict.headline(),
+        verdict.sentences()[1:],
+        figures[:1],
+        [
+            *([Section("Further figures", figures=figures[1:])] if figures[1:] else []),
+            *(Section(title, tables=[table]) for title, table in tables.items()),
+        ],
+        _downloads(verdict, tables),
+    )
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the intervals of its numbers beside them, in one cell."""
+    has_intervals = any(f"{name}_lower" in table for name in table)
+    return with_intervals(table) if has_intervals else table
+
+
+def _downloads(verdict: Verdict, tables: dict[str, pd.DataFrame]) -> list[Download]:
+    name = verdict.study
+    written = [
+        latex(table, f"{title}, {name}", [c.texts for c in columns_of(table, len(table))])
+        for title, table in tables.items()
+        if len(table)
+    ]
+    facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
+    references = bibtex(verdict.finding.sources, version_of_package())
+    return [
+        Download("Tables (LaTeX, booktabs)", f"{name}.tex", "\n\n".join(written)),
+        Download("References (BibTeX)", f"{name}.bib", references),
+        Download("The verdict as data (JSON)", f"{name}.json", facts),
+    ]

@@ -109,6 +109,7 @@ def judge(
         },
         [("Loss against each count of parameters.", _figure(longest))],
         warnings,
+        sources=[find(law).source] if law else [],
     )
 
 

@@ -65,6 +65,7 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
         {"Batches": pd.concat(rows, ignore_index=True)[columns]},
         [("Learning rates against the batch.", figure)],
         warnings,
+        sources=["Granziol et al. 2020, arXiv:2006.09092; Malladi et al. 2022, arXiv:2205.10287"],
     )
 
 

@@ -15,6 +15,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.laws import find
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.imported import COUNTS
@@ -86,6 +87,7 @@ def judge(
         {"Exponents": table},
         [("The exponent under every convention.", figure)],
         _warnings(table),
+        sources=[find(law).source],
     )
 
 

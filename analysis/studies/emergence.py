@@ -118,7 +118,12 @@ def judge(
         tables["Held out"] = tested.drop(columns=["bent"])
     figure = _figure(points, law, x)
     return Finding(
-        sentences, tables, [("-log of the pass rate, and the law.", figure)], warnings, forecasts
+        sentences,
+        tables,
+        [("-log of the pass rate, and the law.", figure)],
+        warnings,
+        ["Hu et al. 2023, arXiv:2310.03262"],
+        forecasts,
     )
 
 

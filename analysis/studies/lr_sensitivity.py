@@ -71,6 +71,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
         {"Sensitivity": table},
         [("Final loss against the LR.", figure)],
         _ranges(runs, arm),
+        sources=["Wortsman et al. 2023, arXiv:2309.14322"],
     )
 
 

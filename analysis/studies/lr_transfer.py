@@ -18,6 +18,7 @@ from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said
 from scalinglab.analysis.tables.typed import groups_of
 
+TRANSFER = "Yang et al. 2022, arXiv:2203.03466"
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 
 
@@ -59,7 +60,11 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
     figure = panels(panes, "peak learning rate", LOSS, marks=marks, cut=True)
     caption = "Loss against LR, mean over seeds, at each width; dashed: the best of the smallest."
     return Finding(
-        sentences, {"Optima": pd.concat(rows, ignore_index=True)}, [(caption, figure)], warnings
+        sentences,
+        {"Optima": pd.concat(rows, ignore_index=True)},
+        [(caption, figure)],
+        warnings,
+        sources=[TRANSFER],
     )
 
 

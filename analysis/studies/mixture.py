@@ -13,7 +13,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.mixture_choice import choose_mixture
 from scalinglab.analysis.decisions.mixture_runs import Mixtures, mixtures_of
-from scalinglab.analysis.laws.mixing import SHARE
+from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.plot.labels import LOSS
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
@@ -69,6 +69,7 @@ def judge(
         },
         [("Loss against the share of each pool.", _figure(mixtures, last))],
         choice.warnings,
+        sources=[mixing_law(list(mixtures.pools)).source],
     )
 
 

@@ -54,6 +54,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
         {"Depths": table},
         [("Loss against depth.", figure)],
         warnings,
+        sources=["Sun et al. 2025, arXiv:2502.05795; Xiong et al. 2020, arXiv:2002.04745"],
     )
 
 

@@ -103,6 +103,7 @@ def judge(
         {"Speed-up": table},
         [("Speed-up in tokens against the tokens used.", figure)],
         warnings,
+        sources=["Wen et al. 2025, arXiv:2509.02046"],
     )
 
 

@@ -97,6 +97,7 @@ def judge(
         {**tables, **more, "Losses at the best learning rate": _losses(means, sizes, arm)},
         [("Loss against tokens, by pool.", _figure(means, sizes, arm))],
         [*warnings, *edges],
+        sources=["Goyal et al. 2024, arXiv:2404.07177"],
     )
 
 

@@ -80,7 +80,8 @@ def judge(
         ]
         sentences.append(f"Error on {len(ahead)} runs that were not fitted: {', '.join(texts)}.")
     tables = {"Least loss of each size and pool": onsets, "Parameters": law.summary.reset_index()}
-    return Finding(sentences, tables, [("Loss against epochs.", _figure(points, arm))], warnings)
+    figures = [("Loss against epochs.", _figure(points, arm))]
+    return Finding(sentences, tables, figures, warnings, [law.law.source])
 
 
 def _worth(law: Result) -> str:

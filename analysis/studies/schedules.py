@@ -87,6 +87,7 @@ def judge(
             )
         ],
         list(result.warnings),
+        sources=[result.law.source],
     )
 
 

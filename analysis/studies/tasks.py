@@ -74,7 +74,8 @@ def judge(
     ended = runs[runs["status"] == State.DONE]
     held_out = with_role(ended, HELD_OUT)
     larger = None if planned is None else with_role(planned, HELD_OUT)
-    finding = Finding([])
+    sources = ["Bhagia et al. 2024, arXiv:2412.04403; Yang et al. 2024, arXiv:2404.01204"]
+    finding = Finding([], sources=sources)
     if held_out.empty and (larger is None or larger.empty):
         finding.warnings.append("no larger run is held out: the chain is not tested")
     models, checkpoints, targets, pairs = {}, {}, {}, {}

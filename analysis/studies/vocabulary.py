@@ -104,6 +104,7 @@ def judge(
             *edge_warnings(tried, cell, "vocabularies, sizes and lengths", response),
             *(f"the law: {warning}" for warning in result.warnings),
         ],
+        sources=[result.law.source],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import in_powers, power, short
 from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
@@ -25,9 +25,11 @@ _FORMS: dict[str, Form] = {
     **_RELATIVE,
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "predicted", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
-    **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
+    **dict.fromkeys(("reached", "share", "refits_agree"), ".0%"),
+    **dict.fromkeys(("main_effect", "total_effect"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),
     **dict.fromkeys(("N", "D"), short),
+    "C": power,
 }
 
 
@@ -61,7 +63,7 @@ def _plain(value: Any, form: Form) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "" if np.isnan(value) else _written(value, form)
+        return "" if np.isnan(value) else in_powers(_written(value, form))
     return str(value)
 
 

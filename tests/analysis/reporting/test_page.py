@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.style import figure_of, finish, panels
+from scalinglab.analysis.reporting.drawn import WIDTH
 from scalinglab.analysis.reporting.page import Details, RunDetails, Section, page
 from scalinglab.analysis.reporting.pictures import picture
-from scalinglab.analysis.reporting.report_figures import WIDTH
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,15 +64,21 @@ def test_a_verdict_is_given_from_records(finished, judged, tmp_path) -> None:
     assert "N* ~ C^a" in verdict.text() and "Exponents" in verdict.text()
     page = write_verdict(verdict, tmp_path / "report.html").read_text()
     assert "Does it &lt;run&gt;?" in page and "<svg" in page and ">Exponents</h2>" in page
+    # As pages of laws have them: runs with their curves, machines, what a paper cites.
+    assert ">The runs</h2>" in page and ">Machines and versions</h2>" in page
+    run = verdict.runs.loc[verdict.runs["status"] == "done", "run_id"].iloc[0]
+    (kept,) = re.findall(r'id="runs">(.*?)</script>', page, re.DOTALL)
+    assert run in json.loads(kept)["ids"] and run in json.loads(kept)["curves"]
+    assert "@software" in page and r"\toprule" in page and "caption{Exponents, tiny}" in page
     assert facts_of_verdict(verdict)["tables"]["Exponents"][0]["N"] == "n_block"
 
 
-def test_texts_of_a_verdict_are_no_markup(tmp_path) -> None:
+def test_texts_of_a_verdict_are_no_markup(finished, judged, tmp_path) -> None:
     script = "<script>1</script>"
     finding = Finding([script], {script: pd.DataFrame({script: [script]})}, warnings=[script])
-    page = write_verdict(
-        Verdict(script, script, tmp_path, finding), tmp_path / "v.html"
-    ).read_text()
+    judged("conventions", resamples=0)
+    verdict = replace(give_verdict(finished, "tiny"), question=script, finding=finding)
+    page = write_verdict(verdict, tmp_path / "v.html").read_text()
     assert script not in page and page.count("&lt;script&gt;") >= 8
 
 
@@ -115,6 +124,19 @@ def test_unfinished_runs_and_mixed_code_are_told(finished, judged) -> None:
     assert any(f"1 of {len(plan['runs']) + 1} runs are not finished" in w for w in warnings)
 
 
+def told(table: pd.DataFrame) -> Verdict:
+    """A verdict of one table."""
+    return Verdict(
+        study="s",
+        question="q?",
+        outputs=Path(),
+        runs=pd.DataFrame(),
+        unfinished={},
+        machines=pd.DataFrame(),
+        finding=Finding(["s"], {"t": table}),
+    )
+
+
 SHIPPED = {
     path.stem: kind
     for path in sorted((Path(__file__).parents[3] / "conf" / "study").glob("*.yaml"))
@@ -150,9 +172,8 @@ def test_counts_of_a_table_are_written_in_full() -> None:
     table = pd.DataFrame(
         {"D": [16_384.0], "loss": [6.80381], "C": [1e13], "least": [0.5], "best N": [best]}
     )
-    text = Verdict("s", "q?", Path(), Finding(["s"], {"t": table})).text()
-    named = Verdict(
-        "s", "q?", Path(), Finding(["s"], {"t": table.assign(lead="ahead", loss="low")})
-    )
-    assert "ahead" in named.text()  # a person's own column of a name that we write as a percentage
+    text = told(table).text()
+    assert (
+        "ahead" in told(table.assign(lead="ahead", loss="low")).text()
+    )  # a person's own column of a name that we write as a percentage
     assert "16,384" in text and "6.804" in text and "1e+13" in text and "22,530" in text
