@@ -11,6 +11,7 @@ import errno
 import importlib
 import inspect
 import io
+import itertools
 import os
 import shutil
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
-from scalinglab.habits import VERBOSE, read_flags
+from scalinglab.habits import QUIET, VERBOSE, read_flags
 from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.errors import ConfigError, UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console command ``scaling``."""
     if argv is None:  # else a program, which may import Lightning itself
         os.environ[OURS] = "1"
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _verb_first(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what an encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
@@ -113,6 +114,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except Exception:
         _report_defect()
+
+
+def _verb_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments, where flags before the verb stand after it."""
+    flags = list(itertools.takewhile((*QUIET, *VERBOSE).__contains__, arguments))
+    verb_onwards = list(arguments[len(flags) :])
+    return [*verb_onwards[:1], *flags, *verb_onwards[1:]] if verb_onwards else []
 
 
 def _run(arguments: Sequence[str]) -> int:

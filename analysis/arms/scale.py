@@ -279,7 +279,7 @@ def _both_measured(result: Result, ladder: Ladder, cost: Array | float) -> Array
     """Whether both arms were measured around each compute on the ladder."""
     cost = np.atleast_1d(cost)
     place = dict(zip("ND", ladder.at(cost), strict=True))
-    return result.measured.inside(place) & np.isfinite(cost)
+    return result.measured.inside(place) & np.isfinite(cost) & ladder.is_shared
 
 
 def measured_ends(result: Result, ladder: Ladder) -> tuple[float, float]:

@@ -170,12 +170,30 @@ def needed(comparison: ArmComparison) -> str:
     row = records_of(table[table["C"] == max(measured)])[0]
     verdict = records_of(comparison.verdicts[comparison.verdicts["C"] == max(measured)])[0]
     a, b = comparison.arms
-    place = "each at its best split" if row["split"] == BEST else "at the D/N of the runs"
+    place = (
+        "the largest whose best splits were measured of both"
+        if row["split"] == BEST
+        else "the largest measured of both, at the D/N of the runs"
+    )
     doubt = f"; whether {b} saves compute cannot be told" if in_words(verdict) == UNKNOWN else ""
     return (
         f"for the loss of {b} {a} needs {_times(row, 'multiplier')} the compute, at C ="
-        f" {row['C']:.3g}, the largest measured of both {place}{doubt}"
+        f" {row['C']:.3g}, {place}{doubt}"
     )
+
+
+def answer_in_words(comparison: ArmComparison) -> str:
+    """Which arm is better, by pairs and by what its compute is worth; or that nothing tells."""
+    need = needed(comparison)
+    need = f"{need[0].upper()}{need[1:]}." if need else ""
+    if len(comparison.pairs.table):
+        return f"{paired(comparison)}. {need}".rstrip()
+    (a, b), unpaired = comparison.arms, f"no two runs share {', '.join(comparison.pairs.by)}"
+    if need:
+        return f"{need} No pairs support this: {unpaired}."
+    apart = np.isnan(comparison.crossover.get("low", 0.0))
+    also = f", and no compute C was measured of both {a} and {b}" if apart else ""
+    return f"These runs do not tell whether {b} is better than {a}: {unpaired}{also}."
 
 
 def sharing_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:

@@ -214,11 +214,7 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
         sentences.append(
             f"intervals of the loss are {calibration_in_words(result.calibration_factor)}"
         )
-    for row in table[~table["inside"]].to_dict("records"):
-        place = {name: np.array([row[name]]) for name in ("N", "D")}
-        where = "; ".join(result.measured.outside(place))
-        if where:  # a budget without a best split has no place
-            sentences.append(f"C = {row['C']:.3g} is outside the measured range: {where}")
+    sentences += _outside(result, table)
     lost = sorted(
         set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
     )
@@ -231,6 +227,21 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
     failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)
     without = missing_draws_in_words(failed, level, "have no best split")
     return [*sentences, without] if without else sentences
+
+
+def _outside(result: Result, table: pd.DataFrame) -> list[str]:
+    """One sentence on all budgets outside the measured range, and by how much the last one is."""
+    told = []
+    for row in table[~table["inside"]].sort_values("C").to_dict("records"):
+        place = {name: np.array([row[name]]) for name in ("N", "D")}
+        if where := "; ".join(result.measured.outside(place)):  # without a best split: no place
+            told.append((row["C"], where))
+    if not told:
+        return []
+    budgets, (last, where) = ", ".join(f"{cost:.3g}" for cost, _ in told), told[-1]
+    if len(told) == 1:
+        return [f"C = {budgets} is outside the measured range: {where}"]
+    return [f"C = {budgets} are outside the measured range, {last:.3g} by most: {where}"]
 
 
 def growth_in_words(exponents: pd.DataFrame) -> str:

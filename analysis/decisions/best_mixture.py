@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import values_with_intervals
@@ -187,6 +186,9 @@ def _minimum(terms: Sequence[tuple[Array, ...]], weight: Array, most: Array) -> 
             total += w * (floor + part)
             slope -= w * gamma * part / worth * worths
         return total, slope
+
+    # Imported here: each plan imports this file, and most have no mixture.
+    from scipy.optimize import minimize
 
     begin = most / most.sum()
     objective: Any = loss  # stubs know no function that gives its slope, too

@@ -9,7 +9,7 @@ from scalinglab.analysis.fitting.peaks import peaks_in_words
 from scalinglab.analysis.intervals.left_out import doubt_in_words, few_curves_in_words
 from scalinglab.analysis.tables.exclusion import unmet_in_words
 
-_FLOOR = ". Extrapolations depend on it: add runs closer to the loss floor, or fix it"
+_FLOOR = ". Extrapolations depend on the floor: add runs closer to it, or fix it"
 _SURPRISING = 3.5  # standard errors
 # Degrees of freedom; still fewer: `scalinglab.analysis.intervals.freedom.reason_to_withhold`.
 _FEW_DEGREES = 2.0
@@ -38,12 +38,25 @@ def _unmet(result: FittedLaw) -> list[str]:
 
 
 def _unidentified(result: FittedLaw) -> list[str]:
-    floors = result.law.parameters_with_role("floor")
-    return [
-        f"{_named(result, name)} is not identified: {_at_bound(result, name) or reason};"
-        " ignore its value" + (_FLOOR if name in floors else "")
-        for name, reason in result.diagnosis.unidentified.items()
-    ]
+    """One sentence on all parameters that the points leave open, those of one reason together."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in result.diagnosis.unidentified.items():
+        groups.setdefault(_at_bound(result, name) or reason, []).append(name)
+    if not groups:
+        return []
+    floors = set(result.law.parameters_with_role("floor"))
+    has_floor = bool(floors & set(result.diagnosis.unidentified))
+    depends = _FLOOR if has_floor else ""
+    if len(result.diagnosis.unidentified) == 1:
+        ((reason, (name,)),) = groups.items()
+        return [f"{_named(result, name)} is not identified: {reason}; ignore its value{depends}"]
+    listed = [f"{', '.join(names)} ({_of_each(reason, names)})" for reason, names in groups.items()]
+    return [f"not identified, ignore their values: {'; '.join(listed)}{depends}"]
+
+
+def _of_each(reason: str, names: list[str]) -> str:
+    """A reason of several parameters at once: ``each: its interval reaches its bound``."""
+    return reason if len(names) == 1 else f"each: {reason}"
 
 
 def _named(result: FittedLaw, name: str) -> str:

@@ -28,9 +28,13 @@ class Measured:
     ----------
     ends : dict of tuple of str to (low, high)
         Axis, as the columns or ratios (``D/N``) whose product it is -> logarithms of its ends.
+    overlaps : bool
+        False where this is the common range of sets that share none: no point lies inside, and
+        `ends` are those of the gap.
     """
 
     ends: Mapping[Axis, tuple[float, float]]
+    overlaps: bool = True
 
     @classmethod
     def of(cls, columns: Columns, names: Sequence[str]) -> Measured:
@@ -45,12 +49,13 @@ class Measured:
 
     def common(self, other: Measured) -> Measured:
         """The range that both have measured; where they do not overlap, the gap between them."""
-        ends = {}
+        ends, overlaps = {}, self.overlaps and other.overlaps
         for axis in self.ends.keys() & other.ends.keys():
             (low, high), (others_low, others_high) = self.ends[axis], other.ends[axis]
             low, high = max(low, others_low), min(high, others_high)
+            overlaps &= high - low >= -np.log(INSIDE)
             ends[axis] = min(low, high), max(low, high)
-        return Measured(ends)
+        return Measured(ends, bool(overlaps))
 
     def beyond(self, columns: Columns) -> Array:
         """How many times beyond the range along the farthest axis, shape (n,); 1 inside all."""
@@ -64,7 +69,7 @@ class Measured:
 
     def inside(self, columns: Columns) -> Array:
         """Whether each point lies inside, shape (n,)."""
-        return self.beyond(columns) == 1
+        return (self.beyond(columns) == 1) & self.overlaps
 
     def outside(self, place: Columns) -> list[str]:
         """Along which axes one point, of columns (1,), lies outside, how far, and the range."""

@@ -12,6 +12,7 @@ from scalinglab.analysis.fitting.best_fit import FitOptions
 from scalinglab.analysis.fitting.law_choice import choose_laws
 from scalinglab.analysis.fitting.mixture import Mixture
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.registry import AUTO
 
 
@@ -59,7 +60,7 @@ class LawsCompared:
         if self.law in self.table.index and self.law != best:
             own_law = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
             own_law += (
-                " and may stand"
+                " and may stand (study.answer.law=auto averages them)"
                 if self.law in self.rivals
                 else f": choose {best} or auto (study.answer.law)"
             )
@@ -81,12 +82,10 @@ class LawsCompared:
                 "law": table.index,
                 "error": _written(table["error"], table["score"].notna(), ".2%"),
                 "against the best": [
-                    "best"
-                    if name == best
-                    else ("" if np.isnan(behind) else "tie" if behind < TOLD else "behind")
+                    "best" if name == best else _against(behind)
                     for name, behind in table["behind"].items()
                 ],
-                "the best keeps its lead": _lead(table),
+                "formula": [find(str(name)).formula for name in table.index],
             }
         )
 
@@ -98,7 +97,7 @@ class LawsCompared:
             {
                 "law": table.index,
                 "parameters": table["free"],
-                "bias at the largest budget": _written(table["bias"], has_score, "+.2%"),
+                "error expected at the largest budget": _written(table["bias"], has_score, "+.2%"),
                 "score": _written(table["score"], has_score, ".2f"),
                 "weight in an average": [f"{s:.0%}" for s in table["share"]],
                 "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
@@ -109,9 +108,11 @@ class LawsCompared:
         return self.table.sort_values("error", kind="stable")
 
 
-def _lead(table: pd.DataFrame) -> list[str]:
-    """In which share of other draws of the runs the best law stays ahead of each."""
-    return _written(table["behind"], ~table["behind"].isna(), ".0%")
+def _against(behind: float) -> str:
+    """Whether a law is told from the best, and by which share of other draws of the runs."""
+    if np.isnan(behind):
+        return ""
+    return f"{'tie' if behind < TOLD else 'behind'}: best ahead in {behind:.0%} of draws"
 
 
 def _written(values: pd.Series, known: pd.Series, form: str) -> list[str]:

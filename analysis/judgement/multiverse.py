@@ -5,8 +5,8 @@ out: each choice has good reasons, and published exponents differ by these choic
 (arXiv:2406.19146). Here all combinations are fitted.
 
 The variance of the answers is divided among the choices by Sobol' indices of a full factorial
-(Saltelli et al. 2008). The main effect of a choice (``own``) is the variance of the means over its
-options; its total effect (``whole``) is the mean variance that is left when all other choices are
+(Saltelli et al. 2008). The main effect of a choice (``main_effect``) is the variance of the means over its
+options; its total effect (``total_effect``) is the mean variance that is left when all other choices are
 fixed. The difference between the two is its interaction with the other choices.
 
 Two differences are told apart from the spread. A way of counting parameters is a definition, so the
@@ -27,6 +27,7 @@ import pandas as pd
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 
@@ -41,7 +42,7 @@ _EMBEDDINGS = {
 }
 _COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
 CHOICES = ("convention", "law", "objective", "exclusion")
-_IN_WORDS = {
+IN_WORDS = {
     "convention": "how N is counted",
     "law": "which law is fitted",
     "objective": "which objective is minimised",
@@ -65,38 +66,41 @@ class Multiverse:
         ``convention, law, objective, exclusion`` and the ``answer``; it is NaN where a fit gives
         none, with the reason in ``why``.
     shares : DataFrame
-        Of the variants of the range (`told`), one row for each choice with several options:
-        ``choice``, ``options``, the main effect ``own`` and the total effect ``whole`` as shares of
+        Of the variants of the range (`in_range`), one row for each choice with several options:
+        ``choice``, ``options``, ``main_effect`` and ``total_effect`` as shares of
         the variance of log answer, and ``factor``, the largest over the smallest mean answer of its
         options.
     of : str
         The quantity that is answered.
-    own : str
+    convention : str
         The convention in which the range is told; empty: all of them are one range.
-    far : str
+    far_runs : str
         Runs far from the law, in words; the exclusion `with_far` alone fits them.
+    unmet : tuple of str
+        Sentences on conditions of ``exclude=`` that no run met.
     """
 
     table: pd.DataFrame
     shares: pd.DataFrame
     of: str
-    own: str = ""
-    far: str = ""
+    convention: str = ""
+    far_runs: str = ""
+    unmet: tuple[str, ...] = ()
 
     @property
-    def sound(self) -> pd.DataFrame:
+    def without_far(self) -> pd.DataFrame:
         """The variants without runs far from the law."""
-        return self.table[self.table["exclusion"] != with_far(self.far)]
+        return self.table[self.table["exclusion"] != with_far(self.far_runs)]
 
     @property
-    def told(self) -> pd.DataFrame:
-        """The variants of the range: sound ones, in one convention."""
-        return self._in_own(self.sound)
+    def in_range(self) -> pd.DataFrame:
+        """The variants of the range: without runs far from the law, in one convention."""
+        return self._in_one_convention(self.without_far)
 
     @property
     def range(self) -> tuple[float, float]:
         """The smallest and the largest answer."""
-        return _ends(self.told)
+        return _ends(self.in_range)
 
     def sentences(self) -> list[str]:
         """The range, and the ranges by other conventions."""
@@ -108,31 +112,35 @@ class Multiverse:
 
     def by_convention(self) -> str:
         """The ranges by the other conventions; empty if there is none."""
-        if not self.own:
+        if not self.convention:
             return ""
-        groups = self.sound.dropna(subset="answer").groupby("convention", sort=False)
+        groups = self.without_far.dropna(subset="answer").groupby("convention", sort=False)
         ranges = {
-            str(name): self._between(*_ends(group)) for name, group in groups if name != self.own
+            str(name): self._between(*_ends(group))
+            for name, group in groups
+            if name != self.convention
         }
         if not ranges:
             return ""
         (first, between), *others = ranges.items()
         listed = "".join(f", as {in_words(name)} {text}" for name, text in others)
         return (
-            f"N is counted as {in_words(self.own)} in these variants. Counted as"
+            f"N is counted as {in_words(self.convention)} in these variants. Counted as"
             f" {in_words(first)} the range is {between}{listed}: another definition of N, no"
             " uncertainty."
         )
 
-    def _in_own(self, variants: pd.DataFrame) -> pd.DataFrame:
-        return variants[variants["convention"] == self.own] if self.own else variants
+    def _in_one_convention(self, variants: pd.DataFrame) -> pd.DataFrame:
+        return variants[variants["convention"] == self.convention] if self.convention else variants
 
     def _with_far(self) -> str:
         """The objectives that answer outside the range once runs far from the law are fitted."""
-        if not self.far:
+        if not self.far_runs:
             return ""
         low, high = self.range
-        with_them = self._in_own(self.table[self.table["exclusion"] == with_far(self.far)])
+        with_them = self._in_one_convention(
+            self.table[self.table["exclusion"] == with_far(self.far_runs)]
+        )
         outside = (with_them["answer"] < low / _SAME) | (with_them["answer"] > high * _SAME)
         if not outside.any():
             return ""
@@ -140,7 +148,7 @@ class Multiverse:
         listed = ", ".join(
             f"{name} gives {self._between(*_ends(group))}" for name, group in objectives
         )
-        return f"With {self.far} {listed}."
+        return f"With {self.far_runs} {listed}."
 
     def _between(self, low: float, high: float) -> str:
         ends = dict.fromkeys((self._written(low), self._written(high)))
@@ -148,13 +156,13 @@ class Multiverse:
 
     def _range(self) -> str:
         low, high = self.range
-        has_answer = self.told["answer"].notna()
+        has_answer = self.in_range["answer"].notna()
         count = (
             f"{has_answer.sum()} of {len(has_answer)}"
             if not has_answer.all()
             else f"{len(has_answer)}"
         )
-        without = f" without {self.far} (far from the law)" if self.far else ""
+        without = f" without {self.far_runs} (far from the law)" if self.far_runs else ""
         text = (
             f"Across {count} analysis variants{without} {self.of.replace('C=', 'C = ')} is"
             f" {self._written(low)} to {self._written(high)}"
@@ -163,8 +171,9 @@ class Multiverse:
             return text + "."
         most = self.shares.iloc[0]
         return (
-            f"{text}, mainly by {_IN_WORDS[most['choice']]} (total effect {most['whole']:.0%} of"
-            f" the variance, a factor of {most['factor']:.3g} between its options)."
+            f"{text}, mainly by {IN_WORDS[most['choice']]} ({most['total_effect']:.0%} of the"
+            f" variance, alone or together with other choices; a factor of {most['factor']:.3g}"
+            " between its options)."
         )
 
     def _written(self, value: float) -> str:
@@ -185,7 +194,7 @@ class Choices:
         -> options of `analysis.fit`.
     exclusions : mapping of str to sequence of str
         -> what ``exclude=`` of `analysis.fit` takes.
-    own, far : str
+    convention, far_runs : str
         As in `Multiverse`.
     """
 
@@ -193,8 +202,8 @@ class Choices:
     laws: Sequence[str] = (LAW,)
     objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(OBJECTIVES))
     exclusions: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(EXCLUSIONS))
-    own: str = ""
-    far: str = ""
+    convention: str = ""
+    far_runs: str = ""
 
 
 def fit_multiverse(
@@ -218,7 +227,8 @@ def fit_multiverse(
     UserError
         If no combination gives an answer.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    unmet: list[set[str]] = []
     for row in itertools.product(
         choices.conventions, choices.laws, choices.objectives, choices.exclusions
     ):
@@ -231,6 +241,8 @@ def fit_multiverse(
                 exclude=list(choices.exclusions[exclusion]),
                 **fit_options,
             )
+            every = result.points + sum(result.excluded.values())
+            unmet.append(set(unmet_in_words(result.excluded, every)))
             value, reason = float(answer(result)), ""
             if not (np.isfinite(value) and value > 0):
                 value, reason = np.nan, "no answer"
@@ -240,14 +252,15 @@ def fit_multiverse(
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
         raise UserError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
-    sound = table[table["exclusion"] != with_far(choices.far)]
-    if sound["answer"].isna().all():  # then nothing is without the runs far from the law
-        return Multiverse(table, shares(table), of)
-    own = choices.own
-    if sound.loc[sound["convention"] == own, "answer"].isna().all():
-        own = ""
-    told = sound[sound["convention"] == own] if own else sound
-    return Multiverse(table, shares(told), of, own, choices.far)
+    told = tuple(sorted(set.intersection(*unmet))) if unmet else ()  # a rule that no fit met
+    without_far = table[table["exclusion"] != with_far(choices.far_runs)]
+    if without_far["answer"].isna().all():  # then nothing is without the runs far from the law
+        return Multiverse(table, shares(table), of, unmet=told)
+    convention = choices.convention
+    if without_far.loc[without_far["convention"] == convention, "answer"].isna().all():
+        convention = ""
+    in_range = without_far[without_far["convention"] == convention] if convention else without_far
+    return Multiverse(table, shares(in_range), of, convention, choices.far_runs, told)
 
 
 def with_far(far: str) -> str:
@@ -286,11 +299,11 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "choice": choice,
                 "options": answered[choice].nunique(),
-                "own": float(main_variance) / variance if variance > 0 else 0.0,
-                "whole": float(within) / variance if variance > 0 else 0.0,
+                "main_effect": float(main_variance) / variance if variance > 0 else 0.0,
+                "total_effect": float(within) / variance if variance > 0 else 0.0,
                 "factor": float(np.exp(means.max() - means.min())),
             }
         )
-    columns = ["choice", "options", "own", "whole", "factor"]
+    columns = ["choice", "options", "main_effect", "total_effect", "factor"]
     shares_table = pd.DataFrame(rows, columns=columns)
-    return shares_table.sort_values("whole", ascending=False, ignore_index=True)
+    return shares_table.sort_values("total_effect", ascending=False, ignore_index=True)

@@ -36,7 +36,7 @@ from scalinglab.scaling.records.plan_file import AnswerConfig
 
 _FEW_STARTS = 16  # of each fit for a report, which makes dozens of fits
 _NAMED = 2  # runs far from the law; more are counted
-_OWN = "n_matmul"  # the count of N by which a study is answered
+_CONVENTION = "n_matmul"  # the count of N by which a study is answered
 _DECIDING = {option.name for option in fields(FitOptions)}
 _FAR = "far_from_law == true"
 _LEAST_VALUES = 4  # sizes, or token budgets: with more of them one can be left out
@@ -174,8 +174,8 @@ def table_multiverse(
         (law, rival),
         _objectives(delta),
         exclusions={**rules, **({with_far(far): list(exclude)} if far else {})},
-        own=_OWN if _OWN in conventions else next(iter(conventions)),
-        far=far,
+        convention=_CONVENTION if _CONVENTION in conventions else next(iter(conventions)),
+        far_runs=far,
     )
     return fit_multiverse(
         choices, lambda result: float(target.draws(result)[0]), target.in_words, **options

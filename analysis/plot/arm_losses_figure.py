@@ -10,9 +10,9 @@ import pandas as pd
 from scalinglab.analysis.arms.scale import law_of_arm
 from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.optimum import best_split
-from scalinglab.analysis.plot.frames import frame, shade_outside
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS
-from scalinglab.analysis.plot.law_lines import LEVEL, inside_along, interval_name, law_line
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_rows, interval_name, law_line
 from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.sized_points import points_by_size, size_legend
 from scalinglab.analysis.plot.style import axes, category, finish
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
 _ROOM = 1.6  # of compute, around the runs
-_SEEN_THROUGH = 0.7  # opacity of the marks: paired runs lie upon each other
-_LINE = 30  # points of a law's line
+_LINE = 80  # points of a law's line
 
 
 def arm_losses(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None = None) -> Axes:
@@ -59,42 +58,35 @@ def arm_losses(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | No
     low, measured = table["C"].min() / _ROOM, table["C"].max()
     for k, arm in enumerate(comparison.arms):
         of_arm = table.loc[table["arm"] == arm, _columns(table)]
-        points_by_size(
-            ax, of_arm, "C", "loss", arm, of=table["N"], alpha=_SEEN_THROUGH, **category(k)
-        )
-    inside = None
+        # Outlines: paired runs lie upon each other, and neither hides the other.
+        look = {**category(k), "edge": category(k)["color"], "color": "none"}
+        points_by_size(ax, of_arm, "C", "loss", arm, of=table["N"], **look)
     if comparison.result is not None:
-        inside = _laws(ax, comparison, np.geomspace(low, measured * _ROOM, _LINE), level)
+        _laws(ax, comparison, np.geomspace(low, measured * _ROOM, _LINE), level)
     size_legend(ax, table["N"])
     log_axis(ax.xaxis, power)
     loss_axis(ax.yaxis)
     ax.set_xlim(low, measured * _ROOM)
     frame(ax)
-    if inside is not None:
-        shade_outside(ax, *inside)
     return finish(ax, COMPUTE, LOSS)
 
 
 def law_place(comparison: ArmComparison) -> str:
     """Where the laws are drawn, in words."""
-    return "at the best split of each C" if at_best_splits(comparison) else "at the D/N of the runs"
+    return (
+        "at the best split of each C" if at_best_splits(comparison) else "on the trend of N and D"
+    )
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
     return [name for name in ("run_id", "arm", "N", "D", "C", "loss") if name in table]
 
 
-def _laws(
-    ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The law of each arm, in its colour; the legend's entry of an arm stands for its line, too.
-
-    Returns compute, and whether both arms were measured where their lines are.
-    """
+def _laws(ax: Axes, comparison: ArmComparison, cost: np.ndarray, level: float) -> None:
+    """The law of each arm, in its colour; the legend's entry of an arm stands for its line, too."""
     result, ladder = comparison.result, comparison.ladder
     assert result is not None and ladder is not None
     band = interval_name(level) if len(result.draws) else ""
-    insides = []
     for k, arm in enumerate(comparison.arms):
         N, D = ladder.at(cost)
         if at_best_splits(comparison):
@@ -104,7 +96,5 @@ def _laws(
         table: pd.DataFrame = law_line(result, N[told], D[told], level, arm=arm)
         style: dict[str, Any] = {"color": category(k)["color"], "lw": 1.6}
         # One band's entry serves both: colours say whose it is.
+        style["inside"] = inside_rows(result, table)
         line(ax, table, "C", "loss", f"law, {arm}", label=False, band=band * (k == 0), **style)
-        at, inside = inside_along(result.measured, table)
-        insides.append(inside)
-    return at, np.all(insides, axis=0)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.scale import along_ladder
-from scalinglab.analysis.plot.frames import frame, shade_outside
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE, of_arms
-from scalinglab.analysis.plot.law_lines import LEVEL, inside_along
+from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import line, points
-from scalinglab.analysis.plot.style import Scale, axes, finish, palette
+from scalinglab.analysis.plot.style import INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.arms.comparison import ArmComparison
 
-_GRID = 48
+_GRID = 96
+TREND = "laws on the runs' trend"  # of N and D, straight in logarithms; see `Ladder`
 _REACH = 1.6  # times the largest compute, that laws are drawn to
 _FAR = 0.7  # of the height of the pairs, that the interval of the laws may add on either side
 
@@ -52,7 +53,6 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
     scale = Scale(table["N"])
     points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
-    along: pd.DataFrame | None = None
     if comparison.result is not None:
         along = trend(comparison, level, _REACH)
         percent = along.assign(
@@ -66,15 +66,14 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
             percent,
             "C",
             "percent",
-            without_interval("laws", along, "ratio"),
-            color=palette()[0],
-            band=f"{level:.0%} interval of the laws",
+            without_interval(TREND, along, "ratio"),
+            color=INK,  # the colours of the first categories are those of the arms
+            band=interval_name(level),
+            inside=along["inside"].to_numpy(bool),
             lw=1.5,
         )
     log_axis(ax.xaxis, power)
     frame(ax, log=False, far=_FAR, hold=(0.0,))
-    if along is not None and comparison.result is not None:
-        shade_outside(ax, *inside_along(comparison.result.measured, along))
     scale.bar(ax, SIZE)
     label = of_arms("loss of {B} against {A} (%)", comparison.arms, "loss of B against A (%)")
     return finish(ax, COMPUTE, label)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.plot.frames import frame, shade_outside
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, RATIO, SIZE, TOKENS
-from scalinglab.analysis.plot.law_lines import LEVEL, inside_along, interval_name
+from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import line, points
+from scalinglab.analysis.plot.marks import BACKGROUND_RUNS, BUDGET, ENVELOPE, MINIMUM
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import ANSWER, INK, axes, category, finish, palette
+from scalinglab.analysis.plot.style import axes, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.isoflop import Minima
     from scalinglab.analysis.fitting.result import Result
 
-_CROSS = 2.4  # size of a budget's cross where minima are shown
 RATIO_COLUMN = "tokens_per_parameter"
 _LABELS = {"N": f"best {SIZE}", "D": f"best number of {TOKENS}", RATIO_COLUMN: f"best {RATIO}"}
 
@@ -112,27 +112,25 @@ def draw_split(
     `envelope` has the best splits of the budgets by another approach, with intervals.
     """
     ax = axes() if ax is None else ax
-    points(ax, splits.runs, "C", quantity, "runs", color="0.6", size=0.75, alpha=0.7)
+    points(ax, splits.runs, "C", quantity, "runs", **BACKGROUND_RUNS)
     band = interval_name(splits.level) if splits.has_intervals else ""
     name = {"N": "law: N*(C)", "D": "law: D*(C)"}.get(quantity, "law: D*/N*(C)")
     if len(splits.path):
-        line(ax, splits.path, "C", quantity, name, color=palette()[0], band=band, lw=1.6)
+        look = {"color": palette()[0], "band": band, "inside": splits.inside, "lw": 1.6}
+        line(ax, splits.path, "C", quantity, name, **look)
     if len(splits.budgets):
+        is_inside = splits.budgets_inside
         name = "budgets of the answer"
-        # Larger than a minimum at the same place, which is drawn above it.
-        look = {**ANSWER, "size": _CROSS} if minima is not None else ANSWER
-        points(ax, splits.budgets, "C", quantity, name, **look)
+        points(ax, splits.budgets, "C", quantity, name, inside=is_inside, **BUDGET)
     if envelope is not None and len(envelope):
-        look = category(1)
-        points(ax, envelope, "C", quantity, "envelope of curves", **{**look, "marker": "^"})
+        points(ax, envelope, "C", quantity, "envelope of curves", **ENVELOPE)
     if minima is not None and len(minima.found):
         table = _of_minima(minima.found, quantity)
-        points(ax, table, "C", quantity, "IsoFLOP minima", color=INK, marker="D", size=0.6)
+        points(ax, table, "C", quantity, "IsoFLOP minima", **MINIMUM)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, short)
     ax.set_xlim(splits.low, splits.high)
     frame(ax)
-    shade_outside(ax, *inside_along(splits.measured, splits.path))
     return finish(ax, COMPUTE if splits.cost is SIX_ND else "budget C", _LABELS[quantity])
 
 

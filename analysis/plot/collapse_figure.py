@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.plot.frames import frame
-from scalinglab.analysis.plot.labels import SIZE
+from scalinglab.analysis.plot.labels import SIZE, decimal
 from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.style import Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
@@ -64,8 +64,12 @@ def collapse(curves: pd.DataFrame, floor: float = 0.0, *, ax: Axes | None = None
         table = table[table["share"] >= _START]
         color = scale(curve["N"].iloc[0]) if "N" in curve else scale(1.0)
         line(ax, table, "share", "collapsed", "runs", color=color, label=k == 0, lw=1)
-    log_axis(ax.yaxis, lambda value: f"{value:.3g}")
+    log_axis(ax.yaxis, decimal)
     frame(ax)
     scale.bar(ax, SIZE)
-    unit = f"(loss − {floor:.3g}) / (last loss − {floor:.3g})" if floor else "loss / last loss"
+    unit = (
+        f"(loss − {decimal(floor)}) / (last loss − {decimal(floor)})"
+        if floor
+        else "loss / last loss"
+    )
     return finish(ax, "share of the training (step / last step)", unit, legend=False)

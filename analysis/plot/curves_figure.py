@@ -28,7 +28,8 @@ _POINTS = 60  # of a curve that is drawn
 _ALL_POINTS = 2000  # of all curves beside a law, shared by them where they are many
 _HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
 _REACH = 1.6  # times that height
-STYLES = ("-", "--", ":", "-.")
+# Of schedules, none of which is dashed: dashes are of what a law extrapolates.
+STYLES: tuple[Any, ...] = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
 _LINE = 200  # points of a measured line
 _MANY = 200  # curves beyond which no line of a law is drawn, and a vector file has a picture
 
@@ -38,6 +39,7 @@ def curves(
     result: Result | None = None,
     *,
     held_out: Collection[str] = (),
+    sizes: Collection[float] = (),
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
@@ -52,6 +54,8 @@ def curves(
         A law of curves: a line with its interval for each schedule.
     held_out : collection of str
         Schedules or runs that were not fitted.
+    sizes : collection of float
+        Further N that the scale of colours spans, so that it is that of other figures.
     level : float
     ax : Axes, optional
 
@@ -63,7 +67,7 @@ def curves(
     runs = list(curves.groupby("run", sort=False))
     groups = curve_groups(curves)
     by_size = "N" in curves and curves["N"].nunique() > 1 and (result is None or len(groups) > _FEW)
-    scale = Scale(curves["N"]) if by_size else None
+    scale = Scale([*curves["N"], *sizes]) if by_size else None
     law = result if len(runs) <= _MANY else None
     in_legend: set[str] = set()
     for run, curve in runs:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.scaling.errors import UserError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf", "csv")
 _TEXT: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42}
 _DPI = 200
+_POINTS = 72  # an inch, in which an SVG is drawn
 
 
 def data(figure: Figure | Axes) -> pd.DataFrame:
@@ -69,13 +72,34 @@ def save(figure: Figure | Axes, path: str | Path, formats: Sequence[str] = ()) -
 
 def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
     """A figure as inline SVG; equal figures give equal text. `salt` keeps its ids from others'."""
-    buffer = io.StringIO()
-    with mpl.rc_context(_TEXT | {"svg.hashsalt": salt}):
-        _figure(figure).savefig(
+    buffer, whole = io.StringIO(), _figure(figure)
+    with mpl.rc_context(_TEXT | {"svg.hashsalt": salt}), _laid_out(whole):
+        whole.savefig(
             buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
         )
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+@contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """A figure in its layout and, for as long as this lasts, without an engine that makes one.
+
+    With an engine, `savefig` draws all of a figure to have the layout made, and then again.
+    """
+    engine, canvas, dpi = figure.get_layout_engine(), figure.canvas, figure.dpi
+    if engine is not None:
+        FigureCanvasSVG(figure)  # texts are as wide as this one says
+        figure.dpi = _POINTS
+        engine.execute(figure)
+        figure.dpi = dpi
+        figure.set_canvas(canvas)
+    with mpl.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def _write(figure: Figure | Axes, path: Path, ending: str) -> Path:

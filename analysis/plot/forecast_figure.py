@@ -10,7 +10,8 @@ import pandas as pd
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import LOSS, STEP
 from scalinglab.analysis.plot.layers import layers, line, points
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, INK, axes, finish, palette
+from scalinglab.analysis.plot.marks import FORECAST
+from scalinglab.analysis.plot.style import BAND, INK, axes, finish, palette
 from scalinglab.analysis.plot.ticks import loss_axis
 from scalinglab.analysis.tables.powers import short
 
@@ -59,16 +60,7 @@ def forecast(prediction: Forecast, target: pd.DataFrame, *, ax: Axes | None = No
             "loss_upper": [prediction.upper],
         }
     )
-    points(
-        ax,
-        end,
-        "step",
-        "loss",
-        f"final loss {prediction.loss:.4f}",
-        color=HELD_OUT,
-        marker="*",
-        size=2,
-    )
+    points(ax, end, "step", "loss", f"final loss {prediction.loss:.4f}", **FORECAST)
     if len(measured):
         losses = measured["loss"].to_numpy(float)
         high = float(np.quantile(losses, _HEIGHT))

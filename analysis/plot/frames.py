@@ -1,4 +1,4 @@
-"""The frame of a figure: its limits, what is marked at its edges, what was not measured."""
+"""The frame of a figure: its limits and what is marked at its edges."""
 
 from __future__ import annotations
 
@@ -8,49 +8,19 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
+from scalinglab.analysis.plot.labels import decimal
 from scalinglab.analysis.plot.layers import layers
-from scalinglab.analysis.plot.style import HELD_OUT, SHADE, SHADE_ALPHA, SMALL, figure_of
+from scalinglab.analysis.plot.marks import BEYOND, BEYOND_COLOR
+from scalinglab.analysis.plot.style import SMALL, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NAMED = 3  # values written at the edge of a figure
-OUTSIDE = "outside the range"  # the measured one; short, so that legends have two columns
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
 _FAR = 0.2  # of the height of the data, that an interval may add on either side by default
 _TEXT_EMS = 1.6  # height of a text at the edge, with its gap, in sizes of the font
-
-
-def shade_outside(ax: Axes, at: Any, inside: Any) -> None:
-    """Shade x before the first and after the last place of a line that lies in the measured range.
-
-    The test is that of tables and warnings: whether N, D and their ratio and product were
-    measured, not C alone.
-
-    Parameters
-    ----------
-    ax : Axes
-    at : array, shape (n,)
-        x along the line, positive and rising.
-    inside : array of bool, shape (n,)
-        See `scalinglab.analysis.intervals.measured`.
-    """
-    at, inside = np.asarray(at, float), np.asarray(inside, bool)
-    low, high = ax.get_xlim()
-    shaded = [(low, high)]
-    if inside.any():
-        first, last = np.flatnonzero(inside)[[0, -1]]
-        # The range ends between the outermost place inside and its neighbour.
-        start = low if first == 0 else np.sqrt(at[first - 1] * at[first])
-        end = high if last == len(at) - 1 else np.sqrt(at[last] * at[last + 1])
-        shaded = [(low, start), (end, high)]
-    name = OUTSIDE
-    for start, end in shaded:
-        if start < end:
-            ax.axvspan(start, end, color=SHADE, alpha=SHADE_ALPHA, lw=0, zorder=0, label=name)
-            name = f"_{OUTSIDE}"
-    ax.set_xlim(low, high)
 
 
 def frame(
@@ -154,15 +124,15 @@ def _mark_outside(ax: Axes, bottom: float, top: float) -> None:
         ax.plot(
             places,
             np.full(len(places), 0.985 if up else 0.015),
-            "^" if up else "v",
+            BEYOND[0 if up else 1],
             transform=ax.get_xaxis_transform(),
-            color=HELD_OUT,
+            color=BEYOND_COLOR,
             ms=mpl.rcParams["lines.markersize"],
             zorder=5,
             label="_beyond",
             clip_on=False,
         )
-        written = [f"{v:.3g}" for v in values[: _NAMED if _wide(ax) else 1]]
+        written = [decimal(v) for v in values[: _NAMED if _wide(ax) else 1]]
         more = f" and {len(values) - len(written)} more" if len(values) > len(written) else ""
         _edge_text(ax, places, f"outside: {', '.join(written)}{more}", up)
 
@@ -185,7 +155,7 @@ def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:
         ha="left" if right else "right",
         va="top" if up else "bottom",
         fontsize=SMALL * mpl.rcParams["font.size"],
-        color=HELD_OUT,
+        color=BEYOND_COLOR,
         zorder=6,  # above points
         annotation_clip=False,
         # Legible where it lies upon points.

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS
+from scalinglab.analysis.plot.labels import LOSS, SIZE, TOKENS, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL, law_line
 from scalinglab.analysis.plot.layers import line, points
+from scalinglab.analysis.plot.marks import BUDGET
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.plot.style import ANSWER, BAND, INK, axes, colour_map, finish
+from scalinglab.analysis.plot.style import BAND, INK, axes, colour_map, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import short
 
@@ -70,10 +71,10 @@ def draw_iso_loss(result: Result, splits: SplitPath, *, ax: Axes | None = None) 
     ends = [(places[name].min() / _ROOM, places[name].max() * _ROOM) for name in ("N", "D")]
     _surface(ax, result, ends)
     if len(splits.path):
-        _path(ax, splits.path, splits.level)
+        _path(ax, splits)
     for cost in splits.budgets["C"]:
         size = np.geomspace(*ends[0], _LINE)
-        ax.plot(size, cost / (6 * size), color="white", lw=0.9, ls="--", zorder=2)
+        ax.plot(size, cost / (6 * size), color="white", lw=1.1, ls=":", zorder=2)
     points(ax, splits.runs, "N", "D", "runs", color="white", size=0.8, edge=INK)
     if len(splits.budgets):
         points(
@@ -81,9 +82,9 @@ def draw_iso_loss(result: Result, splits: SplitPath, *, ax: Axes | None = None) 
             splits.budgets,
             "N",
             "D",
-            "budgets of the answer (dashed)",
+            "budgets of the answer (dotted)",
             bars=False,
-            **ANSWER,
+            **BUDGET,
         )
     log_axis(ax.xaxis, short)
     log_axis(ax.yaxis, short)
@@ -100,7 +101,7 @@ def _surface(ax: Axes, result: Result, ends: list[tuple[float, float]]) -> None:
     levels = floor + (top - floor) * np.linspace(0, 1, 2 * _LEVELS) ** 1.6
     drawn = ax.contourf(N, D, losses, levels=levels, cmap=colour_map().reversed(), extend="max")
     ax.contour(N, D, losses, levels=levels, colors="white", linewidths=0.35, alpha=0.7)
-    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format="%.4g")
+    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=28, format=lambda v, _: decimal(v, 4))
     ticks = MaxNLocator(_TICKS, steps=[1, 2, 2.5, 5, 10]).tick_values(floor, top)
     bar.set_ticks([tick for tick in ticks if floor <= tick <= top])
     bar.ax.minorticks_off()
@@ -108,8 +109,9 @@ def _surface(ax: Axes, result: Result, ends: list[tuple[float, float]]) -> None:
     bar.outline.set_visible(False)
 
 
-def _path(ax: Axes, path: pd.DataFrame, level: float) -> None:
+def _path(ax: Axes, splits: SplitPath) -> None:
     """Best splits, and where they may lie: each moves along its own line of equal compute."""
+    path = splits.path
     if "N_lower" in path:
         with_interval = path.dropna(subset=["N_lower", "N_upper"])
         lower, upper = (
@@ -126,6 +128,7 @@ def _path(ax: Axes, path: pd.DataFrame, level: float) -> None:
             edgecolor=INK,
             lw=0.5,
             zorder=1.8,
-            label=f"{level:.0%} interval of the best split",
+            label=f"{splits.level:.0%} interval of the best split",
         )
-    line(ax, path[["C", "N", "D", "loss"]], "N", "D", "best split", color=INK, lw=1.8)
+    shown = path[["C", "N", "D", "loss"]]
+    line(ax, shown, "N", "D", "best split", color=INK, inside=splits.inside, lw=1.8)

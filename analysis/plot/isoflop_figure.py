@@ -12,9 +12,10 @@ from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import line, points
+from scalinglab.analysis.plot.marks import MINIMUM
 from scalinglab.analysis.plot.style import INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +69,7 @@ def isoflop(
             budget_line,
             "N",
             "loss",
-            f"parabola at C = {cost:.3g}",
+            f"parabola at C = {power(cost)}",
             color=scale(cost),
             label=False,
             band=band if k == 0 else "",
@@ -94,9 +95,7 @@ def _has_seen_bands(minima: Minima, loss: np.ndarray) -> bool:
 
 def _minima(ax: Axes, optima: pd.DataFrame) -> None:
     """The minima with a bar for their interval along N."""
-    drawn = points(
-        ax, optima, "N", "loss", "minimum, with its interval", color=INK, marker="D", size=1.1
-    )
+    drawn = points(ax, optima, "N", "loss", "minimum, with its interval", **MINIMUM)
     drawn.artists.append(
         ax.hlines(optima["loss"], optima["N_lower"], optima["N_upper"], color=INK, lw=1.2, zorder=3)
     )

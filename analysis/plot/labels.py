@@ -16,8 +16,8 @@ TOKENS = "training tokens D"
 RATIO = "tokens per parameter D/N"
 # Columns of a multiverse's shares -> what people read, also in its figure.
 SHARES = {
-    "own": "main effect",
-    "whole": "total effect",
+    "main_effect": "main effect",
+    "total_effect": "total effect",
     "factor": "largest over smallest mean",
 }
 _LONGEST = 34  # characters of a vertical label with the names of arms, as its axis is high
@@ -35,15 +35,18 @@ def literal(name: object) -> str:
     return f" {text}" if text.startswith("_") else text  # a legend leaves out what begins so
 
 
-def decimal(value: float) -> str:
-    """A number of everyday size in digits, others as a power.
+def decimal(value: float, digits: int = 3) -> str:
+    """A number of everyday size in digits, others as a power; with a true minus sign.
 
     >>> decimal(0.012), decimal(1000), decimal(3e-4)
     ('0.012', '1,000', '3·10⁻⁴')
     """
-    if 1000 <= value < 1e4:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if 0.001 <= value < 1e4 else power(value)
+    size = abs(value)
+    if size and not 0.001 <= size < 1e4:
+        text = power(size)
+    else:
+        text = f"{size:,.0f}" if size >= 1000 else f"{size:.{digits}g}"
+    return f"−{text}" if value < 0 else text
 
 
 def of_arms(label: str, arms: tuple[str, str], otherwise: str) -> str:
@@ -52,7 +55,8 @@ def of_arms(label: str, arms: tuple[str, str], otherwise: str) -> str:
     >>> of_arms("loss of {B} against {A} (%)", ("relu", "gelu"), "loss of B against A (%)")
     'loss of gelu against relu (%)'
     """
-    a, b = map(literal, arms)
+    # A line of a label ends between words, and never within a name.
+    a, b = (literal(arm).replace(" ", "\N{NO-BREAK SPACE}") for arm in arms)
     text = label.format(A=a, B=b)
     return text if len(text) <= _LONGEST else otherwise
 

@@ -13,10 +13,8 @@ from scalinglab.analysis.fitting.far_residuals import outlying
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
-    from scalinglab.analysis.intervals.measured import Measured
 
-_LINE = 40  # points of a line
-_FINE = 600  # places along a line, whose ends of the measured range are found
+_LINE = 80  # points of a line
 LEVEL = 0.95
 
 
@@ -100,19 +98,15 @@ def frontier(result: Result, low: float, high: float, level: float | None = LEVE
     return law_line(result, N[has_split], D[has_split], level)
 
 
-def inside_along(measured: Measured, path: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Compute along a path of ``C, N, D``, close enough for the eye, and whether each place lies in
-    the measured range; straight in logarithms between the rows.
+def inside_rows(result: Result, table: pd.DataFrame) -> np.ndarray:
+    """Whether each place lies in the measured range of a law, by the rule of tables and warnings.
+
+    Rows of a line are close to each other: the range ends between two of them.
     """
-    known = np.log(path[["C", "N", "D"]].dropna().sort_values("C").to_numpy(float).T)
-    if not known.size:
-        return np.empty(0), np.empty(0, bool)
-    at = np.linspace(known[0].min(), known[0].max(), _FINE)
-    places = {
-        name: np.exp(np.interp(at, known[0], column))
-        for name, column in zip(("N", "D"), known[1:], strict=True)
-    }
-    return np.exp(at), measured.inside(places | {"C": np.exp(at)})
+    names = {name for axis in result.measured.ends for part in axis for name in part.split("/")}
+    if not names <= set(table):
+        return np.ones(len(table), bool)
+    return result.measured.inside({name: table[name].to_numpy(float) for name in names})
 
 
 def interval_of_run(level: float) -> str:

@@ -14,8 +14,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
+from matplotlib.patheffects import withStroke
 
 from scalinglab.analysis.plot.labels import literal
+from scalinglab.analysis.plot.marks import DASHES, EXTRAPOLATED, THIN_MARKERS
 from scalinglab.analysis.plot.style import BAND, INK
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Layer:
         Points that may lie outside the frame.
     bar_color : colour or None
         Of the bars for the intervals of its points; None if it has none.
+    color : colour
+        Of a line.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Layer:
     artists: list[Artist] = field(default_factory=list)
     away: np.ndarray | None = None
     bar_color: Any = None
+    color: Any = INK
 
     @property
     def values(self) -> tuple[np.ndarray, np.ndarray]:
@@ -91,44 +96,51 @@ def points(
     bars: bool = True,
     alpha: float = 1.0,
     edge: str = "white",
+    inside: np.ndarray | None = None,
 ) -> Layer:
-    """Points, with a bar each where the table has an interval."""
+    """Points, with a bar each where the table has an interval: dashed where it is not `inside`."""
     layer = Layer(literal(name), table.reset_index(drop=True), x, y, "points", away=away)
     at, value = layer.values
     crowded = min(1.0, (_CROWDED / max(len(table), 1)) ** 0.4)
     area = (mpl.rcParams["lines.markersize"] * size * crowded) ** 2
-    colours = {"color": color} if isinstance(color, str) or color is None else {"c": color}
+    look: dict[str, Any] = (
+        {"color": color} if isinstance(color, str) or color is None else {"c": color}
+    )
+    if marker in THIN_MARKERS:
+        look |= {"linewidths": 1.6, "path_effects": [withStroke(linewidth=2.8, foreground="white")]}
+    else:
+        look |= {"edgecolors": edge, "linewidths": 0.4 * crowded if edge == "white" else 1.0}
     artist = ax.scatter(
         at,
         value,
         s=area,
         marker=marker,
         label=layer.name if label else "_",
-        edgecolors=edge,
-        linewidths=0.4 * crowded,
         zorder=3.5 if crowded == 1 else 2,  # a law's line stands above a cloud
         alpha=alpha,
         rasterized=len(table) > _MANY,
-        **colours,
+        **look,
     )
     layer.artists.append(artist)
     if bars and layer.ends is not None:
-        low, high = layer.ends
-        colors = artist.get_facecolor()
-        layer.bar_color = to_hex(colors[0]) if len(colors) == 1 else INK
-        has_interval = np.isfinite(low) & np.isfinite(high)
-        layer.artists.append(
-            ax.vlines(
-                at[has_interval],
-                low[has_interval],
-                high[has_interval],
-                color=artist.get_facecolor(),
-                lw=1.4,
-                zorder=3,
-            )
-        )
+        _bars(ax, layer, artist.get_facecolor(), inside)
     layers(ax).append(layer)
     return layer
+
+
+def _bars(ax: Axes, layer: Layer, colors: np.ndarray, inside: np.ndarray | None) -> None:
+    """The intervals of points."""
+    assert layer.ends is not None
+    (at, _), (low, high) = layer.values, layer.ends
+    layer.bar_color = to_hex(colors[0]) if len(colors) == 1 else INK
+    has_interval = np.isfinite(low) & np.isfinite(high)
+    is_inside = np.ones(len(at), bool) if inside is None else np.asarray(inside, bool)
+    for rows, style in ((has_interval & is_inside, "-"), (has_interval & ~is_inside, DASHES)):
+        if rows.any():
+            color = colors if len(colors) == 1 else colors[rows]
+            bars = ax.vlines(at[rows], low[rows], high[rows], color=color, lw=1.4, zorder=3)
+            bars.set_linestyle(style)
+            layer.artists.append(bars)
 
 
 def line(
@@ -142,10 +154,14 @@ def line(
     label: bool = True,
     band: str = "",
     strength: float = 1.0,
+    inside: np.ndarray | None = None,
     **style: Any,
 ) -> Layer:
-    """A line, with a band where the table has an interval; `band` names it in the legend."""
-    layer = Layer(literal(name), table.reset_index(drop=True), x, y, "line")
+    """A line, with a band where the table has an interval; `band` names it in the legend.
+
+    Between rows of which one is not `inside` the measured range, the line is dashed.
+    """
+    layer = Layer(literal(name), table.reset_index(drop=True), x, y, "line", color=color)
     at, value = layer.values
     if layer.ends is not None:
         low, high = layer.ends
@@ -161,7 +177,30 @@ def line(
                 label=band or "_",
             )
         )
-    drawn = ax.plot(at, value, color=color, label=layer.name if label else "_", zorder=2.5, **style)
+    style |= {"color": color, "zorder": 2.5}
+    is_inside = np.ones(len(at), bool) if inside is None else np.asarray(inside, bool)
+    solid = is_inside[:-1] & is_inside[1:]
+    drawn = ax.plot(
+        *(_stretches(at, value, solid) if inside is not None else (at, value)),
+        label=layer.name if label else "_",
+        **style,
+    )
+    if not solid.all():
+        is_named = any(other.get_label() == EXTRAPOLATED for other in ax.lines)
+        named = f"_{EXTRAPOLATED}" if is_named else EXTRAPOLATED
+        dashed = style | {"ls": DASHES, "marker": ""}
+        drawn += ax.plot(*_stretches(at, value, ~solid), label=named, **dashed)
     layer.artists.extend(drawn)
     layers(ax).append(layer)
     return layer
+
+
+def _stretches(at: np.ndarray, value: np.ndarray, drawn: np.ndarray) -> tuple[Any, Any]:
+    """Those segments of a line that are `drawn`, with a gap between stretches."""
+    places: list[np.ndarray] = []
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], drawn, [False]]).astype(int)))
+    for start, end in edges.reshape(-1, 2):
+        part = np.stack([at[start : end + 1], value[start : end + 1]])
+        places += [part, np.full((2, 1), np.nan)]
+    x, y = np.concatenate(places[:-1], axis=1) if places else np.empty((2, 0))
+    return x, y

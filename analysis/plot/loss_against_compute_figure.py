@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from scalinglab.analysis.plot.frames import frame, shade_outside
+from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
     frontier,
-    inside_along,
+    inside_rows,
     interval_name,
     law_line,
     of_size_and_tokens,
     run_table,
 )
 from scalinglab.analysis.plot.layers import Layer, line, points
-from scalinglab.analysis.plot.style import HELD_OUT, Scale, axes, finish
+from scalinglab.analysis.plot.line_labels import label_starts
+from scalinglab.analysis.plot.marks import HELD_OUT
+from scalinglab.analysis.plot.style import Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 _ROOM = 1.6  # of compute, beyond the runs
 _SIZES = 4  # whose own line is drawn
 _LENGTHS = 3  # numbers of tokens of a size, from which it has a line
-_LABEL = 0.8  # size of these labels over the font's
-_WIDTH = 0.25  # of the axes, that a label takes
-_APART = 0.07  # of the height of the axes, between labels of lines
 
 
 def loss_against_compute(
@@ -70,7 +68,6 @@ def loss_against_compute(
     """
     ax = axes() if ax is None else ax
     lines: list[Layer] = []
-    best = pd.DataFrame()
     fitted = _at_compute(run_table(result, runs))
     held_out_runs = None
     if held_out is not None and not held_out.empty:
@@ -92,22 +89,19 @@ def loss_against_compute(
     )
     drawn.artists[0].set_label(drawn.name)
     if held_out_runs is not None:
-        points(
-            ax, held_out_runs, "C", "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9
-        )
+        points(ax, held_out_runs, "C", "loss", "held-out runs", **HELD_OUT)
     if result is not None and of_size_and_tokens(result):
         band = interval_name(level) if len(result.draws) else ""
         lines = _size_lines(ax, result, together, scale, level)
         best = frontier(result, low, high, level)
         if len(best):
-            line(ax, best, "C", "loss", "best split", band=band, lw=1.8)
+            is_inside = inside_rows(result, best)
+            line(ax, best, "C", "loss", "best split", band=band, inside=is_inside, lw=1.8)
     log_axis(ax.xaxis, power)
     loss_axis(ax.yaxis)
     ax.set_xlim(low, high)
     frame(ax)
-    if result is not None and len(best):
-        shade_outside(ax, *inside_along(result.measured, best))
-    _label_starts(ax, lines, scale)
+    label_starts(ax, lines, lambda layer: layer.name.removeprefix("law at "))
     scale.bar(ax, SIZE)
     return finish(ax, COMPUTE, LOSS)
 
@@ -133,41 +127,8 @@ def _size_lines(
         table = law_line(result, n, np.geomspace(tokens.min() / 2, tokens.max() * 2, 30), level)
         name = f"law at N = {short(n)}"
         color = to_hex(scale(n))
-        layer = line(ax, table, "C", "loss", name, color=color, label=False, lw=1, strength=0.6)
+        look = {"color": color, "label": False, "lw": 1, "strength": 0.6}
+        layer = line(ax, table, "C", "loss", name, inside=inside_rows(result, table), **look)
         layer.away = layer.values[1] > runs["loss"].max()  # its steep start leaves the frame
         lines.append(layer)
     return lines
-
-
-def _label_starts(ax: Axes, lines: list[Layer], scale: Scale) -> None:
-    """The size beside the start of each line, at the first place that is free of other labels.
-
-    Their right ends lie among the runs.
-    """
-    to_axes = ax.transData + ax.transAxes.inverted()
-    taken: list[tuple[float, float]] = []
-    for layer in lines:
-        places = to_axes.transform(np.stack(layer.values, axis=1))
-        inside = [(x, y) for x, y in places if 0 <= x <= 1 - _WIDTH and 0 <= y <= 1 - _APART]
-        free = [
-            (x, y)
-            for x, y in inside
-            if all(abs(x - a) > _WIDTH or abs(y - b) > _APART for a, b in taken)
-        ]
-        if not free:
-            continue
-        x, y = free[0]
-        taken.append((x, y))
-        ax.annotate(
-            layer.name.removeprefix("law at "),
-            (x, y),
-            (3, 0),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha="left",
-            va="bottom",
-            fontsize=_LABEL * mpl.rcParams["font.size"],
-            color=scale(float(layer.table["N"].iloc[0])),
-            zorder=6,
-            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.3},
-        )

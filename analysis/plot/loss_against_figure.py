@@ -13,13 +13,16 @@ from scalinglab.analysis.plot.labels import INPUTS, LOSS
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
+    inside_rows,
     interval_name,
     of_size_and_tokens,
     run_table,
     with_predictions,
 )
-from scalinglab.analysis.plot.layers import line, points
-from scalinglab.analysis.plot.style import HELD_OUT, INK, Scale, axes, finish
+from scalinglab.analysis.plot.layers import Layer, line, points
+from scalinglab.analysis.plot.line_labels import label_ends, room_at_ends
+from scalinglab.analysis.plot.marks import HELD_OUT
+from scalinglab.analysis.plot.style import INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 _LINES = 5
 _ROOM = 1.3
 _LONGEST = 40  # characters of a label
-_GRID = 50
+_GRID = 60
+_COMPUTE = 1e15  # larger values are written as powers of ten: they are compute
 _DECADE = 3.0  # ratio of an input's ends, from which its axis is logarithmic
 
 
@@ -81,11 +85,15 @@ def loss_against(
     color = INK if scale is None else scale(fitted[by])
     points(ax, fitted, x, "loss", "fitted runs", away=far_from_law(result, fitted), color=color)
     if held_out_runs is not None:
-        points(ax, held_out_runs, x, "loss", "held-out runs", color=HELD_OUT, marker="*", size=1.9)
-    _lines(ax, result, together, x, by, scale, dict(held or {}), level)
+        points(ax, held_out_runs, x, "loss", "held-out runs", **HELD_OUT)
+    lines = _lines(ax, result, together, x, by, scale, dict(held or {}), level)
     _x_axis(ax, together[x])
     loss_axis(ax.yaxis)
+    if scale is not None:
+        room_at_ends(ax, lines, _value_of)
     frame(ax)
+    if scale is not None:
+        label_ends(ax, lines, _value_of)
     if scale is not None and by is not None:
         scale.bar(ax, _label(result, by), powers=by == "C")
     return finish(
@@ -102,7 +110,7 @@ def _lines(
     scale: Scale | None,
     held: dict[str, float],
     level: float,
-) -> None:
+) -> list[Layer]:
     """The law along `x`, at some values of `by`."""
     low, high = float(runs[x].min()), float(runs[x].max())
     grid = (
@@ -113,21 +121,33 @@ def _lines(
     middle = {n: float(runs[n].median()) for n in _inputs(result) if n in runs}
     band = interval_name(level) if len(result.draws) else ""
     values = [None] if scale is None else list(scale.few(_LINES))
+    lines = []
     for k, value in enumerate(values):
         at = middle | held | ({} if by is None or value is None else {by: value}) | {x: grid}
         table = with_predictions(result, pd.DataFrame(at), level)
-        line(
+        drawn = line(
             ax,
             table,
             x,
             "loss",
-            "law" if value is None else f"law at {by} = {value:.4g}",
+            "law" if value is None else f"law at {by} = {_written(value)}",
             color=INK if scale is None else scale(value),
             label=value is None,
             band=band if k == 0 else "",
             strength=1.0 if value is None else 0.6,
+            inside=inside_rows(result, table),
             lw=1.1,
         )
+        lines.append(drawn)
+    return lines
+
+
+def _value_of(layer: Layer) -> str:
+    return layer.name.removeprefix("law at ")
+
+
+def _written(value: float) -> str:
+    return power(value) if value > _COMPUTE else short(value)
 
 
 def _inputs(result: Result) -> list[str]:
@@ -136,7 +156,7 @@ def _inputs(result: Result) -> list[str]:
 
 def _x_axis(ax: Axes, values: pd.Series) -> None:
     if values.min() > 0 and values.max() / values.min() > _DECADE:
-        log_axis(ax.xaxis, power if values.max() > 1e15 else short)
+        log_axis(ax.xaxis, power if values.max() > _COMPUTE else short)
 
 
 def _label(result: Result, name: str) -> str:

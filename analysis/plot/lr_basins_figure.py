@@ -12,8 +12,10 @@ from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import line, points
+from scalinglab.analysis.plot.marks import MINIMUM
 from scalinglab.analysis.plot.style import INK, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
+from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def lr_basins(
             _parabola(best, sweep, x),
             x,
             "loss",
-            f"parabola at {by} = {value:.4g}",
+            f"parabola at {by} = {short(value)}",
             color=scale(value),
             label=False,
             lw=1.1,
@@ -120,7 +122,7 @@ def _drift(ax: Axes, optima: pd.DataFrame, x: str) -> None:
         "optimum, with its interval, small to large",
         color=INK,
         lw=1.3,
-        marker="D",
+        marker=MINIMUM["marker"],
         ms=4,
     )
     with_interval = optima.dropna(subset=["lower", "upper"])

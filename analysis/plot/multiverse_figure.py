@@ -46,7 +46,7 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     """
     most = str(_shares(variants)["choice"].iloc[0])
     ax = axes() if ax is None else ax
-    ways = variants.told.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    ways = variants.in_range.dropna(subset="answer").sort_values("answer", ignore_index=True)
     ways["variant"] = ways.index + 1
     for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)
@@ -65,15 +65,21 @@ def multiverse_shares(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     ax = axes() if ax is None else ax
     rows = shares.iloc[::-1].reset_index(drop=True)
     places = np.arange(len(rows))
-    ax.barh(places, 100 * rows["whole"], color="0.82", label=SHARES["whole"])
-    ax.barh(places, 100 * rows["own"], color=palette()[0], height=0.4, label=SHARES["own"])
+    ax.barh(places, 100 * rows["total_effect"], color="0.82", label=SHARES["total_effect"])
+    ax.barh(
+        places,
+        100 * rows["main_effect"],
+        color=palette()[0],
+        height=0.4,
+        label=SHARES["main_effect"],
+    )
     ax.set_yticks(places, [literal(choice) for choice in rows["choice"]])
     ax.set_xlim(0, 105)
     table = pd.DataFrame(
         {
             "choice": rows["choice"],
-            "main effect (%)": 100 * rows["own"],
-            "total effect (%)": 100 * rows["whole"],
+            "main effect (%)": 100 * rows["main_effect"],
+            "total effect (%)": 100 * rows["total_effect"],
             "place": places,
         }
     )

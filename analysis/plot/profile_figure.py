@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalinglab.analysis.plot.labels import literal
+from scalinglab.analysis.plot.labels import decimal, literal
 from scalinglab.analysis.plot.layers import line
 from scalinglab.analysis.plot.style import BAND, axes, finish, palette
 
@@ -69,5 +69,5 @@ def _interval(likelihood: Profile) -> str:
         for name, closed in zip(("below", "above"), likelihood.closed, strict=True)
         if not closed
     ]
-    text = f"interval {low:.4g} to {high:.4g}"
+    text = f"interval {decimal(low, 4)} to {decimal(high, 4)}"
     return text + (f", open {' and '.join(open_ends)}" if open_ends else "")

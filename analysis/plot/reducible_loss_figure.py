@@ -8,19 +8,20 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.frames import frame, shade_outside
-from scalinglab.analysis.plot.labels import COMPUTE, SIZE
+from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.labels import COMPUTE, SIZE, decimal
 from scalinglab.analysis.plot.law_lines import (
     LEVEL,
     far_from_law,
     frontier,
-    inside_along,
+    inside_rows,
     interval_name,
     of_size_and_tokens,
     run_table,
 )
 from scalinglab.analysis.plot.layers import line, points
-from scalinglab.analysis.plot.style import HELD_OUT, SMALL, Scale, axes, finish
+from scalinglab.analysis.plot.marks import HELD_OUT
+from scalinglab.analysis.plot.style import SMALL, Scale, axes, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
@@ -87,16 +88,8 @@ def reducible_loss(
         color=scale(fitted["N"]),
     )
     if held_out_runs is not None:
-        points(
-            ax,
-            _above(held_out_runs, floor),
-            "C",
-            "reducible",
-            "held-out runs",
-            color=HELD_OUT,
-            marker="*",
-            size=1.9,
-        )
+        stars = _above(held_out_runs, floor)
+        points(ax, stars, "C", "reducible", "held-out runs", **HELD_OUT)
     _draw_frontier(ax, result, floor, level, together["C"])
     scale.bar(ax, SIZE)
     ax.annotate(
@@ -117,13 +110,12 @@ def _draw_frontier(ax: Axes, result: Result, floor: float, level: float, C: pd.S
             lower=_LEAST * best["reducible"].min()
         )
     band = interval_name(level) if len(result.draws) else ""
-    line(ax, best, "C", "reducible", "best split", band=band, lw=1.8)
+    is_inside = inside_rows(result, best)
+    line(ax, best, "C", "reducible", "best split", band=band, inside=is_inside, lw=1.8)
     log_axis(ax.xaxis, power)
-    log_axis(ax.yaxis, lambda value: f"{value:.3g}")
+    log_axis(ax.yaxis, decimal)
     ax.set_xlim(low, high)
     frame(ax)
-    if len(best):
-        shade_outside(ax, *inside_along(result.measured, best))
 
 
 def _above(table: pd.DataFrame, floor: float) -> pd.DataFrame:

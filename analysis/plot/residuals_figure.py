@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from scalinglab.analysis.plot.frames import arrows, frame
 from scalinglab.analysis.plot.labels import ERROR, INPUTS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL, far_from_law, interval_of_run, run_table
 from scalinglab.analysis.plot.layers import points
-from scalinglab.analysis.plot.style import BAND, HELD_OUT, Scale, axes, category, finish, palette
+from scalinglab.analysis.plot.marks import HELD_OUT
+from scalinglab.analysis.plot.style import BAND, Scale, axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power, short
 
@@ -64,7 +65,12 @@ def residuals(
     ax = axes() if ax is None else ax
     more = () if arm is None else (arm,)
     fitted = _relative(run_table(result, runs, more))
-    scale = Scale(fitted["N"]) if "N" in fitted and arm is None else None
+    held_out_runs = None
+    if held_out is not None and len(held_out):
+        held_out_runs = _relative(run_table(result, held_out))
+    scale = None
+    if "N" in fitted and arm is None:  # the colours of other figures of these runs
+        scale = Scale(_sizes(fitted, held_out_runs))
     level_known = len(result.draws) > 0
     ends = _interval(ax, result, fitted, x, level) if level_known else np.empty(0)
     ax.axhline(0, color="0.45", lw=0.8, zorder=1.6)
@@ -75,12 +81,10 @@ def residuals(
     else:
         _by_arm(ax, fitted, x, arm, away)
     held_out_ends = None
-    if held_out is not None and len(held_out):
-        held_out_runs = _relative(run_table(result, held_out))
+    if held_out_runs is not None:
         if level_known:
             held_out_runs = _around_zero(result, held_out_runs, level)
-        star: dict[str, Any] = {"color": HELD_OUT, "marker": "*", "size": 1.9, "bars": False}
-        points(ax, held_out_runs, x, "error", "held-out runs", **star)
+        points(ax, held_out_runs, x, "error", "held-out runs", bars=False, **HELD_OUT)
         if level_known:
             held_out_ends = _bars(ax, held_out_runs, x)
             ends = np.concatenate([ends, held_out_ends[1], held_out_ends[2]])
@@ -88,10 +92,15 @@ def residuals(
         log_axis(ax.xaxis, power if x == "C" else short)
     frame(ax, log=False, hold=_within_reach(fitted, away, ends))
     if held_out_ends is not None:
-        arrows(ax, *held_out_ends, HELD_OUT)
+        arrows(ax, *held_out_ends, HELD_OUT["color"])
     if scale is not None:
         scale.bar(ax, SIZE)
     return finish(ax, INPUTS.get(x) or result.law.columns.get(x, x), f"{ERROR} (%)")
+
+
+def _sizes(fitted: pd.DataFrame, held_out: pd.DataFrame | None) -> np.ndarray:
+    tables = [fitted] if held_out is None else [fitted, held_out]
+    return np.concatenate([table["N"].to_numpy(float) for table in tables if "N" in table])
 
 
 def _within_reach(fitted: pd.DataFrame, away: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -174,7 +183,7 @@ def _bars(ax: Axes, table: pd.DataFrame, x: str) -> tuple[pd.Index, pd.Series, p
         ends.index,
         ends["interval_lower"],
         ends["interval_upper"],
-        color=HELD_OUT,
+        color=HELD_OUT["color"],
         alpha=0.35,
         lw=4,
         zorder=2,

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
-from scalinglab.analysis.plot.arm_ratio_figure import trend, without_interval
-from scalinglab.analysis.plot.frames import frame, shade_outside
-from scalinglab.analysis.plot.labels import COMPUTE, of_arms
-from scalinglab.analysis.plot.law_lines import LEVEL, inside_along
+from scalinglab.analysis.plot.arm_ratio_figure import TREND, trend, without_interval
+from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.labels import COMPUTE, decimal, of_arms
+from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import line, points
-from scalinglab.analysis.plot.style import MARKERS, axes, finish, palette
+from scalinglab.analysis.plot.style import INK, axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
@@ -59,9 +59,10 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         bounded[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
         "C",
         "speed_up",
-        without_interval("at the D/N of the runs", bounded, "speed_up"),
-        color=palette()[0],
-        band=f"{level:.0%} interval",
+        without_interval(TREND, bounded, "speed_up"),
+        color=INK,  # the colours of the first categories are those of the arms
+        band=interval_name(level),
+        inside=bounded["inside"].to_numpy(bool),
         lw=1.5,
     )
     table = comparison.multipliers
@@ -70,14 +71,13 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     ):
         best = (rows["split"] == BEST).all()
         name = ("best splits" if best else "multiplier") + _FLOORS.get(str(floor), "")
-        color = palette()[(1 + k) % len(palette())]
         # Beside each other: both stand at the same budgets.
-        rows = rows.assign(C=rows["C"] * 1.06 ** (k - 0.5))
-        points(ax, rows, "C", "multiplier", name, color=color, marker=MARKERS[1 + k], size=1.2)
+        rows = rows.assign(C=rows["C"] * 1.12 ** (k - 0.5))
+        is_inside = rows["inside"].to_numpy(bool)
+        points(ax, rows, "C", "multiplier", name, inside=is_inside, **category(2 + k))
     log_axis(ax.xaxis, power)
-    log_axis(ax.yaxis, lambda value: f"{value:.3g}x")
+    log_axis(ax.yaxis, lambda value: f"{decimal(value)}x")
     frame(ax, hold=(1.0, *_ends(table)))
-    shade_outside(ax, *inside_along(comparison.result.measured, along))
     label = of_arms(
         "compute of {A} / {B}, equal loss", comparison.arms, "compute of A / B, equal loss"
     )

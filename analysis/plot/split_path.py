@@ -11,13 +11,12 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.allocation import splits_along
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.intervals.measured import Measured
-from scalinglab.analysis.plot.law_lines import LEVEL, run_table
+from scalinglab.analysis.plot.law_lines import LEVEL, inside_rows, run_table
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
-_GRID = 24  # values of C
+_GRID = 72  # values of C
 _ROOM = 1.5  # of compute, beyond the runs and the budgets
 
 
@@ -38,8 +37,8 @@ class SplitPath:
     level : float
         Level of the intervals.
     has_intervals : bool
-    measured : Measured
-        The measured range of the law, by which a split lies inside or outside.
+    inside, budgets_inside : array of bool
+        Whether each split along the path, and of each budget, lies in the measured range.
     """
 
     runs: pd.DataFrame
@@ -50,7 +49,8 @@ class SplitPath:
     cost: Cost
     level: float
     has_intervals: bool
-    measured: Measured
+    inside: np.ndarray
+    budgets_inside: np.ndarray
 
 
 def split_path(
@@ -70,14 +70,17 @@ def split_path(
     sorted_budgets = sorted(budgets)
     low, high = table["C"].min() / _ROOM, max([table["C"].max(), *sorted_budgets]) * _ROOM
     grid = np.geomspace(low, high, _GRID)
+    path = splits_along(result, grid, cost=cost, level=level)
+    answers = splits_along(result, sorted_budgets, cost=cost, level=level)
     return SplitPath(
         runs=table,
-        path=splits_along(result, grid, cost=cost, level=level),
-        budgets=splits_along(result, sorted_budgets, cost=cost, level=level),
+        path=path,
+        budgets=answers,
         low=low,
         high=high,
         cost=cost,
         level=level,
         has_intervals=bool(len(result.draws)),
-        measured=result.measured,
+        inside=inside_rows(result, path),
+        budgets_inside=inside_rows(result, answers),
     )

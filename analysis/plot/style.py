@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Rectangle
+from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter
 
@@ -23,6 +23,7 @@ from scalinglab.analysis.tables.powers import power, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
 
 COLUMN = 3.25  # inches: a column of ICML, ACL or NeurIPS' two-column kin
 PAGE = 6.75  # and their whole width
@@ -41,25 +42,19 @@ PAPER: dict[str, Any] = {
 }
 # Okabe and Ito 2008, the order chosen so that the first ones differ most, also in grey.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-MARKERS = "osD^vP"
-HELD_OUT = "#D55E00"
-# Of the budgets that were asked for.
-ANSWER: Mapping[str, Any] = {"color": "#CC79A7", "marker": "P", "size": 1.6}
+_MARKERS = "osDpXh"  # of categories; those of other meanings stand in `marks`
 INK = "#1a1a1a"  # of the law and of all text
 NEUTRAL = "0.4"  # in a legend, of what has a colour a size in the figure
 BAND = 0.18  # opacity of an interval
-SHADE, SHADE_ALPHA = "0.5", 0.11  # of what lies beyond the runs
 _LEAST_MARK = 9.0  # square points, of a mark in a legend
-_SWATCH = 0.3  # its opacity in a legend, where a small patch is else invisible
 _DEFAULT_CYCLE = [f"#{c}" for c in ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd")]
 SMALL = 0.9  # size of legends and notes over the font's: on a telephone smaller is not legible
 _HEIGHT = 0.68  # of a figure's, that its axes have
-_EM = 0.6  # width of a character in sizes of the font, on average
+_BELOW, _ROW = 4.5, 1.5  # height of ticks and label below, and of a legend's row, in its sizes
 # Of a column of a legend, in sizes of the font: mark, pad and gap; the gap; the pad.
 _HANDLE, _BETWEEN, _PAD = 2.8, 0.8, 0.5
 _LABEL_EMS, _BAR_EMS = 8.5, 7.0  # that labels beside the axes take, and a colour bar
-_WITH_BAR: WeakSet[Axes] = WeakSet()
-_MANY = 6  # different values, up to which a colour bar marks each
+_BARS: WeakKeyDictionary[Axes, Colorbar] = WeakKeyDictionary()
 
 
 def palette() -> Sequence[str]:
@@ -72,7 +67,7 @@ def category(k: int) -> dict[str, Any]:
     """Colour and marker of the k-th category: told apart without colour, too."""
     colours = palette()
     # Beyond the colours each goes on with another marker, so that no two categories look alike.
-    marker = MARKERS[(k + k // len(colours)) % len(MARKERS)]
+    marker = _MARKERS[(k + k // len(colours)) % len(_MARKERS)]
     return {"color": colours[k % len(colours)], "marker": marker}
 
 
@@ -142,26 +137,20 @@ class Scale:
         return self.values[np.unique(near)]
 
     def bar(self, ax: Axes, label: str, powers: bool = False) -> None:
-        """A colour bar beside the axes; few values are marked each."""
+        """A colour bar beside the axes, its ticks at 1 and 3 of each power of ten."""
         if len(self.values) < 2:
             return
         mappable = ScalarMappable(self.norm, self.map)
         bar = ax.figure.colorbar(mappable, ax=ax, pad=0.02, aspect=28)
         form = power if powers else short
-        if len(self.values) <= _MANY and self._apart():
-            bar.set_ticks(list(self.values), labels=[form(v) for v in self.values])
-        elif isinstance(self.norm, LogNorm):
-            bar.locator = LogTicks()
+        if isinstance(self.norm, LogNorm):
+            bar.locator = LogTicks((1, 3))
             bar.formatter = FuncFormatter(lambda value, _: form(value))
             bar.update_ticks()
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)
-        bar.set_label(_along(ax, label))
-        _WITH_BAR.add(ax)
-
-    def _apart(self) -> bool:
-        places = self.norm(self.values)
-        return bool(np.diff(places).min() > 0.07)
+        bar.set_label(label)
+        _BARS[ax] = bar
 
 
 def finish(ax: Axes, x: str, y: str, legend: bool = True, title: str = "") -> Axes:
@@ -169,24 +158,31 @@ def finish(ax: Axes, x: str, y: str, legend: bool = True, title: str = "") -> Ax
     its title is the axes'.
     """
     ax.set_xlabel(x)
-    ax.set_ylabel(_along(ax, y))
     ax.grid(alpha=0.25, lw=0.5)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     handles, names = ax.get_legend_handles_labels()
     if legend and len(handles):
-        _legend_above(ax, handles, names, title)
+        rows = _legend_above(ax, handles, names, title) + bool(title)
+    else:
+        rows = 0
+    ax.set_ylabel(_along(ax, y, rows))
+    if ax in _BARS:
+        _BARS[ax].set_label(_along(ax, _BARS[ax].ax.get_ylabel(), rows))
     return ax
 
 
-def _along(ax: Axes, text: str) -> str:
-    """A label of a vertical axis, in two lines where it is longer than the axis."""
-    room = figure_of(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
-    return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
+def _along(ax: Axes, text: str, rows: int) -> str:
+    """A label of a vertical axis below a legend of some rows, in two lines where it is longer."""
+    size = mpl.rcParams["font.size"]
+    height = figure_of(ax).get_figheight() * 72
+    free = min(height * _HEIGHT, height - (_BELOW + SMALL * _ROW * rows) * size)
+    width = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)[0]
+    return text if width <= free else "\n".join(wrap(text, -(-len(text) // 2) + 4))
 
 
-def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None:
-    """In as many columns as there is room for."""
+def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> int:
+    """In as many columns as there is room for; how many rows that takes."""
     size = mpl.rcParams["font.size"] * SMALL
     columns = len(names)
     while columns > 1 and _legend_width(names, columns) * size > _room_above(ax):
@@ -208,6 +204,7 @@ def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> None
         labelspacing=0.3,
     )
     _neutral(ax, legend, handles)
+    return -(-len(names) // columns)
 
 
 def _neutral(ax: Axes, legend: Any, handles: list) -> None:
@@ -227,15 +224,22 @@ def _neutral(ax: Axes, legend: Any, handles: list) -> None:
             shown.set_facecolor(NEUTRAL)
         elif isinstance(handle, PolyCollection) and handle in bands and has_bands:
             shown.set(facecolor=NEUTRAL, alpha=BAND * 1.5)
-        elif isinstance(handle, Rectangle) and handle.get_alpha() == SHADE_ALPHA:
-            shown.set(facecolor=SHADE, alpha=_SWATCH, edgecolor=SHADE, linewidth=0.6)
+        elif isinstance(handle, Line2D) and _stands_for_many(ax, handle):
+            shown.set_color(NEUTRAL)
+
+
+def _stands_for_many(ax: Axes, entry: Line2D) -> bool:
+    """Whether lines without an entry of their own share this one, in other colours."""
+    name = entry.get_label()
+    alike = [line for line in ax.lines if str(line.get_label()).lstrip("_") == name]
+    return len({to_hex(line.get_color()) for line in alike}) > 1
 
 
 def _room_above(ax: Axes) -> float:
     """Points from end to end of the axes: a wider legend would push the colour bar away."""
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols
-    beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
+    beside = _LABEL_EMS + (_BAR_EMS if ax in _BARS else 0)
     return float(figure_of(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
 
 

@@ -14,6 +14,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from scalinglab.analysis.plot.labels import decimal
+
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
@@ -26,7 +28,17 @@ _DECADE = 10.0
 
 
 class LogTicks(Locator):
-    """The densest round numbers whose labels fit."""
+    """The densest round numbers whose labels fit.
+
+    Parameters
+    ----------
+    densest : sequence of int
+        Which multiples of the powers of ten may be marked: fewer, and bars of one quantity in
+        several figures agree.
+    """
+
+    def __init__(self, densest: Sequence[int] = _SUBS[0]) -> None:
+        self._subs = _SUBS[_SUBS.index(tuple(densest)) :]
 
     def __call__(self) -> Sequence[float]:
         """Places of the ticks within the limits shown."""
@@ -40,7 +52,7 @@ class LogTicks(Locator):
             return []
         room = self._room()
         first, last = int(np.floor(np.log10(vmin))), int(np.ceil(np.log10(vmax)))
-        sets = [[m * 10.0**k for k in range(first, last + 1) for m in subs] for subs in _SUBS]
+        sets = [[m * 10.0**k for k in range(first, last + 1) for m in subs] for subs in self._subs]
         sets += [[10.0**k for k in range(first, last + 1) if k % n == 0] for n in _EVERY]
         fallback = np.empty(0)
         for values in sets:
@@ -103,6 +115,6 @@ def loss_axis(axis: Axis) -> None:
     """A logarithmic axis of losses: within a decade, so its ticks are evenly spaced numbers."""
     set_scale(axis, "log")
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: decimal(value, 4)))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 TABLES = Path(__file__).parent / "tables"
+RECORDED = Path(__file__).parent / "recorded.json"  # written by `python -m benchmarks.replays`
+COLUMNS = ("quantity", "published", "ours", "lower", "upper")
 _DIGITS = 5
 
 
@@ -44,6 +47,25 @@ class Findings:
     def warnings(self) -> tuple[str, ...]:
         """Those of the fits, each once."""
         return tuple(dict.fromkeys(text for fit in self.fits for text in fit.warnings))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What we found in a table that may not be passed on, when we had it.
+
+    Attributes
+    ----------
+    table : DataFrame
+        As that of `Findings`.
+    warnings : tuple of str
+        Those of the fits.
+    date : str
+        When it was found, as in 2026-11-30.
+    """
+
+    table: pd.DataFrame
+    warnings: tuple[str, ...]
+    date: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +136,16 @@ class Replay:
                 )
         return table
 
+    def recorded(self) -> Recorded | None:
+        """What was found in a table that is to be fetched; None of one in the package."""
+        found = json.loads(RECORDED.read_text()).get(self.name)
+        if found is None:
+            return None
+        table = pd.DataFrame(found["answers"], columns=list(COLUMNS)).astype(
+            dict.fromkeys(COLUMNS[1:], float)
+        )
+        return Recorded(table, tuple(found["warnings"]), found["date"])
+
     def run(self, folder: str | Path | None = None) -> Findings:
         """Our answer, from the table; as `read`.
 
@@ -132,7 +164,7 @@ def compared(rows: Sequence[tuple[str, float, float, tuple[float, float] | None]
             (quantity, published, reproduced, *(interval or (np.nan, np.nan)))
             for quantity, published, reproduced, interval in rows
         ],
-        columns=["quantity", "published", "ours", "lower", "upper"],
+        columns=list(COLUMNS),
     )
 
 
@@ -144,9 +176,8 @@ def parameters(law: Result, published: dict[str, float]) -> list[tuple]:
     ]
 
 
-def texts(findings: Findings) -> pd.DataFrame:
-    """The table for people: numbers in five digits, intervals in one column."""
-    table = findings.table
+def texts(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of an answer for people: numbers in five digits, intervals in one column."""
 
     def shown(value: float) -> str:
         return "" if np.isnan(value) else f"{value:.{_DIGITS}g}"

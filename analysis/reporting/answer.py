@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import at_scale, crossover, needed, paired
+from scalinglab.analysis.arms.sentences import answer_in_words, at_scale, crossover
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
+from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
     missing_draws_in_words,
 )
+from scalinglab.analysis.judgement.multiverse import in_words
 from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.cautions import bend, disagreement
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
@@ -92,6 +94,28 @@ class Answer(ReportedRuns):
             return "C = 6 N D"
         return f"C = 6 N D, N {convention if convention == _AS_GIVEN else f'= {convention}'}"
 
+    def terms(self) -> str:
+        """What the letters of the answer are, in a line."""
+        convention = self.law.settings["counted"].get("N")
+        count = "" if not convention else f", counted as {in_words(convention)}"
+        count = ", as the table gives them" if convention == _AS_GIVEN else count
+        best = " N*, D*: the best for a budget C." if self.allocation is not None else ""
+        return (
+            f"C: training compute in FLOPs, 6 N D. N: parameters{count}. D: training tokens.{best}"
+        )
+
+    def far_runs(self) -> pd.Index:
+        """Fitted runs far from the law; those of arms, which one law pools, are not judged."""
+        fitted = with_role(self.runs[self.runs["status"] == State.DONE], "fit")
+        fitted = fitted[np.isfinite(fitted["loss"].to_numpy(float))]
+        if self.compares_arms or self.law.law.curve or fitted.empty:
+            return fitted.index[:0]
+        predicted = np.asarray(self.law.predict(fitted)[self.law.law.response], float)
+        away = self.law.scale.of(fitted["loss"].to_numpy(float)) - self.law.scale.of(predicted)
+        is_known = np.isfinite(away)
+        far = outlying(away[is_known], len(self.law.free)) > 0
+        return fitted.index[is_known][far]
+
     def text(self) -> str:
         """The answer in words and numbers: as on a page, and the table of the fit last."""
         return text_of(self.headline(), self.cautions(), self.details())
@@ -130,8 +154,7 @@ class Answer(ReportedRuns):
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
         if self.compared is not None:
-            need = needed(self.compared)
-            return f"{paired(self.compared)}.{f' {need[0].upper()}{need[1:]}.' if need else ''}"
+            return answer_in_words(self.compared)
         if mixed := self.mixed():
             return f"{mixed.removesuffix('.')}. All runs together: {self._of_one_law()}"
         return self._of_one_law()
@@ -174,7 +197,6 @@ class Answer(ReportedRuns):
             "" if self.compares_arms else self._tested(),
             self.curve_law_failed() if self.asks_schedules else "",
             self.design(),
-            self._choice_of_budgets(),
             self._exponents() if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
@@ -239,7 +261,7 @@ class Answer(ReportedRuns):
         sentences = [
             self._split(),
             disagreement(self.approaches),
-            self._choice_of_budgets(),
+            self.choice_of_budgets(),
             *(self.multiverse.sentences() if self.multiverse else []),
             self._extrapolation(),
             self.bends(),
@@ -321,17 +343,21 @@ class Answer(ReportedRuns):
         )
         return "\n".join([title, *rows])
 
-    def _choice_of_budgets(self) -> str:
-        """Where the budgets come from, of a study that names none."""
+    def choice_of_budgets(self) -> str:
+        """Where the budgets come from, of a study that names none, and how to ask for others."""
         if self.allocation is None or not self.budgets_chosen:
             return ""
-        names = (
-            f"The import named no budget (scaling import ... {override('to', self.study)}"
-            " budgets=[1e21] does)"
+        way = (
+            f"scaling import FILE {override('to', self.study)} budgets=[1e22]"
             if is_imported(self.outputs, self.study)
-            else "The study names no budget (study.answer.budgets in its file)"
+            else "study.answer.budgets in the study's file"
         )
-        return f"{names}: these are round ones whose best split lies inside the measured range."
+        chosen = (
+            "a round budget whose best split lies inside the measured range stands here"
+            if len(self.allocation.table) == 1
+            else "round budgets whose best splits lie inside the measured range stand here"
+        )
+        return f"No budget was asked for: {chosen}. To ask for others: {way}."
 
     @property
     def asks_schedules(self) -> bool:

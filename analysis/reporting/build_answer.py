@@ -111,15 +111,19 @@ def answer_study(
     allocation = _allocation(law, budgets, unanswered)
     curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
     comparison_options = {"delta": options.delta, "mix_fingerprints": mix_fingerprints}
-    outlook_options = {
-        "resamples": resamples,
-        "seed": seed,
-        "calibrate": calibrate,
-        "loss": loss,
-        "exclude": exclude,
-    }
+    outlook = build_outlook(
+        outputs,
+        study,
+        arm=arm,
+        between=between,
+        resamples=resamples,
+        seed=seed,
+        calibrate=calibrate,
+        loss=loss,
+        exclude=exclude,
+    )
     return Answer(
-        **_reported(outputs, study, runs, arm, between, **outlook_options),
+        **_reported(outputs, study, runs, arm, outlook),
         left_out=left_out,
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
@@ -169,15 +173,19 @@ def runs_without_law(
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     require(with_role(runs, "fit"), outputs, study, "fit")
     runs, left_out = leave_out(runs, exclude)
-    outlook_options = {
-        "resamples": resamples,
-        "seed": seed,
-        "calibrate": calibrate,
-        "loss": loss,
-        "exclude": exclude,
-    }
+    outlook = build_outlook(
+        outputs,
+        study,
+        arm=arm,
+        between=between,
+        resamples=resamples,
+        seed=seed,
+        calibrate=calibrate,
+        loss=loss,
+        exclude=exclude,
+    )
     return RunsWithoutLaw(
-        **_reported(outputs, study, runs, arm, between, **outlook_options),
+        **_reported(outputs, study, runs, arm, outlook),
         left_out=left_out,
         why=reason,
     )
@@ -188,12 +196,10 @@ def _reported(
     study: str,
     runs: pd.DataFrame,
     arm: str | None,
-    between: Sequence[str],
-    **outlook_options: Any,
+    outlook: Outlook,
 ) -> dict[str, Any]:
     """The fields of `ReportedRuns`."""
     plan = study_plan(outputs, study)
-    outlook = build_outlook(outputs, study, arm=arm, between=between, **outlook_options)
     return {
         "study": study,
         "question": plan.study.question or _question(outlook),

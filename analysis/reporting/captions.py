@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.decisions.approaches import NAMES
+from scalinglab.analysis.judgement.multiverse import IN_WORDS
 from scalinglab.analysis.plot.law_lines import run_table
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.powers import power, short
@@ -14,10 +16,12 @@ from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.allocation import Allocation
+    from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.decisions.isoflop import Minima
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.multiverse import Multiverse
 
+_SAME_BUDGET = 0.02  # relative difference of a curve's compute from a budget of the answer
 _LEVEL = 0.1  # relative change of D/N, below which it is level
 _QUANTITIES = {"N": "size N*", "D": "number of tokens D*"}
 
@@ -64,11 +68,31 @@ def minima(found: pd.DataFrame) -> str:
     )
 
 
-def isoflop(curves: Minima) -> str:
-    """IsoFLOP curves and where their minima move."""
-    return "IsoFLOP curves: a parabola through the runs of each budget, and its minimum. " + minima(
-        curves.found
-    )
+def isoflop(curves: Minima, approaches: Approaches | None = None) -> str:
+    """IsoFLOP curves, where their minima move, and why other sizes than a minimum are best."""
+    sentences = [
+        "IsoFLOP curves: a parabola through the runs of each budget, and its minimum.",
+        minima(curves.found),
+        _best_sizes(curves.found, approaches),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _best_sizes(found: pd.DataFrame, approaches: Approaches | None) -> str:
+    """The best sizes of the largest budget that is a curve and in the answer, and what each is."""
+    if approaches is None:
+        return ""
+    for row in records_of(found.sort_values("C", ascending=False)):
+        at = approaches.table[np.isclose(approaches.table["C"], row["C"], rtol=_SAME_BUDGET)]
+        by = {str(one["approach"]): one for one in records_of(at)}
+        line, law = by.get(NAMES[2]), by.get(NAMES[3])
+        if line is not None and law is not None:
+            return (
+                f"At C = {power(row['C'])} this one minimum is {value_text(row, 'N', short)}; the"
+                f" power law through all minima gives {value_text(line, 'N', short)}, the fitted"
+                f" law, which is the answer, {value_text(law, 'N', short)}."
+            )
+    return ""
 
 
 def misfit(law: Result, runs: pd.DataFrame) -> str:
@@ -84,13 +108,17 @@ def misfit(law: Result, runs: pd.DataFrame) -> str:
 def variants(every: Multiverse) -> str:
     """What the colours of a multiverse's answers are."""
     most = every.shares["choice"].iloc[0]
-    return f"The answer of every analysis variant; colour: {most}, the choice that matters most."
+    return (
+        f"The answer of every analysis variant; colour: {most} ({IN_WORDS[most]}), which matters"
+        " most."
+    )
 
 
 def choices(every: Multiverse) -> str:
     """Which choice matters most, and what the two effects are."""
     first = records_of(every.shares)[0]
     return (
-        f"How much each choice matters: {first['choice']} most. Main effect: a choice alone; total"
-        " effect: with all that it changes together with the others."
+        f"How much each choice matters: most {first['choice']}"
+        f" ({IN_WORDS[first['choice']]}). Main effect: the share of"
+        " the variance that a choice makes alone; total effect: together with other choices."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ from scalinglab.analysis.tables.interval_text import relative_form
 from scalinglab.analysis.tables.powers import short
 
 _PROSE = 60  # characters of a cell, from which it is broken into lines
+_PHONE = 46  # characters of a table across a telephone
+_GAP = 1.5  # between columns
+_SMALL = 0.9  # size of the letters of an interval below its value
+_PROSE_WIDTH = 18  # of a column of sentences there
+_BETWEEN = re.compile(r"^(\S+) (\([^()]+ to [^()]+\))$")  # 1.2 (1.1 to 1.3)
 _ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
 _IN_FULL = 1e7  # below it whole numbers other than counts are read in full
 _DIGITS = 8  # of the numbers beside the texts: for files and for sorting
@@ -57,6 +63,40 @@ def columns_of(frame: pd.DataFrame, most_rows: int) -> list[Column]:
         ]
         columns.append(Column(str(name), numeric, is_prose, texts, numbers))
     return columns
+
+
+def is_wide(columns: Sequence[Column]) -> bool:
+    """Whether a telephone cannot show a table's columns beside each other."""
+    return sum(map(_width, columns)) > _PHONE
+
+
+def beyond_a_phone(columns: Sequence[Column]) -> set[str]:
+    """Columns that a telephone leaves out of a long table: those behind what fits, never a loss."""
+    left, hidden = _PHONE, set()
+    for column in sorted(columns, key=lambda column: column.name != "loss"):
+        left -= _width(column)
+        if left < 0:
+            hidden.add(column.name)
+    return hidden
+
+
+def interval_apart(text: str) -> tuple[str, str] | None:
+    """The value and the interval of a cell, which stand below each other where it is narrow."""
+    parts = _BETWEEN.match(text)
+    return (parts[1], parts[2]) if parts else None
+
+
+def _width(column: Column) -> float:
+    """Characters that a column takes on a narrow screen: words may break, numbers may not."""
+    words = max(map(len, column.name.split()), default=0)
+    if column.prose:
+        return max(words, _PROSE_WIDTH) + _GAP
+    lengths = [words]
+    for text in column.texts:
+        value, between = interval_apart(text) or (text, "")
+        unbroken = len(value) if column.numeric else max(map(len, value.split()), default=0)
+        lengths.append(max(unbroken, _SMALL * len(between)))
+    return max(lengths) + _GAP
 
 
 def detail(value: object) -> object:

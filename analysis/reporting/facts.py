@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from scalinglab.analysis.reporting.verdict import Verdict
 
 
+# Columns of a multiverse's shares -> their keys, which programs read.
+_SHARES = {"main_effect": "own", "total_effect": "whole"}
+
+
 def facts_of_fit(result: Result) -> dict[str, Any]:
     """The law, its parameters with intervals, how it was fitted, and its warnings.
 
@@ -94,9 +98,9 @@ def facts_of_multiverse(multiverse: Multiverse) -> dict[str, Any]:
         "of": multiverse.of,
         "smallest": low,
         "largest": high,
-        "convention": multiverse.own,
-        "far_from_law": multiverse.far,
-        "shares": multiverse.shares,
+        "convention": multiverse.convention,
+        "far_from_law": multiverse.far_runs,
+        "shares": multiverse.shares.rename(columns=_SHARES),
         "ways": multiverse.table,
     }
 

@@ -21,7 +21,13 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from scalinglab.analysis.reporting.cells import columns_of, detail
+from scalinglab.analysis.reporting.cells import (
+    beyond_a_phone,
+    columns_of,
+    detail,
+    interval_apart,
+    is_wide,
+)
 from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
 from scalinglab.analysis.tables.powers import in_print
 from scalinglab.scaling.text.printable import printable
@@ -34,8 +40,8 @@ _MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _SIZE = "<!--size-->"  # its place in the page, which has one when it is whole
-_BETWEEN = re.compile(r"^(\S+) (\([^()]+ to [^()]+\))$")  # 1.2 (1.1 to 1.3)
-_EXPONENT = re.compile(r"(\b[A-Z])\^(\w+(?:\.\d+)?)")  # N^alpha, C^0.59
+# N^alpha, C^0.59, D^beta(N), (B / D)^(1/g), M^-eta; of a text whose quotes are escaped.
+_EXPONENT = re.compile(r"(?<=[\w)\];])\^(?:\(([^()]*)\)|(-?\w+(?:\.\d+)?(?:\(\w\))?))")
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,7 @@ def page(
     outputs: str | Path,
     *,
     headline: str = "",
+    terms: str = "",
     leading: Sequence[tuple[str, Figure]] = (),
     downloads: Sequence[Download] = (),
     runs: RunDetails | None = None,
@@ -148,6 +155,8 @@ def page(
         Where the runs are.
     headline : str
         The answer in one sentence.
+    terms : str
+        What its letters are.
     leading : sequence of (caption, Figure)
         What supports it.
     downloads : sequence of Download
@@ -163,6 +172,7 @@ def page(
             title=title,
             question=question,
             headline=headline,
+            terms=terms,
             findings=findings,
             leading=pictures[0],
             warnings=warnings,
@@ -250,13 +260,14 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "columns": partial(columns_of, most_rows=_MOST_ROWS),
+        "beyond_a_phone": beyond_a_phone,
         "removeprefix": str.removeprefix,
         "rows": _rows,
         "cell": _cell,
         "laid_out": _laid_out,
         "markup": Markup,
     }
-    environment.tests["startswith"] = str.startswith
+    environment.tests |= {"startswith": str.startswith, "wide": is_wide}
     return environment
 
 
@@ -267,13 +278,13 @@ def _visible(value: object) -> Markup:
     if isinstance(value, Markup):
         return value
     text = str(escape(in_print(printable(str(value)))))
-    return Markup(_EXPONENT.sub(r"\1<sup>\2</sup>", text))
+    return Markup(_EXPONENT.sub(lambda m: f"<sup>{m[1] or m[2]}</sup>", text))
 
 
 def _cell(text: str) -> Markup:
     """A cell, its interval apart: on a narrow screen it stands below the value."""
-    if parts := _BETWEEN.match(text):
-        return Markup('{} <span class="between">{}</span>').format(*map(_visible, parts.groups()))
+    if parts := interval_apart(text):
+        return Markup('{} <span class="between">{}</span>').format(*map(_visible, parts))
     return _visible(text)
 
 

@@ -21,6 +21,7 @@ from PIL import Image
 
 from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.layers import Layer, layers
+from scalinglab.analysis.plot.marks import EXTRAPOLATED
 from scalinglab.analysis.plot.ticks import set_scale
 from scalinglab.scaling.text.plain import plain
 
@@ -240,6 +241,8 @@ def _together(ax: Axes, artist: Any) -> list[Artist]:
     if not hasattr(artist, "set_gid"):
         return list(artist)  # bars
     every = layers(ax)
+    if artist.get_label() == EXTRAPOLATED:
+        return [line for line in ax.lines if str(line.get_label()).lstrip("_") == EXTRAPOLATED]
     if isinstance(artist, PolyCollection):
         bands: list[Artist] = [
             a for layer in every for a in layer.artists if isinstance(a, PolyCollection)

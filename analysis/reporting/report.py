@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit_text import render
+from scalinglab.analysis.judgement.multiverse import IN_WORDS
 from scalinglab.analysis.plot.labels import ERROR, SHARES
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
@@ -37,6 +38,7 @@ from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
@@ -80,6 +82,7 @@ def report_html(answer: Answer) -> str:
         figures.leading(),
         sections,
         _downloads(answer),
+        terms=answer.terms(),
     )
 
 
@@ -147,9 +150,10 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     captioned = figures.splits()
     if answer.allocation is None:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
-    title = f"How to split a budget ({answer.counted})"
+    table = with_intervals(answer.allocation.table, SPLITS)
+    table = table.rename(columns={"inside": "inside the measured range"})
     return [
-        Section(title, tables=[with_intervals(answer.allocation.table, SPLITS)], figures=captioned)
+        Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
     ]
 
 
@@ -161,10 +165,17 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
         Section(
             "How the answer varies with the analysis choices",
             " ".join(multiverse.sentences()),
-            tables=[with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)],
+            tables=[_shares(multiverse)],
             figures=figures.multiverse(),
         )
     ]
+
+
+def _shares(multiverse: Multiverse) -> pd.DataFrame:
+    """How much each choice matters, and what is chosen."""
+    table = with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)
+    choices = [f"{choice}: {IN_WORDS[choice]}" for choice in multiverse.shares["choice"]]
+    return table.assign(choice=choices)
 
 
 def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:

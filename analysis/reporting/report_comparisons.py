@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 # Losses at a best split: their intervals leave three decimals.
 SPLITS = WRITTEN | {"loss": "{:.3f}".format}
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
+_MEANINGS = {
+    1: "The envelope is a power law through the least losses along training curves.",
+    2: "IsoFLOP is a power law through the minima of the budgets' parabolas.",
+    3: "The surface is the fitted law, whose best splits are the answer above.",
+}
 _OVERLAP = "At every budget the intervals of their best sizes overlap."
 _WIDE = 0.5  # width of an interval of a, from which it tells little
 _VERDICTS = (
-    " The error is the mean one of budgets that were left out of the fit. The last column tells in"
-    " which share of other draws of the runs the best law stays ahead; up to 97.5% it is a tie,"
-    " however far apart the errors."
+    " Error: how far a law is off at budgets that were left out of its fit, on average. Against the"
+    " best: in which share of other draws of the runs the best law stays ahead; up to 97.5%"
+    " the 95% interval of its lead includes zero: a tie, however far apart the errors."
 )
 _ORDER = (
-    "Bias: the error that the trend of held-out errors leads to at the largest budget asked for."
-    " Score: the mean log density of held-out losses, higher is better; it weighs error, bias and"
-    " their doubt. A law may be fitted without the smallest budgets where it then predicts better."
+    "Error expected at the largest budget: where the trend of held-out errors leads, at the largest"
+    " budget of this page. Score: the mean log density of held-out losses, higher is better; it"
+    " weighs both errors and their doubt. A law may be fitted without the smallest budgets where it then predicts better."
 )
 
 
@@ -53,6 +58,7 @@ def approaches_section(answer: Answer) -> list[Section]:
     elsewhere = refused["C"].notna() | refused["approach"].isin(exponents["approach"])
     sentences = [
         f"{_count(len(exponents))}: N* grows as C^a, D* as C^b.",
+        " ".join(_MEANINGS[_number(name)] for name in exponents["approach"]),
         disagreement(approaches) or _OVERLAP * ("N_lower" in approaches.table),
         *_wide(exponents),
     ]
@@ -66,6 +72,11 @@ def approaches_section(answer: Answer) -> list[Section]:
             refused=refusals_in_words(refused[elsewhere]),
         )
     ]
+
+
+def _number(approach: object) -> int:
+    """1 of "1 envelope"."""
+    return int(str(approach).partition(" ")[0])
 
 
 def _count(approaches: int) -> str:
@@ -95,6 +106,6 @@ def _with_refused(exponents: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFram
 
 def _with_source(exponents: pd.DataFrame) -> pd.DataFrame:
     """What each approach's exponents come from: ``5 budgets`` in place of a bare 5."""
-    units = [_UNITS[int(str(name).partition(" ")[0])] for name in exponents["approach"]]
+    units = [_UNITS[_number(name)] for name in exponents["approach"]]
     texts = [f"{n} {unit}" for n, unit in zip(exponents["seen"], units, strict=True)]
     return exponents.drop(columns="seen").assign(**{"found from": texts})

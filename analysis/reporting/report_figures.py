@@ -41,8 +41,8 @@ _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
 )
-_SHADED = (
-    "Shaded: the best split lies outside the measured range of N, D, their ratio or their product."
+_DASHED = (
+    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the measured range."
 )
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
@@ -98,17 +98,23 @@ class ReportFigures:
             return [evidence]
         return [(self._growth("N"), self._split("N")), evidence]
 
+    @property
+    def _sizes(self) -> list[float]:
+        """Those that colours of the page's figures span."""
+        tables = [table for table in (self.fitted, self.held_out) if table is not None]
+        return [n for table in tables if "N" in table for n in table["N"].dropna()]
+
     def _growth(self, quantity: str) -> str:
         allocation = self.answer.allocation
         assert allocation is not None  # budgets are of its table
         envelope = self._envelope
         marks = "Crosses: the budgets of the answer"
         marks += (
-            "; triangles: the envelope of curves."
+            "; plus signs: the envelope of curves."
             if envelope is not None and len(envelope)
             else "."
         )
-        return f"{captions.growth(allocation, quantity)} {marks} {_SHADED}"
+        return f"{captions.growth(allocation, quantity)} {marks} {_DASHED}"
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -134,7 +140,7 @@ class ReportFigures:
     def _isoflop(self) -> Captioned:
         assert self.minima is not None
         figure = drawn(plot.isoflop, self.fitted, minima=self.minima)
-        return captions.isoflop(self.minima), figure
+        return captions.isoflop(self.minima, self.answer.approaches), figure
 
     def _against_compute(self) -> Captioned:
         figure = drawn(
@@ -146,7 +152,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_SHADED}", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_DASHED}", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -163,7 +169,7 @@ class ReportFigures:
             (ratio, self._split("tokens_per_parameter")),
             (
                 "The law's loss over size and tokens. The path joins the best splits; along a"
-                " dashed line compute is equal.",
+                " dotted line compute is equal.",
                 drawn(draw_iso_loss, self.answer.law, self._path),
             ),
         ]
@@ -211,7 +217,7 @@ class ReportFigures:
         if law is None:
             return []
         held_out = set(self.answer.curve_check["run"])
-        figure = drawn(plot.curves, curves, law, held_out=held_out)
+        figure = drawn(plot.curves, curves, law, held_out=held_out, sizes=self._sizes)
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         has_law = any(name.startswith("law, ") for name in every)
         shown = (
@@ -252,7 +258,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D, as in the table."
-    worth += " Line: N and D as in the runs. Shaded: such N and D were not measured of both."
+    worth += " Line: on the trend of N and D of all runs; dashed: there not both were measured."
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
     return [*evidence, (worth, drawn(plot.speed_up, comparison))]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.runs import FLOPS
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.stated import BY_SIZE
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 _MOST_CURVES = 150  # a page of more runs holds no curves
 _CURVE_POINTS = 40  # of each curve
 _SAME_BUDGET = 0.05  # relative difference of compute between runs of one budget
+_NAMED = 8  # runs that are left out
+_LEFT_OUT_WORDS = "left out: "  # of `roles_in_words`
+# Roles -> what a run of this role is, in the order in which they are told.
+_USES = {
+    "fit": "fitted",
+    "held_out": "held out",
+    "curve": "for the curve law",
+    "sweep": "of a sweep",
+}
 _SETTINGS = (
     "role",
     "status",
@@ -39,6 +50,8 @@ _SETTINGS = (
 def runs_sections(answer: ReportedRuns) -> list[Section]:
     """The table of the runs, budget by budget; what is equal in all of them is a sentence."""
     runs = answer.runs.assign(role=roles_in_words(answer.runs)).astype({"C": float})
+    is_far = runs.index.isin(answer.far_runs())
+    runs.loc[is_far, "role"] = runs.loc[is_far, "role"] + ", far from the law"
     runs = _in_order(runs, answer)
     # What is asked of a run stands first: a telephone shows the first columns.
     first = ["run_id", *([] if answer.arm is None else [answer.arm]), "N", "D", "C", "loss"]
@@ -49,7 +62,39 @@ def runs_sections(answer: ReportedRuns) -> list[Section]:
     # An imported file may have a C of its own, and so may what a program trained.
     if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():
         table = table.rename(columns={"C": "C = 6 N D"})
-    return [Section("The runs", _told_of_all(runs, equal), tables=[table])]
+    text = f"{_counted(answer)} {_told_of_all(runs, equal)}"
+    return [Section("The runs", text.rstrip(), tables=[table])]
+
+
+def _counted(answer: ReportedRuns) -> str:
+    """How many runs there are and what each is for; those left out by name, with the reason."""
+    reasons = [
+        _why_left_out(status, role)
+        for status, role in zip(answer.runs["status"], roles_in_words(answer.runs), strict=True)
+    ]
+    uses = [
+        "left out" if why else next((use for word, use in _USES.items() if word in role), "beside")
+        for why, role in zip(reasons, answer.runs["role"].fillna(""), strict=True)
+    ]
+    counts = Counter(uses)
+    listed = [f"{counts[use]} {use}" for use in (*_USES.values(), "beside", "left out")]
+    listed = [text for text in listed if not text.startswith("0 ")]
+    total = f"{len(uses)} run{'s' * (len(uses) != 1)}"
+    text = f"{total}: {', '.join(listed)}." if len(listed) > 1 else f"{total}, all {uses[0]}."
+    named = [
+        f"{run} ({why})" for run, why in zip(answer.runs["run_id"], reasons, strict=True) if why
+    ]
+    if not named:
+        return text
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"{text} Left out: {', '.join(named[:_NAMED])}{more}."
+
+
+def _why_left_out(status: Any, role: str) -> str:
+    """Why a run takes no part in the answer; empty of one that does."""
+    if not pd.isna(status) and status != State.DONE:
+        return str(status)
+    return role.removeprefix(_LEFT_OUT_WORDS) if role.startswith(_LEFT_OUT_WORDS) else ""
 
 
 def _is_equal(values: pd.Series) -> bool:

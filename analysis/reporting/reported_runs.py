@@ -84,6 +84,10 @@ class ReportedRuns:
         """Whether two arms are compared."""
         return self.compared is not None
 
+    def far_runs(self) -> pd.Index:
+        """Runs far from a law: none without a law."""
+        return self.runs.index[:0]
+
     def cautions(self) -> list[str]:
         """What a reader should be careful about."""
         rows = len(with_role(self.runs, "fit")) + sum(self.left_out.values())

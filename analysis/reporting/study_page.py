@@ -28,6 +28,8 @@ def study_page(
     leading: Sequence[tuple[str, Figure]],
     sections: Sequence[Section],
     downloads: Sequence[Download],
+    *,
+    terms: str = "",
 ) -> str:
     """One form for the pages of laws, of runs without a law, and of verdicts.
 
@@ -43,6 +45,8 @@ def study_page(
     sections : sequence of Section
         The rest of the answer; the sections on the runs follow.
     downloads : sequence of Download
+    terms : str
+        As in `page`.
     """
     return page(
         study.title,
@@ -57,6 +61,7 @@ def study_page(
         ],
         study.outputs,
         headline=headline,
+        terms=terms,
         leading=leading,
         downloads=downloads,
         runs=RunDetails(run_details(study), curves_of_runs(study)),

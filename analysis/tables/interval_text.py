@@ -25,7 +25,8 @@ _FORMS: dict[str, Form] = {
     **_RELATIVE,
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "predicted", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
-    **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
+    **dict.fromkeys(("reached", "share", "refits_agree"), ".0%"),
+    **dict.fromkeys(("main_effect", "total_effect"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),
     **dict.fromkeys(("N", "D"), short),
 }

@@ -120,12 +120,15 @@ def ended_runs(
 
 
 def counts_of_folders(states: Mapping[State, int]) -> str:
-    """ "1 interrupted, 47 waiting or planned": states as their folders say them.
+    """ "1 interrupted or waiting, 47 waiting or planned": states as their folders say them.
 
-    Whether a run that has not begun waits for another's checkpoint, as ``scaling status`` says, no
+    Whether a run that has not ended waits for another's checkpoint, as ``scaling status`` says, no
     folder tells.
     """
-    words = {State.PLANNED: f"{State.WAITING} or {State.PLANNED}"}
+    words = {
+        State.PLANNED: f"{State.WAITING} or {State.PLANNED}",
+        State.INTERRUPTED: f"{State.INTERRUPTED} or {State.WAITING}",
+    }
     return ", ".join(f"{states[s]} {words.get(s, s)}" for s in State if s in states)
 
 

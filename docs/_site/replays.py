@@ -10,7 +10,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from scalinglab.analysis import REPLAYS, Replay, plot
-from scalinglab.analysis.replays.replay import Findings, texts
+from scalinglab.analysis.replays.replay import Findings, Recorded, texts
 
 _FETCHED = os.environ.get("SCALING_PUBLIC_DATA")  # a folder of published tables, as for tests
 
@@ -62,18 +62,22 @@ def _page(replay: Replay, findings: Findings | None) -> str:
         replay.about,
         f"    scaling replay {replay.name}{where}",
     ]
-    if findings is None:
-        parts.append(
-            f"The table is not in the package ({replay.licence}). Fetch `{replay.file}` from {replay.source}, and name its"
-            " folder. With `SCALING_PUBLIC_DATA` naming the folder above it, `make docs` shows the answer here."
-        )
-        return "\n\n".join(parts) + "\n"
-    table = texts(findings)
+    found = findings or replay.recorded()
+    if found is None:
+        raise ValueError(f"of replay {replay.name} neither a table nor an answer is in the package")
+    table = texts(found.table)
     lines = ["| " + " | ".join(table.columns) + " |", "|---|" + "---:|" * (len(table.columns) - 1)]
     lines += ["| " + " | ".join(row) + " |" for row in table.to_numpy().tolist()]
-    parts += ["\n".join(lines), f"![{replay.title}]({replay.name}.svg){{ .figure }}"]
-    if findings.warnings:
-        warned = "\n".join(f"- {text}".replace("|", "\\|") for text in findings.warnings)
+    parts.append("\n".join(lines))
+    if findings is not None:
+        parts.append(f"![{replay.title}]({replay.name}.svg){{ .figure }}")
+    if found.warnings:
+        warned = "\n".join(f"- {text}".replace("|", "\\|") for text in found.warnings)
         parts.append(f"What the fits warn of:\n\n{warned}")
     parts.append(f"Table: {replay.source}; licence: {replay.licence}.")
+    if isinstance(found, Recorded):
+        parts.append(
+            f"The table is not in the package; the answer is that of {found.date}. To answer it again, fetch"
+            f" `{replay.file}` and name its folder."
+        )
     return "\n\n".join(parts) + "\n"

@@ -12,7 +12,7 @@ from scalinglab.destination import SideFiles, Unwritten
 from scalinglab.options import OutputsOptions, option
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.text.shell import override
-from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan, study_folder
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -122,6 +122,12 @@ def _join(options: ImportVerbOptions, screen: Screen) -> ScoresResult:
             f"name the result files: scaling import FILE|FOLDER {override('study', options.study)}"
         )
     assert options.study is not None
+    if not study_folder(options.outputs_path, options.study).exists():
+        raise ConfigError(
+            f"there is no study {options.study!r} in {options.outputs_path} whose exported models"
+            f" could have results; runs made elsewhere become a study by"
+            f" {override('to', options.study)}"
+        )
     plan = read_plan(options.outputs_path, options.study)
     return ScoresResult(options.study, join_scores(options.source, plan))
 

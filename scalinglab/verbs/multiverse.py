@@ -44,6 +44,8 @@ class MultiverseResult:
         for sentence in self.answer.sentences():
             screen.say(sentence)
         screen.table(with_intervals(self.answer.shares).rename(columns=SHARES))
+        for sentence in self.answer.unmet:
+            screen.say(f"! {sentence}", style="yellow")
         table = self.answer.table
         for why, failed in table[table["why"] != ""].groupby("why"):
             screen.say(f"! {len(failed)} variants give no answer: {why}", style="yellow")

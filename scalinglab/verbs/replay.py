@@ -16,7 +16,7 @@ from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.replays.replay import Findings, Replay
+    from scalinglab.analysis.replays.replay import Findings, Recorded, Replay
 
 _FORMATS = (".svg", ".png", ".pdf", ".csv")
 
@@ -48,7 +48,9 @@ class ReplayList:
             for r in self.replays.values()
         ]
         screen.table(pd.DataFrame(rows))
-        screen.say("scaling replay NAME answers; of a table to fetch, data=FOLDER says where it is")
+        screen.say(
+            "scaling replay NAME answers; a table to fetch is answered again with data=FOLDER, where it is"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,22 @@ class Replayed:
     """A published answer and ours."""
 
     of: Replay
-    findings: Findings
+    findings: Findings | Recorded
     written: str | None
     unwritten: Unwritten | None = None
     code = 0
+
+    @property
+    def recorded(self) -> str | None:
+        """The date of an answer that was found earlier; None of one from the table."""
+        return getattr(self.findings, "date", None)
 
     def as_json(self) -> dict[str, Any]:
         """Where the table is from, a row a quantity, and the warnings of the fits."""
         return _facts(self.of) | {
             "answers": self.findings.table.to_dict("records"),
             "warnings": list(self.findings.warnings),
+            "recorded": self.recorded,
             "written": self.written,
         }
 
@@ -76,10 +84,15 @@ class Replayed:
 
         screen.say(f"{self.of.title} ({self.of.paper})")
         screen.say(f"table: {self.of.source}; licence: {self.of.licence}")
-        screen.table(texts(self.findings))
+        screen.table(texts(self.findings.table))
         screen.say(self.of.about)
         for warning in self.findings.warnings:
             screen.say(f"! {warning}", style="yellow")
+        if self.recorded:
+            screen.say(
+                f"as found on {self.recorded}: the table may not be passed on; to answer it again,"
+                f" fetch {self.of.file} and say data=FOLDER"
+            )
         if self.written:
             screen.say(f"figure: {self.written}")
 
@@ -93,8 +106,8 @@ def run(options: ReplayOptions, screen: Screen) -> ReplayList | Replayed:
     """Answer a published table again: scaling replay datablations.
 
     Prints our answer beside the published one, with the licence and the source of the table. Small
-    tables whose licence allows it are in the package; others you fetch, and data=FOLDER says where
-    they are. Without a name all replays are listed. to=FILE.svg draws the figure.
+    tables whose licence allows it are in the package. Of others it prints what we found; you fetch
+    them, and data=FOLDER says where they are, to answer again or to draw. Without a name all replays are listed. to=FILE.svg draws the figure.
     """
     # Imported here, because the help starts without what fits need.
     from scalinglab.analysis import plot
@@ -113,6 +126,8 @@ def run(options: ReplayOptions, screen: Screen) -> ReplayList | Replayed:
     (name,) = options.names
     one_of("replay", name, REPLAYS)
     replay = REPLAYS[name]
+    if options.data is None and options.to is None and (found := replay.recorded()) is not None:
+        return Replayed(replay, found, None)
     findings = replay.run(options.data)
     side_files = SideFiles()
     written = side_files.write(options.to, lambda to: plot.save(findings.draw(None), to)[0])

@@ -40,8 +40,9 @@ class Report:
     code = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that the answer says, in numbers."""
-        return facts(self.answer) | {"report": self.page}
+        """The answer in a sentence, what to be careful about, and all that it says, in numbers."""
+        said = {"headline": self.answer.headline(), "cautions": self.answer.cautions()}
+        return said | facts(self.answer) | {"report": self.page}
 
     def show(self, screen: Screen) -> None:
         """The answer in a sentence, what to be careful about, the rest, then where its page is."""

@@ -8,6 +8,7 @@ import pytest
 
 from scalinglab.cli import VERBS
 from scalinglab.completion import SHELLS, complete, script
+from scalinglab.own_groups import SHIPPED
 
 
 def test_words_at_every_place_of_a_line(tmp_path, monkeypatch):
@@ -21,9 +22,22 @@ def test_words_at_every_place_of_a_line(tmp_path, monkeypatch):
     assert complete("scaling status study=lau", VERBS) == ["study=launched"]
     assert "model=llama" in complete("scaling train seed=1 model=", VERBS)
     assert complete("scaling fit resam", VERBS) == ["resamples="]
-    assert complete("scaling plan sched", VERBS) == ["schedule=", "schedules="]
+    assert complete("scaling plan sched", VERBS) == ["schedule.", "schedule=", "schedules="]
     assert complete("scaling plan schedules=t", VERBS) == ["schedules=true"]
     assert complete("scaling nonsense x", VERBS) == []
+    assert complete("scaling plan mod", VERBS) == ["model.", "model="]
+    assert "model.width=" in complete("scaling plan model.w", VERBS)
+    assert complete("scaling train execution.dev", VERBS) == ["execution.device="]
+    assert complete("scaling status model.w", VERBS) == []
+    assert complete("scaling fit law=chi", VERBS) == ["law=chinchilla"]
+    assert complete("scaling replay scalebench", VERBS) == ["scalebench-moe", "scalebench-parallel"]
+
+
+def test_a_folder_that_is_searched_twice_gives_each_name_once(monkeypatch):
+    """In a checkout the folder conf is the shipped one."""
+    monkeypatch.chdir(SHIPPED.parent)
+    words = complete("scaling train schedule=", VERBS)
+    assert "schedule=cosine" in words and len(words) == len(set(words))
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")

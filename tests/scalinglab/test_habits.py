@@ -39,6 +39,11 @@ def test_quietly_the_answer_alone_is_shown(run):
     loud = run("fit", "study=tiny", "resamples=0")
     quiet = run("fit", "study=tiny", "resamples=0", "-q")
     assert quiet[0] == 0 and quiet[1] and quiet[1] in loud[1]
+    assert run("-q", "fit", "study=tiny", "resamples=0") == quiet  # as others take it
+
+
+def test_flags_without_a_verb_show_the_help(run):
+    assert run("-v", "-q") == run("--help")
 
 
 def test_in_detail_no_column_is_left_out_and_a_refusal_says_where_it_was_made(run):

@@ -256,10 +256,14 @@
   };
   document.querySelectorAll("[data-filter]").forEach((field) => field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/);
-    for (const tr of tableOf(field).querySelector("tbody").rows) {
+    const every = [...tableOf(field).querySelector("tbody").rows];
+    for (const tr of every) {
       const text = tr.textContent.toLowerCase();
       tr.hidden = !words.every((word) => text.includes(word));
     }
+    const found = every.filter((tr) => !tr.hidden).length;
+    field.nextElementSibling.textContent = (found < every.length ? found + " of " : "") + every.length
+      + (found < every.length ? " rows" : " rows: scroll for all");
   }));
   document.querySelectorAll("[data-table]").forEach((button) => button.addEventListener("click", () => {
     const long = button.parentElement.nextElementSibling;

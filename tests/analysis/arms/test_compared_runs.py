@@ -18,6 +18,14 @@ def two_arms() -> pd.DataFrame:
     return pd.concat([plain.assign(arm="a"), better.assign(arm="b")], ignore_index=True)
 
 
+@pytest.fixture(autouse=True)
+def _without_tests_of_sharing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of the time of a comparison, and are tested in `test_comparison.py`."""
+    monkeypatch.setattr(
+        "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
+    )
+
+
 def test_a_bound_is_no_value_of_a_pair_and_is_refused_unless_left_out() -> None:
     runs = two_arms()
     runs["loss_at_least"] = np.where(runs.index.isin([0, 1, 17]), 1.0, np.nan)

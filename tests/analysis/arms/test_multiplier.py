@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +37,16 @@ def runs(candidate: np.ndarray, noise: float = 0.0005, largest: float = np.inf) 
         table = pd.DataFrame({"arm": arm, "N": N, "D": D, "seed": 0, "loss": loss})
         tables.append(table if arm == "a" else table[table["N"] <= largest])
     return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_tests_of_sharing() -> Iterator[None]:
+    """They take most of the time of a comparison, and are tested in `test_comparison.py`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
+        )
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +99,7 @@ def interval(lower: float, upper: float, error: float = 0.0) -> dict[str, float]
 @pytest.mark.parametrize("count", [100, 200, 1000])
 def test_an_interval_that_ends_at_one_is_no_verdict_with_few_resamples_or_many(count) -> None:
     rng, said = np.random.default_rng(count), []
-    for _ in range(200):  # true lower end: exactly 1
+    for _ in range(80):  # true lower end: exactly 1
         draws = np.exp(0.3 * (1.96 + rng.standard_normal(count)))
         low, high = quantiles(draws, 0.95)
         errors = log_end_errors(draws, 0.95)
@@ -160,7 +172,7 @@ def test_without_best_splits_arms_are_compared_along_the_ladder() -> None:
 
 
 def test_the_range_ends_where_either_arm_does(saving) -> None:
-    short = analysis.compare_arms(runs(worth(1.3), largest=5e8), resamples=100)
+    short = analysis.compare_arms(runs(worth(1.3), largest=5e8), resamples=20)
     point = {"N": np.array([2e9]), "D": np.array([4e10])}
     assert saving.result.measured.beyond(point)[0] == 1
     assert short.result.measured.beyond(point)[0] > 2

@@ -40,17 +40,19 @@ def test_a_sum_of_effects_is_shared_out_exactly():
     total = sum(variances.values())
     assert found.choice.tolist() == list(variances)
     for row in found.itertuples():
-        assert row.own == pytest.approx(variances[row.choice] / total)
-        assert row.whole == pytest.approx(row.own)
+        assert row.main_effect == pytest.approx(variances[row.choice] / total)
+        assert row.total_effect == pytest.approx(row.main_effect)
     assert found.factor[0] == pytest.approx(np.exp(2)) and found.options[1] == 3
 
 
 def test_choices_that_act_only_together_have_no_part_of_their_own():
     found = shares(factorial(lambda c, w, o, e: np.exp(1.0 if c == o else -1.0)))
     together = found.set_index("choice")
-    assert together.loc[["convention", "objective"], "whole"].tolist() == pytest.approx([1, 1])
-    assert together["own"].tolist() == pytest.approx([0] * 4)
-    assert together.loc["law", "whole"] == pytest.approx(0)
+    assert together.loc[["convention", "objective"], "total_effect"].tolist() == pytest.approx(
+        [1, 1]
+    )
+    assert together["main_effect"].tolist() == pytest.approx([0] * 4)
+    assert together.loc["law", "total_effect"] == pytest.approx(0)
 
 
 def test_each_way_is_that_fit():
@@ -91,7 +93,7 @@ def test_a_run_far_from_the_law_does_not_make_the_range():
     clean = table_multiverse(
         {"a": table.drop(index=9)}, analysis.read_target("N at C=1e20"), starts=4
     )
-    assert found.range == pytest.approx(clean.range, rel=1e-3) and not clean.far
+    assert found.range == pytest.approx(clean.range, rel=1e-3) and not clean.far_runs
     said = found.sentence()
     assert "analysis variants without run exp-9 (far from the law) N at" in said
     assert re.search("With run exp-9 .*least squares gives ", said)
@@ -109,8 +111,8 @@ def test_another_count_of_parameters_is_another_definition_and_no_uncertainty():
     assert "Counted as n_block (without embeddings) the range is " in found.sentences()[1]
     # The sentence, the table and the figure are of the same variants.
     pd.testing.assert_frame_equal(found.shares, alone.shares)
-    assert f"Across {len(found.told)} analysis variants" in found.sentence()
-    assert f"total effect {found.shares['whole'][0]:.0%} of the variance" in found.sentence()
+    assert f"Across {len(found.in_range)} analysis variants" in found.sentence()
+    assert f"({found.shares['total_effect'][0]:.0%} of the variance, alone or" in found.sentence()
     assert len(alone.sentences()) == 1
     ax = plot.multiverse(found)
-    assert sum(len(layer.table) for layer in layers(ax)) == len(found.told) == 6
+    assert sum(len(layer.table) for layer in layers(ax)) == len(found.in_range) == 6

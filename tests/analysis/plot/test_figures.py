@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
@@ -18,15 +19,20 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from scalinglab import analysis
 from scalinglab.analysis import plot
-from scalinglab.analysis.plot.frames import OUTSIDE, frame
+from scalinglab.analysis.plot import marks
+from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.labels import of_arms
 from scalinglab.analysis.plot.layers import layers, points
+from scalinglab.analysis.plot.marks import EXTRAPOLATED
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
 from scalinglab.analysis.reporting import page
+from scalinglab.analysis.reporting.report_figures import WIDTH
 from scalinglab.scaling.errors import UserError
 
 BUDGETS = (1e21, 1e22)
@@ -176,18 +182,19 @@ def test_arms_are_told_apart_by_colour_and_marker_and_sizes_by_the_mark(made) ->
     ax = drawn("arm_losses", made, plot.PAGE)
     for name in ("adamw", "muon"):
         layer, law = (next(x for x in layers(ax) if x.name == n) for n in (name, f"law, {name}"))
-        marks, (band, drawn_line) = layer.artists[0], law.artists
+        dots, (band, drawn_line, *_) = layer.artists[0], law.artists
         assert set(layer.table["arm"]) == {name}
-        colour = mpl.colors.to_hex(marks.get_facecolor()[0])
+        colour = mpl.colors.to_hex(dots.get_edgecolor()[0])
         assert (
             colour == drawn_line.get_color().lower() == mpl.colors.to_hex(band.get_facecolor()[0])
         )
-        by_size = pd.Series(marks.get_sizes()).groupby(layer.table["N"]).first()
+        assert not dots.get_facecolor().size  # outlines: no run of one arm hides that of the other
+        by_size = pd.Series(dots.get_sizes()).groupby(layer.table["N"]).first()
         assert by_size.is_monotonic_increasing and by_size.iloc[-1] > 3 * by_size.iloc[0]
     shapes = [layer.artists[0].get_paths()[0] for layer in layers(ax) if layer.kind == "points"]
     assert len({len(shape.vertices) for shape in shapes}) == 2
     names = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert {"adamw", "muon", "N = 10M", "N = 1B"} <= set(names)
+    assert {"adamw", "muon", EXTRAPOLATED, "N = 10M", "N = 1B"} <= set(names)
     # The law is drawn where its best split is, not where the runs of one size are.
     table = next(x for x in layers(ax) if x.name == "law, muon").table
     assert (table["N"].diff().dropna() > 0).all()
@@ -398,28 +405,108 @@ def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> N
     assert of_sizes(made.runs) == []
 
 
-def test_what_is_shaded_is_what_tables_call_outside(made) -> None:
-    """A budget was outside the measured range by its N, and stood before the shade, which was C's.
+def dashed_at(ax: Axes, x: np.ndarray, layer_name: str) -> np.ndarray:
+    """Whether a line is dashed at each of some places, and not solid."""
+    (layer,) = [layer for layer in layers(ax) if layer.name.startswith(layer_name)]
+    strokes = [artist for artist in layer.artists if isinstance(artist, Line2D)]
+    drawn = {}
+    for stroke in strokes:
+        at = np.asarray(stroke.get_xdata(), float)
+        segments = np.stack([at[:-1], at[1:]])[:, np.isfinite(at[:-1] + at[1:])]
+        is_dashed = str(stroke.get_label()).lstrip("_") == EXTRAPOLATED
+        assert is_dashed == (stroke._unscaled_dash_pattern[1] is not None)
+        drawn[is_dashed] = ((segments[0] <= x[:, None]) & (x[:, None] <= segments[1])).any(axis=1)
+    return drawn[True] & ~drawn[False]
+
+
+def test_what_is_dashed_is_what_tables_call_outside(made) -> None:
+    """A budget was outside the measured range by its N, and the figure said it was inside.
 
     The test of both is that of N, D, their ratio and their product.
     """
     budgets = np.geomspace(made.runs["C"].min() / 2, made.runs["C"].max() * 2, 25)
     table = analysis.allocate(made.law, budgets).table
     assert table["inside"].any() and not table["inside"].all()
-    figures = {
-        "best size": lambda ax: plot.best_size(made.law, made.runs, budgets, ax=ax),
-        "loss": lambda ax: plot.loss_against_compute(made.law, made.runs, budgets=budgets, ax=ax),
-        "floor": lambda ax: plot.reducible_loss(made.law, made.runs, ax=ax),
+    figures: dict[str, Callable] = {
+        "law": lambda ax: plot.best_size(made.law, made.runs, budgets, ax=ax),
+        "best split": lambda ax: plot.reducible_loss(made.law, made.runs, ax=ax),
     }
     for name, draw in figures.items():
         (ax,) = panels(plot.PAGE)
         draw(ax)
-        shades = [
-            patch.get_extents().transformed(ax.transData.inverted())
-            for patch in ax.patches
-            if patch.get_label().lstrip("_") == OUTSIDE
-        ]
         low, high = ax.get_xlim()
-        for row in table[table["C"].between(low, high)].itertuples():
-            shaded = any(shade.x0 <= row.C <= shade.x1 for shade in shades)
-            assert shaded != row.inside, (name, row)
+        shown = table[table["C"].between(low, high)]
+        outside = dashed_at(ax, shown["C"].to_numpy(), name)
+        # The range ends between two places of a line, which are a few percent apart.
+        assert np.sum(outside == shown["inside"]) <= 1, name
+        assert not ax.patches  # nothing is shaded: one look has one meaning, and hides no run
+
+
+def test_laws_of_arms_are_dashed_between_ranges_that_they_do_not_share() -> None:
+    """Nothing said so between them, where neither had a run of the other's size."""
+    parts = []
+    for arm, sizes in (("a", np.geomspace(1e7, 1e8, 4)), ("b", np.geomspace(1e9, 1e10, 4))):
+        N, D = (x.ravel() for x in np.meshgrid(sizes, np.geomspace(1e9, 1e11, 4)))
+        loss = 1.7 + 400 / N**0.34 + 1800 / D**0.37
+        noise = np.exp(1e-3 * np.random.default_rng(0).standard_normal(len(N)))
+        parts.append(pd.DataFrame({"arm": arm, "N": N, "D": D, "seed": 0, "loss": loss * noise}))
+    apart = analysis.compare_arms(pd.concat(parts), between=("a", "b"), resamples=0)
+    (ax,) = panels(plot.PAGE)
+    plot.arm_losses(apart, ax=ax)
+    assert dashed_at(ax, np.geomspace(1e18, 1e21, 9), "law, a").all()
+    assert not apart.scales["inside"].any()
+
+
+def test_lines_of_the_law_are_named_beside_their_ends(made) -> None:
+    ax = drawn("loss_against N", made, plot.PAGE)
+    lines = [layer for layer in layers(ax) if layer.kind == "line"]
+    names = {text.get_text(): text for text in ax.texts}
+    assert len(lines) > 2
+    for layer in lines:
+        text = names[layer.name.removeprefix("law at ")]
+        assert text.xy == (layer.values[0][-1], layer.values[1][-1])
+        # No run is hidden by a name: all stand to the left of where names begin.
+        assert made.runs["N"].max() < text.xy[0] <= ax.get_xlim()[1]
+
+
+def test_a_size_has_one_colour_in_all_figures_of_some_runs(made) -> None:
+    """Residuals were coloured from the smallest to the largest fitted size, others to the largest
+    held-out one.
+    """
+    larger = made.held_out.assign(N=10 * made.held_out["N"].max())
+    colours = []
+    for draw in (plot.residuals, plot.loss_against_compute, plot.reducible_loss):
+        (ax,) = panels(plot.PAGE)
+        draw(made.law, made.runs, held_out=larger, ax=ax)
+        (fitted,) = [layer for layer in layers(ax) if layer.name == "fitted runs"]
+        colours.append(fitted.artists[0].get_facecolor())
+    np.testing.assert_allclose(colours[0], colours[1])
+    np.testing.assert_allclose(colours[0], colours[2])
+
+
+def test_each_mark_has_one_meaning() -> None:
+    looks = [look for name, look in vars(marks).items() if name.isupper() and "marker" in look]
+    assert len(looks) >= 6
+    shapes = [look["marker"] for look in looks if look is not marks.BACKGROUND_RUNS]
+    shapes += [*marks.BEYOND, *{category(k)["marker"] for k in range(30)}]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_ticks_of_colour_bars_are_alike(made) -> None:
+    """Few sizes were marked as they were, 31.6M and 316M, beside figures with 30M and 300M."""
+    ax = drawn("arm_ratio", made, plot.PAGE)
+    (bar,) = [other for other in ax.figure.axes if other is not ax]
+    FigureCanvasAgg(ax.figure).draw()
+    ticks = [text.get_text() for text in bar.get_yticklabels()]
+    assert {"30M", "100M", "300M"} <= set(ticks) and not any("." in tick for tick in ticks)
+
+
+def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
+    for name in FIGURES:
+        ax = drawn(name, made, WIDTH)
+        FigureCanvasAgg(ax.figure).draw()
+        long = ax.yaxis.label.get_window_extent().height / ax.bbox.height
+        assert long < 1.15, (name, ax.get_ylabel())
+    label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
+    assert "c\N{NO-BREAK SPACE}d" in label
+    assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scalinglab.analysis.plot.files import svg
-from scalinglab.analysis.plot.labels import literal
+from scalinglab.analysis.plot.labels import decimal, literal
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.studies.draw import panels
 
@@ -32,6 +32,20 @@ def test_any_name_is_drawn(name: str) -> None:
     legend = figure.axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == [literal(name), "other"]
     page(name, "", [], [], [Section(figures=[(name, figure)])], "").encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-63.94, "\N{MINUS SIGN}63.9"),
+        (2.3e10, "2.3·10¹⁰"),
+        (-2e-4, "\N{MINUS SIGN}2·10⁻⁴"),
+        (0, "0"),
+        (1e3, "1,000"),
+    ],
+)
+def test_numbers_have_one_style(value: float, text: str) -> None:
+    assert decimal(value) == text
 
 
 def test_a_page_shows_any_text_as_it_is() -> None:

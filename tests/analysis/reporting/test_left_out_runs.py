@@ -86,4 +86,11 @@ def test_a_page_says_what_was_tested_and_where_budgets_are_named(outputs: Path) 
     by_budget = {**answer.law.held_out, "error": -0.5, "sentence": "worse"}
     worse = replace(answer.law, held_out=answer.law.held_out | {"budget": by_budget})
     assert "largest runs: worse." in " ".join(replace(answer, law=worse).beside_headline())
-    assert "scaling import ... to=far budgets=[1e21]" in said and "answer.budgets" not in said
+    where = answer.choice_of_budgets()
+    assert "scaling import FILE to=far budgets=[1e22]" in where and "answer.budgets" not in where
+    assert where not in said and where in report_html(answer) and where in answer.text()
+    several = len(answer.allocation.table) > 1
+    assert ("round budgets whose best splits lie" in where) == several
+    one = replace(answer.allocation, table=answer.allocation.table.head(1))
+    assert "a round budget whose best" in replace(answer, allocation=one).choice_of_budgets()
+    assert answer.terms().startswith("C: training compute in FLOPs, 6 N D. N: parameters, as the")

@@ -52,5 +52,26 @@ def test_what_is_equal_in_all_runs_is_a_sentence_and_the_loss_stands_in_front() 
         seconds=[0.0, 3.0],
     )
     assert list(told.tables[0]) == ["run_id", "N", "D", "C", "loss", "role", "seconds"]
-    assert told.text.startswith("The same in all runs: status done, depth 2.")
+    assert told.text.startswith(
+        "2 runs: 1 fitted, 1 held out. The same in all runs: status done, depth 2."
+    )
     assert "with 0 it shares all its steps" in told.text
+
+
+def test_every_run_is_counted_and_those_left_out_are_named_with_the_reason(monkeypatch) -> None:
+    monkeypatch.setattr(ReportedRuns, "far_runs", lambda answer: answer.runs.index[:1])
+    told = section(
+        run_id=list("abcde"),
+        role=["fit", "fit", "left_out", None, "curve"],
+        status=["done", "diverged", "done", "done", "done"],
+        N=[1e6] * 5,
+        D=1e8,
+        C=6e14,
+        loss=[3.0, np.nan, 2.9, np.nan, 2.8],
+    )
+    assert told.text.startswith(
+        "5 runs: 1 fitted, 1 for the curve law, 3 left out. Left out: b (diverged), c (exclude),"
+        " d (no loss)."
+    )
+    roles = told.tables[0].set_index("run_id")["role"]
+    assert roles["a"] == "fit, far from the law" and roles["e"] == "curve"

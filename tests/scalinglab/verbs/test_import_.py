@@ -18,6 +18,7 @@ import pytest
         (["import", "x.csv", "law=chinchila"], "did you mean 'chinchilla'?"),
         (["import", "x.csv", "budgets=[-1]"], "budgets[0] = -1.0: allowed is above 0"),
         (["import", "wandb:a/b", "x.csv"], "wandb:a/b is imported alone"),
+        (["import", "x.csv", "study=mine"], "runs made elsewhere become a study by to=mine"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:

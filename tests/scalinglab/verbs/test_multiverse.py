@@ -51,6 +51,14 @@ def test_a_mistake_is_one_sentence(run, points, arguments, message) -> None:
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
 
 
+def test_a_rule_that_no_run_meets_is_told(run, points) -> None:
+    asked = ("multiverse", points, "columns.D=tokens", "n_columns=[block]", "target=alpha")
+    for rule, told in (("tokens < 1", True), ("tokens < 2e9", False)):
+        code, out, error = run(*asked, f"exclude=[{rule}]")
+        assert code == 0, error
+        assert ("meets none of" in out) == told and out.count("meets none of") <= 1
+
+
 def test_rows_can_be_left_out_of_every_way(run, points, tmp_path) -> None:
     table = pd.read_csv(points.removeprefix("data="))
     table.loc[3, "loss"] *= 3  # a run that went wrong

@@ -32,11 +32,17 @@ def test_one_is_answered_beside_what_was_printed(capsys, tmp_path: Path) -> None
     assert figure.read_text().startswith("<svg")
 
 
+def test_of_a_table_that_may_not_be_passed_on_what_was_found_is_told(capsys) -> None:
+    found = json.loads(answer(capsys, "chinchilla", "--json"))
+    assert not found["shipped"] and len(found["answers"]) == 7 and found["recorded"] >= "2026"
+    assert f"as found on {found['recorded']}" in answer(capsys, "chinchilla")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["scalebench"], "did you mean 'scalebench-moe'"),
-        (["chinchilla"], "data=FOLDER"),
+        (["chinchilla", "to=x.svg"], "data=FOLDER"),
         (["data=here"], "data is of one replay"),
         (["chinchilla", "porian"], "one replay is run at a time"),
         (["datablations", "to=x.txt"], "the figure is a .svg"),

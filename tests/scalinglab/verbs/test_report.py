@@ -18,3 +18,5 @@ def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, own) -> No
     assert error.startswith("error: ") and "Traceback" not in error
     code, out, again = run(*asked, "--json")
     assert code == 2 and again.count("\n") == 1 and json.loads(out)["report"] is None
+    answer = json.loads(out)
+    assert answer["headline"] and isinstance(answer["cautions"], list)
