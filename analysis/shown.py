@@ -7,6 +7,7 @@ drawn from answers, so answers must not import them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from importlib import import_module
@@ -17,11 +18,13 @@ import pandas as pd
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import in_powers
+from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROWS = 12  # of a table in a cell of a notebook
+NO_TABLES: dict[str, pd.DataFrame | None] = {}
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,21 @@ class Overview:
     tables: dict[str, pd.DataFrame]
     sentences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+    def also(
+        self,
+        tables: dict[str, pd.DataFrame | None] = NO_TABLES,
+        sentences: Iterable[str] = (),
+        warnings: Iterable[str] = (),
+    ) -> Overview:
+        """The same with further tables, sentences and warnings, each once; None is no table."""
+        more = {caption: table for caption, table in tables.items() if table is not None}
+        return Overview(
+            self.title,
+            self.tables | more,
+            tuple(dict.fromkeys([*self.sentences, *sentences])),
+            tuple(dict.fromkeys([*self.warnings, *warnings])),
+        )
 
 
 class Shown(ABC):
@@ -83,3 +101,31 @@ class Shown(ABC):
         draw = getattr(import_module("scalinglab.analysis.plot"), name)
         axes: Axes = draw(*arguments, ax=ax, **options)
         return axes
+
+
+class KeepsTable:
+    """An answer that keeps the table it was made from, for its figure.
+
+    Only in memory: a pickle or a file of the answer is without it.
+    """
+
+    table: pd.DataFrame | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "table"}
+
+    def _table(self, given: pd.DataFrame | None, parameter: str) -> pd.DataFrame:
+        """The table of a figure: the given one, or the one that was kept.
+
+        Raises
+        ------
+        UserError
+            If there is neither, as of an answer that was read from a file.
+        """
+        table = self.table if given is None else given
+        if table is None:
+            raise UserError(
+                f"{parameter} is not set, and this {type(self).__name__} was read from a file,"
+                f" which keeps no table: give plot({parameter})"
+            )
+        return table

@@ -21,7 +21,7 @@ def show_forecasts(screen: Screen, forecasts: Forecasts) -> None:
         return
     what = "final losses" if forecasts.column == "loss" else f"final {forecasts.column}"
     screen.table(
-        _forecasts_frame(forecasts.table).rename(
+        forecasts_frame(forecasts.table).rename(
             columns={"final loss": f"final {forecasts.column}"}
         ),
         optional=("role", "seed", "schedule", "law"),
@@ -38,7 +38,8 @@ def show_record(screen: Screen, record: TrackRecord) -> None:
     screen.table(texts, optional=("law", "study", "made"), text="outcome")
 
 
-def _forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
+def forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts for display: a row a run, its cells as texts."""
     is_known = table["loss"].notna()
     intervals = [
         "" if pd.isna(a) or pd.isna(b) else f"{a:.4f} to {b:.4f}"

@@ -32,7 +32,7 @@ STATE_STYLES: dict[str, str] = {
     State.PLANNED: "",
 }
 _GAP = "  "  # between columns of a table
-_NUMBER = re.compile(r"[+-]?[\d,.]*(\d|nan|inf)(e[+-]?\d+)?[%x]?|")
+_NUMBER = re.compile(r"[+-]?[\d,.]*(\d|nan|inf)(e[+-]?\d+|(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?[%x]?|")
 
 
 def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:

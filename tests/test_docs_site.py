@@ -79,7 +79,6 @@ def test_every_law_has_its_formula() -> None:
 
 
 def test_formulas_become_mathml() -> None:
-    pytest.importorskip("latex2mathml")
     formulas = hook("formulas")
     page = (ROOT / "docs" / "formulas.md").read_text()
     for formula in re.findall(r"\$\$(.*?)\$\$", page, re.DOTALL):
@@ -89,13 +88,11 @@ def test_formulas_become_mathml() -> None:
 
 
 def test_formulas_of_one_line_stand_apart_for_narrow_screens() -> None:
-    pytest.importorskip("latex2mathml")
     line = r'<div class="arithmatex">\[a = b, \qquad c = \left( d \qquad e \right)\]</div>'
     assert hook("formulas").on_page_content(line).count("<math") == 2
 
 
 def test_names_of_functions_stand_apart_from_their_neighbours() -> None:
-    pytest.importorskip("latex2mathml")
     line = r'<span class="arithmatex">\(a \log_{10} n + k \ln P\)</span>'
     shown = hook("formulas").on_page_content(line)
     assert re.search(r"<mi>a</mi><mspace[^>]*/><msub><mi>log</mi>.*?</msub><mspace[^>]*/>", shown)

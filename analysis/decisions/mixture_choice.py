@@ -23,6 +23,8 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
+from scalinglab.analysis.shown import Overview, Shown
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
 
@@ -30,8 +32,8 @@ _UNIQUE = "unique_tokens."
 _ROUNDING = 1e-9  # of a share
 
 
-@dataclass(frozen=True)
-class MixtureChoice:
+@dataclass(frozen=True, repr=False)
+class MixtureChoice(Shown):
     """The shares of least loss, and how they were tested.
 
     Attributes
@@ -55,6 +57,16 @@ class MixtureChoice:
     test: list[str]
     regret: float | None
     warnings: list[str]
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the shares, the losses there and the tests."""
+        return Overview(
+            f"Best mixture at N = {short(self.N)}, D = {short(self.D)}",
+            {"Shares": self.best.shares, "Losses there": self.best.losses},
+            (self.sentence(), *self.test),
+            tuple(self.warnings),
+        )
 
     def sentence(self) -> str:
         """The shares in words."""

@@ -194,10 +194,12 @@ def fit(
     if law == AUTO:
         if resample != "weights":
             raise UserError("resample is of one law: law=auto resamples by weights")
-        return fit_mixture(
+        result: Result = fit_mixture(
             data, options, resamples=resamples, seed=seed, level=level, beyond=beyond
         )
-    return _fit_one_law(law, data, options, resample, resamples, seed, level)
+    else:
+        result = _fit_one_law(law, data, options, resample, resamples, seed, level)
+    return replace(result, table=data.copy(deep=False))  # for figures
 
 
 def _fit_one_law(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from scalinglab.analysis.fitting.store import write_fit
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
 from scalinglab.analysis.laws.error_scale import RELATIVE
-from scalinglab.analysis.shown import Overview, Shown
+from scalinglab.analysis.shown import KeepsTable, Overview, Shown
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns, rename_columns
 from scalinglab.analysis.tables.numbers import as_floats
@@ -33,8 +33,16 @@ _LOSSES = ("loss", "best_loss")  # quantities whose intervals the record of fore
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(FittedLaw, Shown):
-    """A fitted law that predicts; its attributes are those of `FittedLaw`."""
+class Result(KeepsTable, FittedLaw, Shown):
+    """A fitted law that predicts; its attributes are those of `FittedLaw`.
+
+    Attributes
+    ----------
+    table : DataFrame or None
+        The table that was given to the fit, for figures; None of a fit that was read from a file.
+    """
+
+    table: pd.DataFrame | None = field(default=None, kw_only=True)
 
     @property
     def shown(self) -> Overview:
@@ -47,17 +55,26 @@ class Result(FittedLaw, Shown):
         about = (residuals,) if self.scale is RELATIVE else ()
         return Overview(title, {self.law.formula: table}, about, self.warnings)
 
-    def plot(self, runs: pd.DataFrame, *, ax: Axes | None = None, **options: Any) -> Axes:
+    def plot(
+        self, runs: pd.DataFrame | None = None, *, ax: Axes | None = None, **options: Any
+    ) -> Axes:
         """The law and the runs that it was fitted to, in the figure that suits it.
 
         Parameters
         ----------
-        runs : DataFrame
-            With the columns that were fitted; of a law of curves, the curves.
+        runs : DataFrame, optional
+            With the columns that were fitted; of a law of curves, the curves. Default: the table
+            that was fitted.
         ax : Axes, optional
         **options
             Of the figure: `analysis.plot.curves`, `loss_against_compute` or `loss_against`.
+
+        Raises
+        ------
+        UserError
+            If `runs` is left out and the fit was read from a file.
         """
+        runs = self._table(runs, "runs")
         if self.law.curve:
             return self._draw("curves", runs, self, ax=ax, **options)
         if {"N", "D"} <= set(self.law.inputs):

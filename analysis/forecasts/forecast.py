@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +11,14 @@ import pandas as pd
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import calibration_in_words, scaled_interval
 from scalinglab.analysis.laws.error_scale import RELATIVE
-from scalinglab.analysis.shown import Overview, Shown
+from scalinglab.analysis.shown import KeepsTable, Overview, Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, repr=False)
-class Forecast(Shown):
+class Forecast(KeepsTable, Shown):
     """The forecast of an unfinished run's final loss.
 
     Attributes
@@ -41,6 +41,8 @@ class Forecast(Shown):
         How many times beyond the fitted curves the end of the run lies; 1 inside.
     note : str
         Sources of error that the interval cannot include.
+    table : DataFrame or None
+        The run that was forecast, for figures; a pickle is without it.
     """
 
     loss: float
@@ -54,6 +56,7 @@ class Forecast(Shown):
     calibration_factor: float = 1.0
     beyond: float = 1.0
     note: str = ""
+    table: pd.DataFrame | None = field(default=None, compare=False)
 
     @property
     def shown(self) -> Overview:
@@ -69,9 +72,21 @@ class Forecast(Shown):
             f"Forecast of the final loss, {self.level:.0%} interval", {"": table}, (self.report(),)
         )
 
-    def plot(self, target: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-        """The measured part of the run and what is ahead; `target` is the run that was forecast."""
-        return self._draw("forecast", self, target, ax=ax)
+    def plot(self, target: pd.DataFrame | None = None, *, ax: Axes | None = None) -> Axes:
+        """The measured part of the run and what is ahead.
+
+        Parameters
+        ----------
+        target : DataFrame, optional
+            The run that was forecast; default: as it was then.
+        ax : Axes, optional
+
+        Raises
+        ------
+        UserError
+            If `target` is left out and the forecast was read from a file.
+        """
+        return self._draw("forecast", self, self._table(target, "target"), ax=ax)
 
     @property
     def inside(self) -> bool:

@@ -149,6 +149,7 @@ class Basis:
             hindcast=table[["run", "forecast", "measured", "error"]],
             beyond=float(end["beyond"]),
             note="; ".join(s for s in (note, *self._of_curves(target)) if s),
+            table=target,
         )
 
     def _of_curves(self, target: pd.DataFrame) -> Iterator[str]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,14 @@ import pandas as pd
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.plot.labels import SHARES
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = np.ndarray
 
@@ -56,8 +61,8 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Multiverse:
+@dataclass(frozen=True, repr=False)
+class Multiverse(Shown):
     """One answer for each combination of choices.
 
     Attributes
@@ -86,6 +91,22 @@ class Multiverse:
     convention: str = ""
     far_runs: str = ""
     unmet: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the range, and a row a choice."""
+        answered = self.table["answer"].notna()
+        failed = self.table.loc[~answered, "why"].value_counts(sort=False)
+        return Overview(
+            f"{self.of} by {answered.sum()} analysis variants",
+            {"": self.shares.rename(columns=SHARES)},
+            tuple(self.sentences()),
+            tuple(f"{count} variants give no answer: {why}" for why, count in failed.items()),
+        )
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The answer of each variant, sorted."""
+        return self._draw("multiverse", self, ax=ax)
 
     @property
     def without_far(self) -> pd.DataFrame:

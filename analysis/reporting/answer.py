@@ -22,6 +22,7 @@ from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.cautions import bend, disagreement
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
+from scalinglab.analysis.shown import Overview
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recipes
 from scalinglab.analysis.tables.powers import power, short
@@ -32,6 +33,8 @@ from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.shell import override
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.laws_compared import LawsCompared
@@ -41,7 +44,7 @@ _BELOW = [title for title in SECTIONS if title != "Warnings"]  # of a fit, which
 _AS_GIVEN = "as given"  # of imported runs whose table does not say what N counts
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Answer(ReportedRuns):
     """Everything a report says about a study with a law.
 
@@ -85,6 +88,19 @@ class Answer(ReportedRuns):
     laws: LawsCompared | None = None
     unanswered: tuple[str, ...] = ()
     budgets_chosen: bool = False
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the headline, the tables behind it, what is beside it and cautions."""
+        behind = self.compared or self.allocation
+        tables = self.law.shown.tables if behind is None else behind.shown.tables
+        law = {} if behind is None or self.compares_arms else dict(self.law.shown.tables)
+        sentences, cautions = tuple(self.beside_headline()), tuple(self.cautions())
+        return Overview(self.headline(), tables, sentences, cautions).also(law)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The law and the runs that were fitted; of two recipes, their comparison."""
+        return self.law.plot(ax=ax) if self.compared is None else self.compared.plot(ax=ax)
 
     @property
     def counted(self) -> str:

@@ -82,7 +82,7 @@ def report_html(answer: Answer) -> str:
         figures.leading(),
         sections,
         _downloads(answer),
-        terms=answer.terms(),
+        answer.terms(),
     )
 
 

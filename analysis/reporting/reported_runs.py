@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers, power, short
@@ -22,6 +23,8 @@ from scalinglab.analysis.tables.study_runs import (
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from scalinglab.analysis.arms.comparison import ArmComparison
     from scalinglab.analysis.reporting.outlook import Outlook
 
@@ -32,8 +35,8 @@ _WAY_OUT = (
 _SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportedRuns:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReportedRuns(Shown):
     """The runs of a study, and the other parts of a page that need no law.
 
     Attributes
@@ -123,7 +126,7 @@ class ReportedRuns:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunsWithoutLaw(ReportedRuns):
     """A study whose runs do not determine its law: its runs and losses, and why there is no law.
 
@@ -134,6 +137,16 @@ class RunsWithoutLaw(ReportedRuns):
     """
 
     why: str
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: why there is no law, and the runs."""
+        tables = {"The runs": self.table()}
+        return Overview(self.headline(), tables, tuple(self.details()), tuple(self.cautions()))
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The loss of each run against its compute."""
+        return self._draw("runs", self.runs, ax=ax)
 
     def headline(self) -> str:
         """That there is no law, and why."""

@@ -28,7 +28,6 @@ def study_page(
     leading: Sequence[tuple[str, Figure]],
     sections: Sequence[Section],
     downloads: Sequence[Download],
-    *,
     terms: str = "",
 ) -> str:
     """One form for the pages of laws, of runs without a law, and of verdicts.
@@ -46,7 +45,7 @@ def study_page(
         The rest of the answer; the sections on the runs follow.
     downloads : sequence of Download
     terms : str
-        As in `page`.
+        What the symbols of the headline stand for.
     """
     return page(
         study.title,

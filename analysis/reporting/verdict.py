@@ -20,6 +20,7 @@ import pandas as pd
 from scalinglab.analysis.intervals.power import Design, design_of
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.run_origins import machines_of, unfinished_counts
+from scalinglab.analysis.shown import Overview
 from scalinglab.analysis.tables.curves import load_curves
 from scalinglab.analysis.tables.interval_text import four_digits, relative_form
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
@@ -80,7 +81,7 @@ VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.s
 VERDICTS.wants(function)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Verdict(ReportedRuns):
     """A finding about a study, with the runs that it rests on.
 
@@ -96,6 +97,29 @@ class Verdict(ReportedRuns):
     finding: Finding
     design: Design | None = None
     noise: float = math.nan
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the verdict with its tables."""
+        return Overview(
+            self.headline(),
+            self.finding.tables,
+            tuple(self.details()),
+            tuple(self.cautions()),
+        )
+
+    def plot(self, number: int = 0) -> Figure:
+        """A figure of the finding, by its number; figures are drawn when the verdict is given.
+
+        Raises
+        ------
+        UserError
+            If there is no such figure.
+        """
+        figures = self.finding.figures
+        if not 0 <= number < len(figures):
+            raise UserError(f"number = {number}: this verdict has {len(figures)} figures, from 0")
+        return figures[number][1]
 
     def sentences(self) -> list[str]:
         """The verdict, and the smallest effect that the design detects."""

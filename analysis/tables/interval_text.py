@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import in_powers, power, short
 from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
@@ -29,6 +29,7 @@ _FORMS: dict[str, Form] = {
     **dict.fromkeys(("main_effect", "total_effect"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),
     **dict.fromkeys(("N", "D"), short),
+    "C": power,
 }
 
 
@@ -62,7 +63,7 @@ def _plain(value: Any, form: Form) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "" if np.isnan(value) else _written(value, form)
+        return "" if np.isnan(value) else in_powers(_written(value, form))
     return str(value)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.analysis.transfer.decision import Decision, Verdict
@@ -52,8 +53,8 @@ class Measured:
     seed_noise: float
 
 
-@dataclass(frozen=True)
-class Judgement:
+@dataclass(frozen=True, repr=False)
+class Judgement(Shown):
     """Does the candidate still help at the target?
 
     Attributes
@@ -81,6 +82,20 @@ class Judgement:
     next_runs: pd.DataFrame
     seal: SealCheck | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the verdict, sizes, trials and next runs."""
+        measured = self.measured
+        tables = {
+            "Sizes": None if measured is None else measured.sizes,
+            "Trials": self.trials,
+            "Run next": self.next_runs if len(self.next_runs) else None,
+        }
+        numbers = [] if measured is None else [*_numbers(measured), *_noise(measured)]
+        seal = [] if self.seal is None else [self.seal.in_words()]
+        title = _capital(self.sentence())
+        return Overview(title, {}).also(tables, map(_capital, [*numbers, *seal]), self.warnings)
 
     def sentence(self) -> str:
         """The verdict in a sentence."""

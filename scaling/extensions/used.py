@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.errors import ConfigError
@@ -32,15 +31,15 @@ def used_by(science: Mapping[str, Any]) -> str:
     for registry in Registry.number_making:
         for name in _names_in(science, registry):
             if registry.is_shipped(name):
-                if apart := _files_apart(registry.halves_of(name), imports=True):
-                    texts.add(f"{name}={digest(apart)}")
+                if apart := _digest_apart(registry.halves_of(name), imports=True):
+                    texts.add(f"{name}={apart}")
             else:
                 extension = extension_of(registry.module_of(name))
                 texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
     for target in _named_in(science, MODELS):
         if target not in MODELS:
             texts.add(f"{target}={text_of(target)}")
-        texts.add(f"module={digest(_files_apart((CENSUS,)))}")
+        texts.add(f"module={_digest_apart((CENSUS,))}")
     return "+".join(sorted(texts))
 
 
@@ -54,8 +53,10 @@ def is_known(science: Mapping[str, Any]) -> bool:
 
 
 @functools.cache
-def _files_apart(modules: tuple[str, ...], *, imports: bool = False) -> list[Path]:
-    return files_apart(modules, imports=imports)
+def _digest_apart(modules: tuple[str, ...], *, imports: bool = False) -> str:
+    """The digest of the files that are not in the fingerprint of all runs; empty where all are."""
+    files = files_apart(modules, imports=imports)
+    return digest(files) if files else ""
 
 
 def check_importable(science: Mapping[str, Any]) -> None:

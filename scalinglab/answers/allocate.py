@@ -13,7 +13,9 @@ from scalinglab.analysis.decisions.allocation import Allocation
 from scalinglab.analysis.decisions.approaches import Approaches, approaches_of_fit
 from scalinglab.analysis.decisions.cost_functions import COSTS, named_cost
 from scalinglab.analysis.decisions.off_optimum import outside_in_words, tokens_to_losses
+from scalinglab.analysis.fitting.fit_text import in_a_line
 from scalinglab.analysis.fitting.law_choice import times_beyond
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import option
 from scalinglab.scaling.errors import ConfigError
@@ -21,6 +23,8 @@ from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within, one_of
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from scalinglab.analysis.fitting.result import Result
 
 
@@ -63,8 +67,8 @@ class AllocateOptions(FitOptions):
     )
 
 
-@dataclass(frozen=True)
-class Allocated:
+@dataclass(frozen=True, repr=False)
+class Allocated(Shown):
     """The best splits of some budgets, and the other answers.
 
     Attributes
@@ -84,6 +88,23 @@ class Allocated:
     tokens_to_losses: pd.DataFrame | None = None
     splits: pd.DataFrame | None = None
     approaches: Approaches | None = None
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the best splits, and a table for each other question."""
+        tables = {
+            "Cheapest training that reaches a loss": self.cheapest,
+            "Tokens on which a size reaches a loss": self.tokens_to_losses,
+            "Excess loss of other splits": self.splits,
+        }
+        if self.approaches is not None:
+            tables["Growth with C by approach"] = self.approaches.exponents
+            tables["Best splits by approach"] = self.approaches.table
+        return self.allocation.shown.also(tables, [in_a_line(self.fit)], self.warnings)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The best N and D of each budget, with their intervals."""
+        return self.allocation.plot(ax=ax)
 
     @property
     def warnings(self) -> list[str]:

@@ -13,6 +13,7 @@ from scalinglab import analysis
 from scalinglab.analysis.arms.curves import arm_curves
 from scalinglab.analysis.arms.sentences import at_scale, paired
 from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.study_runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
@@ -24,6 +25,7 @@ from scalinglab.scaling.text.nearest import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from scalinglab.analysis.arms.comparison import ArmComparison
 
@@ -68,8 +70,8 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True)
-class Compared:
+@dataclass(frozen=True, repr=False)
+class Compared(Shown):
     """Two recipes compared by their final losses and by their curves.
 
     Attributes
@@ -89,6 +91,17 @@ class Compared:
     curves: pd.DataFrame | str | None = None
     count: str | None = None
     other: tuple[str, ArmComparison] | None = None
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the comparison, the answer by another count of N, and the curves."""
+        curves = None if isinstance(self.curves, str) else self.curves
+        by_count = [line.strip(" []") for line in self.about_counts()]
+        return self.arms.shown.also({"Training curves": curves}, by_count)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The loss of B over that of A: paired runs, and both laws along the ladder."""
+        return self.arms.plot(ax=ax)
 
     def about_counts(self) -> list[str]:
         """Which count N is, and the answer by the other count; empty if there is no other."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
 from scalinglab.analysis.laws.registry import AUTO, read_as
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import option
 from scalinglab.run_options import CountOptions
@@ -16,6 +17,8 @@ from scalinglab.scaling.fields import Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from scalinglab.analysis.judgement.comparison import Comparison
 
 
@@ -45,8 +48,8 @@ class CompareLawsOptions(CountOptions):
     delta: float | str | None = delta_option()
 
 
-@dataclass(frozen=True)
-class ComparedLaws:
+@dataclass(frozen=True, repr=False)
+class ComparedLaws(Shown):
     """Laws compared, and default laws that could not be fitted to the runs.
 
     Attributes
@@ -58,6 +61,16 @@ class ComparedLaws:
 
     comparison: Comparison
     refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a law, and why some are left out."""
+        left_out = [f"{law} is left out: {why}" for law, why in self.refused.items()]
+        return self.comparison.shown.also(warnings=left_out)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """By how much each law missed each held-out point."""
+        return self.comparison.plot(ax=ax)
 
 
 def compare_laws(source: Source, options: CompareLawsOptions) -> ComparedLaws:

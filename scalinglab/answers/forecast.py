@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
+from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.options import LEVEL, RESAMPLES, IntervalOptions, option
 from scalinglab.run_options import LossOptions
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import State
+from scalinglab.show_forecasts import forecasts_frame
 from scalinglab.source import FileSource, StudySource
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import read_plan
@@ -38,8 +41,8 @@ class ForecastOptions(IntervalOptions, LossOptions):
     )
 
 
-@dataclass(frozen=True)
-class Forecasts:
+@dataclass(frozen=True, repr=False)
+class Forecasts(Shown):
     """The forecasts of a study.
 
     Attributes
@@ -64,6 +67,21 @@ class Forecasts:
     stopped: pd.DataFrame | None = None
     column: str = "loss"
 
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a run that has not ended."""
+        if self.table.empty:
+            return Overview(f"{self.study}: every run has ended", {})
+        what = "final losses" if self.column == "loss" else f"final {self.column}"
+        widened = calibration_in_words(self.calibration_factor)
+        sentences = [f"Intervals are {widened}."] if widened else []
+        final = {"final loss": f"final {self.column}"}
+        return Overview(
+            f"{self.study}: forecast of {what}",
+            {"": forecasts_frame(self.table).rename(columns=final)},
+            (*sentences, *self.stopped_lines()),
+        )
+
     def stopped_lines(self) -> list[str]:
         """A sentence for each run that was stopped."""
         if self.stopped is None:
@@ -75,8 +93,8 @@ class Forecasts:
         ]
 
 
-@dataclass(frozen=True)
-class TrackRecord:
+@dataclass(frozen=True, repr=False)
+class TrackRecord(Shown):
     """Kept forecasts compared with the measured losses.
 
     Attributes
@@ -89,6 +107,12 @@ class TrackRecord:
 
     table: pd.DataFrame
     level: float = 0.95
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a kept forecast."""
+        texts = {"": record.as_texts(self.table)} if len(self.table) else {}
+        return Overview(f"{len(self.table)} kept forecasts", texts, (self.sentence(),))
 
     @property
     def calibration_factor(self) -> float | None:

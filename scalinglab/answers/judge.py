@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.transfer.multiplier_line import LACK_OF_FIT
 from scalinglab.analysis.transfer.question import MARGIN, TUNINGS, TransferQuestion
 from scalinglab.analysis.transfer.seal import write_seal
@@ -91,8 +92,8 @@ class Sealed:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Judged:
+@dataclass(frozen=True, repr=False)
+class Judged(Shown):
     """A judgement, or a seal in its place.
 
     Attributes
@@ -107,6 +108,17 @@ class Judged:
     judgement: Judgement | None
     commands: tuple[str, ...] = ()
     sealed: Sealed | None = None
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the judgement and the next commands, or the new seal."""
+        if self.judgement is not None:
+            return self.judgement.shown.also(sentences=self.commands)
+        seal = self.sealed
+        if seal is None:
+            return Overview("Nothing is judged", {})
+        known = seal.note or f"{seal.known} runs had ended"
+        return Overview(f"Sealed in {seal.path}: {seal.date}, SHA-256 {seal.hash}", {}, (known,))
 
 
 def judge_study(outputs: Path, study: str, options: JudgeOptions) -> Judged:

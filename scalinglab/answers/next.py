@@ -11,6 +11,8 @@ from scalinglab import analysis
 from scalinglab.analysis.decisions.beyond_table import candidates_of_table
 from scalinglab.analysis.decisions.cost_functions import named_cost
 from scalinglab.analysis.fitting.law_choice import times_beyond
+from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.candidate_runs import ChoiceOptions, candidate_runs, finished_runs, write_study
 from scalinglab.options import option
 from scalinglab.run_options import CountOptions
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 HOURS = "device-hours"
+PRECISION = "expected precision"  # heading of the half-width of the target's interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +47,8 @@ class NextOptions(ChoiceOptions):
     )
 
 
-@dataclass(frozen=True)
-class ChosenRuns:
+@dataclass(frozen=True, repr=False)
+class ChosenRuns(Shown):
     """Runs to train next.
 
     Attributes
@@ -73,6 +76,34 @@ class ChosenRuns:
     loss: str = "loss"
     unit: str = HOURS
     warnings: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: how well the target is known before and after the runs, and the runs."""
+        choice = self.choice
+        names = {"cost": self.unit, "spent": f"total {self.unit}", "half_width": PRECISION}
+        table = choice.table.drop(columns="tokens", errors="ignore").rename(columns=names)
+        if table.index.name == "run_id":
+            table = table.rename_axis("run").reset_index()
+        widened = calibration_in_words(choice.calibration_factor)
+        sentences = [self.note, f"The interval of the target is {widened}." if widened else ""]
+        nothing = "no affordable candidate is informative about the target"
+        return Overview(
+            self.known(),
+            {"": table},
+            tuple(filter(None, sentences)),
+            self.warnings if len(table) else (*self.warnings, nothing),
+        )
+
+    def known(self) -> str:
+        """How well the target is known now, and is expected to be after the chosen runs."""
+        choice = self.choice
+        count = len(choice.table)
+        runs = "this run" if count == 1 else f"these {count} runs"
+        expected = f"; expected after {runs}: within {choice.then:.2%}" if count else ""
+        allowed = choice.tolerance
+        asked = f"; asked for: {allowed:.2%}" if allowed is not None else ""
+        return f"{self.target}: known within {choice.now:.2%}{expected}{asked}"
 
 
 def next_runs(

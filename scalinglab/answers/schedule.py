@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.laws import find
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import RESAMPLES, option
 from scalinglab.scaling.fields import ABOVE_0, Within
@@ -35,8 +37,12 @@ class ScheduleOptions(FitOptions):
     resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 200, RESAMPLES)
 
 
-@dataclass(frozen=True)
-class ChosenSchedule:
+# Column of the gains -> what people read.
+HEADINGS = {"share": "resamples agree", "refits_agree": "refits agree"}
+
+
+@dataclass(frozen=True, repr=False)
+class ChosenSchedule(Shown):
     """A schedule under a fitted law of curves.
 
     Attributes
@@ -49,6 +55,20 @@ class ChosenSchedule:
     fit: Result
     best: BestSchedule
     peak: float
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the corners of the schedule, and its gain over the usual ones."""
+        gains = self.best.gains.rename(columns=HEADINGS)
+        tables = {"Corners": self.best.table, "Predicted gain over the usual schedules": gains}
+        return Overview(self.predicted(), tables, (), tuple(self.warnings))
+
+    def predicted(self) -> str:
+        """The predicted final loss with its interval."""
+        loss = self.best.loss
+        low, high = (loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
+        between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
+        return f"predicted final loss {loss['loss']:.4f}{between}"
 
     @property
     def warnings(self) -> list[str]:

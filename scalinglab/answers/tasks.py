@@ -13,6 +13,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.forecasts.study_tasks import predictions_of
 from scalinglab.analysis.laws.parameter import NO_PRIORS
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
@@ -70,8 +71,8 @@ class TaskOptions(OfTasks):
     seed: int = option("bootstrap seed", 0, SEED)
 
 
-@dataclass(frozen=True)
-class TaskForecasts:
+@dataclass(frozen=True, repr=False)
+class TaskForecasts(Shown):
     """Accuracies of planned models.
 
     Attributes
@@ -85,6 +86,17 @@ class TaskForecasts:
 
     chains: TaskChains
     table: pd.DataFrame
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a task and model, and tasks that cannot be fitted."""
+        ends = {"lower": "accuracy_lower", "upper": "accuracy_upper"}
+        refused = [f"{task} cannot be fitted: {why}" for task, why in self.chains.refused.items()]
+        return Overview(
+            "Forecast accuracies",
+            {"": self.table.rename(columns=ends)},
+            warnings=(*refused, *self.chains.warnings),
+        )
 
 
 def forecast_tasks(source: Source, asked: TaskOptions, keep: bool = True) -> TaskForecasts:

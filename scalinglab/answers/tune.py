@@ -10,6 +10,7 @@ import pandas as pd
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
 from scalinglab.analysis.decisions.mixture_choice import MixtureChoice, choose_mixture
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.point_checks import refuse_mixed_code
 from scalinglab.options import IntervalOptions, option
 from scalinglab.run_options import CountOptions
@@ -59,8 +60,8 @@ class TuneOptions(CountOptions, IntervalOptions):
     )
 
 
-@dataclass(frozen=True)
-class Recommended:
+@dataclass(frozen=True, repr=False)
+class Recommended(Shown):
     """A learning rate and a batch for each planned run.
 
     Attributes
@@ -79,6 +80,38 @@ class Recommended:
     regret: dict[str, Any]
 
     @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a planned run, and the regret of such choices on the sweep."""
+        title = "Recommended learning rate and batch"
+        sentences, warnings = tuple(self.regret_in_words()), tuple(self.warnings)
+        return Overview(title, {"": self.table}, sentences, (*warnings, *self.doubts()))
+
+    def regret_in_words(self) -> list[str]:
+        """The excess loss of such choices at the fitted (N, D) and at those left out."""
+        regret = self.regret
+        fitted = (
+            f"excess loss of the runs nearest to the recommended pair, at the {regret['cells']}"
+            f" (N, D) that were fitted: {regret['fitted_mean']:.3%} on average"
+        )
+        if regret["held_out_mean"] is None:
+            return [fitted]
+        return [
+            fitted,
+            f"at each (N, D) left out of the fit in turn: {regret['held_out_mean']:.3%} on average,"
+            f" {regret['held_out_largest']:.2%} at most; with one pair for all:"
+            f" {regret['constant_mean']:.3%}",
+        ]
+
+    def doubts(self) -> list[str]:
+        """Why the regret is not tested, or that the laws gain nothing."""
+        regret = self.regret
+        if regret["held_out_mean"] is None:
+            return [regret["why_not_held_out"]]
+        if regret["held_out_mean"] >= regret["constant_mean"]:
+            return ["the laws do no better than one pair for all (N, D)"]
+        return []
+
+    @property
     def warnings(self) -> list[str]:
         """The warnings of both fits, each once."""
         fits = {"learning rate": self.laws.lr, "batch": self.laws.batch}
@@ -92,8 +125,8 @@ class Recommended:
         return list(dict.fromkeys([*of_both, *of_one]))
 
 
-@dataclass(frozen=True)
-class CriticalBatch:
+@dataclass(frozen=True, repr=False)
+class CriticalBatch(Shown):
     """The critical batch at some losses.
 
     Attributes
@@ -106,6 +139,17 @@ class CriticalBatch:
 
     fit: Result
     table: pd.DataFrame
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a loss."""
+        return Overview("Critical batch", {"": self.table}, (self.law_in_words(),)).also(
+            warnings=self.fit.warnings
+        )
+
+    def law_in_words(self) -> str:
+        """The law behind the table, and the unit of its batches."""
+        return f"law: {self.fit.law.name}; batches are in the unit of the fitted ones"
 
 
 def tune(source: Source, options: TuneOptions) -> Recommended | CriticalBatch | MixtureChoice:

@@ -10,6 +10,7 @@ from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.fitting.fit_text import in_a_line
 from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
 from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
 from scalinglab.answers.fit import SaveOptions
 from scalinglab.destination import SideFiles, Unwritten, check_destination
@@ -61,8 +62,8 @@ class AllocateResult:
         """A table for each question, and the warnings."""
         allocated, allocation = self.answer, self.answer.allocation
         counted = [f"{name} = {how}" for name, how in allocated.fit.settings["counted"].items()]
-        screen.say(", ".join([f"C = {allocation.cost}", *counted]))
-        screen.say(in_a_line(allocated.fit))
+        screen.say(in_powers(", ".join([f"C = {allocation.cost}", *counted])))
+        screen.say(in_powers(in_a_line(allocated.fit)))
         _table(screen, allocation.table)
         screen.say(growth_in_words(allocation.exponents))
         if allocated.cheapest is not None:
@@ -77,7 +78,7 @@ class AllocateResult:
         if allocated.approaches is not None:
             _show_approaches(screen, allocated.approaches)
         for warning in allocated.warnings:
-            screen.say(f"! {warning}", style="yellow")
+            screen.say(in_powers(f"! {warning}"), style="yellow")
 
 
 def run(options: AllocateVerbOptions, screen: Screen) -> AllocateResult:
@@ -104,7 +105,7 @@ def _show_approaches(screen: Screen, approaches: Approaches) -> None:
     screen.say("")
     _table(screen, approaches.table)
     for sentence in refusals_in_words(approaches.refused):
-        screen.say(sentence, style="dim")
+        screen.say(in_powers(sentence), style="dim")
 
 
 def _table(screen: Screen, frame: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from scalinglab.analysis.arms.curves import curves_in_words
 from scalinglab.analysis.reporting.facts import facts_of_arms
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.compare import (
     Compared,
     CompareOptions,
@@ -43,9 +44,9 @@ class CompareResult:
 
     def show(self, screen: Screen) -> None:
         """The comparison in words."""
-        screen.say(self.answer.arms.report())
+        screen.say(in_powers(self.answer.arms.report()))
         for line in self.answer.about_counts():
-            screen.say(line)
+            screen.say(in_powers(line))
         if isinstance(self.answer.curves, str):
             screen.say(f"curves: {self.answer.curves}")
         elif self.answer.curves is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.facts import facts_of_fit
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.fit import OneFitOptions, SaveOptions, fit
 from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.source import SourceOptions
@@ -36,7 +37,7 @@ class FitResult:
 
     def show(self, screen: Screen) -> None:
         """The report of the fit."""
-        screen.say(self.fit.report())
+        screen.say(in_powers(self.fit.report()))
         if self.saved:
             screen.say(f"saved to {self.saved}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.judge import Judged, JudgeOptions, judge_file, judge_studies, judge_study
 from scalinglab.terminal import Screen
 from scalinglab.two_recipes import TwoRecipes
@@ -34,7 +35,7 @@ class JudgeResult:
         """The judgement in words, and the commands of the next runs."""
         judged = self.judged
         if judged.judgement is not None:
-            screen.say(judged.judgement.report())
+            screen.say(in_powers(judged.judgement.report()))
         if judged.commands:
             screen.say("[[Commands of the first of the next runs]]")
             screen.say("\n".join(f"    {line}" for line in judged.commands))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
 from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
 from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import option
@@ -42,13 +43,13 @@ class MultiverseResult:
     def show(self, screen: Screen) -> None:
         """The range of the answers, a row a choice, and why some variants give none."""
         for sentence in self.answer.sentences():
-            screen.say(sentence)
+            screen.say(in_powers(sentence))
         screen.table(with_intervals(self.answer.shares).rename(columns=SHARES))
         for sentence in self.answer.unmet:
-            screen.say(f"! {sentence}", style="yellow")
+            screen.say(in_powers(f"! {sentence}"), style="yellow")
         table = self.answer.table
         for why, failed in table[table["why"] != ""].groupby("why"):
-            screen.say(f"! {len(failed)} variants give no answer: {why}", style="yellow")
+            screen.say(in_powers(f"! {len(failed)} variants give no answer: {why}"), style="yellow")
 
 
 def run(options: MultiverseVerbOptions, screen: Screen) -> MultiverseResult:

@@ -51,13 +51,7 @@ class NextResult:
             show_chosen(screen, choice.table, "hours" if chosen.unit == HOURS else chosen.unit)
         if chosen.loss != "loss":
             screen.say(f"the loss is {chosen.loss}")
-        count = len(choice.table)
-        then = f"; expected after {'this run' if count == 1 else f'these {count} runs'}: within "
-        screen.say(
-            f"{chosen.target}: known within {choice.now:.2%}"
-            + (f"{then}{choice.then:.2%}" if count else "")
-            + (f"; asked for: {choice.tolerance:.2%}" if choice.tolerance is not None else "")
-        )
+        screen.say(chosen.known())
         say_widened(screen, choice.calibration_factor)
         for warning in chosen.warnings:
             screen.say(f"! {warning}", style="yellow")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.fit import SaveOptions
-from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.answers.schedule import HEADINGS, ChosenSchedule, ScheduleOptions, schedule
 from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.scaling.text.shell import override
@@ -17,7 +16,6 @@ from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 # Column of the table of gains -> what people read.
-_HEADINGS = {"share": "resamples agree", "refits_agree": "refits agree"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +52,11 @@ class ScheduleResult:
         """Its corners, its gain over the usual schedules, and how to train it."""
         best = self.answer.best
         screen.table(with_intervals(best.table))
-        low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
-        between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
         screen.say(
-            f"predicted final loss {best.loss['loss']:.4f}{between}; found in {best.seconds:.1f} s."
+            f"{self.answer.predicted()}; found in {best.seconds:.1f} s."
             " Predicted gain over the usual schedules:"
         )
-        screen.table(with_intervals(best.gains).rename(columns=_HEADINGS))
+        screen.table(with_intervals(best.gains).rename(columns=HEADINGS))
         for warning in self.answer.warnings:
             screen.say(f"! {warning}", style="yellow")
         if self.written is not None:

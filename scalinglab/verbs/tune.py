@@ -37,24 +37,13 @@ class Recommendation:
 
     def show(self, screen: Screen) -> None:
         """The table, and the regret of such choices on the sweep."""
-        regret = self.answer.regret
         screen.table(with_intervals(self.answer.table))
         for warning in self.answer.warnings:
             screen.say(f"! {warning}", style="yellow")
-        screen.say(
-            f"excess loss of the runs nearest to the recommended pair, at the {regret['cells']}"
-            f" (N, D) that were fitted: {regret['fitted_mean']:.3%} on average"
-        )
-        if regret["held_out_mean"] is None:
-            screen.say(f"! {regret['why_not_held_out']}", style="yellow")
-            return
-        screen.say(
-            f"at each (N, D) left out of the fit in turn: {regret['held_out_mean']:.3%} on average,"
-            f" {regret['held_out_largest']:.2%} at most; with one pair for all:"
-            f" {regret['constant_mean']:.3%}"
-        )
-        if regret["held_out_mean"] >= regret["constant_mean"]:
-            screen.say("! the laws do no better than one pair for all (N, D)", style="yellow")
+        for sentence in self.answer.regret_in_words():
+            screen.say(sentence)
+        for doubt in self.answer.doubts():
+            screen.say(f"! {doubt}", style="yellow")
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ class CriticalBatchResult:
     def show(self, screen: Screen) -> None:
         """The table, the law behind it, and the warnings."""
         screen.table(with_intervals(self.answer.table))
-        screen.say(f"law: {self.answer.fit.law.name}; batches are in the unit of the fitted ones")
+        screen.say(self.answer.law_in_words())
         for warning in self.answer.fit.warnings:
             screen.say(f"! {warning}", style="yellow")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis import plot
 from scalinglab.analysis.shown import Overview, Shown
+from scalinglab.scaling.errors import UserError
 
 
 def surface(seed: int = 0) -> pd.DataFrame:
@@ -38,8 +41,7 @@ def test_an_answer_has_a_page_a_figure_and_a_table(name: str, answers) -> None:
     answer = answers[name]
     page = answer._repr_html_()
     assert page.count("<table") == len(answer.shown.tables) > 0
-    ax = answer.plot(surface()) if name == "Result" else answer.plot()
-    assert len(plot.data(ax)) > 3
+    assert len(plot.data(answer.plot())) > 3
     table = answer.to_latex()
     assert table.count(r"\begin{tabular}") == len(answer.shown.tables)
     assert table.count("{") == table.count("}")
@@ -50,6 +52,19 @@ def test_a_number_stands_beside_its_interval(answers) -> None:
     cell = f"{answers['Result'].params['alpha']:#.3g} ({low:#.3g} to {high:#.3g})"
     assert cell in answers["Result"]._repr_html_()
     assert cell.replace(" (", " & (") in answers["Result"].to_latex()
+
+
+def test_a_fit_keeps_its_table_in_memory_and_in_no_file(answers, tmp_path) -> None:
+    law, given = answers["Result"], surface()
+    drawn = plot.data(law.plot(given))
+    assert plot.data(law.plot()).equals(drawn)
+    assert law.calibrated(2.0).table is law.table
+    law.save(tmp_path / "fit.json")
+    for again in (pickle.loads(pickle.dumps(law)), analysis.read_fit(tmp_path / "fit.json")):
+        assert again.table is None and again.params == law.params
+        with pytest.raises(UserError, match="runs is not set.*give plot"):
+            again.plot()
+    assert plot.data(again.plot(given)).equals(drawn)
 
 
 def test_runs_made_elsewhere_show_what_was_decided(tmp_path) -> None:

@@ -14,7 +14,6 @@ from scalinglab.wandb_workspace import study_workspace, write_workspace
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb-workspaces itself
 def test_a_workspace_draws_what_is_mirrored(finished, tmp_path) -> None:
-    pytest.importorskip("wandb_workspaces", reason="needs wandb-workspaces")
     plan = read_plan(finished, "tiny")
     runs = [replace(run, varies=f"optimizer=muon loops={k}") for k, run in enumerate(plan.runs)]
     workspace = study_workspace(replace(plan, runs=runs), "p")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.reporting.report_runs import runs_sections
-from scalinglab.analysis.reporting.reported_runs import ReportedRuns
+from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 
 def section(**columns: Any) -> Any:
@@ -20,13 +20,14 @@ def section(**columns: Any) -> Any:
     runs = pd.DataFrame(columns)
     empty = {name: np.nan for name in every if name not in columns}
     runs = runs.assign(**empty, flops_convention="own")
-    answer = ReportedRuns(
+    answer = RunsWithoutLaw(
         study="s",
         question="",
         outputs=Path(),
         runs=runs,
         unfinished={},
         machines=pd.DataFrame(),
+        why="",
     )
     (told,) = runs_sections(answer)
     return told
