@@ -29,6 +29,11 @@ class CellBar:
         else:
             self._handle.update(page, raw=True)
 
+    def clear(self) -> None:
+        """Take the bar away; what else the cell shows stays."""
+        if self._handle is not None:
+            self._handle.update({"text/html": "", "text/plain": ""}, raw=True)
+
 
 def cell_bar() -> CellBar | None:
     """A bar in the cell that runs; None where no notebook runs."""

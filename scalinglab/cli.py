@@ -160,7 +160,7 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
         with open(os.devnull, "w") as nowhere:
             result = verb.run(options, _screen(nowhere))
     else:
-        result = verb.run(options, screen)
+        result = _run_with_bar(verb, options, screen)
     if options.json:
         print_json(result.as_json())
     else:
@@ -168,6 +168,17 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     if (error := getattr(result, "unwritten", None)) is not None:
         raise error  # of a file beside the answer: only now, so that the answer is not lost
     return result.code
+
+
+def _run_with_bar(verb: Verb, options: Any, screen: Screen) -> Any:
+    """Run a verb, with a bar on the terminal if it may take long."""
+    if not (verb.shows_bar and sys.stderr.isatty()):
+        return verb.run(options, screen)
+    # Imported here, because most verbs show no bar.
+    from scalinglab.answer_bar import answer_bar
+
+    with answer_bar():
+        return verb.run(options, screen)
 
 
 def _load_extensions(arguments: Sequence[str]) -> list[str]:

@@ -54,9 +54,12 @@ class Verb:
         (options, the screen for progress) -> result. Its docstring is the help of the verb.
     options : type
         The dataclass of its keys, a subclass of `Options`.
+    shows_bar : bool
+        Whether it may take long and shows nothing meanwhile: then a bar does.
     """
 
     summary: str
     usage: str
     run: Callable[[Any, Screen], Result]
     options: type[Options]
+    shows_bar: bool = False

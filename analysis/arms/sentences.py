@@ -290,6 +290,6 @@ def _no_crossing(crossed: dict[str, Any], better: str) -> str:
     else:
         where = f"outside C = {low:.3g} to {top:.3g}"
     return (
-        f"{better} is better wherever the ladder's N and D were measured of both; {where} a"
+        f"{better} is better wherever N and D on the runs' trend were measured of both; {where} a"
         f" crossing cannot be excluded ({share:.0%} of the resamples)"
     )

@@ -42,6 +42,7 @@ from scalinglab.analysis.intervals.rolling import (
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.registry import AUTO
+from scalinglab.analysis.progress import steps
 from scalinglab.scaling.errors import UserError
 
 _FEW = 200  # resamples of a fit that serves only for a comparison
@@ -211,29 +212,36 @@ def _fit_one_law(
     seed: int,
     level: float,
 ) -> Result:
-    fitted = best_fit(law, data, options)
-    resampling = resample_fit(fitted, resample, resamples, seed, len(data))
-    fitted_law = fitted.misfit.space.law
-    settings = fit_settings(
-        fitted.misfit,
-        fitted.points,
-        options,
-        resampling,
-        level=level,
-        seed=seed,
-        peaks=peaks_of(fitted_law, fitted.points, data),
-        priors=priors_in_force(fitted_law, options.priors, fitted.misfit.space.free),
-    )
-    result = replace(_result(fitted, resampling.draws, settings), left_out=leave_out_runs(fitted))
-    # Fits of some of the rows have the threshold of all: another one is another objective.
-    options = replace(options, delta=fitted.misfit.objective.delta)
-    of_points = point_warnings(fitted_law, fitted.points, data, options.arm)
-    of_outliers = outlier_warnings(
-        result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
-    )
-    return replace(
-        result, warnings=(*fit_warnings(result), *basin_warnings(fitted), *of_outliers, *of_points)
-    )
+    with steps(4, inside=True) as begin:
+        begin("best fit")
+        fitted = best_fit(law, data, options)
+        begin("resamples")
+        resampling = resample_fit(fitted, resample, resamples, seed, len(data))
+        fitted_law = fitted.misfit.space.law
+        settings = fit_settings(
+            fitted.misfit,
+            fitted.points,
+            options,
+            resampling,
+            level=level,
+            seed=seed,
+            peaks=peaks_of(fitted_law, fitted.points, data),
+            priors=priors_in_force(fitted_law, options.priors, fitted.misfit.space.free),
+        )
+        result = _result(fitted, resampling.draws, settings)
+        begin("refits without parts")
+        result = replace(result, left_out=leave_out_runs(fitted))
+        begin("checks")
+        # Fits of some of the rows have the threshold of all: another one is another objective.
+        options = replace(options, delta=fitted.misfit.objective.delta)
+        of_points = point_warnings(fitted_law, fitted.points, data, options.arm)
+        of_outliers = outlier_warnings(
+            result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
+        )
+        return replace(
+            result,
+            warnings=(*fit_warnings(result), *basin_warnings(fitted), *of_outliers, *of_points),
+        )
 
 
 def _of_rows(

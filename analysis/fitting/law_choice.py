@@ -39,6 +39,7 @@ from scalinglab.analysis.fitting.held_out_errors import (
 )
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.laws.law import Columns
+from scalinglab.analysis.progress import each
 from scalinglab.analysis.tables.point_checks import TooFewPoints
 from scalinglab.scaling.errors import UserError
 
@@ -202,7 +203,7 @@ def weigh(
         )  # fmt: skip
     noise = fits[0].points.noise
     chosen, windows_of, rows, all_rows = [], [], [], np.ones(len(budget), bool)
-    for fit in fits:
+    for fit in each(fits, "laws held out"):
         error = held_out_errors(fit, origins, windows, budget)
         predictions = ahead(error, origins, noise)
         weights = predictions.weights(question)

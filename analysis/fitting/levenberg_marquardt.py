@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from scalinglab.analysis.progress import tell
+
 Array = np.ndarray
 
 # assess(coordinates (b, f), problem (b,), caution (b,)) -> value (b,), gradient (b, f), curvature
@@ -130,7 +132,7 @@ class Minimisation:
 def solve(asked: Minimisation) -> Solution:
     """Minimise each problem of a batch."""
     batch = _Batch(asked)
-    ended = deepcopy(batch.solution())
+    ended, count = deepcopy(batch.solution()), len(batch.rows)
     for _ in range(asked.steps):
         promised, brought = batch.step()
         worth = asked.tolerance * (np.abs(batch.value) + asked.floor)
@@ -140,6 +142,7 @@ def solve(asked: Minimisation) -> Solution:
         if finished.any():
             ended[batch.rows[finished]] = batch.some(np.flatnonzero(finished)).solution()
             batch = batch.some(np.flatnonzero(~finished))
+            tell(1 - len(batch.rows) / count)
         if not len(batch.rows):
             break
     ended[batch.rows] = batch.solution()

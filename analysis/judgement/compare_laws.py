@@ -42,6 +42,7 @@ from scalinglab.analysis.judgement.comparison import Comparison, NotScored
 from scalinglab.analysis.judgement.holdout import first_column, named
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.progress import each
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.law_columns import column_named
@@ -124,7 +125,10 @@ def compare_laws(
     if not (without_wild := without_rows(origins, wild)):
         wild = np.zeros_like(wild)  # nothing else is held out
     origins = without_wild or origins
-    error = [held_out_errors(law_fit, origins, [0.0], budget)[0] for law_fit in fitted]
+    error = [
+        held_out_errors(law_fit, origins, [0.0], budget)[0]
+        for law_fit in each(fitted, "laws held out")
+    ]
     predictions = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))
     scores = cluster_scores(predictions, question, cluster)
@@ -149,7 +153,7 @@ def _fitted(
 ) -> list[BestFit]:
     """Each candidate fitted to all rows; those that cannot be are taken out and noted."""
     fitted = []
-    for name, (law, law_options) in list(candidates.items()):
+    for name, (law, law_options) in each(list(candidates.items()), "laws fitted"):
         try:
             fitted.append(_best(law, data, law_options))
         except UserError as error:

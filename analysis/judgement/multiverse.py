@@ -28,6 +28,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.plot.labels import SHARES
+from scalinglab.analysis.progress import each
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.powers import short
@@ -250,9 +251,10 @@ def fit_multiverse(
     """
     rows: list[dict[str, Any]] = []
     unmet: list[set[str]] = []
-    for row in itertools.product(
-        choices.conventions, choices.laws, choices.objectives, choices.exclusions
-    ):
+    variants = list(
+        itertools.product(choices.conventions, choices.laws, choices.objectives, choices.exclusions)
+    )
+    for row in each(variants, "analysis variants"):
         convention, law, objective, exclusion = row
         fit_options = {"resamples": 0, **options, **choices.objectives[objective]}
         try:

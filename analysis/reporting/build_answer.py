@@ -23,6 +23,7 @@ from scalinglab.analysis.forecasts.track import calibrated
 from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.laws_compared import LawsCompared, laws_compared
 from scalinglab.analysis.judgement.study_multiverse import answer_multiverse
+from scalinglab.analysis.progress import steps
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.left_out_runs import leave_out
 from scalinglab.analysis.reporting.outlook import Outlook, build_outlook
@@ -102,26 +103,40 @@ def answer_study(
         "mix_fingerprints": mix_fingerprints,
     }
     beyond = times_beyond(fitted, options.budgets)
-    law = fit(options.law, to_fit, beyond=beyond, exclude=exclude, **fit_options)
-    if calibrate:
-        law = calibrated(law, outputs, study)
     unanswered: list[str] = []
-    # A law of two recipes together has a split of neither.
-    budgets = options.budgets or (() if arm is not None else _budgets_of(law))
-    allocation = _allocation(law, budgets, unanswered)
-    curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
     comparison_options = {"delta": options.delta, "mix_fingerprints": mix_fingerprints}
-    outlook = build_outlook(
-        outputs,
-        study,
-        arm=arm,
-        between=between,
-        resamples=resamples,
-        seed=seed,
-        calibrate=calibrate,
-        loss=loss,
-        exclude=exclude,
-    )
+    with steps(6) as begin:
+        begin("law")
+        law = fit(options.law, to_fit, beyond=beyond, exclude=exclude, **fit_options)
+        if calibrate:
+            law = calibrated(law, outputs, study)
+        # A law of two recipes together has a split of neither.
+        budgets = options.budgets or (() if arm is not None else _budgets_of(law))
+        allocation = _allocation(law, budgets, unanswered)
+        begin("law of curves")
+        curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
+        begin("forecasts and recipes" if arm else "forecasts")
+        outlook = build_outlook(
+            outputs,
+            study,
+            arm=arm,
+            between=between,
+            resamples=resamples,
+            seed=seed,
+            calibrate=calibrate,
+            loss=loss,
+            exclude=exclude,
+        )
+        begin("other approaches")
+        approaches = other_approaches(law, fitted, allocation)
+        begin("")  # each variant is named
+        variants = None
+        if multiverse:
+            variants = answer_multiverse(outputs, study, options, mix_fingerprints, loss, exclude)
+        begin("")  # each law is named
+        compared = None
+        if laws:
+            compared = _laws(fitted, law, beyond, unanswered, **comparison_options)
     return Answer(
         **_reported(outputs, study, runs, arm, outlook),
         left_out=left_out,
@@ -132,11 +147,9 @@ def answer_study(
         curves=curves.curves,
         curve_law=curves.law,
         curve_check=curves.check,
-        approaches=other_approaches(law, fitted, allocation),
-        multiverse=answer_multiverse(outputs, study, options, mix_fingerprints, loss, exclude)
-        if multiverse
-        else None,
-        laws=_laws(fitted, law, beyond, unanswered, **comparison_options) if laws else None,
+        approaches=approaches,
+        multiverse=variants,
+        laws=compared,
         unanswered=tuple(unanswered),
     )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, metadata
 
 from scalinglab.analysis.reporting.papers import PAPERS
+from scalinglab.scaling.extras import PROJECT
 
 _CITED = re.compile(r"([^;]*?)\s*(?:,\s*)?arXiv[: ](\d{4}\.\d{4,5})")
 _YEAR = re.compile(r"\b(19|20)\d\d\b")
-SOFTWARE = """@software{scaling_laboratory,
-  title = {scaling-laboratory: plan, launch, watch, fit, decide, report},
-  note = {version VERSION}
-}"""
+_AUTHORS = "The authors of the scaling-law laboratory"  # as in CITATION.cff
+_SOURCES = ("repository", "source", "homepage")  # names of links in pyproject.toml
+_FIRST_YEAR = 2026  # in which what is cited was written
 
 
 def bibtex(sources: Iterable[str], version: str) -> str:
@@ -29,7 +30,31 @@ def bibtex(sources: Iterable[str], version: str) -> str:
     for source in sources:
         for name, number in _CITED.findall(source):
             entries.setdefault(number, _entry(name, number))
-    return "\n\n".join([*entries.values(), SOFTWARE.replace("VERSION", version)]) + "\n"
+    return "\n\n".join([*entries.values(), _software(version)]) + "\n"
+
+
+def source_url() -> str | None:
+    """Where the source of the installed package is, if its metadata say so."""
+    try:
+        links = metadata(PROJECT).get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return None
+    named = {name.lower(): url for name, _, url in (link.partition(", ") for link in links)}
+    return next((named[name] for name in _SOURCES if name in named), None)
+
+
+def _software(version: str) -> str:
+    """This program; where its source is only if its installation says so."""
+    fields = {
+        "author": f"{{{_AUTHORS}}}",  # braces: a group, which is no family name
+        "title": f"{PROJECT}: plan, launch, watch, fit, decide, report",
+        "year": str(_FIRST_YEAR),
+        "version": version,
+    }
+    if (url := source_url()) is not None:
+        fields["url"] = url
+    lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@software{{scaling_laboratory,\n{lines}\n}}"
 
 
 def _entry(citation: str, number: str) -> str:

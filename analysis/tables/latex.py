@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from scalinglab.analysis.tables.symbols import formula, is_formula, symbol
+
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }
+_PARAMETER = "parameter"  # the column that names parameters of a law
 _SIGNS = {"±": r"$\pm$", "−": "$-$", "α": r"$\alpha$", "β": r"$\beta$", "²": "$^2$"}
 _RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _POWER = re.compile(r"(?:(\d[\d.]*)·)?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
@@ -23,6 +26,7 @@ def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> 
     """A table for the package booktabs; `texts` are its formatted cells, by column.
 
     Numbers stand with their decimal points below each other, intervals in a column beside them.
+    Parameters of laws, and a caption that is a formula, are mathematics.
     """
     columns = [_Column(str(name), cells) for name, cells in zip(table, texts, strict=True)]
     rows = [" & ".join(row) + r" \\" for row in zip(*(c.cells for c in columns), strict=True)]
@@ -30,7 +34,7 @@ def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> 
         [
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{escape(caption)}}}",
+            rf"  \caption{{{_caption(caption)}}}",
             rf"  \begin{{tabular}}{{{''.join(c.alignment for c in columns)}}}",
             r"    \toprule",
             "    " + " & ".join(c.name for c in columns) + r" \\",
@@ -43,13 +47,18 @@ def latex(table: pd.DataFrame, caption: str, texts: Sequence[Sequence[str]]) -> 
     )
 
 
+def _caption(text: str) -> str:
+    return formula(text, escape) if is_formula(text) else escape(text)
+
+
 class _Column:
     """A column of a table: its alignment, its name and its cells, in LaTeX."""
 
     def __init__(self, name: str, cells: Sequence[str]) -> None:
         parts = [_NUMBER.fullmatch(cell) for cell in cells]
         self.alignment, self.name = "l", escape(name)
-        self.cells = [escape(cell) for cell in cells]
+        is_parameter = name == _PARAMETER
+        self.cells = [f"${symbol(cell)}$" if is_parameter else escape(cell) for cell in cells]
         if not any(parts) or any(
             cell and not part for cell, part in zip(cells, parts, strict=True)
         ):

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.analysis.progress import steps
+from scalinglab.answer_bar import with_bar
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
 from scalinglab.answers.compare import (
     Compared,
@@ -62,6 +64,7 @@ class SourceAnswers(ABC):
         """The study or the file."""
 
     @keywords(OneFitOptions)
+    @with_bar
     def fit(self, options: OneFitOptions) -> Result:
         """Fit a law to the runs.
 
@@ -73,31 +76,37 @@ class SourceAnswers(ABC):
         return fit(self.source, options)
 
     @keywords(CompareLawsOptions)
+    @with_bar
     def compare_laws(self, options: CompareLawsOptions) -> ComparedLaws:
         """Compare laws by their predictions of held-out runs."""
         return compare_laws(self.source, options)
 
     @keywords(AllocateOptions)
+    @with_bar
     def allocate(self, options: AllocateOptions) -> Allocated:
         """Fit a law and split budgets between model size and tokens."""
         return allocate(self.source, options)
 
     @keywords(MultiverseOptions)
+    @with_bar
     def multiverse(self, options: MultiverseOptions) -> Multiverse:
         """How an answer varies with each analysis choice."""
         return multiverse(self.source, options)
 
     @keywords(TuneOptions)
+    @with_bar
     def tune(self, options: TuneOptions) -> Recommended | CriticalBatch | MixtureChoice:
         """Recommend a learning rate and a batch, or shares of pools, for planned runs."""
         return tune(self.source, options)
 
     @keywords(ScheduleOptions)
+    @with_bar
     def schedule(self, options: ScheduleOptions) -> ChosenSchedule:
         """Choose the learning-rate schedule of least predicted loss."""
         return schedule(self.source, options)
 
     @keywords(TaskOptions)
+    @with_bar
     def forecast_tasks(self, asked: TaskOptions) -> TaskForecasts:
         """Accuracies of planned models on tasks: ``scaling forecast tasks=[...]``."""
         return forecast_tasks(self.source, asked)
@@ -120,6 +129,7 @@ class StudyAnswers(SourceAnswers):
         """The configuration of the study."""
 
     @keywords(AnswerOptions)
+    @with_bar
     def answer(self, options: AnswerOptions) -> Answer | RunsWithoutLaw | Verdict:
         """Answer the question of the study, by the kind of answer that it asks for.
 
@@ -127,6 +137,7 @@ class StudyAnswers(SourceAnswers):
         """
         return answer(self.source, options)
 
+    @with_bar
     def report(self, to: str | Path | None = None, **asked: Any) -> Path:
         """Answer the question of the study and write the page.
 
@@ -142,9 +153,14 @@ class StudyAnswers(SourceAnswers):
         Path
             Where the page is.
         """
-        return write_page(self.answer(**asked), to)
+        with steps(2) as begin:
+            begin("")  # its own parts are named
+            found = self.answer(**asked)
+            begin("page and figures")
+            return write_page(found, to)
 
     @keywords(CompareOptions)
+    @with_bar
     def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes of the study, told apart by the setting `arm`."""
         return compare_study(self.outputs, self.name, options)
@@ -163,6 +179,7 @@ class StudyAnswers(SourceAnswers):
         return compare_studies(self.outputs, [self.name, other], options)
 
     @keywords(JudgeOptions)
+    @with_bar
     def judge(self, options: JudgeOptions) -> Judged:
         """Does a recipe of the study still help at a target; recipes are values of `arm`."""
         return judge_study(self.outputs, self.name, options)
@@ -181,6 +198,7 @@ class StudyAnswers(SourceAnswers):
         return judge_studies(self.outputs, [self.name, other], options)
 
     @keywords(ForecastOptions)
+    @with_bar
     def forecast(self, options: ForecastOptions) -> Forecasts:
         """Forecast the final losses of the runs that have not ended."""
         return forecast(self.source, options)
@@ -201,6 +219,7 @@ class StudyAnswers(SourceAnswers):
         return track(self.outputs, self.name, options)
 
     @keywords(NextOptions)
+    @with_bar
     def next(self, options: NextOptions) -> ChosenRuns:
         """Suggest the most informative next runs for a target, per hour."""
         return next_runs(self.source, self.file, self.compose, options)
@@ -217,16 +236,19 @@ class FileAnswers(SourceAnswers):
         return FileSource(self.path)
 
     @keywords(CompareOptions)
+    @with_bar
     def compare(self, options: CompareOptions) -> Compared:
         """Compare two recipes, told apart by the column `arm`."""
         return compare_file(self.path, options)
 
     @keywords(JudgeOptions)
+    @with_bar
     def judge(self, options: JudgeOptions) -> Judged:
         """Does a recipe still help at a target; recipes are values of the column `arm`."""
         return judge_file(self.path, options)
 
     @keywords(NextOptions)
+    @with_bar
     def next(self, options: NextOptions) -> ChosenRuns:
         """Suggest the N and D of the most informative next runs for a target, per cost."""
         return next_of_file(self.source, options)

@@ -117,4 +117,5 @@ VERB = Verb(
     "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]'] [cost=6nd]",
     run,
     AllocateVerbOptions,
+    shows_bar=True,
 )

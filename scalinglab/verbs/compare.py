@@ -76,4 +76,5 @@ VERB = Verb(
     "scaling compare study=NAME arm=KEY | studies=[A,B] | data=FILE arm=COLUMN",
     run,
     CompareVerbOptions,
+    shows_bar=True,
 )

@@ -89,4 +89,5 @@ VERB = Verb(
     "scaling compare-laws study=NAME | data=FILE [laws=[chinchilla,kaplan_nd] by=C beyond=3]",
     run,
     CompareLawsVerbOptions,
+    shows_bar=True,
 )

@@ -59,4 +59,5 @@ VERB = Verb(
     "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]",
     run,
     FitVerbOptions,
+    shows_bar=True,
 )

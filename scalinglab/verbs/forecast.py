@@ -158,4 +158,5 @@ VERB = Verb(
     " study=NAME tasks=[A] | data=FILE tasks=[A,B] N=[...] D=[...]",
     run,
     ForecastVerbOptions,
+    shows_bar=True,
 )

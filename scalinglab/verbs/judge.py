@@ -75,4 +75,5 @@ VERB = Verb(
     " data=FILE arm=COLUMN ...",
     run,
     JudgeVerbOptions,
+    shows_bar=True,
 )

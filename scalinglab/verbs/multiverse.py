@@ -72,4 +72,5 @@ VERB = Verb(
     "scaling multiverse study=NAME | data=FILE target='N at C=1e13' [to=x.svg]",
     run,
     MultiverseVerbOptions,
+    shows_bar=True,
 )

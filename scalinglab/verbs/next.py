@@ -93,4 +93,5 @@ VERB = Verb(
     "scaling next study=NAME|data=FILE target='loss at C=1e13 within 1%' [hours=1 to=FILE]",
     run,
     NextVerbOptions,
+    shows_bar=True,
 )

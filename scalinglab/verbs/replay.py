@@ -139,4 +139,5 @@ VERB = Verb(
     "scaling replay [NAME] [data=FOLDER] [to=x.svg]",
     run,
     ReplayOptions,
+    shows_bar=True,
 )

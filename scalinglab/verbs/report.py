@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.analysis.progress import steps
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
 from scalinglab.analysis.tables.interval_text import with_intervals
@@ -76,12 +77,15 @@ def run(options: ReportOptions, screen: Screen) -> Report:
     answer varies with each analysis choice, by some fifty more fits; multiverse=false skips these.
     """
     check_destination("to", options.to, "report")
-    result = answer(options.source, options)
-    changed = changed_answer(options.outputs_path, options.study)
-    try:
-        return Report(result, write_page(result, options.to), changed=changed)
-    except OSError as error:
-        return Report(result, None, error, changed)
+    with steps(2) as begin:
+        begin("")  # its own parts are named
+        result = answer(options.source, options)
+        changed = changed_answer(options.outputs_path, options.study)
+        begin("page and figures")
+        try:
+            return Report(result, write_page(result, options.to), changed=changed)
+        except OSError as error:
+            return Report(result, None, error, changed)
 
 
 VERB = Verb(
@@ -89,4 +93,5 @@ VERB = Verb(
     "scaling report study=NAME [to=report.html] [arm=optimizer.name]",
     run,
     ReportOptions,
+    shows_bar=True,
 )

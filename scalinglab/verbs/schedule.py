@@ -89,4 +89,5 @@ VERB = Verb(
     "scaling schedule study=NAME | data=FILE steps=N [peak=LR to=best.csv ...]",
     run,
     ScheduleVerbOptions,
+    shows_bar=True,
 )

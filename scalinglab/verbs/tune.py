@@ -135,4 +135,5 @@ VERB = Verb(
     "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...] | mixture=true",
     run,
     TuneVerbOptions,
+    shows_bar=True,
 )

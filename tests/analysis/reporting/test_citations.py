@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import yaml
 
 from scalinglab import analysis
+from scalinglab.analysis.reporting import citations
 from scalinglab.analysis.reporting.citations import bibtex
 
 
@@ -32,3 +36,14 @@ def test_a_paper_whose_title_is_not_kept_has_the_authors_that_are_cited_and_no_o
         ("Smith et al. 2024, arXiv:2401.00001", "{Smith and others}"),
     ):
         assert f"author = {authors}," in bibtex([cited], "1.0")
+
+
+def test_this_program_is_cited_as_its_citation_file_says(monkeypatch) -> None:
+    cited = yaml.safe_load((Path(__file__).parents[3] / "CITATION.cff").read_text())
+    (author,) = [entry["name"] for entry in cited["authors"]]
+    text = bibtex([], cited["version"])
+    assert f"author = {{{{{author}}}}}," in text and "year = {20" in text
+    assert f"version = {{{cited['version']}}}" in text
+    assert ("url = " in text) == ("repository-code" in cited)
+    monkeypatch.setattr(citations, "source_url", lambda: "https://example.org/source")
+    assert "url = {https://example.org/source}" in bibtex([], "1.0")
