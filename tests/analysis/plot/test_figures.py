@@ -33,7 +33,7 @@ from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.marks import EXTRAPOLATED
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
 from scalinglab.analysis.reporting import page
-from scalinglab.analysis.reporting.report_figures import WIDTH
+from scalinglab.analysis.reporting.drawn import WIDTH
 from scalinglab.scaling.errors import UserError
 
 BUDGETS = (1e21, 1e22)
@@ -62,6 +62,13 @@ FIGURES: dict[str, Callable] = {
     "curves alone": lambda m, ax: plot.curves(m.curves, ax=ax),
     "learning_rates": lambda m, ax: plot.learning_rates(m.curves, ax=ax),
     "lr_basins": lambda m, ax: plot.lr_basins(m.sweep, ax=ax),
+    "lr_basins of names": lambda m, ax: plot.lr_basins(
+        m.sweep.assign(block=m.sweep["N"].map("size {:.0e}".format)), by="block", ax=ax
+    ),
+    "measured_against": lambda m, ax: plot.measured_against(m.arms.runs, "D", by="arm", ax=ax),
+    "measured_against names": lambda m, ax: plot.measured_against(
+        m.curves.dropna(subset=["loss"]).assign(of="measured"), "schedule", by="of", ax=ax
+    ),
     "arm_losses": lambda m, ax: plot.arm_losses(m.arms, ax=ax),
     "residuals by arm": lambda m, ax: plot.residuals(
         m.law, m.runs.assign(recipe=ARMS[: len(m.runs)]), held_out=m.held_out, arm="recipe", ax=ax
@@ -92,6 +99,8 @@ _LAWS = [
         "multiverse_shares",
         "profile",
         "lr_basins",
+        "lr_basins of names",
+        "measured_against names",
         "isoflop",
     )
 ]
@@ -165,6 +174,19 @@ def test_every_line_of_a_law_has_its_interval(name: str, on_page) -> None:
 
 def _has_area(ax: Axes) -> None:
     assert [a for a in (*ax.collections, *ax.patches) if "interval" in str(a.get_label())]
+
+
+def test_what_lies_beyond_both_sides_is_told_between_the_marks() -> None:
+    """The text stood beside the axes, which were squeezed to make room for it."""
+    (ax,) = panels(plot.COLUMN)
+    rates = np.geomspace(1e-4, 1, 13)
+    loss = np.where(np.abs(np.log(rates / 1e-2)) > 4, np.inf, 2 + np.log(rates / 1e-2) ** 2 / 50)
+    runs = pd.DataFrame({"N": 1e6, "lr": rates, "loss": loss})
+    texts = boxes(plot.lr_basins(runs, ax=ax).figure)
+    ((text, box),) = [(text, box) for text, box in texts if text.startswith("outside: ")]
+    assert text == "outside: 2 diverged"
+    assert ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
+    assert ax.bbox.width > 0.6 * ax.figure.bbox.width
 
 
 @pytest.mark.parametrize("name", ["loss_against_compute", "residuals", "reducible_loss", "isoflop"])
