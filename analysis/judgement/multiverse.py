@@ -19,6 +19,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ import pandas as pd
 
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
@@ -218,25 +220,15 @@ def fit_multiverse(
     UserError
         If no combination gives an answer.
     """
-    rows = []
-    for row in itertools.product(
-        choices.conventions, choices.laws, choices.objectives, choices.exclusions
-    ):
-        convention, law, objective, exclusion = row
-        fit_options = {"resamples": 0, **options, **choices.objectives[objective]}
-        try:
-            result = fit(
-                law,
-                choices.conventions[convention],
-                exclude=list(choices.exclusions[exclusion]),
-                **fit_options,
-            )
-            value, reason = float(answer(result)), ""
-            if not (np.isfinite(value) and value > 0):
-                value, reason = np.nan, "no answer"
-        except UserError as error:
-            value, reason = np.nan, str(error)
-        rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": reason})
+    variants = list(
+        itertools.product(choices.conventions, choices.laws, choices.objectives, choices.exclusions)
+    )
+    # Fits of one law and objective to other rows and counts of N share their steps.
+    answers = in_lockstep([partial(_answered, choices, v, answer, options) for v in variants])
+    rows = [
+        dict(zip(CHOICES, variant, strict=True)) | {"answer": value, "why": reason}
+        for variant, (value, reason) in zip(variants, answers, strict=True)
+    ]
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
         raise UserError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
@@ -248,6 +240,28 @@ def fit_multiverse(
         own = ""
     told = sound[sound["convention"] == own] if own else sound
     return Multiverse(table, shares(told), of, own, choices.far)
+
+
+def _answered(
+    choices: Choices,
+    variant: tuple[str, str, str, str],
+    answer: Callable[[Result], float],
+    options: Mapping[str, Any],
+) -> tuple[float, str]:
+    """The answer of one combination; NaN and the reason where it has none."""
+    convention, law, objective, exclusion = variant
+    fit_options = {"resamples": 0, **options, **choices.objectives[objective]}
+    try:
+        result = fit(
+            law,
+            choices.conventions[convention],
+            exclude=list(choices.exclusions[exclusion]),
+            **fit_options,
+        )
+        value = float(answer(result))
+    except UserError as error:
+        return np.nan, str(error)
+    return (value, "") if np.isfinite(value) and value > 0 else (np.nan, "no answer")
 
 
 def with_far(far: str) -> str:
