@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import re
 import subprocess
@@ -24,6 +25,7 @@ from matplotlib.text import Text
 
 from scalinglab import analysis
 from scalinglab.analysis import plot
+from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.frames import OUTSIDE, frame
 from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
@@ -432,3 +434,16 @@ def test_what_is_shaded_is_what_tables_call_outside(made) -> None:
         for row in table[table["C"].between(low, high)].itertuples():
             shaded = any(shade.x0 <= row.C <= shade.x1 for shade in shades)
             assert shaded != row.inside, (name, row)
+
+
+def test_a_figure_is_drawn_once_and_as_matplotlib_would_by_two_drawings(made, monkeypatch) -> None:
+    plain, buffer = drawn("best_size", made, plot.COLUMN).figure, io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scaling"}):
+        nothing = {"Date": None, "Creator": None}
+        plain.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    figure = drawn("best_size", made, plot.COLUMN).figure
+    engine, drawings, draw = figure.get_layout_engine(), [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda ax, to: (drawings.append(ax), draw(ax, to))[1])
+    once = svg(figure)
+    assert buffer.getvalue().endswith(once)
+    assert len(drawings) == len(figure.axes) and figure.get_layout_engine() is engine
