@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import re
 import subprocess
@@ -27,6 +28,7 @@ from matplotlib.text import Text
 from scalinglab import analysis
 from scalinglab.analysis import plot
 from scalinglab.analysis.plot import marks
+from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import of_arms
 from scalinglab.analysis.plot.layers import layers, points
@@ -541,3 +543,16 @@ def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
     label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
     assert "c\N{NO-BREAK SPACE}d" in label
     assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))
+
+
+def test_a_figure_is_drawn_once_and_as_matplotlib_would_by_two_drawings(made, monkeypatch) -> None:
+    plain, buffer = drawn("best_size", made, plot.COLUMN).figure, io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scaling"}):
+        nothing = {"Date": None, "Creator": None}
+        plain.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    figure = drawn("best_size", made, plot.COLUMN).figure
+    engine, drawings, draw = figure.get_layout_engine(), [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda ax, to: (drawings.append(ax), draw(ax, to))[1])
+    once = svg(figure)
+    assert buffer.getvalue().endswith(once)
+    assert len(drawings) == len(figure.axes) and figure.get_layout_engine() is engine
