@@ -104,6 +104,7 @@ def _row(curve: pd.DataFrame, result: Result, is_fitted: bool) -> dict[str, Any]
         "relative error": predicted[last] / measured[last] - 1,
         "r2": fit_scores["r2"],
         "mae": fit_scores["mae"],
+        "run_id": str(curve["run"].iloc[0]),
     }
 
 
@@ -137,10 +138,15 @@ def _figures(
     """The final losses beside those of the law; the fitted curves with the worst one; the others."""
     names = list(dict.fromkeys([*fitted, *_worst_first(table)]))
     others = [name for name in names if name not in fitted]
-    law = {"final": "law", "final_lower": "law_lower", "final_upper": "law_upper"}
+    law = {
+        "run_id": "run_id",
+        "final": "law",
+        "final_lower": "law_lower",
+        "final_upper": "law_upper",
+    }
     by_law = pd.DataFrame({k: table[v] for k, v in law.items() if v in table})
     by_law = by_law.assign(schedule=table["schedule"], of=f"{result.law.name}")
-    both = pd.concat([table[["schedule", "final"]].assign(of="measured"), by_law])
+    both = pd.concat([table[["run_id", "schedule", "final"]].assign(of="measured"), by_law])
     options = {"by": "of", "labels": ("schedule", "final " + LOSS), "joined": False}
     ends = drawn(plot.measured_against, both, "schedule", "final", **options)
     text = (
