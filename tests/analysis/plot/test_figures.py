@@ -73,7 +73,7 @@ FIGURES: dict[str, Callable] = {
     "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
     "forecast": lambda m, ax: plot.forecast(m.forecast, m.begun, ax=ax),
     "experts": lambda m, ax: plot.experts(m.expert_law, m.experts, ax=ax),
-    "mixture": lambda m, ax: plot.mixture(m.expert_law, m.experts, "experts", by="n_active", ax=ax),
+    "mixture": lambda m, ax: plot.mixture(m.share_law, m.shares, "r", by="N", ax=ax),
 }
 _LAWS = [
     name
@@ -510,3 +510,8 @@ def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
     label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
     assert "c\N{NO-BREAK SPACE}d" in label
     assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))
+
+
+def test_a_law_of_shares_is_drawn_up_to_one(made) -> None:
+    drawn = plot.data(plot.mixture(made.share_law, made.shares, "r", by="N"))
+    assert drawn["r"].max() == 1.0 and drawn["r"].min() < made.shares["r"].min()
