@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,14 @@ def _pass_over_in_collections() -> None:
     gc.collect()
     gc.freeze()
     _seen_modules = len(sys.modules)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unflushed() -> Iterator[None]:
+    """Nothing is forced to the disk, where no test could miss it: a run would wait ten times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +187,15 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         "scalinglab.analysis.reporting.page.picture",
         lambda figure, key: Picture(key, ('<svg viewBox="0 0 1 1"></svg>',), '{"layers":[]}'),
     )
+
+
+@pytest.fixture
+def few_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A multiverse fits by one objective of three, for tests of what is done with its answers."""
+    from scalinglab.analysis.judgement import study_multiverse
+
+    name, options = next(iter(study_multiverse.OBJECTIVES.items()))
+    monkeypatch.setattr(study_multiverse, "OBJECTIVES", {name: options})
 
 
 _TIMED: dict[str, dict[str, Any]] = {}  # request, as JSON -> answer

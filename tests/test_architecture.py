@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import os
 import subprocess
 import sys
 import tomllib
@@ -221,7 +220,7 @@ def test_pure_by_place() -> None:
     assert not wrong
 
 
-def loaded_by(code: str, **environment: str) -> set[str]:
+def loaded_by(code: str) -> set[str]:
     program = f"{code}\nimport sys; print(*sys.modules)"
     out = subprocess.run(
         [sys.executable, "-c", program],
@@ -229,7 +228,6 @@ def loaded_by(code: str, **environment: str) -> set[str]:
         text=True,
         check=True,
         cwd=ROOT,
-        env=os.environ | environment,
     ).stdout
     return top(set(out.splitlines()[-1].split()))
 

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from scalinglab.analysis.tables.clusters import row_labels
+
 _KEYS = ("N", "D", "seed", "data_seed", "schedule", "batch")
 _NEAR = 0.05  # largest relative difference in N between the models of a pair
 
@@ -84,7 +86,7 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
     if "cluster" in runs and runs["cluster"].notna().all() and "seed" in runs:
         shared = runs.groupby("cluster")["N"].transform("size").max() > 1
         keys = [k for k in keys if k != "D"] if shared else keys
-    return runs[keys].map(str).agg("/".join, axis=1)
+    return row_labels(runs[keys])
 
 
 def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:

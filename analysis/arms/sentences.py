@@ -164,11 +164,12 @@ def needed(comparison: ArmComparison) -> str:
     table = comparison.multipliers
     if comparison.result is None or not len(table):
         return ""
-    measured = [cost for cost, rows in table.groupby("C") if rows["inside"].all()]
-    if not measured:
+    is_measured = table.groupby("C")["inside"].transform("all").astype(bool)
+    if not is_measured.any():
         return ""
-    row = records_of(table[table["C"] == max(measured)])[0]
-    verdict = records_of(comparison.verdicts[comparison.verdicts["C"] == max(measured)])[0]
+    largest = float(table.loc[is_measured, "C"].max())
+    row = records_of(table[table["C"] == largest])[0]
+    verdict = records_of(comparison.verdicts[comparison.verdicts["C"] == largest])[0]
     a, b = comparison.arms
     place = (
         "the largest whose best splits were measured of both"
@@ -290,6 +291,6 @@ def _no_crossing(crossed: dict[str, Any], better: str) -> str:
     else:
         where = f"outside C = {low:.3g} to {top:.3g}"
     return (
-        f"{better} is better wherever the ladder's N and D were measured of both; {where} a"
+        f"{better} is better wherever N and D on the runs' trend were measured of both; {where} a"
         f" crossing cannot be excluded ({share:.0%} of the resamples)"
     )

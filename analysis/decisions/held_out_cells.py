@@ -7,12 +7,18 @@ learning rate and batch that is best on average over the other cells.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.lr_batch import LrBatch, lr_batch, regret
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
+from scalinglab.analysis.fitting.lockstep import in_lockstep
+from scalinglab.analysis.fitting.lr_batch import LrBatch, regret
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
 from scalinglab.scaling.errors import UserError
 
 _LEAST_CELLS = 4  # so that three are left for the three parameters of the learning rate
@@ -26,7 +32,7 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
     laws : LrBatch
         As fitted to all cells of a sweep.
     **options
-        Of the fits; see `analysis.fit`.
+        Of the best fits; see `analysis.fit`.
 
     Returns
     -------
@@ -47,25 +53,39 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
             f"the sweep has {len(cells)} different (N, D): held-out regret needs {_LEAST_CELLS}"
         )
     constant = _regret_of_pairs(sweep)
+    fits = in_lockstep(
+        [partial(_without, laws, law, c, options) for law in (BEST_LR, BEST_BATCH) for c in cells]
+    )
     rows = []
-    for cell in cells:
+    for cell, for_lr, for_batch in zip(cells, fits[: len(cells)], fits[len(cells) :], strict=True):
         cell_runs = sweep[sweep["cell"] == cell]
-        without_cell = lr_batch(
-            sweep[sweep["cell"] != cell], within=laws.within, **{"resamples": 0, **options}
-        )
-        chosen = without_cell.predict(cell_runs)
+        lr, batch = _predicted(for_lr, cell_runs), _predicted(for_batch, cell_runs)
         best_constant = constant.drop(index=cell).mean().idxmin()
         rows.append(
             {
                 "N": cell_runs["N"].iloc[0],
                 "D": cell_runs["D"].iloc[0],
-                "lr": chosen["lr"].iloc[0],
-                "batch": chosen["batch"].iloc[0],
-                "regret": regret(cell_runs, chosen["lr"], chosen["batch"]).iloc[0],
+                "lr": lr.iloc[0],
+                "batch": batch.iloc[0],
+                "regret": regret(cell_runs, lr, batch).iloc[0],
                 "constant": constant.loc[cell, best_constant],
             }
         )
     return pd.DataFrame(rows).sort_values(["N", "D"], ignore_index=True)
+
+
+def _without(laws: LrBatch, law: Law, cell: str, options: Mapping[str, Any]) -> BestFit:
+    """One law, fitted to the good runs of all cells but one."""
+    sweep = laws.sweep
+    good = sweep[(sweep["cell"] != cell) & (sweep["excess"] <= laws.within)]
+    return best_fit(law, good, FitOptions(**{"cluster": "cell", **options}))
+
+
+def _predicted(fitted: BestFit, runs: pd.DataFrame) -> pd.Series:
+    """What a law says for the N and D of runs."""
+    space = fitted.misfit.space
+    params = space.expand(fitted.best.coordinates)
+    return pd.Series(space.law.predict(params, space.law.read(runs))[0], index=runs.index)
 
 
 def _regret_of_pairs(sweep: pd.DataFrame) -> pd.DataFrame:

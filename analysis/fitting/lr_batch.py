@@ -17,6 +17,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
+from scalinglab.analysis.tables.clusters import row_labels
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets, with_common_sets
@@ -90,8 +91,8 @@ def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
 
 def _cells(sweep: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """The cell of each run: runs of equal N and D, and of one recipe."""
-    labels = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].map(str)
-    return pd.concat([table[["N", "D"]].map(str), labels], axis=1).agg("/".join, axis=1)
+    recipe = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]]
+    return row_labels(pd.concat([table[["N", "D"]], recipe], axis=1))
 
 
 def lr_batch(

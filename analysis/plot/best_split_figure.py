@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -116,8 +116,8 @@ def draw_split(
     band = interval_name(splits.level) if splits.has_intervals else ""
     name = {"N": "law: N*(C)", "D": "law: D*(C)"}.get(quantity, "law: D*/N*(C)")
     if len(splits.path):
-        look = {"color": palette()[0], "band": band, "inside": splits.inside, "lw": 1.6}
-        line(ax, splits.path, "C", quantity, name, **look)
+        style: dict[str, Any] = {"color": palette()[0], "inside": splits.inside, "lw": 1.6}
+        line(ax, splits.path, "C", quantity, name, band=band, **style)
     if len(splits.budgets):
         is_inside = splits.budgets_inside
         name = "budgets of the answer"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,7 @@ def isoflop(
             budget_line,
             "N",
             "loss",
-            f"parabola at C = {power(cost)}",
+            f"parabola at C = {power(cast('float', cost))}",
             color=scale(cost),
             label=False,
             band=band if k == 0 else "",

@@ -123,7 +123,7 @@ def points(
     )
     layer.artists.append(artist)
     if bars and layer.ends is not None:
-        _bars(ax, layer, artist.get_facecolor(), inside)
+        _bars(ax, layer, np.asarray(artist.get_facecolor()), inside)
     layers(ax).append(layer)
     return layer
 
@@ -135,11 +135,12 @@ def _bars(ax: Axes, layer: Layer, colors: np.ndarray, inside: np.ndarray | None)
     layer.bar_color = to_hex(colors[0]) if len(colors) == 1 else INK
     has_interval = np.isfinite(low) & np.isfinite(high)
     is_inside = np.ones(len(at), bool) if inside is None else np.asarray(inside, bool)
-    for rows, style in ((has_interval & is_inside, "-"), (has_interval & ~is_inside, DASHES)):
+    for rows in (has_interval & is_inside, has_interval & ~is_inside):
         if rows.any():
             color = colors if len(colors) == 1 else colors[rows]
             bars = ax.vlines(at[rows], low[rows], high[rows], color=color, lw=1.4, zorder=3)
-            bars.set_linestyle(style)
+            if not is_inside[rows].any():
+                bars.set_linestyle(DASHES)
             layer.artists.append(bars)
 
 

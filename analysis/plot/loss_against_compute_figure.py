@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -127,7 +127,7 @@ def _size_lines(
         table = law_line(result, n, np.geomspace(tokens.min() / 2, tokens.max() * 2, 30), level)
         name = f"law at N = {short(n)}"
         color = to_hex(scale(n))
-        look = {"color": color, "label": False, "lw": 1, "strength": 0.6}
+        look: dict[str, Any] = {"color": color, "label": False, "lw": 1, "strength": 0.6}
         layer = line(ax, table, "C", "loss", name, inside=inside_rows(result, table), **look)
         layer.away = layer.values[1] > runs["loss"].max()  # its steep start leaves the frame
         lines.append(layer)

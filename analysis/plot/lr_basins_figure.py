@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -75,7 +75,7 @@ def lr_basins(
             _parabola(best, sweep, x),
             x,
             "loss",
-            f"parabola at {by} = {short(value)}",
+            f"parabola at {by} = {short(cast('float', value))}",
             color=scale(value),
             label=False,
             lw=1.1,

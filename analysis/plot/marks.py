@@ -7,7 +7,7 @@ it is extrapolated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scalinglab.analysis.plot.style import INK
@@ -25,5 +25,5 @@ BACKGROUND_RUNS: Look = {"color": "0.6", "marker": "o", "size": 0.75, "alpha": 0
 BEYOND, BEYOND_COLOR = "^v", "#555555"
 # A law outside of the measured range of N, D, their ratio and their product.
 EXTRAPOLATED = "extrapolated"
-DASHES = (0, (3.2, 1.6))
+DASHES: tuple[float, Sequence[float]] = (0, (3.2, 1.6))
 THIN_MARKERS = "x+"  # have no face

@@ -49,7 +49,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         If an arm has too few runs for a law.
     """
     if comparison.result is None:
-        raise UserError("speed-up: an arm has too few runs for a law of its own")
+        raise UserError("compute multiplier: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
     along = trend(comparison, level, _REACH)
     bounded = along[np.isfinite(along["speed_up"])]
@@ -78,9 +78,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{decimal(value)}x")
     frame(ax, hold=(1.0, *_ends(table)))
-    label = of_arms(
-        "compute of {A} / {B}, equal loss", comparison.arms, "compute of A / B, equal loss"
-    )
+    label = of_arms("compute multiplier of {B}", comparison.arms, "compute multiplier of B")
     return finish(ax, COMPUTE, label)
 
 

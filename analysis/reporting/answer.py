@@ -10,7 +10,6 @@ import pandas as pd
 
 from scalinglab.analysis.arms.sentences import answer_in_words, at_scale, crossover
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
-from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
@@ -20,6 +19,7 @@ from scalinglab.analysis.intervals.spread import (
 from scalinglab.analysis.judgement.multiverse import in_words
 from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.cautions import bend, disagreement
+from scalinglab.analysis.reporting.left_out_runs import far_from_law
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.shown import Overview
@@ -122,15 +122,9 @@ class Answer(ReportedRuns):
 
     def far_runs(self) -> pd.Index:
         """Fitted runs far from the law; those of arms, which one law pools, are not judged."""
-        fitted = with_role(self.runs[self.runs["status"] == State.DONE], "fit")
-        fitted = fitted[np.isfinite(fitted["loss"].to_numpy(float))]
-        if self.compares_arms or self.law.law.curve or fitted.empty:
-            return fitted.index[:0]
-        predicted = np.asarray(self.law.predict(fitted)[self.law.law.response], float)
-        away = self.law.scale.of(fitted["loss"].to_numpy(float)) - self.law.scale.of(predicted)
-        is_known = np.isfinite(away)
-        far = outlying(away[is_known], len(self.law.free)) > 0
-        return fitted.index[is_known][far]
+        if self.compares_arms:
+            return self.runs.index[:0]
+        return far_from_law(self.law, with_role(self.runs, "fit"))
 
     def text(self) -> str:
         """The answer in words and numbers: as on a page, and the table of the fit last."""

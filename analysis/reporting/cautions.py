@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.fitting.result import Result
 
+# Approaches to the best size, by their names in tables.
+_APPROACHES = {
+    "envelope": "the envelope of training curves",
+    "IsoFLOP": "the minima of IsoFLOP curves",
+    "surface": "the fitted law (surface)",
+}
 _LEAST = 3  # runs at an end, whose errors of one sign say that the law bends
 _SHARE = 0.05  # of the runs, that are looked at at an end
 _FAR = 2.0  # robust standard deviations of the other runs, from which all these lie away
@@ -39,7 +45,10 @@ def disagreement(approaches: Approaches | None) -> str:
         ]
         if apart:
             listed = dict(pair for both in apart for pair in both)
-            sizes = [f"{value_text(row, 'N', short)} by the {name}" for name, row in listed.items()]
+            sizes = [
+                f"{value_text(row, 'N', short)} by {_APPROACHES.get(name, name)}"
+                for name, row in listed.items()
+            ]
             parts.append(f"at C = {cost:.3g} N* is {' or '.join(sizes)}")
     if not parts:
         return ""

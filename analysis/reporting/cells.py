@@ -72,7 +72,7 @@ def is_wide(columns: Sequence[Column]) -> bool:
 
 def beyond_a_phone(columns: Sequence[Column]) -> set[str]:
     """Columns that a telephone leaves out of a long table: those behind what fits, never a loss."""
-    left, hidden = _PHONE, set()
+    left, hidden = float(_PHONE), set[str]()
     for column in sorted(columns, key=lambda column: column.name != "loss"):
         left -= _width(column)
         if left < 0:
@@ -91,7 +91,7 @@ def _width(column: Column) -> float:
     words = max(map(len, column.name.split()), default=0)
     if column.prose:
         return max(words, _PROSE_WIDTH) + _GAP
-    lengths = [words]
+    lengths = [float(words)]
     for text in column.texts:
         value, between = interval_apart(text) or (text, "")
         unbroken = len(value) if column.numeric else max(map(len, value.split()), default=0)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.far_residuals import outlying
 from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.fitting.result import Result
 
 LEFT_OUT = "left_out"  # the role of a run to fit that a rule leaves out
 _FITTED = ("fit", "curve")  # roles of runs to which a law, or one of curves, is fitted
@@ -52,6 +57,17 @@ def leave_out(runs: pd.DataFrame, rules: Sequence[str]) -> tuple[pd.DataFrame, d
         kept = [word for word in words if word not in _FITTED]
         roles[place] = ",".join([LEFT_OUT, *kept])
     return runs.assign(role=roles), {rule: n for rule, n in counts.items() if rule in rules}
+
+
+def far_from_law(law: Result, fitted: pd.DataFrame) -> pd.Index:
+    """Which finished runs lie far from the law that was fitted to them, by their index."""
+    fitted = fitted[(fitted["status"] == State.DONE) & np.isfinite(fitted["loss"].astype(float))]
+    if law.law.curve or fitted.empty:
+        return fitted.index[:0]
+    predicted = np.asarray(law.predict(fitted)[law.law.response], float)
+    away = law.scale.of(fitted["loss"].to_numpy(float)) - law.scale.of(predicted)
+    is_known = np.isfinite(away)
+    return fitted.index[is_known][outlying(away[is_known], len(law.free)) > 0]
 
 
 def roles_in_words(runs: pd.DataFrame) -> pd.Series:

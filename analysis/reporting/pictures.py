@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from PIL import Image
 
 from scalinglab.analysis.plot.files import svg
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 _MANY = 400  # points of a layer, beyond which only the run is named under the pointer
 _ROWS = 3000  # points of all lines, beyond which a page keeps fewer of each
@@ -39,6 +41,7 @@ _LONG = re.compile(r"(\.\d\d)\d+")
 _IMAGE = re.compile(r"(?<=data:image/png;base64,)([A-Za-z0-9+/=\s]+)")
 _COLOURS = 48
 _BROAD = 7.0  # inches
+_LAST = 0.96  # of a linear axis, up to which it has ticks
 _LINEAR = 45_000  # characters of a picture, up to which it is drawn on linear axes, too
 
 
@@ -71,7 +74,8 @@ def picture(figure: Figure, key: str) -> Picture:
     places = [_places(figure)]
     if len(drawn[0]) <= _LINEAR and (linear := _on_linear_axes(figure)):
         engine = figure.get_layout_engine()
-        figure.set_layout_engine("none")  # the same places, which need not be found again
+        if _fits(figure):
+            figure.set_layout_engine("none")  # the same places, which need not be found again
         drawn.append(_scalable(svg(figure, f"{key}-linear")))
         figure.set_layout_engine(engine)
         places.append(_places(figure))
@@ -194,10 +198,12 @@ def _on_linear_axes(figure: Figure) -> Any:
             )
             changed.append((ax, axis, log_ticks, limits))
             set_scale(axis, "linear")
-            axis.set_major_locator(MaxNLocator(5))
+            ends = limits[0] if axis is ax.xaxis else limits[1]
+            axis.set_major_locator(FixedLocator(_linear_ticks(*ends)))
             axis.set_major_formatter(log_ticks[1])
         ax.set_xlim(limits[0])
         ax.set_ylim(limits[1])
+    hidden = _hide_overlapping(figure) if changed else []
 
     def back() -> None:
         for _, axis, (major, formatter, minor), _ in changed:
@@ -208,8 +214,39 @@ def _on_linear_axes(figure: Figure) -> Any:
         for ax, *_, limits in changed:
             ax.set_xlim(limits[0])
             ax.set_ylim(limits[1])
+        for text in hidden:
+            text.set_visible(True)
 
     return back if changed else None
+
+
+def _fits(figure: Figure) -> bool:
+    """Whether the labels beside the axes end within the figure: ticks may have become wider."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [ax.yaxis.get_tightbbox(renderer) for ax in figure.axes]
+    return all(box is None or (box.x0 >= 0 and box.x1 <= figure.bbox.width) for box in boxes)
+
+
+def _linear_ticks(low: float, high: float) -> list[float]:
+    """Ticks whose labels end before the edge of a figure, which keeps the places of its axes."""
+    ticks = MaxNLocator(5).tick_values(low, high)
+    return [float(tick) for tick in ticks if low <= tick <= low + _LAST * (high - low)]
+
+
+def _hide_overlapping(figure: Figure) -> list[Artist]:
+    """Hide texts among the data that now lie upon others: names of lines that start at one place."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    hidden: list[Artist] = []
+    for ax in figure.axes:
+        taken: list[Bbox] = []
+        for text in ax.texts:
+            box = text.get_window_extent(renderer)
+            if any(box.overlaps(other) for other in taken):
+                text.set_visible(False)
+                hidden.append(text)
+            else:
+                taken.append(box)
+    return hidden
 
 
 def _has_layers(ax: Axes) -> bool:

@@ -258,7 +258,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
     )
     if at_best_splits(comparison):
         worth += " Marks: every budget at its best split of N and D, as in the table."
-    worth += " Line: on the trend of N and D of all runs; dashed: there not both were measured."
+    worth += " Line: on the trend of N and D of all runs; dashed: not measured of both."
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
     return [*evidence, (worth, drawn(plot.speed_up, comparison))]
 

@@ -52,6 +52,14 @@ def clusters(
     return pd.factorize(labels)[0]
 
 
+def row_labels(table: pd.DataFrame) -> pd.Series:
+    """The values of each row as one text, equal for equal rows."""
+    columns = [table[name].map(str) for name in table.columns]
+    # Not `agg("/".join, axis=1)`, which makes a column of each row: half the time of a law of rates.
+    labels = ["/".join(row) for row in zip(*columns, strict=True)]
+    return pd.Series(labels, index=table.index, dtype=str)
+
+
 def _of_one_run(frame: pd.DataFrame) -> Array | None:
     """The run of each row; None if no run has two rows. A row without a run is a run of its own."""
     name = next((c for c in ("run_id", "run") if c in frame.columns), None)

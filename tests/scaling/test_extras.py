@@ -34,6 +34,7 @@ class Base(PathFinder):
 
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Base
+{before}
 from scalinglab.cli import main
 for line in {commands!r}:
     try:
@@ -41,6 +42,11 @@ for line in {commands!r}:
     except SystemExit as stopped:
         print(f"<{{stopped.code}} {{line}}>")
 {python}
+"""
+# What fits find is not asked here: they end after a few steps.
+EARLY = """
+from scalinglab.analysis.fitting.levenberg_marquardt import minimise
+minimise.__kwdefaults__["steps"] = 30
 """
 # A notebook is told what a command is told.
 NOTEBOOK = """
@@ -55,9 +61,11 @@ for method in (study.plan, study.launch, train_run):
 """
 
 
-def base(commands: list[str], folder: Path, python: str = "") -> tuple[list[str], str]:
+def base(
+    commands: list[str], folder: Path, python: str = "", before: str = ""
+) -> tuple[list[str], str]:
     """The exit codes of commands without any extra, and what they and then Python code say."""
-    code = BASE.format(modules=list(EXTRAS), commands=commands, python=python)
+    code = BASE.format(modules=list(EXTRAS), commands=commands, python=python, before=before)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -109,7 +117,7 @@ def test_what_reads_and_answers_needs_no_extra(finished, tmp_path) -> None:
             )
         ),
     ]
-    codes, said = base(commands, tmp_path)
+    codes, said = base(commands, tmp_path, before=EARLY)
     assert codes == ["0"] * len(commands), said
 
 

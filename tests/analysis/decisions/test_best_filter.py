@@ -33,7 +33,7 @@ def test_the_best_filter_grows_with_compute():
     points = pd.concat([table.assign(D=D) for D in np.geomspace(3e4, 1e7, 7)], ignore_index=True)
     noise = np.exp(np.random.default_rng(0).normal(0, 3e-4, len(points)))
     runs = points.assign(loss=losses(points) * noise)
-    result = analysis.fit(quality_pools_law([*SIZES]), runs, resamples=8, seed=0)
+    result = analysis.fit(quality_pools_law([*SIZES]), runs, resamples=8, starts=16, seed=0)
     chosen = {}
     for D in (1e5, 1e7):
         found = best_filter(result, SIZES, D).set_index("filter")

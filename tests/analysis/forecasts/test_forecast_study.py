@@ -104,6 +104,7 @@ def test_a_column_of_a_probe_is_forecast_at_its_steps(running) -> None:
         analysis.forecast_study(outputs, "tiny", column="probe.y.loss")
 
 
+@pytest.mark.usefixtures("early_fits")
 def test_a_mixture_forecasts_too(running) -> None:
     outputs, _, measured = running
     row = analysis.forecast_study(outputs, "tiny", law="auto", resamples=20).iloc[0]

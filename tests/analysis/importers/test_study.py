@@ -110,9 +110,7 @@ def test_a_report_prints_counts_short_and_calls_a_C_of_the_file_by_its_name(tmp_
     assert "N 10M to 1B, D 1B to 100B." in answer.text()
     # No budget is named: the answer is at some inside the range, and says so.
     assert answer.allocation is not None and answer.allocation.table["inside"].all()
-    assert (
-        answer.headline().startswith("With C = ") and "The import named no budget" in answer.text()
-    )
+    assert answer.headline().startswith("With C = ") and "No budget was asked for" in answer.text()
     page = report_html(answer)
     assert "C = 6 N D</th>" not in page and "C</th>" in page
 

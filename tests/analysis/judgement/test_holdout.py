@@ -71,7 +71,7 @@ def test_the_warning_does_not_cry_wolf(made_by):
         any("do not extrapolate" in w for w in result.warnings)
         for result in (
             analysis.fit("chinchilla", made_by("chinchilla", noise=0.005, seed=s)[0], resamples=0)
-            for s in range(20)
+            for s in range(10)
         )
     ]
     assert np.mean(false) <= 0.1

@@ -90,17 +90,16 @@ def made() -> SimpleNamespace:
     runs, curves, experts = _surface(), _curves(), _experts()
     held_out = runs["C"] > 5e20
     many = {"resamples": 40, "starts": 8}
+    law = analysis.fit("chinchilla", runs[~held_out], **many)
     target = curves[curves["run"] == "r1"].assign(run="t")
     begun = target.assign(loss=target["loss"].where(target["step"] <= 150))
     return SimpleNamespace(
         runs=runs[~held_out],
         held_out=runs[held_out],
-        law=analysis.fit("chinchilla", runs[~held_out], **many),
+        law=law,
         curves=curves,
         curve_law=analysis.fit("lr_annealing", curves[curves["run"] == "r1"], **many),
-        allocation=analysis.allocate(
-            analysis.fit("chinchilla", runs[~held_out], **many), [1e20, 1e21, 1e22]
-        ),
+        allocation=analysis.allocate(law, [1e20, 1e21, 1e22]),
         laws=analysis.compare_laws(
             ["chinchilla", "overtrained"], runs[~held_out & (runs["loss"] < 9)], resamples=0
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import subprocess
@@ -32,7 +33,7 @@ from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.marks import EXTRAPOLATED
 from scalinglab.analysis.plot.style import PALETTE, category, colour_map, panels
 from scalinglab.analysis.reporting import page
-from scalinglab.analysis.reporting.report_figures import WIDTH
+from scalinglab.analysis.reporting.drawn import WIDTH
 from scalinglab.scaling.errors import UserError
 
 BUDGETS = (1e21, 1e22)
@@ -103,6 +104,12 @@ def drawn(name: str, made, width: float) -> Axes:
     return ax
 
 
+@pytest.fixture(scope="module")
+def on_page(made) -> Callable[[str], Axes]:
+    """A figure as wide as a page, drawn once for the tests that only look at it."""
+    return functools.cache(lambda name: drawn(name, made, plot.PAGE))
+
+
 def boxes(figure: Figure) -> list[tuple[str, mpl.transforms.Bbox]]:
     FigureCanvasAgg(figure).draw()
     found: list[Text] = []
@@ -135,15 +142,15 @@ def test_no_two_texts_overlap_and_none_is_cut(name: str, width: float, made) -> 
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_axis_says_what_it_shows(name: str, made) -> None:
-    ax = drawn(name, made, plot.PAGE)
+def test_every_axis_says_what_it_shows(name: str, on_page) -> None:
+    ax = on_page(name)
     for label in (ax.get_xlabel(), ax.get_ylabel()):
         assert len(label) > 4 and "=1e" not in label
 
 
 @pytest.mark.parametrize("name", _LAWS)
-def test_every_line_of_a_law_has_its_interval(name: str, made) -> None:
-    ax = drawn(name, made, plot.PAGE)
+def test_every_line_of_a_law_has_its_interval(name: str, on_page) -> None:
+    ax = on_page(name)
     lines = [layer for layer in layers(ax) if layer.kind == "line"]
     if name in ("iso_loss", "forecast"):  # along lines of equal compute; at several levels
         return _has_area(ax)
@@ -161,8 +168,10 @@ def _has_area(ax: Axes) -> None:
 
 
 @pytest.mark.parametrize("name", ["loss_against_compute", "residuals", "reducible_loss", "isoflop"])
-def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name: str, made) -> None:
-    ax = drawn(name, made, plot.PAGE)
+def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(
+    name: str, on_page
+) -> None:
+    ax = on_page(name)
     assert any(text.get_text().startswith("outside: ") for text in ax.texts)
     shown = np.concatenate([layer.values[1] for layer in layers(ax) if layer.kind == "points"])
     low, high = ax.get_ylim()
@@ -178,8 +187,8 @@ def test_where_no_split_is_best_the_other_things_are_drawn(made) -> None:
     plot.iso_loss(law, made.runs, BUDGETS, ax=panels(plot.PAGE)[0])
 
 
-def test_arms_are_told_apart_by_colour_and_marker_and_sizes_by_the_mark(made) -> None:
-    ax = drawn("arm_losses", made, plot.PAGE)
+def test_arms_are_told_apart_by_colour_and_marker_and_sizes_by_the_mark(on_page) -> None:
+    ax = on_page("arm_losses")
     for name in ("adamw", "muon"):
         layer, law = (next(x for x in layers(ax) if x.name == n) for n in (name, f"law, {name}"))
         dots, (band, drawn_line, *_) = layer.artists[0], law.artists
@@ -321,14 +330,14 @@ def test_colours_stand_out_on_white_and_on_the_card_of_a_dark_page() -> None:
         assert contrast(colours, np.array(mpl.colors.to_rgb(paper))).min() > 2
 
 
-def test_a_legend_is_grey_where_an_entry_has_many_colours(made) -> None:
-    ax = drawn("loss_against N", made, plot.PAGE)
+def test_a_legend_is_grey_where_an_entry_has_many_colours(on_page) -> None:
+    ax = on_page("loss_against N")
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     handles = dict(zip(names, ax.get_legend().legend_handles, strict=True))
     for name in ("fitted runs", "95% interval"):
         red, green, blue, _ = np.ravel(handles[name].get_facecolor())
         assert red == green == blue, name
-    one = drawn("best_size", made, plot.PAGE).get_legend().legend_handles
+    one = on_page("best_size").get_legend().legend_handles
     assert any(len(set(np.ravel(h.get_facecolor())[:3])) > 1 for h in one if isinstance(h, Patch))
 
 
@@ -345,9 +354,9 @@ def test_a_bar_that_goes_on_beyond_the_figure_ends_in_an_arrow() -> None:
     assert [list(line.get_xdata()) for line in goes_on] == [[2.0]]
 
 
-def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(made) -> None:
+def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(on_page) -> None:
     """The band is that of a run, not of the law's mean, which most runs lie outside."""
-    ax = drawn("residuals", made, plot.PAGE)
+    ax = on_page("residuals")
     (band,) = [a for a in ax.collections if str(a.get_label()) == "95% interval of a run"]
     corners = band.get_paths()[0].vertices
     (fitted,) = [layer for layer in layers(ax) if layer.name == "fitted runs"]
@@ -363,9 +372,9 @@ def test_about_as_many_runs_as_promised_lie_in_the_band_of_residuals(made) -> No
     assert np.abs(corners[:, 1]).max() < 5 * np.abs(residual).max()
 
 
-def test_errors_have_one_sign_in_tables_and_figures(made) -> None:
+def test_errors_have_one_sign_in_tables_and_figures(made, on_page) -> None:
     """A report said -1.80% in its table and +1.8 in its figure of the same run."""
-    ax = drawn("residuals", made, plot.PAGE)
+    ax = on_page("residuals")
     assert ax.get_ylabel().replace("\n", " ") == "predicted / measured − 1 (%)"
     (held_out,) = [layer for layer in layers(ax) if layer.name == "held-out runs"]
     predicted = made.law.predict(made.held_out, level=0.95)

@@ -40,6 +40,8 @@ def test_the_remedy_that_a_report_prints_is_taken_by_it(outputs: Path) -> None:
     assert not [w for w in after.law.warnings if "exp-11" in w]
     assert f"1 run is left out by exclude=[{rule}]." in after.design()
     assert "left out: exclude" in report_html(after)
+    assert list(before.runs.loc[before.far_runs(), "run_id"]) == ["exp-11"]
+    assert after.far_runs().empty
 
 
 def test_rows_that_lack_something_say_so_in_place_of_a_role(outputs: Path) -> None:

@@ -120,6 +120,11 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     assert (
         ">recipe</th>" in runs and runs.count("<td>muon</td>") == runs.count("<td>adamw</td>") == 20
     )
+    assert "mix 2 recipes" not in answer.headline() + answer.text()
+
+
+@pytest.mark.usefixtures("blank_figures", "early_fits")
+def test_a_report_of_two_recipes_with_no_arm_named_says_how_to_name_it(two) -> None:
     alone = analysis.answer_study(two, "two", resamples=0)
     page_alone = report_html(alone)
     assert ": pairs<" not in page_alone
@@ -128,7 +133,6 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     pooled = "These runs mix 2 recipes (recipe: adamw, muon), and one law is fitted to all of them"
     assert alone.headline().startswith(pooled) and alone.sentences()[0].startswith(pooled)
     assert alone.text().count("scaling report study=two arm=recipe") == 1
-    assert "mix 2 recipes" not in answer.headline() + answer.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
 

@@ -103,9 +103,10 @@ field.value = "EXP-1 2.";
 field.dispatchEvent(new Event("input"));
 told.rows = [[...rows].filter((tr) => tr.getBoundingClientRect().height).map((tr) => tr.textContent),
   rows.length, document.querySelector(".tall").getBoundingClientRect().height];
-const button = document.querySelector("[data-scale]");
-button.click();
-told.linear = button.textContent;
+const buttons = [...document.querySelectorAll("[data-scale]")];
+for (const button of buttons) button.click();
+told.linear = buttons[0].textContent;
+told.on_linear = measure();
 const label = [...document.querySelectorAll("figure svg text")].find((t) => t.getBoundingClientRect().width);
 label.after(label.cloneNode(true));
 const moved = label.cloneNode(true);
@@ -245,6 +246,7 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         assert told["tables"] == [], width  # on a telephone too: rows are stacked, columns left out
         assert len(told["texts"]) >= 4 and all(len(own) > 5 for own in told["texts"])
         assert not overlaps(told["texts"]), width
+        assert told["on_linear"]["cut"] == [] and not overlaps(told["on_linear"]["texts"]), width
         # The browser would have told: labels that the page does not have are seen.
         assert overlaps(told["broken"]["texts"]) and told["broken"]["cut"]
         assert "loss" in told["tip"] and "exp-" in told["tip"]

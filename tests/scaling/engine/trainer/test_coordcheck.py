@@ -34,13 +34,13 @@ def growth(name: str, optimizer: dict | None = None, **changes: object) -> float
 
 
 def test_under_sp_wider_models_move_further():
-    """Seen: 30 times from width 64 to 512, as every rate is that of the narrow one."""
-    assert growth("sp", widths=[64, 512]) > 10
+    """Seen: 7 times from width 64 to 256, as every rate is that of the narrow one."""
+    assert growth("sp", widths=[64, 256]) > 4
 
 
 def test_under_mup_all_widths_move_alike():
-    """Seen: 0.97."""
-    assert 1 / 2 < growth("mup", widths=[64, 512]) < 2
+    """Seen: 0.96."""
+    assert 1 / 1.5 < growth("mup", widths=[64, 256]) < 1.5
 
 
 def test_under_mup_deeper_models_move_further():
