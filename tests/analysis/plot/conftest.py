@@ -78,10 +78,11 @@ def _experts() -> pd.DataFrame:
 
 
 def _shares() -> pd.DataFrame:
-    N, r = (x.ravel() for x in np.meshgrid([5e8, 2e9, 4e9], [0.05, 0.1, 0.2, 0.4, 0.8]))
-    loss = 1.6 + 300 / N**0.33 + 0.2 * r**0.5 + 0.05 / (r + 0.02) ** 0.5
+    sizes, tokens, shares = [5e8, 2e9, 4e9], [1e9, 1e10], [0.05, 0.1, 0.2, 0.4, 0.8]
+    N, D, r = (x.ravel() for x in np.meshgrid(sizes, tokens, shares))
+    loss = 1.6 + 300 / N**0.33 + 120 * r**0.5 / D**0.3 + 0.05 / (r + 0.02) ** 0.5
     noise = np.exp(0.002 * np.random.default_rng(2).standard_normal(len(N)))
-    return pd.DataFrame({"N": N, "D": 1e10, "r": r, "loss": loss * noise})
+    return pd.DataFrame({"N": N, "D": D, "r": r, "loss": loss * noise})
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +107,7 @@ def made() -> SimpleNamespace:
         arms=analysis.compare_arms(_arms(), between=("adamw", "muon"), resamples=40),
         sweep=_sweep(),
         shares=_shares(),
-        share_law=analysis.fit("d_cpt", _shares(), fixed={"beta": 0.3}, **many),
+        share_law=analysis.fit("d_cpt", _shares(), **many),
         experts=experts,
         expert_law=analysis.fit("routed", experts, **many),
         multiverse=table_multiverse({"a": runs}, analysis.read_target("N at C=1e21"), starts=4),

@@ -74,7 +74,9 @@ FIGURES: dict[str, Callable] = {
     "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
     "forecast": lambda m, ax: plot.forecast(m.forecast, m.begun, ax=ax),
     "experts": lambda m, ax: plot.experts(m.expert_law, m.experts, ax=ax),
-    "mixture": lambda m, ax: plot.mixture(m.share_law, m.shares, "r", by="N", ax=ax),
+    "mixture": lambda m, ax: plot.mixture(
+        m.share_law, m.shares[m.shares["D"] > 5e9], "r", by="N", ax=ax
+    ),
 }
 _LAWS = [
     name
