@@ -83,7 +83,9 @@ FIGURES: dict[str, Callable] = {
     "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
     "forecast": lambda m, ax: plot.forecast(m.forecast, m.begun, ax=ax),
     "experts": lambda m, ax: plot.experts(m.expert_law, m.experts, ax=ax),
-    "mixture": lambda m, ax: plot.mixture(m.expert_law, m.experts, "experts", by="n_active", ax=ax),
+    "mixture": lambda m, ax: plot.mixture(
+        m.share_law, m.shares[m.shares["D"] > 5e9], "r", by="N", ax=ax
+    ),
 }
 _LAWS = [
     name
@@ -556,3 +558,8 @@ def test_a_figure_is_drawn_once_and_as_matplotlib_would_by_two_drawings(made, mo
     once = svg(figure)
     assert buffer.getvalue().endswith(once)
     assert len(drawings) == len(figure.axes) and figure.get_layout_engine() is engine
+
+
+def test_a_law_of_shares_is_drawn_up_to_one(made) -> None:
+    drawn = plot.data(plot.mixture(made.share_law, made.shares, "r", by="N"))
+    assert drawn["r"].max() == 1.0 and drawn["r"].min() < made.shares["r"].min()
