@@ -151,7 +151,7 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     if answer.allocation is None:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
     table = with_intervals(answer.allocation.table, SPLITS)
-    table = table.rename(columns={"inside": "inside the measured range"})
+    table = table.rename(columns={"inside": "inside the fitted range"})
     return [
         Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
     ]
