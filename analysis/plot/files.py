@@ -12,6 +12,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+from scalinglab.analysis.plot.gradients import with_gradients
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import save_atomic, write_atomic
@@ -78,7 +79,7 @@ def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
             buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
         )
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return with_gradients(text[text.index("<svg") :], salt)
 
 
 @contextmanager

@@ -86,3 +86,15 @@ def test_no_text_of_an_answer_is_markup() -> None:
     page = Answer()._repr_html_()
     assert not any(mark in page for mark in ("<b><", "<i>", "<u>", "<s>", "<script>"))
     assert r"\begin{tabular}" in Answer().to_latex()
+
+
+def test_minima_and_held_out_points_are_shown() -> None:
+    C = np.repeat([1e17, 1e18], 5)
+    N = np.sqrt(C / 150) * np.tile(np.geomspace(0.3, 3.3, 5), 2)
+    runs = pd.DataFrame({"N": N, "D": C / 6 / N, "C": C})
+    runs["loss"] = 1.8 + 480 / runs["N"] ** 0.35 + 2100 / runs["D"] ** 0.37
+    minima = analysis.isoflop_minima(runs, resamples=20)
+    assert minima._repr_html_().count("<tr>") == 2
+    held_out = analysis.hold_out("chinchilla", surface(), by="N", resamples=20)
+    page = held_out._repr_html_()
+    assert page.count("<tbody>") == 1 and held_out.report() in page.replace("&#x27;", "'")
