@@ -7,7 +7,7 @@ drawn from answers, so answers must not import them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from importlib import import_module
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROWS = 12  # of a table in a cell of a notebook
-NO_TABLES: dict[str, pd.DataFrame | None] = {}
+NO_TABLES: Mapping[str, pd.DataFrame | None] = {}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Overview:
 
     def also(
         self,
-        tables: dict[str, pd.DataFrame | None] = NO_TABLES,
+        tables: Mapping[str, pd.DataFrame | None] = NO_TABLES,
         sentences: Iterable[str] = (),
         warnings: Iterable[str] = (),
     ) -> Overview:

@@ -32,6 +32,7 @@ _HOME = {
     "loss_against": "loss_against_figure",
     "loss_against_compute": "loss_against_compute_figure",
     "lr_basins": "lr_basins_figure",
+    "measured_against": "measured_against_figure",
     "mixture": "mixture_figure",
     "multiverse": "multiverse_figure",
     "multiverse_shares": "multiverse_figure",

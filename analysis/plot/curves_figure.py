@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _FEW = 6  # schedules that have a colour of their own
 _POINTS = 60  # of a curve that is drawn
 _ALL_POINTS = 2000  # of all curves beside a law, shared by them where they are many
-_HEIGHT = 0.75  # quantile of the losses, above which the fall at the start is cut
+_START = 0.25  # of the steps: the height of the figure is that of the losses after it
+_HIGHEST = 0.98  # quantile of those: one may be a spike
 _REACH = 1.6  # times that height
 # Of schedules, none of which is dashed: dashes are of what a law extrapolates.
 STYLES: tuple[Any, ...] = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
@@ -84,7 +85,7 @@ def curves(
         predicted = bool({name, str(run)} & {str(h) for h in held_out})
         title = name + (" (held out)" if predicted and law is not None else "")
         _curve(ax, curve, run, title, look, new, law, level, len(runs))
-    _cut_start(ax, curves["loss"].dropna().to_numpy(float))
+    _cut_start(ax, curves[curves["loss"].notna()])
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     loss_axis(ax.yaxis)
     frame(ax, mark=False)
@@ -150,10 +151,15 @@ def _some(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
-def _cut_start(ax: Axes, losses: np.ndarray) -> None:
-    """The steep start is left out, so that the cooldown at the end can be read."""
+def _cut_start(ax: Axes, measured: pd.DataFrame) -> None:
+    """The steep start is left out, so that the cooldown at the end can be read.
+
+    Counted in steps, as curves may be validated more often at their start.
+    """
+    losses = measured["loss"].to_numpy(float)
+    late = measured["step"] >= _START * measured.groupby("run")["step"].transform("max")
     low = losses.min()
-    high = low + _REACH * (float(np.quantile(losses, _HEIGHT)) - low)
+    high = low + _REACH * (float(np.quantile(losses[late], _HIGHEST)) - low)
     for layer in layers(ax):
         layer.away = layer.values[1] > high
 

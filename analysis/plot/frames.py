@@ -11,7 +11,7 @@ import numpy as np
 from scalinglab.analysis.plot.labels import decimal
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.marks import BEYOND, BEYOND_COLOR
-from scalinglab.analysis.plot.style import SMALL, figure_of
+from scalinglab.analysis.plot.style import SMALL, figure_of, room_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ _NAMED = 3  # values written at the edge of a figure
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
 _FAR = 0.2  # of the height of the data, that an interval may add on either side by default
+_CHARACTER = 0.6  # its width in sizes of the font, on average
 _TEXT_EMS = 1.6  # height of a text at the edge, with its gap, in sizes of the font
 
 
@@ -132,29 +133,46 @@ def _mark_outside(ax: Axes, bottom: float, top: float) -> None:
             label="_beyond",
             clip_on=False,
         )
-        written = [decimal(v) for v in values[: _NAMED if _wide(ax) else 1]]
-        more = f" and {len(values) - len(written)} more" if len(values) > len(written) else ""
-        _edge_text(ax, places, f"outside: {', '.join(written)}{more}", up)
+        endless = "diverged" if any(layer.y == "loss" for layer in layers(ax)) else "infinite"
+        texts = _outside_texts(values, _NAMED if _wide(ax) else 1, endless)
+        _edge_text(ax, places, texts, up)
 
 
 def _wide(ax: Axes) -> bool:
     return ax.get_position().width * figure_of(ax).get_figwidth() > _WIDE
 
 
-def _edge_text(ax: Axes, places: list[float], text: str, up: bool) -> None:
-    """One text at an edge, on the side of the marks that has more room."""
+def _outside_texts(values: list[float], most: int, endless: str) -> list[str]:
+    """What lies outside, with the values of `most` of them; then shorter."""
+    finite = [value for value in values if np.isfinite(value)]
+    count = len(values) - len(finite)
+    parts = [decimal(v) for v in finite[:most]]
+    rest = len(finite) - len(parts)
+    told = ", ".join(parts) + (f" and {rest} more" if rest else "")
+    if count:
+        told += f"{', ' if told else ''}{count} {endless}"
+    return [f"outside: {told}", f"outside: {len(values)}"]
+
+
+def _edge_text(ax: Axes, places: list[float], texts: list[str], up: bool) -> None:
+    """The first of some texts that fits at an edge, where it has most room between the marks."""
     to_axes = ax.transData + ax.transAxes.inverted()
-    across = [to_axes.transform((x, 1.0))[0] for x in places]
-    right = 1 - max(across) > min(across)
+    across = sorted(to_axes.transform((x, 1.0))[0] for x in places)
+    edges = np.array([0.0, *np.clip(across, 0, 1), 1.0])
+    gap = int(np.diff(edges).argmax())
+    right = gap > 0  # of a mark; else left of the first
+    size = SMALL * mpl.rcParams["font.size"]
+    room = np.diff(edges)[gap] * room_above(ax)
+    fits = [text for text in texts if (_CHARACTER * len(text) + 1) * size <= room]
     ax.annotate(
-        text,
-        (max(across) if right else min(across), 0.985 if up else 0.015),
+        fits[0] if fits else texts[-1],
+        (edges[gap] if right else edges[1], 0.985 if up else 0.015),
         (6 if right else -6, 0),
         xycoords="axes fraction",
         textcoords="offset points",
         ha="left" if right else "right",
         va="top" if up else "bottom",
-        fontsize=SMALL * mpl.rcParams["font.size"],
+        fontsize=size,
         color=BEYOND_COLOR,
         zorder=6,  # above points
         annotation_clip=False,

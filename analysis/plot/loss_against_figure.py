@@ -164,7 +164,7 @@ def _inputs(result: Result) -> list[str]:
 
 def _x_axis(ax: Axes, values: pd.Series) -> None:
     if values.min() > 0 and values.max() / values.min() > _DECADE:
-        log_axis(ax.xaxis, power if values.max() > _COMPUTE else short)
+        log_axis(ax.xaxis, power if values.name == "C" or values.max() > _COMPUTE else short)
 
 
 def _label(result: Result, name: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum
 from scalinglab.analysis.plot.frames import frame
@@ -13,7 +15,7 @@ from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import line, points
 from scalinglab.analysis.plot.marks import MINIMUM
-from scalinglab.analysis.plot.style import INK, Scale, axes, finish
+from scalinglab.analysis.plot.style import INK, Scale, axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import short
 from scalinglab.scaling.errors import UserError
@@ -29,6 +31,7 @@ def lr_basins(
     *,
     x: str = "lr",
     by: str = "N",
+    scatter: Mapping[Any, float | None] | None = None,
     level: float = LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
@@ -39,7 +42,11 @@ def lr_basins(
     runs : DataFrame
         ``lr, N, loss``; losses of diverged runs may be infinite.
     x, by : str
-        Another setting than the learning rate, another axis than the size.
+        Another setting than the learning rate, another axis than the size: of names instead of
+        numbers, each has its colour and marker.
+    scatter : mapping, optional
+        Value of `by` -> relative standard deviation of a loss over seeds, where it is known better
+        than from the sweep of that value alone.
     level : float
         Of the intervals of the optima.
     ax : Axes, optional
@@ -61,40 +68,42 @@ def lr_basins(
     if not len(finite):
         raise UserError("no run has a finite loss")
     high = finite.min() + _FAR * (np.median(finite) - finite.min())
-    scale = Scale(table[by])
-    points(ax, table, x, "loss", "runs", color=scale(table[by]), away=~(loss <= high), size=0.9)
+    away = pd.Series(~(loss <= high), table.index)
+    sweeps = dict(iter(table.groupby(by, sort=False)))
+    scale = Scale(table[by]) if pd.api.types.is_numeric_dtype(table[by]) else None
+    looks = {value: category(k) for k, value in enumerate(sweeps)}
+    if scale is not None:
+        points(ax, table, x, "loss", "runs", color=scale(table[by]), away=away.to_numpy(), size=0.9)
+        looks = {value: {"color": to_hex(scale(value))} for value in sweeps}
     optima = []
-    for value, sweep in table.groupby(by):
-        best = _optimum(sweep, x, level)
+    for value in sorted(sweeps) if scale is not None else sweeps:
+        sweep, color = sweeps[value], looks[value]["color"]
+        name = f"{by} = {short(value)}" if scale is not None else str(value)
+        if scale is None:
+            out = away[sweep.index].to_numpy()
+            points(ax, sweep, x, "loss", name, away=out, size=0.9, **looks[value])
+        best = _optimum(sweep, x, level, (scatter or {}).get(value))
         if best is None:
             means = sweep[np.isfinite(sweep["loss"])].groupby(x)["loss"].mean().reset_index()
-            ax.plot(means[x], means["loss"], color=scale(value), lw=0.8, ls=":", zorder=2)
+            ax.plot(means[x], means["loss"], color=color, lw=0.8, ls=":", zorder=2)
             continue
-        line(
-            ax,
-            _parabola(best, sweep, x),
-            x,
-            "loss",
-            f"parabola at {by} = {short(cast('float', value))}",
-            color=scale(value),
-            label=False,
-            lw=1.1,
-        )
-        optima.append(
-            {by: value, x: best.x, "loss": best.loss, "lower": best.lower, "upper": best.upper}
-        )
+        drawn = {"color": color, "label": False, "lw": 1.1}
+        line(ax, _parabola(best, sweep, x), x, "loss", f"parabola, {name}", **drawn)
+        ends = {"lower": best.lower, "upper": best.upper}
+        optima.append({by: value, x: best.x, "loss": best.loss, **ends})
     if optima:
-        _drift(ax, pd.DataFrame(optima), x)
+        _drift(ax, pd.DataFrame(optima), x, joined=scale is not None)
     log_axis(ax.xaxis, decimal)
     loss_axis(ax.yaxis)
-    frame(ax)
-    scale.bar(ax, INPUTS.get(by, by), powers=False)
+    if scale is not None:
+        scale.bar(ax, INPUTS.get(by, by), powers=False)
+    frame(ax)  # last: what it writes has the room that the bar leaves
     return finish(ax, RATE if x == "lr" else x, LOSS)
 
 
-def _optimum(sweep: pd.DataFrame, x: str, level: float) -> Optimum | None:
+def _optimum(sweep: pd.DataFrame, x: str, level: float, scatter: float | None) -> Optimum | None:
     try:
-        best = optimum(sweep[x], sweep["loss"], level=level)
+        best = optimum(sweep[x], sweep["loss"], scatter=scatter, level=level)
     except UserError:
         return None
     return None if best.edge else best
@@ -112,16 +121,16 @@ def _parabola(best: Optimum, sweep: pd.DataFrame, x: str) -> pd.DataFrame:
     return table
 
 
-def _drift(ax: Axes, optima: pd.DataFrame, x: str) -> None:
+def _drift(ax: Axes, optima: pd.DataFrame, x: str, joined: bool) -> None:
     """The optima with their intervals along x, joined from small to large."""
     drawn = line(
         ax,
         optima,
         x,
         "loss",
-        "optimum, with its interval, small to large",
+        "optima" + ", small to large" * joined,
         color=INK,
-        lw=1.3,
+        lw=1.3 if joined else 0.0,
         marker=MINIMUM["marker"],
         ms=4,
     )

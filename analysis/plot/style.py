@@ -185,7 +185,7 @@ def _legend_above(ax: Axes, handles: list, names: list[str], title: str) -> int:
     """In as many columns as there is room for; how many rows that takes."""
     size = mpl.rcParams["font.size"] * SMALL
     columns = len(names)
-    while columns > 1 and _legend_width(names, columns) * size > _room_above(ax):
+    while columns > 1 and _legend_width(names, columns) * size > room_above(ax):
         columns -= 1
     legend = ax.legend(
         handles,
@@ -235,7 +235,7 @@ def _stands_for_many(ax: Axes, entry: Line2D) -> bool:
     return len({to_hex(line.get_color()) for line in alike}) > 1
 
 
-def _room_above(ax: Axes) -> float:
+def room_above(ax: Axes) -> float:
     """Points from end to end of the axes: a wider legend would push the colour bar away."""
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols

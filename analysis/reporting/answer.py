@@ -206,7 +206,7 @@ class Answer(ReportedRuns):
             # Of one law for both arms, which a comparison does not use.
             "" if self.compares_arms else self._tested(),
             self.curve_law_failed() if self.asks_schedules else "",
-            self.design(),
+            self.design_sentence(),
             self._exponents() if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
@@ -276,7 +276,7 @@ class Answer(ReportedRuns):
             self._extrapolation(),
             self.bends(),
             self.laws.sentence() if self.laws else "",
-            self.design(),
+            self.design_sentence(),
             self._exponents(),
             self._schedules(),
             self.curve_law_failed(),

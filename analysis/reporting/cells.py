@@ -112,7 +112,8 @@ def detail(value: object) -> object:
 
 def _texts(values: pd.Series) -> list[str]:
     """Texts of a column; numbers of about one size have as many decimals as the longest."""
-    if form := relative_form(values.name):
+    is_number = pd.api.types.is_numeric_dtype(values)
+    if is_number and (form := relative_form(values.name)):
         return ["" if pd.isna(value) else f"{value:{form}}" for value in values]
     if not pd.api.types.is_numeric_dtype(values) or values.dtype == bool:
         return [_text(value) for value in values]

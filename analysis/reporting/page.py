@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import count
@@ -39,6 +39,7 @@ _MOST_ROWS = 200  # of a table, that a page shows
 _MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
+_HEAVY = 1_400_000  # bytes of a page, beyond which it holds no curves of runs
 _SIZE = "<!--size-->"  # its place in the page, which has one when it is whole
 # N^alpha, C^0.59, D^beta(N), (B / D)^(1/g), M^-eta; of a text whose quotes are escaped.
 _EXPONENT = re.compile(r"(?<=[\w)\];])\^(?:\(([^()]*)\)|(-?\w+(?:\.\d+)?(?:\(\w\))?))")
@@ -107,11 +108,15 @@ class RunDetails:
     ----------
     table : DataFrame
         One row per run, its name in ``run_id``.
-    curves : mapping of str to (steps, losses)
+    curves : mapping of str to (steps, losses), or None
+        None where they would make the page too heavy: it then says where they are.
+    attempts : mapping of str to sequences
+        Of each attempt when it started and ended (UTC), its state, and its error.
     """
 
     table: pd.DataFrame
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None
+    attempts: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,7 @@ def page(
     """
     numbers = count(1)
     pictures = _light([*_drawn("lead", leading, numbers)], [*_shown(sections, numbers)])
+    run_texts = _run_data(runs, outputs)
     text = (
         _environment()
         .get_template("page.html")
@@ -178,7 +184,7 @@ def page(
             warnings=warnings,
             sections=pictures[1],
             downloads=downloads,
-            runs=_run_data(runs),
+            runs=run_texts,
             outputs=outputs,
             most_rows=_MOST_ROWS,
             most_open=_MOST_OPEN,
@@ -187,6 +193,8 @@ def page(
             size=Markup(_SIZE),
         )
     )
+    if runs is not None and runs.curves and len(text.encode()) > _HEAVY:
+        text = text.replace(run_texts, _run_data(replace(runs, curves=None), outputs), 1)
     return text.replace(_SIZE, f"{len(text.encode()) / 1e6:.2f} MB", 1)
 
 
@@ -227,14 +235,23 @@ def _light(
     return first(leading), [replace(part, figures=first(part.figures)) for part in sections]
 
 
-def _run_data(runs: RunDetails | None) -> str:
+def _run_data(runs: RunDetails | None, outputs: str | Path) -> str:
     """JSON of single runs for the page's script."""
     if runs is None:
         return "null"
     names = [name for name in runs.table if name != "run_id"]
     columns = [_packed([detail(value) for value in runs.table[name].tolist()]) for name in names]
     ids = runs.table["run_id"].astype(str).tolist()
-    return embedded({"columns": names, "ids": ids, "values": columns, "curves": runs.curves})
+    return embedded(
+        {
+            "columns": names,
+            "ids": ids,
+            "values": columns,
+            "curves": runs.curves or {},
+            "curves_in": str(outputs) if runs.curves is None else "",
+            "attempts": runs.attempts,
+        }
+    )
 
 
 def _packed(values: list[object]) -> list[object] | dict[str, list[Any]]:

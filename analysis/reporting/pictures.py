@@ -41,6 +41,7 @@ _LONG = re.compile(r"(\.\d\d)\d+")
 _IMAGE = re.compile(r"(?<=data:image/png;base64,)([A-Za-z0-9+/=\s]+)")
 _COLOURS = 48
 _BROAD = 7.0  # inches
+_LINES_OF = ("law", "mean", "parabola")  # what a line through a group's points is
 _LAST = 0.96  # of a linear axis, up to which it has ticks
 _LINEAR = 45_000  # characters of a picture, up to which it is drawn on linear axes, too
 
@@ -286,6 +287,7 @@ def _together(ax: Axes, artist: Any) -> list[Artist]:
         ]
         return bands if artist in bands else [artist, *bands]
     own_layers = [layer for layer in every if artist in layer.artists]
-    names = {layer.name for layer in own_layers} | {f"law, {layer.name}" for layer in own_layers}
+    own_names = {layer.name for layer in own_layers}
+    names = own_names | {f"{of}, {name}" for of in _LINES_OF for name in own_names}
     artists = [a for layer in every if layer.name in names for a in layer.artists]
     return artists if artist in artists else [artist, *artists]

@@ -21,8 +21,9 @@ from scalinglab.scaling.records.state import State
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns
 
-_MOST_CURVES = 150  # a page of more runs holds no curves
-_CURVE_POINTS = 40  # of each curve
+_MOST_CURVES = 1000  # a page of more runs holds no curves
+_CURVE_POINTS = (8, 40)  # of each curve, at least and at most
+_ALL_POINTS = 8000  # of all curves, shared by them where they are many
 _SAME_BUDGET = 0.05  # relative difference of compute between runs of one budget
 _NAMED = 8  # runs that are left out
 _LEFT_OUT_WORDS = "left out: "  # of `roles_in_words`
@@ -143,10 +144,10 @@ def run_details(answer: ReportedRuns) -> pd.DataFrame:
     return columns_with_values.drop(columns=["study", "fingerprint"], errors="ignore")
 
 
-def curves_of_runs(answer: ReportedRuns) -> dict[str, tuple[list, list]]:
-    """run_id -> steps and losses of its thinned curve; empty if there are too many runs."""
+def curves_of_runs(answer: ReportedRuns) -> dict[str, tuple[list, list]] | None:
+    """run_id -> steps and losses of its thinned curve; None if there are too many runs."""
     if len(answer.runs) > _MOST_CURVES:
-        return {}
+        return None
     try:
         curves = load_curves(answer.outputs, run_ids=answer.runs["run_id"])
     except (UserError, OSError):
@@ -155,15 +156,16 @@ def curves_of_runs(answer: ReportedRuns) -> dict[str, tuple[list, list]]:
 
 
 def _thinned(curves: pd.DataFrame) -> dict[str, tuple[list, list]]:
-    """Validation losses of each run, thinned; none where there are too many runs."""
+    """Validation losses of each run, thinned: the more the more runs there are."""
     thinned = {}
     groups = list(curves.groupby("run"))
-    for run, curve in groups if len(groups) <= _MOST_CURVES else ():
+    count = int(np.clip(_ALL_POINTS // len(groups), *_CURVE_POINTS))
+    for run, curve in groups:
         measured = curve[curve["loss"].notna()]
         if len(measured) < 2:
             continue
         points_kept = measured.iloc[
-            np.unique(np.linspace(0, len(measured) - 1, _CURVE_POINTS).astype(int))
+            np.unique(np.linspace(0, len(measured) - 1, min(count, len(measured))).astype(int))
         ]
         losses = [round(float(v), 4) for v in points_kept["loss"]]
         thinned[str(run)] = ([int(v) for v in points_kept["step"]], losses)

@@ -98,7 +98,7 @@ class ReportedRuns(Shown):
         of_arms = () if self.compared is None else self.compared.warnings
         return [*unmet, *(warning for warning in of_arms if warning not in unmet)]
 
-    def design(self, verb: str = "were fitted") -> str:
+    def design_sentence(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""
         fitted = with_role(self.runs, "fit")
         missing = counts_of_folders(self.unfinished)
@@ -160,7 +160,7 @@ class RunsWithoutLaw(ReportedRuns):
             if is_imported(self.outputs, self.study)
             else "study.answer.law"
         )
-        return [self.headline(), self.design("have ended"), _WAY_OUT.format(place), *ahead]
+        return [self.headline(), self.design_sentence("have ended"), _WAY_OUT.format(place), *ahead]
 
     def table(self) -> pd.DataFrame:
         """The runs as texts: sizes, budgets, losses."""

@@ -14,6 +14,7 @@ from scalinglab.analysis.reporting.report_runs import (
     run_details,
     runs_sections,
 )
+from scalinglab.analysis.reporting.run_origins import attempts_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +64,11 @@ def study_page(
         terms=terms,
         leading=leading,
         downloads=downloads,
-        runs=RunDetails(run_details(study), curves_of_runs(study)),
+        runs=RunDetails(
+            run_details(study),
+            curves_of_runs(study),
+            attempts_of(study.outputs, study.runs["run_id"]),
+        ),
     )
 
 

@@ -18,6 +18,8 @@ from scalinglab.analysis.tables.latex import latex
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
 
+_LEADING = 2  # figures beside the answer; the others follow below its cautions
+
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
@@ -30,13 +32,14 @@ def verdict_html(verdict: Verdict) -> str:
     """The page of a verdict as a text."""
     tables = {title: _shown(table) for title, table in verdict.finding.tables.items()}
     figures = verdict.finding.figures
+    further = figures[_LEADING:]
     return study_page(
         verdict,
         verdict.headline(),
         verdict.sentences()[1:],
-        figures[:1],
+        figures[:_LEADING],
         [
-            *([Section("Further figures", figures=figures[1:])] if figures[1:] else []),
+            *([Section("Further figures", figures=further)] if further else []),
             *(Section(title, tables=[table]) for title, table in tables.items()),
         ],
         _downloads(verdict, tables),

@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.pairs import Paired, paired
 from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
 from scalinglab.analysis.intervals.together import together_in_words
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array
-from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
@@ -107,7 +107,7 @@ def judge(
             "Best runs": _means(best, columns or {}),
             **fitted,
         },
-        [("Loss against each count of parameters.", _figure(longest))],
+        _figures(longest),
         warnings,
         sources=[find(law).source] if law else [],
     )
@@ -244,12 +244,16 @@ def _fitted(
     return {f"The law {law}: {chosen_law.formula}": result.summary.reset_index()}, sentences
 
 
-def _figure(best: pd.DataFrame) -> Any:
-    panes = []
-    for count, equal in COUNTS.items():
-        lines = []
-        for name, arm_runs in groups_of(best, "_arm"):
-            means = arm_runs.groupby(count, as_index=False)["loss"].mean()
-            lines.append((str(name), means[count], means["loss"]))
-        panes.append((f"{count} (equal {equal})", lines))
-    return panels(panes, "parameters", f"{LOSS} at the best learning rate")
+def _figures(best: pd.DataFrame) -> list[Captioned]:
+    """Loss against each count of parameters, by arm."""
+    text = "loss of every run at the best learning rate. Lines: means over seeds."
+    shown = best.assign(arm=best["_arm"])
+    return [
+        (
+            f"{count} (equal {equal}): {text}",
+            drawn(
+                plot.measured_against, shown, count, by="arm", labels=(f"{count} (parameters)", "")
+            ),
+        )
+        for count, equal in COUNTS.items()
+    ]

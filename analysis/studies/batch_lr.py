@@ -11,16 +11,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.parabola import optimum, repeats
 from scalinglab.analysis.plot.labels import RATE
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.exponent import exponent, said
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
 _EVEN = 12**-0.5  # standard deviation of an even spread over one step of the grid
 _SIDES = 2 * 1.96
+_BATCH = "batch size (sequences)"
+_BASINS = (
+    "loss of every run against the learning rate, by batch. Lines: the parabola at each batch, with"
+    " the interval of a run; diamonds: the optima with their intervals."
+)
 
 
 @VERDICTS.register("batch_lr")
@@ -36,7 +42,8 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
     arm : str
         Column that distinguishes the arms.
     """
-    rows, sentences, warnings, stable, best = [], [], [], [], []
+    rows, sentences, warnings = [], [], []
+    basins: list[Captioned] = []
     arms = runs.groupby(arm) if arm in runs else [("all", runs)]
     for name, arm_runs in arms:
         noise = repeats(arm_runs, ["batch", "lr"])
@@ -51,19 +58,13 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
                 f"{', '.join(map(str, open_ended))}: the boundary is not seen there"
             )
         sentences.append(_sentence(str(name), table))
-        stable.append((str(name), table["batch"], table["largest stable lr"]))
-        best.append((str(name), table["batch"], table["best lr"]))
-    figure = panels(
-        [("largest stable LR", stable), ("best LR", best)],
-        "batch size (sequences)",
-        RATE,
-        log_y=True,
-    )
+        basins.append((f"{name}: {_BASINS}", drawn(plot.lr_basins, arm_runs, by="batch")))
+    every = pd.concat(rows, ignore_index=True)
     columns = ["arm", "batch", "largest stable lr", "first unstable lr", "best lr", "loss"]
     return Finding(
         sentences,
-        {"Batches": pd.concat(rows, ignore_index=True)[columns]},
-        [("Learning rates against the batch.", figure)],
+        {"Batches": every[columns]},
+        [*_figures(every), *basins],
         warnings,
         sources=["Granziol et al. 2020, arXiv:2006.09092; Malladi et al. 2022, arXiv:2205.10287"],
     )
@@ -101,6 +102,36 @@ def _row(batch: int, sweep: pd.DataFrame, tolerance: float, noise: float | None)
     if not best.edge:
         row |= {"best lr": best.x, "error": np.log(best.upper / best.lower) / _SIDES}
     return row
+
+
+def _figures(table: pd.DataFrame) -> list[Captioned]:
+    """The largest stable rate and the best one against the batch, with their intervals."""
+    half = 2 * table["error"]
+    stable = table.assign(
+        lr=table["boundary"],
+        lr_lower=table["largest stable lr"],
+        lr_upper=table["first unstable lr"],
+    )
+    best = table.assign(
+        lr=table["best lr"],
+        lr_lower=table["best lr"] * np.exp(-half),
+        lr_upper=table["best lr"] * np.exp(half),
+    )
+    shown = (
+        (
+            "The boundary of stability. Bars: from the last stable rate to the first unstable",
+            stable,
+        ),
+        ("The best learning rate. Bars: 95% intervals", best),
+    )
+    return [
+        (
+            f"{text}.",
+            drawn(plot.measured_against, rates, "batch", "lr", by="arm", labels=(_BATCH, RATE)),
+        )
+        for text, rates in shown
+        if np.isfinite(rates["lr"]).any()
+    ]
 
 
 def _sentence(name: str, table: pd.DataFrame) -> str:

@@ -8,19 +8,24 @@ shapes.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws import find
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.study_runs import with_role
-from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
+from scalinglab.analysis.tables.typed import highest, lowest, names_of, records_of
 from scalinglab.scaling.errors import UserError
 
 _SIZES = 400
@@ -57,16 +62,18 @@ def judge(
     runs = _fitted(runs)
     counts = counts or _different_counts(runs)
     conventions = conventions or [c.removeprefix("flops_") for c in names_of(runs) if _is_flops(c)]
+    options: dict[str, Any] = {
+        "resamples": resamples,
+        "seed": 0,
+        "delta": delta,
+        "mix_fingerprints": True,
+    }
+    # One law of several counts of N: the fits share their steps.
+    results = in_lockstep(
+        [partial(fit, law, runs.assign(N=runs[count]), **options) for count in counts]
+    )
     rows = []
-    for count in counts:
-        result = fit(
-            law,
-            runs.assign(N=runs[count]),
-            resamples=resamples,
-            seed=0,
-            delta=delta,
-            mix_fingerprints=True,
-        )
+    for count, result in zip(counts, results, strict=True):
         for convention in conventions:
             rows.append(
                 {
@@ -76,16 +83,13 @@ def judge(
                 }
             )
     table = pd.DataFrame(rows)
-    lines = [
-        (count, np.arange(1, len(size_rows) + 1), size_rows["a"])
-        for count, size_rows in groups_of(table, "N")
-    ]
-    figure = panels([("", lines)], "FLOP convention, as in the table", "exponent a of N* ~ C^a")
-    figure.axes[0].set_xscale("linear")
+    shown = table.assign(a_lower=table["lower"], a_upper=table["upper"])
+    labels = ("how FLOPs are counted", "exponent a of N* ~ C^a")
+    figure = drawn(plot.measured_against, shown, "C", "a", by="N", labels=labels, joined=False)
     return Finding(
         _sentences(table),
         {"Exponents": table},
-        [("The exponent under every convention.", figure)],
+        [("The exponent under every convention, by the count of N. Bars: 95% intervals.", figure)],
         _warnings(table),
         sources=[find(law).source],
     )

@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.plot.labels import decimal
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.bounds import AT_LEAST
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_column
@@ -34,6 +36,10 @@ LEVEL = 0.95
 SMALL = 1e-2  # a pass rate that an accuracy of some hundred items does not resolve
 WIDEST = 4.0  # ratio of the ends of an interval of -log(rate), beyond which nothing is tested
 LEAST_SIZES = 4
+_CAPTION = (
+    "-log of the pass rate against size. Line: the law of the fitted runs, with the 95% interval of"
+    " a new run."
+)
 _CAP = " options.cap=10000000"  # costs nothing: see the probe
 
 
@@ -116,11 +122,11 @@ def judge(
     tables = {"Pass rates": _rates(points, x), "Parameters": law.summary.reset_index()}
     if len(tested):
         tables["Held out"] = tested.drop(columns=["bent"])
-    figure = _figure(points, law, x)
+    figure = _figure(fitted, ahead, law, x)
     return Finding(
         sentences,
         tables,
-        [("-log of the pass rate, and the law.", figure)],
+        [(_CAPTION, figure)],
         warnings,
         ["Hu et al. 2023, arXiv:2310.03262"],
         forecasts,
@@ -282,10 +288,13 @@ def _rates(points: pd.DataFrame, x: str) -> pd.DataFrame:
     ).sort_values(x, ignore_index=True)
 
 
-def _figure(points: pd.DataFrame, law: Result, x: str) -> Figure:
-    measured = points.dropna(subset=["y"]).sort_values(x)
-    line = pd.DataFrame({x: np.geomspace(measured[x].min(), measured[x].max(), 50)})
-    lines = [("law", line[x], law.predict(line)["loss"])]
-    for role, of_role in measured.groupby("role"):
-        lines.append((str(role), of_role[x], of_role["y"]))
-    return panels([("", lines)], x, "-log(pass rate)", log_y=True)
+def _figure(fitted: pd.DataFrame, ahead: pd.DataFrame, law: Result, x: str) -> Figure:
+    """The law through the runs; those that reached the cap have no value and are left out."""
+    from scalinglab.analysis.plot.ticks import log_axis  # with matplotlib, which takes a while
+
+    held_out = ahead.dropna(subset=["y"])
+    figure = drawn(plot.loss_against, law, fitted, x, held_out=held_out)
+    ax = figure.axes[0]
+    ax.set_ylabel("-log(pass rate)")
+    log_axis(ax.yaxis, decimal)  # it spans decades, which losses do not
+    return figure

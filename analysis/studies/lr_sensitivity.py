@@ -9,12 +9,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis import plot
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import rows_of
 
 _DRAWS = 1000
+_CAPPED = (
+    "Lines: means over seeds; a run that ended above the initial loss counts as that. The flatter,"
+    " the less sensitive."
+)
+_BY_SIZE = (
+    "final loss of every run against the learning rate, by size. Lines: the parabola at each size,"
+    " with the interval of a run; diamonds: the optima with their intervals."
+)
 
 
 def sensitivity(lr: pd.Series, loss: pd.Series, initial: float) -> float:
@@ -46,7 +55,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
     seed : int
         Of the resamples of seeds behind the intervals.
     """
-    rows, panes = [], []
+    rows, figures = [], []
     rng = np.random.default_rng(seed)
     for name, arm_runs in runs.groupby(arm):
         for n, sweep in arm_runs.groupby("N"):
@@ -61,15 +70,17 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
                     "diverged": int((~np.isfinite(sweep["loss"])).sum()),
                 }
             )
-        panes.append(
-            (str(name), [(f"N {n:,.0f}", *_line(sweep)) for n, sweep in arm_runs.groupby("N")])
-        )
+        figures.append((f"{name}: {_BY_SIZE}", drawn(plot.lr_basins, arm_runs)))
     table = pd.DataFrame(rows)
-    figure = panels(panes, "peak learning rate", f"final {LOSS}, at most the initial one")
+    largest = runs[runs["N"] == runs["N"].max()]
+    capped = largest.assign(loss=largest["loss"].clip(upper=np.log(largest["vocab"])))
+    beside = drawn(plot.measured_against, capped, "lr", by=arm)
+    text = f"Final loss against the learning rate at N = {short(largest['N'].iloc[0])}. {_CAPPED}"
+    figures.insert(0, (text, beside))
     return Finding(
         _sentences(table),
         {"Sensitivity": table},
-        [("Final loss against the LR.", figure)],
+        figures,
         _ranges(runs, arm),
         sources=["Wortsman et al. 2023, arXiv:2309.14322"],
     )
@@ -77,12 +88,6 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
 
 def _of(sweep: pd.DataFrame) -> float:
     return sensitivity(sweep["lr"], sweep["loss"], float(np.log(sweep["vocab"].iloc[0])))
-
-
-def _line(sweep: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    loss = sweep["loss"].clip(upper=float(np.log(sweep["vocab"].iloc[0])))
-    means = loss.groupby(sweep["lr"]).mean()
-    return means.index.to_numpy(), means.to_numpy()
 
 
 def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, float]:

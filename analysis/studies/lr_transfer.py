@@ -11,14 +11,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
-from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said
 from scalinglab.analysis.tables.typed import groups_of
 
 TRANSFER = "Yang et al. 2022, arXiv:2203.03466"
+_CAPTION = (
+    "loss of every run against the learning rate, by width. Lines: the parabola at each width, with"
+    " the interval of a run; diamonds: the optima with their intervals. A vertical drift transfers."
+)
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 
 
@@ -39,8 +43,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
     runs = runs.assign(**{arm: runs[arm].fillna("sp")})
     noise = _noise(runs, arm)
     rows, sentences, warnings = [], [], []
-    panes: list[Pane] = []
-    marks: dict[str, float] = {}
+    figures: list[Captioned] = []
     for name, arm_runs in runs.groupby(arm):
         sweeps: dict[int, pd.DataFrame] = dict(groups_of(arm_runs, "width"))
         optima = {
@@ -53,16 +56,12 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         rows.append(table)
         warnings += _warnings(str(name), optima, sweeps)
         sentences.append(_sentence(table, optima, noise[max(optima)]))
-        marks[str(name)] = optima[min(optima)].x
-        panes.append(
-            (str(name), [(f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()])
-        )
-    figure = panels(panes, "peak learning rate", LOSS, marks=marks, cut=True)
-    caption = "Loss against LR, mean over seeds, at each width; dashed: the best of the smallest."
+        basins = drawn(plot.lr_basins, arm_runs, by="width", scatter=noise)
+        figures.append((f"{name}: {_CAPTION}", basins))
     return Finding(
         sentences,
         {"Optima": pd.concat(rows, ignore_index=True)},
-        [(caption, figure)],
+        figures,
         warnings,
         sources=[TRANSFER],
     )

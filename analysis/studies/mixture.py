@@ -7,20 +7,16 @@ The verdict says so if the candidates differ by less than the noise between seed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.mixture_choice import choose_mixture
 from scalinglab.analysis.decisions.mixture_runs import Mixtures, mixtures_of
 from scalinglab.analysis.laws.mixing import SHARE, mixing_law
 from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @VERDICTS.register("mixture")
@@ -67,7 +63,7 @@ def judge(
             "Loss there": choice.best.losses,
             "Mixtures and sets": _arms(mixtures, last),
         },
-        [("Loss against the share of each pool.", _figure(mixtures, last))],
+        _figures(mixtures, last),
         choice.warnings,
         sources=[mixing_law(list(mixtures.pools)).source],
     )
@@ -80,11 +76,16 @@ def _arms(mixtures: Mixtures, cell: pd.DataFrame) -> pd.DataFrame:
     return shown.sort_values("mean", ignore_index=True)
 
 
-def _figure(mixtures: Mixtures, cell: pd.DataFrame) -> Figure:
-    panes = []
+def _figures(mixtures: Mixtures, cell: pd.DataFrame) -> list[Captioned]:
+    """Loss on each set against the share of a pool, a figure a pool."""
+    sets = {f"{FURTHER_LOSS}{t}": t for t in mixtures.targets}
+    text = "loss of every mixture on each set. Lines: means over mixtures of one share."
+    figures = []
     for pool in mixtures.pools:
-        with_pool = cell[cell[f"{SHARE}{pool}"] > 0]
-        by_share = with_pool.groupby(f"{SHARE}{pool}").mean(numeric_only=True)
-        lines = [(t, by_share.index, by_share[f"{FURTHER_LOSS}{t}"]) for t in mixtures.targets]
-        panes.append((pool, lines))
-    return panels(panes, "share of the pool", f"{LOSS}, mean over mixtures")
+        share = f"{SHARE}{pool}"
+        kept = [name for name in ("run_id", "mixture", share) if name in cell]
+        long = cell.melt(kept, [*sets], "set", "loss").assign(set=lambda t: t["set"].map(sets))
+        labels = (f"share of {pool}", LOSS)
+        figure = drawn(plot.measured_against, long, share, by="set", labels=labels)
+        figures.append((f"Share of {pool}: {text}", figure))
+    return figures

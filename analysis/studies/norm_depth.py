@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.parabola import repeats
 from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, rows_of
 
 _SIGNIFICANT = 2.0  # standard errors
@@ -40,8 +41,10 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
             for (name, depth), cell in groups_of(runs, [arm, "depth"])
         ]
     )
-    lines = [(str(name), cell["depth"], cell["loss"]) for name, cell in table.groupby("arm")]
-    figure = panels([("", lines)], "depth (blocks)", f"{LOSS} at the best learning rate")
+    chosen = runs.merge(table.rename(columns={"arm": arm})[[arm, "depth", "lr"]])
+    labels = ("depth (blocks)", f"{LOSS} at the best learning rate")
+    figure = drawn(plot.measured_against, chosen, "depth", by=arm, labels=labels)
+    caption = "Loss against depth, every run at the best learning rate. Lines: means over seeds."
     warnings = [
         f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
         for r in rows_of(table)
@@ -52,7 +55,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     return Finding(
         [_deepest(table), *_gains(table)],
         {"Depths": table},
-        [("Loss against depth.", figure)],
+        [(caption, figure)],
         warnings,
         sources=["Sun et al. 2025, arXiv:2502.05795; Xiong et al. 2020, arXiv:2002.04745"],
     )

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
-from scalinglab.analysis.plot.labels import TOKENS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
 from scalinglab.scaling.errors import UserError
 
@@ -67,7 +68,8 @@ def judge(
             f"baseline = {baseline!r} has no finished schedule; there are: "
             f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}"
         )
-    rows = []
+    rows: list[dict[str, Any]] = []
+    losses: list[Captioned] = []
     for n, size in groups_of(runs, "N"):
         points = best_of_each(size, arm)
         base = points[points[arm] == baseline]
@@ -78,6 +80,9 @@ def judge(
             )
         law = fit(POWER_PLUS_CONSTANT, base, x="D", resamples=resamples, seed=0, delta=delta)
         warnings += [*_edges(size, points, arm), *_misfit(law, base, baseline, n)]
+        text = f"N = {short(n)}: loss of every run against tokens, at the best settings of each."
+        tuned = size.merge(points.drop(columns="loss"))
+        losses.append((text, drawn(plot.measured_against, tuned, "D", by=arm)))
         for row in records_of(points[points[arm] != baseline]):
             rows.append(
                 {
@@ -91,20 +96,29 @@ def judge(
     table = pd.DataFrame(rows)
     if table.empty:
         raise UserError(f"every run is of the baseline {baseline!r}: nothing to compare")
-    lines = [
-        (f"{name}, N {n:,.0f}", cell["D"], cell["speedup"])
-        for (name, n), cell in groups_of(table, ["arm", "N"])
-    ]
-    figure = panels(
-        [(f"tokens that {baseline} needs, over tokens used", lines)], TOKENS, "speed-up in tokens"
-    )
     return Finding(
         _sentences(table, baseline),
         {"Speed-up": table},
-        [("Speed-up in tokens against the tokens used.", figure)],
+        [*_figures(table, baseline), *losses],
         warnings,
         sources=["Wen et al. 2025, arXiv:2509.02046"],
     )
+
+
+def _figures(table: pd.DataFrame, baseline: str) -> list[Captioned]:
+    """The speed-up against the tokens used, a figure a size."""
+    shown = table.assign(speedup_lower=table["lower"], speedup_upper=table["upper"])
+    labels = ("", f"tokens {baseline} needs / tokens used")
+    text = (
+        "speed-up in tokens against the tokens used; bars: 95% intervals. Above 1 it saves tokens."
+    )
+    return [
+        (
+            f"N = {short(n)}: {text}",
+            drawn(plot.measured_against, size, "D", "speedup", by="arm", labels=labels),
+        )
+        for n, size in groups_of(shown, "N")
+    ]
 
 
 def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:

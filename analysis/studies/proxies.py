@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.intervals.together import chances_together
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
@@ -67,7 +69,12 @@ def proxies(runs: pd.DataFrame, *, columns: list[str] | None = None) -> Finding:
     table["p corrected"] = chances_together(table["p"].to_numpy(float))
     order = table["tau"].abs().sort_values(ascending=False, na_position="last").index
     table = table.loc[order].reset_index(drop=True)
-    return Finding([_sentence(table, ended)], {"Kendall's tau with the loss": table})
+    order = [name for name in table["column"] if name != "N"]
+    text = f"Loss of every run against {order[0]}, which orders the runs best."
+    figure = drawn(plot.measured_against, ended, order[0], joined=False)
+    return Finding(
+        [_sentence(table, ended)], {"Kendall's tau with the loss": table}, [(text, figure)]
+    )
 
 
 def _chance_of_lead(runs: pd.DataFrame, name: str, columns: int) -> float:

@@ -9,12 +9,13 @@ only if two arms change places by more than the least effect of the design on bo
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.intervals.power import (
     LEVEL,
     PLANNED_NOISE,
@@ -22,17 +23,14 @@ from scalinglab.analysis.intervals.power import (
     Design,
     least_effect,
 )
-from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.quality_law import judge_by_law
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings, trial_columns
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _CELL = ["N", "D"]
 
@@ -95,7 +93,7 @@ def judge(
     return Finding(
         [*sentences, *law_sentences],
         {**tables, **more, "Losses at the best learning rate": _losses(means, sizes, arm)},
-        [("Loss against tokens, by pool.", _figure(means, sizes, arm))],
+        _figures(best, sizes, arm),
         [*warnings, *edges],
         sources=["Goyal et al. 2024, arXiv:2404.07177"],
     )
@@ -217,12 +215,15 @@ def _losses(means: pd.DataFrame, sizes: pd.Series, arm: str) -> pd.DataFrame:
     return table.reset_index().rename_axis(columns=None)
 
 
-def _figure(means: pd.DataFrame, sizes: pd.Series, arm: str) -> Figure:
-    panes = []
-    for size, of_size in groups_of(means, "N"):
-        lines = []
-        for name in sizes.index:
-            of_pool = of_size[of_size[arm] == name].sort_values("D")
-            lines.append((f"{name} ({sizes[name]:,.0f})", of_pool["D"], of_pool["mean"]))
-        panes.append((f"N {size:,.0f}", lines))
-    return panels(panes, "tokens", f"{LOSS} at the best learning rate")
+def _figures(best: pd.DataFrame, sizes: pd.Series, arm: str) -> list[Captioned]:
+    """Loss against tokens by pool, smallest pool first; a figure a size."""
+    names = {name: f"{name} ({short(tokens)} tokens)" for name, tokens in sizes.items()}
+    ordered = best.assign(pool=best[arm].map(names), place=best[arm].map([*names].index))
+    text = "loss of every run at the best learning rate, by pool. Lines: means over seeds."
+    return [
+        (
+            f"N = {short(size)}: {text}",
+            drawn(plot.measured_against, of_size.sort_values("place"), "D", by="pool"),
+        )
+        for size, of_size in groups_of(ordered, "N")
+    ]

@@ -8,25 +8,24 @@ noise between seeds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.power import UNRESOLVED, least_effect
 from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.noise import SeedScatter, seed_scatter
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.trials import edge_warnings, trial_columns, trials_chosen
 from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LAW, RIVAL = "data_constrained", "repetition_penalty"
 
@@ -80,8 +79,7 @@ def judge(
         ]
         sentences.append(f"Error on {len(ahead)} runs that were not fitted: {', '.join(texts)}.")
     tables = {"Least loss of each size and pool": onsets, "Parameters": law.summary.reset_index()}
-    figures = [("Loss against epochs.", _figure(points, arm))]
-    return Finding(sentences, tables, figures, warnings, [law.law.source])
+    return Finding(sentences, tables, _figures(points, arm, law), warnings, [law.law.source])
 
 
 def _worth(law: Result) -> str:
@@ -142,12 +140,19 @@ def _error(result: Result, ahead: pd.DataFrame) -> float:
     return float(np.sqrt(np.mean(errors**2)))
 
 
-def _figure(points: pd.DataFrame, arm: str) -> Figure:
-    panes = []
-    for size, size_points in groups_of(points, "N"):
-        lines = []
-        for unique, cell in groups_of(size_points, arm):
-            by_length = cell.groupby("D")["loss"].mean()
-            lines.append((f"{unique:,.0f} tokens", by_length.index / unique, by_length))
-        panes.append((f"N {size:,.0f}", lines))
-    return panels(panes, "epochs", LOSS)
+def _figures(points: pd.DataFrame, arm: str, law: Result) -> list[Captioned]:
+    """Loss against epochs, a figure a size, and what the law misses."""
+    text = "loss of every run against epochs, by its pool. Lines: means over seeds."
+    by_pool = points.sort_values(arm)
+    by_pool = by_pool.assign(pool=[f"pool of {short(tokens)} tokens" for tokens in by_pool[arm]])
+    figures = [
+        (
+            f"N = {short(size)}: {text}",
+            drawn(plot.measured_against, of_size, "epochs", by="pool", labels=("epochs", LOSS)),
+        )
+        for size, of_size in groups_of(by_pool, "N")
+    ]
+    ahead = with_role(points, "held_out")
+    options = {"x": "D", "held_out": ahead if len(ahead) else None}
+    missed = drawn(plot.residuals, law, points.drop(ahead.index), **options)
+    return [*figures, (f"What the law {LAW} misses of each run.", missed)]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.default_laws import CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.judgement.accuracy import scores
-from scalinglab.analysis.plot.labels import LOSS, STEP
+from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.plot.law_lines import LEVEL
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+_TOGETHER = 3  # curves in one figure
 
 
 @VERDICTS.register("schedules")
@@ -30,6 +32,7 @@ def judge(
     curves: pd.DataFrame,
     fitted: Sequence[str],
     law: str = CURVE_LAW,
+    resamples: int = 100,
     delta: float | str | None = None,
 ) -> Finding:
     """Fit a curve law to the blocks `fitted` and predict the curves of all others.
@@ -44,6 +47,8 @@ def judge(
         Blocks of the study whose curves the law sees.
     law : str
         A law of curves.
+    resamples : int
+        Of the fit, for the intervals of what it predicts.
     delta : float or str, optional
         Of the fit; see `analysis.fit`.
 
@@ -66,43 +71,40 @@ def judge(
             )
         )
     is_fitted = curves["block"].isin(fitted)
-    result = fit(law, curves[is_fitted], resamples=0, delta=delta)
-    predicted = {
-        run: np.asarray(result.predict(curve)["loss"]) for run, curve in groups_of(curves, "run")
-    }
+    result = fit(law, curves[is_fitted], resamples=resamples, seed=0, delta=delta)
     table = pd.DataFrame(
         [
-            _row(curve, predicted[run], curve["block"].iloc[0] in fitted)
-            for run, curve in curves.groupby("run")
+            _row(curve, result, curve["block"].iloc[0] in fitted)
+            for _, curve in groups_of(curves, "run")
         ]
-    ).sort_values("final")
+    ).sort_values("final", ignore_index=True)
     unseen = table[table["role"] == "predicted"]
     return Finding(
         _sentences(result.law.name, table, unseen, fitted),
         {"Schedules": table},
-        [
-            (
-                "Validation loss: dots measured, lines predicted or fitted.",
-                _figure(curves, predicted),
-            )
-        ],
+        _figures(curves, table, result, fitted),
         list(result.warnings),
         sources=[result.law.source],
     )
 
 
-def _row(curve: pd.DataFrame, predicted: np.ndarray, is_fitted: bool) -> dict:
+def _row(curve: pd.DataFrame, result: Result, is_fitted: bool) -> dict[str, Any]:
     measured = curve["loss"].to_numpy()
+    prediction = result.predict(curve, level=LEVEL if len(result.draws) else None)
+    predicted = np.asarray(prediction["loss"])
     fit_scores = scores(curve["loss"], predicted)
     last = np.flatnonzero(np.isfinite(measured))[-1]
+    ends = ("lower", "upper") if len(result.draws) else ()
     return {
         "schedule": curve["block"].iloc[0],
         "role": "fitted" if is_fitted else "predicted",
         "final": measured[last],
         "law": predicted[last],
+        **{f"law_{end}": np.asarray(prediction[end])[last] for end in ends},
         "relative error": predicted[last] / measured[last] - 1,
         "r2": fit_scores["r2"],
         "mae": fit_scores["mae"],
+        "run_id": str(curve["run"].iloc[0]),
     }
 
 
@@ -130,24 +132,37 @@ def _sentences(
     return sentences
 
 
-def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
-    figure = panels(
-        [
-            (
-                "",
-                [
-                    (curve["block"].iloc[0], curve["step"], curve["loss"])
-                    for _, curve in curves.groupby("run")
-                ],
-            )
-        ],
-        STEP,
-        LOSS,
+def _figures(
+    curves: pd.DataFrame, table: pd.DataFrame, result: Result, fitted: Sequence[str]
+) -> list[Captioned]:
+    """The final losses beside those of the law; the fitted curves with the worst one; the others."""
+    names = list(dict.fromkeys([*fitted, *_worst_first(table)]))
+    others = [name for name in names if name not in fitted]
+    law = {
+        "run_id": "run_id",
+        "final": "law",
+        "final_lower": "law_lower",
+        "final_upper": "law_upper",
+    }
+    by_law = pd.DataFrame({k: table[v] for k, v in law.items() if v in table})
+    by_law = by_law.assign(schedule=table["schedule"], of=f"{result.law.name}")
+    both = pd.concat([table[["run_id", "schedule", "final"]].assign(of="measured"), by_law])
+    options = {"by": "of", "labels": ("schedule", "final " + LOSS), "joined": False}
+    ends = drawn(plot.measured_against, both, "schedule", "final", **options)
+    text = (
+        "Final loss of each schedule, measured and by the law, lowest first. Bars: 95% intervals."
     )
-    ax = figure.axes[0]
-    for line, (run, curve) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):
-        line.set_linestyle("none")
-        ax.plot(curve["step"], predicted[run], lw=1, color=line.get_color())
-    measured = curves["loss"].dropna()
-    ax.set_ylim(measured.min() * 0.97, np.quantile(measured, 0.75) * 1.2)
-    return figure
+    figures = [(text, ends)]
+    curves = curves.assign(schedule=curves["block"])
+    for start in range(0, len(names), _TOGETHER):
+        shown = names[start : start + _TOGETHER]
+        of_these = curves[curves["schedule"].isin(shown)]
+        figure = drawn(plot.curves, of_these, result, held_out=others)
+        text = "Validation loss against the step: points measured, lines of the law"
+        figures.append((f"{text} ({', '.join(shown)}).", figure))
+    return figures
+
+
+def _worst_first(table: pd.DataFrame) -> list[str]:
+    """Schedules by how far the law misses their final loss."""
+    return list(table.loc[table["relative error"].abs().sort_values()[::-1].index, "schedule"])

@@ -9,26 +9,24 @@ the set's own pool, and how many tokens of that arm give its loss.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.intervals.pairs import Paired, paired
 from scalinglab.analysis.intervals.power import LEVEL, PLANNED_NOISE, Design
 from scalinglab.analysis.intervals.together import together_in_words
 from scalinglab.analysis.laws.mixing import SHARE
-from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of, names_of
 from scalinglab.analysis.tables.validation_sets import FURTHER_LOSS
 from scalinglab.scaling.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Array = np.ndarray
 
@@ -90,7 +88,7 @@ def judge(
             "Power of the tokens": powers,
             "Beside the set's own source": worths,
         },
-        [("Loss against tokens, on each set, mean over sizes and seeds.", _figure(sets_judged))],
+        _figures(sets_judged),
         [warning for on_set in sets_judged for warning in on_set.warnings],
     )
 
@@ -274,12 +272,15 @@ def _losses(sets_judged: list[_OnSet]) -> pd.DataFrame:
     return table.rename_axis("arm").reset_index()
 
 
-def _figure(sets_judged: list[_OnSet]) -> Figure:
-    panes = []
+def _figures(sets_judged: list[_OnSet]) -> list[Captioned]:
+    """Loss against tokens by arm at the largest size, a figure a set."""
+    figures = []
     for on_set in sets_judged:
-        lines = []
-        for arm, arm_runs in groups_of(on_set.best, "_arm"):
-            by_length = np.exp(arm_runs.groupby("D")["log"].mean())
-            lines.append((str(arm), by_length.index, by_length))
-        panes.append((f"on {on_set.name}", lines))
-    return panels(panes, "training tokens", LOSS)
+        largest = on_set.best[on_set.best["N"] == on_set.best["N"].max()]
+        shown = largest.assign(loss=np.exp(largest["log"]), arm=largest["_arm"])
+        text = (
+            f"On {on_set.name}, N = {short(largest['N'].iloc[0])}: loss of every run at the best"
+            " learning rate, by arm. Lines: means over seeds."
+        )
+        figures.append((text, drawn(plot.measured_against, shown, "D", by="arm")))
+    return figures

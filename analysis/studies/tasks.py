@@ -18,11 +18,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtrc, stdtrit
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.fitting.task_chain import TaskChain
 from scalinglab.analysis.fitting.task_chains import task_chains
 from scalinglab.analysis.forecasts.study_tasks import HELD_OUT, pairs_of
+from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import Line, panels
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.task_columns import probe_command, task_points
 from scalinglab.analysis.tables.typed import records_of
@@ -98,10 +100,7 @@ def judge(
         finding.sentences.append(f"{task}: {curve_sentence}")
         if len(sizes):
             finding.tables[f"Sizes beside the common curve of {task}"] = sizes
-    panes = [(task, _lines(pairs[task])) for task in tasks]
-    caption = "Loss of each task against the validation loss, by size."
-    figure = panels(panes, "validation loss", "loss of the task", log_y=True)
-    finding.figures.append((caption, figure))
+        finding.figures.extend(_figure(task, pairs[task]))
     return finding
 
 
@@ -291,9 +290,12 @@ def _variance(by_training: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     )
 
 
-def _lines(pairs: pd.DataFrame) -> list[Line]:
-    ordered = pairs.dropna(subset=["loss", "task_loss"]).sort_values("loss")
-    return [
-        (f"N = {n:,.0f}", of_size["loss"], of_size["task_loss"])
-        for n, of_size in ordered.groupby("N")
-    ]
+def _figure(task: str, pairs: pd.DataFrame) -> list[Captioned]:
+    """The task's loss against the validation loss, by size."""
+    both = pairs.dropna(subset=["loss", "task_loss"]).sort_values(["N", "loss"])
+    if both.empty:
+        return []
+    labels = (LOSS, f"loss of {task}")
+    options = {"by": "N", "labels": labels, "joined": False}
+    figure = drawn(plot.measured_against, both, "loss", "task_loss", **options)
+    return [(f"Loss of {task} against the validation loss, every checkpoint, by size.", figure)]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.parabola import optimum
-from scalinglab.analysis.plot.labels import LOSS
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
 from scalinglab.scaling.errors import UserError
 
 SWEPT = "optimizer."
+_LINES = (
+    "Lines: the parabola of each block, with the interval of a run; diamonds: the optima with"
+    " their intervals."
+)
 
 
 @VERDICTS.register("tune")
@@ -65,19 +69,20 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
                 warnings.append(f"{block}: the best {x} is at the edge of its grid")
         warnings += _edges(str(block), arm, best, x)
         rows.append(row)
-        ordered = line.sort_values(x)
-        lines.append((str(block), ordered[x], ordered["loss"]))
+        lines.append(line)
     table = pd.DataFrame(rows).sort_values("best loss", ignore_index=True)
     if table["runs"].nunique() > 1:
         warnings.append(
             "the arms differ in runs, as a search ends where a round changes nothing: "
             + ", ".join(f"{r.block} {r.runs}" for r in table.itertuples())
         )
-    figure = panels([("", lines)], x, LOSS, cut=True)
+    figure = drawn(
+        plot.lr_basins, pd.concat(lines), x=x, by="block", scatter=dict.fromkeys(arms, scatter)
+    )
     return Finding(
         sentences,
         {"Settings": table},
-        [("Loss against the LR at the best of all else.", figure)],
+        [(f"Loss of every run against {x} at the best of all else, by block. {_LINES}", figure)],
         warnings,
     )
 

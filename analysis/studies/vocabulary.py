@@ -9,25 +9,21 @@ to the loss less that of a unigram model.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.pairs import paired
 from scalinglab.analysis.intervals.power import PLANNED_NOISE, Design
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.intervals.together import together_in_words
+from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
-from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.trials import at_best_lr, edge_warnings
 from scalinglab.analysis.tables.typed import groups_of, records_of
 from scalinglab.scaling.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _GRID = 200  # vocabularies between the smallest and the largest measured
 _LEVEL = 0.95
@@ -99,7 +95,7 @@ def judge(
             "Best vocabularies by the law": by_law,
             "Parameters": result.summary.reset_index(),
         },
-        [("Loss in bits per byte against compute, by vocabulary.", _figure(points))],
+        _figures(points),
         [
             *edge_warnings(tried, cell, "vocabularies, sizes and lengths", response),
             *(f"the law: {warning}" for warning in result.warnings),
@@ -176,15 +172,18 @@ def _log_bits(points: pd.DataFrame, vocab: int, width: int, C: float) -> np.ndar
     )
 
 
-def _figure(points: pd.DataFrame) -> Figure:
-    panes = []
-    for width, own in groups_of(points, "width"):
-        lines = []
-        for vocab, cell in groups_of(own, "vocab"):
-            means = cell.groupby("C")["bpb"].mean()
-            lines.append((f"V {vocab:,}", means.index, means))
-        panes.append((f"width {width:,}", lines))
-    return panels(panes, "training compute C = 6 (N + N_vocab) D (FLOPs)", "loss (bits per byte)")
+def _figures(points: pd.DataFrame) -> list[Captioned]:
+    """Bits per byte against compute by vocabulary, a figure a width."""
+    text = "bits per byte of every run, by vocabulary. Lines: means over seeds."
+    labels = ("training compute C = 6 (N + N_vocab) D (FLOPs)", "loss (bits per byte)")
+    ordered = points.sort_values("vocab")
+    return [
+        (
+            f"Width {width:,}: {text}",
+            drawn(plot.measured_against, own, "C", "bpb", by="vocab", labels=labels),
+        )
+        for width, own in groups_of(ordered, "width")
+    ]
 
 
 def _best_vocabularies(result: Result, points: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,9 @@ Form = str | Callable[[float], str]
 # Formats of columns for which three or four digits do not suit.
 _FORMS: dict[str, Form] = {
     **_RELATIVE,
-    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "predicted", "ratio"), ".4f"),
+    **dict.fromkeys(
+        ("loss", "best_loss", "left", "gain", "final", "law", "predicted", "ratio"), ".4f"
+    ),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree"), ".0%"),
     **dict.fromkeys(("main_effect", "total_effect"), ".0%"),

@@ -163,57 +163,7 @@
   };
   document.querySelectorAll("figure").forEach(interactive);
 
-  // One run: its settings, its attempts, its curve.
-  const dialog = make("dialog", undefined, document.body);
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  const curve = ([steps, losses], parent) => {
-    const w = 560, h = 190, left = 46, bottom = 26;
-    const scale = (values, low, high) => {
-      const a = Math.min(...values), b = Math.max(...values);
-      return (v) => low + (high - low) * (b > a ? (v - a) / (b - a) : 0.5);
-    };
-    const sorted = [...losses].sort((a, b) => a - b);
-    const top = sorted[0] + 2 * (sorted[Math.floor(0.75 * (sorted.length - 1))] - sorted[0]);
-    const kept = losses.map((v) => Math.min(v, top));
-    const x = scale(steps, left, w - 6), y = scale(kept.map(Math.log), h - bottom, 8);
-    const space = "http://www.w3.org/2000/svg";
-    const svg = document.createElementNS(space, "svg");
-    svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
-    const add = (tag, attributes, text) => {
-      const element = document.createElementNS(space, tag);
-      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-      if (text !== undefined) element.textContent = text;
-      svg.append(element);
-    };
-    const points = steps.map((s, k) => `${x(s).toFixed(1)},${y(Math.log(kept[k])).toFixed(1)}`).join(" ");
-    add("polyline", { points, fill: "none", stroke: "#0072B2", "stroke-width": 1.6 });
-    const label = { fill: "currentColor", "font-size": 11 };
-    add("text", { ...label, x: 0, y: h - bottom }, Math.min(...kept).toPrecision(4));
-    add("text", { ...label, x: 0, y: 14 }, Math.max(...kept).toPrecision(4));
-    add("text", { ...label, x: left, y: h - 8 }, "step " + shown(steps[0]));
-    add("text", { ...label, x: w - 6, y: h - 8, "text-anchor": "end" }, shown(steps[steps.length - 1]));
-    parent.append(svg);
-  };
-  const open = (name) => {
-    const row = runs.rows[name];
-    if (!row) return;
-    hide();
-    dialog.replaceChildren();
-    make("h3", "run " + name, dialog);
-    if (runs.curves[name]) {
-      make("p", "Validation loss (nats/token):", dialog);
-      curve(runs.curves[name], dialog);
-    }
-    const list = make("dl", undefined, dialog);
-    runs.columns.forEach((column, k) => {
-      if (row[k] === null || row[k] === "") return;
-      make("dt", column, list);
-      make("dd", shown(row[k], column), list);
-    });
-    const close = make("button", "close", dialog);
-    close.addEventListener("click", () => dialog.close());
-    dialog.showModal();
-  };
+  const open = drawerOf(kept, runs, make, shown, hide);
 
   // Tables: sorted by a click on a heading, saved as CSV; a run's name opens the run.
   const exponent = (raised) => Number([...raised].map((c) => c === "⁻" ? "-" : "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(c)).join(""));
@@ -240,12 +190,12 @@
       body.append(...[...body.rows].sort((a, b) => (up ? order(a, b) : order(b, a))));
     }));
     [...body.rows].forEach((tr) => {
-      const first = tr.cells[0];
-      if (!first || !runs.rows[first.textContent]) return;
-      const name = first.textContent;
-      first.replaceChildren();
-      const link = make("a", name, first);
-      link.href = "#";
+      const named = [...tr.cells].find((td) => runs.rows[td.textContent]);
+      if (!named) return;
+      const name = named.textContent;
+      named.replaceChildren();
+      const link = make("a", name, named);
+      link.href = "#run=" + encodeURIComponent(name);
       link.addEventListener("click", (event) => { event.preventDefault(); open(name); });
     });
   });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import re
 import subprocess
@@ -27,6 +28,7 @@ from matplotlib.text import Text
 from scalinglab import analysis
 from scalinglab.analysis import plot
 from scalinglab.analysis.plot import marks
+from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import of_arms
 from scalinglab.analysis.plot.layers import layers, points
@@ -62,6 +64,13 @@ FIGURES: dict[str, Callable] = {
     "curves alone": lambda m, ax: plot.curves(m.curves, ax=ax),
     "learning_rates": lambda m, ax: plot.learning_rates(m.curves, ax=ax),
     "lr_basins": lambda m, ax: plot.lr_basins(m.sweep, ax=ax),
+    "lr_basins of names": lambda m, ax: plot.lr_basins(
+        m.sweep.assign(block=m.sweep["N"].map("size {:.0e}".format)), by="block", ax=ax
+    ),
+    "measured_against": lambda m, ax: plot.measured_against(m.arms.runs, "D", by="arm", ax=ax),
+    "measured_against names": lambda m, ax: plot.measured_against(
+        m.curves.dropna(subset=["loss"]).assign(of="measured"), "schedule", by="of", ax=ax
+    ),
     "arm_losses": lambda m, ax: plot.arm_losses(m.arms, ax=ax),
     "residuals by arm": lambda m, ax: plot.residuals(
         m.law, m.runs.assign(recipe=ARMS[: len(m.runs)]), held_out=m.held_out, arm="recipe", ax=ax
@@ -94,6 +103,8 @@ _LAWS = [
         "multiverse_shares",
         "profile",
         "lr_basins",
+        "lr_basins of names",
+        "measured_against names",
         "isoflop",
     )
 ]
@@ -167,6 +178,19 @@ def test_every_line_of_a_law_has_its_interval(name: str, on_page) -> None:
 
 def _has_area(ax: Axes) -> None:
     assert [a for a in (*ax.collections, *ax.patches) if "interval" in str(a.get_label())]
+
+
+def test_what_lies_beyond_both_sides_is_told_between_the_marks() -> None:
+    """The text stood beside the axes, which were squeezed to make room for it."""
+    (ax,) = panels(plot.COLUMN)
+    rates = np.geomspace(1e-4, 1, 13)
+    loss = np.where(np.abs(np.log(rates / 1e-2)) > 4, np.inf, 2 + np.log(rates / 1e-2) ** 2 / 50)
+    runs = pd.DataFrame({"N": 1e6, "lr": rates, "loss": loss})
+    texts = boxes(plot.lr_basins(runs, ax=ax).figure)
+    ((text, box),) = [(text, box) for text, box in texts if text.startswith("outside: ")]
+    assert text == "outside: 2 diverged"
+    assert ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
+    assert ax.bbox.width > 0.6 * ax.figure.bbox.width
 
 
 @pytest.mark.parametrize("name", ["loss_against_compute", "residuals", "reducible_loss", "isoflop"])
@@ -521,6 +545,19 @@ def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
     label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
     assert "c\N{NO-BREAK SPACE}d" in label
     assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))
+
+
+def test_a_figure_is_drawn_once_and_as_matplotlib_would_by_two_drawings(made, monkeypatch) -> None:
+    plain, buffer = drawn("best_size", made, plot.COLUMN).figure, io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scaling"}):
+        nothing = {"Date": None, "Creator": None}
+        plain.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    figure = drawn("best_size", made, plot.COLUMN).figure
+    engine, drawings, draw = figure.get_layout_engine(), [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda ax, to: (drawings.append(ax), draw(ax, to))[1])
+    once = svg(figure)
+    assert buffer.getvalue().endswith(once)
+    assert len(drawings) == len(figure.axes) and figure.get_layout_engine() is engine
 
 
 def test_a_law_of_shares_is_drawn_up_to_one(made) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
+from scalinglab.analysis import plot
 from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.labels import decimal, literal
+from scalinglab.analysis.reporting.drawn import drawn
 from scalinglab.analysis.reporting.page import Section, page
-from scalinglab.analysis.studies.draw import panels
 
 NAMES = (
     "$x_{",
@@ -25,8 +27,9 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_drawn(name: str) -> None:
-    lines = [(name, [1, 2], [2.0, 1.0]), ("other", [1, 2], [3.0, 1.0])]
-    figure = panels([(name, lines)], name, name)
+    table = pd.DataFrame({"place": [1, 2] * 2, "loss": [2.0, 1.0, 3.0, 1.0]})
+    table["arm"] = pd.Series([name, name, "other", "other"], dtype=object)
+    figure = drawn(plot.measured_against, table, "place", by="arm", labels=(name, name))
     shown = svg(figure)
     assert shown.startswith("<svg") and "\x1b" not in shown
     legend = figure.axes[0].get_legend().get_texts()

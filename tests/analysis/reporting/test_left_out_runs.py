@@ -38,7 +38,7 @@ def test_the_remedy_that_a_report_prints_is_taken_by_it(outputs: Path) -> None:
     after = analysis.answer_study(outputs, "far", resamples=0, exclude=[rule])
     assert after.law.points == before.law.points - 1
     assert not [w for w in after.law.warnings if "exp-11" in w]
-    assert f"1 run is left out by exclude=[{rule}]." in after.design()
+    assert f"1 run is left out by exclude=[{rule}]." in after.design_sentence()
     assert "left out: exclude" in report_html(after)
     assert list(before.runs.loc[before.far_runs(), "run_id"]) == ["exp-11"]
     assert after.far_runs().empty

@@ -112,6 +112,20 @@ def test_settings_that_many_runs_share_stand_in_the_page_once() -> None:
     assert packed["N"] == {"of": [1e6, 2e6], "at": [0] * 250 + [1] * 250}
     assert [type(value) for value in packed["one"]["of"]] == [bool, float]
     assert packed["loss"][:2] == [3.0, 2.998]  # all differ: as they are
+    assert kept["curves"] == {} and kept["curves_in"] == ""
+
+
+def test_a_page_that_curves_make_too_heavy_says_where_they_are(monkeypatch) -> None:
+    runs = pd.DataFrame({"run_id": ["a", "b"], "loss": [3.0, 2.9]})
+    details = RunDetails(runs, {"a": ([1, 2], [4.0, 3.0])}, {"a": [["begun", "", "running", ""]]})
+
+    def told() -> dict:
+        text = page("a", "", [], [], [], "outputs", runs=details)
+        return json.loads(re.search(r'id="runs">(.*?)</script>', text, re.DOTALL)[1])
+
+    assert told()["curves"] == {"a": [[1, 2], [4.0, 3.0]]} and told()["attempts"]["a"]
+    monkeypatch.setattr("scalinglab.analysis.reporting.page._HEAVY", 1000)
+    assert told()["curves"] == {} and told()["curves_in"] == "outputs"
 
 
 def test_a_page_keeps_some_points_of_each_of_very_many_lines() -> None:

@@ -25,6 +25,9 @@ from scalinglab.analysis.plot.style import figure_of, finish, panels
 from scalinglab.analysis.reporting.drawn import WIDTH
 from scalinglab.analysis.reporting.page import Details, Download, Section, page
 from scalinglab.analysis.reporting.report import report_html
+from scalinglab.analysis.reporting.verdict import Verdict
+from scalinglab.analysis.reporting.write_verdict import verdict_html
+from scalinglab.analysis.studies.lr_transfer import judge
 
 BROWSER = next(
     (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))),
@@ -74,7 +77,9 @@ svg.dispatchEvent(new PointerEvent("pointermove", at));
 told.tip = document.querySelector(".tip").textContent;
 svg.dispatchEvent(new MouseEvent("click", at));
 told.drawer = document.querySelector("dialog[open]") ? document.querySelector("dialog").textContent : "";
-document.querySelector("dialog").close();
+const drawer = document.querySelector("dialog");
+told.opened = [drawer.scrollTop, document.activeElement.textContent];
+drawer.close();
 const entry = document.querySelector(".entry");
 entry.dispatchEvent(new MouseEvent("click", {bubbles: true}));
 told.off = document.querySelectorAll('svg [style*="display: none"]').length;
@@ -164,7 +169,16 @@ def look(
         f'<meta charset="utf-8"><script>const told = {{}}; window.told = told;</script>'
         f'<body style="margin:0">{frames}</body>'
     )
-    shown = subprocess.run(
+    shown = dumped(f"file://{folder / 'frame.html'}", folder, max(widths))
+    found = re.search(r"TOLD(.*)DLOT", shown, re.DOTALL)
+    assert found, shown[-2000:]
+    return {int(width): told for width, told in json.loads(html.unescape(found[1])).items()}
+
+
+def dumped(address: str, folder: Path, width: int = WIDTHS[0]) -> str:
+    """A page as the browser holds it after its scripts have run."""
+    assert BROWSER
+    return subprocess.run(
         [
             BROWSER,
             "--headless",
@@ -172,18 +186,15 @@ def look(
             "--disable-gpu",
             f"--user-data-dir={folder / 'browser'}",
             "--virtual-time-budget=20000",
-            f"--window-size={max(widths)},900",
+            f"--window-size={width},900",
             "--dump-dom",
-            f"file://{folder / 'frame.html'}",
+            address,
         ],
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     ).stdout
-    found = re.search(r"TOLD(.*)DLOT", shown, re.DOTALL)
-    assert found, shown[-2000:]
-    return {int(width): told for width, told in json.loads(html.unescape(found[1])).items()}
 
 
 def messy() -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -239,6 +250,22 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @in_browser
 def test_what_a_person_sees(report: str, tmp_path) -> None:
+    is_seen_well(report, tmp_path)
+
+
+@in_browser
+def test_the_page_of_a_verdict_is_seen_as_well_and_an_address_opens_a_run(tmp_path) -> None:
+    text = verdict_page(tmp_path)
+    is_seen_well(text, tmp_path)
+    assert "Yang, Greg" in text and r"\toprule" in text and ">The runs</h2>" in text
+    (tmp_path / "page.html").write_text(text)
+    opened = dumped(f"file://{tmp_path / 'page.html'}#run=exp-7", tmp_path)
+    assert re.search(r"<dialog open.*run exp-7</a>", opened)
+    assert "<dialog open" not in dumped(f"file://{tmp_path / 'page.html'}", tmp_path)
+
+
+def is_seen_well(report: str, tmp_path: Path) -> None:
+    """What holds of every page, in a wide window and on a telephone."""
     seen = look(report, tmp_path)
     assert sorted(seen) == sorted(WIDTHS)
     for width, told in seen.items():
@@ -250,7 +277,9 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         # The browser would have told: labels that the page does not have are seen.
         assert overlaps(told["broken"]["texts"]) and told["broken"]["cut"]
         assert "loss" in told["tip"] and "exp-" in told["tip"]
-        assert "run exp-" in told["drawer"]
+        # The drawer begins with what is asked of a run, not at its end.
+        assert "run exp-" in told["drawer"] and told["opened"] == [0, "close"]
+        assert "What differs between runs" in told["drawer"]
         assert told["off"] > 0 and told["linear"] == "logarithmic axes"
         hides = told["hides"]
         assert hides and min(hides.values()) >= 1, hides
@@ -262,6 +291,33 @@ def test_what_a_person_sees(report: str, tmp_path) -> None:
         assert 0 < len(found) < every and height < 600
         assert all("exp-1" in text and "2." in text for text in found)
         assert told["smallest"][0] >= SMALLEST, (width, told["smallest"])
+
+
+def verdict_page(folder: Path) -> str:
+    """Sweeps of the learning rate at three widths in four parametrizations."""
+    rng, rows = np.random.default_rng(3), []
+    for arm, drift in (("completep", 0.0), ("mup", 0.0), ("ntk", -0.5), ("sp", -1.0)):
+        for width in (64, 128, 256):
+            best = 0.01 * (width / 64) ** drift
+            for lr in 0.01 * 4.0 ** np.arange(-4, 3):
+                loss = 2.0 * np.exp(0.02 * np.log(lr / best) ** 2 + 0.002 * rng.standard_normal())
+                sizes = {"width": width, "N": 12.0 * width**2, "D": 1e8, "seed": 0}
+                rows.append({"model.parametrization": arm, "lr": lr, "loss": loss, **sizes})
+    table = pd.DataFrame(rows).assign(run=[f"exp-{k}" for k in range(len(rows))])
+    table.to_csv(folder / "table.csv", index=False)
+    analysis.save_study(analysis.read_runs(folder / "table.csv"), folder, "table")
+    runs = analysis.load(folder, study="table")
+    verdict = Verdict(
+        study="table",
+        question="Does the best learning rate transfer?",
+        outputs=folder,
+        runs=runs,
+        unfinished={},
+        machines=pd.DataFrame(),
+        arm="model.parametrization",
+        finding=judge(runs),
+    )
+    return verdict_html(verdict)
 
 
 def overlaps(figures: list[list[list[Any]]]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.reporting.report_runs import runs_sections
+from scalinglab.analysis.reporting.report_runs import _thinned, runs_sections
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
 
@@ -76,3 +76,18 @@ def test_every_run_is_counted_and_those_left_out_are_named_with_the_reason(monke
     )
     roles = told.tables[0].set_index("run_id")["role"]
     assert roles["a"] == "fit, far from the law" and roles["e"] == "curve"
+
+
+def test_curves_of_many_runs_are_thinned_rather_than_left_out() -> None:
+    steps = np.arange(1, 101)
+
+    def points(count: int) -> set[int]:
+        runs = [
+            pd.DataFrame({"run": f"r{k}", "step": steps, "loss": 3 / steps}) for k in range(count)
+        ]
+        thinned = _thinned(pd.concat(runs))
+        assert len(thinned) == count
+        assert all(x[0] == 1 and x[-1] == 100 for x, _ in thinned.values())
+        return {len(x) for x, _ in thinned.values()}
+
+    assert points(2) == {40} and points(400) == {20}

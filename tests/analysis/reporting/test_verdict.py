@@ -75,11 +75,14 @@ def test_a_verdict_is_given_from_records(finished, judged, tmp_path) -> None:
 
 def test_texts_of_a_verdict_are_no_markup(finished, judged, tmp_path) -> None:
     script = "<script>1</script>"
-    finding = Finding([script], {script: pd.DataFrame({script: [script]})}, warnings=[script])
+    effects = pd.DataFrame({"effect": [-0.0123], "effect_lower": [-0.02], "effect_upper": [-0.01]})
+    tables = {script: pd.DataFrame({script: [script]}), "Effects": effects}
+    finding = Finding([script], tables, warnings=[script])
     judged("conventions", resamples=0)
     verdict = replace(give_verdict(finished, "tiny"), question=script, finding=finding)
     page = write_verdict(verdict, tmp_path / "v.html").read_text()
     assert script not in page and page.count("&lt;script&gt;") >= 8
+    assert re.search(r"−1.23% .*\(−2.00% to −1.00%\)", page)  # a number and its interval in a cell
 
 
 def test_the_report_of_a_study_dispatches_by_its_kind(finished, judged, capsys) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.studies import batch_lr, lr_sensitivity, lr_transfer, norm_depth, tune
-from scalinglab.analysis.studies.draw import panels
 
 GRID = 0.01 * 2.0 ** np.arange(-5, 6)
 
@@ -88,6 +88,19 @@ def test_a_base_rate_that_the_top_never_tried_is_said() -> None:
     runs = widths({"sp": -0.8})
     found = lr_transfer.judge(runs[(runs["width"] < 128) | (runs["lr"] < 0.006)])
     assert "was not tried at width 128" in found.warnings[0]
+
+
+def test_points_of_figures_name_their_runs_and_lines_have_intervals() -> None:
+    runs = widths({"sp": -0.8, "mup": 0.0}).query("width < 64")
+    runs = runs.assign(run_id=[f"r{k}" for k in range(len(runs))])
+    figures = lr_transfer.judge(runs).figures
+    assert [text.partition(":")[0] for text, _ in figures] == ["mup", "sp"]
+    for _, figure in figures:
+        shown = layers(figure.axes[0])
+        named = [name for layer in shown if "run_id" in layer.table for name in layer.table.run_id]
+        assert len(named) == len(runs) / 2 and set(named) <= set(runs["run_id"])
+        parabolas = [layer for layer in shown if layer.name.startswith("parabola")]
+        assert len(parabolas) == 2 and all(layer.ends is not None for layer in parabolas)
 
 
 # ---------------------------------------------------------------------- batch_lr
@@ -322,15 +335,6 @@ def test_what_a_seed_does_to_all_arms_alike_hides_no_difference() -> None:
     assert "beyond the noise between seeds" in norm_depth.judge(runs).sentences[0]
     lone = runs[(runs["model.placement"] == "pre") & (runs["seed"] > 0) | (runs["seed"] == 0)]
     assert "not told apart" in norm_depth.judge(lone).sentences[0]  # only pre has all seeds
-
-
-def test_panels_stand_two_in_a_row_on_common_axes() -> None:
-    lines = [("a", [1, 2], [1, 2])]
-    axes = panels([(str(k), [("a", [1, 2], [1, 2 + k])]) for k in range(3)], "x", "y").axes
-    assert [ax.get_visible() for ax in axes] == [True, True, True, False]
-    assert len({ax.get_ylim() for ax in axes}) == 1
-    (single,) = panels([("", lines)], "x", "y").axes
-    assert [t.get_text() for t in single.get_xticklabels()] == ["1", "2"]
 
 
 def test_a_difference_within_the_noise_is_called_so() -> None:
