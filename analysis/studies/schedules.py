@@ -81,7 +81,7 @@ def judge(
     unseen = table[table["role"] == "predicted"]
     return Finding(
         _sentences(result.law.name, table, unseen, fitted),
-        {"Schedules": table},
+        {"Schedules": table.drop(columns="run_id")},
         _figures(curves, table, result, fitted),
         list(result.warnings),
         sources=[result.law.source],
