@@ -64,7 +64,7 @@ GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PlanView:
     """The plan of a study; a notebook shows its table.
 
@@ -216,6 +216,10 @@ class PlanView:
             screen.say(f"! {warning}", style="yellow")
         if not self.warnings:
             screen.say("design: no gaps found")
+
+    def __repr__(self) -> str:
+        unfinished = sum(p.is_unfinished for p in self.plan.runs)
+        return f"<PlanView: {len(self.plan.runs)} runs, {unfinished} to train>"
 
     def _repr_html_(self) -> str:
         warnings = "".join(f"<li>{_escaped(w)}</li>" for w in self.warnings)

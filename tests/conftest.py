@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import gc
 import json
@@ -331,12 +332,34 @@ batch: 4
 """
 
 
+_COMPOSED: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Compose the tiny study with overrides, in an empty folder that is now the current one."""
+    """Compose the tiny study with overrides, in an empty folder that is now the current one.
+
+    Equal files and overrides are composed once.
+    """
+    from scalinglab import own_parts
     from scalinglab.compose import compose
 
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "tiny.yaml").write_text(TINY_STUDY)
     monkeypatch.chdir(tmp_path)
-    return lambda *overrides: compose(["study=tiny", *overrides])
+
+    def composed(*overrides: str) -> dict[str, Any]:
+        words = ["study=tiny", *overrides]
+        if any("extend" in word or "config=" in word for word in words):
+            return compose(words)
+        files = [path for path in sorted(tmp_path.glob("*conf/**/*")) if path.is_file()]
+        key = (
+            *words,
+            *((str(path.relative_to(tmp_path)), path.read_text()) for path in files),
+            *((group, name) for group, name, _ in own_parts.choices()),
+        )
+        if key not in _COMPOSED:
+            _COMPOSED[key] = compose(words)
+        return copy.deepcopy(_COMPOSED[key])
+
+    return composed

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
@@ -110,25 +112,31 @@ def _limits(
     points: pd.DataFrame, spread: Array | None, x: str, grouping: list[str], options: dict[str, Any]
 ) -> tuple[pd.DataFrame, Array, dict[tuple, Result]]:
     """The limit in `x` at each combination of the held columns, with draws and fits."""
-    rows, draws, fits = [], [], {}
-    for values, part in points.groupby(grouping):
+    groups = dict(iter(points.groupby(grouping)))
+    for values, part in groups.items():
         where = ", ".join(f"{c}={v:g}" for c, v in zip(grouping, values, strict=True))
         if len(part) < 4:
             raise UserError(f"{len(part)} points at {where}: a limit in {x} needs four or more")
-        if spread is None:
-            result = fit(_LAW, part, x=x, **options)
-        else:
-            result = _law_of_limits(part, spread[:, part.index], x, options)
-        fits[(x, *values)] = result
-        draws.append(result.draws[_LIMIT].to_numpy())
-        rows.append(
-            {
-                **dict(zip(grouping, values, strict=True)),
-                "limit": result.params[_LIMIT],
-                "standard_error": draws[-1].std(),
-                "identified": _LIMIT not in result.diagnosis.unidentified,
-            }
-        )
+    # The same law of several tables: the fits share their steps.
+    results = in_lockstep(
+        [
+            partial(fit, _LAW, part, x=x, **options)
+            if spread is None
+            else partial(_law_of_limits, part, spread[:, part.index], x, options)
+            for part in groups.values()
+        ]
+    )
+    draws = [result.draws[_LIMIT].to_numpy() for result in results]
+    rows = [
+        {
+            **dict(zip(grouping, values, strict=True)),
+            "limit": result.params[_LIMIT],
+            "standard_error": drawn.std(),
+            "identified": _LIMIT not in result.diagnosis.unidentified,
+        }
+        for values, result, drawn in zip(groups, results, draws, strict=True)
+    ]
+    fits = {(x, *values): result for values, result in zip(groups, results, strict=True)}
     return pd.DataFrame(rows), np.array(draws).T, fits
 
 

@@ -19,13 +19,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.progress import each
@@ -249,33 +251,25 @@ def fit_multiverse(
     UserError
         If no combination gives an answer.
     """
-    rows: list[dict[str, Any]] = []
-    unmet: list[set[str]] = []
     variants = list(
         itertools.product(choices.conventions, choices.laws, choices.objectives, choices.exclusions)
     )
-    for row in each(variants, "analysis variants"):
-        convention, law, objective, exclusion = row
-        fit_options = {"resamples": 0, **options, **choices.objectives[objective]}
-        try:
-            result = fit(
-                law,
-                choices.conventions[convention],
-                exclude=list(choices.exclusions[exclusion]),
-                **fit_options,
-            )
-            every = result.points + sum(result.excluded.values())
-            unmet.append(set(unmet_in_words(result.excluded, every)))
-            value, reason = float(answer(result)), ""
-            if not (np.isfinite(value) and value > 0):
-                value, reason = np.nan, "no answer"
-        except UserError as error:
-            value, reason = np.nan, str(error)
-        rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": reason})
+    answers: dict[tuple[str, ...], _Answered] = {}
+    for shared in each(list(itertools.product(choices.laws, choices.objectives)), "laws"):
+        # Fits of one law and objective to other rows and counts of N share their steps.
+        group = [variant for variant in variants if variant[1:3] == shared]
+        calls = [partial(_answered, choices, variant, answer, options) for variant in group]
+        answers |= dict(zip(group, in_lockstep(calls), strict=True))
+    rows = [
+        dict(zip(CHOICES, variant, strict=True))
+        | {"answer": answers[variant].answer, "why": answers[variant].why}
+        for variant in variants
+    ]
+    unmet = [found.unmet for found in answers.values() if found.unmet is not None]
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
         raise UserError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
-    told = tuple(sorted(set.intersection(*unmet))) if unmet else ()  # a rule that no fit met
+    told = tuple(sorted(frozenset.intersection(*unmet))) if unmet else ()  # a rule that no fit met
     without_far = table[table["exclusion"] != with_far(choices.far_runs)]
     if without_far["answer"].isna().all():  # then nothing is without the runs far from the law
         return Multiverse(table, shares(table), of, unmet=told)
@@ -284,6 +278,42 @@ def fit_multiverse(
         convention = ""
     in_range = without_far[without_far["convention"] == convention] if convention else without_far
     return Multiverse(table, shares(in_range), of, convention, choices.far_runs, told)
+
+
+class _Answered(NamedTuple):
+    """What one combination says."""
+
+    answer: float  # NaN where there is none
+    why: str  # there is none
+    unmet: frozenset[str] | None = (
+        None  # rules of exclusion that no run met, of a law that was fitted
+    )
+
+
+def _answered(
+    choices: Choices,
+    variant: tuple[str, str, str, str],
+    answer: Callable[[Result], float],
+    options: Mapping[str, Any],
+) -> _Answered:
+    """The answer of one combination."""
+    convention, law, objective, exclusion = variant
+    unmet = None
+    try:
+        result = fit(
+            law,
+            choices.conventions[convention],
+            exclude=list(choices.exclusions[exclusion]),
+            **{"resamples": 0, **options, **choices.objectives[objective]},
+        )
+        every = result.points + sum(result.excluded.values())
+        unmet = frozenset(unmet_in_words(result.excluded, every))
+        value = float(answer(result))
+    except UserError as error:
+        return _Answered(np.nan, str(error), unmet)
+    if np.isfinite(value) and value > 0:
+        return _Answered(value, "", unmet)
+    return _Answered(np.nan, "no answer", unmet)
 
 
 def with_far(far: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ def loss_against(
     held: Mapping[str, float] | None = None,
     held_out: pd.DataFrame | None = None,
     level: float = LEVEL,
+    within: tuple[float, float] = (-math.inf, math.inf),
     ax: Axes | None = None,
 ) -> Axes:
     """Loss of runs against an input of a law, and the law along it.
@@ -68,6 +70,8 @@ def loss_against(
         Runs that were not fitted.
     level : float
         Of the intervals of a new run.
+    within : (float, float)
+        Least and largest possible `x`: the law is drawn no farther.
     ax : Axes, optional
 
     Returns
@@ -86,7 +90,8 @@ def loss_against(
     points(ax, fitted, x, "loss", "fitted runs", away=far_from_law(result, fitted), color=color)
     if held_out_runs is not None:
         points(ax, held_out_runs, x, "loss", "held-out runs", **HELD_OUT)
-    lines = _lines(ax, result, together, x, by, scale, dict(held or {}), level)
+    at = _grid(together[x], within)
+    lines = _lines(ax, result, together, x, by, scale, dict(held or {}), level, at)
     _x_axis(ax, together[x])
     loss_axis(ax.yaxis)
     if scale is not None:
@@ -110,14 +115,9 @@ def _lines(
     scale: Scale | None,
     held: dict[str, float],
     level: float,
+    grid: np.ndarray,
 ) -> list[Layer]:
     """The law along `x`, at some values of `by`."""
-    low, high = float(runs[x].min()), float(runs[x].max())
-    grid = (
-        np.geomspace(low / _ROOM, high * _ROOM, _GRID)
-        if low > 0 and high / low > _DECADE
-        else np.linspace(low, high, _GRID)
-    )
     middle = {n: float(runs[n].median()) for n in _inputs(result) if n in runs}
     band = interval_name(level) if len(result.draws) else ""
     values = [None] if scale is None else list(scale.few(_LINES))
@@ -140,6 +140,14 @@ def _lines(
         )
         lines.append(drawn)
     return lines
+
+
+def _grid(values: pd.Series, within: tuple[float, float]) -> np.ndarray:
+    """Where the law is drawn: somewhat beyond the runs, where an axis is logarithmic."""
+    low, high = float(values.min()), float(values.max())
+    if low <= 0 or high / low <= _DECADE:
+        return np.linspace(low, high, _GRID)
+    return np.geomspace(max(low / _ROOM, within[0]), min(high * _ROOM, within[1]), _GRID)
 
 
 def _value_of(layer: Layer) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.analysis.laws.mixing import SHARE
 from scalinglab.analysis.plot.loss_against_figure import loss_against
 
 if TYPE_CHECKING:
@@ -40,4 +41,7 @@ def mixture(
     -------
     Axes
     """
-    return loss_against(result, runs, pool, by=by, ax=ax, **options)
+    ax = loss_against(result, runs, pool, by=by, within=(0.0, 1.0), ax=ax, **options)
+    name = pool.removeprefix(SHARE)
+    ax.set_xlabel(f"share of {name}" if name != pool else f"share {pool} of the mixture")
+    return ax

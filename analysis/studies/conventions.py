@@ -8,12 +8,16 @@ shapes.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis import plot
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws import find
@@ -58,16 +62,18 @@ def judge(
     runs = _fitted(runs)
     counts = counts or _different_counts(runs)
     conventions = conventions or [c.removeprefix("flops_") for c in names_of(runs) if _is_flops(c)]
+    options: dict[str, Any] = {
+        "resamples": resamples,
+        "seed": 0,
+        "delta": delta,
+        "mix_fingerprints": True,
+    }
+    # One law of several counts of N: the fits share their steps.
+    results = in_lockstep(
+        [partial(fit, law, runs.assign(N=runs[count]), **options) for count in counts]
+    )
     rows = []
-    for count in counts:
-        result = fit(
-            law,
-            runs.assign(N=runs[count]),
-            resamples=resamples,
-            seed=0,
-            delta=delta,
-            mix_fingerprints=True,
-        )
+    for count, result in zip(counts, results, strict=True):
         for convention in conventions:
             rows.append(
                 {

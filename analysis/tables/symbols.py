@@ -20,7 +20,8 @@ _SYMBOLS = {name: f"\\{name}" for name in _GREEK} | {
 }
 _NAME = r"[A-Za-z](?:\w*[A-Za-z0-9])?'?"
 _TOKEN = re.compile(rf"{_NAME}|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\s+|.")
-_EQUATION = re.compile(rf"-?(?:{_NAME}|\([^()]*\)|[\s/^_\d-])+ = ")  # how a formula begins
+# How a formula begins. Letter by letter: names of any length would be tried in all their parts.
+_EQUATION = re.compile(r"(?:[\w\s/^'-]|\([^()]*\))+ = ")
 _WORDS = re.compile(r" (?:and so on)$")
 _SPECIAL = re.compile(r"([&%$#_{}])")
 

@@ -26,7 +26,7 @@ PAGES = (
     *(str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("notebooks/*.ipynb"))),
 )
 _LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
-# Shown with the results that they keep: one trains for minutes, one needs a trained study.
+# Shown with the results and figures that they keep: one trains for minutes, one needs a trained study.
 _NOT_RUN = ("lr_transfer.ipynb", "quickstart.ipynb")
 _SHOWN = ("image/svg+xml", "image/png", "text/html", "text/plain")  # the first that there is
 
@@ -88,6 +88,8 @@ def _output(output: Any) -> str:
         return f"```text\n{output.text}\n```"
     kind = next(kind for kind in _SHOWN if kind in output.data)
     value = output.data[kind]
+    if not value:  # a progress bar that is gone
+        return ""
     if kind == "image/png":
         return f'<img alt="figure" src="data:image/png;base64,{value.strip()}">'
     if kind == "text/plain":

@@ -77,6 +77,14 @@ def _experts() -> pd.DataFrame:
     return pd.DataFrame({"n_active": n, "experts": e, "loss": loss})
 
 
+def _shares() -> pd.DataFrame:
+    sizes, tokens, shares = [5e8, 2e9, 4e9], [1e9, 1e10], [0.05, 0.1, 0.2, 0.4, 0.8]
+    N, D, r = (x.ravel() for x in np.meshgrid(sizes, tokens, shares))
+    loss = 1.6 + 300 / N**0.33 + 120 * r**0.5 / D**0.3 + 0.05 / (r + 0.02) ** 0.5
+    noise = np.exp(0.002 * np.random.default_rng(2).standard_normal(len(N)))
+    return pd.DataFrame({"N": N, "D": D, "r": r, "loss": loss * noise})
+
+
 @pytest.fixture(scope="session")
 def made() -> SimpleNamespace:
     """Runs of several kinds with what was fitted to them."""
@@ -98,6 +106,8 @@ def made() -> SimpleNamespace:
         ),
         arms=analysis.compare_arms(_arms(), between=("adamw", "muon"), resamples=40),
         sweep=_sweep(),
+        shares=_shares(),
+        share_law=analysis.fit("d_cpt", _shares(), **many),
         experts=experts,
         expert_law=analysis.fit("routed", experts, **many),
         multiverse=table_multiverse({"a": runs}, analysis.read_target("N at C=1e21"), starts=4),

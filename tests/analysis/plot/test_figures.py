@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import re
 import subprocess
@@ -27,6 +28,7 @@ from matplotlib.text import Text
 from scalinglab import analysis
 from scalinglab.analysis import plot
 from scalinglab.analysis.plot import marks
+from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import of_arms
 from scalinglab.analysis.plot.layers import layers, points
@@ -81,7 +83,9 @@ FIGURES: dict[str, Callable] = {
     "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
     "forecast": lambda m, ax: plot.forecast(m.forecast, m.begun, ax=ax),
     "experts": lambda m, ax: plot.experts(m.expert_law, m.experts, ax=ax),
-    "mixture": lambda m, ax: plot.mixture(m.expert_law, m.experts, "experts", by="n_active", ax=ax),
+    "mixture": lambda m, ax: plot.mixture(
+        m.share_law, m.shares[m.shares["D"] > 5e9], "r", by="N", ax=ax
+    ),
 }
 _LAWS = [
     name
@@ -541,3 +545,21 @@ def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
     label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
     assert "c\N{NO-BREAK SPACE}d" in label
     assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))
+
+
+def test_a_figure_is_drawn_once_and_as_matplotlib_would_by_two_drawings(made, monkeypatch) -> None:
+    plain, buffer = drawn("best_size", made, plot.COLUMN).figure, io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scaling"}):
+        nothing = {"Date": None, "Creator": None}
+        plain.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    figure = drawn("best_size", made, plot.COLUMN).figure
+    engine, drawings, draw = figure.get_layout_engine(), [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda ax, to: (drawings.append(ax), draw(ax, to))[1])
+    once = svg(figure)
+    assert buffer.getvalue().endswith(once)
+    assert len(drawings) == len(figure.axes) and figure.get_layout_engine() is engine
+
+
+def test_a_law_of_shares_is_drawn_up_to_one(made) -> None:
+    drawn = plot.data(plot.mixture(made.share_law, made.shares, "r", by="N"))
+    assert drawn["r"].max() == 1.0 and drawn["r"].min() < made.shares["r"].min()

@@ -150,7 +150,7 @@ def test_texts_of_a_study_are_no_markup_in_its_report(answer, monkeypatch) -> No
     """A study's name and question, a run's note, a machine, a warning: all are a person's texts."""
     script = "<script>1</script>"
     entries = [Section("notes", tables=[pd.DataFrame({"run_id": ["x"], "note": [script]})])]
-    monkeypatch.setattr("scalinglab.analysis.reporting.report.logbook", lambda *_: entries)
+    monkeypatch.setattr("scalinglab.analysis.reporting.study_page.logbook", lambda *_: entries)
     each = [f"{script} {k}" for k in range(len(answer.runs))]  # equal ones are said once
     note = answer.runs.assign(note=script, schedule=each)
     machines = answer.machines.assign(processor=script)

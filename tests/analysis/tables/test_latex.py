@@ -59,3 +59,9 @@ def test_every_formula_is_written_as_mathematics(name: str) -> None:
 def test_a_sentence_is_no_formula() -> None:
     for caption in ("Best splits of compute budgets, C = 6 N D", "chinchilla fitted to 52 runs"):
         assert not is_formula(caption)
+
+
+def test_a_long_caption_of_words_is_told_from_a_formula_at_once() -> None:
+    """A pattern that tries the parts of each word took minutes; this would not end."""
+    assert not is_formula("law_of_runs_with_a_long_name" * 50)
+    assert is_formula("L(N, D) = E + A / N^alpha")
