@@ -125,11 +125,11 @@ def _scale(table: pd.DataFrame, by: str | None, count: int) -> Scale | None:
     return Scale(table[by])
 
 
-def _group_name(value: object, by: str | None) -> str:
+def _group_name(value: Any, by: str | None) -> str:
     if isinstance(value, float | int | np.number) and by is not None:
-        is_count = by in _COUNTS or abs(value) >= 1e6
-        number = short(float(value)) if is_count else f"{value:,.6g}"
-        return f"{by} = {number}"
+        number = float(value)
+        is_count = by in _COUNTS or abs(number) >= 1e6
+        return f"{by} = {short(number) if is_count else f'{number:,.6g}'}"
     return str(value)
 
 
