@@ -200,7 +200,7 @@ def kind(warning: str) -> str:
         "starts found": "lonely best",
         "may not have converged": "not converged",
         "are unreliable": "few groups",
-        "beyond the measured range": "one-sided top",
+        "beyond the fitted range": "one-sided top",
     }.items():
         if word in warning:
             return name

@@ -14,7 +14,7 @@ each law with its defaults and 95 % intervals of 199 resamples. Held out, one sp
 Printed per law and split: root mean square and median of the log errors; R² of the losses
 (published for ``scalebench`` with all data: .79 for the law of the runs' paper, .86 for theirs);
 the share of points inside their intervals; and for the points that the fit calls inside its
-measured range their number, the number with errors above 20 %, and the number inside their
+fitted range their number, the number with errors above 20 %, and the number inside their
 intervals. Needs the published runs: set SCALING_PUBLIC_DATA to their folder. Splits and scores were
 committed before laws that turn upward and ranges by ratio existed.
 """

@@ -61,7 +61,7 @@ def forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
             "known": [f"{share:.0%}" for share in table["share"]],
             "final loss": ["" if pd.isna(v) else f"{v:.4f}" for v in table["loss"]],
             "interval": intervals,
-            "measured range": inside,
+            "fitted range": inside,
             "law": table["law"],
             "note": table["note"],
         }

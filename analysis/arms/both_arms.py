@@ -23,7 +23,7 @@ from scalinglab.analysis.laws.law import Array
 def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
     """The same fit with refits that are judged by both arms together.
 
-    The measured range is the intersection of the arms' ranges. If runs are paired, the error of a
+    The fitted range is the intersection of the arms' ranges. If runs are paired, the error of a
     refit is its error in the ratios of pairs.
 
     Parameters
@@ -58,7 +58,7 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
 
 
 def measured_by_arm(runs: pd.DataFrame, arms: Iterable[str]) -> tuple[Measured, ...]:
-    """The measured range of each arm, from a table with ``N, D, _arm``."""
+    """The fitted range of each arm, from a table with ``N, D, _arm``."""
     return tuple(
         Measured.of({name: rows[name].to_numpy(float) for name in ("N", "D")}, ("N", "D"))
         for rows in (runs[runs["_arm"] == arm] for arm in arms)

@@ -40,7 +40,7 @@ class ArmComparison(Shown):
     scales : DataFrame
         One row per scale: ``C, N, D``, ``ratio`` (loss of B over that of A), ``better``
         (probability that B's is lower), ``speed_up``, ``equivalent_data``, all with ``_lower`` and
-        ``_upper``; ``inside`` the range measured in both arms.
+        ``_upper``; ``inside`` the fitted range of both arms.
     multipliers, verdicts : DataFrame
         Compute multipliers of B, and whether B saves compute; see
         `scalinglab.analysis.arms.multiplier`.

@@ -169,7 +169,7 @@ class _Ratio:
 def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array, Array]:
     """Loss of B over loss of A: resamples, shape (resamples, n), and the best, shape (n,).
 
-    Beyond the measured range the law may depart; see `_extrapolation_factors`.
+    Beyond the fitted range the law may depart; see `_extrapolation_factors`.
     """
     columns = {"N": np.asarray(N, float), "D": np.asarray(D, float)}
     ratios = _Ratio(result, arms).predict(result.params_and_draws(), columns)

@@ -22,7 +22,7 @@ _GRID = 60
 
 @dataclass(frozen=True)
 class Way:
-    """The path along which budgets grow, and the measured range of both arms.
+    """The path along which budgets grow, and the fitted range of both arms.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Way:
         Whether budgets are split best; otherwise they follow `ladder`.
     ladder : Ladder
     arms : tuple of Measured
-        The measured range of each arm.
+        The fitted range of each arm.
     """
 
     best: bool

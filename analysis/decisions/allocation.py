@@ -47,7 +47,7 @@ class Allocation(Shown):
     ----------
     table : DataFrame
         One row per budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
-        ``_upper`` if the fit has resamples, and ``inside``: within the measured range.
+        ``_upper`` if the fit has resamples, and ``inside``: within the fitted range.
     exponents : DataFrame
         Index N and D: ``exponent`` (with ``_lower``, ``_upper``) of N* ~ C^a and D* ~ C^b over the
         budgets.
@@ -150,7 +150,7 @@ def splits_along(
 
 
 def budgets_inside(result: Result) -> tuple[float, ...]:
-    """Round budgets 6 N D whose best split lies inside the measured range: the largest three.
+    """Round budgets 6 N D whose best split lies inside the fitted range: the largest three.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
 
 
 def _outside(result: Result, table: pd.DataFrame) -> list[str]:
-    """One sentence on all budgets outside the measured range, and by how much the last one is."""
+    """One sentence on all budgets outside the fitted range, and by how much the last one is."""
     told = []
     for row in table[~table["inside"]].sort_values("C").to_dict("records"):
         place = {name: np.array([row[name]]) for name in ("N", "D")}
@@ -246,8 +246,8 @@ def _outside(result: Result, table: pd.DataFrame) -> list[str]:
         return []
     budgets, (last, where) = ", ".join(f"{cost:.3g}" for cost, _ in told), told[-1]
     if len(told) == 1:
-        return [f"C = {budgets} is outside the measured range: {where}"]
-    return [f"C = {budgets} are outside the measured range, {last:.3g} by most: {where}"]
+        return [f"C = {budgets} is outside the fitted range: {where}"]
+    return [f"C = {budgets} are outside the fitted range, {last:.3g} by most: {where}"]
 
 
 def growth_in_words(exponents: pd.DataFrame) -> str:

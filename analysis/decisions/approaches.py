@@ -1,6 +1,7 @@
 """The three approaches of arXiv:2203.15556 to the best N and D for a budget, side by side.
 
-1. the envelope of training curves (`scalinglab.analysis.decisions.training_envelope`),
+1. the envelope of final losses, or of training curves if given
+   (`scalinglab.analysis.decisions.training_envelope`),
 2. the minima of IsoFLOP curves (`scalinglab.analysis.decisions.isoflop`),
 3. the surface (`scalinglab.analysis.decisions.allocation`).
 
@@ -119,7 +120,8 @@ def compare_approaches(
         The column whose values group the points by IsoFLOP budget. Default: points of about equal
         cost form a budget.
     curves : DataFrame, optional
-        ``N, D, loss`` along training curves, for the envelope. Default: `points`.
+        ``N, D, loss`` along training curves, for the envelope. Default: `points`, the final
+        losses of the runs.
     surface : Result, optional
         A fit of the points by their column names, if it exists already.
     allocation : Allocation, optional

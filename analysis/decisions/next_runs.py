@@ -1,6 +1,6 @@
 """The next runs that are most informative about a target for their cost.
 
-The fit's resamples are possible laws. Beyond the measured range each departs further, as
+The fit's resamples are possible laws. Beyond the fitted range each departs further, as
 rolling-origin refits do: a random walk, so that a run just beyond the range says little about a
 target far off. Over these laws the loss of a run and the target vary together. A run is informative
 if its loss is correlated with the target by more than its noise hides; measuring it leaves the

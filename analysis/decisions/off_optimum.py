@@ -41,7 +41,7 @@ def loss_left(
     DataFrame
         ``N, D, C``; ``loss``; ``best_loss``, the least loss for that C; ``left``, their difference;
         ``wasted``, the share of C that the best split would save at equal loss. Each with its
-        interval, if the fit has resamples. ``inside``: within the measured range.
+        interval, if the fit has resamples. ``inside``: within the fitted range.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def cheapest(
         ``target``; ``C, N, D, tokens_per_parameter``, each with its interval; ``reached``: the
         share of the resamples in which some budget reaches the loss. In the others the loss is
         below E: if they are many, C has no upper end, and N, D and D / N have no interval.
-        ``inside``: within the measured range.
+        ``inside``: within the fitted range.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def tokens_to_loss(
     DataFrame
         ``N``; ``D`` (inf where no number of tokens is enough) and ``steps`` with their intervals;
         ``reached``: the share of the resamples in which some number is; ``inside``: within the
-        measured range.
+        fitted range.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def outside_in_words(result: Result, table: pd.DataFrame) -> list[str]:
         loss = f"loss {row['target']:.4g}: " if "target" in row else ""
         where = "; ".join(result.measured.outside(place))
         split = f"N = {short(row['N'])}, D = {short(row['D'])}"
-        sentences.append(f"{loss}{split} is outside the measured range: {where}")
+        sentences.append(f"{loss}{split} is outside the fitted range: {where}")
     return sentences
 
 

@@ -107,7 +107,7 @@ class Target:
     ) -> dict[str, float]:
         """``value, lower, upper`` and ``half_width``, relative to the value.
 
-        As in `Result.predict`, the interval of a loss beyond the measured range includes the law's
+        As in `Result.predict`, the interval of a loss beyond the fitted range includes the law's
         departure, and it is widened by the record of forecasts.
         """
         drawn = self.draws(result, cost)
@@ -201,7 +201,7 @@ def _split_of_compute(
 def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> Array:
     """Random departures of the true law from its formula at some points, in log loss.
 
-    Shape (count, points): zero inside the measured range and for the first, the best fit; else as
+    Shape (count, points): zero inside the fitted range and for the first, the best fit; else as
     rolling-origin refits depart (`scalinglab.analysis.intervals.rolling`), the same way at all
     points.
     """

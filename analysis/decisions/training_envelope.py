@@ -1,4 +1,7 @@
-"""Approach 1: the size with the least loss at each compute, from training curves.
+"""Approach 1: the size with the least loss at each compute, from final losses or curves.
+
+A report and `compare_approaches` take the final losses of all runs of one size, interpolated in C
+between the runs; training curves only where they are given.
 
 Each point must be as good as its length allows (arXiv:2203.15556 trains each size on several
 cosines): points in the middle of a schedule are too high. Between sizes the envelope jumps, and at
@@ -26,7 +29,7 @@ _LEAST_SIZES = 3  # measured at one C, so that one of them can be inside
 
 @dataclass(frozen=True)
 class Envelope:
-    """The sizes on the envelope.
+    """The sizes on the envelope of losses.
 
     Attributes
     ----------
@@ -50,7 +53,7 @@ class Envelope:
 def envelope(
     points: pd.DataFrame, *, cost: Cost = SIX_ND, resamples: int = 1000, seed: int = 0
 ) -> Envelope:
-    """Find the envelope of the curves of all sizes.
+    """Find the envelope of the losses of all sizes.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ def envelope(
     N, log_C, losses = _curves(points, cost)
     nothing = np.full((1 + resamples, 2), np.nan)
     if len(N) < _LEAST_SIZES:
-        reason = f"{len(N)} sizes have a curve (two or more D); an envelope needs {_LEAST_SIZES}"
+        reason = f"{len(N)} sizes have two or more D; an envelope needs {_LEAST_SIZES}"
         return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, reason)
     all_points = np.ones((1, len(N)), bool)
     best = _least(losses, all_points)[0]

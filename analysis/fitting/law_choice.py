@@ -78,6 +78,8 @@ class LawChoice:
         Number of points far from every law that fits the others: they count in no score.
     drawn : array, shape (draws, laws, clusters), optional
         The scores of refits, see `drawn_scores`.
+    held_whole : HeldOut, optional
+        As `held`, of each law fitted to all rows that an origin has seen, whatever its window.
     """
 
     fitted: tuple[BestFit, ...]
@@ -93,6 +95,7 @@ class LawChoice:
     cluster: Array
     not_scored: int = 0
     drawn: Array | None = None
+    held_whole: HeldOut | None = None
 
     @property
     def heaviest(self) -> int:
@@ -106,12 +109,15 @@ class LawChoice:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per law, the largest share first: ``share, window, free, score, error, bias`` and
-        ``behind``, how often the law of the best score keeps its lead over this one.
+        """One row per law, the largest share first: ``share, window, free, score, error, bias``,
+        ``behind``, how often the law of the best score keeps its lead over this one, and
+        ``whole_error``, the error without a window: of the law fitted to all budgets seen.
         """
-        error = behind = np.full(len(self.shares), np.nan)
+        error = whole_error = behind = np.full(len(self.shares), np.nan)
         if self.origins:
-            error = np.sqrt(self.held.sizes**2 @ self.held.weights(self.question))
+            error = whole_error = _error(self.held, self.question)
+            if self.held_whole is not None:
+                whole_error = _error(self.held_whole, self.question)
             scores = cluster_scores(self.held, self.question, self.cluster)
             behind = leads(scores, self.drawn)
         table = pd.DataFrame(
@@ -123,10 +129,16 @@ class LawChoice:
                 "error": error,
                 "bias": self.bias,
                 "behind": behind,
+                "whole_error": whole_error,
             },
             index=pd.Index(self.names, name="law"),
         )
         return table.sort_values("share", ascending=False, kind="stable")
+
+
+def _error(held: HeldOut, question: float) -> Array:
+    """Root mean square of the held-out errors, as each counts, (laws,)."""
+    return np.sqrt(held.sizes**2 @ held.weights(question))
 
 
 def choose_laws(
@@ -202,7 +214,8 @@ def weigh(
             (), question, cluster,
         )  # fmt: skip
     noise = fits[0].points.noise
-    chosen, windows_of, rows, all_rows = [], [], [], np.ones(len(budget), bool)
+    chosen, whole, windows_of, rows = [], [], [], []
+    all_rows = np.ones(len(budget), bool)
     for fit in each(fits, "laws held out"):
         error = held_out_errors(fit, origins, windows, budget)
         predictions = ahead(error, origins, noise)
@@ -213,6 +226,7 @@ def weigh(
         allowed = [k.sum() >= free + SPARE or k.all() for k in masks]
         k = int(np.argmax(np.where(allowed, score, -np.inf)))
         chosen.append(error[k])
+        whole.append(error[0])  # the first window leaves out nothing
         windows_of.append(windows[k])
         rows.append(masks[k])
     predictions = ahead(np.array(chosen), origins, noise)
@@ -223,6 +237,7 @@ def weigh(
         tuple(o if r.all() else of_rows(o, r) for o, r in zip(fits, rows, strict=True)),
         np.array(rows), tuple(fits), np.array(windows_of), shares, predictions, density @ weights,
         bias.value, tuple(origins), question, cluster,
+        held_whole=ahead(np.array(whole), origins, noise),
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class Mixture(Result):
     @property
     def overview(self) -> pd.DataFrame:
         """What a reader looks at first: the laws."""
-        return self.laws
+        return self.laws.drop(columns="whole_error", errors="ignore")
 
     @property
     def free(self) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ class Result(KeepsTable, FittedLaw, Shown):
             law's own. For a curve law: whole schedules, one row per step.
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
-            of each the noise of the points. Beyond the measured range the law itself is in doubt:
+            of each the noise of the points. Beyond the fitted range the law itself is in doubt:
             there, the spread of rolling-origin refits (`scalinglab.analysis.intervals.rolling`) is
             added. All of it `calibration_factor` times as wide.
         beside : sequence of Result, optional
@@ -132,7 +132,7 @@ class Result(KeepsTable, FittedLaw, Shown):
         Returns
         -------
         DataFrame
-            Index of `data`; the law's response, ``inside`` (within the measured range of every
+            Index of `data`; the law's response, ``inside`` (within the fitted range of every
             column, of their product, as N and D together are the budget, and of their ratios, as
             D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside)
             and, with `level`, ``lower`` and ``upper``: NaN where too many resamples, or a refit,
@@ -295,7 +295,7 @@ class Result(KeepsTable, FittedLaw, Shown):
     def simulate(self, data: pd.DataFrame) -> Array:
         """What new measurements could be: one row per resample, shape (resamples, rows of `data`).
 
-        Each row is one resampled law plus the noise of the points; beyond the measured range it
+        Each row is one resampled law plus the noise of the points; beyond the fitted range it
         departs as far as rolling-origin refits do. The intervals of `predict` are its quantiles,
         before calibration by a record of forecasts and what curves left out say. NaN where the law
         has no possible value.

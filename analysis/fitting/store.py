@@ -110,7 +110,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
 
 
 def _read_measured(stored: dict) -> Measured:
-    """The measured range; for fits stored before ratios counted, that of each column."""
+    """The fitted range; for fits stored before ratios counted, that of each column."""
     if "measured" in stored:
         ends = {tuple(axis.split(" ")): tuple(ends) for axis, ends in stored["measured"].items()}
         return Measured(ends)

@@ -13,7 +13,7 @@ from scalinglab.analysis.importers.branches import root_of
 from scalinglab.analysis.importers.columns import no_loss
 from scalinglab.analysis.importers.curves import of_curves
 from scalinglab.analysis.importers.formats.raw import Raw, named_apart
-from scalinglab.analysis.importers.run_rows import of_runs
+from scalinglab.analysis.importers.run_rows import NOT_FINITE, of_runs, without_not_finite
 from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
 from scalinglab.analysis.shown import Overview, Shown
@@ -49,12 +49,15 @@ class Imported(Shown):
         One sentence for each decision.
     decided : tuple of str
         The notes that a fit should repeat: rows left out, joined or converted.
+    cautions : tuple of str
+        The notes that a report should repeat: what was taken as said that the file may not mean.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     decided: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     @property
     def shown(self) -> Overview:
@@ -74,9 +77,11 @@ class Imported(Shown):
 
     def report(self) -> str:
         """What was read, in a few lines."""
-        runs, fitted = self.runs, int(can_be_fitted(self.runs).sum())
+        is_fitted = can_be_fitted(self.runs)
+        fitted = int(is_fitted.sum())
+        runs = self.runs[is_fitted] if fitted else self.runs  # the ranges are of these
         lines = [
-            f"{fitted} of {len(runs)} run{'s' * (len(runs) != 1)} can be fitted"
+            f"{fitted} of {len(self.runs)} run{'s' * (len(self.runs) != 1)} can be fitted"
             + (f"; {len(self.curves):,} rows of curves" if len(self.curves) else "")
         ]
         for name in ("N", "D", "loss"):
@@ -287,7 +292,10 @@ def _finished(
     notes += _odd_compute(runs)
     notes += _far_values(runs[runs["status"] == State.DONE])
     notes += _unmeasured(runs[runs["status"] == State.DONE])
-    notes += _unfinished(runs)
+    is_taken = runs[NOT_FINITE].to_numpy(bool) if NOT_FINITE in runs else np.zeros(len(runs), bool)
+    notes += _unfinished(runs[~is_taken])
+    runs, cautions = without_not_finite(runs)
+    notes += cautions
     keys = [c for c in ("N", "D") if c in runs]
     if len(keys) == 2:
         notes += label_sentences(differing_labels(runs[runs["status"] == State.DONE], keys), keys)
@@ -301,4 +309,4 @@ def _finished(
             on="run",
             how="left",
         )
-    return Imported(runs, curves, tuple(notes), decided)
+    return Imported(runs, curves, tuple(notes), decided, tuple(cautions))

@@ -9,7 +9,7 @@ from scalinglab.analysis.importers.attempts import one_row_a_step
 from scalinglab.analysis.importers.branches import with_history
 from scalinglab.analysis.importers.columns import CONFIGURED_LR
 from scalinglab.analysis.importers.formats.raw import LeftOut
-from scalinglab.analysis.importers.run_rows import statuses
+from scalinglab.analysis.importers.run_rows import with_statuses
 from scalinglab.analysis.importers.typed import Typed, joined
 from scalinglab.analysis.importers.units import losses, with_tokens, zero_based_runs
 from scalinglab.scaling.errors import UserError
@@ -103,7 +103,8 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
         at = finite["step"].last().reindex(last.index)
         is_at_end = ((last - at) <= _LATE * last).to_numpy() & ~diverged
         table[name] = finite[name].last().reindex(last.index).where(is_at_end).to_numpy()
-    words = np.array(statuses(table, diverged), object)
+    table = with_statuses(table, diverged)
+    words = table["status"].to_numpy(object)
     early = (steps_done < (1 - _LATE) * planned) & ~diverged
     table["status"] = np.where(early & (words == State.DONE), "unfinished", words)
     return table

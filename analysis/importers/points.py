@@ -16,7 +16,7 @@ from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.read import read_raws
 from scalinglab.analysis.importers.role_names import matching
 from scalinglab.analysis.importers.roles import ROLES
-from scalinglab.analysis.importers.run_rows import of_runs
+from scalinglab.analysis.importers.run_rows import of_runs, without_not_finite
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws.law import Law
@@ -107,6 +107,8 @@ def read_table(
         check_plausible(table, unit)
         table, more = with_resolution(table, table)
         sentences = [*sentences, *more]
+    table, more = without_not_finite(table)
+    sentences = [*sentences, *more]
     table = _with_their_names(table, read)
     table = _with_numbers(table, [renamed.get(n, n) for n in needed], raws[0])
     return _finished(table, [renamed.get(n, n) for n in needed], [*read.notes, *sentences])

@@ -15,6 +15,8 @@ from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 _FINISHED = (State.DONE, "finished", "completed", "complete", "success")
+_NAMED = 4  # runs that a sentence names
+NOT_FINITE = "_not_finite"  # column: nothing but a loss that is no number says that a run diverged
 _CURVE_ROWS = 8  # so many rows with ever more tokens and nothing else are one run
 
 
@@ -53,7 +55,7 @@ def of_runs(
     if CONFIGURED_LR in table:
         table["lr"] = table[CONFIGURED_LR]
     loss = table["loss"] if "loss" in table else pd.Series(1.0, index=table.index)
-    table["status"] = statuses(table, np.isinf(loss.to_numpy(float)))
+    table = with_statuses(table, np.isinf(loss.to_numpy(float)))
     for name in losses(table):
         table[name] = table[name].where(np.isfinite(table[name]))
     if "loss" in table:
@@ -92,8 +94,29 @@ def _refuse_one_curve(raw: Raw, part: pd.DataFrame, renamed: Mapping[str, str | 
         )
 
 
-def statuses(table: pd.DataFrame, diverged: np.ndarray) -> list[str]:
-    """What became of each run: "done", "diverged", or what the table says."""
+def with_statuses(table: pd.DataFrame, diverged: np.ndarray) -> pd.DataFrame:
+    """What became of each run: "done", "diverged", or what the table says; and `NOT_FINITE`.
+
+    `diverged` is an array of bool: the runs with a loss that is no finite number.
+    """
     column = table["status"] if "status" in table else pd.Series(None, index=table.index)
     words = [State.DONE if pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in column]
-    return [State.DIVERGED if bad else word for bad, word in zip(diverged, words, strict=True)]
+    is_stated = np.array([word == State.DIVERGED for word in words], bool)
+    status = [State.DIVERGED if bad else word for bad, word in zip(diverged, words, strict=True)]
+    return table.assign(**{"status": status, NOT_FINITE: diverged & ~is_stated})
+
+
+def without_not_finite(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table without `NOT_FINITE`, and a sentence on the runs that only this calls diverged."""
+    if NOT_FINITE not in table:
+        return table, []
+    names = table["run"][table[NOT_FINITE].fillna(False).astype(bool)].map(repr).tolist()
+    table = table.drop(columns=NOT_FINITE)
+    if not names:
+        return table, []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    runs = f"run{'s' * (len(names) > 1)} {', '.join(names[:_NAMED])}{more}"
+    return table, [
+        f"the loss of {runs} is nan or inf in the file: taken as diverged and not fitted; leave the"
+        " cell empty if it was not measured"
+    ]

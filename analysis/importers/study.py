@@ -87,6 +87,7 @@ def save_study(
             "sources": {f.name: file_hash(f) for f in files if f.is_file()},
             "tables": {path.name: file_hash(path) for path in paths},
             "notes": list(imported.notes),
+            "cautions": list(imported.cautions),
             "runs": [],
         },
     )

@@ -74,15 +74,18 @@ class Expectation:
             outcome = f"{self.response} at {at} will not be determined"
         else:
             width = ERROR_SCALES[self.law.errors].say(self.width)
-            outcome = f"{self.response} at {at} to +-{width} ({self.level:.0%})"
+            outcome = (
+                f"{self.response} at {at} to +-{width} ({self.level:.0%}) if the law is exactly"
+                " true; a report adds what the law itself misses"
+            )
         vague = (
             f" {', '.join(self.unidentified)} will not be identifiable."
             if self.unidentified
             else ""
         )
         return (
-            f"expected precision of the fit of {self.law.name!r}: {outcome}.{vague} Assumes that "
-            f"the law holds near {reference}, and {self.noise:.2%} of independent noise"
+            f"expected precision of the fit of {self.law.name!r}: {outcome}.{vague} Assumes "
+            f"{reference}, and {self.noise:.2%} of independent noise"
         )
 
 

@@ -1,4 +1,4 @@
-"""The measured range: one rule, for all answers, of which points lie inside it.
+"""The fitted range: one rule, for all answers, of which points lie inside it.
 
 Each column has a range, the ratio of any two (D / N, tokens seen over unique ones) and the product
 of all (N and D together are the budget): a point may have a size and a number of tokens that were
@@ -80,7 +80,7 @@ class Measured:
             if times > INSIDE:
                 name = " ".join(axis)
                 value, first, last = (of_column(name, np.exp(end)) for end in (at, low, high))
-                places.append(f"{name} = {value} by {times:.3g}x (measured {first} to {last})")
+                places.append(f"{name} = {value} by {times:.3g}x (fitted {first} to {last})")
         return places
 
 

@@ -1,6 +1,6 @@
 """Rolling-origin refits: how far wrong the same fit would have gone with less in view.
 
-A fit's resamples carry the doubt about its parameters, not about its law. Beyond the measured range
+A fit's resamples carry the doubt about its parameters, not about its law. Beyond the fitted range
 the law is the larger doubt: on the points of Hoffmann et al. (arXiv:2203.15556) intervals from
 resamples alone contained 56 % of the largest sizes, for a level of 95 %. So every fit is repeated
 without its outermost tenth, two tenths ... half, along each column and along all of them together

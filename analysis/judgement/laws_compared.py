@@ -58,7 +58,7 @@ class LawsCompared:
         )
         own_law = ""
         if self.law in self.table.index and self.law != best:
-            own_law = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
+            own_law = f"; the law of this study, {self.law}, was {self._off(self.law)}"
             own_law += (
                 " and may stand (study.answer.law=auto averages them)"
                 if self.law in self.rivals
@@ -67,52 +67,70 @@ class LawsCompared:
         without = f" ({self.not_scored} far from every law not counted)" if self.not_scored else ""
         return (
             f"Laws compared by {self.points} predictions of budgets that they had not seen"
-            f"{without}: {verdict}. {best} was {self._off(best)} off{own_law}."
+            f"{without}: {verdict}. {best} was {self._off(best)}{own_law}."
         )
 
     def _off(self, law: str) -> str:
-        return f"{float(self.table['error'][law]):.2%}"
+        """The error of a law, of which rows its fit is, and the error of its fit to all rows."""
+        row = self.table.loc[law]
+        off = f"{row['error']:.2%} off"
+        if not row["window"]:
+            return off
+        answer = ", as this answer is" if law == self.law else ""
+        whole = row.get("whole_error", np.nan)  # absent in mixtures stored earlier
+        to_all = f"; fitted to all{answer}, {whole:.2%} off" if np.isfinite(whole) else ""
+        return f"{off} (fitted without the smallest {row['window']:.0%} of the runs{to_all})"
 
     def shown(self) -> pd.DataFrame:
-        """The laws for a page, the smallest error first, and whether each is told from the best."""
-        table = self._by_error()
+        """The laws for a page, the best score first, and whether each is told from the best."""
+        table = self._by_score()
         best = table["score"].idxmax() if self.origins else None
         return pd.DataFrame(
             {
                 "law": table.index,
+                "score": _written(table["score"], table["score"].notna(), ".2f"),
                 "error": _written(table["error"], table["score"].notna(), ".2%"),
                 "against the best": [
-                    "best" if name == best else _against(behind)
+                    "best" if name == best else _against(str(best), behind)
                     for name, behind in table["behind"].items()
                 ],
                 "formula": [find(str(name)).formula for name in table.index],
+                "reference": self.references(),
             }
         )
 
     def details(self) -> pd.DataFrame:
         """What the order rests on, in the rows of `shown`."""
-        table = self._by_error()
+        table = self._by_score()
         has_score = table["score"].notna()
         return pd.DataFrame(
             {
                 "law": table.index,
                 "parameters": table["free"],
                 "error expected at the largest budget": _written(table["bias"], has_score, "+.2%"),
-                "score": _written(table["score"], has_score, ".2f"),
                 "weight in an average": [f"{s:.0%}" for s in table["share"]],
-                "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
+                "smallest runs left out of its fit": [f"{w:.0%}" for w in table["window"]],
+                "error fitted to all runs": _written(
+                    table.get("whole_error", table["error"]),
+                    has_score & ("whole_error" in table),
+                    ".2%",
+                ),
             }
         )
 
-    def _by_error(self) -> pd.DataFrame:
-        return self.table.sort_values("error", kind="stable")
+    def references(self) -> list[str]:
+        """The papers of the laws, in the rows of `shown`."""
+        return [find(str(name)).source for name in self._by_score().index]
+
+    def _by_score(self) -> pd.DataFrame:
+        return self.table.sort_values("score", ascending=False, kind="stable")
 
 
-def _against(behind: float) -> str:
-    """Whether a law is told from the best, and by which share of other draws of the runs."""
+def _against(best: str, behind: float) -> str:
+    """Whether a law is told from the best, and in which share of other draws it is ahead."""
     if np.isnan(behind):
         return ""
-    return f"{'tie' if behind < TOLD else 'behind'}: best ahead in {behind:.0%} of draws"
+    return f"{'tie' if behind < TOLD else 'behind'}: ahead of {best} in {1 - behind:.0%} of draws"
 
 
 def _written(values: pd.Series, known: pd.Series, form: str) -> list[str]:

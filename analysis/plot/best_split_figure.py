@@ -123,7 +123,7 @@ def draw_split(
         name = "budgets of the answer"
         points(ax, splits.budgets, "C", quantity, name, inside=is_inside, **BUDGET)
     if envelope is not None and len(envelope):
-        points(ax, envelope, "C", quantity, "envelope of curves", **ENVELOPE)
+        points(ax, envelope, "C", quantity, "envelope of final losses", **ENVELOPE)
     if minima is not None and len(minima.found):
         table = _of_minima(minima.found, quantity)
         points(ax, table, "C", quantity, "IsoFLOP minima", **MINIMUM)

@@ -99,7 +99,7 @@ def frontier(result: Result, low: float, high: float, level: float | None = LEVE
 
 
 def inside_rows(result: Result, table: pd.DataFrame) -> np.ndarray:
-    """Whether each place lies in the measured range of a law, by the rule of tables and warnings.
+    """Whether each place lies in the fitted range of a law, by the rule of tables and warnings.
 
     Rows of a line are close to each other: the range ends between two of them.
     """

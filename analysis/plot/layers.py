@@ -160,7 +160,7 @@ def line(
 ) -> Layer:
     """A line, with a band where the table has an interval; `band` names it in the legend.
 
-    Between rows of which one is not `inside` the measured range, the line is dashed.
+    Between rows of which one is not `inside` the fitted range, the line is dashed.
     """
     layer = Layer(literal(name), table.reset_index(drop=True), x, y, "line", color=color)
     at, value = layer.values

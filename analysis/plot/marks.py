@@ -23,7 +23,7 @@ FORECAST: Look = {"color": INK, "marker": "8", "size": 1.4}
 BACKGROUND_RUNS: Look = {"color": "0.6", "marker": "o", "size": 0.75, "alpha": 0.7}
 # Triangles at the edge of a figure, with the values of the points that lie beyond it.
 BEYOND, BEYOND_COLOR = "^v", "#555555"
-# A law outside of the measured range of N, D, their ratio and their product.
+# A law outside of the fitted range of N, D, their ratio and their product.
 EXTRAPOLATED = "extrapolated"
 DASHES: tuple[float, Sequence[float]] = (0, (3.2, 1.6))
 THIN_MARKERS = "x+"  # have no face

@@ -38,7 +38,7 @@ class SplitPath:
         Level of the intervals.
     has_intervals : bool
     inside, budgets_inside : array of bool
-        Whether each split along the path, and of each budget, lies in the measured range.
+        Whether each split along the path, and of each budget, lies in the fitted range.
     """
 
     runs: pd.DataFrame

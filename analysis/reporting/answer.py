@@ -57,7 +57,7 @@ class Answer(ReportedRuns):
         over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
         share of the resamples whose prediction is no possible loss.
     allocation : Allocation or None
-        N* and D* for the study's budgets, or for some inside the measured range if it names none;
+        N* and D* for the study's budgets, or for some inside the fitted range if it names none;
         None if one has no best split, no round budget lies inside, or arms are compared.
     budgets_chosen : bool
         Whether the study names no budget.
@@ -193,7 +193,7 @@ class Answer(ReportedRuns):
             + (
                 "."
                 if inside
-                else ". This budget is outside the measured range: the answer is the law's."
+                else ". This budget is outside the fitted range: the answer is the law's."
             )
         )
 
@@ -343,7 +343,7 @@ class Answer(ReportedRuns):
             f"D* = {value_text(r, 'D', short)}, "
             f"{value_text(r, 'tokens_per_parameter')} tokens per parameter, loss "
             f"{value_text(r, 'loss', '.3f')}"
-            + ("" if r["inside"] else ", outside the measured range")
+            + ("" if r["inside"] else ", outside the fitted range")
             for r in records_of(self.allocation.table)
         ]
         grown = growth_in_words(self.allocation.exponents)
@@ -363,9 +363,9 @@ class Answer(ReportedRuns):
             else "study.answer.budgets in the study's file"
         )
         chosen = (
-            "a round budget whose best split lies inside the measured range stands here"
+            "a round budget whose best split lies inside the fitted range stands here"
             if len(self.allocation.table) == 1
-            else "round budgets whose best splits lie inside the measured range stand here"
+            else "round budgets whose best splits lie inside the fitted range stand here"
         )
         return f"No budget was asked for: {chosen}. To ask for others: {way}."
 

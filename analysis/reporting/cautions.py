@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Approaches to the best size, by their names in tables.
 _APPROACHES = {
-    "envelope": "the envelope of training curves",
+    "envelope": "the envelope of final losses",
     "IsoFLOP": "the minima of IsoFLOP curves",
     "surface": "the fitted law (surface)",
 }

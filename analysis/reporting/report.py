@@ -151,7 +151,7 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     if answer.allocation is None:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
     table = with_intervals(answer.allocation.table, SPLITS)
-    table = table.rename(columns={"inside": "inside the measured range"})
+    table = table.rename(columns={"inside": "inside the fitted range"})
     return [
         Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
     ]
@@ -228,6 +228,8 @@ def _downloads(answer: Answer) -> list[Download]:
         sources.append(_PARABOLA)
     if answer.curve_law is not None:
         sources.append(answer.curve_law.law.source)
+    if answer.laws is not None:
+        sources += answer.laws.references()
     facts = json.dumps(plain(facts_of_answer(answer)), indent=1, allow_nan=False)
     return [
         Download("Tables (LaTeX, booktabs)", f"{answer.study}.tex", "\n\n".join(tables)),

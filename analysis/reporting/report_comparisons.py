@@ -19,21 +19,24 @@ if TYPE_CHECKING:
 SPLITS = WRITTEN | {"loss": "{:.3f}".format}
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
 _MEANINGS = {
-    1: "The envelope is a power law through the least losses along training curves.",
+    1: "The envelope is a power law through the sizes of least final loss at each C; the final"
+    " losses of one size are interpolated between its runs.",
     2: "IsoFLOP is a power law through the minima of the budgets' parabolas.",
     3: "The surface is the fitted law, whose best splits are the answer above.",
 }
 _OVERLAP = "At every budget the intervals of their best sizes overlap."
 _WIDE = 0.5  # width of an interval of a, from which it tells little
 _VERDICTS = (
-    " Error: how far a law is off at budgets that were left out of its fit, on average. Against the"
-    " best: in which share of other draws of the runs the best law stays ahead; up to 97.5%"
-    " the 95% interval of its lead includes zero: a tie, however far apart the errors."
+    " Score: the mean log density of held-out losses, higher is better; it weighs both errors and"
+    " their doubt. Error: how far a law is off at budgets that were left out of its fit, on"
+    " average. Against the best: in which share of other draws of the runs a law is ahead of the one"
+    " of the best score; from 2.5% on the 95% interval of the best law's lead includes zero: a tie,"
+    " however far apart the errors."
 )
 _ORDER = (
     "Error expected at the largest budget: where the trend of held-out errors leads, at the largest"
-    " budget of this page. Score: the mean log density of held-out losses, higher is better; it"
-    " weighs both errors and their doubt. A law may be fitted without the smallest budgets where it then predicts better."
+    " budget of this page. A law may be fitted without the smallest runs where it then predicts"
+    " better; scores and errors are of that fit, the last column is of the fit to all runs."
 )
 
 

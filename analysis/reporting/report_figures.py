@@ -42,7 +42,7 @@ _AGAINST_COMPUTE = (
     " C"
 )
 _DASHED = (
-    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the measured range."
+    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the fitted range."
 )
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
@@ -110,7 +110,7 @@ class ReportFigures:
         envelope = self._envelope
         marks = "Crosses: the budgets of the answer"
         marks += (
-            "; plus signs: the envelope of curves."
+            "; plus signs: the envelope of final losses."
             if envelope is not None and len(envelope)
             else "."
         )
@@ -126,7 +126,7 @@ class ReportFigures:
 
     @property
     def _envelope(self) -> pd.DataFrame | None:
-        """What the envelope of training curves gives for the budgets, if it gives anything."""
+        """What the envelope of final losses gives for the budgets, if it gives anything."""
         approaches = self.answer.approaches
         if approaches is None:
             return None

@@ -170,7 +170,7 @@ def _of_compute(verdict: str) -> str:
 def _how_compared(comparison: ArmComparison) -> str:
     """What the table along the ladder has beside the multipliers."""
     text = (
-        "N and D grow together with C as they do in the runs. The range measured is that of these N"
+        "N and D grow together with C as they do in the runs. Their fitted range is that of these N"
         " and D together, narrower than that of all runs."
     )
     if at_best_splits(comparison):

@@ -15,6 +15,7 @@ from scalinglab.analysis.tables.exclusion import unmet_in_words
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers, power, short
 from scalinglab.analysis.tables.study_runs import (
+    cautions_of_import,
     counts_of_folders,
     is_imported,
     source_files,
@@ -96,7 +97,8 @@ class ReportedRuns(Shown):
         rows = len(with_role(self.runs, "fit")) + sum(self.left_out.values())
         unmet = unmet_in_words(self.left_out, rows)
         of_arms = () if self.compared is None else self.compared.warnings
-        return [*unmet, *(warning for warning in of_arms if warning not in unmet)]
+        taken = cautions_of_import(self.outputs, self.study)
+        return [*unmet, *taken, *(warning for warning in of_arms if warning not in unmet)]
 
     def design_sentence(self, verb: str = "were fitted") -> str:
         """Number and range of the runs to fit, and which runs are missing."""

@@ -63,6 +63,15 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
 
 
+def cautions_of_import(outputs: str | Path, study: str) -> list[str]:
+    """What the import of a study took as said that its file may not mean; of others nothing."""
+    path = Path(outputs) / "studies" / study / MANIFEST
+    if not is_imported(outputs, study):
+        return []
+    cautions = read_manifest(path).get("cautions", [])  # studies imported before have none
+    return [f"{text[0].upper()}{text[1:]}" for text in map(str, cautions)]
+
+
 def is_imported(outputs: str | Path, study: str) -> bool:
     """Whether the runs of a study were made elsewhere, so that it has no file of its own."""
     folder = Path(outputs) / "studies" / study

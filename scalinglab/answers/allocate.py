@@ -60,7 +60,7 @@ class AllocateOptions(FitOptions):
         "splits [N,D]: the excess loss of each over the best split of its budget", []
     )
     approaches: bool = option(
-        "three approaches side by side: training envelope, IsoFLOP minima, surface", False
+        "three approaches side by side: envelope of final losses, IsoFLOP minima, surface", False
     )
     budget: str | None = option(
         "with approaches: the column that names the IsoFLOP budget of a run", None

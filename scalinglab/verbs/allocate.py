@@ -88,8 +88,8 @@ def run(options: AllocateVerbOptions, screen: Screen) -> AllocateResult:
     device-hours that the runs of the study took; inference_tokens=1e12 adds the cost of serving.
     losses=[2.5] asks for the cheapest training that reaches a loss, with sizes=[1e9] also for the
     tokens on which a model of that size reaches it, with batch=5e5 in how many steps;
-    splits=[[1e9,2e10]] for the excess loss of other splits. approaches=true puts the training
-    envelope, the IsoFLOP minima and the surface side by side.
+    splits=[[1e9,2e10]] for the excess loss of other splits. approaches=true puts the envelope
+    of final losses, the IsoFLOP minima and the surface side by side.
     """
     check_destination("save", options.save, "fit")
     side_files = SideFiles()

@@ -75,13 +75,13 @@ def test_a_loss_has_the_interval_of_the_law_that_figures_draw(fitted):
 
 def test_outside_the_range_is_said_in_words(fitted):
     assert analysis.allocate(fitted, 1e19).warnings == ()
-    assert "outside the measured range" in " ".join(analysis.allocate(fitted, 1e25).warnings)
+    assert "outside the fitted range" in " ".join(analysis.allocate(fitted, 1e25).warnings)
     (told,) = [
         warning
         for warning in analysis.allocate(fitted, [1e25, 1e26]).warnings
         if "outside" in warning
     ]
-    assert told.startswith("C = 1e+25, 1e+26 are outside the measured range, 1e+26 by most: ")
+    assert told.startswith("C = 1e+25, 1e+26 are outside the fitted range, 1e+26 by most: ")
 
 
 def test_budgets_of_a_study_that_names_none_lie_inside_the_range(fitted):

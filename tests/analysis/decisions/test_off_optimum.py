@@ -41,7 +41,7 @@ def test_what_was_not_measured_is_said_of_every_table(fitted):
     corner = pd.DataFrame({"N": [fitted.ranges["N"][0]], "D": [3 * fitted.ranges["D"][1]]})
     apart = analysis.loss_left(fitted, corner)
     (sentence,) = outside_in_words(fitted, apart)
-    assert not apart.inside[0] and "D/N = " in sentence and "outside the measured" in sentence
+    assert not apart.inside[0] and "D/N = " in sentence and "outside the fitted" in sentence
     never = analysis.tokens_to_loss(fitted, 1e7, 1.8)
     assert not never.inside[0] and outside_in_words(fitted, never) == []
     near = analysis.cheapest(fitted, analysis.allocate(fitted, 1e20).table.loss[0])

@@ -38,8 +38,8 @@ def test_ends_of_the_ladder_are_no_envelope():
 @pytest.mark.parametrize(
     ("points", "why"),
     [
-        (curves(2), "2 sizes have a curve"),
-        (curves().drop_duplicates("N"), "0 sizes have a curve"),
+        (curves(2), "2 sizes have two or more D"),
+        (curves().drop_duplicates("N"), "0 sizes have two or more D"),
         (curves(3), "1 of the sizes between smallest and largest are best"),
     ],
 )

@@ -137,11 +137,37 @@ def test_the_counts_of_an_import_add_up(tmp_path) -> None:
         "1 run has no loss at the end and cannot be fitted",
         "1 run has no D and cannot be fitted",
         "1 run has no loss at the end and no D and cannot be fitted",
-        "1 run is 'diverged' and not fitted",
+        "the loss of run 'r4' is nan or inf in the file: taken as diverged and not fitted; leave the"
+        " cell empty if it was not measured",
         "kept for exclude= and arm=, and read by no law: note",
     ):
         assert said.count(sentence) == 1, sentence
     assert len(imported.runs) == 12 and "is it right?" not in said
+    assert "diverged'" not in said
+    runs.assign(status=["done"] * 4 + ["diverged"] + ["done"] * 7).to_csv(tmp_path / "t.csv")
+    stated = analysis.read_runs(tmp_path / "t.csv")
+    assert "1 run is 'diverged' and not fitted" in stated.report() and not stated.cautions
+
+
+def test_ranges_of_an_import_are_those_of_the_runs_to_fit(tmp_path) -> None:
+    runs = table_of_sizes()
+    runs.loc[11, "loss"] = np.nan  # the largest
+    runs.to_csv(tmp_path / "t.csv", index=False)
+    said = analysis.read_runs(tmp_path / "t.csv").report()
+    assert "    N     10.2M to 300M\n    D     300M to 3B\n" in said
+    runs.loc[[2, 5, 8], "loss"] = np.nan  # all with the most tokens
+    runs.to_csv(tmp_path / "t.csv", index=False)
+    assert "    D     300M to 1B\n" in analysis.read_runs(tmp_path / "t.csv").report()
+
+
+def test_a_report_repeats_that_a_loss_without_a_number_was_taken_as_diverged(tmp_path) -> None:
+    runs = table_of_sizes()
+    runs = runs.assign(loss=runs["loss"].astype(object))
+    runs.loc[4, "loss"] = "nan"
+    runs.to_csv(tmp_path / "t.csv", index=False)
+    analysis.save_study(analysis.read_runs(tmp_path / "t.csv"), tmp_path, "t")
+    answer = analysis.answer_study(tmp_path, "t", resamples=0)
+    assert any(c.startswith("The loss of run 'r4' is nan or inf") for c in answer.cautions())
 
 
 @pytest.mark.parametrize(

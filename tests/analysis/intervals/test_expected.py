@@ -66,7 +66,7 @@ def test_one_size_determines_nothing_and_says_so() -> None:
 
 def test_the_sentence_names_target_width_and_assumptions() -> None:
     said = expect("chinchilla", design(), TARGET, noise=1e-3).sentence()
-    assert "N = 1e+10, D = 2e+11 to +-" in said and "(95%)" in said
+    assert "N = 1e+10, D = 2e+11 to +-" in said and "(95%) if the law is exactly true" in said
     assert "0.10% of independent noise" in said and "alpha 0.348" in said
 
 

@@ -1,4 +1,4 @@
-"""What lies inside the measured range: one rule, by columns, ratios and product."""
+"""What lies inside the fitted range: one rule, by columns, ratios and product."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_point_is_as_far_outside_as_along_its_farthest_axis():
     assert measured.beyond(at(1.2e9, 1e9))[0] == pytest.approx(3)  # N, though N D by 1.5 only
     assert measured.beyond(at(4e8, 4e9))[0] == pytest.approx(2)  # N D, though N and D were measured
     assert measured.beyond(at(1e8, 1e9 / INSIDE))[0] == pytest.approx(2 * INSIDE)  # N D from below
-    assert measured.outside(at(4e8, 4e9)) == ["N D = 1.6e+18 by 2x (measured 2e+17 to 8e+17)"]
+    assert measured.outside(at(4e8, 4e9)) == ["N D = 1.6e+18 by 2x (fitted 2e+17 to 8e+17)"]
     assert measured.outside(at(2e8, 2e9)) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,17 +42,30 @@ def test_a_law_that_misses_is_told_from_one_that_does_not(compared) -> None:
     best = found.table["score"].idxmax()
     assert best in ("chinchilla", "skaling", "farseer") and "kaplan_nd" not in found.rivals
     assert "the law of this study, kaplan_nd, was" in found.sentence()
-    assert f"off: choose {best} or auto (study.answer.law)" in found.sentence()
+    assert f": choose {best} or auto (study.answer.law)" in found.sentence()
     shown, details = found.shown().set_index("law"), found.details().set_index("law")
-    assert (
-        list(shown.index) == list(details.index) == list(found.table["error"].sort_values().index)
-    )
+    by_score = found.table["score"].sort_values(ascending=False)
+    assert list(shown.index) == list(details.index) == list(by_score.index)
     verdicts = shown["against the best"]
     assert verdicts[best] == "best"
-    assert verdicts["kaplan_nd"] == "behind: best ahead in 100% of draws"
-    assert all(verdicts[rival].startswith("tie: best ahead in ") for rival in found.rivals)
+    assert verdicts["kaplan_nd"] == f"behind: ahead of {best} in 0% of draws"
+    assert all(verdicts[rival].startswith(f"tie: ahead of {best} in ") for rival in found.rivals)
     assert shown.loc["chinchilla", "formula"] == "L = E + A / N^alpha + B / D^beta"
+    assert shown.loc["kaplan_nd", "reference"].startswith("Kaplan et al. 2020, arXiv:2001.08361")
     assert details.loc["kaplan_nd", "weight in an average"] == "0%"
+
+
+def test_an_error_says_of_which_rows_its_fit_is(compared) -> None:
+    table = compared.table.copy()
+    assert (table["whole_error"] > 0).all()
+    unwindowed = table[table["window"] == 0]
+    assert np.allclose(unwindowed["whole_error"], unwindowed["error"])
+    table.loc["kaplan_nd", ["window", "error", "whole_error"]] = 0.6, 0.02, 0.05
+    told = replace(compared, table=table).sentence()
+    assert (
+        "kaplan_nd, was 2.00% off (fitted without the smallest 60% of the runs; fitted to all, as"
+        " this answer is, 5.00% off)" in told
+    )
 
 
 @pytest.mark.usefixtures("early_fits")

@@ -455,7 +455,7 @@ def dashed_at(ax: Axes, x: np.ndarray, layer_name: str) -> np.ndarray:
 
 
 def test_what_is_dashed_is_what_tables_call_outside(made) -> None:
-    """A budget was outside the measured range by its N, and the figure said it was inside.
+    """A budget was outside the fitted range by its N, and the figure said it was inside.
 
     The test of both is that of N, D, their ratio and their product.
     """

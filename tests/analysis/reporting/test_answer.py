@@ -99,7 +99,7 @@ def test_words_say_what_was_found(answer) -> None:
     assert "\n\nDoes it <run>?\n\n" in text
     assert "1 run that diverged is left out" in text
     assert "Held-out runs, not fitted (errors: predicted / measured − 1):\n- N " in text
-    assert "outside the measured range" in text
+    assert "outside the fitted range" in text
     for name in answer.law.diagnosis.unidentified:
         if name in ("alpha", "beta", "E"):
             assert f"{name} is not identified by these runs" in text

@@ -27,7 +27,7 @@ def test_approaches_whose_intervals_are_apart_disagree() -> None:
     )
     said = disagreement(apart)
     assert (
-        "at C = 1e+12 N* is 86.6k (75.3k to 103k) by the envelope of training curves or 55.7k"
+        "at C = 1e+12 N* is 86.6k (75.3k to 103k) by the envelope of final losses or 55.7k"
         " (42.6k to 70.0k) by the fitted law (surface)." in said
     )
     assert "1e+13" not in said

@@ -66,7 +66,7 @@ def test_the_same_in_words(run, sweep) -> None:
         assert words in out
     code, out, _ = run("allocate", sweep, "budgets=[1e25]", "resamples=0", "approaches=true")
     assert code == 0
-    assert out.count("outside the measured range") == 1  # N, D and their product: one sentence
+    assert out.count("outside the fitted range") == 1  # N, D and their product: one sentence
 
 
 def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
