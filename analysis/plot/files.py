@@ -30,7 +30,7 @@ _POINTS = 72  # an inch, in which an SVG is drawn
 def data(figure: Figure | Axes) -> pd.DataFrame:
     """What a figure shows, as one table: ``layer`` (the legend's name), then its columns."""
     parts = [
-        layer.table.assign(layer=layer.name.strip() or layer.y)
+        layer.table[layer.columns].assign(layer=layer.name.strip() or layer.y)
         for ax in _figure(figure).axes
         for layer in layers(ax)
     ]
