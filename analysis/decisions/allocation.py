@@ -87,8 +87,9 @@ def allocate(
 ) -> Allocation:
     """N and D of least loss for each budget C.
 
-    Intervals come from the fit's resamples: they contain the uncertainty of the parameters, not
-    that of the law.
+    Intervals come from the fit's resamples: those of N, D and exponents contain the uncertainty of
+    the parameters, not that of the law. Those of the loss contain, beyond the fitted range, how far
+    the law itself is in doubt: they are those of `Result.band`.
 
     Parameters
     ----------
@@ -197,7 +198,12 @@ def _table(
         _row(result, params, budget, *split, level)
         for budget, split in zip(budgets, splits, strict=True)
     ]
-    return pd.DataFrame(rows, columns=None if rows else ["C", "N", "D", "loss"])
+    table = pd.DataFrame(rows, columns=None if rows else ["C", "N", "D", "loss"])
+    if len(result.draws) and (found := table["N"].notna()).any():
+        # Of the law at the best split, which is in doubt itself where nothing was measured.
+        ends = result.band(table.loc[found, ["N", "D"]], level)
+        table.loc[found, ["loss_lower", "loss_upper"]] = ends.to_numpy()
+    return table
 
 
 def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level: float) -> dict:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,15 @@ from scalinglab.analysis.decisions.training_envelope import Envelope, envelope
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import as_law_columns
 from scalinglab.analysis.tables.points import read_points
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = np.ndarray
 
@@ -39,8 +43,8 @@ NAMES = {1: "1 envelope", 2: "2 IsoFLOP", 3: "3 surface"}
 _MAY_LACK = 0.05  # share of the resamples without a power law from which a warning says so
 
 
-@dataclass(frozen=True)
-class Approaches:
+@dataclass(frozen=True, repr=False)
+class Approaches(Shown):
     """The answers of each approach.
 
     Attributes
@@ -71,6 +75,20 @@ class Approaches:
     allocation: Allocation
     cost: str
     warnings: tuple[str, ...]
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: how N* and D* grow by each approach, and the best splits."""
+        tables = {
+            "Growth with C by approach": self.exponents,
+            "Best splits by approach": self.table,
+        }
+        refused = tuple(refusals_in_words(self.refused))
+        return Overview("Approaches side by side", tables, (self.cost, *refused), self.warnings)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The best N and D of each budget by the surface, with their intervals."""
+        return self.allocation.plot(ax=ax)
 
 
 def compare_approaches(

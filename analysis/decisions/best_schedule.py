@@ -28,6 +28,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.left_out import few_curves_in_words
 from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.schedule_columns import Course
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.thinning import thin_curves
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import write_atomic
@@ -38,8 +39,12 @@ Array = np.ndarray
 _CERTAIN = 0.975  # share of the resamples that agree on the sign of a gain
 
 
-@dataclass(frozen=True)
-class BestSchedule:
+# Column of the gains -> what people read.
+HEADINGS = {"share": "resamples agree", "refits_agree": "refits agree"}
+
+
+@dataclass(frozen=True, repr=False)
+class BestSchedule(Shown):
     """A schedule and its predicted gain.
 
     Attributes
@@ -67,6 +72,19 @@ class BestSchedule:
     gains: pd.DataFrame
     seconds: float
     warnings: tuple[str, ...]
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the corners of the schedule, and its gain over the usual ones."""
+        gains = self.gains.rename(columns=HEADINGS)
+        tables = {"Corners": self.table, "Predicted gain over the usual schedules": gains}
+        return Overview(self.predicted(), tables, (), self.warnings)
+
+    def predicted(self) -> str:
+        """The predicted final loss with its interval."""
+        low, high = (self.loss.get(f"loss_{end}", np.nan) for end in ("lower", "upper"))
+        between = "" if np.isnan(low) else f" ({low:.4f} to {high:.4f})"
+        return f"predicted final loss {self.loss['loss']:.4f}{between}"
 
     def write(self, path: str | Path) -> Path:
         """Write the corners as CSV, which ``schedule=file schedule.path=...`` trains."""

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
@@ -28,8 +29,8 @@ _LINE_COLUMNS = ("C", "N", "loss", "loss_lower", "loss_upper")
 _CERTAIN = 0.9  # share of the resamples with a minimum inside the sizes
 
 
-@dataclass(frozen=True)
-class Minima:
+@dataclass(frozen=True, repr=False)
+class Minima(Shown):
     """The minima of the IsoFLOP curves.
 
     Attributes
@@ -50,6 +51,18 @@ class Minima:
     drawn: Array
     residual: float
     lines: pd.DataFrame
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a budget with a minimum, and why others have none."""
+        columns = [name for name in self.found if name != "refused"]
+        refused = self.table[self.table["refused"] != ""]
+        return Overview(
+            f"Minima of {len(self.found)} IsoFLOP curves",
+            {"": self.found[columns]},
+            (f"The parabolas miss the loss by {self.residual:.2%} (root mean square).",),
+            tuple(f"C = {row.C:.3g}: {row.refused}" for row in refused.itertuples()),
+        )
 
     @property
     def found(self) -> pd.DataFrame:

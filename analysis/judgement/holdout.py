@@ -16,13 +16,14 @@ from scalinglab.analysis.intervals.spread import IMPOSSIBLE, inside_interval, mi
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.registry import read_as
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.law_columns import column_named
 from scalinglab.scaling.errors import UserError
 
 
-@dataclass(frozen=True)
-class HeldOut:
+@dataclass(frozen=True, repr=False)
+class HeldOut(Shown):
     """A prediction of held-out points.
 
     Attributes
@@ -40,6 +41,15 @@ class HeldOut:
     result: Result
     table: pd.DataFrame
     by: str
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the outcome in a sentence, and a row a held-out point."""
+        ends = {"lower": "predicted_lower", "upper": "predicted_upper"}
+        names = [self.by, "measured", "predicted", *ends, "contained", "relative_error", "beyond"]
+        table = self.table[[name for name in dict.fromkeys(names) if name in self.table]]
+        table = table.rename(columns=ends | {"relative_error": "relative error"})
+        return Overview(f"Held out by {self.by}", {"": table}, (self.report(),))
 
     @property
     def scores(self) -> dict[str, float]:

@@ -12,6 +12,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+from scalinglab.analysis.plot.gradients import with_gradients
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import save_atomic, write_atomic
@@ -29,7 +30,7 @@ _POINTS = 72  # an inch, in which an SVG is drawn
 def data(figure: Figure | Axes) -> pd.DataFrame:
     """What a figure shows, as one table: ``layer`` (the legend's name), then its columns."""
     parts = [
-        layer.table.assign(layer=layer.name.strip() or layer.y)
+        layer.table[layer.columns].assign(layer=layer.name.strip() or layer.y)
         for ax in _figure(figure).axes
         for layer in layers(ax)
     ]
@@ -78,7 +79,7 @@ def svg(figure: Figure | Axes, salt: str = "scaling") -> str:
             buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
         )
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return with_gradients(text[text.index("<svg") :], salt)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from scalinglab.analysis.plot.labels import decimal
-from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.plot.layers import layers, moved
 from scalinglab.analysis.plot.marks import BEYOND, BEYOND_COLOR
 from scalinglab.analysis.plot.style import SMALL, figure_of, room_above
 
@@ -79,7 +79,7 @@ def _with_margins(ax: Axes, low: float, high: float, scale: Any) -> tuple[float,
     )
 
 
-def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
+def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any, aside: float = 0.0) -> None:
     """Arrows at the edges of a frame, where bars from `low` to `high` go on beyond it."""
     bottom, top = ax.get_ylim()
     for ends, edge, marker in (
@@ -93,7 +93,7 @@ def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
             np.full(ends.sum(), edge),
             linestyle="none",
             marker=marker,  # a caret with its tip at the edge
-            transform=ax.get_xaxis_transform(),
+            transform=moved(ax, ax.get_xaxis_transform(), aside),
             color=color,
             ms=0.8 * mpl.rcParams["lines.markersize"],
             zorder=4,
@@ -105,7 +105,7 @@ def arrows(ax: Axes, at: Any, low: Any, high: Any, color: Any) -> None:
 def _mark(ax: Axes, bottom: float, top: float) -> None:
     for layer in layers(ax):
         if layer.bar_color is not None and layer.ends is not None:
-            arrows(ax, layer.values[0], *layer.ends, layer.bar_color)
+            arrows(ax, layer.values[0], *layer.ends, layer.bar_color, layer.aside)
     _mark_outside(ax, bottom, top)
 
 

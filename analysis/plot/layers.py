@@ -13,17 +13,21 @@ from weakref import WeakKeyDictionary
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import ScaledTranslation
 
 from scalinglab.analysis.plot.labels import literal
 from scalinglab.analysis.plot.marks import DASHES, EXTRAPOLATED, THIN_MARKERS
-from scalinglab.analysis.plot.style import BAND, INK
+from scalinglab.analysis.plot.style import BAND, INK, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
 
+PLACE = "_place"  # column: where a name stands on an axis of names
 _MANY = 600  # points or lines beyond which a vector file keeps them as one picture
 _CROWDED = 250  # points, beyond which they are drawn smaller and below the lines
 
@@ -47,6 +51,9 @@ class Layer:
         Of the bars for the intervals of its points; None if it has none.
     color : colour
         Of a line.
+    aside : float
+        Typographic points to the right of its x, at which it is drawn: marks at one place stand
+        beside each other, and the table keeps their x.
     """
 
     name: str
@@ -58,6 +65,12 @@ class Layer:
     away: np.ndarray | None = None
     bar_color: Any = None
     color: Any = INK
+    aside: float = 0.0
+
+    @property
+    def columns(self) -> list[Any]:
+        """The columns of its table that are data: all but places of names along an axis."""
+        return [name for name in self.table if name != PLACE]
 
     @property
     def values(self) -> tuple[np.ndarray, np.ndarray]:
@@ -97,9 +110,15 @@ def points(
     alpha: float = 1.0,
     edge: str = "white",
     inside: np.ndarray | None = None,
+    aside: float = 0.0,
 ) -> Layer:
-    """Points, with a bar each where the table has an interval: dashed where it is not `inside`."""
-    layer = Layer(literal(name), table.reset_index(drop=True), x, y, "points", away=away)
+    """Points, with a bar each where the table has an interval: dashed where it is not `inside`.
+
+    They are drawn `aside` typographic points to the right of their x.
+    """
+    layer = Layer(
+        literal(name), table.reset_index(drop=True), x, y, "points", away=away, aside=aside
+    )
     at, value = layer.values
     crowded = min(1.0, (_CROWDED / max(len(table), 1)) ** 0.4)
     area = (mpl.rcParams["lines.markersize"] * size * crowded) ** 2
@@ -124,8 +143,28 @@ def points(
     layer.artists.append(artist)
     if bars and layer.ends is not None:
         _bars(ax, layer, np.asarray(artist.get_facecolor()), inside)
+    _move_aside(ax, layer)
     layers(ax).append(layer)
     return layer
+
+
+def moved(ax: Axes, transform: Transform, aside: float) -> Transform:
+    """A transform that ends `aside` typographic points farther right."""
+    if not aside:
+        return transform
+    return transform + ScaledTranslation(aside / 72, 0, figure_of(ax).dpi_scale_trans)
+
+
+def _move_aside(ax: Axes, layer: Layer) -> None:
+    """Move what is drawn of a layer, after its true places have set the limits of the axes."""
+    if not layer.aside:
+        return
+    transform = moved(ax, ax.transData, layer.aside)
+    for artist in layer.artists:
+        if isinstance(artist, PathCollection):
+            artist.set_offset_transform(transform)
+        else:
+            artist.set_transform(transform)
 
 
 def _bars(ax: Axes, layer: Layer, colors: np.ndarray, inside: np.ndarray | None) -> None:
@@ -156,13 +195,17 @@ def line(
     band: str = "",
     strength: float = 1.0,
     inside: np.ndarray | None = None,
+    aside: float = 0.0,
     **style: Any,
 ) -> Layer:
     """A line, with a band where the table has an interval; `band` names it in the legend.
 
-    Between rows of which one is not `inside` the fitted range, the line is dashed.
+    Between rows of which one is not `inside` the fitted range, the line is dashed. It is drawn
+    `aside` typographic points to the right of its x.
     """
-    layer = Layer(literal(name), table.reset_index(drop=True), x, y, "line", color=color)
+    layer = Layer(
+        literal(name), table.reset_index(drop=True), x, y, "line", color=color, aside=aside
+    )
     at, value = layer.values
     if layer.ends is not None:
         low, high = layer.ends
@@ -192,6 +235,7 @@ def line(
         dashed = style | {"ls": DASHES, "marker": ""}
         drawn += ax.plot(*_stretches(at, value, ~solid), label=named, **dashed)
     layer.artists.extend(drawn)
+    _move_aside(ax, layer)
     layers(ax).append(layer)
     return layer
 

@@ -18,6 +18,7 @@ from scalinglab.analysis.plot.marks import MINIMUM
 from scalinglab.analysis.plot.style import INK, Scale, axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def lr_basins(
         raise UserError("no run has a finite loss")
     high = finite.min() + _FAR * (np.median(finite) - finite.min())
     away = pd.Series(~(loss <= high), table.index)
-    sweeps = dict(iter(table.groupby(by, sort=False)))
+    sweeps: dict[Any, pd.DataFrame] = dict(groups_of(table, by, sort=False))
     scale = Scale(table[by]) if pd.api.types.is_numeric_dtype(table[by]) else None
     looks = {value: category(k) for k, value in enumerate(sweeps)}
     if scale is not None:

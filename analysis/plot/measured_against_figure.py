@@ -13,8 +13,8 @@ from scipy.special import stdtrit
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal, literal
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
-from scalinglab.analysis.plot.layers import line, points
-from scalinglab.analysis.plot.style import BAND, NEUTRAL, Scale, axes, category, finish
+from scalinglab.analysis.plot.layers import PLACE, line, points
+from scalinglab.analysis.plot.style import BAND, NEUTRAL, Scale, axes, category, figure_of, finish
 from scalinglab.analysis.plot.ticks import log_axis, loss_axis
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.scaling.errors import UserError
@@ -79,43 +79,52 @@ def measured_against(
         raise UserError(f"no run has a finite {y}: there is nothing to draw")
     ax = axes() if ax is None else ax
     runs, names = _placed(runs, x)
+    along = PLACE if names else x
     ends = [name for name in (f"{y}_lower", f"{y}_upper") if name in runs]
-    columns = dict.fromkeys([*_KEPT, *([] if by is None else [by]), x, y, *ends])
+    columns = dict.fromkeys([*_KEPT, *([] if by is None else [by]), x, along, y, *ends])
     table = runs[[name for name in columns if name in runs]].reset_index(drop=True)
     groups = [("", table)] if by is None else list(table.groupby(by, sort=False))
     scale = _scale(table, by, len(groups))
-    scatter = _scatter(table, x, y, by) if joined and not ends else None
+    scatter = _scatter(table, along, y, by) if joined and not ends else None
     far = _far(table[y].to_numpy(float)) if y == "loss" else np.inf
-    has_band = False
+    has_band, step = False, _step(ax, names)
     for k, (value, group) in enumerate(groups):
         look: dict[str, Any] = category(k)
         if scale is not None:
             look = {"color": mpl.colors.to_hex(scale(value)), "marker": "o"}
-        name, shown = _group_name(value, by), group
-        if names:  # side by side
-            shown = group.assign(**{x: group[x] + _DODGE * (k - (len(groups) - 1) / 2)})
+        name = _group_name(value, by)
+        aside = step * _DODGE * (k - (len(groups) - 1) / 2)  # of names: side by side
         if joined:
-            means = _means(shown, x, y, scatter, level)
+            means = _means(group, along, y, scatter, level)
+            if names:
+                means[x] = [names[int(place)] for place in means[PLACE]]
             has_band |= f"{y}_lower" in means
             style = {"color": look["color"], "lw": 1.2, "label": False}
-            line(ax, means, x, y, f"mean, {name}" if name else "mean", **style)
-        away = ~(shown[y].to_numpy(float) <= far)
-        points(ax, shown, x, y, name, away=away, label=scale is None and bool(name), **look)
+            line(ax, means, along, y, f"mean, {name}" if name else "mean", aside=aside, **style)
+        away = ~(group[y].to_numpy(float) <= far)
+        look |= {"away": away, "label": scale is None and bool(name), "aside": aside}
+        points(ax, group, along, y, name, **look)
     if has_band:
         ax.fill_between([], [], [], color=NEUTRAL, alpha=BAND, lw=0, label=interval_name(level))
     if scale is not None and by is not None:
         scale.bar(ax, INPUTS.get(by, by))
-    _axes(ax, table, x, y, names)
+    _axes(ax, table, along, y, names)
     label_x, label_y = labels
     return finish(ax, literal(label_x or _label(x)), literal(label_y or _label(y)))
 
 
 def _placed(runs: pd.DataFrame, x: str) -> tuple[pd.DataFrame, list[str]]:
-    """The runs with names along x as places 0, 1, ..., and these names; none for numbers."""
+    """The runs with the places 0, 1, ... of names along x, and these names; none for numbers."""
     if pd.api.types.is_numeric_dtype(runs[x]):
         return runs, []
     names = list(dict.fromkeys(runs[x].astype(str)))
-    return runs.assign(**{x: runs[x].astype(str).map(names.index).astype(float)}), names
+    return runs.assign(**{PLACE: runs[x].astype(str).map(names.index).astype(float)}), names
+
+
+def _step(ax: Axes, names: Sequence[str]) -> float:
+    """Typographic points from one name to the next, 0 for numbers."""
+    width = ax.get_position().width * figure_of(ax).get_figwidth() * 72
+    return width / len(names) if names else 0.0
 
 
 def _scale(table: pd.DataFrame, by: str | None, count: int) -> Scale | None:
@@ -125,11 +134,11 @@ def _scale(table: pd.DataFrame, by: str | None, count: int) -> Scale | None:
     return Scale(table[by])
 
 
-def _group_name(value: object, by: str | None) -> str:
+def _group_name(value: Any, by: str | None) -> str:
     if isinstance(value, float | int | np.number) and by is not None:
-        is_count = by in _COUNTS or abs(value) >= 1e6
-        number = short(float(value)) if is_count else f"{value:,.6g}"
-        return f"{by} = {number}"
+        number = float(value)
+        is_count = by in _COUNTS or abs(number) >= 1e6
+        return f"{by} = {short(number) if is_count else f'{number:,.6g}'}"
     return str(value)
 
 
@@ -177,6 +186,7 @@ def _axes(ax: Axes, table: pd.DataFrame, x: str, y: str, names: Sequence[str]) -
         (log_axis(ax.yaxis, decimal) if _is_wide(values) else loss_axis(ax.yaxis))
     frame(ax, log=is_log, far=_BARS)
     if names:
+        ax.set_xlim(-0.5, len(names) - 0.5)
         ax.set_xticks(range(len(names)), [literal(name) for name in names], rotation=30, ha="right")
     elif len(places) <= _EACH:
         form = short if x in _COUNTS or places[-1] >= 1e6 else "{:,.6g}".format

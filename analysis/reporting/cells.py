@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.interval_text import relative_form
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import as_key, short
 
 _PROSE = 60  # characters of a cell, from which it is broken into lines
 _PHONE = 46  # characters of a table across a telephone
@@ -58,11 +58,17 @@ def columns_of(frame: pd.DataFrame, most_rows: int) -> list[Column]:
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
         is_prose = not numeric and any(len(text) > _PROSE for text in texts[:most_rows])
         numbers = [
-            "" if not numeric or pd.isna(value) or text.isdigit() else f"{value:.{_DIGITS}g}"
+            "" if not numeric or pd.isna(value) or text.isdigit() else _exact(value)
             for value, text in zip(frame[name], texts, strict=True)
         ]
         columns.append(Column(str(name), numeric, is_prose, texts, numbers))
     return columns
+
+
+def _exact(value: float) -> str:
+    """The number behind a cell, for files and for sorting."""
+    key = as_key(float(value), _DIGITS)
+    return str(value) if key is None else str(key)
 
 
 def is_wide(columns: Sequence[Column]) -> bool:
@@ -106,7 +112,7 @@ def detail(value: object) -> object:
     if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
+        return as_key(value, _DIGITS)
     return str(value)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
-    from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+    from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
     from scalinglab.analysis.reporting.verdict import Verdict
 
 
@@ -116,7 +116,16 @@ def facts_of_laws(compared: LawsCompared) -> dict[str, Any]:
 
 
 def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
-    """The comparison of two arms."""
+    """The comparison of two arms: B is the second, and a ratio is its loss over that of A.
+
+    Returns
+    -------
+    dict
+        ``pairs``: the losses of each pair, and ``paired`` their mean ratio with its interval;
+        ``multipliers``: one entry per compute and floor with its interval, and ``verdicts`` by
+        compute; ``sharing``: the tests of what the arms share; ``scales``: ratios along the trend of
+        N and D. Unknown values are NaN or None.
+    """
     return {
         "arms": comparison.arms,
         "fit": None if comparison.result is None else facts_of_fit(comparison.result),
@@ -134,9 +143,12 @@ def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
     }
 
 
+def _arms(study: ReportedRuns) -> dict[str, Any] | None:
+    return None if study.compared is None else facts_of_arms(study.compared)
+
+
 def facts_without_law(study: RunsWithoutLaw) -> dict[str, Any]:
     """Everything `RunsWithoutLaw.text` says, in numbers; ``fit`` is None, ``why`` the reason."""
-    outlook = study.outlook
     return {
         "study": study.study,
         "question": study.question,
@@ -144,13 +156,13 @@ def facts_without_law(study: RunsWithoutLaw) -> dict[str, Any]:
         "fit": None,
         "why": study.why,
         "runs": study.runs.drop(columns="recipe", errors="ignore"),
-        "arms": None if outlook is None or outlook.arms is None else facts_of_arms(outlook.arms),
+        "arms": _arms(study),
         "unfinished": study.unfinished,
     }
 
 
 def facts_of_answer(answer: Answer) -> dict[str, Any]:
-    """Everything `Answer.text` says, in numbers."""
+    """Everything `Answer.text` says, in numbers; ``arms`` the comparison, None without one."""
     allocation, curve_law = answer.allocation, answer.curve_law
     approaches, multiverse = answer.approaches, answer.multiverse
     return {
@@ -158,6 +170,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "sentences": answer.sentences(),
         "fit": facts_of_fit(answer.law),
+        "arms": _arms(answer),
         "held_out": answer.held_out,
         "laws": None if answer.laws is None else facts_of_laws(answer.laws),
         "allocation": None if allocation is None else facts_of_allocation(allocation),

@@ -42,7 +42,7 @@ _MOST = 900_000  # characters of all pictures, beyond which none has linear axes
 _HEAVY = 1_400_000  # bytes of a page, beyond which it holds no curves of runs
 _SIZE = "<!--size-->"  # its place in the page, which has one when it is whole
 # N^alpha, C^0.59, D^beta(N), (B / D)^(1/g), M^-eta; of a text whose quotes are escaped.
-_EXPONENT = re.compile(r"(?<=[\w)\];])\^(?:\(([^()]*)\)|(-?\w+(?:\.\d+)?(?:\(\w\))?))")
+_EXPONENT = re.compile(r"(?<=[\w)\];])\^(?:\(([^()]*)\)|([-−]?\w+(?:\.\d+)?(?:\(\w\))?))")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from scalinglab.analysis.plot.files import svg
 from scalinglab.analysis.plot.layers import Layer, layers
 from scalinglab.analysis.plot.marks import EXTRAPOLATED
 from scalinglab.analysis.plot.ticks import set_scale
+from scalinglab.analysis.tables.powers import as_key
 from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _MANY = 400  # points of a layer, beyond which only the run is named under the pointer
 _ROWS = 3000  # points of all lines, beyond which a page keeps fewer of each
 _LEAST = 5  # of a line
-_DIGITS = 5
+_DIGITS = 8  # of values that are not whole
 _PLACES = re.compile(r' (?:d|x|y|transform|points)="[^"]*"')
 _LONG = re.compile(r"(\.\d\d)\d+")
 _IMAGE = re.compile(r"(?<=data:image/png;base64,)([A-Za-z0-9+/=\s]+)")
@@ -138,7 +139,7 @@ def _kept(every: list[Layer]) -> list[np.ndarray]:
 
 def _layer(layer: Layer, places: list[np.ndarray], kept: np.ndarray) -> dict[str, Any]:
     """A layer's kept values and where they are in each picture, points outside left out."""
-    table, places = layer.table.iloc[kept], [place[kept] for place in places]
+    table, places = layer.table[layer.columns].iloc[kept], [place[kept] for place in places]
     has_many = len(table) > _MANY and "run_id" in table
     if has_many:
         table = table[["run_id"]]  # the page has each run's values
@@ -160,7 +161,7 @@ def _rounded(places: np.ndarray, digits: int) -> list[list[float]]:
 
 def _number(value: Any) -> Any:
     if isinstance(value, float | np.floating):
-        return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
+        return as_key(float(value), _DIGITS)
     return plain(value)
 
 
@@ -173,6 +174,7 @@ def _places(figure: Figure) -> list[np.ndarray]:
         for layer in layers(ax):
             with np.errstate(all="ignore"):
                 at = ax.transData.transform(np.stack(layer.values, axis=1))
+            at[:, 0] += layer.aside * figure.dpi / 72
             x, y = at.T
             shown = (x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)
             at = np.stack([x * to_points, height - y * to_points], axis=1)

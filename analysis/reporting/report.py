@@ -25,6 +25,7 @@ from scalinglab.analysis.reporting.report_figures import (
     figures_without_law,
 )
 from scalinglab.analysis.reporting.report_outlook import (
+    arms_in_latex,
     arms_sections,
     outlook_sections,
 )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
+_LATEX = "Tables (LaTeX, booktabs)"
 _FACTORS = {"factor": "{:.2f}".format}
 _PARABOLA = "arXiv:2603.22339"
 
@@ -89,13 +91,17 @@ def report_html(answer: Answer) -> str:
 def html_without_law(study: RunsWithoutLaw) -> str:
     """The report of a study whose runs do not determine its law: its runs and their losses."""
     facts = json.dumps(plain(facts_without_law(study)), indent=1, allow_nan=False)
+    tables = arms_in_latex(study.outlook)
     return study_page(
         study,
         study.headline(),
         study.sentences()[1:],
         figures_without_law(study),
         [*arms_sections(study.outlook), *_outlook(study)],
-        [Download("The runs as data (JSON)", f"{study.study}.json", facts)],
+        [
+            *([Download(_LATEX, f"{study.study}.tex", "\n\n".join(tables))] if tables else []),
+            Download("The runs as data (JSON)", f"{study.study}.json", facts),
+        ],
     )
 
 
@@ -220,6 +226,7 @@ def _downloads(answer: Answer) -> list[Download]:
     caption = f"{answer.law.law.name} fitted to {answer.law.points} runs of {answer.study}"
     tables = [latex(law, caption, texts)]
     sources = [answer.law.law.source, _METHODS]
+    tables += arms_in_latex(answer.outlook)
     if answer.allocation is not None:
         split = with_intervals(answer.allocation.table, SPLITS)
         texts = [[str(value) for value in split[name]] for name in split]
@@ -232,7 +239,7 @@ def _downloads(answer: Answer) -> list[Download]:
         sources += answer.laws.references()
     facts = json.dumps(plain(facts_of_answer(answer)), indent=1, allow_nan=False)
     return [
-        Download("Tables (LaTeX, booktabs)", f"{answer.study}.tex", "\n\n".join(tables)),
+        Download(_LATEX, f"{answer.study}.tex", "\n\n".join(tables)),
         Download(
             "References (BibTeX)", f"{answer.study}.bib", bibtex(sources, version_of_package())
         ),

@@ -18,9 +18,11 @@ from scalinglab.analysis.arms.sentences import (
 from scalinglab.analysis.forecasts.norms import LEVEL, norm_warnings
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.reporting.cells import columns_of
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import other_arm_figures
 from scalinglab.analysis.tables.interval_text import value_text, with_intervals
+from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.typed import records_of
 
@@ -144,6 +146,29 @@ def arms_sections(outlook: Outlook | None) -> list[Section]:
         Section(f"{b} (B) against {a} (A): pairs", _what_a_pair_is(comparison), [pairs], figures)
     )
     return parts
+
+
+def arms_in_latex(outlook: Outlook | None) -> list[str]:
+    """The verdicts on two arms, the tests of what they share, and their pairs, for a paper."""
+    comparison = None if outlook is None else outlook.arms
+    if comparison is None:
+        return []
+    a, b = comparison.arms
+    tables = {}
+    if comparison.result is not None:
+        tables = {
+            f"Compute that {a} needs for the loss of {b}, over that of {b}": _worth_table(
+                comparison
+            ),
+            f"Hypotheses of what the laws of {a} and {b} share": _sharing(comparison.sharing),
+        }
+    if len(comparison.pairs.table):
+        pairs = _pairs_table(comparison.pairs)
+        tables[f"Paired runs of {a} (A) and {b} (B)"] = pairs
+    return [
+        latex(table, caption, [column.texts for column in columns_of(table, len(table))])
+        for caption, table in tables.items()
+    ]
 
 
 def _worth_table(comparison: ArmComparison) -> pd.DataFrame:

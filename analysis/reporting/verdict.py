@@ -22,7 +22,11 @@ from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.run_origins import machines_of, unfinished_counts
 from scalinglab.analysis.shown import Overview
 from scalinglab.analysis.tables.curves import load_curves
-from scalinglab.analysis.tables.interval_text import four_digits, relative_form
+from scalinglab.analysis.tables.interval_text import (
+    four_digits,
+    intervals_in_cells,
+    relative_form,
+)
 from scalinglab.analysis.tables.judged_runs import planned_runs, study_runs
 from scalinglab.analysis.tables.labels import row_name
 from scalinglab.analysis.tables.noise import seed_scatter
@@ -139,7 +143,8 @@ class Verdict(ReportedRuns):
         tables = [
             f"{title}\n"
             + table.to_string(index=False, float_format=_number, formatters=_forms(table))
-            for title, table in finding.tables.items()
+            for title, every in finding.tables.items()
+            for table in [intervals_in_cells(every)]
         ]
         said = text_of(self.headline(), self.cautions(), self.details())
         return "\n\n".join([said, *tables])

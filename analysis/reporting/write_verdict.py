@@ -13,7 +13,7 @@ from scalinglab.analysis.reporting.facts import facts_of_verdict
 from scalinglab.analysis.reporting.page import Download, Section
 from scalinglab.analysis.reporting.study_page import study_page, version_of_package
 from scalinglab.analysis.reporting.verdict import Verdict
-from scalinglab.analysis.tables.interval_text import with_intervals
+from scalinglab.analysis.tables.interval_text import intervals_in_cells
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
@@ -30,7 +30,7 @@ def write_verdict(verdict: Verdict, path: str | Path) -> Path:
 
 def verdict_html(verdict: Verdict) -> str:
     """The page of a verdict as a text."""
-    tables = {title: _shown(table) for title, table in verdict.finding.tables.items()}
+    tables = {title: intervals_in_cells(table) for title, table in verdict.finding.tables.items()}
     figures = verdict.finding.figures
     further = figures[_LEADING:]
     return study_page(
@@ -44,12 +44,6 @@ def verdict_html(verdict: Verdict) -> str:
         ],
         _downloads(verdict, tables),
     )
-
-
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the intervals of its numbers beside them, in one cell."""
-    has_intervals = any(f"{name}_lower" in table for name in table)
-    return with_intervals(table) if has_intervals else table
 
 
 def _downloads(verdict: Verdict, tables: dict[str, pd.DataFrame]) -> list[Download]:

@@ -41,5 +41,5 @@ def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, floa
 
 
 def said(slope: float, error: float) -> str:
-    """ "0.49 +- 0.03"."""
-    return f"{slope:.2f}" + ("" if np.isnan(error) else f" +- {error:.2f}")
+    """ "0.49 ± 0.03"."""
+    return f"{slope:.2f}" + ("" if np.isnan(error) else f" ± {error:.2f}")

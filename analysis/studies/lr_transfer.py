@@ -21,7 +21,7 @@ from scalinglab.analysis.tables.typed import groups_of
 TRANSFER = "Yang et al. 2022, arXiv:2203.03466"
 _CAPTION = (
     "loss of every run against the learning rate, by width. Lines: the parabola at each width, with"
-    " the interval of a run; diamonds: the optima with their intervals. A vertical drift transfers."
+    " the interval of a run; diamonds: the optima with their intervals. Optima below each other transfer."
 )
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 
@@ -83,7 +83,7 @@ def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
 
 
 def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
-    edges = [str(width) for width, best in optima.items() if best.edge]
+    edges = [f"{width:g}" for width, best in optima.items() if best.edge]
     sentences = (
         []
         if not edges
@@ -95,7 +95,7 @@ def _warnings(name: str, optima: dict[int, Optimum], sweeps: dict[int, pd.DataFr
     base, top = optima[min(optima)].x, sweeps[max(optima)]["lr"]
     if not top.min() <= base <= top.max():
         sentences.append(
-            f"{name}: the base's best LR {base:.3g} was not tried at width {max(optima)}: "
+            f"{name}: the base's best LR {base:.3g} was not tried at width {max(optima):g}: "
             "its regret there is that of the grid's end"
         )
     return sentences
@@ -160,6 +160,6 @@ def _sentence(table: pd.DataFrame, optima: dict[int, Optimum], noise: float | No
     transfers = regret < noise if noise else abs(slope) < 2 * error
     return (
         f"{name}: the best LR {'transfers' if transfers else 'does not transfer'}: it goes as "
-        f"width^{said(slope, error)}, and using that of width {base} ({optima[base].x:.3g}) at "
-        f"width {top} (best {optima[top].x:.3g}) costs {regret:.2%} of loss{between}{against}."
+        f"width^{said(slope, error)}, and using that of width {base:g} ({optima[base].x:.3g}) at "
+        f"width {top:g} (best {optima[top].x:.3g}) costs {regret:.2%} of loss{between}{against}."
     )

@@ -69,9 +69,9 @@ def proxies(runs: pd.DataFrame, *, columns: list[str] | None = None) -> Finding:
     table["p corrected"] = chances_together(table["p"].to_numpy(float))
     order = table["tau"].abs().sort_values(ascending=False, na_position="last").index
     table = table.loc[order].reset_index(drop=True)
-    order = [name for name in table["column"] if name != "N"]
-    text = f"Loss of every run against {order[0]}, which orders the runs best."
-    figure = drawn(plot.measured_against, ended, order[0], joined=False)
+    others = [name for name in table["column"] if name != "N"]
+    text = f"Loss of every run against {others[0]}, whose order is nearest to that of the losses."
+    figure = drawn(plot.measured_against, ended, others[0], joined=False)
     return Finding(
         [_sentence(table, ended)], {"Kendall's tau with the loss": table}, [(text, figure)]
     )

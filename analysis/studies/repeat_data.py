@@ -153,6 +153,6 @@ def _figures(points: pd.DataFrame, arm: str, law: Result) -> list[Captioned]:
         for size, of_size in groups_of(by_pool, "N")
     ]
     ahead = with_role(points, "held_out")
-    options = {"x": "D", "held_out": ahead if len(ahead) else None}
+    options: dict[str, Any] = {"x": "D", "held_out": ahead if len(ahead) else None}
     missed = drawn(plot.residuals, law, points.drop(ahead.index), **options)
     return [*figures, (f"What the law {LAW} misses of each run.", missed)]

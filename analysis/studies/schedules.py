@@ -81,7 +81,7 @@ def judge(
     unseen = table[table["role"] == "predicted"]
     return Finding(
         _sentences(result.law.name, table, unseen, fitted),
-        {"Schedules": table},
+        {"Schedules": table.drop(columns="run_id")},
         _figures(curves, table, result, fitted),
         list(result.warnings),
         sources=[result.law.source],
@@ -147,7 +147,7 @@ def _figures(
     by_law = pd.DataFrame({k: table[v] for k, v in law.items() if v in table})
     by_law = by_law.assign(schedule=table["schedule"], of=f"{result.law.name}")
     both = pd.concat([table[["run_id", "schedule", "final"]].assign(of="measured"), by_law])
-    options = {"by": "of", "labels": ("schedule", "final " + LOSS), "joined": False}
+    options: dict[str, Any] = {"by": "of", "labels": ("schedule", "final " + LOSS), "joined": False}
     ends = drawn(plot.measured_against, both, "schedule", "final", **options)
     text = (
         "Final loss of each schedule, measured and by the law, lowest first. Bars: 95% intervals."

@@ -296,6 +296,6 @@ def _figure(task: str, pairs: pd.DataFrame) -> list[Captioned]:
     if both.empty:
         return []
     labels = (LOSS, f"loss of {task}")
-    options = {"by": "N", "labels": labels, "joined": False}
+    options: dict[str, Any] = {"by": "N", "labels": labels, "joined": False}
     figure = drawn(plot.measured_against, both, "loss", "task_loss", **options)
     return [(f"Loss of {task} against the validation loss, every checkpoint, by size.", figure)]

@@ -56,6 +56,11 @@ def with_intervals(
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
 
 
+def intervals_in_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """`with_intervals` of a table that has any interval; one without keeps its numbers."""
+    return with_intervals(table) if any(f"{name}_lower" in table for name in table) else table
+
+
 def relative_form(name: object) -> str | None:
     """How a column of relative differences, or of the ends of their intervals, is written."""
     return _RELATIVE.get(str(name).removesuffix("_lower").removesuffix("_upper"))

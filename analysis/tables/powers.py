@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+_EXACT = 2.0**53  # below it every whole number is a float of its own
 _PRINTED = {"-": "−", ">=": "≥", "<=": "≤"}
 _SIGN = re.compile(r"\[[^]]*\]|`[^`]*`|(?<![\w.=:/+-])-(?=\d)|(?<= )[<>]=(?= )")
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -23,6 +24,21 @@ def power(value: float) -> str:
         return f"{value:g}"
     digits, exponent = f"{value:.2e}".split("e")
     return _power(digits.rstrip("0").rstrip("."), exponent)
+
+
+def as_key(value: float, digits: int) -> int | float | None:
+    """A number for a file: a whole one in full, any other in so many digits, None if it is none.
+
+    Readers join tables by N, D and C, and compute 6 N D: a rounded count is no key.
+
+    >>> as_key(91737292800.0, 8), as_key(1.0569731224, 8), as_key(float("inf"), 8)
+    (91737292800, 1.0569731, None)
+    """
+    if not np.isfinite(value):
+        return None
+    if value % 1 == 0:  # beyond 2^53 its shortest decimal text gives the same number again
+        return int(value) if abs(value) < _EXACT else float(value)
+    return float(f"{value:.{digits}g}")
 
 
 def short(value: float, digits: int | None = None) -> str:

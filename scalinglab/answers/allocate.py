@@ -98,8 +98,7 @@ class Allocated(Shown):
             "Excess loss of other splits": self.splits,
         }
         if self.approaches is not None:
-            tables["Growth with C by approach"] = self.approaches.exponents
-            tables["Best splits by approach"] = self.approaches.table
+            tables |= self.approaches.shown.tables
         return self.allocation.shown.also(tables, [in_a_line(self.fit)], self.warnings)
 
     def plot(self, *, ax: Axes | None = None) -> Axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,10 +36,6 @@ class ScheduleOptions(FitOptions):
     resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 200, RESAMPLES)
 
 
-# Column of the gains -> what people read.
-HEADINGS = {"share": "resamples agree", "refits_agree": "refits agree"}
-
-
 @dataclass(frozen=True, repr=False)
 class ChosenSchedule(Shown):
     """A schedule under a fitted law of curves.
@@ -58,17 +53,8 @@ class ChosenSchedule(Shown):
 
     @property
     def shown(self) -> Overview:
-        """As `Shown`: the corners of the schedule, and its gain over the usual ones."""
-        gains = self.best.gains.rename(columns=HEADINGS)
-        tables = {"Corners": self.best.table, "Predicted gain over the usual schedules": gains}
-        return Overview(self.predicted(), tables, (), tuple(self.warnings))
-
-    def predicted(self) -> str:
-        """The predicted final loss with its interval."""
-        loss = self.best.loss
-        low, high = (loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
-        between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
-        return f"predicted final loss {loss['loss']:.4f}{between}"
+        """As `Shown`: the schedule, and the warnings of the fit as well."""
+        return self.best.shown.also(warnings=self.warnings)
 
     @property
     def warnings(self) -> list[str]:

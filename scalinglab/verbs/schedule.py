@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from scalinglab.analysis.decisions.best_schedule import HEADINGS
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.fit import SaveOptions
-from scalinglab.answers.schedule import HEADINGS, ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
 from scalinglab.destination import SideFiles, Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.scaling.text.shell import override
@@ -53,7 +54,7 @@ class ScheduleResult:
         best = self.answer.best
         screen.table(with_intervals(best.table))
         screen.say(
-            f"{self.answer.predicted()}; found in {best.seconds:.1f} s."
+            f"{best.predicted()}; found in {best.seconds:.1f} s."
             " Predicted gain over the usual schedules:"
         )
         screen.table(with_intervals(best.gains).rename(columns=HEADINGS))

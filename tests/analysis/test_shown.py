@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from scalinglab import analysis
 from scalinglab.analysis import plot
+from scalinglab.analysis.reporting.verdict import Finding, Verdict
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
 
@@ -86,3 +89,36 @@ def test_no_text_of_an_answer_is_markup() -> None:
     page = Answer()._repr_html_()
     assert not any(mark in page for mark in ("<b><", "<i>", "<u>", "<s>", "<script>"))
     assert r"\begin{tabular}" in Answer().to_latex()
+
+
+def test_minima_and_held_out_points_are_shown() -> None:
+    C = np.repeat([1e17, 1e18], 5)
+    N = np.sqrt(C / 150) * np.tile(np.geomspace(0.3, 3.3, 5), 2)
+    runs = pd.DataFrame({"N": N, "D": C / 6 / N, "C": C})
+    runs["loss"] = 1.8 + 480 / runs["N"] ** 0.35 + 2100 / runs["D"] ** 0.37
+    minima = analysis.isoflop_minima(runs, resamples=20)
+    assert minima._repr_html_().count("<tr>") == 2
+    held_out = analysis.hold_out("chinchilla", surface(), by="N", resamples=20)
+    page = held_out._repr_html_()
+    assert page.count("<tbody>") == 1 and held_out.report() in page.replace("&#x27;", "'")
+
+
+def test_a_verdict_shows_its_tables_and_gives_its_figures() -> None:
+    figure = Figure()
+    table = pd.DataFrame({"arm": ["a"], "loss": [2.0], "loss_lower": [1.9], "loss_upper": [2.1]})
+    finding = Finding(["b helps.", "By 1 %."], {"Arms": table}, [("Losses", figure)], ["few seeds"])
+    verdict = Verdict(
+        study="arms",
+        question="Does b help?",
+        outputs=Path(),
+        runs=pd.DataFrame(),
+        unfinished={},
+        machines=pd.DataFrame(),
+        finding=finding,
+    )
+    page = verdict._repr_html_()
+    for part in ("<b>b helps.</b>", "2.0000 (1.9000 to 2.1000)", "By 1 %.", "<li>few seeds</li>"):
+        assert part in page
+    assert verdict.plot() is figure and repr(verdict) == "<Verdict: b helps.>"
+    with pytest.raises(UserError, match="number = 1: this verdict has 1 figures"):
+        verdict.plot(1)

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from scalinglab.analysis import plot
-from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.plot.files import data
+from scalinglab.analysis.plot.layers import PLACE, layers
 from scalinglab.analysis.plot.style import panels
 from scalinglab.scaling.errors import UserError
 
@@ -59,8 +60,13 @@ def test_names_along_x_are_ticks_and_groups_stand_side_by_side() -> None:
     ).assign(final_lower=1.9, final_upper=3.1)
     ax = drawn(table, "schedule", "final", by="of", joined=False)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["wsd", "cosine"]
-    law, run = (layer.values[0] for layer in layers(ax))
-    assert (law < run).all() and not [one for one in layers(ax) if one.kind == "line"]
+    law, run = layers(ax)
+    assert law.kind == run.kind == "points" and law.aside < run.aside
+    # On the page side by side; in the figure's data at the names of the table.
+    places = [one.artists[0].get_offset_transform().transform((1, 2)) for one in (law, run)]
+    assert places[0][0] < places[1][0] and places[0][1] == places[1][1]
+    written = data(ax)
+    assert written["schedule"].tolist() == ["wsd", "cosine"] * 2 and PLACE not in written
 
 
 def test_many_numbers_have_a_colour_bar_and_no_legend_of_their_own() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -16,6 +18,7 @@ from scalinglab.analysis.arms.settings import arm_values
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.forecasts import forecast_run
 from scalinglab.analysis.forecasts.track import remember
+from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.report import report_html
 from scalinglab.scaling.records.run_folder import RunFolder
 
@@ -114,6 +117,7 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     careful = page.partition("What to be careful about</h2>")[2].partition("</div>")[0]
     assert "one set is assumed" in careful  # of the arms, without a prefix
     assert "mix recipes" not in careful and "arms: " not in careful
+    _told_in_numbers(answer, page)
     assert "loss, muon" not in page and not re.search(r"<td[^>]*>[^<]*\binf\b", page)
     assert "over 20 pairs with the same" in answer.text()
     runs = page.partition(">The runs</h2>")[2]
@@ -121,6 +125,25 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         ">recipe</th>" in runs and runs.count("<td>muon</td>") == runs.count("<td>adamw</td>") == 20
     )
     assert "mix 2 recipes" not in answer.headline() + answer.text()
+
+
+def _told_in_numbers(answer: Answer, page: str) -> None:
+    """The comparison is in the JSON as numbers, in LaTeX, and in figures at its own C."""
+    arms = json.loads(html.unescape(re.search(r"<pre>(\{.*?)</pre>", page, re.DOTALL)[1]))["arms"]
+    compared = answer.compared
+    assert len(arms["pairs"]) == 20 and arms["paired"]["ratio"] == compared.pairs.ratio
+    assert {row["C"] for row in arms["verdicts"]} == {row["C"] for row in arms["multipliers"]}
+    assert all("multiplier_lower" in row for row in arms["multipliers"])
+    assert all(row["p"] is None or row["p"] <= 1 for row in arms["sharing"])
+    written = page.partition("References (BibTeX)")[0]
+    assert r"Compute that adamw needs for the loss of muon" in written
+    assert written.count(r"\begin{table}") == 4  # the law, verdicts, sharing, pairs
+    figures = re.findall(r'class="shown">(.*?)</script>', page, re.DOTALL)
+    layers = [layer for text in figures for layer in json.loads(text)["layers"]]
+    marks = [layer for layer in layers if layer["name"].startswith("best splits")]
+    shown = {row[layer["columns"].index("C")] for layer in marks for row in layer["rows"]}
+    known = list(compared.multipliers["C"])
+    assert marks and all(np.isclose(C, known, rtol=1e-6).any() for C in shown)
 
 
 @pytest.mark.usefixtures("blank_figures", "early_fits")

@@ -22,7 +22,7 @@ def test_an_exponent_with_known_errors() -> None:
     slope, error = exponent(x, 3 * x**0.5, np.full(4, 0.1))
     assert slope == pytest.approx(0.5)
     assert error == pytest.approx(0.1 / np.sqrt(((np.log(x) - np.log(x).mean()) ** 2).sum()))
-    assert said(slope, error) == "0.50 +- 0.06"
+    assert said(slope, error) == "0.50 ± 0.06"
     bent = 3 * x**0.5 * np.exp([0.5, -0.5, -0.5, 0.5])  # five times as far off as the errors say
     assert exponent(x, bent, np.full(4, 0.1))[1] == pytest.approx(error * 5 * np.sqrt(4 / 2))
     assert exponent(x, x, np.zeros(4))[1] == pytest.approx(0.0, abs=1e-12)

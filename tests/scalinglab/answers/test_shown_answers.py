@@ -19,7 +19,12 @@ pytestmark = pytest.mark.usefixtures("early_fits")
 PLAIN = {"Path", "list[str]"}  # what a notebook shows anyway
 OF_A_TABLE: dict[str, Callable[[Table], Any]] = {
     "allocate": lambda t: t.allocate(
-        budgets=[1e20], resamples=20, losses=[2.5], sizes=[1e9], splits=[[1e9, 2e10]]
+        budgets=[1e20],
+        resamples=20,
+        approaches=True,
+        losses=[2.5],
+        sizes=[1e9],
+        splits=[[1e9, 2e10]],
     ),
     "compare_laws": lambda t: t.compare_laws(laws=["chinchilla", "kaplan_nd"]),
     "multiverse": lambda t: t.multiverse(target="alpha"),
