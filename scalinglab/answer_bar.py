@@ -1,7 +1,8 @@
 """A progress bar while an answer is computed: in the cell of a notebook, else on a terminal.
 
 It stands on standard error, so that an answer can be piped, appears once the answer has taken a
-second, and is gone when the answer is there.
+second, and is gone when the answer is there. Where standard error is redirected, ``-v`` asks for a
+line now and then in its place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 _PATIENCE = 1.0  # seconds without a bar
+_LINE_SECONDS = 30.0  # between two lines in a log
 _CELL_SECONDS = 0.5  # between two pictures in a cell, each a message to the browser
 
 
@@ -60,6 +62,26 @@ def answer_bar() -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextmanager
+def answer_lines() -> Iterator[None]:
+    """Say on standard error, which is no terminal, that a long answer begins, goes on and ends."""
+    bar = _Bar()
+    next_time = bar.began + _LINE_SECONDS
+
+    def listen(share: float, part: str) -> None:
+        nonlocal next_time
+        bar.listen(share, part)
+        if time.monotonic() >= next_time:
+            print(f"{bar.share:.0%} {bar.text}", file=sys.stderr, flush=True)
+            next_time = time.monotonic() + _LINE_SECONDS
+
+    print("0% begun", file=sys.stderr, flush=True)
+    with listening(listen):
+        yield
+    spent = duration(time.monotonic() - bar.began)
+    print(f"100% done after {spent}", file=sys.stderr, flush=True)
 
 
 def with_bar(answer: Callable[P, Answer]) -> Callable[P, Answer]:

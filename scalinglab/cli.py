@@ -171,13 +171,14 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
 
 
 def _run_with_bar(verb: Verb, options: Any, screen: Screen) -> Any:
-    """Run a verb, with a bar on the terminal if it may take long."""
-    if not (verb.shows_bar and sys.stderr.isatty()):
+    """Run a verb, with a bar on the terminal, or lines in a log (-v), if it may take long."""
+    is_live = sys.stderr.isatty()
+    if not verb.shows_bar or not (is_live or screen.is_verbose):
         return verb.run(options, screen)
     # Imported here, because most verbs show no bar.
-    from scalinglab.answer_bar import answer_bar
+    from scalinglab.answer_bar import answer_bar, answer_lines
 
-    with answer_bar():
+    with answer_bar() if is_live else answer_lines():
         return verb.run(options, screen)
 
 

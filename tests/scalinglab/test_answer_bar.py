@@ -12,7 +12,7 @@ import pytest
 
 from scalinglab import answer_bar as bars
 from scalinglab.analysis.progress import steps
-from scalinglab.answer_bar import answer_bar, with_bar
+from scalinglab.answer_bar import answer_bar, answer_lines, with_bar
 from scalinglab.cell_bar import CellBar
 from scalinglab.cli import main
 
@@ -46,6 +46,16 @@ def terminal(monkeypatch) -> Terminal:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "80")
     return Terminal()
+
+
+def test_a_redirected_answer_says_how_far_it_is_if_asked(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(bars, "_LINE_SECONDS", 0.0)
+    with answer_lines():
+        assert answered() == 42
+    shown = capsys.readouterr()
+    first, *between, last = shown.err.splitlines()
+    assert shown.out == "" and first == "0% begun" and last.startswith("100% done after ")
+    assert any(line.startswith("50% page <1>") for line in between)
 
 
 @pytest.mark.usefixtures("at_once")
