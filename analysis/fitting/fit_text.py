@@ -100,7 +100,7 @@ def in_a_line(result: FittedLaw) -> str:
     out = ", ".join(f"{count} {reason}" for reason, count in result.excluded.items() if count)
     rows = f"{result.points} points" if result.law.curve else f"{result.points} runs"
     intervals = (
-        f"brackets are {result.settings['level']:.0%} intervals"
+        f"in parentheses {result.settings['level']:.0%} intervals"
         if len(result.draws) and not result.settings["withheld"]
         else "no intervals"
     )

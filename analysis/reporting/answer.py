@@ -336,7 +336,7 @@ class Answer(ReportedRuns):
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {short(r['N'])}, D {short(r['D'])}:"
+            f"- N {short(r['N'], 3)}, D {short(r['D'], 3)}:"
             f" predicted {value_text(r, 'predicted', '.4f')},"
             f" measured {r['loss']:.4f}, error {r['error']:+.2%}"
             for r in records_of(

@@ -16,6 +16,7 @@ from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
 from scalinglab.analysis.reporting.page import Download, Section
 from scalinglab.analysis.reporting.report_comparisons import (
+    HEADINGS,
     SPLITS,
     approaches_section,
     laws_section,
@@ -45,6 +46,14 @@ if TYPE_CHECKING:
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _LATEX = "Tables (LaTeX, booktabs)"
+_OF_CURVES = {
+    "points": "measured steps",
+    "r2": "R²",
+    "mae": "mean absolute error (nats/token)",
+    "final": "measured final loss",
+    "predicted": "predicted final loss",
+    "error": ERROR,
+}
 _FACTORS = {"factor": "{:.2f}".format}
 _PARABOLA = "arXiv:2603.22339"
 
@@ -157,7 +166,7 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     if answer.allocation is None:
         return [Section("IsoFLOP curves", figures=captioned)] if captioned else []
     table = with_intervals(answer.allocation.table, SPLITS)
-    table = table.rename(columns={"inside": "inside the fitted range"})
+    table = table.rename(columns={**HEADINGS, "inside": "inside the fitted range"})
     return [
         Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
     ]
@@ -197,9 +206,7 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
         Section(
             f"The curve law: {law.law.name}",
             f"{failed} {about} were held out.".lstrip(),
-            tables=[
-                _with_ends(answer.curve_check.assign(error=error)).rename(columns={"error": ERROR})
-            ],
+            tables=[_with_ends(answer.curve_check.assign(error=error)).rename(columns=_OF_CURVES)],
             figures=figures.curves(),
         ),
         Section(

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 # Losses at a best split: their intervals leave three decimals.
 SPLITS = WRITTEN | {"loss": "{:.3f}".format}
+# Columns of a table of best splits -> their headings, with units and as sentences write them.
+HEADINGS = {
+    "C": "C (FLOPs)",
+    "N": "N* (parameters)",
+    "D": "D* (tokens)",
+    "D/N": "D*/N*",
+    "loss": "loss (nats/token)",
+    "a": "a (N*)",
+    "b": "b (D*)",
+}
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
 _MEANINGS = {
     1: "The envelope is a power law through the sizes of least final loss at each C; the final"
@@ -69,8 +79,10 @@ def approaches_section(answer: Answer) -> list[Section]:
         Section(
             text=" ".join(filter(None, sentences)),
             tables=[
-                _with_refused(with_intervals(_with_source(exponents)), refused[~elsewhere]),
-                with_intervals(approaches.table, SPLITS),
+                _with_refused(with_intervals(_with_source(exponents)), refused[~elsewhere]).rename(
+                    columns=HEADINGS
+                ),
+                with_intervals(approaches.table, SPLITS).rename(columns=HEADINGS),
             ],
             refused=refusals_in_words(refused[elsewhere]),
         )

@@ -232,7 +232,7 @@ def _sharing(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "shared": tests["shared"],
-            "likelihood ratio": texts("ratio", ".3g"),
+            "likelihood ratio": texts("ratio", ".1f"),
             "degrees": tests["degrees"],
             "p": texts("p", ".2g"),
             "error at the largest size": texts("held_out", ".2%"),

@@ -207,7 +207,7 @@ def test_an_allocation_names_its_law_its_runs_and_the_warnings_of_its_fit(
     asked = ("allocate", f"data={tmp_path}/mixed.csv", "budgets=[1e19]", "resamples=20")
     code, out, _ = run(*asked)
     assert code == 0
-    assert f"chinchilla fitted to {len(table)} runs; brackets are 95% intervals" in out
+    assert f"chinchilla fitted to {len(table)} runs; in parentheses 95% intervals" in out
     assert "these runs mix recipes (recipe)" in out and "far from the law" in out
     warnings = json.loads(run(*asked, "--json")[1])["warnings"]
     assert len(warnings) == len(set(warnings)) >= 2
