@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.decisions.served_approaches import served_in_words
 from scalinglab.analysis.forecasts.norms import norm_warnings, planned_norms, recipe_without_lr
 from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
 from scalinglab.analysis.intervals.power import Design
@@ -147,7 +148,7 @@ class PlanView:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about packs, processes, GPUs and estimated times, which the table lacks."""
+        """Sentences about packs, processes, GPUs estimated times and approaches, which the table lacks."""
         plan, config = self.plan, self.prepared.config
         return [
             *about_packs(plan, config),
@@ -157,6 +158,7 @@ class PlanView:
             *about_idle_gpus(config, plan.execution),
             *dict.fromkeys(f"read of {text}" for p in plan.runs for text in amounts(p.store)),
             *([] if self.design is None else [self.design.sentence()]),
+            *filter(None, [served_in_words(plan.study.answer, self.frame)]),
         ]
 
     def schedules(self) -> tuple[pd.DataFrame, Path]:

@@ -20,10 +20,10 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
-_LEAST_POINTS = 4  # one more than a parabola has parameters
+LEAST_SIZES = 4  # one more than a parabola has parameters
 REACH = 8.0  # sizes this many times smaller or larger than the best still count
 _SAME_BUDGET = 0.1  # gap in log C between two budgets
-_SAME_COST = 1.25  # largest ratio of the costs of one curve
+SAME_COST = 1.25  # largest ratio of the costs of one curve
 _LINE = 40  # points of a parabola that is drawn
 _LINE_COLUMNS = ("C", "N", "loss", "loss_lower", "loss_upper")
 _CERTAIN = 0.9  # share of the resamples with a minimum inside the sizes
@@ -113,7 +113,7 @@ def isoflop_minima(
         raise UserError(f"reach = {reach!r} must be a factor above 1")
     curves = [
         _Curve(budget_points, reach)
-        for _, budget_points in points.groupby(_budgets(points, budget))
+        for _, budget_points in points.groupby(budgets_of(points, budget))
     ]
     errors = _errors(curves)
     rng = np.random.default_rng(seed)
@@ -151,7 +151,7 @@ class _Curve:
         self.x, self.y = x[near], y[near]
         self.apart = float(np.exp(np.ptp(np.log(points["C"].to_numpy(float)[near]))))
         self.sizes = len(np.unique(self.x))
-        if self.sizes < _LEAST_POINTS:
+        if self.sizes < LEAST_SIZES:
             return
         centred = self.x - self.x.mean()
         basis = np.stack([np.ones_like(centred), centred, centred**2])
@@ -177,9 +177,9 @@ class _Curve:
     @property
     def refused(self) -> str:
         """Why the points have no minimum inside their sizes; empty if they have one."""
-        if self.sizes < _LEAST_POINTS:
-            return f"too few sizes near its least loss: a parabola needs {_LEAST_POINTS}"
-        if self.apart > _SAME_COST:
+        if self.sizes < LEAST_SIZES:
+            return f"too few sizes near its least loss: a parabola needs {LEAST_SIZES}"
+        if self.apart > SAME_COST:
             return f"its points' costs differ {self.apart:.2g}-fold: they are no curve of one cost"
         least = self.x[np.argmin(self.y)]
         for end, name in ((self.x.min(), "smallest"), (self.x.max(), "largest")):
@@ -204,14 +204,14 @@ def _errors(curves: list[_Curve]) -> Array:
     parts = [
         (c.y - c.fitted) * np.sqrt(len(c.x) / max(len(c.x) - 3, 1))
         for c in curves
-        if c.sizes >= _LEAST_POINTS
+        if c.sizes >= LEAST_SIZES
     ]
     together = np.concatenate([*parts, [0.0]]) if parts else np.zeros(1)
     return np.concatenate([together, -together])
 
 
-def _budgets(points: pd.DataFrame, budget: str | None) -> Array:
-    """Which budget each row is of, shape (n,)."""
+def budgets_of(points: pd.DataFrame, budget: str | None = None) -> Array:
+    """Which IsoFLOP budget each row is of, by its C or a column that says so, shape (n,)."""
     if budget is not None:
         return pd.factorize(points[budget], sort=True)[0]
     order = np.argsort(points["C"].to_numpy(float))

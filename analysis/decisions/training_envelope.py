@@ -24,7 +24,7 @@ Array = np.ndarray
 
 _GRID = 300  # values of log C; arXiv:2203.15556 takes 1,500
 _SAME_SIZE = 0.02  # gap in log N between two sizes
-_LEAST_SIZES = 3  # measured at one C, so that one of them can be inside
+LEAST_SIZES = 3  # measured at one C, so that one of them can be inside
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def envelope(
             raise UserError(f"an envelope needs the column {column!r}")
     N, log_C, losses = _curves(points, cost)
     nothing = np.full((1 + resamples, 2), np.nan)
-    if len(N) < _LEAST_SIZES:
-        reason = f"{len(N)} sizes have two or more D; an envelope needs {_LEAST_SIZES}"
+    if len(N) < LEAST_SIZES:
+        reason = f"{len(N)} sizes have two or more D; an envelope needs {LEAST_SIZES}"
         return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, reason)
     all_points = np.ones((1, len(N)), bool)
     best = _least(losses, all_points)[0]
@@ -90,10 +90,10 @@ def envelope(
         }
     )
     on_it = table["N"].nunique()
-    if on_it < _LEAST_SIZES:
+    if on_it < LEAST_SIZES:
         reason = (
             f"{on_it} of the sizes between smallest and largest are best at some C; an "
-            f"envelope needs {_LEAST_SIZES}"
+            f"envelope needs {LEAST_SIZES}"
         )
         return Envelope(table, on_it, nothing, reason)
     rng = np.random.default_rng(seed)
@@ -130,7 +130,7 @@ def _least(losses: Array, curve_mask: Array) -> Array:
     best = finite_losses.argmin(axis=1)
     first = is_known.argmax(axis=1)
     last = losses.shape[0] - 1 - is_known[:, ::-1].argmax(axis=1)
-    inside = (is_known.sum(axis=1) >= _LEAST_SIZES) & (best > first) & (best < last)
+    inside = (is_known.sum(axis=1) >= LEAST_SIZES) & (best > first) & (best < last)
     return np.where(inside, best, -1)
 
 

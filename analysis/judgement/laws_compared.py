@@ -43,6 +43,18 @@ class LawsCompared:
         """Laws that other draws of the runs could put before the best."""
         return [str(name) for name in self.table.index[self.table["behind"] < TOLD]]
 
+    def is_rejected(self, law: str) -> bool:
+        """Whether the runs tell a law from the best one, which predicts better."""
+        if not self.origins or law not in self.table.index or law in self.rivals:
+            return False
+        return law != self.table["score"].idxmax()
+
+    def other_law(self, law: str, usual: str) -> str | None:
+        """The law beside which another is varied: the usual one, or one that is not rejected."""
+        by_score = [str(name) for name in self._by_score().index]
+        others = [name for name in (usual, *by_score) if name != law]
+        return next((name for name in others if not self.is_rejected(name)), None)
+
     def sentence(self) -> str:
         """Which law predicts best, or that the runs cannot tell; and how the study's own does."""
         if not self.origins:

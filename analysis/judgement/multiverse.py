@@ -102,7 +102,7 @@ class Multiverse(Shown):
         failed = self.table.loc[~answered, "why"].value_counts(sort=False)
         return Overview(
             f"{self.of} by {answered.sum()} analysis variants",
-            {"": self.shares.rename(columns=SHARES)},
+            {"": self.shares_in_words()},
             tuple(self.sentences()),
             tuple(f"{count} variants give no answer: {why}" for why, count in failed.items()),
         )
@@ -110,6 +110,12 @@ class Multiverse(Shown):
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """The answer of each variant, sorted."""
         return self._draw("multiverse", self, ax=ax)
+
+    def shares_in_words(self) -> pd.DataFrame:
+        """`shares` with the names of each choice's options in place of their number."""
+        answered = self.in_range.dropna(subset="answer")
+        names = [", ".join(map(str, answered[c].unique())) for c in self.shares["choice"]]
+        return self.shares.assign(options=names).rename(columns=SHARES)
 
     @property
     def without_far(self) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit
 from scalinglab.analysis.fitting.outliers import far_points
 from scalinglab.analysis.fitting.threshold import WORDS
+from scalinglab.analysis.judgement.laws_compared import LawsCompared
 from scalinglab.analysis.judgement.multiverse import (
     EXCLUSIONS,
     OBJECTIVES,
@@ -109,17 +110,25 @@ def answer_multiverse(
     mix_fingerprints: bool,
     loss: str | None = None,
     exclude: Sequence[str] = (),
+    compared: LawsCompared | None = None,
 ) -> Multiverse | None:
-    """N* for a study's largest budget; None where it has none or no analysis variant gives one."""
+    """N* for a study's largest budget; None where it has none or no analysis variant gives one.
+
+    A law that a comparison of laws has rejected is not varied over: another that it cannot tell from
+    the best takes its place.
+    """
     if not answer.budgets:
         return None
     target = Target("N", {"C": float(max(answer.budgets))})
+    law = LAW if answer.law == AUTO else answer.law
+    usual = find(law).rival or LAW
     try:
         return study_multiverse(
             outputs,
             study,
             target,
-            law=LAW if answer.law == AUTO else answer.law,
+            law=law,
+            rival=usual if compared is None else compared.other_law(law, usual),
             delta=answer.delta,
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
@@ -135,6 +144,7 @@ def table_multiverse(
     target: Target,
     *,
     law: str = LAW,
+    rival: str | None = "",
     exclude: Sequence[str] = (),
     delta: float | str | None = None,
     **options: Any,
@@ -152,6 +162,8 @@ def table_multiverse(
     target : Target
         The quantity to answer.
     law : str
+    rival : str, optional
+        The other law. Default: the usual one; None: `law` alone.
     exclude : sequence of str
         Rows that every variant leaves out, as in `analysis.fit`.
     delta : float or str, optional
@@ -159,7 +171,8 @@ def table_multiverse(
     **options
         As in `fit_multiverse`.
     """
-    rival = find(law).rival or LAW
+    if rival == "":
+        rival = find(law).rival or LAW
     first = next(iter(conventions.values()))
     is_far = _far_rows(law, first, FitOptions(delta=delta, exclude=exclude, **_of_fit(options)))
     far = _names(first, is_far)
@@ -171,7 +184,7 @@ def table_multiverse(
     rules = {name: [*always, *(_ENDS[w] for w in ends)] for name, ends in exclusions.items()}
     choices = Choices(
         {name: _with_ends(table, is_far) for name, table in conventions.items()},
-        (law, rival),
+        (law,) if rival is None else (law, rival),
         _objectives(delta),
         exclusions={**rules, **({with_far(far): list(exclude)} if far else {})},
         convention=_CONVENTION if _CONVENTION in conventions else next(iter(conventions)),

@@ -18,11 +18,12 @@ from scalinglab.analysis.intervals.spread import (
 )
 from scalinglab.analysis.judgement.multiverse import in_words
 from scalinglab.analysis.plot.labels import ERROR
-from scalinglab.analysis.reporting.cautions import bend, disagreement
+from scalinglab.analysis.reporting.cautions import bend, disagreement, others_apart
 from scalinglab.analysis.reporting.left_out_runs import far_from_law
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
 from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
 from scalinglab.analysis.shown import Overview
+from scalinglab.analysis.tables.exclusion import with_command
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.mixed_recipes import mixed_in_words, mixed_recipes
 from scalinglab.analysis.tables.powers import power, short
@@ -132,7 +133,9 @@ class Answer(ReportedRuns):
 
     def cautions(self) -> list[str]:
         """What a reader should be careful about, each thing once."""
-        of_law = list(self.law.warnings)
+        of_law = [
+            with_command(warning, self._command, *self.left_out) for warning in self.law.warnings
+        ]
         if self.compares_arms:
             # That it mixes recipes is what its section says, and no fault of the runs.
             of_law = [
@@ -140,7 +143,9 @@ class Answer(ReportedRuns):
                 for warning in of_law
                 if not warning.startswith(MIXED)
             ]
-        cautions = [*super().cautions(), *self.unanswered, *filter(None, [self.bends()]), *of_law]
+        apart = filter(None, [disagreement(self.approaches)])  # the gravest doubt of a split
+        bends = filter(None, [self.bends()])
+        cautions = [*apart, *super().cautions(), *self.unanswered, *bends, *of_law]
         if self.allocation is not None:
             cautions += self.allocation.warnings
         if self.asks_schedules:
@@ -185,10 +190,11 @@ class Answer(ReportedRuns):
         measured = with_role(self.runs, "fit")["C"].max()
         inside = [r for r in rows if r["inside"] and r["C"] <= measured]
         row = (inside or rows)[-1]
+        apart = others_apart(self.approaches, float(row["C"]))
+        which = self._which_budget(len(rows), len(inside))
         return (
-            f"With C = {power(row['C'])} FLOPs the best model has N* ="
-            f" {value_text(row, 'N', short)}"
-            f" parameters and is trained on D* = {value_text(row, 'D', short)} tokens; "
+            f"With C = {power(row['C'])} FLOPs{which} the best model has N* ="
+            f" {value_text(row, 'N', short)} parameters{f' ({apart})' if apart else ''} and is trained on D* = {value_text(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
             + (
                 "."
@@ -197,11 +203,19 @@ class Answer(ReportedRuns):
             )
         )
 
+    def _which_budget(self, budgets: int, inside: int) -> str:
+        """Which one of several budgets the headline tells."""
+        if budgets == 1:
+            return ""
+        if self.budgets_chosen:
+            return " (the largest round budget inside the fitted range)"
+        within = " inside the fitted range" if 0 < inside < budgets else ""
+        return f" (the largest budget asked for{within})"
+
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
             self._arms_at_largest_scale(),
-            disagreement(self.approaches),
             self._across_variants(),
             # Of one law for both arms, which a comparison does not use.
             "" if self.compares_arms else self._tested(),
@@ -254,11 +268,12 @@ class Answer(ReportedRuns):
         covered = self.held_out["covered"].dropna()
         inside = ""
         if not covered.empty:
-            ends = self.held_out[["lower", "upper"]].div(self.held_out["predicted"], axis=0) - 1
-            away = float(ends.abs().max().max())
+            # Of the same base as the errors: of a loss measured at an end of its interval.
+            ends = 1 / self.held_out[["lower", "upper"]].div(self.held_out["predicted"], axis=0)
+            away = float((ends - 1).abs().max().max())
             inside = (
                 f"; {int(covered.sum())} of {len(covered)} lie within their intervals, which reach"
-                f" up to {away:.0%} away"
+                f" to errors of up to {away:.0%}"
             )
         return f"{runs} predicted with a mean absolute error of {error.abs().mean():.2%}{inside}."
 
@@ -289,7 +304,12 @@ class Answer(ReportedRuns):
         if self.compares_arms:
             return ""
         runs = self.runs[self.runs["status"] == State.DONE]
-        return bend(self.law, with_role(runs, "fit"))
+        return bend(self.law, with_role(runs, "fit"), self._command, *self.left_out)
+
+    @property
+    def _command(self) -> str:
+        """What writes this report again."""
+        return f"scaling report {override('study', self.study)}"
 
     def _exponents(self) -> str:
         law = self.law.law
@@ -358,7 +378,7 @@ class Answer(ReportedRuns):
         if self.allocation is None or not self.budgets_chosen:
             return ""
         way = (
-            f"scaling import FILE {override('to', self.study)} budgets=[1e22]"
+            f"scaling import FILE {override('to', self.study)} 'budgets=[1e22]'"
             if is_imported(self.outputs, self.study)
             else "study.answer.budgets in the study's file"
         )

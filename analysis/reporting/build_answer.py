@@ -129,14 +129,16 @@ def answer_study(
         )
         begin("other approaches")
         approaches = other_approaches(law, fitted, allocation)
-        begin("")  # each variant is named
-        variants = None
-        if multiverse:
-            variants = answer_multiverse(outputs, study, options, mix_fingerprints, loss, exclude)
         begin("")  # each law is named
         compared = None
         if laws:
             compared = _laws(fitted, law, beyond, unanswered, **comparison_options)
+        begin("")  # each variant is named
+        variants = None
+        if multiverse:
+            variants = answer_multiverse(
+                outputs, study, options, mix_fingerprints, loss, exclude, compared
+            )
     return Answer(
         **_reported(outputs, study, runs, arm, outlook),
         left_out=left_out,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.exclusion import exclude_advice
+from scalinglab.analysis.tables.exclusion import exclude_word
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.powers import short
 from scalinglab.analysis.tables.typed import records_of
@@ -26,6 +26,22 @@ _APPROACHES = {
 _LEAST = 3  # runs at an end, whose errors of one sign say that the law bends
 _SHARE = 0.05  # of the runs, that are looked at at an end
 _FAR = 2.0  # robust standard deviations of the other runs, from which all these lie away
+
+
+def others_apart(approaches: Approaches | None, cost: float) -> str:
+    """The best sizes at a budget by approaches whose interval misses the surface's; or empty."""
+    if approaches is None or "N_lower" not in approaches.table:
+        return ""
+    at = approaches.table[np.isclose(approaches.table["C"], cost)]
+    rows = {str(row["approach"]).partition(" ")[2]: row for row in records_of(at)}
+    law = rows.pop("surface", None)
+    if law is None:
+        return ""
+    return " or ".join(
+        f"{short(row['N'])} by {_APPROACHES.get(name, name)}"
+        for name, row in rows.items()
+        if row["N_upper"] < law["N_lower"] or law["N_upper"] < row["N_lower"]
+    )
 
 
 def disagreement(approaches: Approaches | None) -> str:
@@ -58,7 +74,7 @@ def disagreement(approaches: Approaches | None) -> str:
     )
 
 
-def bend(law: Result, runs: pd.DataFrame) -> str:
+def bend(law: Result, runs: pd.DataFrame, command: str, *before: str) -> str:
     """Whether a law misses all runs of least compute on one side and beyond the others' scatter.
 
     Parameters
@@ -66,6 +82,10 @@ def bend(law: Result, runs: pd.DataFrame) -> str:
     law : Result
     runs : DataFrame
         The fitted runs, with ``C`` and the columns that were fitted.
+    command : str
+        Of the report: ``scaling report study=mine``.
+    *before : str
+        Conditions of ``exclude=`` that it had already.
     """
     if not {"C", "loss"} <= set(runs):
         return ""
@@ -90,5 +110,6 @@ def bend(law: Result, runs: pd.DataFrame) -> str:
         f"The law bends away from the smallest runs: of all {len(ends)} with C <="
         f" {cost[is_low].max():.3g} it predicts a loss {near_end:.1%} to {far_end:.1%} too"
         f" {side}, of the others half are within {np.median(np.abs(others)):.1%}. Fit without them"
-        f" to see what hangs on them: {exclude_advice(f'C < {bound:.3g}')}"
+        " to see what hangs on them (the bound lies between them and the next run):"
+        f" {command} {exclude_word(*before, f'C < {bound:.3g}')}"
     )

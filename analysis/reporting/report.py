@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.judgement.multiverse import IN_WORDS
-from scalinglab.analysis.plot.labels import ERROR, SHARES
+from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
@@ -179,7 +179,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
 
 def _shares(multiverse: Multiverse) -> pd.DataFrame:
     """How much each choice matters, and what is chosen."""
-    table = with_intervals(multiverse.shares, _FACTORS).rename(columns=SHARES)
+    table = with_intervals(multiverse.shares_in_words(), _FACTORS)
     choices = [f"{choice}: {IN_WORDS[choice]}" for choice in multiverse.shares["choice"]]
     return table.assign(choice=choices)
 

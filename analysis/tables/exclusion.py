@@ -8,6 +8,7 @@ bound. The rest is the user's choice, as rules by name or as conditions on the c
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -31,6 +32,11 @@ RULES = {
     "bounded": "of the response only a bound is known (`scalinglab.analysis.tables.bounds`)",
 }
 _DONE = (State.DONE, *CENSORED, "finished", "completed", "complete", "success")
+# As `exclude_advice` writes it, behind the words of a fit that knows no command.
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_ADVICE = re.compile(
+    rf"in the command, exclude=(\[{_TEXT}(?:,{_TEXT})*\])(?: \(in a shell: .*?\]'\))?"
+)
 _NONE: Mapping[str, str] = {}
 _LENGTHS = ("D", "tokens", "C", "flops")  # columns that grow along one run
 
@@ -117,6 +123,37 @@ def exclude_advice(*conditions: str) -> str:
     """
     rule = exclude_rule(*conditions)
     return rule if is_plain(*conditions) else f"{rule} (in a shell: {shlex.quote(rule)})"
+
+
+def exclude_word(*conditions: str) -> str:
+    """The ``exclude=`` of some conditions as one word of a command, quoted for every shell.
+
+    >>> print(exclude_word("C < 1e9"), exclude_word("run == 'a'"))
+    'exclude=["C < 1e9"]' "exclude=[run == 'a']"
+    """
+    rule = exclude_rule(*conditions)
+    if "'" in rule and is_plain(*conditions):  # easier to read than quotes in quotes
+        return f'"exclude=[{",".join(conditions)}]"'
+    return shlex.quote(rule)
+
+
+def with_command(sentence: str, command: str, *before: str) -> str:
+    """A sentence whose advice "in the command, exclude=[...]" is one whole line to copy.
+
+    Parameters
+    ----------
+    sentence : str
+    command : str
+        What the line begins with: ``scaling report study=mine``.
+    *before : str
+        Conditions that the command had already.
+    """
+
+    def line(found: re.Match[str]) -> str:
+        conditions = [*before, *json.loads(found[1])]
+        return f"{command} {exclude_word(*conditions)}"
+
+    return _ADVICE.sub(line, sentence)
 
 
 def is_plain(*conditions: str) -> bool:

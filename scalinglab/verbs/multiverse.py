@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers
@@ -44,7 +43,7 @@ class MultiverseResult:
         """The range of the answers, a row a choice, and why some variants give none."""
         for sentence in self.answer.sentences():
             screen.say(in_powers(sentence))
-        screen.table(with_intervals(self.answer.shares).rename(columns=SHARES))
+        screen.table(with_intervals(self.answer.shares_in_words()))
         for sentence in self.answer.unmet:
             screen.say(in_powers(f"! {sentence}"), style="yellow")
         table = self.answer.table

@@ -68,6 +68,17 @@ def test_an_error_says_of_which_rows_its_fit_is(compared) -> None:
     )
 
 
+def test_a_rejected_law_is_not_varied_over(compared) -> None:
+    best = str(compared.table["score"].idxmax())
+    assert compared.is_rejected("kaplan_nd") and not compared.is_rejected(best)
+    assert not compared.is_rejected("power")  # was not compared
+    other = compared.other_law("chinchilla", "kaplan_nd")
+    assert other is not None and other != "chinchilla" and not compared.is_rejected(other)
+    assert compared.other_law("chinchilla", best if best != "chinchilla" else "power")
+    unknown = replace(compared, origins=0)
+    assert unknown.other_law("chinchilla", "kaplan_nd") == "kaplan_nd"
+
+
 @pytest.mark.usefixtures("early_fits")
 def test_where_runs_cannot_tell_the_sentence_says_so(runs) -> None:
     rng = np.random.default_rng(1)

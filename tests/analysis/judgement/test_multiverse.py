@@ -113,6 +113,8 @@ def test_another_count_of_parameters_is_another_definition_and_no_uncertainty():
     pd.testing.assert_frame_equal(found.shares, alone.shares)
     assert f"Across {len(found.in_range)} analysis variants" in found.sentence()
     assert f"({found.shares['total_effect'][0]:.0%} of the variance, alone or" in found.sentence()
+    words = found.shares_in_words().set_index("choice")
+    assert words.loc["objective", "options"] == "Huber 1e-3, Huber 1e-2, least squares"
     assert len(alone.sentences()) == 1
     ax = plot.multiverse(found)
     assert sum(len(layer.table) for layer in layers(ax)) == len(found.in_range) == 6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +11,10 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.reporting.cautions import bend, disagreement
+from scalinglab.analysis.reporting.cautions import bend, disagreement, others_apart
 from scalinglab.analysis.tables.condition import rows_that_meet
+
+REPORT = "scaling report study=mine"
 
 
 def _approaches(*rows: tuple) -> SimpleNamespace:
@@ -34,6 +38,8 @@ def test_approaches_whose_intervals_are_apart_disagree() -> None:
     assert disagreement(_approaches(*apart.table.to_numpy()[2:])) == ""
     assert disagreement(SimpleNamespace(table=apart.table.drop(columns="N_lower"))) == ""
     assert disagreement(None) == ""
+    assert others_apart(apart, 1e12) == "86.6k by the envelope of final losses"
+    assert others_apart(apart, 1e13) == "" and others_apart(None, 1e12) == ""
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +52,14 @@ def ladder() -> pd.DataFrame:
 
 def test_a_law_that_misses_all_of_the_smallest_runs_bends(ladder: pd.DataFrame) -> None:
     sound = analysis.fit("chinchilla", ladder, resamples=0, starts=4)
-    assert bend(sound, ladder) == ""
+    assert bend(sound, ladder, REPORT) == ""
     smallest = ladder["C"] <= sorted(ladder["C"])[2] * 1.01
     missed = ladder.assign(loss=ladder["loss"].where(~smallest, 0.95 * ladder["loss"]))
-    said = bend(sound, missed)
+    said = bend(sound, missed, REPORT)
     assert f"of all {smallest.sum()} with C <= " in said and "too high" in said
-    condition = (
-        said.partition('exclude=["')[2].partition('"]')[0]
-        or (said.partition("exclude=['")[2].partition("']")[0])
-    )
+    *command, word = shlex.split(said.rpartition("next run): ")[2])
+    assert " ".join(command) == REPORT
+    (condition,) = json.loads(word.removeprefix("exclude="))
     assert (rows_that_meet(ladder, condition) == smallest).all()  # and no other run
     one_of_them = ladder["C"] == ladder["C"].min()
-    assert bend(sound, ladder.assign(loss=ladder["loss"].where(~one_of_them, 9.8))) == ""
+    assert bend(sound, ladder.assign(loss=ladder["loss"].where(~one_of_them, 9.8)), REPORT) == ""

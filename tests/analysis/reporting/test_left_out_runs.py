@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,9 @@ def test_the_remedy_that_a_report_prints_is_taken_by_it(outputs: Path) -> None:
     after = analysis.answer_study(outputs, "far", resamples=0, exclude=[rule])
     assert after.law.points == before.law.points - 1
     assert not [w for w in after.law.warnings if "exp-11" in w]
+    (caution,) = (c for c in before.cautions() if "exp-11" in c)
+    line = f'scaling report study=far "exclude=[{rule}]"'
+    assert f"; {line} leaves it out" in caution
     assert f"1 run is left out by exclude=[{rule}]." in after.design_sentence()
     assert "left out: exclude" in report_html(after)
     assert list(before.runs.loc[before.far_runs(), "run_id"]) == ["exp-11"]
@@ -83,14 +87,19 @@ def test_a_page_says_what_was_tested_and_where_budgets_are_named(outputs: Path) 
         predicted=1.01, lower=0.9, upper=1.12, error=0.01, covered=[True, False], impossible=0.0
     )
     both = " ".join(replace(answer, held_out=held_out).beside_headline())
-    assert "error of 1.00%; 1 of 2 lie within their intervals, which reach up to 11% away." in both
+    assert (
+        "error of 1.00%; 1 of 2 lie within their intervals, which reach to errors of up to 12%."
+        in both
+    )
     assert "Tested by refitting without the largest runs: a fit without the " in both
     by_budget = {**answer.law.held_out, "error": -0.5, "sentence": "worse"}
     worse = replace(answer.law, held_out=answer.law.held_out | {"budget": by_budget})
     assert "largest runs: worse." in " ".join(replace(answer, law=worse).beside_headline())
     where = answer.choice_of_budgets()
-    assert "scaling import FILE to=far budgets=[1e22]" in where and "answer.budgets" not in where
-    assert where not in said and where in report_html(answer) and where in answer.text()
+    assert "scaling import FILE to=far 'budgets=[1e22]'" in where and "answer.budgets" not in where
+    assert (
+        where not in said and where in html.unescape(report_html(answer)) and where in answer.text()
+    )
     several = len(answer.allocation.table) > 1
     assert ("round budgets whose best splits lie" in where) == several
     one = replace(answer.allocation, table=answer.allocation.table.head(1))

@@ -14,6 +14,8 @@ from scalinglab.scaling.text.duration import duration
         (59.6, "1 min 00 s"),
         (200, "3 min 20 s"),
         (3_900, "1 h 05 min"),
+        (4_430, "1 h 14 min"),
+        (7_199, "2 h 00 min"),
         (90_000, "25 h 00 min"),
     ],
 )
