@@ -31,6 +31,7 @@ STATE_STYLES: dict[str, str] = {
     State.WAITING: "dim",
     State.PLANNED: "",
 }
+_FEW = 3  # rows, up to which one that does not fit is read downwards, not in parts
 _GAP = "  "  # between columns of a table
 _NUMBER = re.compile(r"[+-]?[\d,.]*(\d|nan|inf)(e[+-]?\d+|(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?[%x]?|")
 
@@ -77,8 +78,10 @@ def table_lines(
     1. the texts of the column `text` stand below their rows;
     2. columns with one value in all rows are named in a line below the table;
     3. `optional` columns are left out, and named in a line below the table;
-    4. the columns stand in several tables one below another, each with the first column;
-    5. where a cell is too wide even for that, each row becomes lines "column  value".
+    4. each row of a few becomes lines "column  value";
+    5. the columns of more rows stand in several tables one below another, each with the first
+       column;
+    6. where a cell is too wide even for that, each row becomes lines as well.
 
     Parameters
     ----------
@@ -96,7 +99,8 @@ def table_lines(
     cells = {one_line(str(name)): [one_line(str(value)) for value in frame[name]] for name in frame}
     fitted = _fitted({n: c for n, c in cells.items() if n != text}, width, optional)
     tables = _side_by_side(fitted.cells, width)
-    if not tables:
+    rows = max(map(len, cells.values()), default=0)
+    if not tables or (len(tables) > 1 and rows <= _FEW):
         return _blocks(cells, width)
     lines = [line for table in tables[:-1] for line in (*_rows(table), Text())] + (
         _rows(tables[-1])

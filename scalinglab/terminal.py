@@ -27,7 +27,8 @@ _UNKNOWN_WIDTH = 80  # columns of a terminal that does not report its width
 
 
 class Screen:
-    """Standard output or another stream: a terminal with a width, or a file without one.
+    """Standard output or another stream: a terminal with a width, or a file without
+    one unless COLUMNS gives it.
 
     Attributes
     ----------
@@ -64,11 +65,11 @@ class Screen:
 
     @property
     def width(self) -> float:
-        """Columns; infinite in a file. A terminal may change it at any time."""
-        if not self.is_terminal:
-            return math.inf
+        """Columns by COLUMNS, else of the terminal, which may change them; else infinite: a file."""
         if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]):
             return int(os.environ["COLUMNS"])
+        if not self.is_terminal:
+            return math.inf
         try:
             return os.get_terminal_size(self._stream.fileno()).columns or _UNKNOWN_WIDTH
         except OSError:

@@ -42,7 +42,7 @@ def paired(comparison: ArmComparison) -> str:
     a, b = comparison.arms
     text = f"{b}'s loss is {_than(pairs.ratio)} than {a}'s"
     if np.isfinite(pairs.lower):
-        text += f" ({_without_signs(pairs.lower - 1, pairs.upper - 1)})"
+        text += f" ({_in_words(pairs.lower - 1, pairs.upper - 1)})"
     better = (pairs.table["ratio"] < 1).mean()
     count = f"{len(pairs.table)} {noun} with the same {', '.join(pairs.by)}"
     near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
@@ -50,10 +50,14 @@ def paired(comparison: ArmComparison) -> str:
     return f"{text} over {count}{near}, and lower in {often} of them"
 
 
-def _without_signs(lower: float, upper: float) -> str:
-    """The ends of a difference beside "lower" or "higher"; with signs where they differ."""
-    if lower * upper <= 0:
-        return f"{lower:+.2%} to {upper:+.2%}"
+def _in_words(lower: float, upper: float) -> str:
+    """The ends of a difference beside "lower" or "higher": words say the sign, as they do there.
+
+    >>> _in_words(-0.0174, -0.0118), _in_words(-0.0483, 0.0138)
+    ('1.18% to 1.74%', '4.83% lower to 1.38% higher')
+    """
+    if lower * upper < 0:
+        return f"{_than(1 + lower)} to {_than(1 + upper)}"
     near, far = sorted((abs(lower), abs(upper)))
     return f"{near:.2%} to {far:.2%}"
 
@@ -89,7 +93,7 @@ def _between(row: dict[str, Any]) -> str:
     """The interval of a ratio of losses, and the probability of its sign."""
     if np.isnan(row["ratio_lower"]):
         return ""
-    interval = _without_signs(row["ratio_lower"] - 1, row["ratio_upper"] - 1)
+    interval = _in_words(row["ratio_lower"] - 1, row["ratio_upper"] - 1)
     way, sure = ("lower", row["better"]) if row["ratio"] < 1 else ("higher", 1 - row["better"])
     return f" ({interval}; {way} with probability {probability(sure)})"
 
@@ -275,14 +279,15 @@ def _no_crossing(crossed: dict[str, Any], better: str) -> str:
         return f"the laws do not cross in the range searched: {better} is better throughout"
     if within > _RARE:
         return (
-            f"{better} is better throughout in the best fit, but a crossing cannot be excluded"
-            f" ({share:.0%} of the resamples, {within:.0%} within the measured compute)"
+            f"{better} is better throughout in the best fit, but a crossing cannot be excluded:"
+            f" the laws cross in {share:.0%} of the resamples, in {within:.0%} within the measured"
+            " compute"
         )
     low, top = crossed["low"], crossed["top"]
     if np.isnan(low):
         return (
             f"{better} is better throughout in the best fit, but no compute was measured in both"
-            f" arms and a crossing cannot be excluded ({share:.0%} of the resamples)"
+            f" arms and a crossing cannot be excluded: the laws cross in {share:.0%} of the resamples"
         )
     if crossed["below"] <= _RARE < crossed["above"]:
         where, share = f"beyond C = {top:.3g}", crossed["above"]
@@ -292,5 +297,5 @@ def _no_crossing(crossed: dict[str, Any], better: str) -> str:
         where = f"outside C = {low:.3g} to {top:.3g}"
     return (
         f"{better} is better wherever N and D on the runs' trend were measured of both; {where} a"
-        f" crossing cannot be excluded ({share:.0%} of the resamples)"
+        f" crossing cannot be excluded: the laws cross there in {share:.0%} of the resamples"
     )

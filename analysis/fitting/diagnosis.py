@@ -14,6 +14,8 @@ Array = np.ndarray
 
 _CHI2_95 = 3.841  # one degree of freedom
 _LOOSE_FACTOR = 1e3  # a log-scale parameter known to no better than this is not known
+_TIED = 0.99  # correlation with a parameter that is not known, from which it counts
+_TIED_FACTOR = 10  # and so does a log-scale parameter known to no better than this
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def diagnose(
     low, high = misfit.space.limits
     u = best.coordinates[0]
     bound = (u <= low) | (u >= high)
+    correlations = _correlations(misfit.space.free, jacobian, draws)
     basins = _basins(solutions, float(best.value[0]), misfit.objective.unit)
     return Diagnosis(
         starts=len(solutions.place),
@@ -82,9 +85,9 @@ def diagnose(
         gradient=_gradient(best),
         condition=_condition(jacobian),
         degrees=degrees,
-        correlations=_correlations(misfit.space.free, jacobian, draws),
+        correlations=correlations,
         at_bound=tuple(np.array(misfit.space.free)[bound].tolist()),
-        unidentified=_unidentified(misfit, solutions, best, draws),
+        unidentified=_unidentified(misfit, solutions, best, draws, correlations),
     )
 
 
@@ -126,7 +129,11 @@ def _correlations(
 
 
 def _unidentified(
-    misfit: Misfit, solutions: Search, best: Solution, draws: Array
+    misfit: Misfit,
+    solutions: Search,
+    best: Solution,
+    draws: Array,
+    correlations: dict[str, dict[str, float]],
 ) -> dict[str, str]:
     """Parameter -> why the points do not determine its value."""
     space, reasons = misfit.space, {}
@@ -141,7 +148,38 @@ def _unidentified(
             reasons[name] = f"the data are fitted as well with {name} = {allowed[name]:g}"
         elif len(draws) and (loose := _loose(misfit, j, draws)):
             reasons[name] = loose
+    return reasons | _tied(misfit, correlations, reasons, draws)
+
+
+def _tied(
+    misfit: Misfit,
+    correlations: dict[str, dict[str, float]],
+    open_ones: dict[str, str],
+    draws: Array,
+) -> dict[str, str]:
+    """Loose parameters that move with one of the `open_ones`: of both the points tell one thing."""
+    reasons = {}
+    for j, name in enumerate(misfit.space.free):
+        if name in open_ones or not len(draws):
+            continue
+        with_it = {other: correlations[name][other] for other in open_ones}
+        strongest = max(with_it, key=lambda other: abs(with_it[other]), default="")
+        if not strongest or abs(with_it[strongest]) < _TIED:
+            continue
+        is_log, lower, upper = _ends(misfit, j, draws)
+        if is_log and upper > _TIED_FACTOR * lower:
+            reasons[name] = (
+                f"its interval spans a factor of {upper / lower:.3g}, as it moves with {strongest}:"
+                f" correlation {with_it[strongest]:+.3f}"
+            )
     return reasons
+
+
+def _ends(misfit: Misfit, j: int, draws: Array) -> tuple[bool, float, float]:
+    """Whether a free parameter is on a log scale, and the ends of its interval."""
+    k = misfit.space.law.names.index(misfit.space.free[j])
+    lower, upper = np.quantile(misfit.space.expand(draws)[:, k], (0.025, 0.975))
+    return misfit.space.law.parameters[k].scale == "log", float(lower), float(upper)
 
 
 def _loose(misfit: Misfit, j: int, draws: Array) -> str:

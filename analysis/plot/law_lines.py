@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,16 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.optimum import best_split
 from scalinglab.analysis.fitting.far_residuals import outlying
+from scalinglab.analysis.plot.style import Scale
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 _LINE = 80  # points of a line
 LEVEL = 0.95
+_LINES = 5  # of a law in one figure
+_HELD_OUT = 3  # of these, at most, of what was held out
+_LENGTHS = 3  # numbers of tokens of a size, from which it has a line
 
 
 def of_size_and_tokens(result: Result) -> bool:
@@ -57,6 +61,34 @@ def run_table(result: Result | None, runs: pd.DataFrame, more: Sequence[str] = (
     table["loss"] = pd.to_numeric(runs[response])
     table["predicted"] = np.asarray(result.predict(runs)[result.law.response])
     return table[np.isfinite(table["loss"])].reset_index(drop=True)
+
+
+def line_values(
+    fitted: Iterable[float], held_out: Iterable[float] = (), most: int = _LINES
+) -> np.ndarray:
+    """The values at which a figure draws a law's line, ascending, evenly apart in logarithms.
+
+    A held-out run is compared with the line of its own value, so such values come first.
+    """
+    own = Scale(list(held_out)).few(min(_HELD_OUT, most))
+    others = np.setdiff1d(Scale(list(fitted)).values, own)
+    rest = Scale(others).few(most - len(own)) if len(others) and most > len(own) else others[:0]
+    return np.union1d(own, rest)
+
+
+def often_trained(runs: pd.DataFrame) -> np.ndarray:
+    """Sizes that were trained for several numbers of tokens: elsewhere a line along tokens is a
+    scrap through one run.
+    """
+    lengths = runs.groupby("N")["D"].nunique()
+    return lengths.index[lengths >= _LENGTHS].to_numpy(float)
+
+
+def line_sizes(fitted: pd.DataFrame, held_out: pd.DataFrame | None) -> np.ndarray:
+    """The sizes whose lines all figures of some runs draw, ascending."""
+    own = [] if held_out is None else held_out["N"].to_list()
+    often = often_trained(fitted if held_out is None else pd.concat([fitted, held_out]))
+    return line_values(often, own)
 
 
 def far_from_law(result: Result, table: pd.DataFrame) -> np.ndarray:

@@ -17,6 +17,7 @@ from scalinglab.analysis.plot.law_lines import (
     inside_rows,
     interval_name,
     law_line,
+    line_sizes,
     of_size_and_tokens,
     run_table,
 )
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 _ROOM = 1.6  # of compute, beyond the runs
-_SIZES = 4  # whose own line is drawn
-_LENGTHS = 3  # numbers of tokens of a size, from which it has a line
 
 
 def loss_against_compute(
@@ -92,7 +91,8 @@ def loss_against_compute(
         points(ax, held_out_runs, "C", "loss", "held-out runs", **HELD_OUT)
     if result is not None and of_size_and_tokens(result):
         band = interval_name(level) if len(result.draws) else ""
-        lines = _size_lines(ax, result, together, scale, level)
+        sizes = line_sizes(fitted, held_out_runs)
+        lines = size_lines(ax, result, together, sizes, scale, level)
         best = frontier(result, low, high, level)
         if len(best):
             is_inside = inside_rows(result, best)
@@ -111,18 +111,20 @@ def _at_compute(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(C=6 * table["N"] * table["D"]) if {"N", "D"} <= set(table) else table
 
 
-def _size_lines(
-    ax: Axes, result: Result, runs: pd.DataFrame, scale: Scale, level: float
+def size_lines(
+    ax: Axes,
+    result: Result,
+    runs: pd.DataFrame,
+    sizes: np.ndarray,
+    scale: Scale,
+    level: float,
 ) -> list[Layer]:
     """The law at some sizes, over about the compute that each was measured at.
 
-    Only sizes that were trained for several numbers of tokens have a line: elsewhere it would be a
-    scrap through one run.
+    Only sizes that were trained for several numbers of tokens have a line, and held-out ones.
     """
     lines = []
-    measured_at = runs.groupby("N")["D"].nunique()
-    trained_often = measured_at.index[measured_at >= _LENGTHS].to_numpy(float)
-    for n in Scale(trained_often).few(_SIZES) if len(trained_often) else ():
+    for n in sizes:
         tokens = runs.loc[runs["N"] == n, "D"]
         table = law_line(result, n, np.geomspace(tokens.min() / 2, tokens.max() * 2, 30), level)
         name = f"law at N = {short(n)}"

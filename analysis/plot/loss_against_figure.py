@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,8 @@ from scalinglab.analysis.plot.law_lines import (
     far_from_law,
     inside_rows,
     interval_name,
+    line_sizes,
+    line_values,
     of_size_and_tokens,
     run_table,
     with_predictions,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.fitting.result import Result
 
-_LINES = 5
 _ROOM = 1.3
 _LONGEST = 40  # characters of a label
 _GRID = 60
@@ -91,7 +92,8 @@ def loss_against(
     if held_out_runs is not None:
         points(ax, held_out_runs, x, "loss", "held-out runs", **HELD_OUT)
     at = _grid(together[x], within)
-    lines = _lines(ax, result, together, x, by, scale, dict(held or {}), level, at)
+    values = [None] if by is None else list(_line_values(by, fitted, held_out_runs))
+    lines = _lines(ax, result, together, x, by, values, scale, dict(held or {}), level, at)
     _x_axis(ax, together[x])
     loss_axis(ax.yaxis)
     if scale is not None:
@@ -106,12 +108,20 @@ def loss_against(
     )
 
 
+def _line_values(by: str, fitted: pd.DataFrame, held_out: pd.DataFrame | None) -> np.ndarray:
+    """Values of `by` that have a line; sizes as in other figures of these runs, if there are some."""
+    if by == "N" and "D" in fitted and len(sizes := line_sizes(fitted, held_out)) > 1:
+        return sizes
+    return line_values(fitted[by], () if held_out is None else held_out[by])
+
+
 def _lines(
     ax: Axes,
     result: Result,
     runs: pd.DataFrame,
     x: str,
     by: str | None,
+    values: Sequence[float | None],
     scale: Scale | None,
     held: dict[str, float],
     level: float,
@@ -120,7 +130,6 @@ def _lines(
     """The law along `x`, at some values of `by`."""
     middle = {n: float(runs[n].median()) for n in _inputs(result) if n in runs}
     band = interval_name(level) if len(result.draws) else ""
-    values = [None] if scale is None else list(scale.few(_LINES))
     lines = []
     for k, value in enumerate(values):
         at = middle | held | ({} if by is None or value is None else {by: value}) | {x: grid}
@@ -131,7 +140,7 @@ def _lines(
             x,
             "loss",
             "law" if value is None else f"law at {by} = {_written(value)}",
-            color=INK if scale is None else scale(value),
+            color=INK if scale is None or value is None else scale(value),
             label=value is None,
             band=band if k == 0 else "",
             strength=1.0 if value is None else 0.6,

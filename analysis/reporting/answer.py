@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import answer_in_words, at_scale, crossover
+from scalinglab.analysis.arms.sentences import answer_in_words, crossover
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
@@ -215,7 +215,7 @@ class Answer(ReportedRuns):
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
-            self._arms_at_largest_scale(),
+            self._crossing(),
             self._across_variants(),
             # Of one law for both arms, which a comparison does not use.
             "" if self.compares_arms else self._tested(),
@@ -235,14 +235,12 @@ class Answer(ReportedRuns):
         largest = self.allocation.table.sort_values("C").iloc[-1]  # the variants' question
         return f"{sentence} This answer has {short(largest['N'])} there."
 
-    def _arms_at_largest_scale(self) -> str:
-        """What the laws of two arms say of the largest compute that both were measured at."""
+    def _crossing(self) -> str:
+        """Where the laws of two arms cross; the headline has what the compute is worth."""
         comparison = self.compared
         if comparison is None or comparison.result is None:
             return ""
-        rows = records_of(comparison.scales[comparison.scales["inside"]])
-        scale = f"At {at_scale(rows[-1], comparison.arms)}. " if rows else ""
-        return f"{scale}By one law per arm, {crossover(comparison)}."
+        return f"By one law per arm, {crossover(comparison)}."
 
     def _tested(self) -> str:
         """How well held-out runs, and the largest fitted ones, were predicted."""

@@ -147,12 +147,21 @@ def _arms(study: ReportedRuns) -> dict[str, Any] | None:
     return None if study.compared is None else facts_of_arms(study.compared)
 
 
-def facts_without_law(study: RunsWithoutLaw) -> dict[str, Any]:
-    """Everything `RunsWithoutLaw.text` says, in numbers; ``fit`` is None, ``why`` the reason."""
+def _said(study: ReportedRuns) -> dict[str, Any]:
+    """What every answer to a study's question says in words."""
     return {
         "study": study.study,
         "question": study.question,
+        "headline": study.headline(),
+        "cautions": study.cautions(),
         "sentences": study.sentences(),
+    }
+
+
+def facts_without_law(study: RunsWithoutLaw) -> dict[str, Any]:
+    """Everything `RunsWithoutLaw.text` says, in numbers; ``fit`` is None, ``why`` the reason."""
+    return {
+        **_said(study),
         "fit": None,
         "why": study.why,
         "runs": study.runs.drop(columns="recipe", errors="ignore"),
@@ -166,9 +175,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
     allocation, curve_law = answer.allocation, answer.curve_law
     approaches, multiverse = answer.approaches, answer.multiverse
     return {
-        "study": answer.study,
-        "question": answer.question,
-        "sentences": answer.sentences(),
+        **_said(answer),
         "fit": facts_of_fit(answer.law),
         "arms": _arms(answer),
         "held_out": answer.held_out,
@@ -187,9 +194,7 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
     """A verdict as plain values, for programs."""
     finding = verdict.finding
     return {
-        "study": verdict.study,
-        "question": verdict.question,
-        "sentences": verdict.sentences(),
+        **_said(verdict),
         "least_effect": None if verdict.design is None else verdict.design.least,
         "tables": {title: table.to_dict("records") for title, table in finding.tables.items()},
         "warnings": finding.warnings,

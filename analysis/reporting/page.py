@@ -202,8 +202,19 @@ def _drawn(
     key: str, figures: Sequence[tuple[str, Figure]], numbers: Iterator[int]
 ) -> Iterator[tuple[str, Picture]]:
     """Figures with the next numbers of the page in their captions: they can be cited."""
-    for k, (caption, figure) in enumerate(figures):
-        yield f"Figure {next(numbers)}. {caption}", picture(figure, f"{key}-{k + 1}")
+    pictures = [picture(figure, f"{key}-{k + 1}") for k, (_, figure) in enumerate(figures)]
+    for (caption, _), shown, is_alone in zip(figures, pictures, _alone(pictures), strict=True):
+        yield f"Figure {next(numbers)}. {caption}", replace(shown, alone=is_alone)
+
+
+def _alone(pictures: Sequence[Picture]) -> list[bool]:
+    """Whether each figure has its row to itself, in rows of two: half of it would stay white."""
+    alone, beside = [], 0  # figures in the row so far
+    for k, one in enumerate(pictures):
+        ends_row = k + 1 == len(pictures) or pictures[k + 1].broad
+        alone.append(not one.broad and beside == 0 and ends_row)
+        beside = 0 if one.broad or beside else 1
+    return alone
 
 
 def _shown(sections: Sequence[Section], numbers: Iterator[int]) -> Iterator[_Shown]:

@@ -61,24 +61,27 @@ class Picture:
         JSON: the layers with their values and places, and what the legend's entries hide.
     broad : bool
         Whether it takes the whole width of the page.
+    alone : bool
+        Whether its caption stands beside it, as no other figure does.
     """
 
     key: str
     svgs: tuple[str, ...]
     data: str
     broad: bool = False
+    alone: bool = False
 
 
 def picture(figure: Figure, key: str) -> Picture:
     """A figure as SVG and data; `key` keeps its ids from those of other figures."""
     legend = _legend(figure, key)
-    drawn = [_scalable(svg(figure, key))]
+    drawn = [_scalable(svg(figure, key), key)]
     places = [_places(figure)]
     if len(drawn[0]) <= _LINEAR and (linear := _on_linear_axes(figure)):
         engine = figure.get_layout_engine()
         if _fits(figure):
             figure.set_layout_engine("none")  # the same places, which need not be found again
-        drawn.append(_scalable(svg(figure, f"{key}-linear")))
+        drawn.append(_scalable(svg(figure, f"{key}-linear"), key))
         figure.set_layout_engine(engine)
         places.append(_places(figure))
         linear()
@@ -102,10 +105,14 @@ def embedded(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def _scalable(text: str) -> str:
-    """Without size and font, which the page gives it, and with places to a hundredth of a point."""
+def _scalable(text: str, key: str) -> str:
+    """Without size and font, which the page gives it, and with places to a hundredth of a point.
+
+    Who hears the page hears one image with its caption, not the ticks.
+    """
     head, body = text[: text.index(">")], text[text.index(">") :]
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
+    head += f' role="img" aria-labelledby="{key}-caption"'
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r" font-family: [^;\"]*;?", "", body).replace("-0 ", "0 ")
     body = re.sub(r' transform="rotate\(0 [^"]*\)"', "", re.sub(r">\s+<", "><", body))

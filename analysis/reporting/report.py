@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
+_NOT_IDENTIFIED = "Not identified"  # of parameters, at the start of a warning
+_LETTERS = ("C", "N", "D")  # of compute, parameters and tokens
 _LATEX = "Tables (LaTeX, booktabs)"
 _OF_CURVES = {
     "points": "measured steps",
@@ -202,6 +204,7 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
     failed = "" if answer.asks_schedules else answer.curve_law_failed()
     about = "Schedules of the same runs, and what the law says of them. The table is of curves that"
     careful = "" if answer.asks_schedules else ". ".join(w[0].upper() + w[1:] for w in law.warnings)
+    careful = careful.replace(_NOT_IDENTIFIED, f"{_NOT_IDENTIFIED} in the curve law", 1)
     return [
         Section(
             f"The curve law: {law.law.name}",
@@ -211,10 +214,18 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
         ),
         Section(
             text=f"{careful}{'. ' * bool(careful)}Parameters:",
-            tables=[_overview(law)],
+            tables=[_of_curve_law(law, answer.law)],
             listing=_how(law),
         ),
     ]
+
+
+def _of_curve_law(law: Result, other: Result) -> pd.DataFrame:
+    """The parameters of a curve law; it says whose they are where letters have two meanings."""
+    table = _overview(law)
+    taken = {*other.law.names, *_LETTERS}
+    names = [f"{n} (of the curve law)" if n in taken else n for n in table["parameter"]]
+    return table.assign(parameter=names)
 
 
 def _with_ends(check: pd.DataFrame) -> pd.DataFrame:

@@ -199,6 +199,8 @@ class ReportFigures:
         )
         if _reducible(law):
             text = "The loss above the fitted floor: straight where the law is a power law."
+            if self.held_out is not None:
+                text += " Thin lines: the law at the sizes of held-out runs."
             captioned.append((text, drawn(plot.reducible_loss, law, self.fitted, **together)))
         if self._is_isoflop:
             # Runs of one size or one number of tokens are few there: lines at such values would

@@ -9,6 +9,7 @@ import pandas as pd
 from scalinglab.analysis.arms.multiplier import NONE, ONE, OWN, UNKNOWN, in_words
 from scalinglab.analysis.arms.sentences import (
     at_best_splits,
+    at_scale,
     how_worth,
     percent_of,
     probability,
@@ -198,8 +199,14 @@ def _how_compared(comparison: ArmComparison) -> str:
         "N and D grow together with C as they do in the runs. Their fitted range is that of these N"
         " and D together, narrower than that of all runs."
     )
+    measured = records_of(comparison.scales[comparison.scales["inside"].astype(bool)])
+    if measured:
+        text += f" At {at_scale(measured[-1], comparison.arms)}."
     if at_best_splits(comparison):
-        text += " They are not the best splits of the table above, so its multipliers are others."
+        text += (
+            " These N and D are not the best splits of the table above, so its multipliers are"
+            " others."
+        )
     return text
 
 

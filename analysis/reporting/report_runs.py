@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_CURVES = 1000  # a page of more runs holds no curves
 _CURVE_POINTS = (8, 40)  # of each curve, at least and at most
 _ALL_POINTS = 8000  # of all curves, shared by them where they are many
-_SAME_BUDGET = 0.05  # relative difference of compute between runs of one budget
+_DIGITS = 2  # of compute behind its first one, as tables write it
 _NAMED = 8  # runs that are left out
 _LEFT_OUT_WORDS = "left out: "  # of `roles_in_words`
 # Roles -> what a run of this role is, in the order in which they are told.
@@ -49,7 +49,7 @@ _SETTINGS = (
 
 
 def runs_sections(answer: ReportedRuns) -> list[Section]:
-    """The table of the runs, budget by budget; what is equal in all of them is a sentence."""
+    """The table of the runs by their compute; what is equal in all of them is a sentence."""
     runs = answer.runs.assign(role=roles_in_words(answer.runs)).astype({"C": float})
     is_far = runs.index.isin(answer.far_runs())
     runs.loc[is_far, "role"] = runs.loc[is_far, "role"] + ", far from the law"
@@ -114,28 +114,16 @@ def _told_of_all(runs: pd.DataFrame, equal: Sequence[str]) -> str:
 
 
 def _in_order(runs: pd.DataFrame, answer: ReportedRuns) -> pd.DataFrame:
-    """The runs sorted by compute budget, size and arm; those without compute come last."""
-    order = {"budget": _budgets(runs["C"].to_numpy(float))}
+    """The runs sorted by the C that the table shows, size and arm; those without C come last."""
+    shown = [float(f"{value:.{_DIGITS}e}") for value in runs["C"]]
+    order: dict[str, Any] = {"C": shown}
     if answer.arm is not None and answer.compared is not None:
         arms = [str(arm) for arm in answer.compared.arms]
         places = runs[answer.arm].astype(str).map({arm: k for k, arm in enumerate(arms)})
         order["arm"] = places.fillna(len(arms)).to_numpy()
     keys = runs[["N", "D", "run_id"]].assign(**order)
-    by = ["budget", "N", "D", *(["arm"] if "arm" in order else []), "run_id"]
+    by = ["C", "N", "D", *(["arm"] if "arm" in order else []), "run_id"]
     return runs.loc[keys.sort_values(by).index]
-
-
-def _budgets(compute: np.ndarray) -> np.ndarray:
-    """The number of each run's compute budget, shape (runs,); infinite without compute."""
-    budgets = np.full(len(compute), np.inf)
-    number, start = -1, 0.0
-    for place in np.argsort(compute):
-        if not np.isfinite(compute[place]):
-            continue
-        if compute[place] > start * (1 + _SAME_BUDGET):
-            number, start = number + 1, compute[place]
-        budgets[place] = number
-    return budgets
 
 
 def run_details(answer: ReportedRuns) -> pd.DataFrame:

@@ -42,8 +42,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The answer in a sentence, what to be careful about, and all that it says, in numbers."""
-        said = {"headline": self.answer.headline(), "cautions": self.answer.cautions()}
-        return said | facts(self.answer) | {"report": self.page}
+        return facts(self.answer) | {"report": self.page}
 
     def show(self, screen: Screen) -> None:
         """The answer in a sentence, what to be careful about, the rest, then where its page is."""

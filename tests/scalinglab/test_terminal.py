@@ -139,22 +139,34 @@ def test_what_all_rows_share_is_said_before_anything_is_left_out() -> None:
 
 
 def test_columns_without_room_stand_in_tables_below_each_other() -> None:
-    assert plain(20) == [
-        "run            N",
-        "abcd       1,024",
-        "efgh  12,345,678",
+    lines = [line.plain for line in table_lines(pd.concat([FRAME, FRAME]), 20, text="note")]
+    first = ["run            N", *["abcd       1,024", "efgh  12,345,678"] * 2, ""]
+    second = ["run   seed  state", *["abcd     0  done", "efgh     1  failed"] * 2, ""]
+    note = ["    a long sentence", "    that stands", "    below its row"]
+    assert lines == [*first, *second, "run   loss  note", *["abcd  1.25", "efgh   nan", *note] * 2]
+
+
+def test_few_rows_without_room_are_read_downwards_with_all_their_columns() -> None:
+    assert plain(20, optional=("seed",))[:8] == [
+        "run    abcd",
+        "N      1,024",
+        "seed   0",
+        "state  done",
+        "loss   1.25",
         "",
-        "run   seed  state",
-        "abcd     0  done",
-        "efgh     1  failed",
-        "",
-        "run   loss  note",
-        "abcd  1.25",
-        "efgh   nan",
-        "    a long sentence",
-        "    that stands",
-        "    below its row",
+        "run    efgh",
+        "N      12,345,678",
     ]
+
+
+def test_a_width_that_is_asked_for_holds_in_a_file_too(monkeypatch) -> None:
+    for columns, widest in (("50", 50), ("", np.inf), ("0", np.inf)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert Screen(io.StringIO()).width == widest
+    monkeypatch.setenv("COLUMNS", "50")
+    stream = io.StringIO()
+    Screen(stream).say("word " * 40)
+    assert max(map(len, stream.getvalue().splitlines())) <= 50
 
 
 def test_rows_told_one_by_one_stand_below_one_heading() -> None:

@@ -151,6 +151,8 @@
       const svg = panes[pane].querySelector("svg").cloneNode(true);
       svg.setAttribute("width", data.w + "pt");
       svg.setAttribute("height", data.h + "pt");
+      svg.removeAttribute("aria-labelledby");
+      svg.setAttribute("aria-label", figure.querySelector("figcaption").textContent);
       svg.setAttribute("font-family", "DejaVu Sans, Verdana, sans-serif");
       save(figure.id + ".svg", new XMLSerializer().serializeToString(svg), "image/svg+xml");
     });

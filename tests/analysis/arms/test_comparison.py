@@ -192,9 +192,9 @@ def test_laws_that_do_not_cross_are_said_not_to(alike) -> None:
             0.2,
             0.0,
             0.2,
-            "measured of both; outside C = 1e+17 to 5e+20 a crossing cannot be excluded (38%",
+            "measured of both; outside C = 1e+17 to 5e+20 a crossing cannot be excluded: the laws cross there in 38%",
         ),
-        (0.0, 0.3, 0.1, "but a crossing cannot be excluded (38% of the resamples, 30% within"),
+        (0.0, 0.3, 0.1, "a crossing cannot be excluded: the laws cross in 38% of the resamples, in 30% within"),
     ],
 )
 def test_a_crossing_that_some_resamples_have_is_said_where_it_may_be(
@@ -222,7 +222,7 @@ def test_one_scale_is_said_in_percent_and_without_infinities() -> None:
     assert "1.50x (1.10 to unbounded) the tokens for it" in text
     assert "at the D/N of the runs" in text
     worse = row | {"ratio": 1.01, "ratio_lower": 0.99, "ratio_upper": 1.03, "better": 0.2}
-    assert "1.00% higher (-1.00% to +3.00%; higher with probability 0.80)" in at_scale(
+    assert "1.00% higher (1.00% lower to 3.00% higher; higher with probability 0.80)" in at_scale(
         worse, ("adamw", "muon")
     )
 

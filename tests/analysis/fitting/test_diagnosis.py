@@ -1,11 +1,13 @@
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.diagnosis import _tied
 from scalinglab.analysis.fitting.warnings import fit_warnings
 
 
@@ -41,6 +43,29 @@ def test_parameters_that_are_not_identified_are_one_sentence(made_by):
     assert every.startswith(
         f"not identified, ignore their values: E (wide); alpha, beta (each: {bound}). Extrap"
     )
+
+
+def test_a_loose_coefficient_that_moves_with_an_unknown_parameter_is_not_identified() -> None:
+    """Of worth and memory of annealing, a short cooldown tells one thing: their product."""
+    law = analysis.LAWS["lr_annealing"]
+    misfit = SimpleNamespace(
+        space=SimpleNamespace(
+            free=("C", "A", "lam"),
+            law=SimpleNamespace(
+                names=("C", "A", "lam"),
+                parameters=[law.parameters[law.names.index(n)] for n in ("C", "A", "lam")],
+            ),
+            expand=np.exp,
+        )
+    )
+    walk = np.random.default_rng(0).standard_normal((200, 1))
+    draws = np.concatenate([walk, 0.05 * walk, walk], axis=1)
+    tied = {name: {"lam": 0.997} for name in misfit.space.free}
+    found = _tied(misfit, tied, {"lam": "its interval reaches its bound"}, draws)
+    assert list(found) == ["C"]  # A moves with lam as well, and is known to a few percent
+    assert found["C"].endswith("moves with lam: correlation +0.997")
+    apart = {name: {"lam": 0.8} for name in misfit.space.free}
+    assert _tied(misfit, apart, {"lam": "wide"}, draws) == {} == _tied(misfit, tied, {}, draws)
 
 
 def test_a_floor_that_the_points_show_is_identified(made_by):

@@ -440,6 +440,27 @@ def test_lines_of_sizes_are_named_and_of_sizes_trained_once_not_drawn(made) -> N
     assert of_sizes(made.runs) == []
 
 
+def test_a_held_out_run_lies_beside_the_line_of_its_own_size(made) -> None:
+    """On the line of the best split, a run of another size looks like a large miss."""
+    N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e8, 3e9, 7), [1e9, 1e10, 1e11]))
+    table = pd.DataFrame({"N": N, "D": D, "C": 6 * N * D})
+    table["loss"] = np.asarray(made.law.predict(table)["loss"])
+    held_out = table.iloc[:1].assign(N=7e8, D=3e10)
+    held_out["loss"] = np.asarray(made.law.predict(held_out)["loss"])
+    lines = {}
+    for name, more in (
+        ("loss_against_compute", ()),
+        ("loss_against", ("D",)),
+        ("reducible_loss", ()),
+    ):
+        (ax,) = panels(plot.PAGE)
+        getattr(plot, name)(made.law, table, *more, held_out=held_out, ax=ax)
+        lines[name] = [a.name for a in layers(ax) if a.name.startswith("law at")]
+    assert lines["loss_against_compute"] == lines["loss_against"]
+    assert len(lines["loss_against"]) == 5 and "law at N = 700M" in lines["loss_against"]
+    assert lines["reducible_loss"] == ["law at N = 700M"]
+
+
 def dashed_at(ax: Axes, x: np.ndarray, layer_name: str) -> np.ndarray:
     """Whether a line is dashed at each of some places, and not solid."""
     (layer,) = [layer for layer in layers(ax) if layer.name.startswith(layer_name)]

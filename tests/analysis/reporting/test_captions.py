@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -49,4 +50,14 @@ def test_figures_are_numbered_through_the_page() -> None:
     ]
     html = page("", "", [], [], sections, "", leading=[("Zero.", Figure())])
     for number, text in enumerate(("Zero", "One", "Two"), start=1):
-        assert f"<figcaption>Figure {number}. {text}.</figcaption>" in html
+        assert f">Figure {number}. {text}.</figcaption>" in html
+
+
+def test_a_figure_is_one_image_with_its_caption_and_alone_in_a_row_beside_it() -> None:
+    wide = Figure(figsize=(9, 3))
+    figures = [*(("One.", Figure()) for _ in range(3)), ("Wide.", wide), ("Last.", Figure())]
+    html = page("", "", [], [], [Section("a", figures=figures)], "")
+    classes = re.findall(r'<figure id="figure-1-(\d)"(?: class="(\w+)")?>', html)
+    assert classes == [("1", ""), ("2", ""), ("3", "alone"), ("4", "broad"), ("5", "alone")]
+    named = re.findall(r'<svg[^>]* role="img" aria-labelledby="([^"]+)"', html)
+    assert named == re.findall(r'<figcaption id="([^"]+)"', html) and len(named) == 5

@@ -33,11 +33,11 @@ def section(**columns: Any) -> Any:
     return told
 
 
-def test_runs_are_sorted_by_budget_then_size() -> None:
-    N = np.array([2e6, 1e6, 1e6, 3e6, 5e5])
-    C = np.array([1.01e18, 1e18, 1e17, 1e17, np.nan])  # one budget is hit to a percent
+def test_runs_are_sorted_by_the_compute_that_is_shown_then_size() -> None:
+    N = np.array([1e6, 2e6, 3e6, 1e6, 5e5])
+    C = np.array([1.02e18, 1e18, 1e17, 1.0001e17, np.nan])  # both of 10¹⁷ are shown as that
     told = section(run_id=list("abcde"), N=N, D=C / (6 * N), C=C, loss=np.arange(5.0), role="fit")
-    assert "".join(told.tables[0]["run_id"]) == "cdbae"
+    assert "".join(told.tables[0]["run_id"]) == "dcbae"
 
 
 def test_what_is_equal_in_all_runs_is_a_sentence_and_the_loss_stands_in_front() -> None:
