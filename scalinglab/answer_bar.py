@@ -67,21 +67,24 @@ def answer_bar() -> Iterator[None]:
 @contextmanager
 def answer_lines() -> Iterator[None]:
     """Say on standard error, which is no terminal, that a long answer begins, goes on and ends."""
-    bar = _Bar()
+    # Imported here, because it imports rich, and most answers write no lines.
+    from scalinglab.terminal import Screen
+
+    bar, screen = _Bar(), Screen(sys.stderr)
     next_time = bar.began + _LINE_SECONDS
 
     def listen(share: float, part: str) -> None:
         nonlocal next_time
         bar.listen(share, part)
         if time.monotonic() >= next_time:
-            print(f"{bar.share:.0%} {bar.text}", file=sys.stderr, flush=True)
+            screen.say(f"{bar.share:.0%} {bar.text}")
             next_time = time.monotonic() + _LINE_SECONDS
 
-    print("0% begun", file=sys.stderr, flush=True)
+    screen.say("0% begun")
     with listening(listen):
         yield
     spent = duration(time.monotonic() - bar.began)
-    print(f"100% done after {spent}", file=sys.stderr, flush=True)
+    screen.say(f"100% done after {spent}")
 
 
 def with_bar(answer: Callable[P, Answer]) -> Callable[P, Answer]:
