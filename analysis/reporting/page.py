@@ -185,7 +185,7 @@ def page(
             sections=pictures[1],
             downloads=downloads,
             runs=run_texts,
-            outputs=outputs,
+            outputs=_told(outputs),
             most_rows=_MOST_ROWS,
             most_open=_MOST_OPEN,
             most_columns=_MOST_COLUMNS,
@@ -196,6 +196,18 @@ def page(
     if runs is not None and runs.curves and len(text.encode()) > _HEAVY:
         text = text.replace(run_texts, _run_data(replace(runs, curves=None), outputs), 1)
     return text.replace(_SIZE, f"{len(text.encode()) / 1e6:.2f} MB", 1)
+
+
+def _told(folder: str | Path) -> str:
+    """A folder as a page names it to others: no path above the place where the page was made.
+
+    >>> _told("outputs"), _told("/home/somebody/project/outputs")
+    ('outputs', 'outputs')
+    """
+    path = Path(folder)
+    if not path.is_absolute():
+        return str(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _drawn(
@@ -259,7 +271,7 @@ def _run_data(runs: RunDetails | None, outputs: str | Path) -> str:
             "ids": ids,
             "values": columns,
             "curves": runs.curves or {},
-            "curves_in": str(outputs) if runs.curves is None else "",
+            "curves_in": _told(outputs) if runs.curves is None else "",
             "attempts": runs.attempts,
         }
     )

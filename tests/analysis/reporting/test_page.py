@@ -146,3 +146,14 @@ def test_a_mark_in_a_legend_can_be_seen_however_many_the_runs() -> None:
     finish(ax, "x", "y")
     (mark,) = ax.get_legend().legend_handles
     assert ax.collections[0].get_sizes()[0] < 6 < mark.get_sizes()[0]
+
+
+def test_a_page_names_its_folder_without_the_path_above_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, told in (
+        (tmp_path / "mine" / "outputs", "mine/outputs"),
+        ("outputs", "outputs"),
+        (tmp_path.parent / "other", "other"),
+    ):
+        html = page("", "", [], [], [], folder)
+        assert f"from the records in {told}." in html and str(tmp_path.parent) not in html
