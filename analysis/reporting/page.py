@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 200  # of a table, that a page shows
 _MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
+_MOST_CARDS = 3  # rows of a wide table, up to which a telephone shows a card for each
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _HEAVY = 1_400_000  # bytes of a page, beyond which it holds no curves of runs
@@ -189,6 +190,7 @@ def page(
             most_rows=_MOST_ROWS,
             most_open=_MOST_OPEN,
             most_columns=_MOST_COLUMNS,
+            most_cards=_MOST_CARDS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
             size=Markup(_SIZE),
         )
