@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.fitting.result import Result
 
+_MARK = 0.6  # of a point, of the usual size
 _FEW = 6  # schedules that have a colour of their own
 _POINTS = 60  # of a curve that is drawn
 _ALL_POINTS = 2000  # of all curves beside a law, shared by them where they are many
@@ -134,7 +136,13 @@ def _curve(
         return
     most = max(1, min(_POINTS, _ALL_POINTS // count))
     few = measured.iloc[_some(len(measured), most)]
-    points(ax, few, "step", "loss", name, color=color, marker=marker, size=0.6, label=new)
+    shown = points(
+        ax, few, "step", "loss", name, color=color, marker=marker, size=_MARK, label=False
+    )
+    if new:  # the legend shows the line of the law, too: schedules differ in its dashes
+        look = {"color": color, "marker": marker, "ls": ls, "lw": 1, "label": shown.name}
+        look["ms"] = _MARK * mpl.rcParams["lines.markersize"]
+        shown.artists.extend(ax.plot([], [], **look))
     drawn = _some(len(curve), 2 * _POINTS)
     predicted = np.asarray(result.predict(curve)["loss"])
     table = curve[["step"]].assign(loss=predicted)

@@ -226,13 +226,18 @@ def _neutral(ax: Axes, legend: Any, handles: list) -> None:
             shown.set(facecolor=NEUTRAL, alpha=BAND * 1.5)
         elif isinstance(handle, Line2D) and _stands_for_many(ax, handle):
             shown.set_color(NEUTRAL)
+            shown.set_linewidth(max(line.get_linewidth() for line in _alike(ax, handle)))
+
+
+def _alike(ax: Axes, entry: Line2D) -> list[Line2D]:
+    """The lines that an entry of the legend stands for: those of its name."""
+    name = entry.get_label()
+    return [line for line in ax.lines if str(line.get_label()).lstrip("_") == name]
 
 
 def _stands_for_many(ax: Axes, entry: Line2D) -> bool:
     """Whether lines without an entry of their own share this one, in other colours."""
-    name = entry.get_label()
-    alike = [line for line in ax.lines if str(line.get_label()).lstrip("_") == name]
-    return len({to_hex(line.get_color()) for line in alike}) > 1
+    return len({to_hex(line.get_color()) for line in _alike(ax, entry)}) > 1
 
 
 def room_above(ax: Axes) -> float:

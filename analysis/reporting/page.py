@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 200  # of a table, that a page shows
 _MOST_OPEN = 20  # rows of a table, beyond which it is a window on a screen
+_MOST_CARDS = 3  # rows of a wide table, up to which a telephone shows a card for each
 _MOST_COLUMNS = 11  # of a table, beyond which paper shows it in smaller type
 _MOST = 900_000  # characters of all pictures, beyond which none has linear axes beside its own
 _HEAVY = 1_400_000  # bytes of a page, beyond which it holds no curves of runs
@@ -185,10 +186,11 @@ def page(
             sections=pictures[1],
             downloads=downloads,
             runs=run_texts,
-            outputs=outputs,
+            outputs=_told(outputs),
             most_rows=_MOST_ROWS,
             most_open=_MOST_OPEN,
             most_columns=_MOST_COLUMNS,
+            most_cards=_MOST_CARDS,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
             size=Markup(_SIZE),
         )
@@ -196,6 +198,18 @@ def page(
     if runs is not None and runs.curves and len(text.encode()) > _HEAVY:
         text = text.replace(run_texts, _run_data(replace(runs, curves=None), outputs), 1)
     return text.replace(_SIZE, f"{len(text.encode()) / 1e6:.2f} MB", 1)
+
+
+def _told(folder: str | Path) -> str:
+    """A folder as a page names it to others: no path above the place where the page was made.
+
+    >>> _told("outputs"), _told("/home/somebody/project/outputs")
+    ('outputs', 'outputs')
+    """
+    path = Path(folder)
+    if not path.is_absolute():
+        return str(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _drawn(
@@ -259,7 +273,7 @@ def _run_data(runs: RunDetails | None, outputs: str | Path) -> str:
             "ids": ids,
             "values": columns,
             "curves": runs.curves or {},
-            "curves_in": str(outputs) if runs.curves is None else "",
+            "curves_in": _told(outputs) if runs.curves is None else "",
             "attempts": runs.attempts,
         }
     )

@@ -164,4 +164,10 @@ def machine_sections(answer: ReportedRuns) -> list[Section]:
     """The table of machines and versions, if the runs have records."""
     if answer.machines.empty:
         return []
-    return [Section("Machines and versions", tables=[answer.machines])]
+    table, text = answer.machines, ""
+    if table["code"].nunique() > 1 == table["fingerprint"].nunique():
+        text = (
+            f"{table['code'].nunique()} versions of the code made these runs. The part that makes their numbers is"
+            " the same in all: the fingerprint."
+        )
+    return [Section("Machines and versions", text, tables=[table])]

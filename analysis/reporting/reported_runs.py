@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,14 @@ class ReportedRuns(Shown):
     def far_runs(self) -> pd.Index:
         """Runs far from a law: none without a law."""
         return self.runs.index[:0]
+
+    @abstractmethod
+    def headline(self) -> str:
+        """The answer in one sentence."""
+
+    @abstractmethod
+    def sentences(self) -> list[str]:
+        """All that is said of the question, a sentence or paragraph each."""
 
     def cautions(self) -> list[str]:
         """What a reader should be careful about."""

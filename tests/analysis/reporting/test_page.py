@@ -146,3 +146,25 @@ def test_a_mark_in_a_legend_can_be_seen_however_many_the_runs() -> None:
     finish(ax, "x", "y")
     (mark,) = ax.get_legend().legend_handles
     assert ax.collections[0].get_sizes()[0] < 6 < mark.get_sizes()[0]
+
+
+def test_a_page_names_its_folder_without_the_path_above_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, told in (
+        (tmp_path / "mine" / "outputs", "mine/outputs"),
+        ("outputs", "outputs"),
+        (tmp_path.parent / "other", "other"),
+    ):
+        html = page("", "", [], [], [], folder)
+        assert f"from the records in {told}." in html and str(tmp_path.parent) not in html
+
+
+def test_rows_that_a_telephone_can_compare_are_no_cards() -> None:
+    def shown_of(rows: int) -> str:
+        table = pd.DataFrame({name: ["1.00B (0.90B to 1.10B)"] * rows for name in "abcdefg"})
+        return page("", "", [], [], [Section(tables=[table])], "")
+
+    few, more = shown_of(3), shown_of(4)
+    assert 'class="wide stack"' in few and 'extra"' not in few
+    assert 'class="wide"' in more and "<th>a</th>" in more and '<th class=" extra">g</th>' in more
+    assert "turn the telephone, or take the table as CSV" in more
