@@ -194,7 +194,12 @@ def test_laws_that_do_not_cross_are_said_not_to(alike) -> None:
             0.2,
             "measured of both; outside C = 1e+17 to 5e+20 a crossing cannot be excluded: the laws cross there in 38%",
         ),
-        (0.0, 0.3, 0.1, "a crossing cannot be excluded: the laws cross in 38% of the resamples, in 30% within"),
+        (
+            0.0,
+            0.3,
+            0.1,
+            "a crossing cannot be excluded: the laws cross in 38% of the resamples, in 30% within",
+        ),
     ],
 )
 def test_a_crossing_that_some_resamples_have_is_said_where_it_may_be(
