@@ -103,11 +103,6 @@ def times(value: float) -> str:
     return "unbounded" if np.isinf(value) else three_digits(value)
 
 
-def percent_of(ratio: float) -> str:
-    """By how much a ratio of losses differs from one, with its sign."""
-    return f"{ratio - 1:+.2%}"
-
-
 def _times(row: dict[str, Any], name: str) -> str:
     between = f" ({times(row[f'{name}_lower'])} to {times(row[f'{name}_upper'])})"
     return f"{times(row[name])}x" + ("" if np.isnan(row[f"{name}_lower"]) else between)

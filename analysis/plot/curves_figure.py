@@ -136,13 +136,13 @@ def _curve(
         return
     most = max(1, min(_POINTS, _ALL_POINTS // count))
     few = measured.iloc[_some(len(measured), most)]
-    shown = points(
+    marks = points(
         ax, few, "step", "loss", name, color=color, marker=marker, size=_MARK, label=False
     )
     if new:  # the legend shows the line of the law, too: schedules differ in its dashes
-        look = {"color": color, "marker": marker, "ls": ls, "lw": 1, "label": shown.name}
+        look = {"color": color, "marker": marker, "ls": ls, "lw": 1, "label": marks.name}
         look["ms"] = _MARK * mpl.rcParams["lines.markersize"]
-        shown.artists.extend(ax.plot([], [], **look))
+        marks.artists.extend(ax.plot([], [], **look))
     drawn = _some(len(curve), 2 * _POINTS)
     predicted = np.asarray(result.predict(curve)["loss"])
     table = curve[["step"]].assign(loss=predicted)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.interval_text import relative_form
+from scalinglab.analysis.tables.interval_text import NumberText, relative_form
 from scalinglab.analysis.tables.powers import as_key, short
 
 _PROSE = 60  # characters of a cell, from which it is broken into lines
@@ -41,6 +41,8 @@ class Column:
     texts : sequence of str
     numbers : sequence of str
         What a cell stands for, where that is a number whose text is another; else empty.
+    ends : sequence of str
+        Both ends of its interval, with a space between; empty without one.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Column:
     prose: bool
     texts: Sequence[str]
     numbers: Sequence[str]
+    ends: Sequence[str]
 
 
 def columns_of(frame: pd.DataFrame, most_rows: int) -> list[Column]:
@@ -57,11 +60,14 @@ def columns_of(frame: pd.DataFrame, most_rows: int) -> list[Column]:
         texts = _texts(frame[name])
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
         is_prose = not numeric and any(len(text) > _PROSE for text in texts[:most_rows])
-        numbers = [
-            "" if not numeric or pd.isna(value) or text.isdigit() else _exact(value)
-            for value, text in zip(frame[name], texts, strict=True)
-        ]
-        columns.append(Column(str(name), numeric, is_prose, texts, numbers))
+        kept = [value.numbers if isinstance(value, NumberText) else () for value in frame[name]]
+        if numeric:
+            kept = [
+                () if text.isdigit() else (v,) for v, text in zip(frame[name], texts, strict=True)
+            ]
+        numbers = ["" if not of or pd.isna(of[0]) else _exact(of[0]) for of in kept]
+        ends = [" ".join(map(_exact, of[1:])) for of in kept]
+        columns.append(Column(str(name), numeric, is_prose, texts, numbers, ends))
     return columns
 
 

@@ -31,7 +31,7 @@ from scalinglab.analysis.reporting.report_outlook import (
     outlook_sections,
 )
 from scalinglab.analysis.reporting.study_page import study_page, version_of_package
-from scalinglab.analysis.tables.interval_text import parameter_text, with_intervals
+from scalinglab.analysis.tables.interval_text import as_objects, parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import in_print
 from scalinglab.analysis.tables.typed import records_of
@@ -150,7 +150,8 @@ def _overview(law: Result) -> pd.DataFrame:
         return table
     table = table.rename(columns={"lower": "value_lower", "upper": "value_upper"})
     table = table.drop(columns="standard_error", errors="ignore")
-    return with_intervals(table).assign(value=[parameter_text(row) for row in records_of(table)])
+    texts = as_objects([parameter_text(row) for row in records_of(table)])
+    return with_intervals(table).assign(value=texts)
 
 
 def _held_out(answer: Answer) -> list[Section]:

@@ -11,7 +11,6 @@ from scalinglab.analysis.arms.sentences import (
     at_best_splits,
     at_scale,
     how_worth,
-    percent_of,
     probability,
     sharing_in_words,
     times,
@@ -22,7 +21,7 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.cells import columns_of
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report_figures import other_arm_figures
-from scalinglab.analysis.tables.interval_text import value_text, with_intervals
+from scalinglab.analysis.tables.interval_text import NumberText, value_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.typed import records_of
@@ -48,7 +47,7 @@ _ARMS = {
 _FLOORS = {OWN: "", ONE: " if both have one floor", NONE: ""}
 _ARMS_WRITTEN = {
     **WRITTEN,
-    "ratio": percent_of,
+    "ratio": "{:+.2%}".format,
     "better": probability,
 }
 
@@ -177,7 +176,10 @@ def _worth_table(comparison: ArmComparison) -> pd.DataFrame:
     table, rows = comparison.multipliers, []
     for verdict in records_of(comparison.verdicts):
         each = records_of(table[table["C"] == verdict["C"]])
-        row = {"C": power(verdict["C"]), "verdict": _of_compute(in_words(verdict))}
+        row = {
+            "C": NumberText(power(verdict["C"]), (verdict["C"],)),
+            "verdict": _of_compute(in_words(verdict)),
+        }
         for place, one in enumerate(each):
             name = "compute multiplier" if place == 0 else _FLOORS[one["floor"]].strip()
             row[name] = value_text(one, "multiplier", times)
@@ -185,8 +187,10 @@ def _worth_table(comparison: ArmComparison) -> pd.DataFrame:
             row["share unbounded"] = f"{max(o['censored'] for o in each):.2g}"
         inside = all(one["inside"] for one in each)
         row[_ARMS["inside"]] = "yes" if inside else "no"
-        rows.append(row | {"N": short(each[0]["N"]), "D": short(each[0]["D"])})
-    return pd.DataFrame(rows)
+        for name in ("N", "D"):
+            row[name] = NumberText(short(each[0][name]), (each[0][name],))
+        rows.append(row)
+    return pd.DataFrame(rows, dtype=object)
 
 
 def _of_compute(verdict: str) -> str:
@@ -212,7 +216,11 @@ def _how_compared(comparison: ArmComparison) -> str:
 
 def _arms_table(table: pd.DataFrame) -> pd.DataFrame:
     """What the laws of two arms say at each C, what is answered first."""
-    texts = with_intervals(table, _ARMS_WRITTEN)
+    # As the text says it, not a ratio beside "-1.5%": files have the numbers of the texts.
+    ratios = [name for name in ("ratio", "ratio_lower", "ratio_upper") if name in table]
+    texts = with_intervals(
+        table.assign(**{name: table[name] - 1 for name in ratios}), _ARMS_WRITTEN
+    )
     return texts[[name for name in _ARMS if name in texts]].rename(columns=_ARMS)
 
 

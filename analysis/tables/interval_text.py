@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,24 @@ _FORMS: dict[str, Form] = {
 }
 
 
+class NumberText(str):
+    """The text of a number that keeps the number, for files and for sorting.
+
+    Attributes
+    ----------
+    numbers : tuple of float
+        The value and, where it has an interval, its lower and upper end.
+    """
+
+    numbers: tuple[float, ...]
+
+    def __new__(cls, text: str, numbers: tuple[float, ...] = ()) -> Self:
+        """The text; it is compared and written as any other."""
+        written = super().__new__(cls, text)
+        written.numbers = numbers
+        return written
+
+
 NONE_WRITTEN: Mapping[str, Callable[[float], str]] = MappingProxyType({})
 
 
@@ -50,15 +68,21 @@ def with_intervals(
     for name in table:
         form = written.get(str(name)) or _FORMS.get(str(name))
         if f"{name}_lower" in table:
-            shown[name] = [value_text(row, str(name), form) for row in records_of(table)]
+            texts = [value_text(row, str(name), form) for row in records_of(table)]
+            shown[name] = as_objects(texts)
         elif not str(name).endswith(("_lower", "_upper")):
-            shown[name] = [_plain(value, form or four_digits) for value in table[name]]
+            shown[name] = as_objects([_plain(value, form or four_digits) for value in table[name]])
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
 
 
 def intervals_in_cells(table: pd.DataFrame) -> pd.DataFrame:
     """`with_intervals` of a table that has any interval; one without keeps its numbers."""
     return with_intervals(table) if any(f"{name}_lower" in table for name in table) else table
+
+
+def as_objects(texts: Sequence[str]) -> pd.Series:
+    """A column of texts whose numbers are kept: pandas would make plain texts of them."""
+    return pd.Series(list(texts), dtype=object)
 
 
 def relative_form(name: object) -> str | None:
@@ -70,7 +94,9 @@ def _plain(value: Any, form: Form) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "" if np.isnan(value) else in_powers(_written(value, form))
+        if np.isnan(value):
+            return ""
+        return NumberText(in_powers(_written(value, form)), (float(value),))
     return str(value)
 
 
@@ -109,7 +135,9 @@ def value_text(row: dict[str, Any], name: str, form: Form | None = None) -> str:
     if form is short and not np.isnan(lower):  # a value and its ends show equally many digits
         form = partial(short, digits=3)
     value, low, high = (_written(v, form) for v in numbers)
-    return value if np.isnan(lower) else f"{value} ({low} to {high})"
+    if np.isnan(lower):
+        return NumberText(value, numbers[:1])
+    return NumberText(f"{value} ({low} to {high})", numbers)
 
 
 def parameter_text(row: dict[str, Any]) -> str:

@@ -201,6 +201,16 @@
       link.addEventListener("click", (event) => { event.preventDefault(); open(name); });
     });
   });
+  // The rows of a table as numbers; both ends of intervals stand in columns of their own.
+  const numbersOf = (wide) => {
+    const every = [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells]);
+    const between = every[0].map((_, k) => every.some((cells) => cells[k].dataset.ends));
+    return every.map((cells, row) => cells.flatMap((td, k) => {
+      if (!between[k]) return [content(td)];
+      const ends = row ? (td.dataset.ends || " ").split(" ") : ["_lower", "_upper"].map((end) => content(td) + end);
+      return [content(td), ...ends];
+    }));
+  };
   const tableOf = (tool) => {
     let wide = tool.parentElement.previousElementSibling;
     while (!wide.classList.contains("wide")) wide = wide.previousElementSibling;
@@ -223,7 +233,7 @@
     const all = long && long.matches("script.rows") ? read(long) : null;
     const rows = all === "runs"
       ? [["run_id", ...runs.columns], ...Object.entries(runs.rows).map(([name, row]) => [name, ...row])]
-      : all || [...wide.querySelectorAll("tr")].map((tr) => [...tr.cells].map(content));
+      : all || numbersOf(wide);
     save("table.csv", csv(rows), "text/csv");
   }));
   document.querySelectorAll("[data-file]").forEach((button) => button.addEventListener("click", () =>

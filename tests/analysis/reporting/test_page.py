@@ -15,6 +15,7 @@ from scalinglab.analysis.plot.style import figure_of, finish, panels
 from scalinglab.analysis.reporting.drawn import WIDTH
 from scalinglab.analysis.reporting.page import Details, RunDetails, Section, page
 from scalinglab.analysis.reporting.pictures import picture
+from scalinglab.analysis.tables.interval_text import with_intervals
 
 
 @pytest.mark.parametrize(
@@ -168,3 +169,15 @@ def test_rows_that_a_telephone_can_compare_are_no_cards() -> None:
     assert 'class="wide stack"' in few and 'extra"' not in few
     assert 'class="wide"' in more and "<th>a</th>" in more and '<th class=" extra">g</th>' in more
     assert "turn the telephone, or take the table as CSV" in more
+
+
+def test_texts_with_intervals_keep_their_numbers_for_files() -> None:
+    table = pd.DataFrame(
+        {"N": [55_731.2, 2e6], "N_lower": [45_612, np.nan], "N_upper": [7e4, np.nan]}
+    )
+    html = page(
+        "", "", [], [], [Section(tables=[with_intervals(table.assign(why=["a", "b"]))])], ""
+    )
+    assert '>55.7k <span class="between">(45.6k to 70.0k)</span></td>' in html
+    assert re.findall(r'data-value="(.*?)"', html) == ["55731.2", "2000000"]
+    assert re.findall(r'data-ends="(.*?)"', html) == ["45612 70000"]
