@@ -138,13 +138,15 @@ for (const element of document.querySelectorAll("h1, h2, p, li, table, th, td, p
 for (const element of document.querySelectorAll("main *"))
   if (/auto|scroll/.test(getComputedStyle(element).overflowX)) cut.push("scrolls: " + element.outerHTML.slice(0, 60));
 const text = document.body.innerText;
-const figures = [...document.querySelectorAll("figure")].map((figure) => figure.getBoundingClientRect());
+const figures = [...document.querySelectorAll("figure svg")].filter((svg) => svg.getBoundingClientRect().width)
+  .map((svg) => svg.getBoundingClientRect());
+const captions = [...document.querySelectorAll("figcaption")].map((text) => text.getBoundingClientRect().left);
 const broken = [...document.querySelectorAll("td.number")].filter(
   (td) => td.getBoundingClientRect().height > 24).map((td) => td.textContent);
 const bold = parseFloat(getComputedStyle(document.querySelector("h2")).fontSize);
 const drawn = document.querySelector("figure svg text");
 const size = parseFloat(getComputedStyle(drawn).fontSize) * drawn.getScreenCTM().d;
-parent.told[innerWidth] = {cut, text, broken, bold, size,
+parent.told[innerWidth] = {cut, text, broken, bold, size, captions,
   figures: figures.map((box) => [box.left, box.top, box.right])};
 parent.document.body.textContent = "TOLD" + JSON.stringify(parent.told) + "DLOT";
 </script>
@@ -352,7 +354,7 @@ def test_paper_shows_every_column_and_figures_in_pairs(tmp_path) -> None:
     assert "refused, and why" in told["text"] and "@misc" not in told["text"]
     first, second, alone = told["figures"]
     assert first[1] == second[1] and first[2] <= second[0] < PAPER  # beside each other
-    assert alone[2] - alone[0] <= PAPER / 2
+    assert alone[2] - alone[0] <= PAPER / 2 <= told["captions"][2] + 10  # its caption beside it
     assert told["size"] < told["bold"]
     # The browser would have told: on a screen the same table goes on beyond the edge.
     assert look(screen, tmp_path, _PRINTED, [PAPER])[PAPER]["cut"]
