@@ -27,8 +27,7 @@ _UNKNOWN_WIDTH = 80  # columns of a terminal that does not report its width
 
 
 class Screen:
-    """Standard output or another stream: a terminal with a width, or a file without
-    one unless COLUMNS gives it.
+    """Standard output or another stream: a terminal with a width, or a file without one.
 
     Attributes
     ----------
@@ -65,11 +64,13 @@ class Screen:
 
     @property
     def width(self) -> float:
-        """Columns by COLUMNS, else of the terminal, which may change them; else infinite: a file."""
-        if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]):
-            return int(os.environ["COLUMNS"])
+        """Columns; a terminal may change them at any time. Infinite in a file, whatever COLUMNS says:
+        what reads it needs each column, and each sentence in one line.
+        """
         if not self.is_terminal:
             return math.inf
+        if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]):
+            return int(os.environ["COLUMNS"])
         try:
             return os.get_terminal_size(self._stream.fileno()).columns or _UNKNOWN_WIDTH
         except OSError:

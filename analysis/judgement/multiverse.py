@@ -261,7 +261,8 @@ def fit_multiverse(
         itertools.product(choices.conventions, choices.laws, choices.objectives, choices.exclusions)
     )
     answers: dict[tuple[str, ...], _Answered] = {}
-    for shared in each(list(itertools.product(choices.laws, choices.objectives)), "laws"):
+    pairs = list(itertools.product(choices.laws, choices.objectives))
+    for shared in each(pairs, "groups of variants"):
         # Fits of one law and objective to other rows and counts of N share their steps.
         group = [variant for variant in variants if variant[1:3] == shared]
         calls = [partial(_answered, choices, variant, answer, options) for variant in group]

@@ -75,4 +75,4 @@ def test_a_fit_and_a_multiverse_tell_how_far_they_are(told: Told) -> None:
     told.clear()
     choices = Choices({"N": runs}, objectives={"squares": {"objective": "least_squares"}})
     fit_multiverse(choices, lambda result: result.params["alpha"], "alpha", starts=4)
-    assert {text.partition(":")[0] for _, text in told} == {"analysis variants 1 of 1"}
+    assert {text.partition(":")[0] for _, text in told} == {"groups of variants 1 of 1"}

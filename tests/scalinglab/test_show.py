@@ -53,9 +53,9 @@ def test_finished_runs_stand_below_one_heading_within_80_columns(tmp_path, monke
     """A study of the quickstart's size, for as long as it takes."""
     assert told(FOUND, tmp_path, monkeypatch) == [
         "ended  run           loss        N          D  schedule  after        state",
-        "1/4    aaaaaaaaaa  1.1938  329,728  2,097,152  wsd       23 h 59 min  done",
-        "2/4    bbbbbbbbbb  2.0000   10,240    524,288  wsd       23 h 59 min  done",
-        "2/4    dddddddddd           82,944    524,288  cosine    23 h 59 min  interrupted",
+        "1/4    aaaaaaaaaa  1.1938  329,728  2,097,152  wsd       24 h 00 min  done",
+        "2/4    bbbbbbbbbb  2.0000   10,240    524,288  wsd       24 h 00 min  done",
+        "2/4    dddddddddd           82,944    524,288  cosine    24 h 00 min  interrupted",
     ]  # the third has not ended; role and seed are the same in all
 
 

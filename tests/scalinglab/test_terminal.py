@@ -159,14 +159,11 @@ def test_few_rows_without_room_are_read_downwards_with_all_their_columns() -> No
     ]
 
 
-def test_a_width_that_is_asked_for_holds_in_a_file_too(monkeypatch) -> None:
-    for columns, widest in (("50", 50), ("", np.inf), ("0", np.inf)):
-        monkeypatch.setenv("COLUMNS", columns)
-        assert Screen(io.StringIO()).width == widest
+def test_a_file_has_no_width_whatever_the_shell_says(monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     stream = io.StringIO()
     Screen(stream).say("word " * 40)
-    assert max(map(len, stream.getvalue().splitlines())) <= 50
+    assert Screen(stream).width == np.inf and len(stream.getvalue().splitlines()) == 1
 
 
 def test_rows_told_one_by_one_stand_below_one_heading() -> None:
