@@ -1,8 +1,8 @@
 """How far a long answer is, told to whoever shows it.
 
 Whoever computes says which part it is at: `each` for the items of a loop, `steps` for parts that
-follow one another, `tell` for the share of a part that asks for it. Parts may lie in parts: a variant
-of a multiverse is a fit, which has parts of its own. Without a listener all of this does nothing.
+follow one another, `tell` for the share of a part that asks for it. Parts may lie in parts: a law
+that is compared is a fit, which has parts of its own. Without a listener all of this does nothing.
 """
 
 from __future__ import annotations

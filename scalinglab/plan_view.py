@@ -148,7 +148,7 @@ class PlanView:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about packs, processes, GPUs estimated times and approaches, which the table lacks."""
+        """Sentences about packs, processes, GPUs, estimated times and approaches: not in the table."""
         plan, config = self.plan, self.prepared.config
         return [
             *about_packs(plan, config),

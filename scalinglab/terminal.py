@@ -64,8 +64,8 @@ class Screen:
 
     @property
     def width(self) -> float:
-        """Columns; a terminal may change them at any time. Infinite in a file, whatever COLUMNS says:
-        what reads it needs each column, and each sentence in one line.
+        """Columns; a terminal may change them at any time. Infinite in a file, whatever COLUMNS
+        says: what reads it needs each column, and each sentence in one line.
         """
         if not self.is_terminal:
             return math.inf

@@ -230,8 +230,8 @@ def how_worth(comparison: ArmComparison) -> str:
     if comparison.multipliers["floor"].nunique() > 1:
         sentences.append(
             f"Two laws are fitted, as the floor ({_FLOOR_MEANS}) decides far beyond the runs: one"
-            " with a floor for each recipe, one with one floor for both. It saves compute where both"
-            " intervals lie above 1."
+            " with a floor for each recipe, one with one floor for both. It saves compute where"
+            " both intervals lie above 1."
         )
     elif _has_floor(comparison):
         sentences.append(f"{_FLOOR}.")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.lockstep import in_lockstep
-from scalinglab.analysis.fitting.lr_batch import LrBatch, regret
+from scalinglab.analysis.fitting.lr_batch import LrBatch, good_runs, regret
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
 from scalinglab.scaling.errors import UserError
@@ -76,9 +76,8 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
 
 def _without(laws: LrBatch, law: Law, cell: str, options: Mapping[str, Any]) -> BestFit:
     """One law, fitted to the good runs of all cells but one."""
-    sweep = laws.sweep
-    good = sweep[(sweep["cell"] != cell) & (sweep["excess"] <= laws.within)]
-    return best_fit(law, good, FitOptions(**{"cluster": "cell", **options}))
+    good = good_runs(laws.sweep, laws.within)
+    return best_fit(law, good[good["cell"] != cell], FitOptions(**{"cluster": "cell", **options}))
 
 
 def _predicted(fitted: BestFit, runs: pd.DataFrame) -> pd.Series:

@@ -74,6 +74,11 @@ class LrBatch:
         return "\n".join([self.lr.report(), self.batch.report(), f"[[Regret]]\n    {line}"])
 
 
+def good_runs(sweep: pd.DataFrame, within: float) -> pd.DataFrame:
+    """The runs of a sweep to which its laws are fitted: see `lr_batch`."""
+    return sweep[sweep["excess"] <= within]
+
+
 def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
     """Excess loss of the runs nearest to a choice, one of each cell.
 
@@ -132,6 +137,5 @@ def lr_batch(
         table[name] = numbers_in(sweep, source)
     table["cell"] = _cells(sweep, table)
     table["excess"] = table["loss"] / table.groupby("cell")["loss"].transform("min") - 1
-    good = table[table["excess"] <= within]
-    options = {"cluster": "cell", **options}
+    good, options = good_runs(table, within), {"cluster": "cell", **options}
     return LrBatch(fit(BEST_LR, good, **options), fit(BEST_BATCH, good, **options), table, within)

@@ -5,9 +5,9 @@ out: each choice has good reasons, and published exponents differ by these choic
 (arXiv:2406.19146). Here all combinations are fitted.
 
 The variance of the answers is divided among the choices by Sobol' indices of a full factorial
-(Saltelli et al. 2008). The main effect of a choice (``main_effect``) is the variance of the means over its
-options; its total effect (``total_effect``) is the mean variance that is left when all other choices are
-fixed. The difference between the two is its interaction with the other choices.
+(Saltelli et al. 2008). The main effect of a choice (``main_effect``) is the variance of the means
+over its options; its total effect (``total_effect``) is the mean variance that is left when all
+other choices are fixed. The difference between the two is its interaction with the other choices.
 
 Two differences are told apart from the spread. A way of counting parameters is a definition, so the
 range is that of one count, and the other counts follow. A run far from the law has nothing to do
@@ -29,7 +29,6 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.lockstep import in_lockstep
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.progress import each
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.exclusion import unmet_in_words
@@ -49,6 +48,12 @@ _EMBEDDINGS = {
     "n_active": "what one token passes through",
 }
 _COUNTED = ("N", "D", "N*", "D*")  # beginnings of quantities that are parameters or tokens
+# Columns of the shares -> what people read, also in its figure.
+SHARES = {
+    "main_effect": "main effect",
+    "total_effect": "total effect",
+    "factor": "largest over smallest mean",
+}
 CHOICES = ("convention", "law", "objective", "exclusion")
 IN_WORDS = {
     "convention": "how N is counted",

@@ -20,8 +20,23 @@ _NAMED = 3  # values written at the edge of a figure
 _WIDE = 3.5  # inches
 _ROOM = 0.04  # of the height, around what is shown
 _FAR = 0.2  # of the height of the data, that an interval may add on either side by default
+_HEIGHTS = 3.0  # of the median above the lowest loss
 _CHARACTER = 0.6  # its width in sizes of the font, on average
 _TEXT_EMS = 1.6  # height of a text at the edge, with its gap, in sizes of the font
+
+
+def loss_of_failure(losses: np.ndarray, heights: float = _HEIGHTS) -> float:
+    """The loss above which a run went wrong, and is marked at the edge of its figure.
+
+    Parameters
+    ----------
+    losses : array
+        Some are finite.
+    heights : float
+        How many times the median's height above the lowest is too high.
+    """
+    finite = losses[np.isfinite(losses)]
+    return float(finite.min() + heights * (np.median(finite) - finite.min()))
 
 
 def frame(

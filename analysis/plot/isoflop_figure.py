@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
-from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.frames import frame, loss_of_failure
 from scalinglab.analysis.plot.labels import LOSS, SIZE
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import line, points
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.isoflop import Minima
 
 _SEEN = 0.1  # of the median's height above the lowest loss: twice the width of a line
-_FAR = 5.0  # times the median's height above the lowest loss: higher runs are marked at the edge
+_HEIGHTS = 5.0  # of the median above the lowest loss, from which a run is marked at the edge
 
 
 def isoflop(
@@ -60,8 +60,8 @@ def isoflop(
     scale = Scale(budgets)
     columns = [name for name in ("run_id", "N", "D", "C", "loss") if name in runs]
     loss = runs["loss"].to_numpy(float)
-    high = loss.min() + _FAR * (np.median(loss) - loss.min())
-    points(ax, runs[columns], "N", "loss", "runs", color=scale(budgets[nearest]), away=loss > high)
+    away = loss > loss_of_failure(loss, _HEIGHTS)
+    points(ax, runs[columns], "N", "loss", "runs", color=scale(budgets[nearest]), away=away)
     band = f"{level:.0%} interval of the parabola" if _has_seen_bands(minima, loss) else ""
     for k, (cost, budget_line) in enumerate(minima.lines.groupby("C")):
         line(

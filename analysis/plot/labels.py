@@ -14,12 +14,6 @@ SIZE = "model size N (parameters)"
 STEP = "training step"
 TOKENS = "training tokens D"
 RATIO = "tokens per parameter D/N"
-# Columns of a multiverse's shares -> what people read, also in its figure.
-SHARES = {
-    "main_effect": "main effect",
-    "total_effect": "total effect",
-    "factor": "largest over smallest mean",
-}
 _LONGEST = 34  # characters of a vertical label with the names of arms, as its axis is high
 # Inputs of laws -> the label of their axis; others are labelled by what the law says they hold.
 INPUTS = {"N": SIZE, "D": TOKENS, "C": COMPUTE}

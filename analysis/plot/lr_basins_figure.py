@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum
-from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.frames import frame, loss_of_failure
 from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal
 from scalinglab.analysis.plot.law_lines import LEVEL
 from scalinglab.analysis.plot.layers import line, points
@@ -23,8 +23,6 @@ from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_FAR = 3.0  # times the median's height above the lowest: there a run went wrong
 
 
 def lr_basins(
@@ -65,11 +63,9 @@ def lr_basins(
     columns = [name for name in ("run_id", by, x, "loss") if name in runs]
     table = runs[columns].reset_index(drop=True)
     loss = table["loss"].to_numpy(float)
-    finite = loss[np.isfinite(loss)]
-    if not len(finite):
+    if not np.isfinite(loss).any():
         raise UserError("no run has a finite loss")
-    high = finite.min() + _FAR * (np.median(finite) - finite.min())
-    away = pd.Series(~(loss <= high), table.index)
+    away = pd.Series(~(loss <= loss_of_failure(loss)), table.index)
     sweeps: dict[Any, pd.DataFrame] = dict(groups_of(table, by, sort=False))
     scale = Scale(table[by]) if pd.api.types.is_numeric_dtype(table[by]) else None
     looks = {value: category(k) for k, value in enumerate(sweeps)}

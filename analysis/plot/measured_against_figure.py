@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from scalinglab.analysis.plot.frames import frame
+from scalinglab.analysis.plot.frames import frame, loss_of_failure
 from scalinglab.analysis.plot.labels import INPUTS, LOSS, RATE, decimal, literal
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
 from scalinglab.analysis.plot.layers import PLACE, line, points
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _FEW = 6  # groups that have a colour and a marker of their own
 _EACH = 5  # different places along x, up to which each has its tick
-_FAR = 3.0  # times the median's height above the lowest: there a run went wrong
 _BARS = 1.0  # of the height of the points, that their intervals may add on either side
 _RATIO = 3.0  # of the ends of an axis, from which it is logarithmic
 _DODGE = 0.12  # of the step between two names along x
@@ -86,7 +85,7 @@ def measured_against(
     groups = [("", table)] if by is None else list(table.groupby(by, sort=False))
     scale = _scale(table, by, len(groups))
     scatter = _scatter(table, along, y, by) if joined and not ends else None
-    far = _far(table[y].to_numpy(float)) if y == "loss" else np.inf
+    far = loss_of_failure(table[y].to_numpy(float)) if y == "loss" else np.inf
     has_band, step = False, _step(ax, names)
     for k, (value, group) in enumerate(groups):
         look: dict[str, Any] = category(k)
@@ -166,11 +165,6 @@ def _means(
     half = stdtrit(spare, (1 + level) / 2) * noise / np.sqrt(cells.size().to_numpy())
     low, high = means[y] * np.exp(-half), means[y] * np.exp(half)
     return means.assign(**{f"{y}_lower": low, f"{y}_upper": high})
-
-
-def _far(losses: np.ndarray) -> float:
-    finite = losses[np.isfinite(losses)]
-    return float(finite.min() + _FAR * (np.median(finite) - finite.min()))
 
 
 def _axes(ax: Axes, table: pd.DataFrame, x: str, y: str, names: Sequence[str]) -> None:

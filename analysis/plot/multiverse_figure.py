@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from scalinglab.analysis.judgement.multiverse import SHARES
 from scalinglab.analysis.plot.frames import frame
-from scalinglab.analysis.plot.labels import SHARES, budget_in_words, literal
+from scalinglab.analysis.plot.labels import budget_in_words, literal
 from scalinglab.analysis.plot.layers import layers, points
 from scalinglab.analysis.plot.style import axes, category, finish, palette
 from scalinglab.analysis.plot.ticks import log_axis

@@ -194,7 +194,8 @@ class Answer(ReportedRuns):
         which = self._which_budget(len(rows), len(inside))
         return (
             f"With C = {power(row['C'])} FLOPs{which} the best model has N* ="
-            f" {value_text(row, 'N', short)} parameters{f' ({apart})' if apart else ''} and is trained on D* = {value_text(row, 'D', short)} tokens; "
+            f" {value_text(row, 'N', short)} parameters{f' ({apart})' if apart else ''} and is"
+            f" trained on D* = {value_text(row, 'D', short)} tokens; "
             f"{growth_in_words(self.allocation.exponents)}"
             + (
                 "."

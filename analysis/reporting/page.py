@@ -314,8 +314,8 @@ def _environment() -> Environment:
 
 
 def _visible(value: object) -> Markup:
-    """A text with control characters shown, numbers and signs as in print, exponents raised; markup as it
-    is.
+    """A text with control characters shown, numbers and signs as in print, exponents raised; markup
+    as it is.
     """
     if isinstance(value, Markup):
         return value

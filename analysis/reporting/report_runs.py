@@ -167,7 +167,7 @@ def machine_sections(answer: ReportedRuns) -> list[Section]:
     table, text = answer.machines, ""
     if table["code"].nunique() > 1 == table["fingerprint"].nunique():
         text = (
-            f"{table['code'].nunique()} versions of the code made these runs. The part that makes their numbers is"
-            " the same in all: the fingerprint."
+            f"{table['code'].nunique()} versions of the code made these runs. The part that"
+            " makes their numbers is the same in all: the fingerprint."
         )
     return [Section("Machines and versions", text, tables=[table])]

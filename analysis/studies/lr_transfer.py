@@ -21,7 +21,8 @@ from scalinglab.analysis.tables.typed import groups_of
 TRANSFER = "Yang et al. 2022, arXiv:2203.03466"
 _CAPTION = (
     "loss of every run against the learning rate, by width. Lines: the parabola at each width, with"
-    " the interval of a run; diamonds: the optima with their intervals. Optima below each other transfer."
+    " the interval of a run; diamonds: the optima with their intervals. Optima below each other"
+    " transfer."
 )
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 

@@ -49,7 +49,8 @@ class ReplayList:
         ]
         screen.table(pd.DataFrame(rows))
         screen.say(
-            "scaling replay NAME answers; a table to fetch is answered again with data=FOLDER, where it is"
+            "scaling replay NAME answers; a table to fetch is answered again with data=FOLDER, where"
+            " it is"
         )
 
 
@@ -107,7 +108,8 @@ def run(options: ReplayOptions, screen: Screen) -> ReplayList | Replayed:
 
     Prints our answer beside the published one, with the licence and the source of the table. Small
     tables whose licence allows it are in the package. Of others it prints what we found; you fetch
-    them, and data=FOLDER says where they are, to answer again or to draw. Without a name all replays are listed. to=FILE.svg draws the figure.
+    them, and data=FOLDER says where they are, to answer again or to draw. Without a name all
+    replays are listed. to=FILE.svg draws the figure.
     """
     # Imported here, because the help starts without what fits need.
     from scalinglab.analysis import plot
