@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 
 from scalinglab.analysis.reporting.papers import PAPERS
 from scalinglab.scaling.extras import PROJECT
+from scalinglab.scaling.records.machine import version
 
 _CITED = re.compile(r"([^;]*?)\s*(?:,\s*)?arXiv[: ](\d{4}\.\d{4,5})")
 _YEAR = re.compile(r"\b(19|20)\d\d\b")
@@ -16,21 +17,19 @@ _SOURCES = ("repository", "source", "homepage")  # names of links in pyproject.t
 _FIRST_YEAR = 2026  # in which what is cited was written
 
 
-def bibtex(sources: Iterable[str], version: str) -> str:
+def bibtex(sources: Iterable[str]) -> str:
     """Entries of the papers that some sources name, by arXiv number, and of this software.
 
     Parameters
     ----------
     sources : iterable of str
         As laws state them: ``"Hoffmann et al. 2022, arXiv:2203.15556; ..."``.
-    version : str
-        Of the software.
     """
     entries: dict[str, str] = {}
     for source in sources:
         for name, number in _CITED.findall(source):
             entries.setdefault(number, _entry(name, number))
-    return "\n\n".join([*entries.values(), _software(version)]) + "\n"
+    return "\n\n".join([*entries.values(), _software()]) + "\n"
 
 
 def source_url() -> str | None:
@@ -43,13 +42,13 @@ def source_url() -> str | None:
     return next((named[name] for name in _SOURCES if name in named), None)
 
 
-def _software(version: str) -> str:
+def _software() -> str:
     """This program; where its source is only if its installation says so."""
     fields = {
         "author": f"{{{_AUTHORS}}}",  # braces: a group, which is no family name
         "title": f"{PROJECT}: plan, launch, watch, fit, decide, report",
         "year": str(_FIRST_YEAR),
-        "version": version,
+        "version": version(PROJECT),
     }
     if (url := source_url()) is not None:
         fields["url"] = url

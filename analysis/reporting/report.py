@@ -30,7 +30,7 @@ from scalinglab.analysis.reporting.report_outlook import (
     arms_sections,
     outlook_sections,
 )
-from scalinglab.analysis.reporting.study_page import study_page, version_of_package
+from scalinglab.analysis.reporting.study_page import study_page
 from scalinglab.analysis.tables.interval_text import as_objects, parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
 from scalinglab.analysis.tables.powers import in_print
@@ -259,8 +259,6 @@ def _downloads(answer: Answer) -> list[Download]:
     facts = json.dumps(plain(facts_of_answer(answer)), indent=1, allow_nan=False)
     return [
         Download(_LATEX, f"{answer.study}.tex", "\n\n".join(tables)),
-        Download(
-            "References (BibTeX)", f"{answer.study}.bib", bibtex(sources, version_of_package())
-        ),
+        Download("References (BibTeX)", f"{answer.study}.bib", bibtex(sources)),
         Download("The answer as data (JSON)", f"{answer.study}.json", facts),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from scalinglab.analysis.reporting.logbook import logbook
@@ -70,11 +69,3 @@ def study_page(
             attempts_of(study.outputs, study.runs["run_id"]),
         ),
     )
-
-
-def version_of_package() -> str:
-    """The version of this software, for its reference."""
-    try:
-        return version("scaling-laboratory")
-    except PackageNotFoundError:
-        return "unknown"

@@ -11,7 +11,7 @@ from scalinglab.analysis.reporting.cells import columns_of
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_verdict
 from scalinglab.analysis.reporting.page import Download, Section
-from scalinglab.analysis.reporting.study_page import study_page, version_of_package
+from scalinglab.analysis.reporting.study_page import study_page
 from scalinglab.analysis.reporting.verdict import Verdict
 from scalinglab.analysis.tables.interval_text import intervals_in_cells
 from scalinglab.analysis.tables.latex import latex
@@ -54,7 +54,7 @@ def _downloads(verdict: Verdict, tables: dict[str, pd.DataFrame]) -> list[Downlo
         if len(table)
     ]
     facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
-    references = bibtex(verdict.finding.sources, version_of_package())
+    references = bibtex(verdict.finding.sources)
     return [
         Download("Tables (LaTeX, booktabs)", f"{name}.tex", "\n\n".join(written)),
         Download("References (BibTeX)", f"{name}.bib", references),
