@@ -56,7 +56,6 @@ _OF_CURVES = {
     "predicted": "predicted final loss",
     "error": ERROR,
 }
-_FACTORS = {"factor": "{:.2f}".format}
 _PARABOLA = "arXiv:2603.22339"
 
 
@@ -191,7 +190,7 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
 
 def _shares(multiverse: Multiverse) -> pd.DataFrame:
     """How much each choice matters, and what is chosen."""
-    table = with_intervals(multiverse.shares_in_words(), _FACTORS)
+    table = with_intervals(multiverse.shares_in_words())
     choices = [f"{choice}: {IN_WORDS[choice]}" for choice in multiverse.shares["choice"]]
     return table.assign(choice=choices)
 

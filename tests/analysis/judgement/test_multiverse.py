@@ -7,9 +7,10 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis import plot
-from scalinglab.analysis.judgement.multiverse import shares
+from scalinglab.analysis.judgement.multiverse import SHARES, shares
 from scalinglab.analysis.judgement.study_multiverse import table_multiverse
 from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import short
 
 mpl.use("Agg")
@@ -115,6 +116,10 @@ def test_another_count_of_parameters_is_another_definition_and_no_uncertainty():
     assert f"({found.shares['total_effect'][0]:.0%} of the variance, alone or" in found.sentence()
     words = found.shares_in_words().set_index("choice")
     assert words.loc["objective", "options"] == "Huber 1e-3, Huber 1e-2, least squares"
+    written = with_intervals(found.shares_in_words())
+    assert list(written)[2:] == list(SHARES.values())
+    assert written["total effect"][0] == f"{found.shares['total_effect'][0]:.0%}"
+    assert written[SHARES["factor"]][0] == f"{found.shares['factor'][0]:.2f}"
     assert len(alone.sentences()) == 1
     ax = plot.multiverse(found)
     assert sum(len(layer.table) for layer in layers(ax)) == len(found.in_range) == 6
