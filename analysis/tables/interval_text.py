@@ -28,9 +28,10 @@ _FORMS: dict[str, Form] = {
     ),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree"), ".0%"),
+    **dict.fromkeys(("resamples agree", "refits agree"), ".0%"),
     **dict.fromkeys(("main effect", "total effect"), ".0%"),
     "largest over smallest mean": ".2f",
-    **dict.fromkeys(("wasted", "half_width"), ".1%"),
+    **dict.fromkeys(("wasted", "half_width", "expected precision"), ".1%"),
     **dict.fromkeys(("N", "D"), short),
     "C": power,
 }

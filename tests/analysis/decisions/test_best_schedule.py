@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.tables.interval_text import with_intervals
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,8 @@ def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
         dataclasses.replace(momentum, left_out=torn), 600, peak=3e-3, warmup=50
     )
     assert doubted.gains.refits_agree.tolist() == [1, 1, 0.5]
+    (_, shown), *_ = [t for t in doubted.shown.tables.items() if "refits agree" in t[1]]
+    assert with_intervals(shown)["refits agree"].tolist() == ["100%", "100%", "50%"]
     assert not doubted.gains.certain.iloc[2]
 
 

@@ -13,7 +13,9 @@ import pytest
 from scalinglab import Study, Table
 from scalinglab.analysis import plot
 from scalinglab.analysis.shown import Shown
+from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.answers.methods import FileAnswers, StudyAnswers
+from scalinglab.answers.next import PRECISION
 
 pytestmark = pytest.mark.usefixtures("early_fits")
 PLAIN = {"Path", "list[str]"}  # what a notebook shows anyway
@@ -40,6 +42,7 @@ OF_A_STUDY: dict[str, Callable[[Study], Any]] = {
     "forecast": lambda s: s.forecast(keep=False),
     "track": lambda s: s.track(),
 }
+IN_PERCENT = {"multiverse": "total effect", "next": PRECISION}  # a heading that a notebook shows
 WITH_FIGURES = ("allocate", "compare_laws", "multiverse", "compare", "answer")
 
 
@@ -68,6 +71,9 @@ def check(name: str, answer: Any) -> None:
     assert all(part in page for part in map(str, list(answer.shown.tables)[1:]))
     if name in WITH_FIGURES:
         assert len(plot.data(answer.plot())) > 1
+    if name in IN_PERCENT:  # also where the heading is another than the column's name
+        (shown,) = answer.shown.tables.values()
+        assert with_intervals(shown)[IN_PERCENT[name]].str.endswith("%").all()
     if answer.shown.tables:
         assert r"\begin{tabular}" in answer.to_latex()
 
