@@ -94,6 +94,15 @@ def unflushed() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    """No figure stays open for the next test: matplotlib warns of more than twenty."""
+    yield
+    pyplot = sys.modules.get("matplotlib.pyplot")  # nobody loads it for this
+    if pyplot is not None:
+        pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def processes() -> BaseContext:
     """Real processes, forked off a clean one that has imported trainer and launcher once."""

@@ -27,7 +27,6 @@ def drawn(markdown: str) -> Iterator[tuple[int, Any]]:
     """
     named: dict[str, Any] = {}
     mpl.use("agg")
-    pyplot.close("all")  # of whoever drew before: matplotlib warns of more than twenty
     for found in _CODE.finditer(markdown):
         before = named.pop("ax", None)
         exec(compile(found[1], "the page", "exec"), named)

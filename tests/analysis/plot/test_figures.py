@@ -280,7 +280,6 @@ def test_a_figure_obeys_rcparams_and_its_width(made) -> None:
     assert ax.figure.get_figwidth() == plot.COLUMN
     assert ax.xaxis.label.get_size() == 6
     assert "#123456" in {line.get_color() for line in ax.lines}
-    mpl.pyplot.close(ax.figure)
 
 
 def test_names_are_functions_whichever_file_is_imported_first() -> None:
