@@ -54,7 +54,8 @@ class Approaches(Shown):
         with intervals.
     exponents : DataFrame
         One row for each approach: ``approach, a, b`` of N* ~ C^a and D* ~ C^b with intervals, and
-        ``seen``: the number of sizes (1), budgets (2) or points (3) that they come from.
+        ``seen``: the number of sizes that take over from smaller ones (1), budgets (2) or points
+        (3) that they come from.
     refused : DataFrame
         ``approach, C, why``: approaches and IsoFLOP budgets without an answer, and the reason.
     minima : Minima
@@ -151,7 +152,7 @@ def compare_approaches(
     minima = isoflop_minima(level_points, budget=budget, level=level, **bootstrap)
     by_envelope = envelope(points if curves is None else curves, cost=cost, **bootstrap)
     lines = {1: PowerLine.of(by_envelope.power), 2: PowerLine.of(line_through(minima))}
-    counts = {1: by_envelope.sizes, 2: len(minima.found)}
+    counts = {1: len(by_envelope.table), 2: len(minima.found)}
     rows, exponents = [], []
     for approach, line in lines.items():
         if line.exists:

@@ -1,13 +1,17 @@
-"""Approach 1: the size with the least loss at each compute, from final losses or curves.
+"""Approach 1: where, as compute grows, a larger size takes over from a smaller one.
 
 A report and `compare_approaches` take the final losses of all runs of one size, interpolated in C
-between the runs; training curves only where they are given.
+between the runs; training curves only where they are given. Each point must be as good as its
+length allows (arXiv:2203.15556 trains each size on several cosines): points in the middle of a
+schedule are too high.
 
-Each point must be as good as its length allows (arXiv:2203.15556 trains each size on several
-cosines): points in the middle of a schedule are too high. Between sizes the envelope jumps, and at
-its ends the best size is just the last one measured. So only points count at which the best size
-is inside those measured. The intervals resample sizes, as the best one changes if a size is left
-out.
+arXiv:2203.15556 puts a line through the best size at each of 1,500 values of C. Few sizes make
+that a stair, whose first and last step are cut where the runs end, which moves the line: it put N*
+1.5 times too high for five sizes of one known surface. The ends of the steps are free from that.
+There two sizes reach one loss, and the best size lies between them: at their geometric mean, as far
+as the loss is symmetric in log N (of arXiv:2203.15556's law it is within 1 % for sizes ten times
+apart). So the line is fitted to the C at which the larger sizes take over. These are what noise in
+the losses moves, the sizes were chosen: errors are those of log C.
 """
 
 from __future__ import annotations
@@ -16,30 +20,35 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.interpolate import PchipInterpolator
+from scipy.stats import t as student_t
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
-_GRID = 300  # values of log C; arXiv:2203.15556 takes 1,500
+_GRID = 600  # values of log C
 _SAME_SIZE = 0.02  # gap in log N between two sizes
-LEAST_SIZES = 3  # measured at one C, so that one of them can be inside
+_APART = 1.5  # least ratio of the N of two takeovers: nearer ones share the noise of their runs
+_STEEPEST = 10.0  # exponent of N* in C that a draw may have
+LEAST_TAKEOVERS = 3  # a line through two has no errors
 
 
-@dataclass(frozen=True)
-class Envelope:
-    """The sizes on the envelope of losses.
+@dataclass(frozen=True, repr=False)
+class Envelope(Shown):
+    """The C at which larger sizes take over.
 
     Attributes
     ----------
     table : DataFrame
-        One row per value of C at which the best size is inside those measured: ``C, N, loss``.
+        One row per takeover: ``C``, ``N`` between the two sizes (their geometric mean), ``loss``.
     sizes : int
-        Different sizes that are on it.
+        Different sizes that were measured at two or more C.
     power : array, shape (1 + resamples, 2)
-        Intercept and slope of log N in log C: the best, then of resampled sizes; NaN where a
-        resample has no envelope.
+        Intercept and slope of log N in log C: the best, then others that could have been; NaN where
+        there is none.
     refused : str
         Why there is none; empty where there is.
     """
@@ -49,11 +58,37 @@ class Envelope:
     power: Array
     refused: str
 
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: where larger sizes take over, and how N* grows."""
+        grows = () if self.refused else (f"N* grows as C^{self.power[0, 1]:.2f}.",)
+        title = f"Envelope of {self.sizes} sizes: C at which a larger one takes over"
+        return Overview(title, {"": self.table}, grows, (self.refused,) if self.refused else ())
+
+
+@dataclass(frozen=True)
+class _Stair:
+    """Losses of sizes along compute.
+
+    Attributes
+    ----------
+    log_N : array, shape (sizes,)
+        Increasing.
+    log_C : array, shape (values,)
+        At equal distances.
+    losses : array, shape (sizes, values)
+        log of the losses, NaN where a size has no runs on both sides.
+    """
+
+    log_N: Array
+    log_C: Array
+    losses: Array
+
 
 def envelope(
     points: pd.DataFrame, *, cost: Cost = SIX_ND, resamples: int = 1000, seed: int = 0
 ) -> Envelope:
-    """Find the envelope of the losses of all sizes.
+    """Find the C at which larger sizes take over, and the power law of N* through them.
 
     Parameters
     ----------
@@ -62,7 +97,8 @@ def envelope(
     cost : callable
         As in `analysis.allocate`.
     resamples : int
-        How often sizes are drawn again, for the intervals; 0 for none.
+        How many lines are drawn from the errors of this one (a t distribution), for the intervals;
+        0 for none.
     seed : int
         Of these draws.
 
@@ -74,75 +110,111 @@ def envelope(
     for column in ("N", "D", "loss"):
         if column not in points:
             raise UserError(f"an envelope needs the column {column!r}")
-    N, log_C, losses = _curves(points, cost)
-    nothing = np.full((1 + resamples, 2), np.nan)
-    if len(N) < LEAST_SIZES:
-        reason = f"{len(N)} sizes have two or more D; an envelope needs {LEAST_SIZES}"
-        return Envelope(pd.DataFrame(columns=["C", "N", "loss"]), 0, nothing, reason)
-    all_points = np.ones((1, len(N)), bool)
-    best = _least(losses, all_points)[0]
-    inside = best >= 0
+    stair = _stair(points, cost)
+    found = _takeovers(stair)
     table = pd.DataFrame(
-        {
-            "C": np.exp(log_C[inside]),
-            "N": N[best[inside]],
-            "loss": losses[best[inside], np.flatnonzero(inside)],
-        }
+        {"C": np.exp(found[:, 0]), "N": np.exp(found[:, 1]), "loss": np.exp(found[:, 2])}
     )
-    on_it = table["N"].nunique()
-    if on_it < LEAST_SIZES:
+    sizes = len(stair.log_N)
+    if len(found) >= LEAST_TAKEOVERS:
+        power = _lines(found[:, 0], found[:, 1], resamples, seed)
+        if np.isfinite(power[0, 1]):
+            return Envelope(table, sizes, power, "")
         reason = (
-            f"{on_it} of the sizes between smallest and largest are best at some C; an "
-            f"envelope needs {LEAST_SIZES}"
+            f"the C at which {len(found)} sizes take over from smaller ones scatter too much to say"
+            " whether they grow with the size"
         )
-        return Envelope(table, on_it, nothing, reason)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(N), np.full(len(N), 1 / len(N)), size=resamples) > 0
-    power = _line(np.log(N), log_C, _least(losses, np.vstack([all_points, drawn])))
-    return Envelope(table, on_it, power, "")
+    else:
+        reason = (
+            f"{sizes} size{'' if sizes == 1 else 's'} with two or more D, of which {len(found)} take"
+            " over from smaller ones at a C that both have measured; an envelope needs"
+            f" {LEAST_TAKEOVERS}"
+        )
+    return Envelope(table, sizes, np.full((1 + resamples, 2), np.nan), reason)
 
 
-def _curves(points: pd.DataFrame, cost: Cost) -> tuple[Array, Array, Array]:
-    """Sizes (k,), values of log C (g,), and log-log interpolated losses (k, g), NaN outside."""
-    order = np.argsort(points["N"].to_numpy(float))
-    log_N = np.log(points["N"].to_numpy(float)[order])
+def _stair(points: pd.DataFrame, cost: Cost) -> _Stair:
+    """Interpolate the log losses of each size, by pieces that keep their falling and bending."""
+    N, D, loss = (points[name].to_numpy(float) for name in ("N", "D", "loss"))
+    order = np.argsort(N)
     size = np.empty(len(points), int)
-    size[order] = np.concatenate([[0], np.cumsum(np.diff(log_N) > _SAME_SIZE)])
-    at = np.log(cost(points["N"].to_numpy(float), points["D"].to_numpy(float)))
-    grid, sizes, losses = np.linspace(at.min(), at.max(), _GRID), [], []
+    size[order] = np.concatenate([[0], np.cumsum(np.diff(np.log(N[order])) > _SAME_SIZE)])
+    at = np.log(cost(N, D))
+    log_C, sizes, losses = np.linspace(at.min(), at.max(), _GRID), [], []
     for k in range(size.max() + 1):
         of_size = size == k
-        curve = (
-            pd.Series(np.log(points["loss"].to_numpy(float)[of_size])).groupby(at[of_size]).mean()
-        )
+        curve = pd.Series(np.log(loss[of_size])).groupby(at[of_size]).mean()
         if len(curve) < 2:
             continue
-        sizes.append(float(np.exp(np.log(points["N"].to_numpy(float)[of_size]).mean())))
-        log_losses = np.interp(grid, curve.index, curve, left=np.nan, right=np.nan)
-        losses.append(np.exp(log_losses))
-    return np.array(sizes), grid, np.array(losses).reshape(len(sizes), len(grid))
+        sizes.append(float(np.log(N[of_size]).mean()))
+        losses.append(PchipInterpolator(curve.index, curve, extrapolate=False)(log_C))
+    return _Stair(np.array(sizes), log_C, np.array(losses).reshape(len(sizes), _GRID))
 
 
-def _least(losses: Array, curve_mask: Array) -> Array:
-    """Index of the best size at each C, shape (b, g); -1 where it is at an end, or unknown."""
-    is_known = np.isfinite(losses) & curve_mask[:, :, None]
-    finite_losses = np.where(is_known, losses, np.inf)
-    best = finite_losses.argmin(axis=1)
-    first = is_known.argmax(axis=1)
-    last = losses.shape[0] - 1 - is_known[:, ::-1].argmax(axis=1)
-    inside = (is_known.sum(axis=1) >= LEAST_SIZES) & (best > first) & (best < last)
-    return np.where(inside, best, -1)
+def _takeovers(stair: _Stair) -> Array:
+    """log C, log N and log loss at which the larger sizes take over, shape (takeovers, 3).
+
+    Where noise lets the smaller and the larger ones take turns, it is at the C that has as many
+    values of the smaller ones above it as of the larger ones below it.
+    """
+    known = np.isfinite(stair.losses)
+    losses = np.where(known, stair.losses, np.inf)
+    rows: list[tuple[float, ...]] = []
+    for k in range(len(stair.log_N) - 1):
+        both = np.flatnonzero(known[k] & known[k + 1])
+        log_N = stair.log_N[k : k + 2].mean()
+        if len(both) < 2 or (rows and log_N < rows[-1][1] + np.log(_APART)):
+            continue
+        smaller = losses[: k + 1, both].min(axis=0)
+        is_smaller = smaller < losses[k + 1 :, both].min(axis=0)
+        if is_smaller[0] and not is_smaller[-1]:
+            last = both[is_smaller.sum() - 1]
+            log_C = stair.log_C[last : last + 2].mean()
+            loss = losses[:, last].min()
+            rows.append((log_C, log_N, loss, stair.log_C[both[0]], stair.log_C[both[-1]]))
+    found = np.array(rows).reshape(-1, 5)
+    return found[_is_clear_of_ends(*found.T)][:, :3]
 
 
-def _line(log_N: Array, log_C: Array, best: Array) -> Array:
-    """Intercept and slope of log N of the best size in log C, shape (b, 2)."""
-    weight = (best >= 0).astype(float)
-    y = np.where(best >= 0, log_N[best], 0.0)
-    total = weight.sum(1)
-    with np.errstate(all="ignore"):
-        x_mean, y_mean = weight @ log_C / total, y.sum(1) / total
-        away = (log_C - x_mean[:, None]) * weight
-        slope = (away * (y - y_mean[:, None])).sum(1) / (away**2).sum(1)
-    sizes = np.array([len(np.unique(row[row >= 0])) for row in best])
-    slope = np.where(sizes >= 2, slope, np.nan)
-    return np.stack([y_mean - slope * x_mean, slope], axis=1)
+def _is_clear_of_ends(log_C: Array, log_N: Array, loss: Array, low: Array, high: Array) -> Array:
+    """Which takeovers the line expects a deviation or more inside what both sizes have measured.
+
+    Near an end only those are seen that noise has moved inwards. Where fewer would be left than a
+    line needs, all stay.
+    """
+    kept = np.ones(len(log_C), bool)
+    for _ in range(len(log_C)):
+        if kept.sum() < LEAST_TAKEOVERS:
+            return np.ones(len(log_C), bool)
+        slope, start = np.polyfit(log_N[kept], log_C[kept], 1)
+        expected = start + slope * log_N
+        freedom = kept.sum() - 2
+        deviation = np.sqrt(((log_C - expected)[kept] ** 2).sum() / freedom)
+        clear = (expected - deviation > low) & (expected + deviation < high)
+        if (clear == kept).all():
+            break
+        kept = clear
+    return kept
+
+
+def _lines(log_C: Array, log_N: Array, resamples: int, seed: int) -> Array:
+    """Intercept and slope of log N in log C: the best, and draws, shape (1 + resamples, 2).
+
+    The line is that of least squares in log C; draws are of its coefficients' t distribution. NaN,
+    the best too, where the slope's 95 % interval reaches zero; and those draws that do.
+    """
+    freedom = len(log_C) - 2
+    N_mean, C_mean = log_N.mean(), log_C.mean()
+    away = log_N - N_mean
+    slope = away @ (log_C - C_mean) / (away @ away)
+    left = log_C - C_mean - slope * away
+    rng = np.random.default_rng(seed)
+    deviation = np.sqrt(left @ left / rng.chisquare(freedom, resamples))
+    errors = rng.standard_normal((2, resamples)) * deviation
+    slopes = np.concatenate([[slope], slope + errors[0] / np.sqrt(away @ away)])
+    means = np.concatenate([[C_mean], C_mean + errors[1] / np.sqrt(len(log_C))])
+    error = np.sqrt(left @ left / freedom / (away @ away))
+    if slope <= student_t.ppf(0.975, freedom) * error:
+        return np.full((1 + resamples, 2), np.nan)
+    grows = np.where(slopes > 1 / _STEEPEST, slopes, np.nan)
+    return np.stack([N_mean - means / grows, 1 / grows], axis=1)

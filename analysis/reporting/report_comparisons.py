@@ -29,8 +29,8 @@ HEADINGS = {
 }
 _UNITS = {1: "sizes", 2: "budgets", 3: "points"}  # that an approach's exponents come from
 _MEANINGS = {
-    1: "The envelope is a power law through the sizes of least final loss at each C; the final"
-    " losses of one size are interpolated between its runs.",
+    1: "The envelope is a power law through the C at which larger sizes take over from smaller ones;"
+    " the final losses of one size are interpolated between its runs.",
     2: "IsoFLOP is a power law through the minima of the budgets' parabolas.",
     3: "The surface is the fitted law, whose best splits are the answer above.",
 }

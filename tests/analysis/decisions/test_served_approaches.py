@@ -26,8 +26,17 @@ def test_isoflop_budgets_serve_all_three() -> None:
     said = served_in_words(AnswerConfig(), planned(N, C / 6 / N))
     assert said.endswith("the envelope of final losses, IsoFLOP minima")
     one = served_in_words(AnswerConfig(), planned(N[C < 2e12], C[C < 2e12] / 6 / N[C < 2e12]))
-    assert "the envelope of final losses needs 3 sizes with two or more D" in one
+    assert "the envelope of final losses needs 3 sizes that take over from smaller ones" in one
     assert "1 of 1 budgets has 4" in one
+
+
+def test_a_reference_law_says_whether_larger_sizes_take_over_inside_the_runs() -> None:
+    N, D = (x.ravel() for x in np.meshgrid([1e4, 3e4, 1e5, 3e5], [1e6, 7e6, 5e7]))
+    law = {"E": 0.6, "A": 23.0, "alpha": 0.37, "B": 700.0, "beta": 0.52}
+    assert "the envelope" in served_in_words(AnswerConfig(reference=law), planned(N, D))
+    short = served_in_words(AnswerConfig(reference=law | {"B": 7000.0}), planned(N, D))
+    assert "the fitted law (surface); the envelope of final losses needs 3 sizes" in short
+    assert "by the reference law 0 do" in short
 
 
 def test_only_a_law_of_sizes_and_tokens_has_approaches() -> None:
