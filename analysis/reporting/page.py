@@ -9,13 +9,13 @@ runtime) is a megabyte in every report, and would draw each figure a second time
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,7 +28,7 @@ from scalinglab.analysis.reporting.cells import (
     interval_apart,
     is_wide,
 )
-from scalinglab.analysis.reporting.pictures import Picture, embedded, picture
+from scalinglab.analysis.reporting.pictures import Picture, embedded, packed, picture
 from scalinglab.analysis.tables.powers import in_print
 from scalinglab.scaling.text.printable import printable
 
@@ -170,7 +170,9 @@ def page(
         Shown where a reader clicks on a run.
     """
     numbers = count(1)
-    pictures = _light([*_drawn("lead", leading, numbers)], [*_shown(sections, numbers)])
+    names = [] if runs is None else runs.table["run_id"].astype(str).tolist()
+    draw = partial(_drawn, numbers=numbers, runs={name: k for k, name in enumerate(names)})
+    pictures = _light([*draw("lead", leading)], [*_shown(sections, draw)])
     run_texts = _run_data(runs, outputs)
     text = (
         _environment()
@@ -213,10 +215,14 @@ def _told(folder: str | Path) -> str:
 
 
 def _drawn(
-    key: str, figures: Sequence[tuple[str, Figure]], numbers: Iterator[int]
+    key: str,
+    figures: Sequence[tuple[str, Figure]],
+    *,
+    numbers: Iterator[int],
+    runs: Mapping[str, int],
 ) -> Iterator[tuple[str, Picture]]:
     """Figures with the next numbers of the page in their captions: they can be cited."""
-    pictures = [picture(figure, f"{key}-{k + 1}") for k, (_, figure) in enumerate(figures)]
+    pictures = [picture(figure, f"{key}-{k + 1}", runs) for k, (_, figure) in enumerate(figures)]
     for (caption, _), shown, is_alone in zip(figures, pictures, _alone(pictures), strict=True):
         yield f"Figure {next(numbers)}. {caption}", replace(shown, alone=is_alone)
 
@@ -231,7 +237,9 @@ def _alone(pictures: Sequence[Picture]) -> list[bool]:
     return alone
 
 
-def _shown(sections: Sequence[Section], numbers: Iterator[int]) -> Iterator[_Shown]:
+def _shown(
+    sections: Sequence[Section], draw: Callable[..., Iterator[tuple[str, Picture]]]
+) -> Iterator[_Shown]:
     for k, section in enumerate(sections):
         key = f"part-{k + 1}"
         yield _Shown(
@@ -239,7 +247,7 @@ def _shown(sections: Sequence[Section], numbers: Iterator[int]) -> Iterator[_Sho
             section.title,
             section.text,
             section.tables,
-            [*_drawn(f"figure-{k + 1}", section.figures, numbers)],
+            [*draw(f"figure-{k + 1}", section.figures)],
             section.listing,
             section.refused,
             section.details,
@@ -265,7 +273,7 @@ def _run_data(runs: RunDetails | None, outputs: str | Path) -> str:
     if runs is None:
         return "null"
     names = [name for name in runs.table if name != "run_id"]
-    columns = [_packed([detail(value) for value in runs.table[name].tolist()]) for name in names]
+    columns = [packed([detail(value) for value in runs.table[name].tolist()]) for name in names]
     ids = runs.table["run_id"].astype(str).tolist()
     return embedded(
         {
@@ -277,19 +285,6 @@ def _run_data(runs: RunDetails | None, outputs: str | Path) -> str:
             "attempts": runs.attempts,
         }
     )
-
-
-def _packed(values: list[object]) -> list[object] | dict[str, list[Any]]:
-    """The values of a column; each only once, with the places of its uses, where many are equal.
-
-    The settings of 2,000 runs are 20 times as large without this: most columns have one value.
-    """
-    keys = [(type(value), value) for value in values]  # True is no 1
-    places = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-    if len(places) > len(values) / 2:
-        return values
-    at = [] if len(places) == 1 else [places[key] for key in keys]
-    return {"of": [value for _, value in places], "at": at}
 
 
 @cache

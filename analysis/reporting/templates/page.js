@@ -14,8 +14,9 @@
   const read = (element) => JSON.parse(element.textContent || "null");
   // Runs are kept column by column, equal values once.
   const kept = read(document.getElementById("runs")) || { columns: [], ids: [], values: [], curves: {} };
-  const unpacked = kept.values.map((column) => Array.isArray(column) ? column
-    : kept.ids.map((_, k) => column.of[column.at.length ? column.at[k] : 0]));
+  const unpack = (column, count) => Array.isArray(column) ? column
+    : Array.from({ length: count }, (_, k) => column.of[column.at.length ? column.at[k] : 0]);
+  const unpacked = kept.values.map((column) => unpack(column, kept.ids.length));
   const runs = {
     columns: kept.columns,
     curves: kept.curves,
@@ -85,8 +86,17 @@
     tip.style.top = Math.max(4, Math.min(event.clientY + 14, innerHeight - box.height - 4)) + "px";
   };
 
+  // The rows of a layer; runs of the page are told by their places there.
+  const rowsOf = (layer) => {
+    const count = layer.at[0].length;
+    const columns = layer.values.map((column, k) => layer.columns[k] !== "run_id" ? unpack(column, count)
+      : unpack(column, count).map((run) => typeof run === "number" ? kept.ids[run] : run));
+    return Array.from({ length: count }, (_, k) => columns.map((column) => column[k]));
+  };
+
   const interactive = (figure) => {
     const data = read(figure.querySelector("script.shown"));
+    for (const layer of data.layers) layer.rows = rowsOf(layer);
     const panes = [...figure.querySelectorAll(":scope > div")].filter((d) => d.querySelector("svg"));
     let pane = 0;
     const nearest = (event) => {

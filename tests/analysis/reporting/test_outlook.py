@@ -141,7 +141,10 @@ def _told_in_numbers(answer: Answer, page: str) -> None:
     figures = re.findall(r'class="shown">(.*?)</script>', page, re.DOTALL)
     layers = [layer for text in figures for layer in json.loads(text)["layers"]]
     marks = [layer for layer in layers if layer["name"].startswith("best splits")]
-    shown = {row[layer["columns"].index("C")] for layer in marks for row in layer["rows"]}
+    columns = [layer["values"][layer["columns"].index("C")] for layer in marks]
+    shown = {
+        C for column in columns for C in (column if isinstance(column, list) else column["of"])
+    }
     known = list(compared.multipliers["C"])
     assert marks and all(np.isclose(C, known, rtol=1e-6).any() for C in shown)
 

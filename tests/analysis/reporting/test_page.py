@@ -135,9 +135,20 @@ def test_a_page_keeps_some_points_of_each_of_very_many_lines() -> None:
     for k in range(200):
         line(ax, pd.DataFrame({"step": steps, "loss": k + 1 / steps}), "step", "loss", str(k))
     layers = json.loads(picture(figure_of(ax), "many").data)["layers"]
-    assert {len(layer["rows"]) for layer in layers} == {15}  # 3,000 of all
-    assert all(layer["rows"][0][0] == 1 and layer["rows"][-1][0] == 100 for layer in layers)
+    steps_of = [layer["values"][layer["columns"].index("step")] for layer in layers]
+    assert {len(column) for column in steps_of} == {15}  # 3,000 of all
+    assert all(column[0] == 1 and column[-1] == 100 for column in steps_of)
     assert all(len(layer["at"][0]) == 15 for layer in layers)
+
+
+def test_a_figure_names_a_run_by_its_place_in_the_page_and_a_setting_of_all_once() -> None:
+    (ax,) = panels(WIDTH, 0.7)
+    table = pd.DataFrame({"N": [1.0, 2, 3, 4], "loss": [4.0, 3, 2, 1], "run_id": [*"abcd"]})
+    points(ax, table.assign(schedule="wsd"), "N", "loss", "runs", color="k")
+    layer = json.loads(picture(figure_of(ax), "one", {"a": 7, "b": 0, "d": 2}).data)["layers"][0]
+    values = dict(zip(layer["columns"], layer["values"], strict=True))
+    assert values["run_id"] == [7, 0, "c", 2]  # the page knows nothing of c
+    assert values["schedule"] == {"of": ["wsd"], "at": []}
 
 
 def test_a_mark_in_a_legend_can_be_seen_however_many_the_runs() -> None:
