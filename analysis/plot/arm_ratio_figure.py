@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
 _GRID = 96
-TREND = "laws on the runs' trend"  # of N and D, straight in logarithms; see `Ladder`
+TREND = "ratio of the laws on the runs' trend"  # of N and D, straight in logarithms; see `Ladder`
+_LABELS = (
+    "loss of {B} against {A} (%)",
+    "loss against {A} (%)",
+    "loss against the baseline (%)",
+)
 _REACH = 1.6  # times the largest compute, that laws are drawn to
 _FAR = 0.7  # of the height of the pairs, that the interval of the laws may add on either side
 
@@ -68,15 +73,14 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
             "percent",
             without_interval(TREND, along, "ratio"),
             color=INK,  # the colours of the first categories are those of the arms
-            band=interval_name(level),
+            band=f"{interval_name(level)} of the line",
             inside=along["inside"].to_numpy(bool),
             lw=1.5,
         )
     log_axis(ax.xaxis, power)
     frame(ax, log=False, far=_FAR, hold=(0.0,))
     scale.bar(ax, SIZE)
-    label = of_arms("loss of {B} against {A} (%)", comparison.arms, "loss of B against A (%)")
-    return finish(ax, COMPUTE, label)
+    return finish(ax, COMPUTE, of_arms(comparison.arms, *_LABELS))
 
 
 def without_interval(name: str, along: pd.DataFrame, column: str) -> str:

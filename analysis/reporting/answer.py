@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import answer_in_words, crossover
+from scalinglab.analysis.arms.crossover import crossover
+from scalinglab.analysis.arms.sentences import answer_in_words
+from scalinglab.analysis.arms.splits import splits_in_words
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
@@ -116,7 +118,9 @@ class Answer(ReportedRuns):
         convention = self.law.settings["counted"].get("N")
         count = "" if not convention else f", counted as {in_words(convention)}"
         count = ", as the table gives them" if convention == _AS_GIVEN else count
-        best = " N*, D*: the best for a budget C." if self.allocation is not None else ""
+        of_arms = self.compared is not None and len(self.compared.splits)
+        is_split = self.allocation is not None or of_arms
+        best = " N*, D*: the best for a budget C." if is_split else ""
         return (
             f"C: training compute in FLOPs, 6 N D. N: parameters{count}. D: training tokens.{best}"
         )
@@ -139,7 +143,7 @@ class Answer(ReportedRuns):
         if self.compares_arms:
             # That it mixes recipes is what its section says, and no fault of the runs.
             of_law = [
-                f"law of all arms together: {warning}"
+                f"one law for all recipes: {warning}"
                 for warning in of_law
                 if not warning.startswith(MIXED)
             ]
@@ -216,6 +220,7 @@ class Answer(ReportedRuns):
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
+            "" if self.compared is None else splits_in_words(self.compared),
             self._crossing(),
             self._across_variants(),
             # Of one law for both arms, which a comparison does not use.
@@ -241,7 +246,7 @@ class Answer(ReportedRuns):
         comparison = self.compared
         if comparison is None or comparison.result is None:
             return ""
-        return f"By one law per arm, {crossover(comparison)}."
+        return f"By one law per recipe, {crossover(comparison)}."
 
     def _tested(self) -> str:
         """How well held-out runs, and the largest fitted ones, were predicted."""

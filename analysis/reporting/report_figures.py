@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab.analysis import plot
-from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.approaches import NAMES
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
 from scalinglab.analysis.plot.arm_losses_figure import law_place
@@ -19,6 +18,7 @@ from scalinglab.analysis.plot.best_split_figure import draw_split
 from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
 from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.plot.speed_up_figure import goes_on
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
 from scalinglab.analysis.reporting import captions
 from scalinglab.analysis.reporting.drawn import Captioned, drawn
@@ -182,7 +182,7 @@ class ReportFigures:
         if self.answer.compares_arms:
             # Lines of one law between two recipes would tell of neither: what it misses does.
             text = (
-                "What one law for all arms misses: predicted over measured loss of each run, minus"
+                "What one law for all recipes misses: predicted over measured loss of each run, minus"
                 " one."
             )
             one_law = drawn(plot.residuals, law, self.fitted, arm=self.answer.arm, **together)
@@ -253,16 +253,9 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
         return []
     if comparison.result is None:
         return [*_arm_pairs(comparison), _arm_losses(comparison)]
-    a, b = comparison.arms
-    worth = (
-        f"Compute multiplier: the compute that {a} (A) needs for the loss of {b} (B), over that of"
-        f" {b}. Above 1 {b} saves compute."
-    )
-    if at_best_splits(comparison):
-        worth += " Marks: every budget at its best split of N and D, as in the table."
-    worth += " Line: on the trend of N and D of all runs; dashed: not measured of both."
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
-    return [*evidence, (worth, drawn(plot.speed_up, comparison))]
+    figure = drawn(plot.speed_up, comparison)
+    return [*evidence, (captions.multiplier(comparison, goes_on(figure.axes[0])), figure)]
 
 
 def other_arm_figures(comparison: ArmComparison) -> list[Captioned]:
@@ -285,12 +278,7 @@ def _arm_pairs(comparison: ArmComparison) -> list[Captioned]:
     ratios = comparison.pairs.table["ratio"] if len(comparison.pairs.table) else ()
     if not len(ratios):
         return []
-    a, b = comparison.arms
-    text = (
-        f"The loss of {b} (B) is lower than that of {a} (A) in {sum(ratio < 1 for ratio in ratios)}"
-        f" of {len(ratios)} pairs. Points: paired runs; below zero {b} is better."
-    )
-    return [(text, drawn(plot.arm_ratio, comparison))]
+    return [(captions.arm_pairs(comparison), drawn(plot.arm_ratio, comparison))]
 
 
 def _reducible(law: Any) -> bool:

@@ -63,7 +63,9 @@ def test_a_loose_coefficient_that_moves_with_an_unknown_parameter_is_not_identif
     tied = {name: {"lam": 0.997} for name in misfit.space.free}
     found = _tied(misfit, tied, {"lam": "its interval reaches its bound"}, draws)
     assert list(found) == ["C"]  # A moves with lam as well, and is known to a few percent
-    assert found["C"].endswith("moves with lam: correlation +0.997")
+    assert found["C"].endswith(
+        "it moves with lam, which is not identified either: correlation +0.997"
+    )
     apart = {name: {"lam": 0.8} for name in misfit.space.free}
     assert _tied(misfit, apart, {"lam": "wide"}, draws) == {} == _tied(misfit, tied, {}, draws)
 

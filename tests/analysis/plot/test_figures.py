@@ -577,7 +577,7 @@ def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
         FigureCanvasAgg(ax.figure).draw()
         long = ax.yaxis.label.get_window_extent().height / ax.bbox.height
         assert long < 1.15, (name, ax.get_ylabel())
-    label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
+    label = of_arms(("a b", "c d"), "loss of {B} against {A} (%)")
     assert "c\N{NO-BREAK SPACE}d" in label
     assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))
 

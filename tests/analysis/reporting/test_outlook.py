@@ -96,17 +96,21 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     answer = analysis.answer_study(two, "two", resamples=20, arm="recipe")
     page = report_html(answer)
     for words in (
-        "muon (B) against adamw (A): pairs",
-        "Do the arms share parameters?",
-        "The loss of muon (B) is lower than that of adamw (A) in",
+        "muon against adamw: pairs",
+        "Do the recipes share parameters?",
+        "The loss of muon is lower than that of adamw in",
         "Is muon better than adamw?",
         ">above 0.99<",
-        ">B against A</th>",
-        ">N, D measured of both</th>",
-        ">compute multiplier</th>",
-        ">if both have one floor</th>",
-        "Compute multiplier: the compute that adamw (A) needs for the loss of muon (B)",
-        "The laws of the arms differ (p &lt; 0.001).",
+        ">loss difference</th>",
+        ">loss of muon</th>",
+        ">inside both fitted ranges</th>",
+        ">multiplier, own floors</th>",
+        ">multiplier, one floor</th>",
+        ">N* of adamw</th>",
+        ">D* of muon</th>",
+        "Compute multiplier: the compute that adamw needs for the loss of muon, over that of muon",
+        "The laws of the recipes differ (p &lt; 0.001).",
+        "Each row is a pair of runs, one of each recipe, with the same N, D",
     ):
         assert words in page
     # One number for one question: the headline has a row of the table.
@@ -137,7 +141,8 @@ def _told_in_numbers(answer: Answer, page: str) -> None:
     assert all(row["p"] is None or row["p"] <= 1 for row in arms["sharing"])
     written = page.partition("References (BibTeX)")[0]
     assert r"Compute that adamw needs for the loss of muon" in written
-    assert written.count(r"\begin{table}") == 4  # the law, verdicts, sharing, pairs
+    # One law, the law of each, verdicts, best splits, sharing, pairs.
+    assert written.count(r"\begin{table}") == 6
     figures = re.findall(r'class="shown">(.*?)</script>', page, re.DOTALL)
     layers = [layer for text in figures for layer in json.loads(text)["layers"]]
     marks = [layer for layer in layers if layer["name"].startswith("best splits")]
