@@ -170,7 +170,8 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     table = with_intervals(answer.allocation.table, SPLITS)
     table = table.rename(columns={**HEADINGS, "inside": "inside the fitted range"})
     return [
-        Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
+        Section("How to split a budget", answer.choice_of_budgets(), [table]),
+        *([Section(figures=captioned)] if captioned else []),  # below the numbers they show
     ]
 
 

@@ -106,13 +106,13 @@ class ReportFigures:
         allocation = self.answer.allocation
         assert allocation is not None  # budgets are of its table
         envelope = self._envelope
-        marks = "Crosses: the budgets of the answer"
-        marks += (
-            "; plus signs: the envelope of final losses."
-            if envelope is not None and len(envelope)
-            else "."
-        )
-        return f"{captions.growth(allocation, quantity)} {marks}"
+        marks = ["crosses: the budgets of the answer"]
+        if envelope is not None and len(envelope):
+            marks.append("plus signs: the envelope of final losses")
+        if self.minima is not None:
+            marks.append("diamonds: the minima of IsoFLOP curves")
+        text = "; ".join(marks)
+        return f"{captions.growth(allocation, quantity)} {text[0].upper()}{text[1:]}."
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -227,7 +227,10 @@ class ReportFigures:
             else "Lines: measured; the curve law is not drawn, as there are too many curves"
         )
         return [
-            (f"Validation curves under several schedules. {shown}.", figure),
+            (
+                f"Validation curves under several schedules, without their steep start. {shown}.",
+                figure,
+            ),
             ("The learning rates of these runs.", drawn(plot.learning_rates, curves)),
         ]
 
