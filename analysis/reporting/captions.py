@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.names import titled
-from scalinglab.analysis.arms.sentences import at_best_splits
+from scalinglab.analysis.decisions.allocation import RATIO
 from scalinglab.analysis.decisions.approaches import NAMES
+from scalinglab.analysis.fitting.fit_text import residuals_in_words
 from scalinglab.analysis.judgement.multiverse import IN_WORDS
+from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.plot.law_lines import run_table
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.powers import power, short
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.arms.comparison import ArmComparison
     from scalinglab.analysis.decisions.allocation import Allocation
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.decisions.isoflop import Minima
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _SAME_BUDGET = 0.02  # relative difference of a curve's compute from a budget of the answer
 _LEVEL = 0.1  # relative change of D/N, below which it is level
-_SAME_RATIO = 2.0  # of the largest D/N to the smallest, up to which they are told as one
 _QUANTITIES = {"N": "size N*", "D": "number of tokens D*"}
 
 
@@ -40,7 +39,7 @@ def growth(allocation: Allocation, quantity: str) -> str:
 
 
 def tokens_per_parameter(allocation: Allocation) -> str:
-    """Whether the best D/N grows, falls or stays, between the least and the largest budget."""
+    """Whether the best D/N grows or falls with C, as far as the interval of its exponent says."""
     rows = records_of(allocation.table.sort_values("C"))
     first, last = rows[0], rows[-1]
     name = "tokens_per_parameter"
@@ -48,18 +47,21 @@ def tokens_per_parameter(allocation: Allocation) -> str:
         return (
             f"The best split has {first[name]:.3g} tokens per parameter at C = {power(first['C'])}."
         )
-    change = last[name] / first[name]
     ends = f"C = {power(first['C'])} to {power(last['C'])}"
-    if abs(np.log(change)) < _LEVEL:
+    row = records_of(allocation.exponents.loc[[RATIO]])[0]
+    grown = f"as C^{value_text(row, 'exponent', '.2f')}"
+    lower, upper = (float(row.get(f"exponent_{end}", np.nan)) for end in ("lower", "upper"))
+    is_open = lower <= 0 <= upper
+    if abs(np.log(last[name] / first[name])) < _LEVEL and not lower > 0 and not upper < 0:
         return f"About {last[name]:.2g} tokens per parameter are best at all budgets, {ends}."
-    verb = "grow" if change > 1 else "fall"
-    text = (
-        f"The best tokens per parameter {verb} from {first[name]:.3g} to {last[name]:.3g}, {ends}"
-    )
-    overlap = first.get(f"{name}_lower", np.nan) <= last.get(f"{name}_upper", np.nan) and last.get(
-        f"{name}_lower", np.nan
-    ) <= first.get(f"{name}_upper", np.nan)
-    return f"{text}; their intervals overlap." if overlap else f"{text}."
+    between = f"{first[name]:.3g} to {last[name]:.3g}, {ends}"
+    if is_open:
+        return (
+            f"Whether the best tokens per parameter grow or fall with C is open: {grown}; by the"
+            f" law {between}."
+        )
+    verb = "grow" if last[name] > first[name] else "fall"
+    return f"The best tokens per parameter {verb} {grown}, {between}."
 
 
 def minima(found: pd.DataFrame) -> str:
@@ -100,64 +102,18 @@ def _best_sizes(found: pd.DataFrame, approaches: Approaches | None) -> str:
 
 
 def misfit(law: Result, runs: pd.DataFrame) -> str:
-    """How far runs lie from the law: the median, which no single run decides."""
+    """How far runs lie from the law: half of them, and all, beside the noise where it is known."""
     table = run_table(law, runs)
     away = np.abs(table["predicted"] / table["loss"] - 1)
     away = away[np.isfinite(away)]
     if not len(away):
         return ""
-    return f"Half of the runs lie within {away.median():.2%} of the law."
-
-
-def arm_pairs(comparison: ArmComparison) -> str:
-    """In how many pairs a recipe is better, and what line and band are beside the pairs."""
-    a, b = titled(comparison.arms)
-    ratios = comparison.pairs.table["ratio"]
-    text = (
-        f"The loss of {b} is lower than that of {a} in {(ratios < 1).sum()} of {len(ratios)} pairs."
-        f" Points: pairs of runs; below zero {comparison.arms[1]} is better."
-    )
-    if comparison.result is None:
-        return text
-    band = " with its interval" if len(comparison.result.draws) else ""
+    known = law.noise if law.scale is RELATIVE else None
+    beside = "" if known is None else f"; noise known from repeats or rounding: {known:.2%}"
     return (
-        f"{text} Line{band}: the ratio of the two laws where N and D lie on the trend of the runs."
-        f" It is a mean: pairs{_other_ratios(comparison.pairs.table)} have noise of their own, and"
-        " may lie outside. Dashed: extrapolated."
+        f"Residuals: {residuals_in_words(law)}; half of the runs lie within {away.median():.2%} of"
+        f" the law{beside}."
     )
-
-
-def _other_ratios(pairs: pd.DataFrame) -> str:
-    """The D/N of pairs, where they differ: ``, whose D/N is 1 to 10,000,``."""
-    ratio = pairs["D"] / pairs["N"]
-    low, high = ratio.min(), ratio.max()
-    return f", whose D/N is {low:,.3g} to {high:,.0f}," if high > _SAME_RATIO * low else ""
-
-
-def multiplier(comparison: ArmComparison, goes_on: bool) -> str:
-    """What is drawn of compute multipliers; `goes_on` where a bar ends in an arrow."""
-    a, b = comparison.arms
-    where = (
-        "each recipe at its best split of N and D"
-        if at_best_splits(comparison)
-        else "N and D on the trend of the runs"
-    )
-    sentences = [
-        f"Compute multiplier: the compute that {a} needs for the loss of {b}, over that of {b};"
-        f" {where}. Above 1 {b} saves compute.",
-        "Marks: as in the table.",
-    ]
-    if comparison.multipliers["floor"].nunique() > 1:
-        sentences += [
-            "The two marks of a budget stand side by side, and have the same C.",
-            "Line: the law with a floor for each recipe, between these budgets.",
-        ]
-    else:
-        sentences.append("Line: the same between these budgets.")
-    sentences.append("Dashed: extrapolated.")
-    if goes_on:
-        sentences.append("A bar that ends in an arrow goes on beyond the figure.")
-    return " ".join(sentences)
 
 
 def variants(every: Multiverse) -> str:

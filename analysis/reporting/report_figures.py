@@ -13,14 +13,13 @@ import pandas as pd
 from scalinglab.analysis import plot
 from scalinglab.analysis.decisions.approaches import NAMES
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
-from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
 from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
 from scalinglab.analysis.plot.layers import layers
 from scalinglab.analysis.plot.speed_up_figure import goes_on
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.reporting import captions
+from scalinglab.analysis.reporting import arm_captions, captions
 from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
@@ -41,9 +40,7 @@ _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
 )
-_DASHED = (
-    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the fitted range."
-)
+_DASHED = " Dashed: N, D, their ratio or their product lies outside the fitted range."
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
 
@@ -94,9 +91,9 @@ class ReportFigures:
             return arms
         # The curves of an IsoFLOP design are its evidence; loss against compute is the law's then.
         evidence = self._isoflop() if self._is_isoflop else self._against_compute()
-        if not self.budgets:
-            return [evidence]
-        return [(self._growth("N"), self._split("N")), evidence]
+        captioned = [(self._growth("N"), self._split("N"))] if self.budgets else []
+        (text, figure), *others = [*captioned, evidence]
+        return [(text + _DASHED, figure), *others]  # once on a page
 
     @property
     def _sizes(self) -> list[float]:
@@ -108,13 +105,13 @@ class ReportFigures:
         allocation = self.answer.allocation
         assert allocation is not None  # budgets are of its table
         envelope = self._envelope
-        marks = "Crosses: the budgets of the answer"
-        marks += (
-            "; plus signs: the envelope of final losses."
-            if envelope is not None and len(envelope)
-            else "."
-        )
-        return f"{captions.growth(allocation, quantity)} {marks} {_DASHED}"
+        marks = ["crosses: the budgets of the answer"]
+        if envelope is not None and len(envelope):
+            marks.append("plus signs: the envelope of final losses")
+        if self.minima is not None:
+            marks.append("diamonds: the minima of IsoFLOP curves")
+        text = "; ".join(marks)
+        return f"{captions.growth(allocation, quantity)} {text[0].upper()}{text[1:]}."
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -152,7 +149,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_DASHED}", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}.", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -192,8 +189,9 @@ class ReportFigures:
         captioned.append(
             (
                 f"{captions.misfit(law, self.fitted)} The error of the law at each run: predicted"
-                " over measured loss, minus one; above zero the law promises too high a loss. Band:"
-                " where a run is expected, by the doubt of the law and the noise between runs.",
+                " over measured loss, minus one; above zero the law predicts a higher loss than was"
+                " measured. Band: the interval of a run, as the law is uncertain and runs are"
+                " noisy.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )
         )
@@ -228,7 +226,10 @@ class ReportFigures:
             else "Lines: measured; the curve law is not drawn, as there are too many curves"
         )
         return [
-            (f"Validation curves under several schedules. {shown}.", figure),
+            (
+                f"Validation curves under several schedules, without their steep start. {shown}.",
+                figure,
+            ),
             ("The learning rates of these runs.", drawn(plot.learning_rates, curves)),
         ]
 
@@ -255,7 +256,7 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
         return [*_arm_pairs(comparison), _arm_losses(comparison)]
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
     figure = drawn(plot.speed_up, comparison)
-    return [*evidence, (captions.multiplier(comparison, goes_on(figure.axes[0])), figure)]
+    return [*evidence, (arm_captions.multiplier(comparison, goes_on(figure.axes[0])), figure)]
 
 
 def other_arm_figures(comparison: ArmComparison) -> list[Captioned]:
@@ -266,11 +267,7 @@ def other_arm_figures(comparison: ArmComparison) -> list[Captioned]:
 
 
 def _arm_losses(comparison: ArmComparison) -> Captioned:
-    a, b = comparison.arms
-    text = f"Loss of {a} and {b} against compute. Larger marks: larger models."
-    if comparison.result is not None:
-        text += f" Lines: the law of each, {law_place(comparison)}."
-    return text, drawn(plot.arm_losses, comparison)
+    return arm_captions.losses(comparison), drawn(plot.arm_losses, comparison)
 
 
 def _arm_pairs(comparison: ArmComparison) -> list[Captioned]:
@@ -278,7 +275,7 @@ def _arm_pairs(comparison: ArmComparison) -> list[Captioned]:
     ratios = comparison.pairs.table["ratio"] if len(comparison.pairs.table) else ()
     if not len(ratios):
         return []
-    return [(captions.arm_pairs(comparison), drawn(plot.arm_ratio, comparison))]
+    return [(arm_captions.pairs(comparison), drawn(plot.arm_ratio, comparison))]
 
 
 def _reducible(law: Any) -> bool:
