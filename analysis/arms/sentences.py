@@ -223,7 +223,8 @@ def one_law_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:
     """Whether the runs reject one law for both recipes, from the last of the tests."""
     p = records_of(tests)[-1]["p"]
     verdict = "reject" if p < level else "do not reject"
-    return f"The runs {verdict} it (p = {p:.2g})."
+    said = f"p = {p:.2g}" if p > 0 else "p < 1e-300"
+    return f"The runs {verdict} one law for both recipes, as if they were one ({said})."
 
 
 def how_worth(comparison: ArmComparison) -> str:

@@ -70,8 +70,8 @@ def splits_table(comparison: ArmComparison) -> pd.DataFrame:
     rows, named = [], dict(zip(comparison.arms, column_names(comparison.arms), strict=True))
     for cost, both in comparison.splits.groupby("C", sort=True):
         row: dict[str, Any] = {"C": NumberText(power(cost), (cost,))}
-        for split in records_of(both):
-            for name in ("N", "D"):
+        for name in ("N", "D"):  # a telephone shows the first columns: both sizes
+            for split in records_of(both):
                 row[f"{name}* of {named[split['arm']]}"] = value_text(split, name, short)
         rows.append(row | {INSIDE: "yes" if both["inside"].all() else "no"})
     return pd.DataFrame(rows, dtype=object)

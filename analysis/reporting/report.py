@@ -132,13 +132,13 @@ def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
 def _one_law(answer: Answer, figures: ReportFigures) -> Section:
     """The law of all recipes together, on demand where the recipes have their own."""
     law, compared = answer.law, answer.compared
-    text = "One law is fitted to the runs of all recipes, as if they were one recipe."
+    text = "One law is fitted to the runs of all recipes, as if they were one."
     if compared is None or compared.result is None:
         text = f"{law.law.formula} ({law.law.source}). {text}"
         shown: dict[str, Any] = {"tables": [_overview(law)], "listing": how_fitted(law)}
     else:
         verdict = one_law_in_words(compared.sharing)
-        text = f"{text} {verdict} No answer on this page is by this law."
+        text = f"{verdict} The comparison of the recipes does not use this law."
         title = "Its parameters, and how it was fitted"
         shown = {"details": Details(title, "", _overview(law), how_fitted(law))}
     title = f"One law for all recipes together: {law.law.name}"

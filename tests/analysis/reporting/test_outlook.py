@@ -113,6 +113,17 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         "Each row is a pair of runs, one of each recipe, with the same N, D",
     ):
         assert words in page
+    # The one law that the runs reject is folded, and is said to be rejected before it is shown.
+    one_law = page.partition(">One law for all recipes together: chinchilla</h2>")[2]
+    before, _, folded = one_law.partition("<details>")
+    assert (
+        "The runs reject one law for both recipes" in before
+        and "<td" not in before.partition("<h2")[0]
+    )
+    assert "irreducible loss" in folded.partition("</details>")[0]
+    # The question is how large: the box has N* and D* of each recipe.
+    box = page.partition('id="answer">')[2].partition("</div>")[0]
+    assert re.search(r"adamw N\* = \S+ \(.*muon N\* = \S+ \(", box)
     # One number for one question: the headline has a row of the table.
     assert " adamw needs " in answer.headline()
     table = page.partition("for the loss of muon</h2>")[2].partition("</table>")[0]
@@ -129,6 +140,20 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         ">recipe</th>" in runs and runs.count("<td>muon</td>") == runs.count("<td>adamw</td>") == 20
     )
     assert "mix 2 recipes" not in answer.headline() + answer.text()
+
+
+@pytest.mark.usefixtures("blank_figures", "early_fits")
+def test_budgets_that_are_asked_for_are_split_by_the_law_of_each_arm(two) -> None:
+    """One law of two recipes has the split of neither."""
+    imported = analysis.read_runs(two / "two.csv", n_count="n_matmul")
+    analysis.save_study(imported, two, "asked", answer={"budgets": [1e19, 1e20]})
+    answer = analysis.answer_study(two, "asked", resamples=20, arm="recipe")
+    assert answer.allocation is None and answer.compared.asked == (1e19, 1e20)
+    assert {1e19, 1e20} < set(answer.compared.splits["C"])
+    # The largest inside the fitted range stands in the box, the others in the table.
+    assert "The best split of C = 1e+19: adamw N* = " in " ".join(answer.beside_headline())
+    assert "C = 10²⁰: adamw N* = " in answer.text()
+    assert "How to split a budget" not in report_html(answer)
 
 
 def _told_in_numbers(answer: Answer, page: str) -> None:
