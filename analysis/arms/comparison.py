@@ -108,7 +108,7 @@ class ArmComparison(Shown):
         lines += ["[[Paired runs]]", f"    {paired(self)}"]
         if self.result is None:
             return "\n".join([*lines, *_warnings(self)])
-        lines += ["[[Do the arms share parameters?]]"]
+        lines += ["[[Do the recipes share parameters?]]"]
         lines += [f"    {_sharing(row)}" for row in records_of(self.sharing)[1:]]
         lines += [f"[[Compute multiplier: compute of {a} over that of {b} at equal loss]]"]
         lines += [f"    {text}" for text in worth(self)]

@@ -11,7 +11,7 @@ from scalinglab.analysis.arms.sentences import (
     how_worth,
     sharing_in_words,
 )
-from scalinglab.analysis.arms.splits import floor_of_splits, splits_in_words
+from scalinglab.analysis.arms.splits import floor_of_splits
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.reporting.arm_tables import (
     multiplier_table,
@@ -104,10 +104,10 @@ def arms_in_latex(outlook: Outlook | None) -> list[str]:
 
 
 def _splits(comparison: ArmComparison) -> list[Section]:
-    """N* and D* of each recipe, or that the runs do not tell them."""
+    """N* and D* of each recipe; that the runs do not tell them stands beside the headline."""
     title = "The best split of a budget for each recipe"
     if comparison.splits.empty:
-        return [Section(title, splits_in_words(comparison))]
+        return []
     text = (
         f"N* parameters and D* tokens of least loss at each C, by a law for each recipe"
         f" {floor_of_splits(comparison)}".rstrip()
@@ -122,10 +122,11 @@ def _laws(comparison: ArmComparison) -> Section:
     assert result is not None
     names = ", ".join(result.settings["shared"])
     own = " with own floors" if comparison.multipliers["floor"].nunique() > 1 else ""
+    what = "Best splits and multipliers" if len(comparison.splits) else "Multipliers"
     shared = f" Given as shared by both: {names}." if names else ""
     text = (
         f"{result.law.formula} ({result.law.source}), fitted to {result.points} runs with parameters"
-        f" for each recipe. Best splits and multipliers{own} are by this law.{shared}"
+        f" for each recipe. {what}{own} are by this law.{shared}"
     )
     return Section(
         f"The law of each recipe: {result.law.name}",
