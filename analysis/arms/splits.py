@@ -75,14 +75,13 @@ def budget_of_answer(comparison: ArmComparison) -> float:
     if comparison.splits.empty:
         return np.nan
     table = comparison.splits
-    is_inside = table.groupby("C")["inside"].transform("all").astype(bool)
+    inside = set(table["C"]) - set(table["C"][~table["inside"].astype(bool)])
     if asked := set(comparison.asked):
-        table, is_inside = (part[table["C"].isin(asked)] for part in (table, is_inside))
-        return float((table[is_inside] if is_inside.any() else table)["C"].max())
+        return float(max(asked & inside or asked))
     measured = largest_measured(comparison)
     if np.isfinite(measured):
         return measured
-    return float(table["C"][is_inside].max() if is_inside.any() else table["C"].min())
+    return float(max(inside) if inside else table["C"].min())
 
 
 def splits_in_words(comparison: ArmComparison) -> str:

@@ -236,7 +236,7 @@ def _loose_pair(result: FittedLaw, value: float, a: str, b: str) -> str:
         return ""
     scales = {parameter.name: parameter.scale for parameter in result.law.parameters}
     for name, partner in ((a, b), (b, a)):
-        lower, upper = table.loc[name, ["lower", "upper"]].astype(float)
+        lower, upper = table.loc[name, ["lower", "upper"]].to_numpy(float)
         if scales[name] == "log" and upper > TIED_FACTOR * lower > 0:
             return (
                 f": {name} spans a factor of {upper / lower:.3g} as it moves with {partner}, which"

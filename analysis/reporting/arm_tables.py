@@ -68,7 +68,8 @@ def _of_compute(verdict: str) -> str:
 def splits_table(comparison: ArmComparison) -> pd.DataFrame:
     """One row a compute: N* and D* of each recipe, by laws of which each has its own floor."""
     rows, named = [], dict(zip(comparison.arms, column_names(comparison.arms), strict=True))
-    for cost, both in comparison.splits.groupby("C", sort=True):
+    for cost in sorted(set(comparison.splits["C"].tolist())):
+        both = comparison.splits[comparison.splits["C"] == cost]
         row: dict[str, Any] = {"C": NumberText(power(cost), (cost,))}
         for name in ("N", "D"):  # a telephone shows the first columns: both sizes
             for split in records_of(both):
