@@ -153,7 +153,8 @@ class RunsWithoutLaw(ReportedRuns):
     def shown(self) -> Overview:
         """As `Shown`: why there is no law, and the runs."""
         tables = {"The runs": self.table()}
-        return Overview(self.headline(), tables, tuple(self.details()), tuple(self.cautions()))
+        sentences = tuple(filter(None, [self.question, *self.details()]))
+        return Overview(self.headline(), tables, sentences, tuple(self.cautions()))
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """The loss of each run against its compute."""
@@ -180,21 +181,47 @@ class RunsWithoutLaw(ReportedRuns):
 
     def text(self) -> str:
         """The runs in words and numbers."""
-        table = self.table().to_string(index=False)
-        return f"{text_of(self.headline(), self.cautions(), self.details())}\n\n{table}"
+        said = text_of(self.question, self.headline(), self.cautions(), self.details())
+        return f"{said}\n\n{self.table().to_string(index=False)}"
 
     def details(self) -> list[str]:
         """All that a text has below headline and cautions, without the table of the runs."""
-        return [part for part in (self.question, *self.sentences()[1:]) if part]
+        return [part for part in self.sentences()[1:] if part]
 
 
-def text_of(headline: str, cautions: Sequence[str], details: Sequence[str]) -> str:
-    """An answer as a text: the headline, what to be careful about, the rest.
+@dataclass(frozen=True)
+class TextTable:
+    """A table within a text.
+
+    Attributes
+    ----------
+    title : str
+        The line before it.
+    table : DataFrame
+        Its cells as texts.
+    note : str
+        The line after it.
+    """
+
+    title: str
+    table: pd.DataFrame
+    note: str = ""
+
+    def __str__(self) -> str:
+        rows = self.table.to_string(index=False)
+        return "\n".join(filter(None, [self.title, rows, self.note]))
+
+
+def text_of(
+    question: str, headline: str, cautions: Sequence[str], details: Sequence[str | TextTable]
+) -> str:
+    """An answer as a text: the question, the headline, what to be careful about, the rest.
 
     Its numbers are written as in the headline, see `in_powers`.
     """
     warned = "\n".join(f"! {caution}" for caution in cautions)
-    return in_powers("\n\n".join(part for part in (headline, warned, *details) if part))
+    parts = [question, headline, warned, *map(str, details)]
+    return in_powers("\n\n".join(part for part in parts if part))
 
 
 def _left_out(count: int, which: str = "") -> str:
