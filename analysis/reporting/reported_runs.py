@@ -34,6 +34,7 @@ _SAME_BUDGET = 0.1  # gap in log C between two compute budgets
 _WAY_OUT = (
     "Add runs of other sizes and other numbers of tokens, or name a law with fewer parameters ({})."
 )
+_NAMED = 5  # runs far from the law, in a sentence
 _SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
 
 
@@ -110,17 +111,23 @@ class ReportedRuns(Shown):
         return [*unmet, *taken, *(warning for warning in of_arms if warning not in unmet)]
 
     def design_sentence(self, verb: str = "were fitted") -> str:
-        """Number and range of the runs to fit, and which runs are missing."""
+        """Number and range of the runs to fit, which lie far from the law, and which are missing.
+
+        The range is that of the others, as the fitted range of the law.
+        """
         fitted = with_role(self.runs, "fit")
+        far = fitted[fitted.index.isin(self.far_runs())]
+        near = fitted.drop(far.index)
         missing = counts_of_folders(self.unfinished)
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         done = self.runs["status"] == State.DONE
         incomplete = (done & (self.runs["role"].fillna("") == "")).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
-            f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
-            f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
-            f"{short(fitted['D'].max())}."
+            f"{_design_in_words(fitted)} {verb}: N {short(near['N'].min())} to "
+            f"{short(near['N'].max())}, D {short(near['D'].min())} to "
+            f"{short(near['D'].max())}."
+            + _far_in_words(far["run_id"].astype(str).to_list())
             + "".join(
                 f" {_left_out(count)} by exclude=[{rule}]."
                 for rule, count in self.left_out.items()
@@ -227,6 +234,15 @@ def text_of(
 def _left_out(count: int, which: str = "") -> str:
     runs = " ".join(filter(None, ["1 run" if count == 1 else f"{count} runs", which]))
     return f"{runs} {'is' if count == 1 else 'are'} left out"
+
+
+def _far_in_words(names: Sequence[str]) -> str:
+    """Which fitted runs lie far from the law, the first few by their names."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    lie = "1 of them lies" if len(names) == 1 else f"{len(names)} of them lie"
+    return f" {lie} far from the law: {', '.join(names[:_NAMED])}{more}."
 
 
 def _design_in_words(fitted: pd.DataFrame) -> str:

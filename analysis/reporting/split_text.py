@@ -8,7 +8,7 @@ from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.reported_runs import TextTable
 from scalinglab.analysis.tables.interval_text import value_text
-from scalinglab.analysis.tables.powers import power, short
+from scalinglab.analysis.tables.powers import in_powers, power, short
 from scalinglab.analysis.tables.typed import records_of
 
 
@@ -47,10 +47,10 @@ def split_table(allocation: Allocation, counted: str) -> TextTable:
     rows = records_of(allocation.table)
     cells = {
         "C (FLOPs)": [power(r["C"]) for r in rows],
-        "N*": [value_text(r, "N", short) for r in rows],
-        "D*": [value_text(r, "D", short) for r in rows],
-        "D*/N*": [value_text(r, "tokens_per_parameter") for r in rows],
-        "loss": [value_text(r, "loss", ".3f") for r in rows],
+        "N*": [in_powers(value_text(r, "N", short)) for r in rows],
+        "D*": [in_powers(value_text(r, "D", short)) for r in rows],
+        "D*/N*": [in_powers(value_text(r, "tokens_per_parameter")) for r in rows],
+        "loss": [in_powers(value_text(r, "loss", ".3f")) for r in rows],
     }
     beyond = [f"C = {power(r['C'])}" for r in rows if not r["inside"]]
     wider = calibration_in_words(allocation.calibration_factor)
