@@ -283,8 +283,9 @@ def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:
     misfit, points, best = fitted.misfit, fitted.points, fitted.best
     law, params = misfit.space.law, misfit.space.expand(best.coordinates)[0]
     # A run far from the law tells nothing of the law at its place: the range ends before it.
-    is_near = ~far_points(law, fitted.residuals, points, len(misfit.space.free))
-    near = {name: column[is_near] for name, column in points.columns.items()}
+    is_far, near = far_points(law, fitted.residuals, points, len(misfit.space.free)), points.columns
+    if is_far.any():  # none does of a law of curves, whose columns have rows without a residual
+        near = {name: column[~is_far] for name, column in near.items()}
     ranges = {
         name: (float(column.min()), float(column.max()))
         for name, column in near.items()

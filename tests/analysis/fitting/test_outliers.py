@@ -148,6 +148,15 @@ def test_a_wild_run_does_not_widen_the_law_beyond_the_points(runs) -> None:
     assert height[1] < 4 * height[0]
 
 
+def test_the_fitted_range_ends_before_a_run_far_from_the_law(runs) -> None:
+    """It says nothing of the law where it lies; it stays among the points of the fit."""
+    beyond = runs.iloc[[-1]].assign(N=runs["N"].max() * 3, run_id="far", loss=9.8)
+    table = pd.concat([runs, beyond], ignore_index=True)
+    clean, wild = (analysis.fit("chinchilla", t, resamples=0) for t in (runs, table))
+    assert "run far: 9.8 measured" in named(wild) and wild.points == clean.points + 1
+    assert wild.ranges == clean.ranges and wild.measured == clean.measured
+
+
 def test_a_run_that_changes_nothing_is_said_to_change_nothing(runs) -> None:
     said = named(analysis.fit("chinchilla", diverged(runs, 20), resamples=0, delta=1e-4))
     assert re.search(r"Leaving it out (does not|hardly) changes? the best N at C = \S+", said)
