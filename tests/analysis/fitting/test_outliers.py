@@ -43,12 +43,13 @@ def test_a_diverged_run_with_a_finite_loss_is_named(runs) -> None:
     )
     squares = {"resamples": 100, "objective": "least_squares"}
     said = named(analysis.fit("chinchilla", diverged(runs, 35), **squares))
-    # At a round budget that was measured.
+    # At a round budget that was measured, by another run.
     before, after = re.search(
-        r"the best N at C = 1e\+21 goes from (.*?\)) to (.*?\));", said
+        r"the best N at C = 1e\+20 goes from (.*?\)) to (.*?\));", said
     ).groups()
     low, high = (
-        np.array([float(x) for x in re.findall(r"[\d.e+]+", t)][1:]) for t in (before, after)
+        [float(x) * {"M": 1e6, "B": 1e9}[unit] for x, unit in re.findall(r"([\d.]+)([MB])", t)[1:]]
+        for t in (before, after)
     )
     assert high[1] / high[0] < low[1] / low[0]
 

@@ -54,16 +54,19 @@ def test_the_remedy_that_a_report_prints_is_taken_by_it(outputs: Path) -> None:
 
 def test_counted_runs_name_the_far_ones_and_their_range_is_of_the_others(outputs: Path) -> None:
     answer = analysis.answer_study(outputs, "far", resamples=0)
-    to_fit = with_role(answer.runs, "fit")
-    smallest = to_fit["N"].idxmin()
-    others = to_fit["N"].drop(smallest)
-    spoilt = answer.runs["loss"].mask(answer.runs.index == smallest, 30.0)
-    said = replace(answer, runs=answer.runs.assign(loss=spoilt)).design_sentence()
-    assert f"N {short(others.min())} to {short(others.max())}, " in said
-    assert (
-        f" 2 of them lie far from the law: {to_fit.loc[smallest, 'run_id']}, exp-11." in said
-        or (f" 2 of them lie far from the law: exp-11, {to_fit.loc[smallest, 'run_id']}." in said)
-    )
+    to_fit = with_role(answer.runs, "fit").set_index("run_id")
+    assert to_fit["N"].idxmin() == "exp-11"
+    near = to_fit["N"].drop("exp-11")
+    low, high = short(near.min()), short(near.max())
+    said = answer.design_sentence()
+    assert f"N {low} to {high}, " in said and said.startswith("38 runs were fitted")
+    assert short(answer.law.ranges["N"][0]) == low
+    is_largest = answer.runs["run_id"] == near.idxmax()
+    spoilt = answer.runs.assign(loss=answer.runs["loss"].mask(is_largest, 30.0))
+    said = replace(answer, runs=spoilt).design_sentence()
+    both = re.search(r"2 of them lie far from the law: (.*?)\.", said)
+    assert set(both[1].split(", ")) == {"exp-11", near.idxmax()}
+    assert f"N {low} to {short(near.drop(near.idxmax()).max())}, " in said
 
 
 def test_rows_that_lack_something_say_so_in_place_of_a_role(outputs: Path) -> None:
