@@ -239,8 +239,14 @@ class ReportFigures:
         multiverse = self.answer.multiverse
         if multiverse is None or multiverse.shares.empty:
             return []
+        splits = None if self.answer.allocation is None else self.answer.allocation.table
+        # The variants are of the largest budget.
+        answer = None if splits is None else float(splits.sort_values("C")["N"].iloc[-1])
         return [
-            (captions.variants(multiverse), drawn(plot.multiverse, multiverse)),
+            (
+                captions.variants(multiverse, answer),
+                drawn(plot.multiverse, multiverse, answer=answer),
+            ),
             (captions.choices(multiverse), drawn(plot.multiverse_shares, multiverse)),
         ]
 

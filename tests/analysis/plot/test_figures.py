@@ -77,7 +77,7 @@ FIGURES: dict[str, Callable] = {
     ),
     "arm_ratio": lambda m, ax: plot.arm_ratio(m.arms, ax=ax),
     "speed_up": lambda m, ax: plot.speed_up(m.arms, ax=ax),
-    "multiverse": lambda m, ax: plot.multiverse(m.multiverse, ax=ax),
+    "multiverse": lambda m, ax: plot.multiverse(m.multiverse, answer=1e9, ax=ax),
     "multiverse_shares": lambda m, ax: plot.multiverse_shares(m.multiverse, ax=ax),
     "collapse": lambda m, ax: plot.collapse(m.curves, 1.0, ax=ax),
     "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
