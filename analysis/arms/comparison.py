@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.ladder import Ladder
 from scalinglab.analysis.arms.pairs import Pairs
-from scalinglab.analysis.arms.scale import Ladder
 from scalinglab.analysis.arms.sentences import at_scale, crossover, paired, worth
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.shown import Overview, Shown

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.both_arms import measured_by_arm
-from scalinglab.analysis.arms.scale import Arms, Ladder, law_of_arm
+from scalinglab.analysis.arms.ladder import Ladder
+from scalinglab.analysis.arms.scale import Arms, law_of_arm
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.measured import Measured

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
-from scalinglab.analysis.plot.arm_ratio_figure import TREND, trend, without_interval
+from scalinglab.analysis.arms.scale import speed_up_along_ladder
+from scalinglab.analysis.plot.arm_ratio_figure import TREND, trend_of, without_interval
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, decimal, of_arms
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
@@ -52,7 +53,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     if comparison.result is None:
         raise UserError("compute multiplier: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
-    along = trend(comparison, level, _REACH)
+    along = speed_up_along_ladder(*trend_of(comparison, _REACH), level)
     bounded = along[np.isfinite(along["speed_up"])]
     ax.axhline(1, color="0.45", lw=0.8, zorder=1.6)
     line(

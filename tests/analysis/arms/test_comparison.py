@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.arms.scale import Ladder
+from scalinglab.analysis.arms.ladder import Ladder
 from scalinglab.analysis.arms.sentences import (
     answer_in_words,
     at_scale,
