@@ -233,7 +233,7 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(
         "scalinglab.analysis.reporting.page.picture",
-        lambda figure, key: Picture(key, ('<svg viewBox="0 0 1 1"></svg>',), '{"layers":[]}'),
+        lambda _, key, runs: Picture(key, ('<svg viewBox="0 0 1 1"></svg>',), '{"layers":[]}'),
     )
 
 

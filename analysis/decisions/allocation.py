@@ -35,6 +35,9 @@ _ROUND = ((1.0,), (1.0, 3.0))  # first digits of these budgets: the first ones t
 _AROUND = np.exp([-0.1, 0.1])  # multiples of a single budget from which growth is computed
 
 
+RATIO = "D/N"  # its row among the exponents
+
+
 class NoBestSplit(UserError):
     """A budget without a best split: its loss falls up to the largest or smallest size tried."""
 
@@ -49,8 +52,8 @@ class Allocation(Shown):
         One row per budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
         ``_upper`` if the fit has resamples, and ``inside``: within the fitted range.
     exponents : DataFrame
-        Index N and D: ``exponent`` (with ``_lower``, ``_upper``) of N* ~ C^a and D* ~ C^b over the
-        budgets.
+        Index N, D and D/N: ``exponent`` (with ``_lower``, ``_upper``) of N* ~ C^a, D* ~ C^b and
+        their ratio over the budgets.
     cost : str
         Definition of C, and its unit.
     warnings : tuple of str
@@ -120,11 +123,12 @@ def allocate(
     table = _table(result, params, budgets, splits, level)
     grown = budgets if len(set(budgets)) > 1 else budgets[0] * _AROUND
     along = splits if grown is budgets else [_split(result, params, b, cost) for b in grown]
+    N, D = (np.array(drawn) for drawn in zip(*along, strict=True))
     exponents = {
         name: values_with_intervals(
-            {"exponent": log_log_slope(grown, np.array(drawn))}, level, resampled=resampled
+            {"exponent": log_log_slope(grown, drawn)}, level, resampled=resampled
         )
-        for name, drawn in zip(("N", "D"), zip(*along, strict=True), strict=True)
+        for name, drawn in {"N": N, "D": D, RATIO: D / N}.items()
     }
     return Allocation(
         table,
@@ -253,7 +257,7 @@ def _outside(result: Result, table: pd.DataFrame) -> list[str]:
 def growth_in_words(exponents: pd.DataFrame) -> str:
     """How N* and D* grow with the budget, in a sentence."""
     sentences = []
-    for name, row in exponents.iterrows():
+    for name, row in exponents.loc[["N", "D"]].iterrows():
         low, high = row.get("exponent_lower", np.nan), row.get("exponent_upper", np.nan)
         between = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
         sentences.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")

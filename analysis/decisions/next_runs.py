@@ -27,6 +27,7 @@ from scalinglab.analysis.decisions.optimum import loss_at
 from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.rolling import extrapolation_cov
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
@@ -39,8 +40,8 @@ _MAD = 1.4826  # times the median size of Gaussian errors is their standard devi
 _WORTHLESS = 1e-3  # share of the variance: runs that remove less are not chosen
 
 
-@dataclass(frozen=True)
-class NextRuns:
+@dataclass(frozen=True, repr=False)
+class NextRuns(Shown):
     """The chosen next runs, and the expected precision of the target.
 
     Attributes
@@ -64,6 +65,14 @@ class NextRuns:
     enough: bool
     calibration_factor: float = 1.0
     tolerance: float | None = None
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the chosen runs, and what they are expected to do to the interval."""
+        title = f"{len(self.table)} next run{'' if len(self.table) == 1 else 's'}: the target's"
+        title += f" interval is ±{self.now:.2%} now, and expected to be ±{self.then:.2%} after them"
+        sentences = () if self.tolerance is None else (f"Allowed: ±{self.tolerance:.2%}.",)
+        return Overview(title, {"": self.table}, sentences)
 
 
 def choose_next(

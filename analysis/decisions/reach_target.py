@@ -19,13 +19,14 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.scaling.errors import UserError
 
 Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
 
-@dataclass(frozen=True)
-class ReachResult:
+@dataclass(frozen=True, repr=False)
+class ReachResult(Shown):
     """The history of reaching a target.
 
     Attributes
@@ -47,6 +48,13 @@ class ReachResult:
     def reached(self) -> bool:
         """Whether the target is known within its tolerance."""
         return self.why == "reached"
+
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: a row a fit, then the last one."""
+        last = self.result.shown
+        title = f"Target after {len(self.history)} fits: {self.why}"
+        return Overview(title, {"Fits": self.history} | last.tables, last.sentences, last.warnings)
 
 
 def reach_target(

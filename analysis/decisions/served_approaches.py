@@ -56,7 +56,7 @@ def served_in_words(answer: AnswerConfig, points: pd.DataFrame) -> str:
 
 def _lacks_of_envelope(law: Law, answer: AnswerConfig, fitted: pd.DataFrame) -> str:
     """What an envelope needs that the runs lack; empty if nothing."""
-    needs = f"needs {LEAST_TAKEOVERS} sizes that take over from smaller ones"
+    needs = f"needs {LEAST_TAKEOVERS} sizes that take over from a smaller one"
     if set(answer.reference) == set(law.names):
         params = np.array([[answer.reference[name] for name in law.names]])
         exact = fitted.assign(loss=law.predict(params, law.read(fitted))[0])

@@ -126,9 +126,9 @@ def envelope(
         )
     else:
         reason = (
-            f"{sizes} size{'' if sizes == 1 else 's'} with two or more D, of which {len(found)} take"
-            " over from smaller ones at a C that both have measured; an envelope needs"
-            f" {LEAST_TAKEOVERS}"
+            f"an envelope needs {LEAST_TAKEOVERS} sizes that take over from a smaller one, at a C"
+            f" that both have measured; of {sizes} with two or more D {len(found)}"
+            f" {'does' if len(found) == 1 else 'do'}"
         )
     return Envelope(table, sizes, np.full((1 + resamples, 2), np.nan), reason)
 

@@ -17,6 +17,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
+from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.clusters import row_labels
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import numbers_in
@@ -27,8 +28,8 @@ _NONE: Mapping = {}
 _TOLD = ("width", "depth", "arm", "optimizer")  # columns that tell recipes of one N and D apart
 
 
-@dataclass(frozen=True)
-class LrBatch:
+@dataclass(frozen=True, repr=False)
+class LrBatch(Shown):
     """Both laws of a sweep.
 
     Attributes
@@ -64,14 +65,25 @@ class LrBatch:
         chosen = self.predict(self.sweep)
         return regret(self.sweep, chosen["lr"], chosen["batch"])
 
+    @property
+    def shown(self) -> Overview:
+        """As `Shown`: the parameters of both laws, and what their choice costs."""
+        lr, batch = self.lr.shown, self.batch.shown
+        warnings = tuple(dict.fromkeys((*lr.warnings, *batch.warnings)))
+        title = f"Best learning rate and batch, from {len(self.sweep)} runs"
+        return Overview(title, lr.tables | batch.tables, (self._cost_in_words(),), warnings)
+
     def report(self) -> str:
         """Both fits as text, and what their choice costs."""
+        regrets = f"[[Regret]]\n    {self._cost_in_words()}"
+        return f"{self.lr.report()}\n{self.batch.report()}\n{regrets}"
+
+    def _cost_in_words(self) -> str:
         cost = self.regret()
-        line = (
+        return (
             f"excess loss of the chosen runs over the best of {len(cost)} cells: mean"
             f" {cost.mean():.3%}, largest {cost.max():.2%}"
         )
-        return "\n".join([self.lr.report(), self.batch.report(), f"[[Regret]]\n    {line}"])
 
 
 def good_runs(sweep: pd.DataFrame, within: float) -> pd.DataFrame:

@@ -102,6 +102,10 @@ class LawsCompared:
                 "law": table.index,
                 "score": _written(table["score"], table["score"].notna(), ".2f"),
                 "error": _written(table["error"], table["score"].notna(), ".2%"),
+                "fitted without": [
+                    f"the smallest {window:.0%}" if window else "" for window in table["window"]
+                ],
+                "error fitted to all": self._whole_errors(table),
                 "against the best": [
                     "best" if name == best else _against(str(best), behind)
                     for name, behind in table["behind"].items()
@@ -121,14 +125,13 @@ class LawsCompared:
                 "parameters": table["free"],
                 "error expected at the largest budget": _written(table["bias"], has_score, "+.2%"),
                 "weight in an average": [f"{s:.0%}" for s in table["share"]],
-                "smallest runs left out of its fit": [f"{w:.0%}" for w in table["window"]],
-                "error fitted to all runs": _written(
-                    table.get("whole_error", table["error"]),
-                    has_score & ("whole_error" in table),
-                    ".2%",
-                ),
             }
         )
+
+    def _whole_errors(self, table: pd.DataFrame) -> list[str]:
+        """Errors of the fits to all runs; mixtures stored earlier have none."""
+        errors = table.get("whole_error", pd.Series(np.nan, table.index))
+        return _written(errors, table["score"].notna() & errors.notna(), ".2%")
 
     def references(self) -> list[str]:
         """The papers of the laws, in the rows of `shown`."""

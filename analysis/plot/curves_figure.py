@@ -72,6 +72,7 @@ def curves(
     by_size = "N" in curves and curves["N"].nunique() > 1 and (result is None or len(groups) > _FEW)
     scale = Scale([*curves["N"], *sizes]) if by_size else None
     law = result if len(runs) <= _MANY else None
+    top = _height(curves[curves["loss"].notna()])
     in_legend: set[str] = set()
     for run, curve in runs:
         name = group_of(curve)
@@ -86,8 +87,9 @@ def curves(
         in_legend.add(name)
         predicted = bool({name, str(run)} & {str(h) for h in held_out})
         title = name + (" (held out)" if predicted and law is not None else "")
-        _curve(ax, curve, run, title, look, new, law, level, len(runs))
-    _cut_start(ax, curves[curves["loss"].notna()])
+        _curve(ax, curve, run, title, look, new, law, level, len(runs), top)
+    for layer in layers(ax):
+        layer.away = layer.values[1] > top
     ax.xaxis.set_major_formatter(lambda value, _: short(value) if value else "0")
     loss_axis(ax.yaxis)
     frame(ax, mark=False)
@@ -125,6 +127,7 @@ def _curve(
     result: Result | None,
     level: float,
     count: int,
+    top: float,
 ) -> None:
     """One of `count` measured curves: its points beside a law, else a line."""
     measured = curve.loc[curve["loss"].notna(), ["step", "loss"]].assign(run_id=str(run))
@@ -152,24 +155,24 @@ def _curve(
             loss_lower=np.asarray(ends["lower"]), loss_upper=np.asarray(ends["upper"])
         )
     law = f"law, {name}"
-    line(ax, table.iloc[drawn], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
+    # In the first steps, above the figure, its interval may reach anywhere.
+    table = table.iloc[drawn][lambda rows: rows["loss"] <= top]
+    line(ax, table, "step", "loss", law, color=color, label=False, lw=1, ls=ls)
 
 
 def _some(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
-def _cut_start(ax: Axes, measured: pd.DataFrame) -> None:
-    """The steep start is left out, so that the cooldown at the end can be read.
+def _height(measured: pd.DataFrame) -> float:
+    """The largest loss that is shown: the steep start is cut, so that the cooldown can be read.
 
     Counted in steps, as curves may be validated more often at their start.
     """
     losses = measured["loss"].to_numpy(float)
     late = measured["step"] >= _START * measured.groupby("run")["step"].transform("max")
     low = losses.min()
-    high = low + _REACH * (float(np.quantile(losses[late], _HIGHEST)) - low)
-    for layer in layers(ax):
-        layer.away = layer.values[1] > high
+    return float(low + _REACH * (np.quantile(losses[late], _HIGHEST) - low))
 
 
 def _ink_legend(ax: Axes, scale: Scale | None) -> None:

@@ -234,7 +234,9 @@ class Answer(ReportedRuns):
         if self.allocation is None:
             return sentence
         largest = self.allocation.table.sort_values("C").iloc[-1]  # the variants' question
-        return f"{sentence} This answer has {short(largest['N'])} there."
+        row = records_of(largest.to_frame().T)[0]
+        outside = "" if row["inside"] else ", outside the fitted range"
+        return f"{sentence} This answer has {value_text(row, 'N', short)} there{outside}."
 
     def _crossing(self) -> str:
         """Where the laws of two arms cross; the headline has what the compute is worth."""

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.decisions.allocation import RATIO
 from scalinglab.analysis.decisions.approaches import NAMES
+from scalinglab.analysis.fitting.fit_text import residuals_in_words
 from scalinglab.analysis.judgement.multiverse import IN_WORDS
+from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.plot.law_lines import run_table
 from scalinglab.analysis.tables.interval_text import value_text
 from scalinglab.analysis.tables.powers import power, short
@@ -36,7 +39,7 @@ def growth(allocation: Allocation, quantity: str) -> str:
 
 
 def tokens_per_parameter(allocation: Allocation) -> str:
-    """Whether the best D/N grows, falls or stays, between the least and the largest budget."""
+    """Whether the best D/N grows or falls with C, as far as the interval of its exponent says."""
     rows = records_of(allocation.table.sort_values("C"))
     first, last = rows[0], rows[-1]
     name = "tokens_per_parameter"
@@ -44,18 +47,21 @@ def tokens_per_parameter(allocation: Allocation) -> str:
         return (
             f"The best split has {first[name]:.3g} tokens per parameter at C = {power(first['C'])}."
         )
-    change = last[name] / first[name]
     ends = f"C = {power(first['C'])} to {power(last['C'])}"
-    if abs(np.log(change)) < _LEVEL:
+    row = records_of(allocation.exponents.loc[[RATIO]])[0]
+    grown = f"as C^{value_text(row, 'exponent', '.2f')}"
+    lower, upper = (float(row.get(f"exponent_{end}", np.nan)) for end in ("lower", "upper"))
+    is_open = lower <= 0 <= upper
+    if abs(np.log(last[name] / first[name])) < _LEVEL and not lower > 0 and not upper < 0:
         return f"About {last[name]:.2g} tokens per parameter are best at all budgets, {ends}."
-    verb = "grow" if change > 1 else "fall"
-    text = (
-        f"The best tokens per parameter {verb} from {first[name]:.3g} to {last[name]:.3g}, {ends}"
-    )
-    overlap = first.get(f"{name}_lower", np.nan) <= last.get(f"{name}_upper", np.nan) and last.get(
-        f"{name}_lower", np.nan
-    ) <= first.get(f"{name}_upper", np.nan)
-    return f"{text}; their intervals overlap." if overlap else f"{text}."
+    between = f"{first[name]:.3g} to {last[name]:.3g}, {ends}"
+    if is_open:
+        return (
+            f"Whether the best tokens per parameter grow or fall with C is open: {grown}; by the"
+            f" law {between}."
+        )
+    verb = "grow" if last[name] > first[name] else "fall"
+    return f"The best tokens per parameter {verb} {grown}, {between}."
 
 
 def minima(found: pd.DataFrame) -> str:
@@ -96,13 +102,18 @@ def _best_sizes(found: pd.DataFrame, approaches: Approaches | None) -> str:
 
 
 def misfit(law: Result, runs: pd.DataFrame) -> str:
-    """How far runs lie from the law: the median, which no single run decides."""
+    """How far runs lie from the law: half of them, and all, beside the noise where it is known."""
     table = run_table(law, runs)
     away = np.abs(table["predicted"] / table["loss"] - 1)
     away = away[np.isfinite(away)]
     if not len(away):
         return ""
-    return f"Half of the runs lie within {away.median():.2%} of the law."
+    known = law.noise if law.scale is RELATIVE else None
+    beside = "" if known is None else f"; noise known from repeats or rounding: {known:.2%}"
+    return (
+        f"Residuals: {residuals_in_words(law)}; half of the runs lie within {away.median():.2%} of"
+        f" the law{beside}."
+    )
 
 
 def variants(every: Multiverse) -> str:

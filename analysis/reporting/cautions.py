@@ -107,9 +107,8 @@ def bend(law: Result, runs: pd.DataFrame, command: str, *before: str) -> str:
     near_end, far_end = sorted(np.abs(ends))[:: len(ends) - 1]
     bound = float(f"{np.sqrt(cost[is_low].max() * cost[~is_low].min()):.2g}")
     return (
-        f"The law bends away from the smallest runs: of all {len(ends)} with C <="
-        f" {cost[is_low].max():.3g} it predicts a loss {near_end:.1%} to {far_end:.1%} too"
-        f" {side}, of the others half are within {np.median(np.abs(others)):.1%}. Fit without them"
-        " to see what hangs on them (the bound lies between them and the next run):"
-        f" {command} {exclude_word(*before, f'C < {bound:.3g}')}"
+        f"At the {len(ends)} runs of least compute (C <= {cost[is_low].max():.3g}) the law predicts"
+        f" losses {near_end:.1%} to {far_end:.1%} too {side}; half of the others are within"
+        f" {np.median(np.abs(others)):.1%} of it. To see how the answer changes without those"
+        f" {len(ends)}: {command} {exclude_word(*before, f'C < {bound:.3g}')}"
     )

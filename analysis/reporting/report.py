@@ -170,7 +170,8 @@ def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:
     table = with_intervals(answer.allocation.table, SPLITS)
     table = table.rename(columns={**HEADINGS, "inside": "inside the fitted range"})
     return [
-        Section("How to split a budget", answer.choice_of_budgets(), [table], figures=captioned)
+        Section("How to split a budget", answer.choice_of_budgets(), [table]),
+        *([Section(figures=captioned)] if captioned else []),  # below the numbers they show
     ]
 
 
@@ -181,10 +182,24 @@ def _multiverse(answer: Answer, figures: ReportFigures) -> list[Section]:
     return [
         Section(
             "How the answer varies with the analysis choices",
-            " ".join(multiverse.sentences()),
+            " ".join([*multiverse.sentences(), *_as_scored(answer, multiverse)]),
             tables=[_shares(multiverse)],
             figures=figures.multiverse(),
         )
+    ]
+
+
+def _as_scored(answer: Answer, multiverse: Multiverse) -> list[str]:
+    """That variants fit to all runs what the comparison of laws fitted to the larger ones."""
+    if answer.laws is None or "law" not in multiverse.table:
+        return []
+    windows = answer.laws.table["window"].reindex(multiverse.table["law"].unique()).dropna()
+    cut = [f"{law} without the smallest {window:.0%}" for law, window in windows.items() if window]
+    if not cut:
+        return []
+    return [
+        f"A variant fits its law to all the runs that its choices leave; compared above, by what"
+        f" they predict, were {' and '.join(cut)}."
     ]
 
 

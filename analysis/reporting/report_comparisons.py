@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.analysis.choice.score import FLOOR
 from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.reporting.cautions import disagreement
 from scalinglab.analysis.reporting.page import Details, Section
@@ -37,16 +38,17 @@ _MEANINGS = {
 _OVERLAP = "At every budget the intervals of their best sizes overlap."
 _WIDE = 0.5  # width of an interval of a, from which it tells little
 _VERDICTS = (
-    " Score: the mean log density of held-out losses, higher is better; it weighs both errors and"
-    " their doubt. Error: how far a law is off at budgets that were left out of its fit, on"
-    " average. Against the best: in which share of other draws of the runs a law is ahead of the one"
-    " of the best score; from 2.5% on the 95% interval of the best law's lead includes zero: a tie,"
-    " however far apart the errors."
+    " Score: the mean log density of the left-out losses, higher is better; it counts errors and how"
+    " sure a law was. Error: its average size at budgets that were left out of the fit. A law may be"
+    " fitted without the smallest runs where it then predicts the larger ones better: score and error"
+    " are of that fit. Against the best: a tie if a law is ahead of the one of best score in 2.5% or"
+    " more of other draws of these runs."
 )
 _ORDER = (
     "Error expected at the largest budget: where the trend of held-out errors leads, at the largest"
-    " budget of this page. A law may be fitted without the smallest runs where it then predicts"
-    " better; scores and errors are of that fit, the last column is of the fit to all runs."
+    " budget of this page. Weight: its share in the average of laws that predicts the left-out"
+    f" losses best (study.answer.law=auto). Each law whose score is not far behind has {FLOOR:.0%} at"
+    " least before weights are scaled to one: a few budgets cannot rule it out."
 )
 
 

@@ -41,9 +41,7 @@ _AGAINST_COMPUTE = (
     "Loss against compute. Points: runs, coloured by size. Thick line: the law's least loss at each"
     " C"
 )
-_DASHED = (
-    "Dashed: extrapolated, as N, D, their ratio or their product lies outside the fitted range."
-)
+_DASHED = " Dashed: N, D, their ratio or their product lies outside the fitted range."
 _SIZE_LINES = "; thin lines: the law at the sizes written beside them"
 
 
@@ -94,9 +92,9 @@ class ReportFigures:
             return arms
         # The curves of an IsoFLOP design are its evidence; loss against compute is the law's then.
         evidence = self._isoflop() if self._is_isoflop else self._against_compute()
-        if not self.budgets:
-            return [evidence]
-        return [(self._growth("N"), self._split("N")), evidence]
+        captioned = [(self._growth("N"), self._split("N"))] if self.budgets else []
+        (text, figure), *others = [*captioned, evidence]
+        return [(text + _DASHED, figure), *others]  # once on a page
 
     @property
     def _sizes(self) -> list[float]:
@@ -108,13 +106,13 @@ class ReportFigures:
         allocation = self.answer.allocation
         assert allocation is not None  # budgets are of its table
         envelope = self._envelope
-        marks = "Crosses: the budgets of the answer"
-        marks += (
-            "; plus signs: the envelope of final losses."
-            if envelope is not None and len(envelope)
-            else "."
-        )
-        return f"{captions.growth(allocation, quantity)} {marks} {_DASHED}"
+        marks = ["crosses: the budgets of the answer"]
+        if envelope is not None and len(envelope):
+            marks.append("plus signs: the envelope of final losses")
+        if self.minima is not None:
+            marks.append("diamonds: the minima of IsoFLOP curves")
+        text = "; ".join(marks)
+        return f"{captions.growth(allocation, quantity)} {text[0].upper()}{text[1:]}."
 
     @cached_property
     def _path(self) -> SplitPath:
@@ -152,7 +150,7 @@ class ReportFigures:
         )
         every = [layer.name for ax in figure.axes for layer in layers(ax)]
         lines = [name for name in every if name.startswith("law at")]
-        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}. {_DASHED}", figure
+        return f"{_AGAINST_COMPUTE}{_SIZE_LINES if lines else ''}.", figure
 
     def splits(self) -> list[Captioned]:
         """How tokens and their ratio grow, and the loss over both; none without budgets."""
@@ -192,8 +190,9 @@ class ReportFigures:
         captioned.append(
             (
                 f"{captions.misfit(law, self.fitted)} The error of the law at each run: predicted"
-                " over measured loss, minus one; above zero the law promises too high a loss. Band:"
-                " where a run is expected, by the doubt of the law and the noise between runs.",
+                " over measured loss, minus one; above zero the law predicts a higher loss than was"
+                " measured. Band: the interval of a run, as the law is uncertain and runs are"
+                " noisy.",
                 drawn(plot.residuals, law, self.fitted, **together),
             )
         )
@@ -228,7 +227,10 @@ class ReportFigures:
             else "Lines: measured; the curve law is not drawn, as there are too many curves"
         )
         return [
-            (f"Validation curves under several schedules. {shown}.", figure),
+            (
+                f"Validation curves under several schedules, without their steep start. {shown}.",
+                figure,
+            ),
             ("The learning rates of these runs.", drawn(plot.learning_rates, curves)),
         ]
 

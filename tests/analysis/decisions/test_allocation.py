@@ -109,7 +109,8 @@ def test_exponents_are_those_of_the_surface(fitted):
     found = analysis.allocate(fitted, [1e19, 1e20, 1e21]).exponents
     p = fitted.params
     assert found.exponent["N"] == pytest.approx(p["beta"] / (p["alpha"] + p["beta"]))
-    assert found.exponent.sum() == pytest.approx(1)
+    assert found.exponent["N"] + found.exponent["D"] == pytest.approx(1)
+    assert found.exponent["D/N"] == pytest.approx(found.exponent["D"] - found.exponent["N"])
     one = analysis.allocate(fitted, 1e20).exponents
     np.testing.assert_allclose(one, found)
     share = fitted.draws.beta / (fitted.draws.alpha + fitted.draws.beta)

@@ -40,6 +40,11 @@ def test_each_run_narrows_the_target_and_the_forecast_of_that_is_fair(fitted, ca
     found = analysis.choose_next(fitted, target, candidates, most=3)
     assert len(found.table) == 3 and found.then < found.now
     assert (np.diff([found.now, *found.table.half_width]) < 0).all()
+    assert repr(found) == (
+        f"<NextRuns: 3 next runs: the target's interval is ±{found.now:.2%} now, and expected to be"
+        f" ±{found.then:.2%} after them>"
+    )
+    assert found._repr_html_().count("<tr") == 4
     known = grid(np.geomspace(1e7, 1e8, 4), np.geomspace(2e9, 2e10, 4))
     made = grid(found.table.N.unique(), found.table.D.unique(), seed=1)
     made = made.merge(found.table[["N", "D"]], on=["N", "D"])

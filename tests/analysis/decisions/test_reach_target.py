@@ -43,6 +43,8 @@ def test_it_stops_as_soon_as_the_target_is_known(laboratory):
     assert found.history.runs.iloc[-1] == len(start) + len(asked)
     assert found.history.spent.iloc[-1] == pytest.approx(WHOLE.cost[asked].sum())
     assert [row["runs"] for row in told] == found.history.runs.tolist()
+    shown = found._repr_html_()
+    assert f"after {len(told)} fits: reached" in shown and found.result.law.formula[:5] in shown
     full = analysis.fit("chinchilla", WHOLE, resamples=100)
     last = found.history.iloc[-1]
     assert last.lower < target.estimate(full)["value"] < last.upper

@@ -26,7 +26,7 @@ def test_isoflop_budgets_serve_all_three() -> None:
     said = served_in_words(AnswerConfig(), planned(N, C / 6 / N))
     assert said.endswith("the envelope of final losses, IsoFLOP minima")
     one = served_in_words(AnswerConfig(), planned(N[C < 2e12], C[C < 2e12] / 6 / N[C < 2e12]))
-    assert "the envelope of final losses needs 3 sizes that take over from smaller ones" in one
+    assert "the envelope of final losses needs 3 sizes that take over from a smaller one" in one
     assert "1 of 1 budgets has 4" in one
 
 

@@ -71,9 +71,9 @@ def test_takeovers_near_the_end_of_what_was_measured_do_not_move_the_line():
 @pytest.mark.parametrize(
     ("points", "why"),
     [
-        (curves(2), "2 sizes with two or more D, of which 1 take over"),
-        (curves().drop_duplicates("N"), "0 sizes with two or more D, of which 0 take over"),
-        (curves(3), "3 sizes with two or more D, of which 2 take over"),
+        (curves(2), "of 2 with two or more D 1 does"),
+        (curves().drop_duplicates("N"), "of 0 with two or more D 0 do"),
+        (curves(3), "of 3 with two or more D 2 do"),
         (curves(4, noise=0.2, tokens=9, seed=3), "take over"),
     ],
 )

@@ -48,6 +48,7 @@ def test_a_bowl_is_found_at_its_bottom():
     away = np.log(lr / best_lr) ** 2 + np.log(batch / best_batch) ** 2
     sweep = pd.DataFrame({"N": N, "D": D, "lr": lr, "batch": batch, "loss": 2.5 + 0.01 * away})
     laws = analysis.lr_batch(sweep, resamples=0)
+    assert laws._repr_html_().count("<table") == 2 and "largest" in laws._repr_html_()
     assert laws.lr.params["a"] == pytest.approx(-0.7, abs=0.05)
     assert laws.batch.params["e"] == pytest.approx(0.57, abs=0.05)
     assert laws.regret().max() < 0.002

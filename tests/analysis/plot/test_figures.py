@@ -323,12 +323,32 @@ def lab(colours: np.ndarray, eye: str) -> np.ndarray:
     )
 
 
+# The filters of CSS (W3C Filter Effects 1): hue-rotate by half a turn, of sRGB.
+_HALF_TURN = np.array([[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]])
+
+
+def on_paper(colours: np.ndarray, dark: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Colours and paper as a light or a dark page shows them, as its style says."""
+    if not dark:
+        return colours, np.ones(3)
+    css = (Path(page.__file__).parent / "templates" / "page.css").read_text()
+    css = css[css.index("prefers-color-scheme: dark") :]
+    inverted = re.search(r"figure svg { filter: invert\(([.\d]+)\) hue-rotate\(180deg\); }", css)
+    paper = re.search(r"--paper: (#[0-9a-f]{6})", css)
+    assert inverted and paper
+    share = float(inverted[1])
+    turned = (colours * (1 - share) + (1 - colours) * share) @ _HALF_TURN.T
+    return np.clip(turned, 0, 1), np.array(mpl.colors.to_rgb(paper[1]))
+
+
+@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("eye", _EYES)
-def test_colours_are_told_apart_by_every_eye(eye: str) -> None:
-    seen = lab(np.array([mpl.colors.to_rgb(c) for c in PALETTE]), eye)
+def test_colours_are_told_apart_by_every_eye(eye: str, dark: bool) -> None:
+    seen = lab(on_paper(np.array([mpl.colors.to_rgb(c) for c in PALETTE]), dark)[0], eye)
     for a, b in itertools.combinations(seen, 2):
         assert np.linalg.norm(a - b) > 9
-    lightness = lab(colour_map()(np.linspace(0, 1, 12))[:, :3], eye)[:, 0]
+    sizes = on_paper(colour_map()(np.linspace(0, 1, 12))[:, :3], dark)[0]
+    lightness = lab(sizes, eye)[:, 0] * (-1 if dark else 1)
     assert (np.diff(lightness) > 1).all()
 
 
@@ -343,16 +363,11 @@ def contrast(colours: np.ndarray, paper: np.ndarray) -> np.ndarray:
     return np.maximum(a, b) / np.minimum(a, b)
 
 
-def test_colours_stand_out_on_white_and_on_the_card_of_a_dark_page() -> None:
-    """Dark pages keep figures on a light card: a colour means the same to everybody."""
-    css = (Path(page.__file__).parent / "templates" / "page.css").read_text()
-    dark = css[css.index("prefers-color-scheme: dark") :]
-    card = re.search(r"figure svg { background: (#[0-9a-f]{6})", dark)
-    assert card and "filter" not in css
+@pytest.mark.parametrize(("dark", "least"), [(False, 2), (True, 3)])
+def test_colours_stand_out_on_light_and_dark_pages(dark: bool, least: float) -> None:
     colours = np.array([mpl.colors.to_rgb(c) for c in PALETTE])
     colours = np.concatenate([colours, colour_map()(np.linspace(0, 1, 9))[:, :3]])
-    for paper in ("#ffffff", card[1]):
-        assert contrast(colours, np.array(mpl.colors.to_rgb(paper))).min() > 2
+    assert contrast(*on_paper(colours, dark)).min() > least
 
 
 def test_a_legend_is_grey_where_an_entry_has_many_colours(on_page) -> None:

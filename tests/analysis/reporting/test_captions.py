@@ -14,25 +14,30 @@ from scalinglab.analysis.reporting import captions
 from scalinglab.analysis.reporting.page import Section, page
 
 
-def allocation(*ratios: tuple[float, float, float]) -> Any:
-    """Best splits with these tokens per parameter, of budgets from 1e18 on."""
-    name = "tokens_per_parameter"
-    columns = [f"{name}{end}" for end in ("", "_lower", "_upper")]
-    table = pd.DataFrame(ratios, columns=columns)
-    return SimpleNamespace(table=table.assign(C=[10.0 ** (18 + k) for k in range(len(ratios))]))
+def allocation(first: float, last: float, *exponent: float) -> Any:
+    """Best splits with these tokens per parameter, of budgets from 1e18 on, and their exponent."""
+    table = pd.DataFrame({"tokens_per_parameter": [first, last], "C": [1e18, 1e19]})
+    columns = ["exponent", "exponent_lower", "exponent_upper"][: len(exponent)]
+    return SimpleNamespace(
+        table=table if first != last else table[:1],
+        exponents=pd.DataFrame([exponent], index=["D/N"], columns=columns),
+    )
 
 
 @pytest.mark.parametrize(
-    ("ratios", "says"),
+    ("split", "says"),
     [
-        ([(20.0, 18, 22)], "20 tokens per parameter at C = 10¹⁸"),
-        ([(20.0, 18, 22), (20.5, 18, 23)], "About 20 tokens per parameter are best at all budgets"),
-        ([(80.0, 51, 105), (36.0, 17, 102)], "fall from 80 to 36, C = 10¹⁸ to 10¹⁹; their interv"),
-        ([(20.0, 18, 22), (40.0, 35, 45)], "grow from 20 to 40, C = 10¹⁸ to 10¹⁹."),
+        ((20.0, 20.0, 0.0), "20 tokens per parameter at C = 10¹⁸"),
+        ((20.0, 20.5, 0.01, -0.1, 0.1), "About 20 tokens per parameter are best at all budgets"),
+        ((80.0, 36.0, -0.18, -0.38, 0.07), "grow or fall with C is open: as C^-0.18 (-0.38 to 0."),
+        ((20.0, 40.0, 0.3, 0.2, 0.4), "grow as C^0.30 (0.20 to 0.40), 20 to 40, C = 10¹⁸ to 10¹⁹."),
+        ((15.8, 14.9, -0.03, -0.05, -0.01), "fall as C^-0.03 (-0.05 to -0.01), 15.8 to 14.9"),
+        ((20.0, 40.0, 0.3), "grow as C^0.30, 20 to 40"),
     ],
 )
-def test_whether_tokens_per_parameter_change(ratios: list, says: str) -> None:
-    assert says in captions.tokens_per_parameter(allocation(*ratios))
+def test_whether_tokens_per_parameter_change(split: tuple, says: str) -> None:
+    """Intervals of two budgets overlap, though the exponent is known: they move together."""
+    assert says in captions.tokens_per_parameter(allocation(*split))
 
 
 def test_growth_is_an_exponent_with_its_interval() -> None:

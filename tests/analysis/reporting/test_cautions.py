@@ -56,8 +56,8 @@ def test_a_law_that_misses_all_of_the_smallest_runs_bends(ladder: pd.DataFrame) 
     smallest = ladder["C"] <= sorted(ladder["C"])[2] * 1.01
     missed = ladder.assign(loss=ladder["loss"].where(~smallest, 0.95 * ladder["loss"]))
     said = bend(sound, missed, REPORT)
-    assert f"of all {smallest.sum()} with C <= " in said and "too high" in said
-    *command, word = shlex.split(said.rpartition("next run): ")[2])
+    assert f"At the {smallest.sum()} runs of least compute (C <= " in said and "too high" in said
+    *command, word = shlex.split(said.rpartition(f"without those {smallest.sum()}: ")[2])
     assert " ".join(command) == REPORT
     (condition,) = json.loads(word.removeprefix("exclude="))
     assert (rows_that_meet(ladder, condition) == smallest).all()  # and no other run
