@@ -238,6 +238,19 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def undrawn_figures(blank_figures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of a report's law are not even drawn, for tests of how verbs show what they have.
+
+    `tests/analysis/reporting/test_answer.py` draws those of the same study.
+    """
+    from matplotlib.figure import Figure
+
+    from scalinglab.analysis.reporting import report_figures
+
+    monkeypatch.setattr(report_figures, "drawn", lambda draw, *args, **options: Figure())
+
+
+@pytest.fixture
 def few_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     """A multiverse fits by one objective of three, for tests of what is done with its answers."""
     from scalinglab.analysis.judgement import study_multiverse
