@@ -109,21 +109,22 @@ def totals_text(totals: Totals, prepared: Prepared) -> str:
     if totals.memory_gb:  # that of another program is not known
         memory = f"up to {totals.memory_gb:.2g} GB of memory a process at its peak, "
     return (
-        f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs{_counted(plan)}; "
+        f"{runs}: {totals.new_steps:,} new steps, {totals.flops:.2e} FLOPs (causal); "
         f"{totals.shared_steps:,} steps are shared or done. {_time_text(totals, prepared)}"
         f"; {memory}{totals.new_disk_gb:.2g} GB of checkpoints.{unrecorded}"
     )
 
 
-def _counted(plan: Plan) -> str:
-    """How the FLOPs of a plan are counted, beside the C of a report's budgets."""
+def causal_in_words(plan: Plan) -> str:
+    """How the C of a plan compares with that of a report's budgets; empty if they are one."""
     whole = [(p.run.C, 6 * p.run.counts["n_matmul"] * p.run.tokens) for p in plan.runs]
     if not all(plain > 0 for _, plain in whole):  # of another program that says no size
         return ""
     ratios = [f"{ratio:.3g}" for ratio in sorted(C / plain for C, plain in whole)]
-    low, high = ratios[0], ratios[-1]
-    times = low if low == high else f"{low} to {high}"
-    return f" (causal: {times} times 6 N D, the C of a report)"
+    if not ratios or ratios[0] == ratios[-1] == "1":
+        return ""
+    times = ratios[0] if ratios[0] == ratios[-1] else f"{ratios[0]} to {ratios[-1]}"
+    return f"C (causal) is {times} times 6 N D, in which a report counts its budgets"
 
 
 def _time_text(totals: Totals, prepared: Prepared) -> str:

@@ -17,7 +17,7 @@ from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
 from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
 from scalinglab.analysis.reporting.verdict import design_of_study
-from scalinglab.plan_totals import Totals, totals_of, totals_text
+from scalinglab.plan_totals import Totals, causal_in_words, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.data.mixed import amounts
 from scalinglab.scaling.model.stated import size
@@ -35,7 +35,8 @@ from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.timing import about_estimates, about_processes
 from scalinglab.terminal import Screen
 
-# Columns that a narrow terminal leaves out, in this order.
+# Columns that a narrow terminal leaves out, in this order: what follows from N, D and the recipe
+# first. What a plan is read for (N, D, C, new steps, seconds) always stays.
 OPTIONAL = (
     "pack",
     "mixture",
@@ -47,11 +48,10 @@ OPTIONAL = (
     "LR",
     "batch",
     "WD",
-    "C (causal)",
-    "state",
-    "schedule",
     "seed",
     "role",
+    "schedule",
+    "state",
 )
 
 _OF_SEED = ("run", "seed", "starts from", "seconds")  # differ where runs differ by their seeds
@@ -148,9 +148,10 @@ class PlanView:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about packs, processes, GPUs, estimated times and approaches: not in the table."""
+        """Sentences about C, packs, processes, GPUs, times and approaches: not in the table."""
         plan, config = self.plan, self.prepared.config
         return [
+            *filter(None, [causal_in_words(plan)]),
             *about_packs(plan, config),
             *about_processes(plan),
             *about_estimates(plan),
@@ -283,7 +284,7 @@ def plan_frame(runs: Sequence[PlannedRun]) -> pd.DataFrame:
         }
         if has_packs:
             row["pack"] = _pack(p)
-        row["seconds"] = blank(p.seconds if p.is_unfinished else math.nan, ".1f")
+        row["seconds"] = _seconds(p.seconds if p.is_unfinished else math.nan)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -302,9 +303,9 @@ def _seeds_joined(
             row |= {
                 "run": f"{row['run']} +{count - 1}",
                 "seed": f"{count} seeds",
-                "new steps": f"{count} x {row['new steps']}",
+                "new steps": f"{count}x {row['new steps']}",
                 "starts from": starts[0] if len(starts) == 1 else _each_start(starts),
-                "seconds": f"{count} x {sum(timed) / count:.1f}" if timed else "",
+                "seconds": f"{count}x {_seconds(sum(timed) / count)}" if timed else "",
             }
         rows.append(row)
         kept.append(varies[places[0]])
@@ -314,6 +315,11 @@ def _seeds_joined(
 def _each_start(starts: Sequence[str]) -> str:
     """The step from which runs of several seeds start, each of another run's checkpoint."""
     return f"one each{starts[0][starts[0].rindex(' at ') :]}" if " at " in starts[0] else "one each"
+
+
+def _seconds(seconds: float) -> str:
+    """A predicted time, which a tenth of a second tells nothing of from 100 on."""
+    return blank(seconds, ".1f" if seconds < 99.95 else ",.0f")
 
 
 def _pack(planned: PlannedRun) -> str:

@@ -27,13 +27,8 @@ STATUS_OPTIONAL = (
     "role",
 )
 
-_RECIPE = (
-    "warm-up",
-    "beta2",
-    "WD",
-    "batch",
-    "LR",
-)  # columns that follow from N and D in one recipe
+# Columns that follow from N and D in one recipe: where they do not, they tell runs apart.
+_RECIPE = ("warm-up", "beta2", "WD", "batch", "LR", "schedule")
 
 
 def varying_columns(varies: Iterable[str], fixed: pd.DataFrame) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -33,11 +34,12 @@ STATE_STYLES: dict[str, str] = {
 }
 _FEW = 3  # rows, up to which one that does not fit is read downwards, not in parts
 _GAP = "  "  # between columns of a table
+_INTERVAL = re.compile(r"(\S+) (\([^()]+ to [^()]+\))")  # a value and its interval in one cell
 _NUMBER = re.compile(r"[+-]?[\d,.]*(\d|nan|inf)(e[+-]?\d+|(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?[%x]?|")
 
 
 def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
-    """Break one line between words.
+    """Break one line between words, but not between a name, its "=" or "<" and its value.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
     if hanging is None:
         hanging = line[: len(line) - len(line.lstrip())] + "  "
     lines, current = [], ""
-    for gap, word in re.findall(r"(\s*)(\S+)", line):
+    for gap, word in _unbroken(line, width - cell_len(hanging)):
         if not current.strip():
             current = gap + word
         elif cell_len(current + gap + word) <= width:
@@ -61,6 +63,16 @@ def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
             lines.append(current)
             current = hanging + word if cell_len(hanging + word) <= width else word
     return [*lines, current]
+
+
+def _unbroken(line: str, room: float) -> list[tuple[str, str]]:
+    """The pieces of a line between which it may break, each with the space before it."""
+    pieces: list[tuple[str, str]] = []
+    for gap, piece in re.findall(r"(\s*)(\S+(?: (?:=|[<>]=?) \S+)*)", line):
+        fits = cell_len(piece) <= room - (0 if pieces else cell_len(gap))
+        words = [(gap, piece)] if fits else re.findall(r"(\s*)(\S+)", gap + piece)
+        pieces += words
+    return pieces
 
 
 def table_lines(
@@ -76,12 +88,13 @@ def table_lines(
     A table that is too wide is narrowed in this order:
 
     1. the texts of the column `text` stand below their rows;
-    2. columns with one value in all rows are named in a line below the table;
-    3. `optional` columns are left out, and named in a line below the table;
-    4. each row of a few becomes lines "column  value";
-    5. the columns of more rows stand in several tables one below another, each with the first
+    2. intervals stand below their values;
+    3. columns with one value in all rows are named in a line below the table;
+    4. `optional` columns are left out, and named in a line below the table;
+    5. each row of a few becomes lines "column  value";
+    6. the columns of more rows stand in several tables one below another, each with the first
        column;
-    6. where a cell is too wide even for that, each row becomes lines as well.
+    7. where a cell is too wide even for that, each row becomes lines as well.
 
     Parameters
     ----------
@@ -102,11 +115,12 @@ def table_lines(
     rows = max(map(len, cells.values()), default=0)
     if not tables or (len(tables) > 1 and rows <= _FEW):
         return _blocks(cells, width)
-    lines = [line for table in tables[:-1] for line in (*_rows(table), Text())] + (
-        _rows(tables[-1])
-        if text is None
-        else _with_texts(_rows(tables[-1]), [text, *cells[text]], _width(tables[-1]), width)
-    )
+    lines = [line for table in tables[:-1] for line in (*chain(*_rows(table)), Text())]
+    last = _rows(tables[-1])
+    if text is None:
+        lines += chain(*last)
+    else:
+        lines += _with_texts(last, [text, *cells[text]], _width(tables[-1]), width)
     for line in lines:
         line.rstrip()
     told = fitted.notes if notes else ()
@@ -136,6 +150,9 @@ class _Fitted:
 def _fitted(cells: dict[str, list[str]], width: float, optional: Sequence[str]) -> _Fitted:
     if _width(cells) <= width:
         return _Fitted(cells)
+    cells = _stacked(cells)
+    if _width(cells) <= width:
+        return _Fitted(cells)
     constant = {
         name: column[0] for name, column in cells.items() if len(column) > 1 == len(set(column))
     }
@@ -143,8 +160,20 @@ def _fitted(cells: dict[str, list[str]], width: float, optional: Sequence[str]) 
     if not differ:
         constant, differ = {}, cells
     shown, left_out = _fitting(differ, width, optional)
-    alike = (f"{name} {value}" if value else f"no {name}" for name, value in constant.items())
+    one_line_each = {name: value.replace("\n", " ") for name, value in constant.items()}
+    alike = (f"{name} {value}" if value else f"no {name}" for name, value in one_line_each.items())
     return _Fitted(shown, tuple(alike), tuple(left_out))
+
+
+def _stacked(cells: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The cells with each interval on a line below its value."""
+    return {
+        name: [
+            f"{found[1]}\n{found[2]}" if (found := _INTERVAL.fullmatch(cell)) else cell
+            for cell in column
+        ]
+        for name, column in cells.items()
+    }
 
 
 def _fitting(
@@ -184,32 +213,36 @@ def _width(cells: dict[str, list[str]]) -> int:
 
 
 def _column_width(name: str, column: list[str]) -> int:
-    return max(map(cell_len, (name, *column)))
+    return max(cell_len(line) for cell in (name, *column) for line in cell.split("\n"))
 
 
-def _rows(cells: dict[str, list[str]]) -> list[Text]:
-    """The heading and a line a row."""
-    rows = max((len(column) for column in cells.values()), default=0)
-    lines = [Text() for _ in range(rows + 1)]
+def _rows(cells: dict[str, list[str]]) -> list[list[Text]]:
+    """The heading and each row, of as many lines as its cells have."""
+    heights = [
+        max(cell.count("\n") + 1 for cell in row) for row in zip(*cells.values(), strict=True)
+    ]
+    rows = [[Text() for _ in range(height)] for height in (1, *heights)]
     for name, column in cells.items():
         width = _column_width(name, column)
         right = all(map(_NUMBER.fullmatch, column))
-        for line, cell in zip(lines, (name, *column), strict=True):
-            style = "bold" if line is lines[0] else STATE_STYLES.get(cell, "")
-            pad = " " * (width - cell_len(cell))
-            line.append(_GAP if line.plain else "")
-            line.append(pad if right else "").append(cell, style).append("" if right else pad)
-    return lines
+        for row, cell in zip(rows, (name, *column), strict=True):
+            style = "bold" if row is rows[0] else STATE_STYLES.get(cell, "")
+            parts = cell.split("\n")
+            for line, part in zip(row, parts + [""] * (len(row) - len(parts)), strict=True):
+                pad = " " * (width - cell_len(part))
+                line.append(_GAP if name is not next(iter(cells)) else "")
+                line.append(pad if right else "").append(part, style).append("" if right else pad)
+    return rows
 
 
-def _with_texts(lines: list[Text], texts: list[str], start: int, width: float) -> list[Text]:
+def _with_texts(rows: list[list[Text]], texts: list[str], start: int, width: float) -> list[Text]:
     """Each text beside its row if it fits there, or below it."""
     with_texts = []
-    for line, text in zip(lines, texts, strict=True):
-        with_texts.append(line)
+    for row, text in zip(rows, texts, strict=True):
+        with_texts += row
         if start + len(_GAP) + cell_len(text) <= width:
-            line.append(_GAP + text, "bold" if line is lines[0] else "")
-        elif text and line is not lines[0]:
+            row[0].append(_GAP + text, "bold" if row is rows[0] else "")
+        elif text and row is not rows[0]:
             with_texts += [Text(part) for part in wrap(f"    {text}", width, "    ")]
     return with_texts
 

@@ -41,6 +41,7 @@ from scalinglab.analysis.arms.scale import (
     measured_ends,
 )
 from scalinglab.analysis.arms.sharing import sharing_tests
+from scalinglab.analysis.arms.splits import with_splits
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
@@ -208,7 +209,7 @@ def _by_laws(
     at = list(budgets) or [times * top for times in _BEYOND]
     scales = along_ladder(result, arms, ladder, at, level)
     worth = multipliers(fits, arms, runs, at, level, measured=not budgets)
-    return replace(
+    compared = replace(
         comparison,
         result=result,
         scales=scales,
@@ -218,6 +219,7 @@ def _by_laws(
         ladder=ladder,
         warnings=(*result.warnings, *comparison.warnings),
     )
+    return with_splits(compared, budgets)
 
 
 def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence[str]) -> str:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.crossover import crossover
 from scalinglab.analysis.arms.ladder import Ladder
 from scalinglab.analysis.arms.pairs import Pairs
-from scalinglab.analysis.arms.sentences import at_scale, crossover, paired, worth
+from scalinglab.analysis.arms.sentences import at_scale, paired, worth
+from scalinglab.analysis.arms.splits import split_lines
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.shown import Overview, Shown
 from scalinglab.analysis.tables.typed import records_of
@@ -47,13 +49,19 @@ class ArmComparison(Shown):
     crossover : dict
         ``C, lower, upper``, ``share`` of the resamples in which the laws cross, ``inside``, and
         ``towards``, the arm that is better beyond it; ``low, top``, the range of C measured in
-        both, and the shares of the resamples that cross ``below``, ``within`` and ``above`` it.
+        both, and the shares of the resamples that cross ``below``, ``within`` and ``above`` it;
+        ``searched_low, searched_top``, the range of C that was searched.
     ladder : Ladder or None
         How N and D of all compared runs grow together; None where no law is fitted.
     ended, censored : dict
         Arm -> runs that came to their end; runs that diverged or were stopped.
     differences : DataFrame
         Which settings differ between paired runs, see `analysis.arm_settings`; empty if unknown.
+    splits : DataFrame
+        The best split of each budget for each recipe: ``C, arm, N, D`` with ``_lower`` and
+        ``_upper``, and ``inside`` that recipe's fitted range; empty where runs do not tell it.
+    asked : tuple of float
+        Budgets that somebody asked for.
     warnings : tuple of str
     runs : DataFrame
         The compared runs, each arm at the best of its trials: ``arm, N, D, loss``, and ``run_id``
@@ -72,6 +80,8 @@ class ArmComparison(Shown):
     censored: dict[str, int]
     differences: pd.DataFrame
     ladder: Ladder | None = None
+    splits: pd.DataFrame = field(default_factory=pd.DataFrame)
+    asked: tuple[float, ...] = ()
     warnings: tuple[str, ...] = ()
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -84,7 +94,7 @@ class ArmComparison(Shown):
         table = self.scales[[name for name in names_shown if name in self.scales]]
         sentences = (f"Paired runs: {paired(self)}", *(worth(self) if self.result else ()))
         tables = {"At the D/N of the runs": table} if len(table) else {}
-        return Overview(f"{b} (B) compared with {a} (A)", tables, sentences, self.warnings)
+        return Overview(f"{b} compared with {a} (baseline)", tables, sentences, self.warnings)
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """The loss of B over that of A: paired runs, and both laws along the ladder."""
@@ -93,15 +103,17 @@ class ArmComparison(Shown):
     def report(self) -> str:
         """The comparison as text, in sections."""
         a, b = self.arms
-        lines = [f"[[{b} (B) compared with {a} (A)]]"]
+        lines = [f"[[{b} compared with {a} (baseline)]]"]
         lines += [f"    {text}" for text in (*_settings(self), *_runs(self))]
         lines += ["[[Paired runs]]", f"    {paired(self)}"]
         if self.result is None:
             return "\n".join([*lines, *_warnings(self)])
-        lines += ["[[Do the arms share parameters?]]"]
+        lines += ["[[Do the recipes share parameters?]]"]
         lines += [f"    {_sharing(row)}" for row in records_of(self.sharing)[1:]]
         lines += [f"[[Compute multiplier: compute of {a} over that of {b} at equal loss]]"]
         lines += [f"    {text}" for text in worth(self)]
+        if len(self.splits):
+            lines += ["[[Best split of a budget]]", *(f"    {text}" for text in split_lines(self))]
         lines += ["[[At the D/N of the runs]]"]
         lines += [f"    {at_scale(row, self.arms)}" for row in records_of(self.scales)]
         lines += [f"    {crossover(self)}"]
@@ -117,8 +129,9 @@ def _warnings(comparison: ArmComparison) -> list[str]:
 
 
 def _settings(comparison: ArmComparison) -> list[str]:
+    a, b = comparison.arms
     return [
-        f"{row.key}: {row.a} (A), {row.b} (B)" + ("" if row.intended else " (also differs)")
+        f"{row.key}: {row.a} ({a}), {row.b} ({b})" + ("" if row.intended else " (also differs)")
         for row in comparison.differences.itertuples()
     ]
 

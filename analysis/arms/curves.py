@@ -175,20 +175,21 @@ def _speed_up(table: pd.DataFrame, plateau: pd.DataFrame) -> np.ndarray:
     return np.where(flat, then / np.maximum(table["step"], 1), np.nan)
 
 
-def curves_in_words(curves: pd.DataFrame) -> str:
-    """Whole curves of paired runs, in a few lines."""
+def curves_in_words(curves: pd.DataFrame, arms: tuple[str, str]) -> str:
+    """Whole curves of paired runs of two arms, in a few lines."""
+    a, b = arms
     late = curves[curves["share"] >= _LATE]
     pairs = curves.groupby(["run_a", "run_b"]).ngroups
     below = (late["ratio"] < 1).mean()
     lines = [
         "[[Whole curves]]",
         f"    {pairs} pairs of one schedule, compared at {len(curves)} steps",
-        f"    in the second half B's loss is {late['ratio'].mean() - 1:+.2%} relative to A's, and"
+        f"    in the second half {b}'s loss is {late['ratio'].mean() - 1:+.2%} relative to {a}'s, and"
         f" lower at {below:.0%} of the steps",
     ]
     speed_ups = late["speed_up"].dropna()
     if len(speed_ups):
         lines.append(
-            f"    before the cooldown B reaches A's loss in {1 / speed_ups.median():.3g}x the steps"
+            f"    before the cooldown {b} reaches {a}'s loss in {1 / speed_ups.median():.3g}x the steps"
         )
     return "\n".join(lines)

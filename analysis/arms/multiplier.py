@@ -93,6 +93,13 @@ def multipliers(
     """
     way = Way.of(fits, arms, runs, budgets)
     costs = sorted({*way.measured(fits, arms), *budgets}) if measured else budgets
+    return multipliers_on_way(fits, arms, way, costs, level)
+
+
+def multipliers_on_way(
+    fits: Sequence[tuple[str, Result]], arms: Arms, way: Way, costs: Sequence[float], level: float
+) -> pd.DataFrame:
+    """As `multipliers`, along a given path of N and D."""
     rows: list[dict[str, Any]] = []
     for cost in costs:
         for floor, result in fits:

@@ -225,7 +225,8 @@ def _needed(
 def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[str, Any]:
     """Where along the ladder the laws of the two arms meet.
 
-    The search runs from a tenth of the smallest to a thousand times the largest compute of both.
+    The search runs from a tenth of the smallest to a thousand times the largest compute of both,
+    ``searched_low`` to ``searched_top``.
     """
     low, top = measured_ends(result, ladder)
     ends = sorted((ladder.low, ladder.top))
@@ -257,6 +258,8 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
         "towards": "B" if gap[0, -1] < 0 else "A",
         "low": low,
         "top": top,
+        "searched_low": float(grid[0]),
+        "searched_top": float(grid[-1]),
         "below": share_of(grid[1:] <= low),
         "within": share_of((low <= grid[:-1]) & (grid[1:] <= top)),
         "above": share_of(top <= grid[:-1]),

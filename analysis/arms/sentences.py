@@ -28,9 +28,8 @@ _FLOORS = {
     NONE: "",
 }
 _BY_FLOOR = ": it depends on the floor"
-_OUTSIDE = "outside those measured of both"
+_OUTSIDE = "extrapolated"  # not inside the fitted range of both recipes
 _MORE = 5  # times the resamples, that may decide where few are too few
-_RARE = 0.05  # share of the resamples, up to which a crossing is excluded
 
 
 def paired(comparison: ArmComparison) -> str:
@@ -117,7 +116,7 @@ def worth(comparison: ArmComparison) -> list[str]:
         rows = table[table["C"] == verdict["C"]]
         each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(rows)]
         # Also in size and tokens, and of each recipe at its own place.
-        where = "" if rows["inside"].all() else f", N and D {_OUTSIDE}"
+        where = "" if rows["inside"].all() else f", {_OUTSIDE}"
         lines.append(
             f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {_conclusion(comparison, verdict)}"
         )
@@ -155,25 +154,30 @@ def _resamples(comparison: ArmComparison) -> str:
     return f"resamples={_MORE * len(result.draws)}" if result is not None else "resamples="
 
 
+def largest_measured(comparison: ArmComparison) -> float:
+    """The largest compute at which no multiplier is extrapolated; NaN if there is none."""
+    table = comparison.multipliers
+    if comparison.result is None or not len(table):
+        return np.nan
+    is_measured = table.groupby("C")["inside"].transform("all").astype(bool)
+    return float(table.loc[is_measured, "C"].max()) if is_measured.any() else np.nan
+
+
 def needed(comparison: ArmComparison) -> str:
     """The multiplier at the largest compute where both were measured, and its verdict; or empty.
 
     The table of multipliers has the same number: with floors of their own where these are fitted.
     """
-    table = comparison.multipliers
-    if comparison.result is None or not len(table):
+    table, largest = comparison.multipliers, largest_measured(comparison)
+    if np.isnan(largest):
         return ""
-    is_measured = table.groupby("C")["inside"].transform("all").astype(bool)
-    if not is_measured.any():
-        return ""
-    largest = float(table.loc[is_measured, "C"].max())
     row = records_of(table[table["C"] == largest])[0]
     verdict = records_of(comparison.verdicts[comparison.verdicts["C"] == largest])[0]
     a, b = comparison.arms
     place = (
-        "the largest whose best splits were measured of both"
+        "the largest compute at which the best splits of both lie inside the fitted range"
         if row["split"] == BEST
-        else "the largest measured of both, at the D/N of the runs"
+        else "the largest compute inside the fitted range of both, at the D/N of the runs"
     )
     doubt = f"; whether {b} saves compute cannot be told" if in_words(verdict) == UNKNOWN else ""
     return (
@@ -192,7 +196,7 @@ def answer_in_words(comparison: ArmComparison) -> str:
     if need:
         return f"{need} No pairs support this: {unpaired}."
     apart = np.isnan(comparison.crossover.get("low", 0.0))
-    also = f", and no compute C was measured of both {a} and {b}" if apart else ""
+    also = f", and no compute C was measured for both {a} and {b}" if apart else ""
     return f"These runs do not tell whether {b} is better than {a}: {unpaired}{also}."
 
 
@@ -212,7 +216,15 @@ def sharing_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:
         return f"The runs do not tell these laws from one law for both ({p})."
     kept = [str(row["shared"]) for row in some if not row["p"] < level]
     common = f"could have in common: {'; or '.join(kept)}" if kept else "share none of these"
-    return f"The laws of the arms differ ({p}). They {common}."
+    return f"The laws of the recipes differ ({p}). They {common}."
+
+
+def one_law_in_words(tests: pd.DataFrame, level: float = 0.05) -> str:
+    """Whether the runs reject one law for both recipes, from the last of the tests."""
+    p = records_of(tests)[-1]["p"]
+    verdict = "reject" if p < level else "do not reject"
+    said = f"p = {p:.2g}" if p > 0 else "p < 1e-300"
+    return f"The runs {verdict} one law for both recipes, as if they were one ({said})."
 
 
 def how_worth(comparison: ArmComparison) -> str:
@@ -230,67 +242,18 @@ def how_worth(comparison: ArmComparison) -> str:
     if comparison.multipliers["floor"].nunique() > 1:
         sentences.append(
             f"Two laws are fitted, as the floor ({_FLOOR_MEANS}) decides far beyond the runs: one"
-            " with a floor for each recipe, one with one floor for both. It saves compute where"
-            " both intervals lie above 1."
+            f" with a floor for each recipe, one with one floor for both. {b} saves compute where"
+            " the intervals of both laws lie above 1."
         )
     elif _has_floor(comparison):
         sentences.append(f"{_FLOOR}.")
     if any(NARROWLY in in_words(verdict) for verdict in records_of(comparison.verdicts)):
         sentences.append(
-            "Narrowly: an end of an interval is as close to 1 as chance among these resamples moves"
+            "Narrowly: an interval ends so close to 1 that other random resamples could put 1 inside"
             f" it; check with {_resamples(comparison)} in the command."
         )
     sentences.append(
-        "Where N and D lie outside those measured of both, the multiplier is extrapolated."
+        "Inside both fitted ranges: each recipe has runs around its N and D; elsewhere the"
+        " multiplier is extrapolated."
     )
     return " ".join(sentences)
-
-
-def crossover(comparison: ArmComparison) -> str:
-    """Where the laws cross, in a sentence."""
-    crossed, (a, b) = comparison.crossover, comparison.arms
-    share = crossed["share"]
-    if np.isnan(crossed["C"]):
-        return _no_crossing(crossed, b if crossed["towards"] == "B" else a)
-    where = "inside" if crossed["inside"] else "outside"
-    name = b if crossed["towards"] == "B" else a
-    interval = (
-        ""
-        if np.isnan(share)
-        else (
-            f" ({crossed['lower']:.3g} to {crossed['upper']:.3g}, in {share:.0%} of the resamples)"
-        )
-    )
-    return (
-        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} the measured compute; above"
-        f" it {name} is better"
-    )
-
-
-def _no_crossing(crossed: dict[str, Any], better: str) -> str:
-    """What the laws say where those of the best fit do not cross."""
-    share, within = crossed["share"], crossed["within"]
-    if not share > _RARE:
-        return f"the laws do not cross in the range searched: {better} is better throughout"
-    if within > _RARE:
-        return (
-            f"{better} is better throughout in the best fit, but a crossing cannot be excluded:"
-            f" the laws cross in {share:.0%} of the resamples, in {within:.0%} within the measured"
-            " compute"
-        )
-    low, top = crossed["low"], crossed["top"]
-    if np.isnan(low):
-        return (
-            f"{better} is better throughout in the best fit, but no compute was measured in both"
-            f" arms and a crossing cannot be excluded: the laws cross in {share:.0%} of the resamples"
-        )
-    if crossed["below"] <= _RARE < crossed["above"]:
-        where, share = f"beyond C = {top:.3g}", crossed["above"]
-    elif crossed["above"] <= _RARE < crossed["below"]:
-        where, share = f"below C = {low:.3g}", crossed["below"]
-    else:
-        where = f"outside C = {low:.3g} to {top:.3g}"
-    return (
-        f"{better} is better wherever N and D on the runs' trend were measured of both; {where} a"
-        f" crossing cannot be excluded: the laws cross there in {share:.0%} of the resamples"
-    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.both_arms import measured_by_arm
 from scalinglab.analysis.arms.ladder import Ladder
-from scalinglab.analysis.arms.scale import Arms, law_of_arm
+from scalinglab.analysis.arms.scale import Arms, compute_along_ladder, law_of_arm
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.measured import Measured
@@ -81,9 +81,12 @@ class Way:
         )
 
     def _worth(self, result: Result, arms: Arms, place: Columns) -> Array:
-        """The best fit's multiplier where the candidate is at some places; 1 along the ladder."""
+        """The best fit's multiplier where the candidate is at some places; 1 where it is infinite."""
         if not self.best:
-            return np.ones(len(place["N"]))
+            best = replace(result, draws=result.draws.iloc[:0])
+            costs = 6 * place["N"] * place["D"]
+            ratios = compute_along_ladder(best, arms, self.ladder, costs)[0] / costs
+            return np.where(np.isfinite(ratios), ratios, 1.0)
         (base, params), (candidate, candidate_params) = (law_of_arm(result, arm) for arm in arms)
         loss = candidate.predict(candidate_params[:1], place)[0]
         params = np.repeat(params[:1], len(loss), axis=0)

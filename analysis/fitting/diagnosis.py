@@ -14,8 +14,8 @@ Array = np.ndarray
 
 _CHI2_95 = 3.841  # one degree of freedom
 _LOOSE_FACTOR = 1e3  # a log-scale parameter known to no better than this is not known
-_TIED = 0.99  # correlation with a parameter that is not known, from which it counts
-_TIED_FACTOR = 10  # and so does a log-scale parameter known to no better than this
+TIED = 0.99  # correlation with a parameter that is not known, from which it counts
+TIED_FACTOR = 10  # and so does a log-scale parameter known to no better than this
 
 
 @dataclass(frozen=True)
@@ -157,20 +157,24 @@ def _tied(
     open_ones: dict[str, str],
     draws: Array,
 ) -> dict[str, str]:
-    """Loose parameters that move with one of the `open_ones`: of both the points tell one thing."""
+    """Loose parameters that move with one of the `open_ones`: of both the points tell one thing.
+
+    One that moves with an identified exponent may be as loose and is identified: at N or D of the
+    runs the two together are known, and the coefficient is their term at N or D of one.
+    """
     reasons = {}
     for j, name in enumerate(misfit.space.free):
         if name in open_ones or not len(draws):
             continue
         with_it = {other: correlations[name][other] for other in open_ones}
         strongest = max(with_it, key=lambda other: abs(with_it[other]), default="")
-        if not strongest or abs(with_it[strongest]) < _TIED:
+        if not strongest or abs(with_it[strongest]) < TIED:
             continue
         is_log, lower, upper = _ends(misfit, j, draws)
-        if is_log and upper > _TIED_FACTOR * lower:
+        if is_log and upper > TIED_FACTOR * lower:
             reasons[name] = (
-                f"its interval spans a factor of {upper / lower:.3g}, as it moves with {strongest}:"
-                f" correlation {with_it[strongest]:+.3f}"
+                f"its interval spans a factor of {upper / lower:.3g}, and it moves with {strongest},"
+                f" which is not identified either: correlation {with_it[strongest]:+.3f}"
             )
     return reasons
 

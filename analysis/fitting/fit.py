@@ -282,9 +282,13 @@ def _refits(
 def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:
     misfit, points, best = fitted.misfit, fitted.points, fitted.best
     law, params = misfit.space.law, misfit.space.expand(best.coordinates)[0]
+    # A run far from the law tells nothing of the law at its place: the range ends before it.
+    is_far, near = far_points(law, fitted.residuals, points, len(misfit.space.free)), points.columns
+    if is_far.any():  # none does of a law of curves, whose columns have rows without a residual
+        near = {name: column[~is_far] for name, column in near.items()}
     ranges = {
         name: (float(column.min()), float(column.max()))
-        for name, column in points.columns.items()
+        for name, column in near.items()
         if column.ndim == 1 and name != ARM
     }
     draws, rolled = _refits(fitted, drawn, ranges)
@@ -301,7 +305,7 @@ def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:
         diagnosis=diagnose(misfit, fitted.search, best, draws, fitted.freedom.least),
         columns=points.renamed,
         ranges=ranges,
-        measured=Measured.of(points.columns, tuple(ranges)),
+        measured=Measured.of(near, tuple(ranges)),
         runs=points.runs,
         excluded=points.excluded,
         held_out=check_top(misfit, best.coordinates, points.group),

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from scalinglab.analysis.fitting.diagnosis import TIED, TIED_FACTOR
 from scalinglab.analysis.fitting.far_residuals import size_in_words
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
@@ -223,7 +224,25 @@ def _correlations(result: FittedLaw) -> list[str]:
     matrix = result.diagnosis.correlations
     pairs = [(matrix[a][b], a, b) for a, b in combinations(matrix, 2)]
     strong = sorted((p for p in pairs if abs(p[0]) >= _CORRELATED), key=lambda p: -abs(p[0]))
-    return [f"corr({a}, {b}) = {value:+.3f}" for value, a, b in strong]
+    return [
+        f"corr({a}, {b}) = {value:+.3f}{_loose_pair(result, value, a, b)}" for value, a, b in strong
+    ]
+
+
+def _loose_pair(result: FittedLaw, value: float, a: str, b: str) -> str:
+    """Why a wide coefficient counts as identified: its partner in a correlation is."""
+    table = result.summary
+    if abs(value) < TIED or not table.loc[[a, b], "identified"].all():
+        return ""
+    scales = {parameter.name: parameter.scale for parameter in result.law.parameters}
+    for name, partner in ((a, b), (b, a)):
+        lower, upper = table.loc[name, ["lower", "upper"]].to_numpy(float)
+        if scales[name] == "log" and upper > TIED_FACTOR * lower > 0:
+            return (
+                f": {name} spans a factor of {upper / lower:.3g} as it moves with {partner}, which"
+                " is identified; their term is known, so use them together"
+            )
+    return ""
 
 
 def _held_out(result: FittedLaw) -> list[str]:

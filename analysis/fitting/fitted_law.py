@@ -44,7 +44,7 @@ class FittedLaw:
     columns : dict of str to str
         Column of the law -> column of the table: which N, which D, which loss.
     ranges : dict of str to (low, high)
-        The fitted range of each column.
+        The fitted range of each column, of the points that do not lie far from the law.
     measured : Measured
         The ranges of columns, ratios and product, by which a point lies inside or beyond.
     runs : tuple of str

@@ -111,7 +111,6 @@ class LawsCompared:
                     for name, behind in table["behind"].items()
                 ],
                 "formula": [find(str(name)).formula for name in table.index],
-                "reference": self.references(),
             }
         )
 
@@ -125,6 +124,7 @@ class LawsCompared:
                 "parameters": table["free"],
                 "error expected at the largest budget": _written(table["bias"], has_score, "+.2%"),
                 "weight in an average": [f"{s:.0%}" for s in table["share"]],
+                "reference": self.references(),
             }
         )
 

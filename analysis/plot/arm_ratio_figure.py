@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 _GRID = 96
-TREND = "laws on the runs' trend"  # of N and D, straight in logarithms; see `Ladder`
+TREND = "ratio of the laws on the runs' trend"  # of N and D, straight in logarithms; see `Ladder`
+_LABELS = (
+    "loss of {B} against {A} (%)",
+    "loss against {A} (%)",
+    "loss against the baseline (%)",
+)
 _REACH = 1.6  # times the largest compute, that laws are drawn to
 _FAR = 0.7  # of the height of the pairs, that the interval of the laws may add on either side
 
@@ -56,7 +61,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     scale = Scale(table["N"])
     points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
     if comparison.result is not None:
-        along = ratios_along_ladder(*trend_of(comparison, _REACH), level)
+        along = ratios_along_ladder(*_trend(comparison, _REACH), level)
         percent = along.assign(
             **{
                 f"percent{end}": 100 * (along[f"ratio{end}"] - 1)
@@ -70,15 +75,14 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
             "percent",
             without_interval(TREND, along, "ratio"),
             color=INK,  # the colours of the first categories are those of the arms
-            band=interval_name(level),
+            band=f"{interval_name(level)} of the line",
             inside=along["inside"].to_numpy(bool),
             lw=1.5,
         )
     log_axis(ax.xaxis, power)
     frame(ax, log=False, far=_FAR, hold=(0.0,))
     scale.bar(ax, SIZE)
-    label = of_arms("loss of {B} against {A} (%)", comparison.arms, "loss of B against A (%)")
-    return finish(ax, COMPUTE, label)
+    return finish(ax, COMPUTE, of_arms(comparison.arms, *_LABELS))
 
 
 def without_interval(name: str, along: pd.DataFrame, column: str) -> str:
@@ -102,7 +106,7 @@ def pair_table(comparison: ArmComparison) -> pd.DataFrame:
     return table.assign(C=6 * table["N"] * table["D"], percent=100 * (table["ratio"] - 1))
 
 
-def trend_of(
+def _trend(
     comparison: ArmComparison, reach: float
 ) -> tuple[Result, tuple[str, str], Ladder, list[float]]:
     """What is drawn along the ladder: from the least compute to `reach` times the largest."""

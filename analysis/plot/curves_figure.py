@@ -156,8 +156,10 @@ def _curve(
         )
     law = f"law, {name}"
     # In the first steps, above the figure, its interval may reach anywhere.
-    table = table.iloc[drawn][lambda rows: rows["loss"] <= top]
-    line(ax, table, "step", "loss", law, color=color, label=False, lw=1, ls=ls)
+    shown = table.iloc[drawn]
+    line(
+        ax, shown[shown["loss"] <= top], "step", "loss", law, color=color, label=False, lw=1, ls=ls
+    )
 
 
 def _some(count: int, most: int) -> np.ndarray:

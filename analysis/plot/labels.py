@@ -43,16 +43,16 @@ def decimal(value: float, digits: int = 3) -> str:
     return f"−{text}" if value < 0 else text
 
 
-def of_arms(label: str, arms: tuple[str, str], otherwise: str) -> str:
-    """A label with the names of two arms in place of A and B; one without where they are long.
+def of_arms(arms: tuple[str, str], *labels: str) -> str:
+    """The first label that is not too long with the names of two arms in it; else the last.
 
-    >>> of_arms("loss of {B} against {A} (%)", ("relu", "gelu"), "loss of B against A (%)")
+    >>> of_arms(("relu", "gelu"), "loss of {B} against {A} (%)", "loss against {A} (%)")
     'loss of gelu against relu (%)'
     """
     # A line of a label ends between words, and never within a name.
     a, b = (literal(arm).replace(" ", "\N{NO-BREAK SPACE}") for arm in arms)
-    text = label.format(A=a, B=b)
-    return text if len(text) <= _LONGEST else otherwise
+    texts = [label.format(A=a, B=b) for label in labels]
+    return next((text for text in texts if len(text) <= _LONGEST), texts[-1])
 
 
 def budget_in_words(target: object) -> str:

@@ -85,7 +85,14 @@ def often_trained(runs: pd.DataFrame) -> np.ndarray:
 
 
 def line_sizes(fitted: pd.DataFrame, held_out: pd.DataFrame | None) -> np.ndarray:
-    """The sizes whose lines all figures of some runs draw, ascending."""
+    """The sizes whose lines all figures of some runs draw, ascending.
+
+    Parameters
+    ----------
+    fitted : DataFrame
+        Those near the law: a far run may lie off the axes, and its size would have a line there.
+    held_out : DataFrame or None
+    """
     own = [] if held_out is None else held_out["N"].to_list()
     often = often_trained(fitted if held_out is None else pd.concat([fitted, held_out]))
     return line_values(often, own)

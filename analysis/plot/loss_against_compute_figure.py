@@ -77,21 +77,22 @@ def loss_against_compute(
     low = together["C"].min() / _ROOM
     high = max(together["C"].max() * _ROOM, *(b * 1.1 for b in budgets), 0)
     scale = Scale(together["N"])
+    away = None if result is None else far_from_law(result, fitted)
     drawn = points(
         ax,
         fitted,
         "C",
         "loss",
         "runs" if result is None else "fitted runs",
-        away=None if result is None else far_from_law(result, fitted),
+        away=away,
         color=scale(fitted["N"]),
     )
     drawn.artists[0].set_label(drawn.name)
     if held_out_runs is not None:
         points(ax, held_out_runs, "C", "loss", "held-out runs", **HELD_OUT)
-    if result is not None and of_size_and_tokens(result):
+    if result is not None and away is not None and of_size_and_tokens(result):
         band = interval_name(level) if len(result.draws) else ""
-        sizes = line_sizes(fitted, held_out_runs)
+        sizes = line_sizes(fitted[~away], held_out_runs)
         lines = size_lines(ax, result, together, sizes, scale, level)
         best = frontier(result, low, high, level)
         if len(best):

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _LONGEST = 44  # characters of an option in the legend
 
 
-def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
+def multiverse(
+    variants: Multiverse, *, answer: float | None = None, ax: Axes | None = None
+) -> Axes:
     """The answer of every analysis variant, sorted, coloured by the choice that matters most.
 
     The variants are those of the range that is told: N counted in one way, and no run far from the
@@ -34,6 +36,8 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     variants : Multiverse
+    answer : float, optional
+        That of the study: a grey line.
     ax : Axes, optional
 
     Returns
@@ -52,6 +56,8 @@ def multiverse(variants: Multiverse, *, ax: Axes | None = None) -> Axes:
     for k, (name, group) in enumerate(ways.drop(columns="why").groupby(most, sort=False)):
         look = category(k)
         points(ax, group, "variant", "answer", _cut(str(name)), **look)
+    if answer is not None:
+        ax.axhline(answer, color="0.45", lw=1.0, zorder=1.6)
     log_axis(ax.yaxis, short)
     frame(ax)
     ax.set_xlim(0, len(ways) + 1)

@@ -1,4 +1,4 @@
-"""What the compute of one recipe is worth in that of another, and its trend."""
+"""What the compute of one recipe is worth in that of another, along compute."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN
-from scalinglab.analysis.arms.scale import speed_up_along_ladder
-from scalinglab.analysis.plot.arm_ratio_figure import TREND, trend_of, without_interval
+from scalinglab.analysis.arms.both_arms import measured_by_arm
+from scalinglab.analysis.arms.multiplier import BEST, NONE, ONE, OWN, multipliers_on_way
+from scalinglab.analysis.arms.sentences import at_best_splits
+from scalinglab.analysis.arms.ways import Way
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, decimal, of_arms
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
-from scalinglab.analysis.plot.layers import line, points
-from scalinglab.analysis.plot.style import INK, axes, category, finish
+from scalinglab.analysis.plot.layers import layers, line, points
+from scalinglab.analysis.plot.style import axes, category, finish
 from scalinglab.analysis.plot.ticks import log_axis
 from scalinglab.analysis.tables.powers import power
 from scalinglab.scaling.errors import UserError
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     from scalinglab.analysis.arms.comparison import ArmComparison
 
-_REACH = 3.0  # times the largest compute, that the trend is drawn to: farther, its band is all
+_GRID = 24  # points of the line: each is a search in every resample
 _BESIDE = 5.0  # typographic points between the marks of one budget
 _WIDEST = 8.0  # multiplier and its inverse, up to which intervals are shown whole
 _FLOORS = {OWN: ", own floors", ONE: ", one floor", NONE: ""}
+_FIRST = 2  # category of the first treatment of the floor: those before are the arms
+_LABELS = ("compute multiplier of {B}", "compute multiplier over {A}", "compute multiplier")
 
 
 def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None = None) -> Axes:
@@ -38,7 +41,7 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     comparison : ArmComparison
         From `analysis.compare_arms`, with laws of both arms.
     level : float
-        Of the intervals of the trend; those of the multipliers are the comparison's.
+        Of the band; the bars of the marks have the level of the comparison.
     ax : Axes, optional
 
     Returns
@@ -53,18 +56,18 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
     if comparison.result is None:
         raise UserError("compute multiplier: an arm has too few runs for a law of its own")
     ax = axes() if ax is None else ax
-    along = speed_up_along_ladder(*trend_of(comparison, _REACH), level)
-    bounded = along[np.isfinite(along["speed_up"])]
     ax.axhline(1, color="0.45", lw=0.8, zorder=1.6)
+    along = _along(comparison, level)
     line(
         ax,
-        bounded[["C", "N", "D", "speed_up", "speed_up_lower", "speed_up_upper"]],
+        along[["C", "N", "D", "multiplier", "multiplier_lower", "multiplier_upper"]],
         "C",
-        "speed_up",
-        without_interval(TREND, bounded, "speed_up"),
-        color=INK,  # the colours of the first categories are those of the arms
+        "multiplier",
+        "multiplier of the first marks",
+        color=category(_FIRST)["color"],
+        label=False,  # the entry of its marks stands for it, too
         band=interval_name(level),
-        inside=bounded["inside"].to_numpy(bool),
+        inside=along["inside"].to_numpy(bool),
         lw=1.5,
     )
     table = comparison.multipliers
@@ -76,13 +79,32 @@ def speed_up(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | None
         # Beside each other: both stand at the same budgets.
         aside = _BESIDE * (k - 0.5)
         is_inside = rows["inside"].to_numpy(bool)
-        look = category(2 + k)
+        look = category(_FIRST + k)
         points(ax, rows, "C", "multiplier", name, inside=is_inside, aside=aside, **look)
     log_axis(ax.xaxis, power)
     log_axis(ax.yaxis, lambda value: f"{decimal(value)}x")
     frame(ax, hold=(1.0, *_ends(table)))
-    label = of_arms("compute multiplier of {B}", comparison.arms, "compute multiplier of B")
-    return finish(ax, COMPUTE, label)
+    return finish(ax, COMPUTE, of_arms(comparison.arms, *_LABELS))
+
+
+def goes_on(ax: Axes) -> bool:
+    """Whether an interval reaches beyond the frame, and its bar ends in an arrow."""
+    bottom, top = ax.get_ylim()
+    ends = [layer.ends for layer in layers(ax) if layer.kind == "points"]
+    return any((low < bottom).any() or (high > top).any() for low, high in filter(None, ends))
+
+
+def _along(comparison: ArmComparison, level: float) -> pd.DataFrame:
+    """The multipliers of the comparison's own law between and beyond its budgets."""
+    result, ladder, table = comparison.result, comparison.ladder, comparison.multipliers
+    assert result is not None and ladder is not None
+    runs = comparison.runs.rename(columns={"arm": "_arm"})
+    way = Way(at_best_splits(comparison), ladder, measured_by_arm(runs, comparison.arms))
+    ends = (min(ladder.low, table["C"].min()), max(ladder.top, table["C"].max()))
+    costs = np.unique([*np.geomspace(*ends, _GRID), *table["C"]])
+    fits = [(str(table["floor"].iloc[0]), result)]
+    along = multipliers_on_way(fits, comparison.arms, way, costs.tolist(), level)
+    return along[np.isfinite(along["multiplier"])]
 
 
 def _ends(multipliers: pd.DataFrame) -> list[float]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.sentences import answer_in_words, crossover
+from scalinglab.analysis.arms.crossover import crossover
+from scalinglab.analysis.arms.sentences import answer_in_words
+from scalinglab.analysis.arms.splits import splits_in_words
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
 from scalinglab.analysis.intervals.spread import (
@@ -20,8 +22,13 @@ from scalinglab.analysis.judgement.multiverse import in_words
 from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.cautions import bend, disagreement, others_apart
 from scalinglab.analysis.reporting.left_out_runs import far_from_law
-from scalinglab.analysis.reporting.reported_runs import ReportedRuns, text_of
-from scalinglab.analysis.reporting.study_curves import missed_in_words, predictions_in_words
+from scalinglab.analysis.reporting.reported_runs import ReportedRuns, TextTable, text_of
+from scalinglab.analysis.reporting.split_text import split_in_words, split_table
+from scalinglab.analysis.reporting.study_curves import (
+    missed_in_words,
+    predictions_in_words,
+    verdict_below_predictions,
+)
 from scalinglab.analysis.shown import Overview
 from scalinglab.analysis.tables.exclusion import with_command
 from scalinglab.analysis.tables.interval_text import value_text
@@ -116,7 +123,9 @@ class Answer(ReportedRuns):
         convention = self.law.settings["counted"].get("N")
         count = "" if not convention else f", counted as {in_words(convention)}"
         count = ", as the table gives them" if convention == _AS_GIVEN else count
-        best = " N*, D*: the best for a budget C." if self.allocation is not None else ""
+        of_arms = self.compared is not None and len(self.compared.splits)
+        is_split = self.allocation is not None or of_arms
+        best = " N*, D*: the best for a budget C." if is_split else ""
         return (
             f"C: training compute in FLOPs, 6 N D. N: parameters{count}. D: training tokens.{best}"
         )
@@ -129,7 +138,7 @@ class Answer(ReportedRuns):
 
     def text(self) -> str:
         """The answer in words and numbers: as on a page, and the table of the fit last."""
-        return text_of(self.headline(), self.cautions(), self.details())
+        return text_of(self.question, self.headline(), self.cautions(), self.details())
 
     def cautions(self) -> list[str]:
         """What a reader should be careful about, each thing once."""
@@ -139,7 +148,7 @@ class Answer(ReportedRuns):
         if self.compares_arms:
             # That it mixes recipes is what its section says, and no fault of the runs.
             of_law = [
-                f"law of all arms together: {warning}"
+                f"one law for all recipes: {warning}"
                 for warning in of_law
                 if not warning.startswith(MIXED)
             ]
@@ -160,11 +169,16 @@ class Answer(ReportedRuns):
         warnings = [f"curve law: {warning}" for warning in self.curve_law.warnings]
         return [*([failed] if failed else []), *warnings]
 
-    def details(self) -> list[str]:
-        """All that a text has below headline and cautions, which it does not repeat."""
+    def details(self) -> list[str | TextTable]:
+        """All that a text has below headline and cautions, which it does not repeat.
+
+        The parameters of the law stand in the table of the fit.
+        """
         cautions = self.cautions()
-        findings = [finding for finding in self._findings() if finding not in cautions]
-        return [part for part in (self.question, *findings, render(self.law, _BELOW)) if part]
+        curves = self._curves_in_words()
+        findings = [part for part in self._findings("", curves) if part not in cautions]
+        split = [] if self.allocation is None else [split_table(self.allocation, self.counted)]
+        return [*split, *findings, render(self.law, _BELOW)]
 
     def headline(self) -> str:
         """The answer in one sentence: the comparison, the best split, or the law's exponents."""
@@ -216,6 +230,7 @@ class Answer(ReportedRuns):
     def beside_headline(self) -> list[str]:
         """Sentences beside the headline of a page, whose figures and tables hold the numbers."""
         sentences = [
+            "" if self.compared is None else splits_in_words(self.compared),
             self._crossing(),
             self._across_variants(),
             # Of one law for both arms, which a comparison does not use.
@@ -243,7 +258,7 @@ class Answer(ReportedRuns):
         comparison = self.compared
         if comparison is None or comparison.result is None:
             return ""
-        return f"By one law per arm, {crossover(comparison)}."
+        return f"By one law per recipe, {crossover(comparison)}."
 
     def _tested(self) -> str:
         """How well held-out runs, and the largest fitted ones, were predicted."""
@@ -281,11 +296,14 @@ class Answer(ReportedRuns):
     def sentences(self) -> list[str]:
         """All findings, the answer first; before it that runs mix recipes, if they do."""
         mixed = self.mixed()
-        return [*([mixed] if mixed else []), *self._findings()]
+        curves = filter(None, [self._schedules(), self.curve_law_failed()])
+        split = "" if self.allocation is None else split_in_words(self.allocation, self.counted)
+        found = self._findings(self._exponents(), *curves)
+        return [sentence for sentence in (mixed, split, *found) if sentence]
 
-    def _findings(self) -> list[str]:
+    def _findings(self, parameters: str, *of_curves: str) -> list[str]:
+        """All findings but the split, with what is said of the law's parameters and of curves."""
         sentences = [
-            self._split(),
             disagreement(self.approaches),
             self.choice_of_budgets(),
             *(self.multiverse.sentences() if self.multiverse else []),
@@ -293,9 +311,8 @@ class Answer(ReportedRuns):
             self.bends(),
             self.laws.sentence() if self.laws else "",
             self.design_sentence(),
-            self._exponents(),
-            self._schedules(),
-            self.curve_law_failed(),
+            parameters,
+            *of_curves,
         ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*sentences, *ahead, *self.unanswered) if sentence]
@@ -356,24 +373,6 @@ class Answer(ReportedRuns):
         title = f"Held-out runs, not fitted{wider} (errors: {ERROR}):"
         return "\n".join([title, *rows, *([lost] if lost else [])])
 
-    def _split(self) -> str:
-        if self.allocation is None:
-            return ""
-        rows = [
-            f"- C = {r['C']:.3g} FLOPs: N* = {value_text(r, 'N', short)}, "
-            f"D* = {value_text(r, 'D', short)}, "
-            f"{value_text(r, 'tokens_per_parameter')} tokens per parameter, loss "
-            f"{value_text(r, 'loss', '.3f')}"
-            + ("" if r["inside"] else ", outside the fitted range")
-            for r in records_of(self.allocation.table)
-        ]
-        grown = growth_in_words(self.allocation.exponents)
-        wider = calibration_in_words(self.allocation.calibration_factor)
-        title = f"How to split a budget ({self.counted}): {grown}." + (
-            f" Intervals of the loss are {wider}." if wider else ""
-        )
-        return "\n".join([title, *rows])
-
     def choice_of_budgets(self) -> str:
         """Where the budgets come from, of a study that names none, and how to ask for others."""
         if self.allocation is None or not self.budgets_chosen:
@@ -410,6 +409,14 @@ class Answer(ReportedRuns):
         return "\n".join(
             [
                 f"The curve law, fitted on {' and '.join(fitted)}, predicts:",
-                *predictions_in_words(self.curve_check),
+                *predictions_in_words(self.curve_check, self.curve_law.settings["level"]),
             ]
         )
+
+    def _curves_in_words(self) -> str:
+        """What the curve law predicts and, unless the cautions say so, that it failed."""
+        if self.curve_law is None or self.asks_schedules:
+            return self._schedules()
+        level = self.curve_law.settings["level"]
+        verdict = verdict_below_predictions(self.curve_check, level)
+        return "\n".join(filter(None, [self._schedules(), verdict]))

@@ -110,9 +110,6 @@ def answer_study(
         law = fit(options.law, to_fit, beyond=beyond, exclude=exclude, **fit_options)
         if calibrate:
             law = calibrated(law, outputs, study)
-        # A law of two recipes together has a split of neither.
-        budgets = options.budgets or (() if arm is not None else _budgets_of(law))
-        allocation = _allocation(law, budgets, unanswered)
         begin("law of curves")
         curves = _curves(load_study_curves(outputs, runs, loss), options, fit_options, unanswered)
         begin("forecasts and recipes" if arm else "forecasts")
@@ -126,7 +123,10 @@ def answer_study(
             calibrate=calibrate,
             loss=loss,
             exclude=exclude,
+            budgets=options.budgets,
         )
+        budgets = _budgets(law, options.budgets, outlook)
+        allocation = _allocation(law, budgets, unanswered)
         begin("other approaches")
         approaches = other_approaches(law, fitted, allocation)
         begin("")  # each law is named
@@ -233,6 +233,13 @@ def _question(outlook: Outlook) -> str:
         return ""
     a, b = outlook.arms.arms
     return f"Is {b} better than {a}?"
+
+
+def _budgets(law: Result, asked: Sequence[float], outlook: Outlook) -> Sequence[float]:
+    """Budgets that one law splits: a law of two recipes together has the split of neither."""
+    if outlook.arms is None:
+        return asked or _budgets_of(law)
+    return asked if outlook.arms.splits.empty else ()
 
 
 def _budgets_of(law: Result) -> tuple[float, ...]:

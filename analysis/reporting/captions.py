@@ -116,13 +116,13 @@ def misfit(law: Result, runs: pd.DataFrame) -> str:
     )
 
 
-def variants(every: Multiverse) -> str:
-    """What the colours of a multiverse's answers are."""
+def variants(every: Multiverse, answer: float | None = None) -> str:
+    """What the colours of a multiverse's answers are, and the line of the study's own."""
     most = every.shares["choice"].iloc[0]
     return (
         f"The answer of every analysis variant; colour: {most} ({IN_WORDS[most]}), which matters"
         " most."
-    )
+    ) + ("" if answer is None else " Grey line: the answer of this page.")
 
 
 def choices(every: Multiverse) -> str:

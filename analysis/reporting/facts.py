@@ -124,7 +124,7 @@ def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
         ``pairs``: the losses of each pair, and ``paired`` their mean ratio with its interval;
         ``multipliers``: one entry per compute and floor with its interval, and ``verdicts`` by
         compute; ``sharing``: the tests of what the arms share; ``scales``: ratios along the trend of
-        N and D. Unknown values are NaN or None.
+        N and D; ``splits``: N* and D* of each arm by compute. Unknown values are NaN or None.
     """
     return {
         "arms": comparison.arms,
@@ -136,6 +136,7 @@ def facts_of_arms(comparison: ArmComparison) -> dict[str, Any]:
         "multipliers": comparison.multipliers,
         "verdicts": comparison.verdicts,
         "crossover": comparison.crossover,
+        "splits": comparison.splits,
         "ended": comparison.ended,
         "censored": comparison.censored,
         "differences": comparison.differences,

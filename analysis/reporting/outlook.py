@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab.analysis.arms.compare_arms import compare_arms
-from scalinglab.analysis.arms.sentences import at_scale, crossover, paired, worth
+from scalinglab.analysis.arms.crossover import crossover
+from scalinglab.analysis.arms.sentences import at_scale, paired, worth
 from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
+from scalinglab.analysis.arms.splits import split_lines, with_splits
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.norms import norm_warnings, unfinished_norms
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
@@ -74,11 +76,14 @@ class Outlook:
             sentences += norm_warnings(self.norms)
         if self.arms is not None:
             a, b = self.arms.arms
-            lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
+            lines = [f"{b} against {a}: {paired(self.arms)}."]
             if self.arms.result is not None:
                 lines[0] += " With one law per arm (the law above is fitted to all arms together):"
                 lines += [f"- {at_scale(r, self.arms.arms)}" for r in records_of(self.arms.scales)]
                 lines.append(f"- {crossover(self.arms)}")
+                if splits := split_lines(self.arms):
+                    lines += ["Best split of a budget for each recipe:"]
+                    lines += [f"- {text}" for text in splits]
                 title, *rows = worth(self.arms)
                 lines += [
                     f"Compute multiplier: compute of {a} over that of {b} at equal loss. {title}"
@@ -100,12 +105,14 @@ def build_outlook(
     calibrate: bool = True,
     loss: str | None = None,
     exclude: Sequence[str] = (),
+    budgets: Sequence[float] = (),
 ) -> Outlook:
     """Forecast unfinished runs, read their track record, and compare arms if a setting is named.
 
     Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
     compared, and `exclude` leaves out runs of the comparison. `resamples` are those of the
-    comparison of arms; forecasts use fewer.
+    comparison of arms; forecasts use fewer. `budgets` are those whose best splits are told for each
+    arm, beside those of the comparison.
 
     Raises
     ------
@@ -130,6 +137,7 @@ def build_outlook(
             level=level,
             exclude=exclude,
         )
+        arms = with_splits(arms, budgets) if budgets else arms
     own, norms = record[record["study"] == study], unfinished_norms(outputs, study)
     return Outlook(forecasts, factor, own, record, arms, level, norms)
 

@@ -76,11 +76,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Details:
-    """A table that is shown on demand, with what its columns mean."""
+    """A table that is shown on demand, with what its columns mean, and a text as it is laid out."""
 
     title: str
     text: str
-    table: pd.DataFrame
+    table: pd.DataFrame | None = None
+    listing: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scalinglab.analysis.fitting.fit_text import render
+from scalinglab.analysis.arms.sentences import one_law_in_words
 from scalinglab.analysis.judgement.multiverse import IN_WORDS
 from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
-from scalinglab.analysis.reporting.page import Download, Section
+from scalinglab.analysis.reporting.page import Details, Download, Section
+from scalinglab.analysis.reporting.report_arms import (
+    arms_in_latex,
+    arms_sections,
+    how_fitted,
+)
 from scalinglab.analysis.reporting.report_comparisons import (
     HEADINGS,
     SPLITS,
@@ -25,15 +30,10 @@ from scalinglab.analysis.reporting.report_figures import (
     ReportFigures,
     figures_without_law,
 )
-from scalinglab.analysis.reporting.report_outlook import (
-    arms_in_latex,
-    arms_sections,
-    outlook_sections,
-)
+from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.analysis.reporting.study_page import study_page
 from scalinglab.analysis.tables.interval_text import as_objects, parameter_text, with_intervals
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.powers import in_print
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.text.plain import plain
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.reported_runs import ReportedRuns, RunsWithoutLaw
 
-_HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 _METHODS = "Hoffmann et al. 2022, arXiv:2203.15556"  # the objective and the three approaches
 _NOT_IDENTIFIED = "Not identified"  # of parameters, at the start of a warning
 _LETTERS = ("C", "N", "D")  # of compute, parameters and tokens
@@ -117,29 +116,33 @@ def html_without_law(study: RunsWithoutLaw) -> str:
 
 def _law(answer: Answer, figures: ReportFigures) -> list[Section]:
     law = answer.law
-    text = f"{law.law.formula} ({law.law.source})"
-    title = "The law"
     if answer.compares_arms:
-        title = "The law of all arms together"
-        text += (
-            ". One law is fitted to the runs of all arms, as if they were one recipe. The sections"
-            " above, with a law for each arm, tell the arms apart."
-        )
+        return [_one_law(answer, figures)]
     return [
         Section(
-            f"{title}: {law.law.name}",
-            text,
+            f"The law: {law.law.name}",
+            f"{law.law.formula} ({law.law.source})",
             tables=[_overview(law)],
             figures=figures.law(),
-            listing=_how(law),
+            listing=how_fitted(law),
         )
     ]
 
 
-def _how(law: Result) -> str:
-    """How a law was fitted, as text; other parts of the page show parameters and warnings."""
-    text = render(law, _HOW).replace("[[", "").replace("]]", "")
-    return in_print(text)
+def _one_law(answer: Answer, figures: ReportFigures) -> Section:
+    """The law of all recipes together, on demand where the recipes have their own."""
+    law, compared = answer.law, answer.compared
+    text = "One law is fitted to the runs of all recipes, as if they were one."
+    if compared is None or compared.result is None:
+        text = f"{law.law.formula} ({law.law.source}). {text}"
+        shown: dict[str, Any] = {"tables": [_overview(law)], "listing": how_fitted(law)}
+    else:
+        verdict = one_law_in_words(compared.sharing)
+        text = f"{verdict} The comparison of the recipes does not use this law."
+        title = "Its parameters, and how it was fitted"
+        shown = {"details": Details(title, "", _overview(law), how_fitted(law))}
+    title = f"One law for all recipes together: {law.law.name}"
+    return Section(title, text, figures=figures.law(), **shown)
 
 
 def _overview(law: Result) -> pd.DataFrame:
@@ -230,7 +233,7 @@ def _curves(answer: Answer, figures: ReportFigures) -> list[Section]:
         Section(
             text=f"{careful}{'. ' * bool(careful)}Parameters:",
             tables=[_of_curve_law(law, answer.law)],
-            listing=_how(law),
+            listing=how_fitted(law),
         ),
     ]
 
@@ -256,7 +259,10 @@ def _outlook(answer: ReportedRuns) -> list[Section]:
 def _downloads(answer: Answer) -> list[Download]:
     law = _overview(answer.law)
     texts = [[str(value) for value in law[name]] for name in law]
-    caption = f"{answer.law.law.name} fitted to {answer.law.points} runs of {answer.study}"
+    together = ", of all recipes together" if answer.compares_arms else ""
+    caption = (
+        f"{answer.law.law.name} fitted to {answer.law.points} runs of {answer.study}{together}"
+    )
     tables = [latex(law, caption, texts)]
     sources = [answer.law.law.source, _METHODS]
     tables += arms_in_latex(answer.outlook)

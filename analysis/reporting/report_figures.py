@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab.analysis import plot
-from scalinglab.analysis.arms.sentences import at_best_splits
 from scalinglab.analysis.decisions.approaches import NAMES
 from scalinglab.analysis.decisions.isoflop import isoflop_minima
-from scalinglab.analysis.plot.arm_losses_figure import law_place
 from scalinglab.analysis.plot.best_split_figure import draw_split
 from scalinglab.analysis.plot.iso_loss_figure import draw_iso_loss
 from scalinglab.analysis.plot.law_lines import of_size_and_tokens
 from scalinglab.analysis.plot.layers import layers
+from scalinglab.analysis.plot.speed_up_figure import goes_on
 from scalinglab.analysis.plot.split_path import SplitPath, split_path
-from scalinglab.analysis.reporting import captions
+from scalinglab.analysis.reporting import arm_captions, captions
 from scalinglab.analysis.reporting.drawn import Captioned, drawn
 from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
@@ -180,7 +179,7 @@ class ReportFigures:
         if self.answer.compares_arms:
             # Lines of one law between two recipes would tell of neither: what it misses does.
             text = (
-                "What one law for all arms misses: predicted over measured loss of each run, minus"
+                "What one law for all recipes misses: predicted over measured loss of each run, minus"
                 " one."
             )
             one_law = drawn(plot.residuals, law, self.fitted, arm=self.answer.arm, **together)
@@ -239,8 +238,14 @@ class ReportFigures:
         multiverse = self.answer.multiverse
         if multiverse is None or multiverse.shares.empty:
             return []
+        splits = None if self.answer.allocation is None else self.answer.allocation.table
+        # The variants are of the largest budget.
+        answer = None if splits is None else float(splits.sort_values("C")["N"].iloc[-1])
         return [
-            (captions.variants(multiverse), drawn(plot.multiverse, multiverse)),
+            (
+                captions.variants(multiverse, answer),
+                drawn(plot.multiverse, multiverse, answer=answer),
+            ),
             (captions.choices(multiverse), drawn(plot.multiverse_shares, multiverse)),
         ]
 
@@ -255,16 +260,9 @@ def _of_arms(outlook: Outlook | None) -> list[Captioned]:
         return []
     if comparison.result is None:
         return [*_arm_pairs(comparison), _arm_losses(comparison)]
-    a, b = comparison.arms
-    worth = (
-        f"Compute multiplier: the compute that {a} (A) needs for the loss of {b} (B), over that of"
-        f" {b}. Above 1 {b} saves compute."
-    )
-    if at_best_splits(comparison):
-        worth += " Marks: every budget at its best split of N and D, as in the table."
-    worth += " Line: on the trend of N and D of all runs; dashed: not measured of both."
     evidence = _arm_pairs(comparison) or [_arm_losses(comparison)]
-    return [*evidence, (worth, drawn(plot.speed_up, comparison))]
+    figure = drawn(plot.speed_up, comparison)
+    return [*evidence, (arm_captions.multiplier(comparison, goes_on(figure.axes[0])), figure)]
 
 
 def other_arm_figures(comparison: ArmComparison) -> list[Captioned]:
@@ -275,11 +273,7 @@ def other_arm_figures(comparison: ArmComparison) -> list[Captioned]:
 
 
 def _arm_losses(comparison: ArmComparison) -> Captioned:
-    a, b = comparison.arms
-    text = f"Loss of {a} and {b} against compute. Larger marks: larger models."
-    if comparison.result is not None:
-        text += f" Lines: the law of each, {law_place(comparison)}."
-    return text, drawn(plot.arm_losses, comparison)
+    return arm_captions.losses(comparison), drawn(plot.arm_losses, comparison)
 
 
 def _arm_pairs(comparison: ArmComparison) -> list[Captioned]:
@@ -287,12 +281,7 @@ def _arm_pairs(comparison: ArmComparison) -> list[Captioned]:
     ratios = comparison.pairs.table["ratio"] if len(comparison.pairs.table) else ()
     if not len(ratios):
         return []
-    a, b = comparison.arms
-    text = (
-        f"The loss of {b} (B) is lower than that of {a} (A) in {sum(ratio < 1 for ratio in ratios)}"
-        f" of {len(ratios)} pairs. Points: paired runs; below zero {b} is better."
-    )
-    return [(text, drawn(plot.arm_ratio, comparison))]
+    return [(arm_captions.pairs(comparison), drawn(plot.arm_ratio, comparison))]
 
 
 def _reducible(law: Any) -> bool:

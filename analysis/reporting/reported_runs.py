@@ -34,6 +34,7 @@ _SAME_BUDGET = 0.1  # gap in log C between two compute budgets
 _WAY_OUT = (
     "Add runs of other sizes and other numbers of tokens, or name a law with fewer parameters ({})."
 )
+_NAMED = 5  # runs far from the law, in a sentence
 _SHOWN = ("run_id", "status", "N", "D", "C", "lr", "seed", "loss")
 
 
@@ -110,17 +111,23 @@ class ReportedRuns(Shown):
         return [*unmet, *taken, *(warning for warning in of_arms if warning not in unmet)]
 
     def design_sentence(self, verb: str = "were fitted") -> str:
-        """Number and range of the runs to fit, and which runs are missing."""
+        """Number and range of the runs to fit, which lie far from the law, and which are missing.
+
+        The range is that of the others, as the fitted range of the law.
+        """
         fitted = with_role(self.runs, "fit")
+        far = fitted[fitted.index.isin(self.far_runs())]
+        near = fitted.drop(far.index)
         missing = counts_of_folders(self.unfinished)
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         done = self.runs["status"] == State.DONE
         incomplete = (done & (self.runs["role"].fillna("") == "")).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
-            f"{_design_in_words(fitted)} {verb}: N {short(fitted['N'].min())} to "
-            f"{short(fitted['N'].max())}, D {short(fitted['D'].min())} to "
-            f"{short(fitted['D'].max())}."
+            f"{_design_in_words(fitted)} {verb}: N {short(near['N'].min())} to "
+            f"{short(near['N'].max())}, D {short(near['D'].min())} to "
+            f"{short(near['D'].max())}."
+            + _far_in_words(far["run_id"].astype(str).to_list())
             + "".join(
                 f" {_left_out(count)} by exclude=[{rule}]."
                 for rule, count in self.left_out.items()
@@ -153,7 +160,8 @@ class RunsWithoutLaw(ReportedRuns):
     def shown(self) -> Overview:
         """As `Shown`: why there is no law, and the runs."""
         tables = {"The runs": self.table()}
-        return Overview(self.headline(), tables, tuple(self.details()), tuple(self.cautions()))
+        sentences = tuple(filter(None, [self.question, *self.details()]))
+        return Overview(self.headline(), tables, sentences, tuple(self.cautions()))
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """The loss of each run against its compute."""
@@ -180,26 +188,61 @@ class RunsWithoutLaw(ReportedRuns):
 
     def text(self) -> str:
         """The runs in words and numbers."""
-        table = self.table().to_string(index=False)
-        return f"{text_of(self.headline(), self.cautions(), self.details())}\n\n{table}"
+        said = text_of(self.question, self.headline(), self.cautions(), self.details())
+        return f"{said}\n\n{self.table().to_string(index=False)}"
 
     def details(self) -> list[str]:
         """All that a text has below headline and cautions, without the table of the runs."""
-        return [part for part in (self.question, *self.sentences()[1:]) if part]
+        return [part for part in self.sentences()[1:] if part]
 
 
-def text_of(headline: str, cautions: Sequence[str], details: Sequence[str]) -> str:
-    """An answer as a text: the headline, what to be careful about, the rest.
+@dataclass(frozen=True)
+class TextTable:
+    """A table within a text.
+
+    Attributes
+    ----------
+    title : str
+        The line before it.
+    table : DataFrame
+        Its cells as texts.
+    note : str
+        The line after it.
+    """
+
+    title: str
+    table: pd.DataFrame
+    note: str = ""
+
+    def __str__(self) -> str:
+        rows = self.table.to_string(index=False)
+        return "\n".join(filter(None, [self.title, rows, self.note]))
+
+
+def text_of(
+    question: str, headline: str, cautions: Sequence[str], details: Sequence[str | TextTable]
+) -> str:
+    """An answer as a text: the question, the headline, what to be careful about, the rest.
 
     Its numbers are written as in the headline, see `in_powers`.
     """
     warned = "\n".join(f"! {caution}" for caution in cautions)
-    return in_powers("\n\n".join(part for part in (headline, warned, *details) if part))
+    parts = [question, headline, warned, *map(str, details)]
+    return in_powers("\n\n".join(part for part in parts if part))
 
 
 def _left_out(count: int, which: str = "") -> str:
     runs = " ".join(filter(None, ["1 run" if count == 1 else f"{count} runs", which]))
     return f"{runs} {'is' if count == 1 else 'are'} left out"
+
+
+def _far_in_words(names: Sequence[str]) -> str:
+    """Which fitted runs lie far from the law, the first few by their names."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    lie = "1 of them lies" if len(names) == 1 else f"{len(names)} of them lie"
+    return f" {lie} far from the law: {', '.join(names[:_NAMED])}{more}."
 
 
 def _design_in_words(fitted: pd.DataFrame) -> str:

@@ -115,9 +115,7 @@ def missed_in_words(check: pd.DataFrame, level: float) -> str:
     level : float
         Of the intervals.
     """
-    if not {"lower", "upper"} <= set(check):
-        return ""
-    missed = check[(check["final"] < check["lower"]) | (check["final"] > check["upper"])]
+    missed = check[_missed(check)]
     from scipy.special import bdtrc  # takes .2 s to load
 
     if not len(missed) or bdtrc(len(missed) - 1, len(check), 1 - level) > _CHANCE:
@@ -128,18 +126,35 @@ def missed_in_words(check: pd.DataFrame, level: float) -> str:
     )
 
 
-def predictions_in_words(check: pd.DataFrame) -> list[str]:
-    """A line a held-out curve on what the law predicts; a line a schedule where they are many."""
+def predictions_in_words(check: pd.DataFrame, level: float) -> list[str]:
+    """A line a held-out curve on what the law predicts, and whether it was outside its interval; a
+    line a schedule where they are many.
+    """
     if len(check) <= _FEW:
         return [
             f"- {r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} "
-            f"measured ({r.error:+.2%})"
-            for r in check.itertuples()
+            f"measured ({r.error:+.2%}{f', outside its {level:.0%} interval' if is_missed else ''})"
+            for r, is_missed in zip(check.itertuples(), _missed(check), strict=True)
         ]
     return [
         f"- {schedule}: R² {_range(curves['r2'])}, final loss of {_errors(curves, len(curves))}"
         for schedule, curves in check.groupby("schedule", sort=False)
     ]
+
+
+def verdict_below_predictions(check: pd.DataFrame, level: float) -> str:
+    """`missed_in_words` below `predictions_in_words`, whose errors it does not repeat."""
+    failed = missed_in_words(check, level)
+    if not failed or len(check) > _FEW:
+        return failed
+    return "It failed this held-out test: choose no schedule by it."
+
+
+def _missed(check: pd.DataFrame) -> pd.Series:
+    """Which held-out curves ended outside the law's intervals; none where there are none."""
+    if not {"lower", "upper"} <= set(check):
+        return pd.Series(False, index=check.index)
+    return (check["final"] < check["lower"]) | (check["final"] > check["upper"])
 
 
 def _range(values: pd.Series) -> str:

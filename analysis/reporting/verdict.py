@@ -108,7 +108,7 @@ class Verdict(ReportedRuns):
         return Overview(
             self.headline(),
             self.finding.tables,
-            tuple(self.details()),
+            tuple(filter(None, [self.question, *self.details()])),
             tuple(self.cautions()),
         )
 
@@ -146,7 +146,7 @@ class Verdict(ReportedRuns):
             for title, every in finding.tables.items()
             for table in [intervals_in_cells(every)]
         ]
-        said = text_of(self.headline(), self.cautions(), self.details())
+        said = text_of(self.question, self.headline(), self.cautions(), self.details())
         return "\n\n".join([said, *tables])
 
     def headline(self) -> str:
@@ -159,7 +159,7 @@ class Verdict(ReportedRuns):
 
     def details(self) -> list[str]:
         """All that a text has below headline and cautions, without its tables."""
-        return [part for part in (self.question, *self.sentences()[1:]) if part]
+        return [part for part in self.sentences()[1:] if part]
 
 
 def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Verdict:

@@ -15,7 +15,7 @@ from scalinglab.analysis.tables.typed import records_of
 
 # Columns of relative differences of a loss, and how they are written.
 _RELATIVE = {
-    **dict.fromkeys(("effect", "per_doubling", "relative error", "B against A"), "+.2%"),
+    **dict.fromkeys(("effect", "per_doubling", "relative error", "loss difference"), "+.2%"),
     **dict.fromkeys(("least", "lead", "rise", "detected_from"), ".2%"),
 }
 Form = str | Callable[[float], str]

@@ -50,7 +50,7 @@ class CompareResult:
         if isinstance(self.answer.curves, str):
             screen.say(f"curves: {self.answer.curves}")
         elif self.answer.curves is not None:
-            screen.say(curves_in_words(self.answer.curves))
+            screen.say(curves_in_words(self.answer.curves, self.answer.arms.arms))
 
 
 def run(options: CompareVerbOptions, screen: Screen) -> CompareResult:

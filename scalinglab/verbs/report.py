@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.progress import steps
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw
+from scalinglab.analysis.reporting.reported_runs import RunsWithoutLaw, TextTable
 from scalinglab.analysis.tables.interval_text import with_intervals
 from scalinglab.analysis.tables.powers import in_powers
 from scalinglab.answers.report import AnswerOptions, answer, facts, write_page
@@ -45,14 +45,22 @@ class Report:
         return facts(self.answer) | {"report": self.page}
 
     def show(self, screen: Screen) -> None:
-        """The answer in a sentence, what to be careful about, the rest, then where its page is."""
+        """The question, the answer in a sentence, what to be careful about, the rest, its page."""
+        if self.answer.question:
+            screen.say(in_powers(f"{self.answer.question}\n"))
         screen.say(self.answer.headline(), style="bold")
         if cautions := self.answer.cautions():
             screen.say("")
         for caution in cautions:
             screen.say(in_powers(f"! {caution}"), style="yellow")
         for part in self.answer.details():
-            screen.say(in_powers(f"\n{part}"))
+            if isinstance(part, TextTable):
+                screen.say("")
+                screen.table(part.table, title=in_powers(part.title))
+                if part.note:
+                    screen.say(part.note)
+            else:
+                screen.say(in_powers(f"\n{part}"))
         if isinstance(self.answer, RunsWithoutLaw):
             screen.say("")
             screen.table(self.answer.table(), title="The runs")

@@ -77,6 +77,15 @@ def test_lines_break_between_words_only(text: str, width: int) -> None:
         assert cell_len(part) <= width or len(part.split()) == 1
 
 
+def test_a_value_stays_with_its_name() -> None:
+    """`E =` once stood at the end of a line, and its value on the next."""
+    for line in ("the loss ends at E = 0.651 of", "runs with N D >= 4.8e11 are", "of C < 2.3e+10"):
+        for width in range(16, 40):
+            for part in wrap(line, width):
+                assert not part.endswith(("=", "<")) and not part.lstrip().startswith(("=", ">="))
+    assert wrap("a = 12345678", 11) == ["a =", "  12345678"]  # where there is no room for both
+
+
 FRAME = pd.DataFrame(
     {
         "run": ["abcd", "efgh"],
@@ -144,6 +153,30 @@ def test_columns_without_room_stand_in_tables_below_each_other() -> None:
     second = ["run   seed  state", *["abcd     0  done", "efgh     1  failed"] * 2, ""]
     note = ["    a long sentence", "    that stands", "    below its row"]
     assert lines == [*first, *second, "run   loss  note", *["abcd  1.25", "efgh   nan", *note] * 2]
+
+
+def test_intervals_without_room_stand_below_their_values() -> None:
+    frame = pd.DataFrame(
+        {
+            "C": ["10¹¹", "10¹³"],
+            "N*": ["14.4k (12.6k to 18.1k)", "216k"],
+            "loss": ["1.761 (1.749 to 1.778)", "1.057 (0.827 to 1.3)"],
+        }
+    )
+    assert len(table_lines(frame, 60)) == 3
+    assert [line.plain for line in table_lines(frame, 44, optional=("N*",))] == [
+        "   C  N*                loss",
+        "10¹¹  14.4k             1.761",
+        "      (12.6k to 18.1k)  (1.749 to 1.778)",
+        "10¹³  216k              1.057",
+        "                        (0.827 to 1.3)",
+    ]
+    below = [line.plain for line in table_lines(frame.assign(note="of two"), 44, text="note")]
+    assert below[1:4] == [
+        "10¹¹  14.4k             1.761",
+        "      (12.6k to 18.1k)  (1.749 to 1.778)",
+        "    of two",
+    ]
 
 
 def test_few_rows_without_room_are_read_downwards_with_all_their_columns() -> None:

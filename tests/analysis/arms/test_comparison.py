@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.arms.crossover import crossover
 from scalinglab.analysis.arms.ladder import Ladder
 from scalinglab.analysis.arms.sentences import (
     answer_in_words,
     at_scale,
-    crossover,
     needed,
+    one_law_in_words,
     sharing_in_words,
 )
 from scalinglab.analysis.arms.sharing import sharing_tests
@@ -186,19 +187,21 @@ def test_laws_that_do_not_cross_are_said_not_to(alike) -> None:
 @pytest.mark.parametrize(
     ("below", "within", "above", "said"),
     [
-        (0.0, 0.0, 0.38, "were measured of both; beyond C = 5e+20 a crossing cannot be"),
-        (0.2, 0.0, 0.0, "were measured of both; below C = 1e+17 a crossing cannot be"),
+        (0.0, 0.0, 0.38, "Above it, searched up to C = 5e+23, a crossing cannot be excluded"),
+        (0.2, 0.0, 0.0, "Below it, searched down to C = 1e+16, a crossing cannot be excluded"),
         (
             0.2,
             0.0,
             0.2,
-            "measured of both; outside C = 1e+17 to 5e+20 a crossing cannot be excluded: the laws cross there in 38%",
+            "Outside it, searched down to C = 1e+16 and up to C = 5e+23, a crossing cannot be"
+            " excluded: the laws cross there in 38%",
         ),
         (
             0.0,
             0.3,
             0.1,
-            "a crossing cannot be excluded: the laws cross in 38% of the resamples, in 30% within",
+            "from C = 1e+16 to 5e+23 (searched) the laws cross in 38% of the resamples, in 30%"
+            " within",
         ),
     ],
 )
@@ -206,8 +209,14 @@ def test_a_crossing_that_some_resamples_have_is_said_where_it_may_be(
     alike, below, within, above, said
 ) -> None:
     crossed = {"C": np.nan, "share": 0.38, "towards": "B", "low": 1e17, "top": 5e20}
+    crossed |= {"searched_low": 1e16, "searched_top": 5e23}
     crossed |= {"below": below, "within": within, "above": above}
     text = crossover(replace(alike, crossover=crossed))
+    # The ends of what was measured are said to be that, and not to be where the difference ends.
+    assert within or "from C = 1e+17 to 5e+20, where both recipes have runs" in text
+    assert within or text.endswith(
+        "measured range, not where the difference stops being significant"
+    )
     assert said in text and "throughout" not in text.replace("throughout in the best fit", "")
 
 
@@ -215,6 +224,7 @@ def test_where_resamples_cross_is_counted_by_range(crossing) -> None:
     found = crossing.crossover
     assert found["within"] > 0.9 and found["within"] <= found["share"]
     assert found["low"] < found["C"] < found["top"]
+    assert found["searched_low"] < found["low"] / 9 and found["searched_top"] > 900 * found["top"]
 
 
 def test_one_scale_is_said_in_percent_and_without_infinities() -> None:
@@ -240,8 +250,8 @@ def test_the_compute_that_the_baseline_needs_is_that_of_the_largest_measured_sca
     assert row.floor == "own" and row.split == "best"
     assert needed(found) == (
         f"for the loss of muon adamw needs {row.multiplier:#.3g}x the compute, at C = {row.C:.3g},"
-        " the largest whose best splits were measured of both; whether muon saves compute cannot be"
-        " told"
+        " the largest compute at which the best splits of both lie inside the fitted range; whether"
+        " muon saves compute cannot be told"
     )
     saved = found.verdicts.assign(verdict="cannot tell", side="saves", near=True)
     assert "cannot" not in needed(replace(found, verdicts=saved))
@@ -253,10 +263,14 @@ def test_the_compute_that_the_baseline_needs_is_that_of_the_largest_measured_sca
 def test_a_test_of_sharing_ends_in_a_sentence() -> None:
     tests = TESTED
     assert sharing_in_words(tests) == (
-        "The laws of the arms differ (p < 0.001). They could have in common: E; or the exponents."
+        "The laws of the recipes differ (p < 0.001). They could have in common: E; or the exponents."
     )
     alike = tests.assign(p=[np.nan, 0.5, 0.5, 0.5, 0.4])
     assert "do not tell these laws from one law for both (p = 0.4)" in sharing_in_words(alike)
+    assert one_law_in_words(tests) == (
+        "The runs reject one law for both recipes, as if they were one (p = 6.8e-18)."
+    )
+    assert one_law_in_words(alike).startswith("The runs do not reject one law")
     apart = tests.assign(p=[np.nan, 0, 0, 0, 0])
     assert sharing_in_words(apart).endswith("They share none of these.")
 
@@ -357,7 +371,9 @@ def test_arms_that_share_no_compute_are_compared_beyond_both_and_nothing_is_call
     crossed = found.crossover
     assert np.isnan([crossed["low"], crossed["within"]]).all() and not crossed["inside"]
     doubtful = crossed | {"C": np.nan, "share": 0.4}
-    assert "no compute was measured in both arms" in crossover(replace(found, crossover=doubtful))
+    assert "no compute was measured for both recipes" in crossover(
+        replace(found, crossover=doubtful)
+    )
 
 
 def test_of_one_budget_the_ends_of_what_was_measured_are_in_order() -> None:

@@ -11,6 +11,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.arms.comparison import ArmComparison
 from scalinglab.analysis.arms.multiplier import in_words, verdicts
+from scalinglab.analysis.arms.sentences import needed
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.intervals.end_errors import log_end_errors
 from scalinglab.analysis.intervals.spread import quantiles
@@ -66,6 +67,28 @@ def test_a_known_multiplier_is_found_at_the_best_splits(saving) -> None:
     assert "b saves compute" in found.report()
     back = analysis.compare_arms(runs(worth(1.3)), between=["b", "a"], resamples=40)
     assert "costs" in set(back.verdicts["verdict"]) and "saves" not in set(back.verdicts["verdict"])
+
+
+def test_along_the_ladder_the_largest_measured_compute_has_the_baseline_inside_too() -> None:
+    """The baseline needs more than C: at the largest C of the runs it had left its own range."""
+    sizes = np.geomspace(3e7, 3e9, 9)
+    line = pd.concat(
+        pd.DataFrame(
+            {
+                "arm": arm,
+                "N": sizes,
+                "D": 20 * sizes,
+                "loss": LAW.predict(params, {"N": sizes, "D": 20 * sizes})[0],
+            }
+        )
+        for arm, params in (("a", BASE), ("b", worth(1.3)))
+    )
+    found = analysis.compare_arms(line, resamples=0, shared=["E", "alpha", "beta"])
+    table = found.multipliers
+    assert set(table["split"]) == {"ladder"}
+    largest, top = table.loc[table["inside"], "C"].max(), found.ladder.top
+    assert top / 1.3 / 1.5 < largest < top
+    assert needed(found) and f"C = {largest:.3g}" in needed(found)
 
 
 def test_beyond_the_floor_a_multiplier_is_infinite_and_counted() -> None:

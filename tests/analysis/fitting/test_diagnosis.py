@@ -63,9 +63,26 @@ def test_a_loose_coefficient_that_moves_with_an_unknown_parameter_is_not_identif
     tied = {name: {"lam": 0.997} for name in misfit.space.free}
     found = _tied(misfit, tied, {"lam": "its interval reaches its bound"}, draws)
     assert list(found) == ["C"]  # A moves with lam as well, and is known to a few percent
-    assert found["C"].endswith("moves with lam: correlation +0.997")
+    assert found["C"].endswith(
+        "it moves with lam, which is not identified either: correlation +0.997"
+    )
     apart = {name: {"lam": 0.8} for name in misfit.space.free}
     assert _tied(misfit, apart, {"lam": "wide"}, draws) == {} == _tied(misfit, tied, {}, draws)
+
+
+def test_a_wide_coefficient_is_said_to_move_with_an_identified_exponent(made_by) -> None:
+    """It counts as identified where another of the same width does not: readers see why."""
+    runs, _ = made_by("chinchilla", noise=0.002)
+    result = analysis.fit("chinchilla", runs, resamples=60)
+    correlations = {"B": {"beta": 0.999}, "beta": {"B": 0.999}}
+    wide = result.draws.assign(B=np.geomspace(100, 3000, len(result.draws)))
+    diagnosis = replace(result.diagnosis, correlations=correlations)
+    loose = replace(result, draws=wide, diagnosis=diagnosis)
+    (line,) = [text for text in loose.report().splitlines() if "corr(B, beta)" in text]
+    assert "B spans a factor of 2" in line and "moves with beta, which is identified" in line
+    unknown = replace(diagnosis, unidentified={"beta": "wide"})
+    assert "spans" not in replace(loose, diagnosis=unknown).report().partition("Correlations")[2]
+    assert "spans a factor" not in replace(result, diagnosis=diagnosis).report()
 
 
 def test_a_floor_that_the_points_show_is_identified(made_by):

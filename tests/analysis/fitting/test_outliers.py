@@ -43,12 +43,13 @@ def test_a_diverged_run_with_a_finite_loss_is_named(runs) -> None:
     )
     squares = {"resamples": 100, "objective": "least_squares"}
     said = named(analysis.fit("chinchilla", diverged(runs, 35), **squares))
-    # At a round budget that was measured.
+    # At a round budget that was measured, by another run.
     before, after = re.search(
-        r"the best N at C = 1e\+21 goes from (.*?\)) to (.*?\));", said
+        r"the best N at C = 1e\+20 goes from (.*?\)) to (.*?\));", said
     ).groups()
     low, high = (
-        np.array([float(x) for x in re.findall(r"[\d.e+]+", t)][1:]) for t in (before, after)
+        [float(x) * {"M": 1e6, "B": 1e9}[unit] for x, unit in re.findall(r"([\d.]+)([MB])", t)[1:]]
+        for t in (before, after)
     )
     assert high[1] / high[0] < low[1] / low[0]
 
@@ -146,6 +147,15 @@ def test_a_wild_run_does_not_widen_the_law_beyond_the_points(runs) -> None:
     )
     height = [float(np.log(band["upper"] / band["lower"]).iloc[0]) for band in (clean, wild)]
     assert height[1] < 4 * height[0]
+
+
+def test_the_fitted_range_ends_before_a_run_far_from_the_law(runs) -> None:
+    """It says nothing of the law where it lies; it stays among the points of the fit."""
+    beyond = runs.iloc[[-1]].assign(N=runs["N"].max() * 3, run_id="far", loss=9.8)
+    table = pd.concat([runs, beyond], ignore_index=True)
+    clean, wild = (analysis.fit("chinchilla", t, resamples=0) for t in (runs, table))
+    assert "run far: 9.8 measured" in named(wild) and wild.points == clean.points + 1
+    assert wild.ranges == clean.ranges and wild.measured == clean.measured
 
 
 def test_a_run_that_changes_nothing_is_said_to_change_nothing(runs) -> None:

@@ -51,7 +51,7 @@ def test_a_law_that_misses_is_told_from_one_that_does_not(compared) -> None:
     assert verdicts["kaplan_nd"] == f"behind: ahead of {best} in 0% of draws"
     assert all(verdicts[rival].startswith(f"tie: ahead of {best} in ") for rival in found.rivals)
     assert shown.loc["chinchilla", "formula"] == "L = E + A / N^alpha + B / D^beta"
-    assert shown.loc["kaplan_nd", "reference"].startswith("Kaplan et al. 2020, arXiv:2001.08361")
+    assert details.loc["kaplan_nd", "reference"].startswith("Kaplan et al. 2020, arXiv:2001.08361")
     assert details.loc["kaplan_nd", "weight in an average"] == "0%"
 
 

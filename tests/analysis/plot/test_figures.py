@@ -77,7 +77,7 @@ FIGURES: dict[str, Callable] = {
     ),
     "arm_ratio": lambda m, ax: plot.arm_ratio(m.arms, ax=ax),
     "speed_up": lambda m, ax: plot.speed_up(m.arms, ax=ax),
-    "multiverse": lambda m, ax: plot.multiverse(m.multiverse, ax=ax),
+    "multiverse": lambda m, ax: plot.multiverse(m.multiverse, answer=1e9, ax=ax),
     "multiverse_shares": lambda m, ax: plot.multiverse_shares(m.multiverse, ax=ax),
     "collapse": lambda m, ax: plot.collapse(m.curves, 1.0, ax=ax),
     "profile": lambda m, ax: plot.profile(m.profile, ax=ax),
@@ -475,6 +475,20 @@ def test_a_held_out_run_lies_beside_the_line_of_its_own_size(made) -> None:
     assert lines["reducible_loss"] == ["law at N = 700M"]
 
 
+def test_the_size_of_a_run_far_from_the_law_has_no_line(made) -> None:
+    """The run is off the axes, and its size, of which there was no other run, had a label."""
+    N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e8, 3e9, 5), [1e9, 1e10, 1e11]))
+    table = pd.DataFrame({"N": N, "D": D, "C": 6 * N * D})
+    far = pd.DataFrame({"N": 1e7, "D": [1e9, 1e10, 1e11], "C": [6e16, 6e17, 6e18]})
+    table = pd.concat([table, far], ignore_index=True)
+    table["loss"] = np.asarray(made.law.predict(table)["loss"]) * np.where(table["N"] > 1e7, 1, 3)
+    for name, more in (("loss_against_compute", ()), ("loss_against", ("D",))):
+        (ax,) = panels(plot.PAGE)
+        getattr(plot, name)(made.law, table, *more, ax=ax)
+        lines = [a.name for a in layers(ax) if a.name.startswith("law at")]
+        assert "law at N = 100M" in lines and "law at N = 10M" not in lines
+
+
 def dashed_at(ax: Axes, x: np.ndarray, layer_name: str) -> np.ndarray:
     """Whether a line is dashed at each of some places, and not solid."""
     (layer,) = [layer for layer in layers(ax) if layer.name.startswith(layer_name)]
@@ -577,7 +591,7 @@ def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(on_page) -> None:
         FigureCanvasAgg(ax.figure).draw()
         long = ax.yaxis.label.get_window_extent().height / ax.bbox.height
         assert long < 1.15, (name, ax.get_ylabel())
-    label = of_arms("loss of {B} against {A} (%)", ("a b", "c d"), "")
+    label = of_arms(("a b", "c d"), "loss of {B} against {A} (%)")
     assert "c\N{NO-BREAK SPACE}d" in label
     assert all("c" not in part or "c\N{NO-BREAK SPACE}d" in part for part in wrap(label, 12))
 

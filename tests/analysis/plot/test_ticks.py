@@ -27,9 +27,11 @@ def test_a_range_of_any_width_has_three_ticks(low: float, high: float, least: in
 
 
 def test_a_label_has_the_names_of_arms_that_it_has_room_for() -> None:
-    label = "loss of {B} against {A} (%)"
-    assert of_arms(label, ("relu", "gelu"), "loss of B against A (%)") == (
-        "loss of gelu against relu (%)"
+    labels = (
+        "loss of {B} against {A} (%)",
+        "loss against {A} (%)",
+        "loss against the baseline (%)",
     )
-    long = ("adamw", "muon with a long name")
-    assert of_arms(label, long, "loss of B against A (%)") == "loss of B against A (%)"
+    assert of_arms(("relu", "gelu"), *labels) == "loss of gelu against relu (%)"
+    assert of_arms(("adamw", "muon with a long name"), *labels) == "loss against adamw (%)"
+    assert of_arms(("adamw with quite a long name", "muon"), *labels) == labels[-1]

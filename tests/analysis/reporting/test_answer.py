@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.decisions.allocation import NoBestSplit
+from scalinglab.analysis.decisions.allocation import NoBestSplit, growth_in_words
 from scalinglab.analysis.reporting.facts import facts_without_law
 from scalinglab.analysis.reporting.page import Section
 from scalinglab.analysis.reporting.report import report_html
@@ -60,7 +60,9 @@ def test_a_curve_law_that_missed_its_held_out_schedule_is_warned_of(answer) -> N
     missed = answer.curve_check.assign(lower=98.0, upper=99.0, error=0.0465)
     told = replace(answer, curve_check=missed)
     assert "failed its held-out test (cosine +4.65%" in told.curve_law_failed()
-    assert told.curve_law_failed() in told.text()
+    text = told.text()
+    assert text.count("+4.65%") == 1 and "(+4.65%, outside its 95% interval)\nIt failed" in text
+    assert "outside" not in replace(answer, curve_check=within)._schedules()
 
     def careful(page: str) -> str:
         return page.partition("What to be careful about</h2>")[2].partition("</div>")[0]
@@ -96,24 +98,37 @@ def test_very_many_held_out_curves_are_told_together(answer) -> None:
 
 def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
-    assert "\n\nDoes it <run>?\n\n" in text
+    assert text.startswith("Does it <run>?\n\n")
     assert "1 run that diverged is left out" in text
     assert "Held-out runs, not fitted (errors: predicted / measured − 1):\n- N " in text
-    assert "outside the fitted range" in text
+    assert "Outside the fitted range: C = " in text
     for name in answer.law.diagnosis.unidentified:
+        assert re.search(rf"^    {name} .* NOT IDENTIFIED$", text, re.MULTILINE)
         if name in ("alpha", "beta", "E"):
-            assert f"{name} is not identified by these runs" in text
+            assert f"{name} is not identified by these runs" in " ".join(answer.sentences())
 
 
-def test_a_text_begins_with_the_answer_and_ends_with_the_fit(answer) -> None:
-    """The answer in a sentence, cautions as on the page, the rest; each once."""
+def test_a_text_says_nothing_twice(answer) -> None:
+    """The growth of N*, the parameters of the law and the curve law's verdict each stood twice."""
+    text = answer.text()
+    assert text.count("N* grows as ") == 1 and growth_in_words(answer.allocation.exponents) in text
+    assert "Fitted law: " not in text
+    for name in answer.law.params:
+        assert len(re.findall(rf"^    {name} ", text, re.MULTILINE)) == 1
+    assert text.count("D*/N*") == 1 and "tokens per parameter" not in text
+    (split,) = [part for part in answer.details() if not isinstance(part, str)]
+    assert len(split.table) == len(answer.allocation.table) and str(split) in text
+
+
+def test_a_text_begins_with_question_and_answer_and_ends_with_the_fit(answer) -> None:
+    """The question, the answer in a sentence, cautions as on the page, the rest; each once."""
     missed = answer.curve_check.assign(lower=98.0, upper=99.0, error=0.0465)
     told = replace(answer, curve_check=missed, unanswered=("Nobody asked.",))
     text = told.text()
-    head, cautions, *rest = text.split("\n\n")
-    assert head == told.headline()
+    question, head, cautions, *rest = text.split("\n\n")
+    assert (question, head) == (told.question, told.headline())
     assert cautions.splitlines() == [in_powers(f"! {caution}") for caution in told.cautions()]
-    for once in (told.curve_law_failed(), "Nobody asked.", *told.law.warnings):
+    for once in ("choose no schedule by it", "Nobody asked.", *told.law.warnings):
         assert text.count(in_powers(once)) == 1
     assert rest[-1].startswith(f"[[{told.law.law.name}: ") and "[[Fit]]" in rest[-1]
     page = report_html(told)

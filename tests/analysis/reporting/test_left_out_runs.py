@@ -14,6 +14,8 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.reporting.left_out_runs import LEFT_OUT, leave_out, roles_in_words
 from scalinglab.analysis.reporting.report import report_html
+from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.study_runs import with_role
 from scalinglab.scaling.errors import UserError
 
 
@@ -46,6 +48,25 @@ def test_the_remedy_that_a_report_prints_is_taken_by_it(outputs: Path) -> None:
     assert "left out: exclude" in report_html(after)
     assert list(before.runs.loc[before.far_runs(), "run_id"]) == ["exp-11"]
     assert after.far_runs().empty
+    assert " 1 of them lies far from the law: exp-11." in before.design_sentence()
+    assert "far from the law" not in after.design_sentence()
+
+
+def test_counted_runs_name_the_far_ones_and_their_range_is_of_the_others(outputs: Path) -> None:
+    answer = analysis.answer_study(outputs, "far", resamples=0)
+    to_fit = with_role(answer.runs, "fit").set_index("run_id")
+    assert to_fit["N"].idxmin() == "exp-11"
+    near = to_fit["N"].drop("exp-11")
+    low, high = short(near.min()), short(near.max())
+    said = answer.design_sentence()
+    assert f"N {low} to {high}, " in said and said.startswith("38 runs were fitted")
+    assert short(answer.law.ranges["N"][0]) == low
+    is_largest = answer.runs["run_id"] == near.idxmax()
+    spoilt = answer.runs.assign(loss=answer.runs["loss"].mask(is_largest, 30.0))
+    said = replace(answer, runs=spoilt).design_sentence()
+    both = re.search(r"2 of them lie far from the law: (.*?)\.", said)
+    assert set(both[1].split(", ")) == {"exp-11", near.idxmax()}
+    assert f"N {low} to {short(near.drop(near.idxmax()).max())}, " in said
 
 
 def test_rows_that_lack_something_say_so_in_place_of_a_role(outputs: Path) -> None:

@@ -96,19 +96,34 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     answer = analysis.answer_study(two, "two", resamples=20, arm="recipe")
     page = report_html(answer)
     for words in (
-        "muon (B) against adamw (A): pairs",
-        "Do the arms share parameters?",
-        "The loss of muon (B) is lower than that of adamw (A) in",
+        "muon against adamw: pairs",
+        "Do the recipes share parameters?",
+        "The loss of muon is lower than that of adamw in",
         "Is muon better than adamw?",
         ">above 0.99<",
-        ">B against A</th>",
-        ">N, D measured of both</th>",
-        ">compute multiplier</th>",
-        ">if both have one floor</th>",
-        "Compute multiplier: the compute that adamw (A) needs for the loss of muon (B)",
-        "The laws of the arms differ (p &lt; 0.001).",
+        ">loss difference</th>",
+        ">loss of muon</th>",
+        ">inside both fitted ranges</th>",
+        ">multiplier, own floors</th>",
+        ">multiplier, one floor</th>",
+        ">N* of adamw</th>",
+        ">D* of muon</th>",
+        "Compute multiplier: the compute that adamw needs for the loss of muon, over that of muon",
+        "The laws of the recipes differ (p &lt; 0.001).",
+        "Each row is a pair of runs, one of each recipe, with the same N, D",
     ):
         assert words in page
+    # The one law that the runs reject is folded, and is said to be rejected before it is shown.
+    one_law = page.partition(">One law for all recipes together: chinchilla</h2>")[2]
+    before, _, folded = one_law.partition("<details>")
+    assert (
+        "The runs reject one law for both recipes" in before
+        and "<td" not in before.partition("<h2")[0]
+    )
+    assert "irreducible loss" in folded.partition("</details>")[0]
+    # The question is how large: the box has N* and D* of each recipe.
+    box = page.partition('id="answer">')[2].partition("</div>")[0]
+    assert re.search(r"adamw N\* = \S+ \(.*muon N\* = \S+ \(", box)
     # One number for one question: the headline has a row of the table.
     assert " adamw needs " in answer.headline()
     table = page.partition("for the loss of muon</h2>")[2].partition("</table>")[0]
@@ -127,6 +142,20 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
     assert "mix 2 recipes" not in answer.headline() + answer.text()
 
 
+@pytest.mark.usefixtures("blank_figures", "early_fits")
+def test_budgets_that_are_asked_for_are_split_by_the_law_of_each_arm(two) -> None:
+    """One law of two recipes has the split of neither."""
+    imported = analysis.read_runs(two / "two.csv", n_count="n_matmul")
+    analysis.save_study(imported, two, "asked", answer={"budgets": [1e19, 1e20]})
+    answer = analysis.answer_study(two, "asked", resamples=20, arm="recipe")
+    assert answer.allocation is None and answer.compared.asked == (1e19, 1e20)
+    assert {1e19, 1e20} < set(answer.compared.splits["C"])
+    # The largest inside the fitted range stands in the box, the others in the table.
+    assert "The best split of C = 1e+19: adamw N* = " in " ".join(answer.beside_headline())
+    assert "C = 10²⁰: adamw N* = " in answer.text()
+    assert "How to split a budget" not in report_html(answer)
+
+
 def _told_in_numbers(answer: Answer, page: str) -> None:
     """The comparison is in the JSON as numbers, in LaTeX, and in figures at its own C."""
     arms = json.loads(html.unescape(re.search(r"<pre>(\{.*?)</pre>", page, re.DOTALL)[1]))["arms"]
@@ -137,7 +166,8 @@ def _told_in_numbers(answer: Answer, page: str) -> None:
     assert all(row["p"] is None or row["p"] <= 1 for row in arms["sharing"])
     written = page.partition("References (BibTeX)")[0]
     assert r"Compute that adamw needs for the loss of muon" in written
-    assert written.count(r"\begin{table}") == 4  # the law, verdicts, sharing, pairs
+    # One law, the law of each, verdicts, best splits, sharing, pairs.
+    assert written.count(r"\begin{table}") == 6
     figures = re.findall(r'class="shown">(.*?)</script>', page, re.DOTALL)
     layers = [layer for text in figures for layer in json.loads(text)["layers"]]
     marks = [layer for layer in layers if layer["name"].startswith("best splits")]

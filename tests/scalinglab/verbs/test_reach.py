@@ -60,7 +60,7 @@ def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
 def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -> None:
     code, out, error = run(*ASKED, *TWO)
     assert code == 1, error
-    assert out.count("C (causal)") == 1  # of the plan's table
+    assert out.count("  C (causal)  ") == 1  # of the plan's table
     before, first, second = out.split("round ")
     said = "11 runs: loss at N=2000 D=8000 = 2 (1.9 to 2.1), known within 5.00%, wanted 0.0001%"
     assert before.startswith(said)
@@ -89,7 +89,7 @@ def test_the_warnings_of_its_fits_are_told_each_once(run, own, monkeypatch) -> N
 def test_the_whole_plan_is_shown_again_where_it_is_asked_for(run, own, monkeypatch) -> None:
     monkeypatch.setattr(study, "launch", lambda *given: True)
     code, out, error = run(*ASKED, *TWO, "plan=true")
-    assert (code, out.count("C (causal)")) == (2, 1) and "did not train all runs" in error
+    assert (code, out.count("  C (causal)  ")) == (2, 1) and "did not train all runs" in error
 
 
 def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:

@@ -14,7 +14,7 @@ def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, own) -> No
     page.mkdir()
     asked = ("report", "study=tiny", "resamples=0", "multiverse=false")
     code, out, error = run(*asked)
-    assert code == 2 and "Fitted law:" in out and "report:" not in out
+    assert code == 2 and "[[Parameters]]" in out and "report:" not in out
     assert error.startswith("error: ") and "Traceback" not in error
     code, out, again = run(*asked, "--json")
     assert code == 2 and again.count("\n") == 1 and json.loads(out)["report"] is None

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 
+from scalinglab.compose import compose
+from scalinglab.plan_totals import causal_in_words
 from scalinglab.plan_view import PlanView, plan_frame
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.errors import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
@@ -151,7 +156,7 @@ def test_runs_that_differ_by_their_seeds_alone_share_a_row(study) -> None:
 
     shown, verbose = rows(False), rows(True)
     joined = [line for line in shown if " 3 seeds " in line]
-    assert joined and all(" +2 " in line and " 3 x " in line for line in joined)
+    assert joined and all(" +2 " in line and " 3x " in line for line in joined)
     assert not any(" 3 seeds " in line for line in verbose)
     ids = {p.run.run_id for p in plan.runs}
     first = [{line.split(" ")[0] for line in lines} & ids for lines in (shown, verbose)]
@@ -160,7 +165,36 @@ def test_runs_that_differ_by_their_seeds_alone_share_a_row(study) -> None:
     )
     (total,) = [line for line in shown if "new steps, " in line]
     ratios = [p.run.C / (6 * p.run.counts["n_matmul"] * p.run.tokens) for p in plan.runs]
-    assert f"FLOPs (causal: {min(ratios):.3g} to {max(ratios):.3g} times 6 N D, the C of a" in total
+    assert " FLOPs (causal); " in total
+    between = f"{min(ratios):.3g} to {max(ratios):.3g} times 6 N D"
+    assert f"C (causal) is {between}, in which a report counts its budgets" in shown
+
+
+def test_a_plan_names_the_compute_of_a_report_beside_its_own_where_they_differ(study) -> None:
+    plan = make_plan(study())
+    assert any("times 6 N D" in note for note in PlanView(Prepared({}, LaunchConfig(), plan)).notes)
+    run = plan.runs[0].run
+    plain = {"matmul": 6.0 * run.counts["n_matmul"], "attention_causal": 0.0}
+    same = [replace(p, run=replace(run, flops=plain)) for p in plan.runs[:1]]
+    assert causal_in_words(replace(plan, runs=same)) == ""
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_narrow_terminal_shows_what_a_plan_is_read_for(tmp_path, monkeypatch, is_done) -> None:
+    """80 columns once left out the compute of the quickstart and kept the roles."""
+    plan = make_plan(compose(["study=quickstart", f"outputs={tmp_path}"]))
+    state = State.DONE if is_done else State.PLANNED
+    runs = [replace(p, state=state, seconds=123.4) for p in plan.runs]
+    monkeypatch.setattr(Screen, "width", 80)
+    stream = io.StringIO()
+    PlanView(Prepared({}, LaunchConfig(), replace(plan, runs=runs))).show(Screen(stream))
+    lines = stream.getvalue().splitlines()
+    assert all(cell_len(line) <= 80 for line in lines)
+    heading = re.split(r"\s{2,}", lines[0])
+    assert {"run", "N", "D", "C (causal)", "new steps", "schedule"} <= set(heading)
+    assert ("seconds" in heading) is not is_done  # finished runs have none to go
+    (told,) = [line for line in lines if line.startswith("no room for columns (-v shows them): ")]
+    assert "width, D/N, LR" in told
 
 
 def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
