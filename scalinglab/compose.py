@@ -81,16 +81,13 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
     for group, name, keys in own_parts.choices():
         ConfigStore.instance().store(name, keys, group)
     _check_overrides(overrides)
-    if folders:
-        overrides = [f"{_SEARCH_PATH}=[{','.join(map(quoted, folders))}]", *overrides]
-
-    configuration, choices = _composed(overrides)
-    composed = _resolved(configuration)
-
+    composed, choices = _composed(overrides, folders)
     composed[own_parts.KEY] = own_parts.load(
         composed[own_parts.KEY] if extended is None else extended, folders
     )
-    drop_leftovers(composed, overrides, lambda group: _file_keys(group, choices, overrides))
+    drop_leftovers(
+        composed, overrides, lambda group: _file_keys(group, choices, overrides, folders)
+    )
     if not isinstance(composed["outputs"], str) or not composed["outputs"]:
         raise ConfigError(f"outputs = {composed['outputs']!r}: expected the name of a folder")
     return composed
@@ -105,11 +102,14 @@ def _refuse_job_settings(overrides: Sequence[str]) -> None:
             )
 
 
-def _composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
-    """Hydra's configuration from shipped files and overrides, with unresolved references.
+def _composed(
+    overrides: Sequence[str], folders: Sequence[Path]
+) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """Hydra's configuration from shipped files, those of `folders` and overrides.
 
     Beside it the file that was chosen of each group.
     """
+    overrides = [*_search_path(folders), *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
             composed = _read(overrides, return_hydra_config=True)
@@ -129,7 +129,12 @@ def _composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | Non
     for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
             raise ConfigError(unknown_key(name, TOP_LEVEL) + _of_templates(name))
-    return composed, choices
+    return _resolved(composed), choices
+
+
+def _search_path(folders: Sequence[Path]) -> list[str]:
+    """The override that names a person's own folders to Hydra."""
+    return [f"{_SEARCH_PATH}=[{','.join(map(quoted, folders))}]"] if folders else []
 
 
 def _resolved(composed: DictConfig) -> dict[str, Any]:
@@ -168,7 +173,10 @@ def _with_new_keys(override: str) -> str:
 
 
 def _file_keys(
-    group: str, choices: Mapping[str, str | None], overrides: Sequence[str]
+    group: str,
+    choices: Mapping[str, str | None],
+    overrides: Sequence[str],
+    folders: Sequence[Path],
 ) -> dict[str, Any]:
     """The keys of the file of a group that was chosen, maybe by the study."""
     file_group = group.replace(".", "/")
@@ -180,6 +188,7 @@ def _file_keys(
             return _keys_of(_read([], file=f"{file_group}/{file}"), group)
         except (HydraException, OmegaConfBaseException):  # a person's own, or one with references
             search = [o for o in overrides if o.startswith(_SEARCH_PATH)]
+            search = [*_search_path(folders), *search]
             return _keys_of(_read([*search, _with_new_keys(f"{file_group}={file}")]), group)
 
 

@@ -74,6 +74,7 @@ def open_run(
                 save_code=False,
                 x_disable_stats=True,
                 x_disable_meta=True,
+                x_save_requirements=False,  # of the machine that pushes, which trained nothing
             ),
         )
     except wandb.errors.Error as error:

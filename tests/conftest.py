@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import fcntl
+import functools
 import gc
 import json
 import multiprocessing
 import os
+import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:grad and param do not obey:UserWarning")
 
 
+REFERENCES = ("searchpath", "oc.", "hydra:", "now:")  # of a configuration, to what may change
 MANY = 200  # modules, that a test has imported
 _seen_modules = 0
 
@@ -92,6 +94,42 @@ def unflushed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+_COMPOSED: dict[tuple[Any, ...], bytes] = {}
+
+
+@pytest.fixture(autouse=True)
+def composed_once() -> None:
+    """Hydra composes equal files and overrides once: it takes a tenth of a second or two.
+
+    What this package does before and after, and each refusal, is done every time.
+    """
+    module = sys.modules.get("scalinglab.compose")  # nobody loads it for this
+    if module is None or hasattr(module._composed, "__wrapped__"):
+        return
+    from scalinglab import own_parts
+
+    def once(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def remembered(*arguments: Any) -> Any:
+            *words, folders = arguments
+            files = [path for folder in folders for path in sorted(folder.rglob("*.yaml"))]
+            texts = [path.read_bytes() for path in files if path.is_file()]
+            said = json.dumps(words) + b" ".join(texts).decode(errors="replace")
+            if any(word in said for word in REFERENCES):
+                return call(*arguments)
+            names = [
+                str(path.relative_to(f)) for f in folders for path in files if f in path.parents
+            ]
+            key = (call.__name__, said, *names, repr(list(own_parts.choices())))
+            if key not in _COMPOSED:
+                _COMPOSED[key] = pickle.dumps(call(*arguments))
+            return pickle.loads(_COMPOSED[key])
+
+        return remembered
+
+    module._composed, module._file_keys = once(module._composed), once(module._file_keys)
 
 
 @pytest.fixture(autouse=True)
@@ -197,6 +235,19 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         "scalinglab.analysis.reporting.page.picture",
         lambda _, key, runs: Picture(key, ('<svg viewBox="0 0 1 1"></svg>',), '{"layers":[]}'),
     )
+
+
+@pytest.fixture
+def undrawn_figures(blank_figures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of a report's law are not even drawn, for tests of how verbs show what they have.
+
+    `tests/analysis/reporting/test_answer.py` draws those of the same study.
+    """
+    from matplotlib.figure import Figure
+
+    from scalinglab.analysis.reporting import report_figures
+
+    monkeypatch.setattr(report_figures, "drawn", lambda draw, *args, **options: Figure())
 
 
 @pytest.fixture
@@ -341,34 +392,12 @@ batch: 4
 """
 
 
-_COMPOSED: dict[tuple[Any, ...], dict[str, Any]] = {}
-
-
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Compose the tiny study with overrides, in an empty folder that is now the current one.
-
-    Equal files and overrides are composed once.
-    """
-    from scalinglab import own_parts
+    """Compose the tiny study with overrides, in an empty folder that is now the current one."""
     from scalinglab.compose import compose
 
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "tiny.yaml").write_text(TINY_STUDY)
     monkeypatch.chdir(tmp_path)
-
-    def composed(*overrides: str) -> dict[str, Any]:
-        words = ["study=tiny", *overrides]
-        if any("extend" in word or "config=" in word for word in words):
-            return compose(words)
-        files = [path for path in sorted(tmp_path.glob("*conf/**/*")) if path.is_file()]
-        key = (
-            *words,
-            *((str(path.relative_to(tmp_path)), path.read_text()) for path in files),
-            *((group, name) for group, name, _ in own_parts.choices()),
-        )
-        if key not in _COMPOSED:
-            _COMPOSED[key] = compose(words)
-        return copy.deepcopy(_COMPOSED[key])
-
-    return composed
+    return lambda *overrides: compose(["study=tiny", *overrides])

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.crossover import crossover
+from scalinglab.analysis.arms.ladder import Ladder
 from scalinglab.analysis.arms.pairs import Pairs
-from scalinglab.analysis.arms.scale import Ladder
 from scalinglab.analysis.arms.sentences import at_scale, paired, worth
 from scalinglab.analysis.arms.splits import split_lines
 from scalinglab.analysis.fitting.result import Result

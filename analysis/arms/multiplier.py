@@ -195,7 +195,7 @@ def _found(
     """The multipliers of the best fit and each resample; N and D of the baseline and candidate."""
     candidate_place = way.place(result, arms[1], np.array([cost]))
     if not way.best:
-        ratios = compute_along_ladder(result, arms, way.ladder, cost) / cost
+        ratios = compute_along_ladder(result, arms, way.ladder, np.array([cost]))[:, 0] / cost
         base_cost = ratios[0] * cost if np.isfinite(ratios[0]) else cost
         return ratios, (way.place(result, arms[0], np.array([base_cost])), candidate_place)
     (base, base_params), (candidate, params) = (law_of_arm(result, arm) for arm in arms)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.ladder import Ladder
+from scalinglab.analysis.arms.needed import LossesAt, amount_needed
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.arms import ArmLaw
@@ -17,55 +19,9 @@ from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.scaling.errors import UserError
 
 Arms = tuple[str, str]  # the baseline A, and B
+Along = Callable[[Array], tuple[Array, Array]]  # N and D at amounts of compute or tokens
 
-_REACH = 1e4  # factor, up and down, within which compute or tokens of the other arm are searched
 _GRID = 400
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """How N and D grow together: straight lines in logarithms through the runs of both arms.
-
-    Attributes
-    ----------
-    low, top : float
-        Range of C = 6 N D that was measured in both arms; where there is none, `low` is above.
-    share : float
-        N grows as C^share, D as C^(1 - share).
-    middle_n, middle_c : float
-        A point on the line of N.
-    """
-
-    low: float
-    top: float
-    share: float
-    middle_n: float
-    middle_c: float
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether any compute is in the range of both arms."""
-        return self.low <= self.top
-
-    @classmethod
-    def of(cls, runs: pd.DataFrame) -> Ladder:
-        """The ladder of a table with ``N, D`` and ``_arm``."""
-        cost = 6 * runs["N"] * runs["D"]
-        arms = cost.groupby(runs["_arm"])
-        log_c, log_n = np.log(cost.to_numpy(float)), np.log(runs["N"].to_numpy(float))
-        share = float(np.polyfit(log_c, log_n, 1)[0]) if np.ptp(log_c) > 0 else 0.5
-        return cls(
-            float(arms.min().max()),
-            float(arms.max().min()),
-            min(max(share, 0.0), 1.0),
-            float(np.exp(log_n.mean())),
-            float(np.exp(log_c.mean())),
-        )
-
-    def at(self, cost: Array) -> tuple[Array, Array]:
-        """N and D at each C = 6 N D, shapes as `cost`."""
-        size = self.middle_n * (np.asarray(cost, float) / self.middle_c) ** self.share
-        return size, cost / (6 * size)
 
 
 def check_budgets(budgets: Sequence[float]) -> None:
@@ -108,28 +64,61 @@ def along_ladder(
     UserError
         If a budget is not a positive number.
     """
-    check_budgets(budgets)
+    scales = ratios_along_ladder(result, arms, ladder, budgets, level)
+    speed = speed_up_along_ladder(result, arms, ladder, budgets, level)
+    shares = equivalent_tokens(result, arms, scales["N"].to_numpy(), scales["D"].to_numpy())
+    worth = _columns("equivalent_data", shares, level)
+    return pd.concat([scales, speed[[c for c in speed if c not in scales]], worth], axis=1)
+
+
+def ratios_along_ladder(
+    result: Result, arms: Arms, ladder: Ladder, budgets: Sequence[float], level: float
+) -> pd.DataFrame:
+    """Loss of B over loss of A at some budgets; see `along_ladder`.
+
+    Raises
+    ------
+    UserError
+        If a budget is not a positive number.
+    """
+    places = _places(result, ladder, budgets)
+    ratios, best = ratio_beyond(result, arms, places["N"].to_numpy(), places["D"].to_numpy())
     rows = []
-    for cost in budgets:
-        size, tokens = (float(x) for x in ladder.at(np.array(cost)))
-        row = {
-            "C": cost,
-            "N": size,
-            "D": tokens,
-            "inside": bool(_both_measured(result, ladder, cost)[0]),
-        }
-        ratios, best = ratio_beyond(result, arms, np.array([size]), np.array([tokens]))
-        tries = ratios[:, 0]
-        row |= _with_ends("ratio", best[0], tries, level)
+    for tries, ratio in zip(ratios.T, best, strict=True):
         is_finite = len(tries) and np.isfinite(tries).all()
-        row["better"] = float(np.mean(tries < 1)) if is_finite else np.nan
-        for name, values in (
-            ("speed_up", compute_along_ladder(result, arms, ladder, cost) / cost),
-            ("equivalent_data", equivalent_tokens(result, arms, size, tokens)),
-        ):
-            row |= _with_ends(name, values[0], values[1:], level)
-        rows.append(row)
-    return pd.DataFrame(rows)
+        better = float(np.mean(tries < 1)) if is_finite else np.nan
+        rows.append(_with_ends("ratio", ratio, tries, level) | {"better": better})
+    return pd.concat([places, pd.DataFrame(rows)], axis=1)
+
+
+def speed_up_along_ladder(
+    result: Result, arms: Arms, ladder: Ladder, budgets: Sequence[float], level: float
+) -> pd.DataFrame:
+    """Compute that A needs for B's loss, over B's, at some budgets; see `along_ladder`.
+
+    Raises
+    ------
+    UserError
+        If a budget is not a positive number.
+    """
+    places = _places(result, ladder, budgets)
+    cost = places["C"].to_numpy()
+    shares = compute_along_ladder(result, arms, ladder, cost) / cost
+    return pd.concat([places, _columns("speed_up", shares, level)], axis=1)
+
+
+def _places(result: Result, ladder: Ladder, budgets: Sequence[float]) -> pd.DataFrame:
+    """N and D of some budgets, and whether both arms were measured around them."""
+    check_budgets(budgets)
+    cost = np.array(budgets, float)
+    size, tokens = ladder.at(cost)
+    inside = _both_measured(result, ladder, cost)
+    return pd.DataFrame({"C": cost, "N": size, "D": tokens, "inside": inside})
+
+
+def _columns(name: str, values: Array, level: float) -> pd.DataFrame:
+    """The best and the ends of the interval of each column of (1 + resamples, n)."""
+    return pd.DataFrame([_with_ends(name, x[0], x[1:], level) for x in values.T])
 
 
 def _with_ends(name: str, best: float, tries: Array, level: float) -> dict[str, float]:
@@ -190,48 +179,47 @@ def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Arra
     return np.exp(np.outer(t_draws(draws, result.settings["seed"]), doubt))
 
 
-def compute_along_ladder(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
-    """Compute that A needs for B's loss at a compute, along the ladder: (1 + resamples,).
+def compute_along_ladder(result: Result, arms: Arms, ladder: Ladder, cost: Array) -> Array:
+    """Compute that A needs for B's loss at each compute, along the ladder: (1 + resamples, n).
 
     Infinite where A never reaches it.
     """
-    grid = cost * np.geomspace(1 / _REACH, _REACH, _GRID)
-    return _needed(result, arms, grid, ladder.at(grid), ladder.at(np.array([cost])))
+    return _needed(result, arms, cost, [ladder.at] * len(cost), ladder.at(cost))
 
 
-def equivalent_tokens(result: Result, arms: Arms, N: float, D: float) -> Array:
-    """Tokens that A needs at N for B's loss at (N, D), over D: the best fit's, then resamples'.
+def equivalent_tokens(result: Result, arms: Arms, N: Array, D: Array) -> Array:
+    """Tokens that A needs at each N for B's loss at (N, D), over D: (1 + resamples, n).
 
     Infinite where A cannot reach it with any number of tokens.
     """
-    grid = D * np.geomspace(1 / _REACH, _REACH, _GRID)
-    size = np.full(_GRID, float(N))
-    return _needed(result, arms, grid, (size, grid), (np.array([N]), np.array([D]))) / D
+
+    def at_size(size: float) -> Along:
+        return lambda tokens: (np.full(np.shape(tokens), size), tokens)
+
+    return _needed(result, arms, D, [at_size(float(size)) for size in N], (N, D)) / D
 
 
 def _needed(
     result: Result,
     arms: Arms,
-    grid: Array,
-    along: tuple[Array, Array],
-    base_place: tuple[Array, Array],
+    start: Array,
+    along: Sequence[Along],
+    base_places: tuple[Array, Array],
 ) -> Array:
-    """The point of a grid at which A reaches the loss that B has at its place: (1 + resamples,)."""
-    params, place = result.params_and_draws(), dict(zip("ND", base_place, strict=True))
-    target_losses = _losses(result, arms[1], params, place)[:, 0].copy()
-    target_losses[1:] *= _extrapolation_factors(result, arms, place)[:, 0]
-    losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
-    losses = np.minimum.accumulate(losses, axis=1)
-    return np.array(
-        [
-            np.nan
-            if np.isnan(line).any()
-            else np.inf
-            if loss < line[-1]
-            else np.exp(np.interp(-loss, -line, np.log(grid)))
-            for loss, line in zip(target_losses, losses, strict=True)
-        ]
-    )
+    """The amounts at which A reaches the losses that B has at places: (1 + resamples, n)."""
+    params, places = result.params_and_draws(), dict(zip("ND", base_places, strict=True))
+    targets = _losses(result, arms[1], params, places).copy()
+    targets[1:] *= _extrapolation_factors(result, arms, places)
+    baseline, base_params = law_of_arm(result, arms[0], params)
+
+    def losses_on(line: Along) -> LossesAt:
+        return lambda rows, amounts: baseline.predict(
+            base_params[rows], dict(zip("ND", line(amounts), strict=True))
+        )
+
+    lines = zip(start, along, targets.T, strict=True)
+    needed = [amount_needed(losses_on(line), middle, losses) for middle, line, losses in lines]
+    return np.stack(needed, axis=1)
 
 
 def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.both_arms import measured_by_arm
-from scalinglab.analysis.arms.scale import Arms, Ladder, compute_along_ladder, law_of_arm
+from scalinglab.analysis.arms.ladder import Ladder
+from scalinglab.analysis.arms.scale import Arms, compute_along_ladder, law_of_arm
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.measured import Measured
@@ -84,7 +85,7 @@ class Way:
         if not self.best:
             best = replace(result, draws=result.draws.iloc[:0])
             costs = 6 * place["N"] * place["D"]
-            ratios = [compute_along_ladder(best, arms, self.ladder, c)[0] / c for c in costs]
+            ratios = compute_along_ladder(best, arms, self.ladder, costs)[0] / costs
             return np.where(np.isfinite(ratios), ratios, 1.0)
         (base, params), (candidate, candidate_params) = (law_of_arm(result, arm) for arm in arms)
         loss = candidate.predict(candidate_params[:1], place)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.arms.scale import along_ladder
+from scalinglab.analysis.arms.scale import ratios_along_ladder
 from scalinglab.analysis.plot.frames import frame
 from scalinglab.analysis.plot.labels import COMPUTE, SIZE, of_arms
 from scalinglab.analysis.plot.law_lines import LEVEL, interval_name
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from scalinglab.analysis.arms.comparison import ArmComparison
+    from scalinglab.analysis.arms.ladder import Ladder
+    from scalinglab.analysis.fitting.result import Result
 
 _GRID = 96
 TREND = "ratio of the laws on the runs' trend"  # of N and D, straight in logarithms; see `Ladder`
@@ -59,7 +61,7 @@ def arm_ratio(comparison: ArmComparison, *, level: float = LEVEL, ax: Axes | Non
     scale = Scale(table["N"])
     points(ax, table, "C", "percent", "paired runs", color=scale(table["N"]))
     if comparison.result is not None:
-        along = trend(comparison, level, _REACH)
+        along = ratios_along_ladder(*_trend(comparison, _REACH), level)
         percent = along.assign(
             **{
                 f"percent{end}": 100 * (along[f"ratio{end}"] - 1)
@@ -104,9 +106,11 @@ def pair_table(comparison: ArmComparison) -> pd.DataFrame:
     return table.assign(C=6 * table["N"] * table["D"], percent=100 * (table["ratio"] - 1))
 
 
-def trend(comparison: ArmComparison, level: float, reach: float) -> pd.DataFrame:
-    """The laws along the ladder from the least compute to `reach` times the largest."""
+def _trend(
+    comparison: ArmComparison, reach: float
+) -> tuple[Result, tuple[str, str], Ladder, list[float]]:
+    """What is drawn along the ladder: from the least compute to `reach` times the largest."""
     ladder = comparison.ladder
     assert comparison.result is not None and ladder is not None
     grid = np.geomspace(ladder.low, reach * ladder.top, _GRID)
-    return along_ladder(comparison.result, comparison.arms, ladder, grid.tolist(), level)
+    return comparison.result, comparison.arms, ladder, grid.tolist()

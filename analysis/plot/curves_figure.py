@@ -157,7 +157,9 @@ def _curve(
     law = f"law, {name}"
     # In the first steps, above the figure, its interval may reach anywhere.
     shown = table.iloc[drawn]
-    line(ax, shown[shown["loss"] <= top], "step", "loss", law, color=color, label=False, lw=1, ls=ls)
+    line(
+        ax, shown[shown["loss"] <= top], "step", "loss", law, color=color, label=False, lw=1, ls=ls
+    )
 
 
 def _some(count: int, most: int) -> np.ndarray:

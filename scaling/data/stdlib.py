@@ -8,6 +8,7 @@ with the interpreter's version, so its content hash is part of every run's ident
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sysconfig
 from collections.abc import Iterator
@@ -59,11 +60,16 @@ class StdlibSource(Source):
 def distinct_files(root: Path) -> Iterator[tuple[bytes, bytes]]:
     """Contents and SHA-256 of the ``.py`` files below `root`, sorted by path, each content once."""
     keys = set()
-    for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
-        if EXCLUDED.intersection(path.relative_to(root).parts[:-1]):
-            continue
+    for path in sorted(_sources(root), key=lambda p: p.relative_to(root).as_posix()):
         text = path.read_bytes()
         key = hashlib.sha256(text).digest()
         if text and key not in keys:
             keys.add(key)
             yield text, key
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """The ``.py`` files below `root`; what is excluded may be many times larger and is not read."""
+    for folder, below, files in os.walk(root):
+        below[:] = [name for name in below if name not in EXCLUDED]
+        yield from (Path(folder, name) for name in files if name.endswith(".py"))

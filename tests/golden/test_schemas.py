@@ -10,7 +10,7 @@ import pytest
 from tests.golden import product, schemas
 from tests.golden.write import read
 
-pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+pytestmark = pytest.mark.usefixtures("early_fits", "undrawn_figures")
 
 SCHEMAS = read("schemas")
 

@@ -11,7 +11,7 @@ import pytest
 
 from scalinglab.as_json import print_json
 
-pytestmark = pytest.mark.usefixtures("early_fits", "few_variants", "blank_figures")
+pytestmark = pytest.mark.usefixtures("early_fits", "few_variants", "undrawn_figures")
 
 
 def strict(text: str) -> dict:

@@ -229,7 +229,7 @@ def test_fit_the_curve_law_of_a_study(run) -> None:
     assert code == 0 and "[[lr_annealing" in out
 
 
-@pytest.mark.usefixtures("early_fits", "blank_figures")
+@pytest.mark.usefixtures("early_fits", "undrawn_figures")
 def test_a_report_without_resamples_says_so(run, tmp_path) -> None:
     code, out, error = run(
         "report", "study=tiny", "resamples=0", "multiverse=false", f"to={tmp_path}/report.html"

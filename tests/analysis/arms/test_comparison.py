@@ -10,7 +10,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.crossover import crossover
-from scalinglab.analysis.arms.scale import Ladder
+from scalinglab.analysis.arms.ladder import Ladder
 from scalinglab.analysis.arms.sentences import (
     answer_in_words,
     at_scale,

@@ -119,8 +119,8 @@ def drawn(name: str, made, width: float) -> Axes:
 
 @pytest.fixture(scope="module")
 def on_page(made) -> Callable[[str], Axes]:
-    """A figure as wide as a page, drawn once for the tests that only look at it."""
-    return functools.cache(lambda name: drawn(name, made, plot.PAGE))
+    """A figure as wide as in a report, drawn once for the tests that only look at it."""
+    return functools.cache(lambda name: drawn(name, made, WIDTH))
 
 
 def boxes(figure: Figure) -> list[tuple[str, mpl.transforms.Bbox]]:
@@ -585,9 +585,9 @@ def test_ticks_of_colour_bars_are_alike(made) -> None:
     assert {"30M", "100M", "300M"} <= set(ticks) and not any("." in tick for tick in ticks)
 
 
-def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(made) -> None:
+def test_a_label_is_as_long_as_its_axis_and_breaks_in_no_name(on_page) -> None:
     for name in FIGURES:
-        ax = drawn(name, made, WIDTH)
+        ax = on_page(name)
         FigureCanvasAgg(ax.figure).draw()
         long = ax.yaxis.label.get_window_extent().height / ax.bbox.height
         assert long < 1.15, (name, ax.get_ylabel())

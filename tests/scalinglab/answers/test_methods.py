@@ -30,7 +30,7 @@ from scalinglab.verbs.track import TrackResult
 from scalinglab.verbs.tune import CriticalBatchResult, Recommendation
 
 Answer = Mapping[str, Any]
-pytestmark = pytest.mark.usefixtures("early_fits", "few_variants", "blank_figures")
+pytestmark = pytest.mark.usefixtures("early_fits", "few_variants", "undrawn_figures")
 OPEN = "loss at N=2000 D=8000"
 GRID = {"model": {"width": [8, 16, 24], "depth": 1}, "tokens": [2560, 10240]}
 

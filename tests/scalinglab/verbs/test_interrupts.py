@@ -12,7 +12,7 @@ import pytest
 
 from scalinglab.cli import main
 
-pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+pytestmark = pytest.mark.usefixtures("early_fits", "undrawn_figures")
 
 OURS = tuple(str(Path(__file__).parents[3] / name) for name in ("scaling", "sweeps", "analysis"))
 

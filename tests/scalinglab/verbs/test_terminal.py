@@ -25,7 +25,7 @@ from scalinglab.cli import VERBS, main
 from scalinglab.terminal import Screen
 from scalinglab.watch import Watch
 
-pytestmark = pytest.mark.usefixtures("early_fits", "blank_figures")
+pytestmark = pytest.mark.usefixtures("early_fits", "undrawn_figures")
 
 WIDTHS = (80, 100, 140)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -14,7 +14,8 @@ from scalinglab.scaling.training.child import OURS
 from tests.conftest import TINY
 
 TRAINING = (
-    "import atexit, sys; atexit.register(lambda: print(*sys.modules));"
+    "import atexit, gc, sys; atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count()));"
+    " atexit.register(lambda: print(*sys.modules));"
     " from scalinglab.cli import main; main()"
 )
 UNUSED = {
@@ -48,10 +49,12 @@ def test_a_command_that_trains_loads_what_it_uses(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    *_, told, modules = command.stdout.splitlines()
+    *_, told, modules, collections = command.stdout.splitlines()
     assert "validation loss" in told
     assert "lightning.pytorch.trainer.trainer" in modules.split()
     assert not UNUSED & set(modules.split())
+    is_on, passed_over = collections.split()  # collections pass over what torch's import made
+    assert is_on == "True" and int(passed_over) > 100_000
 
 
 @pytest.fixture
