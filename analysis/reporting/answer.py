@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.crossover import crossover
@@ -13,14 +12,13 @@ from scalinglab.analysis.arms.sentences import answer_in_words
 from scalinglab.analysis.arms.splits import splits_in_words
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
 from scalinglab.analysis.fitting.fit_text import SECTIONS, render
-from scalinglab.analysis.intervals.spread import (
-    IMPOSSIBLE,
-    calibration_in_words,
-    missing_draws_in_words,
-)
 from scalinglab.analysis.judgement.multiverse import in_words
-from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.cautions import bend, disagreement, others_apart
+from scalinglab.analysis.reporting.law_in_words import (
+    held_out_runs_in_words,
+    parameters_in_words,
+    tests_in_words,
+)
 from scalinglab.analysis.reporting.left_out_runs import far_from_law
 from scalinglab.analysis.reporting.reported_runs import ReportedRuns, TextTable, text_of
 from scalinglab.analysis.reporting.split_text import split_in_words, split_table
@@ -199,7 +197,7 @@ class Answer(ReportedRuns):
     def _of_one_law(self) -> str:
         """The best split, or the law's exponents, in one sentence."""
         if self.allocation is None:
-            return self._exponents().partition(". ")[0].rstrip(".") + "."
+            return parameters_in_words(self.law).partition(". ")[0].rstrip(".") + "."
         rows = records_of(self.allocation.table)
         measured = with_role(self.runs, "fit")["C"].max()
         inside = [r for r in rows if r["inside"] and r["C"] <= measured]
@@ -234,10 +232,10 @@ class Answer(ReportedRuns):
             self._crossing(),
             self._across_variants(),
             # Of one law for both arms, which a comparison does not use.
-            "" if self.compares_arms else self._tested(),
+            "" if self.compares_arms else tests_in_words(self.law, self.held_out),
             self.curve_law_failed() if self.asks_schedules else "",
             self.design_sentence(),
-            self._exponents() if self.allocation is not None else "",
+            parameters_in_words(self.law) if self.allocation is not None else "",
         ]
         return [sentence for sentence in sentences if sentence]
 
@@ -260,45 +258,12 @@ class Answer(ReportedRuns):
             return ""
         return f"By one law per recipe, {crossover(comparison)}."
 
-    def _tested(self) -> str:
-        """How well held-out runs, and the largest fitted ones, were predicted."""
-        tests = [self._held_out_test(), self._refit_test()]
-        return " ".join(filter(None, tests)) or (
-            "No run was held out: how far the law extrapolates is not tested."
-        )
-
-    def _refit_test(self) -> str:
-        """The worse of the refits without the largest runs, as in the text of the fit."""
-        by_size = self.law.held_out
-        if by_size is None:
-            return ""
-        accounts = [account for account in (by_size, by_size.get("budget")) if account is not None]
-        worst = max(accounts, key=lambda a: np.inf if np.isnan(a["error"]) else abs(a["error"]))
-        return f"Tested by refitting without the largest runs: {worst['sentence']}."
-
-    def _held_out_test(self) -> str:
-        if self.held_out.empty:
-            return ""
-        error, count = self.held_out["error"], len(self.held_out)
-        runs = "1 held-out run was" if count == 1 else f"{count} held-out runs were"
-        covered = self.held_out["covered"].dropna()
-        inside = ""
-        if not covered.empty:
-            # Of the same base as the errors: of a loss measured at an end of its interval.
-            ends = 1 / self.held_out[["lower", "upper"]].div(self.held_out["predicted"], axis=0)
-            away = float((ends - 1).abs().max().max())
-            inside = (
-                f"; {int(covered.sum())} of {len(covered)} lie within their intervals, which reach"
-                f" to errors of up to {away:.0%}"
-            )
-        return f"{runs} predicted with a mean absolute error of {error.abs().mean():.2%}{inside}."
-
     def sentences(self) -> list[str]:
         """All findings, the answer first; before it that runs mix recipes, if they do."""
         mixed = self.mixed()
         curves = filter(None, [self._schedules(), self.curve_law_failed()])
         split = "" if self.allocation is None else split_in_words(self.allocation, self.counted)
-        found = self._findings(self._exponents(), *curves)
+        found = self._findings(parameters_in_words(self.law), *curves)
         return [sentence for sentence in (mixed, split, *found) if sentence]
 
     def _findings(self, parameters: str, *of_curves: str) -> list[str]:
@@ -307,7 +272,7 @@ class Answer(ReportedRuns):
             disagreement(self.approaches),
             self.choice_of_budgets(),
             *(self.multiverse.sentences() if self.multiverse else []),
-            self._extrapolation(),
+            held_out_runs_in_words(self.law, self.held_out),
             self.bends(),
             self.laws.sentence() if self.laws else "",
             self.design_sentence(),
@@ -328,50 +293,6 @@ class Answer(ReportedRuns):
     def _command(self) -> str:
         """What writes this report again."""
         return f"scaling report {override('study', self.study)}"
-
-    def _exponents(self) -> str:
-        law = self.law.law
-        names = (*law.parameters_with_role("exponent"), *law.parameters_with_role("floor"))
-        if not names:
-            return ""
-        ends = self.law.summary[["lower", "upper"]]
-        named, has_intervals = [], bool(ends.notna().all(axis=None))
-        for name in names:
-            low, high = ends.loc[name]
-            if name in self.law.diagnosis.unidentified:
-                named.append(f"{name} is not identified by these runs")
-            else:
-                between = f" ({low:.3f} to {high:.3f})" if has_intervals else ""
-                named.append(f"{name} = {self.law.params[name]:.3f}{between}")
-        intervals = (
-            f"Intervals are {self.law.settings['level']:.0%}."
-            if has_intervals
-            else "There are no intervals."
-        )
-        return f"Fitted law: {'; '.join(named)}. {intervals}"
-
-    def _extrapolation(self) -> str:
-        if self.held_out.empty:
-            return ""
-        rows = [
-            f"- N {short(r['N'], 3)}, D {short(r['D'], 3)}:"
-            f" predicted {value_text(r, 'predicted', '.4f')},"
-            f" measured {r['loss']:.4f}, error {r['error']:+.2%}"
-            for r in records_of(
-                self.held_out.rename(
-                    columns={"lower": "predicted_lower", "upper": "predicted_upper"}
-                )
-            )
-        ]
-        wider = (
-            f", intervals {calibration_in_words(self.law.calibration_factor)}"
-            if self.law.calibration_factor > 1
-            else ""
-        )
-        share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
-        lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
-        title = f"Held-out runs, not fitted{wider} (errors: {ERROR}):"
-        return "\n".join([title, *rows, *([lost] if lost else [])])
 
     def choice_of_budgets(self) -> str:
         """Where the budgets come from, of a study that names none, and how to ask for others."""
