@@ -232,7 +232,10 @@ def _correlations(result: FittedLaw) -> list[str]:
 def _loose_pair(result: FittedLaw, value: float, a: str, b: str) -> str:
     """Why a wide coefficient counts as identified: its partner in a correlation is."""
     table = result.summary
-    if abs(value) < TIED or not table.loc[[a, b], "identified"].all():
+    # An average of laws has no parameters of its own.
+    if abs(value) < TIED or not {a, b} <= set(table.index):
+        return ""
+    if not table.loc[[a, b], "identified"].all():
         return ""
     scales = {parameter.name: parameter.scale for parameter in result.law.parameters}
     for name, partner in ((a, b), (b, a)):

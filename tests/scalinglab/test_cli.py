@@ -234,7 +234,7 @@ def test_a_report_without_resamples_says_so(run, tmp_path) -> None:
     code, out, error = run(
         "report", "study=tiny", "resamples=0", "multiverse=false", f"to={tmp_path}/report.html"
     )
-    assert code == 0 and "There are no intervals." in out and "nan" not in out, error
+    assert code == 0 and "intervals  none (resamples=0)" in out and "nan" not in out, error
 
 
 def test_an_imported_study_is_shown_and_not_watched(run, tmp_path) -> None:

@@ -293,7 +293,7 @@ def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_u
 def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
     """One plans what the other has planned before."""
     outputs = tmp_path / "outputs"
-    words = [*trained_by_a_program(tmp_path, 1.0), "~study.blocks.curves", f"outputs={outputs}"]
+    words = [*trained_by_a_program(tmp_path, 3.0), "~study.blocks.curves", f"outputs={outputs}"]
     planned(study, *words, "launch.measure=off")
     both = [
         subprocess.Popen(launcher, env=environment(), stdout=subprocess.DEVNULL)
