@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= quickstart
 OUTPUTS ?= outputs
 
-.PHONY: study test check types docs house environment clean
+.PHONY: study test test-long check types docs house environment clean
 
 study: environment  ## plan, train, fit and report the quickstart study (resumes, repeats nothing)
 	$(BIN)/scaling launch study=$(STUDY) outputs=$(OUTPUTS)
@@ -15,6 +15,9 @@ study: environment  ## plan, train, fit and report the quickstart study (resumes
 # ones from the other's end; more threads than cores would only wait for each other.
 test: environment  ## the default tests, on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-long: environment  ## what goes the whole way of a user: examples, notebooks, pages, killed processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long --numprocesses 2 --dist worksteal
 
 check: $(VENV)/.checkers  ## lint, format and types
 	$(BIN)/ruff check

@@ -156,6 +156,7 @@ def test_a_process_that_dies_or_hangs_says_so(script, monkeypatch) -> None:
         teams.received(here)
 
 
+@pytest.mark.long
 def test_teams_are_measured_and_what_cannot_run_says_why() -> None:
     out = run(
         "engine",
@@ -329,6 +330,7 @@ def test_a_run_that_passes_a_budget_waits_for_the_next_one(script) -> None:
     assert bench.r_squared(measured, np.array([1.0, np.nan, 3.0])) == -1
 
 
+@pytest.mark.long
 def test_experts_are_timed_by_both_products() -> None:
     printed = run("experts", "--experts", "4", "--tokens", "64", "--rounds", "2")
     assert re.search(r"4 experts of width \d+: .* a loop takes [\d.]+ times as long", printed)

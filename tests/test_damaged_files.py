@@ -343,6 +343,7 @@ def fuzz(
     return counted
 
 
+@pytest.mark.long
 def test_a_damaged_file_is_named_and_changes_no_number(small_studies, tmp_path, monkeypatch):
     counted = fuzz(
         small_studies,

@@ -190,6 +190,7 @@ RUN = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("page", RUN)
 def test_commands_of_a_page_run(page: str, laboratory: Path, tmp_path, monkeypatch) -> None:

@@ -99,6 +99,7 @@ def test_names_of_functions_stand_apart_from_their_neighbours() -> None:
     assert re.search(r"<mspace[^>]*/><mi>ln</mi><mspace[^>]*/><mi>P</mi>", shown)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("early_fits")
 @pytest.mark.parametrize("page", GALLERY, ids=lambda p: p.stem)
 def test_the_code_of_the_gallery_draws(page: Path) -> None:

@@ -58,6 +58,7 @@ def examples_of(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_parts_of_the_page_train_together() -> None:
     names = []
     for i, text in enumerate(examples_of("extending.md")):

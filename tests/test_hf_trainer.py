@@ -48,6 +48,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
     return Study.open("hf_trainer", *SMALL, *request.param, outputs=tmp_path / "out")
 
 
+@pytest.mark.long
 def test_networks_train_and_say_their_sizes(study: Study) -> None:
     assert study.launch("launch=inline").code == 0
     runs = analysis.load(study.outputs, study="hf_trainer").set_index("role")

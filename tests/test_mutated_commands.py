@@ -28,6 +28,7 @@ def test_there_are_good_commands_of_every_verb() -> None:
     assert set(mutated.GOOD) == set(cli.VERBS)
 
 
+@pytest.mark.long
 def test_damaged_commands_end_with_an_answer_or_a_sentence(finished, tmp_path, capfd) -> None:
     assert not _wrong([mutated.command(seed) for seed in range(24)], finished, tmp_path)
     assert capfd.readouterr() == ("", "")

@@ -33,6 +33,7 @@ def run(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 def test_the_notebook_of_a_study_runs_on_another(finished, monkeypatch) -> None:
     monkeypatch.setenv("OUTPUTS", str(finished))
@@ -40,6 +41,7 @@ def test_the_notebook_of_a_study_runs_on_another(finished, monkeypatch) -> None:
     run(ON_A_STUDY)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 @pytest.mark.parametrize("path", SHOWN)
 def test_a_notebook_shows_what_it_gives(path: Path) -> None:

@@ -82,6 +82,7 @@ def opened(*overrides: str, outputs: str = "outputs") -> Study:
     return Study.open("own", *given, outputs=outputs)
 
 
+@pytest.mark.long
 def test_a_study_of_it_trains_by_workers_and_its_options_are_columns(mine) -> None:
     plan = opened().plan()
     assert any("mine.MyNet has buffers" in note for note in plan.notes + plan.warnings)
@@ -93,6 +94,7 @@ def test_a_study_of_it_trains_by_workers_and_its_options_are_columns(mine) -> No
     assert not opened().plan().frame["new_steps"].any()
 
 
+@pytest.mark.long
 def test_a_run_with_a_state_and_random_draws_resumes_to_the_same_bits(mine) -> None:
     """Its buffers are in the checkpoint, and what it draws hangs on seed and step alone."""
     curves = []
@@ -147,6 +149,7 @@ def test_parallel_streams_cost_what_the_paper_counts(forgotten) -> None:  # noqa
     assert one["n_block"] == blocks and one["n_active"] == one["n_matmul"]
 
 
+@pytest.mark.long
 def test_the_study_of_the_example_is_planned(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(ROOT / "examples/mingru")
     plan = Study.open("mingru", f"outputs={tmp_path}", "launch.measure=off").plan()

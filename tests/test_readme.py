@@ -6,6 +6,8 @@ import importlib
 import re
 from pathlib import Path
 
+import pytest
+
 from scalinglab.cli import GROUPS, VERBS
 from scalinglab.compose import compose
 from scalinglab.sweeps.plan.make import make_plan
@@ -25,6 +27,7 @@ def test_the_study_of_the_readme_can_be_planned(tmp_path, monkeypatch) -> None:
     assert {p.run.config.optimizer.weight_decay for p in plan.runs} == {0.05}
 
 
+@pytest.mark.long
 def test_the_study_on_text_of_ones_own_can_be_planned(tmp_path, monkeypatch) -> None:
     """From a folder of JSON Lines, with a BPE of 4,096."""
     _, text = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)

@@ -41,6 +41,7 @@ def assert_close(name: str, now: dict[str, str], golden: dict[str, str]) -> None
         assert found[column] == pytest.approx(values, rel=rel), f"{name}: {column}"
 
 
+@pytest.mark.long
 def test_every_optimizer_and_schedule_trains_as_it_did(tmp_path: Path) -> None:
     now = curves.case_curves(tmp_path, cases.trained())
     assert_all_close(now, "cases")

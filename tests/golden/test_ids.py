@@ -41,6 +41,7 @@ def test_how_a_run_is_executed_is_not_in_its_id(key: str) -> None:
     assert product.identity(how) == IDS["variants"]["tiny"]
 
 
+@pytest.mark.long
 def test_what_conf_ships_keeps_its_ids() -> None:
     now = groups()
     assert {line: now.get(line) for line in IDS["groups"]} == IDS["groups"]
@@ -62,6 +63,7 @@ def test_a_base_that_a_parametrization_does_not_use_is_refused(line: str) -> Non
         product.identity_of(line.split())
 
 
+@pytest.mark.long
 def test_shipped_studies_keep_their_runs() -> None:
     shipped = {path.stem for path in (product.ROOT / "conf" / "study").glob("*.yaml")}
     assert shipped <= set(cases.STUDIES), "add the study to tests/golden/cases.py, then write ids"

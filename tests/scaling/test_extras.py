@@ -87,6 +87,7 @@ def test_the_table_is_that_of_the_project() -> None:
     assert extras["all"] == [f"{PROJECT}[train,slurm,wandb,data]"]
 
 
+@pytest.mark.long
 def test_what_reads_and_answers_needs_no_extra(finished, tmp_path) -> None:
     N, D = np.meshgrid([1e7, 3e7, 1e8, 3e8], [1e9, 3e9, 1e10])
     table = pd.concat(

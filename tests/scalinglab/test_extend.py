@@ -158,6 +158,7 @@ def test_a_mistake_is_one_sentence(overrides, told) -> None:
         compose(overrides)
 
 
+@pytest.mark.long
 def test_a_study_of_own_parts_is_trained_by_workers_and_fitted(monkeypatch, capsys) -> None:
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)

@@ -77,6 +77,7 @@ def history(segment: Path) -> pd.DataFrame:
     return pd.DataFrame([r["history"]["item"] for r in read(segment) if r["type"] == "history"])
 
 
+@pytest.mark.long
 def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     with WandbMirror(tmp_path / "board", "p") as board:
         pushed = {state: board.push(f, FIT, state) for state, f in runs.items()}
@@ -124,6 +125,7 @@ def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     }
 
 
+@pytest.mark.long
 def test_what_is_mirrored_is_read_back_as_the_same_runs(few, sync, outputs) -> None:
     assert sync("study=tiny", "project=p")[0] == 0
     found = folder_runs(outputs / "dashboard")
@@ -148,6 +150,7 @@ def test_what_is_mirrored_is_read_back_as_the_same_runs(few, sync, outputs) -> N
     pd.testing.assert_frame_equal(left, right, check_dtype=False)
 
 
+@pytest.mark.long
 def test_pushing_again_pushes_only_what_is_new(runs, tmp_path) -> None:
     folder = tmp_path / "board"
     for study, points in (("tiny", True), ("tiny", False), ("other", False), ("other", False)):
@@ -159,6 +162,7 @@ def test_pushing_again_pushes_only_what_is_new(runs, tmp_path) -> None:
     assert said["run_group"] == "tiny" and said["tags"] == ["fit", "other", "tiny"]
 
 
+@pytest.mark.long
 def test_live_and_final_are_one_metric(runs, tmp_path) -> None:
     folder = runs["done"]
     done = folder.done_file.read_text()
@@ -273,6 +277,7 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.long
 def test_a_server_without_a_key_is_one_sentence(few, sync_apart, outputs, monkeypatch) -> None:
     code, out, _ = sync_apart("study=tiny")
     assert code == 0 and "2 runs and the study's results pushed" in out and "wandb sync" in out
@@ -286,6 +291,7 @@ def test_a_server_without_a_key_is_one_sentence(few, sync_apart, outputs, monkey
     assert len(segments(outputs / "dashboard")) == 3  # two runs and the study: nothing is lost
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("early_fits")
 def test_a_study_run_has_its_results(finished, few, sync, outputs, tmp_path) -> None:
     """The answer is that of all runs; two of them are mirrored beside it."""

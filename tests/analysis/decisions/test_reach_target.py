@@ -50,6 +50,7 @@ def test_it_stops_as_soon_as_the_target_is_known(laboratory):
     assert last.lower < target.estimate(full)["value"] < last.upper
 
 
+@pytest.mark.long
 def test_by_worth_costs_less_than_chance(laboratory):
     start, candidates, _, _ = laboratory
     target = analysis.read_target("loss at C=1e21 within 0.6%")

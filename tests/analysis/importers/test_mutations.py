@@ -81,6 +81,7 @@ def _many(count: int, first: int, path) -> dict[str, int]:
     return seen
 
 
+@pytest.mark.long
 def test_damaged_tables_are_read_right_or_refused_in_one_sentence(tmp_path, capfd) -> None:
     seen = _many(60, 0, tmp_path)
     assert seen["read"] > 10 and seen["refused"] > 10

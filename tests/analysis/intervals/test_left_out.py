@@ -59,6 +59,7 @@ def inside(found: pd.DataFrame) -> pd.Series:
     return found.measured.between(found.lower, found.upper)
 
 
+@pytest.mark.long
 def test_schedules_that_a_misspecified_law_misses_are_inside() -> None:
     """Each curve from all others, of schedules whose drops have an effect the law cannot have.
 

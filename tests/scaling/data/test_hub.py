@@ -54,6 +54,7 @@ def commit_of(repository, texts):
     return repository.commit({"README.md": b"# a set\n", **files})
 
 
+@pytest.mark.long
 def test_a_commit_gives_its_own_rows_whatever_came_after(repository, tmp_path):
     first = commit_of(repository, TEXTS[:200])
     planned = open_store(data_at(first), tmp_path)

@@ -430,6 +430,7 @@ def study(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait()
 
 
+@pytest.mark.long
 def test_the_documented_program_is_launched_killed_and_resumed(study, tmp_path):
     """kill -9 of the launcher, then the same command: its checkpoint is found, each step once."""
     first = study()

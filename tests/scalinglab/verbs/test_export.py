@@ -34,6 +34,7 @@ def exported(run, *arguments):
     return json.loads(out)["exported"]
 
 
+@pytest.mark.long
 def test_another_library_measures_the_loss_of_the_record(run, finished, tiny_store, tmp_path):
     chosen = "runs=model.width == 16 and schedule.kind == 'cosine'"
     (one,) = exported(run, chosen, f"to={tmp_path / 'out'}")

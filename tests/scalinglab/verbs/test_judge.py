@@ -75,6 +75,7 @@ def test_a_question_is_sealed_first_and_compared_later(run, tmp_path) -> None:
     assert said["seal"]["differences"] == ["margin was 0.02 and is 0.05"]
 
 
+@pytest.mark.long
 def test_the_next_runs_of_a_study_are_commands_that_make_them(run, tmp_path, monkeypatch) -> None:
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "duel.yaml").write_text(STUDY)

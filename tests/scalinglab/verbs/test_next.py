@@ -29,6 +29,7 @@ def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
     assert code == 0 and "expected after these 2 runs: within" in out
 
 
+@pytest.mark.long
 def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monkeypatch) -> None:
     monkeypatch.setattr(
         "scalinglab.analysis.forecasts.track.factor_of_record", lambda record, level: 2.0

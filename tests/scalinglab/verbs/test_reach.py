@@ -43,6 +43,7 @@ def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach_target, "choose_next", first)
 
 
+@pytest.mark.long
 def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
     """By a number of a probe, of which the new run is asked, too."""
     assert run("probe", "study=tiny", "probe=rank", "launch=inline")[0] == 0
@@ -57,6 +58,7 @@ def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
     assert code == 2 and "every candidate is trained already" in error
 
 
+@pytest.mark.long
 def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -> None:
     code, out, error = run(*ASKED, *TWO)
     assert code == 1, error

@@ -7,6 +7,7 @@ import json
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("early_fits", "undrawn_figures")
 def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, own) -> None:
     page = own / "outputs" / "studies" / "tiny" / "report.html"

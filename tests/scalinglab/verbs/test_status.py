@@ -20,6 +20,7 @@ def without_one(finished, tmp_path) -> tuple[Path, str]:
     return outputs, run_id
 
 
+@pytest.mark.long
 def test_a_run_whose_folder_was_removed_is_told_and_hides_no_other(run, without_one) -> None:
     outputs, run_id = without_one
     there = f"outputs={outputs}"

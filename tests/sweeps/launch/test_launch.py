@@ -139,6 +139,7 @@ def test_a_second_launch_trains_nothing(study, tmp_path) -> None:
     assert attempts(plan.outputs) == before == len(plan.runs)
 
 
+@pytest.mark.long
 def test_a_shared_prefix_changes_no_bit(study, tmp_path) -> None:
     """Branches that start from a trunk have the curves of runs that trained alone."""
     plan = planned(study)
@@ -172,6 +173,7 @@ def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
     pd.testing.assert_series_equal(one, other.loc[one.index], rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("seed", "launches"), [(0, (1,)), pytest.param(1, (2, 1), marks=pytest.mark.slow)]
 )
@@ -221,6 +223,7 @@ def worker_pids(outputs: Path) -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_ctrl_c_saves_all_runs_and_the_same_command_goes_on(study, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2")
@@ -290,6 +293,7 @@ def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_u
     assert set(status(plan.outputs, "tiny").set_index("run_id")["state"].drop(trunk)) == {"done"}
 
 
+@pytest.mark.long
 def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
     """One plans what the other has planned before."""
     outputs = tmp_path / "outputs"
@@ -327,6 +331,7 @@ def paused(outputs: Path, arguments: list[str]) -> RunFolder:
     return folder
 
 
+@pytest.mark.long
 def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path) -> None:
     """Another takes its run over; it wakes up, finds that, and leaves: one DONE, one record."""
     outputs = tmp_path / "paused"
@@ -468,6 +473,7 @@ def test_a_finished_run_is_canary_enough(study, monkeypatch) -> None:
     assert len(calls) == len(plan.runs)
 
 
+@pytest.mark.long
 def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -> None:
     """Also where the current folder holds packages that are named as ours."""
     outputs = tmp_path / "outputs"

@@ -53,6 +53,7 @@ def losses(plan) -> pd.Series:
     return status(plan.outputs, "tiny").set_index("run_id")["loss"].sort_index()
 
 
+@pytest.mark.long
 def test_a_sweep_of_sixteen_rates_is_one_pack_and_sixteen_records(study, tmp_path, capsys) -> None:
     outputs = tmp_path / "packed"
     arguments = ["study=tiny", *SWEEP, f"outputs={outputs}", "launch.pack=16", "launch=inline"]

@@ -107,6 +107,7 @@ def opened(*overrides: str) -> Study:
     return Study.open("probed", "launch=inline", *overrides)
 
 
+@pytest.mark.long
 def test_numbers_are_columns_of_runs_and_curves_and_are_found_once(person) -> None:
     found = opened().probe(probe="validation", steps="all")
     assert found.code == 0 and len(found.frame) == 4 * 4  # steps 1, 6, 32 (the cooldown) and 40
@@ -249,6 +250,7 @@ def test_kept_steps_stay_unless_only_what_is_needed_does(person) -> None:
     assert "final weights" not in kinds, "the last step ends the series that is kept"
 
 
+@pytest.mark.long
 def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     text = SLOW.replace("    return", "    raise ValueError('no')\n    return").replace(
         "0.3", "0.0"
@@ -270,6 +272,7 @@ def test_an_error_of_ones_own_probe_is_told_and_tried_again(person) -> None:
     assert fixed.code == 0 and (fixed.frame["probe.slow.step"] == 40).all()
 
 
+@pytest.mark.long
 def test_killed_workers_and_two_launchers_find_every_number_once(person) -> None:
     """One launcher has a worker, which is killed; the other, in this process, reads itself."""
     (person / "slow.py").write_text(SLOW)

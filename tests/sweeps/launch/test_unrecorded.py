@@ -124,6 +124,7 @@ def launched(*overrides: str) -> int:
     return ended.value.code or 0
 
 
+@pytest.mark.long
 def test_kill_9_between_the_last_checkpoint_and_done(study, processes, undisturbed) -> None:
     expected = undisturbed(*ONE)
     for point, (place, function, here, before) in POINTS.items():
@@ -148,6 +149,7 @@ def test_kill_9_between_the_last_checkpoint_and_done(study, processes, undisturb
         assert folder.latest_attempt().number == (1 if point == "with DONE" else 2)
 
 
+@pytest.mark.long
 def test_a_run_whose_steps_a_longer_one_has_trained(study, undisturbed, capsys) -> None:
     """The launch that left it out was told to; the next one records it, from that checkpoint."""
     expected = undisturbed(*PREFIX)

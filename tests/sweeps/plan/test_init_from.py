@@ -85,6 +85,7 @@ def test_each_run_begins_with_the_run_of_its_model_in_a_study(tuned, tmp_path):
     assert {p.run.run_id for p in again.values()}.isdisjoint(p.run.run_id for p in runs.values())
 
 
+@pytest.mark.long
 def test_runs_of_a_block_wait_for_those_of_another_and_gc_keeps_their_weights(tuned, tmp_path):
     plan = make_plan(tuned("{block: code}", blocks=(BASE, TUNE)))
     code, tune = of_role(plan, "sweep"), of_role(plan, "fit")

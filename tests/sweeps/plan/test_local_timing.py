@@ -76,6 +76,7 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(measuring, monk
         local_timing.measure_here([request(16)])
 
 
+@pytest.mark.long
 def test_shapes_are_really_measured(monkeypatch) -> None:
     own = {"micro_batch": None, "engine": "eager", "packs": [2], "optimizer": "adamw"}
     whole = request(16) | own | {"options": {"precision": "fp32"}}

@@ -45,6 +45,7 @@ def measured(timing, asked: list | None = None) -> Target:
     return Target("test", lambda requests: [one(request) for request in requests])
 
 
+@pytest.mark.long
 def test_a_shape_is_timed_by_a_process_of_its_own(study) -> None:
     requests, slow = [], measured(SLOWER)
     noting = Target("test", lambda asked: requests.extend(asked) or slow.measure(asked))

@@ -95,6 +95,7 @@ def test_the_processes_of_a_run_must_fit_into_the_memory_of_a_node(study, monkey
     make_plan(study(*four, given, "+launch.classes.large.memory_gb=1"))
 
 
+@pytest.mark.long
 def test_extending_by_a_longer_budget_trains_only_the_new_stretch(study, tmp_path) -> None:
     plan = make_plan(study())
     save_plan(plan)
@@ -123,6 +124,7 @@ def test_a_changed_default_is_told(study) -> None:
     assert "optimizer.beta2: 0.95 -> 0.99" in told
 
 
+@pytest.mark.long
 def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     plan = make_plan(study())
     save_plan(plan)

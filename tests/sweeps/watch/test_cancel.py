@@ -17,6 +17,7 @@ from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study, open_launches
 
 
+@pytest.mark.long
 def test_a_running_run_saves_and_leaves_and_the_others_go_on(plan) -> None:
     first, second = (p.run.run_id for p in plan.runs)
     said = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.store.state import states
@@ -12,6 +14,7 @@ from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.early_stopping import stop_run
 
 
+@pytest.mark.long
 def test_a_stopped_run_leaves_and_stays_out_until_it_is_taken_up(plan) -> None:
     first, second = (p.run.run_id for p in plan.runs)
     folder = plan.run_folder(plan.runs[0])

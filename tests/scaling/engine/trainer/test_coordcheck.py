@@ -76,6 +76,7 @@ def test_and_for_depth(optimizer):
     assert growth("mup", optimizer, depths=[2, 32]) > 3
 
 
+@pytest.mark.long
 def test_a_tensor_with_a_wrong_rate_is_seen_where_the_last_state_hides_it(monkeypatch):
     """Gains of a fixed head under SGD with the rate of the width's: seen 4.0, right 0.5."""
     sgd = OPTIMIZERS["sgd"](lr=0.1, clip=1e6)

@@ -48,6 +48,7 @@ def test_the_run_is_the_same_and_packs_are_measured_by_member(
     assert make_apart({"seed": 1}).run_id == members[1].run_id  # what is measured is no science
 
 
+@pytest.mark.long
 def test_an_interrupted_run_keeps_what_was_measured(make_run, train_run, tiny_store):
     folder = make_run(asked(tiny_store))
     while train_run(folder, should_stop=lambda: True) == "interrupted":

@@ -109,6 +109,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert science_of(folder) == science_of(elsewhere())
 
 
+@pytest.mark.long
 def test_a_run_interrupted_after_every_chunk_ends_all_the_same(
     make_run, train_run, elsewhere, curve_of
 ):

@@ -122,6 +122,7 @@ def test_a_kill_while_a_pack_is_saved_leaves_a_step_that_all_have(make_run, trai
     assert {folder.progress(2).start for folder in folders} == {3}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_kill_9_of_a_pack_at_random_moments(somewhere, processes, train_run, curve_of, seed):
     changes = [{"seed": s} | LONG for s in (0, 1)] + [{"optimizer.lr": 0.003} | LONG]

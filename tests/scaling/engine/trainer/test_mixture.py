@@ -72,6 +72,7 @@ def test_losses_and_epochs_of_each_pool_are_recorded(make_run, train_run, output
     assert row["loss.a"] == by_pool[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [STATIC, ANNEALED], ids=["static", "annealed"])
 def test_an_interrupted_run_goes_on_to_the_same_bits(
     make_run, train_run, elsewhere, curve_of, changes

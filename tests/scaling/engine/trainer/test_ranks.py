@@ -57,6 +57,7 @@ def at_step(folder: RunFolder, attempt: int, step: int, act: Callable[[], object
     threading.Thread(target=wait, daemon=True).start()
 
 
+@pytest.mark.long
 def test_two_ranks_train_the_runs_of_one_process(make_run, elsewhere, run_with_ranks):
     """A pack, a batch that does not divide, micro-batches; a member that diverges."""
     changes = {"batch": 5, "tokens": 80 * 40, "schedule.warmup_tokens": 320}

@@ -33,6 +33,7 @@ def stop_at(folder: RunFolder, step: int) -> Callable[[], bool]:
     return lambda: folder.progress(folder.latest_attempt().number).reached >= step
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "optimizer", [pytest.param({}, marks=pytest.mark.slow), {"optimizer.name": "muon"}], ids=str
 )

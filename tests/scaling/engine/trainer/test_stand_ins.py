@@ -31,6 +31,7 @@ UNUSED = {
 }
 
 
+@pytest.mark.long
 def test_a_command_that_trains_loads_what_it_uses(tmp_path: Path) -> None:
     options = TINY["data"]["options"]
     command = subprocess.run(

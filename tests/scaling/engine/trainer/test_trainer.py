@@ -202,6 +202,7 @@ def test_training_outside_of_lightning_leaves_no_trace_of_its_own(make_run, trai
     assert sorted(p.name for p in outputs.iterdir()) == ["checkpoints", "data", "runs"]
 
 
+@pytest.mark.long
 def test_a_run_killed_at_random_moments_is_the_undisturbed_run(
     make_run, tiny_run, tiny_store, curve_of, processes
 ):
