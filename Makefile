@@ -17,7 +17,7 @@ test: environment  ## the default tests, on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-long: environment  ## what goes the whole way of a user: examples, notebooks, pages, killed processes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long --numprocesses 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "long and not slow" --numprocesses 2 --dist worksteal
 
 check: $(VENV)/.checkers  ## lint, format and types
 	$(BIN)/ruff check
