@@ -65,10 +65,14 @@ def along_ladder(
         If a budget is not a positive number.
     """
     scales = ratios_along_ladder(result, arms, ladder, budgets, level)
-    speed = speed_up_along_ladder(result, arms, ladder, budgets, level)
-    shares = equivalent_tokens(result, arms, scales["N"].to_numpy(), scales["D"].to_numpy())
-    worth = _columns("equivalent_data", shares, level)
-    return pd.concat([scales, speed[[c for c in speed if c not in scales]], worth], axis=1)
+    cost, N, D = (scales[name].to_numpy() for name in ("C", "N", "D"))
+    worth = {
+        "speed_up": compute_along_ladder(result, arms, ladder, cost) / cost,
+        "equivalent_data": equivalent_tokens(result, arms, N, D),
+    }
+    return pd.concat(
+        [scales, *(_columns(name, shares, level) for name, shares in worth.items())], axis=1
+    )
 
 
 def ratios_along_ladder(
@@ -81,39 +85,18 @@ def ratios_along_ladder(
     UserError
         If a budget is not a positive number.
     """
-    places = _places(result, ladder, budgets)
-    ratios, best = ratio_beyond(result, arms, places["N"].to_numpy(), places["D"].to_numpy())
+    check_budgets(budgets)
+    cost = np.array(budgets, float)
+    N, D = ladder.at(cost)
+    inside = _both_measured(result, ladder, cost)
+    places = pd.DataFrame({"C": cost, "N": N, "D": D, "inside": inside})
+    ratios, best = ratio_beyond(result, arms, N, D)
     rows = []
     for tries, ratio in zip(ratios.T, best, strict=True):
         is_finite = len(tries) and np.isfinite(tries).all()
         better = float(np.mean(tries < 1)) if is_finite else np.nan
         rows.append(_with_ends("ratio", ratio, tries, level) | {"better": better})
     return pd.concat([places, pd.DataFrame(rows)], axis=1)
-
-
-def speed_up_along_ladder(
-    result: Result, arms: Arms, ladder: Ladder, budgets: Sequence[float], level: float
-) -> pd.DataFrame:
-    """Compute that A needs for B's loss, over B's, at some budgets; see `along_ladder`.
-
-    Raises
-    ------
-    UserError
-        If a budget is not a positive number.
-    """
-    places = _places(result, ladder, budgets)
-    cost = places["C"].to_numpy()
-    shares = compute_along_ladder(result, arms, ladder, cost) / cost
-    return pd.concat([places, _columns("speed_up", shares, level)], axis=1)
-
-
-def _places(result: Result, ladder: Ladder, budgets: Sequence[float]) -> pd.DataFrame:
-    """N and D of some budgets, and whether both arms were measured around them."""
-    check_budgets(budgets)
-    cost = np.array(budgets, float)
-    size, tokens = ladder.at(cost)
-    inside = _both_measured(result, ladder, cost)
-    return pd.DataFrame({"C": cost, "N": size, "D": tokens, "inside": inside})
 
 
 def _columns(name: str, values: Array, level: float) -> pd.DataFrame:

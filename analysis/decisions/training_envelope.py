@@ -173,10 +173,11 @@ def _takeovers(stair: _Stair) -> Array:
             loss = losses[:, last].min()
             rows.append((log_C, log_N, loss, stair.log_C[both[0]], stair.log_C[both[-1]]))
     found = np.array(rows).reshape(-1, 5)
-    return found[_is_clear_of_ends(*found.T)][:, :3]
+    log_C, log_N, _, low, high = found.T
+    return found[_is_clear_of_ends(log_C, log_N, low, high), :3]
 
 
-def _is_clear_of_ends(log_C: Array, log_N: Array, loss: Array, low: Array, high: Array) -> Array:
+def _is_clear_of_ends(log_C: Array, log_N: Array, low: Array, high: Array) -> Array:
     """Which takeovers the line expects a deviation or more inside what both sizes have measured.
 
     Near an end only those are seen that noise has moved inwards. Where fewer would be left than a

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
@@ -14,11 +15,18 @@ from scalinglab.analysis.intervals.spread import (
 )
 from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.tables.interval_text import value_text
-from scalinglab.analysis.tables.powers import short
+from scalinglab.analysis.tables.powers import in_print, short
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
+
+_HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
+
+
+def how_fitted(law: Result) -> str:
+    """How a law was fitted, as text; other parts of a page show parameters and warnings."""
+    return in_print(render(law, _HOW).replace("[[", "").replace("]]", ""))
 
 
 def parameters_in_words(result: Result) -> str:

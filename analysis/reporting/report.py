@@ -14,12 +14,9 @@ from scalinglab.analysis.plot.labels import ERROR
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.citations import bibtex
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_without_law
+from scalinglab.analysis.reporting.law_in_words import how_fitted
 from scalinglab.analysis.reporting.page import Details, Download, Section
-from scalinglab.analysis.reporting.report_arms import (
-    arms_in_latex,
-    arms_sections,
-    how_fitted,
-)
+from scalinglab.analysis.reporting.report_arms import arms_in_latex, arms_sections
 from scalinglab.analysis.reporting.report_comparisons import (
     HEADINGS,
     SPLITS,

@@ -12,7 +12,6 @@ from scalinglab.analysis.arms.sentences import (
     sharing_in_words,
 )
 from scalinglab.analysis.arms.splits import floor_of_splits
-from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.reporting.arm_tables import (
     multiplier_table,
     pairs_table,
@@ -22,20 +21,17 @@ from scalinglab.analysis.reporting.arm_tables import (
     trend_table,
 )
 from scalinglab.analysis.reporting.cells import columns_of
+from scalinglab.analysis.reporting.law_in_words import how_fitted
 from scalinglab.analysis.reporting.page import Details, Section
 from scalinglab.analysis.reporting.report_figures import other_arm_figures
 from scalinglab.analysis.tables.latex import latex
-from scalinglab.analysis.tables.powers import in_print
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scalinglab.analysis.arms.comparison import ArmComparison
-    from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.reporting.outlook import Outlook
-
-_HOW = ("Fit", "Correlations", "Held out")  # sections of a fit's text that no table shows
 
 
 def arms_sections(outlook: Outlook | None) -> list[Section]:
@@ -134,12 +130,6 @@ def _laws(comparison: ArmComparison) -> Section:
         [parameters_table(comparison)],
         details=Details("How it was fitted", "", None, how_fitted(result)),
     )
-
-
-def how_fitted(law: Result) -> str:
-    """How a law was fitted, as text; other parts of a page show parameters and warnings."""
-    text = render(law, _HOW).replace("[[", "").replace("]]", "")
-    return in_print(text)
 
 
 def _how_compared(comparison: ArmComparison) -> str:

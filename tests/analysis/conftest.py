@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +265,13 @@ def made_by() -> Callable[..., tuple[pd.DataFrame, dict[str, float]]]:
         return frame.assign(**{law.response: made}), params
 
     return make
+
+
+@pytest.fixture(scope="module")
+def untested_sharing() -> Iterator[None]:
+    """Tests of sharing take most of a comparison's time; `arms/test_comparison.py` has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
+        )
+        yield

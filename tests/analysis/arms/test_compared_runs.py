@@ -10,20 +10,14 @@ from scalinglab import analysis
 from scalinglab.analysis.arms.curves import compare_arm_curves
 from scalinglab.scaling.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("untested_sharing")
+
 
 def two_arms() -> pd.DataFrame:
     N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e6, 1e8, 4), np.geomspace(1e8, 1e10, 4)))
     plain = pd.DataFrame({"N": N, "D": D, "loss": 1.5 + 90 / N**0.3 + 400 / D**0.35})
     better = plain.assign(loss=0.98 * plain["loss"])
     return pd.concat([plain.assign(arm="a"), better.assign(arm="b")], ignore_index=True)
-
-
-@pytest.fixture(autouse=True)
-def _without_tests_of_sharing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take most of the time of a comparison, and are tested in `test_comparison.py`."""
-    monkeypatch.setattr(
-        "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
-    )
 
 
 def test_a_bound_is_no_value_of_a_pair_and_is_refused_unless_left_out() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +13,8 @@ from scalinglab.analysis.arms.sentences import needed
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.intervals.end_errors import log_end_errors
 from scalinglab.analysis.intervals.spread import quantiles
+
+pytestmark = pytest.mark.usefixtures("untested_sharing")
 
 LAW = analysis.LAWS["chinchilla"]
 BASE = np.array([1.8, 480.0, 0.35, 2100.0, 0.37])
@@ -38,16 +38,6 @@ def runs(candidate: np.ndarray, noise: float = 0.0005, largest: float = np.inf) 
         table = pd.DataFrame({"arm": arm, "N": N, "D": D, "seed": 0, "loss": loss})
         tables.append(table if arm == "a" else table[table["N"] <= largest])
     return pd.concat(tables, ignore_index=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_tests_of_sharing() -> Iterator[None]:
-    """They take most of the time of a comparison, and are tested in `test_comparison.py`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
-        )
-        yield
 
 
 @pytest.fixture(scope="module")

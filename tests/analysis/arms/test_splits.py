@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +16,8 @@ from scalinglab.analysis.arms.splits import (
     with_splits,
 )
 from scalinglab.analysis.decisions.optimum import best_split
+
+pytestmark = pytest.mark.usefixtures("untested_sharing")
 
 LAW = analysis.LAWS["chinchilla"]
 TRUE = {
@@ -38,16 +38,6 @@ def runs(of_a_line: bool = False) -> pd.DataFrame:
         loss = loss * np.exp(0.0005 * rng.standard_normal(len(N)))
         tables.append(pd.DataFrame({"arm": arm, "N": N, "D": D, "seed": 0, "loss": loss}))
     return pd.concat(tables, ignore_index=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_tests_of_sharing() -> Iterator[None]:
-    """They take most of the time of a comparison, and are tested in `test_comparison.py`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
-        )
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -85,14 +85,6 @@ def test_rows_that_do_not_count_are_not_compared(runs) -> None:
     assert only.points == 36
 
 
-@pytest.fixture
-def untested_sharing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What laws of two arms share is tested elsewhere, and takes most of a comparison's time."""
-    monkeypatch.setattr(
-        "scalinglab.analysis.arms.compare_arms.sharing_tests", lambda *_: pd.DataFrame()
-    )
-
-
 @pytest.mark.usefixtures("untested_sharing")
 def test_a_table_that_does_not_tell_is_compared_with_an_assumption(runs) -> None:
     found = analysis.compare_arms(runs.drop(columns="validation_set"), resamples=0)
